@@ -1,0 +1,1 @@
+"""Composition: options, and the two services that `twistd` runs."""

@@ -1,0 +1,128 @@
+"""`twistd iphttps-client`: builds the client's objects and joins them."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from twisted.internet.defer import Deferred
+
+from ..core.client import ClientEvent, ClientMachine
+from ..core.errors import ConfigError
+from ..core.handshake import DEFAULT_PATH, ClientHandshake
+from ..core.reconnect import INITIAL, MAXIMUM, ReconnectTimer
+from ..host.network import NetworkConfig
+from ..host.tun import TunDevice
+from ..net.client import Client
+from ..net.endpoints import client_endpoint
+from ..net.reader import DeviceReader
+from ..net.tls import ClientTLS, Credentials, load_certificates
+from .daemon import Daemon
+from .options import DaemonOptions
+
+SETTINGS = {
+    "accept_ra": 2,  # also where this host forwards
+    "accept_ra_rt_info_max_plen": 128,  # routes come as route information, which Linux ignores by default
+    "accept_redirects": 0,  # there is one router on the link
+}
+
+
+class Options(DaemonOptions):
+    """What the client is told."""
+
+    command = "iphttps-client"
+    synopsis = "[options]"
+    optParameters = (  # noqa: RUF012  # the name is Twisted's
+        ("uri", None, None, "the server, such as https://vpn.example.org/IPHTTPS"),
+        ("ca", None, None, "PEM file: the authorities to trust, instead of the system's"),
+        ("certificate", None, None, "PEM file: the client's certificate, if the server demands one"),
+        ("private-key", None, None, "PEM file: the key of the certificate"),
+        ("interface", None, "iphttps0", "name of the TUN device to create"),
+        ("reconnect-initial", None, f"{INITIAL:g}", "seconds to wait after the first failure"),
+        ("reconnect-maximum", None, f"{MAXIMUM:g}", "seconds to wait at most"),
+        ("config", None, None, "TOML file with these options; the command line overrides it"),
+    )
+
+    def check(self) -> None:
+        """Check every value before anything is touched."""
+        uri = self.uri
+        if uri.host == "*":
+            raise ConfigError("--uri must name the server; * is for the server's own")
+        self.number("reconnect-initial", 0.1)
+        self.number("reconnect-maximum", 0.1)
+        if bool(self["certificate"]) != bool(self["private-key"]):
+            raise ConfigError("--certificate and --private-key go together: give both or neither")
+
+
+class ClientDaemon(Daemon):
+    """The client as a service."""
+
+    def __init__(self, options: Options, reactor: object) -> None:
+        super().__init__(Options.command, reactor)
+        self._options = options
+        self._client: Client | None = None
+
+    def prepare(self) -> None:
+        """Load the certificates and create the device, which stays down until the link is up."""
+        options, uri = self._options, self._options.uri
+        tls = self._tls() if uri.secure else None
+        self.device = device = TunDevice(options["interface"])
+        self._take_down()
+        timer = ReconnectTimer(options.number("reconnect-initial", 0.1), options.number("reconnect-maximum", 0.1))
+        self._client = Client(
+            self.reactor,
+            ClientMachine(timer),
+            client_endpoint(self.reactor, uri, tls),
+            str(uri),
+            partial(ClientHandshake, uri.authority, uri.path or DEFAULT_PATH),
+            device,
+            lambda deliver: DeviceReader(self.reactor, device, deliver, self.device_lost),
+            bring_up=self._bring_up,
+            take_down=self._take_down,
+        )
+        if not uri.secure:
+            self.log.warn("plain HTTP: nothing protects the packets on their way")
+
+    def _tls(self) -> ClientTLS:
+        options = self._options
+        ca, certificate, key = options.path("ca"), options.path("certificate"), options.path("private-key")
+        return ClientTLS(
+            options.uri.host,
+            load_certificates(ca) if ca else None,
+            Credentials.load(certificate, key) if certificate and key else None,
+        )
+
+    def startService(self) -> None:
+        """Enable the client; that it runs at all is the administrator's policy to have the link (3.1.3)."""
+        super().startService()
+        assert self._client is not None
+        self._client.handle(ClientEvent.ENABLE)
+        self._client.handle(ClientEvent.PRECONDITION)
+
+    def _bring_up(self) -> None:
+        # Not before the link is up: the kernel solicits routers at once, and only for a while.
+        self._configure(up=True)
+
+    def _take_down(self) -> None:
+        # The kernel forgets the addresses and routes of the session with the link.
+        self._configure(up=False)
+
+    def _configure(self, *, up: bool) -> None:
+        try:
+            self.network.apply(NetworkConfig(self._options["interface"], up=up, settings=SETTINGS))
+        except ConfigError as error:
+            if not self.running:
+                raise  # at the start: the program ends with the sentence
+            self.fatal(str(error))
+
+    def quit(self) -> Deferred[object]:
+        """Take the link down and close the connection."""
+        assert self._client is not None
+        self._client.handle(ClientEvent.DISABLE)
+        return self._client.gone()
+
+
+def makeService(options: Options) -> ClientDaemon:
+    """Make the service for `twistd`."""
+    from twisted.internet import reactor
+
+    return ClientDaemon(options, reactor)

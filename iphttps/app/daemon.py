@@ -1,0 +1,73 @@
+"""What both daemons do as services: start with privileges, end in one sentence, leave nothing behind."""
+
+from __future__ import annotations
+
+from twisted.application.service import Service
+from twisted.internet.defer import Deferred, succeed
+from twisted.internet.interfaces import IReactorCore
+from twisted.logger import Logger
+
+from ..core.errors import ConfigError
+from ..host import privileges
+from ..host.network import LinuxNetwork
+from ..net.interfaces import PacketDevice
+from .options import complain
+
+
+class Daemon(Service):
+    """A service whose privileged part runs before `twistd` drops to the user given by --uid."""
+
+    log = Logger()
+
+    def __init__(self, command: str, reactor: IReactorCore) -> None:
+        self.command = command
+        self.reactor = reactor
+        self.network = LinuxNetwork()
+        self.device: PacketDevice | None = None
+
+    def prepare(self) -> None:
+        """Do all that takes privileges; raises ConfigError. Each daemon says what."""
+        raise NotImplementedError
+
+    def quit(self) -> Deferred[object]:
+        """End all sessions; fires when they have ended. Each daemon says how."""
+        return succeed(None)
+
+    def device_lost(self, error: OSError) -> None:
+        """Stop: without the device there is nothing to do."""
+        self.fatal(f"the interface is gone ({error.strerror}): somebody removed it")
+
+    def fatal(self, sentence: str) -> None:
+        """End the running program for a reason that waiting does not mend."""
+        self.log.critical("{sentence}; stopping", sentence=sentence)
+        if self.running:
+            self.reactor.stop()
+
+    def privilegedStartService(self) -> None:
+        """Prepare, or end the program with the reason and nothing left behind."""
+        try:
+            self.prepare()
+            privileges.keep()
+        except ConfigError as error:
+            self._clean_up()
+            self.log.critical("{error}", error=str(error))
+            complain(self.command, str(error))
+
+    def startService(self) -> None:
+        """Give up what privileges are not needed any more."""
+        privileges.narrow()
+        super().startService()
+
+    def stopService(self) -> Deferred[object]:
+        """End all sessions, then undo what was done to the host."""
+        super().stopService()
+        return self.quit().addBoth(lambda result: self._clean_up())
+
+    def _clean_up(self) -> None:
+        try:
+            self.network.restore()
+        except ConfigError as error:
+            self.log.error("{error}", error=str(error))
+        if self.device:
+            self.device.close()
+            self.device = None

@@ -1,0 +1,141 @@
+"""The options of the two daemons, from the command line and from a TOML file with the same words."""
+
+from __future__ import annotations
+
+import sys
+import tomllib
+from difflib import get_close_matches
+from ipaddress import AddressValueError, IPv6Network, NetmaskValueError
+from pathlib import Path
+from typing import Any, ClassVar, NoReturn, TypeVar
+
+from twisted.python import usage
+
+from ..core.errors import ConfigError
+from ..net.endpoints import URI
+
+T = TypeVar("T")
+
+
+class DaemonOptions(usage.Options):  # type: ignore[misc]  # twisted.python.usage is not typed
+    """What both daemons have in common; a wrong word ends in one sentence and exit status 2."""
+
+    command: ClassVar[str]
+    repeatable: ClassVar[tuple[str, ...]] = ()
+    """Options that may be given several times."""
+
+    def __init__(self) -> None:
+        self._given: set[str] = set()
+        super().__init__()
+        for name in self.repeatable:
+            self[name] = []
+
+    def __setitem__(self, name: str, value: Any) -> None:
+        """Set an option, and note that it was given."""
+        super().__setitem__(name, value)
+        self._given.add(name)
+
+    def parseOptions(self, options: list[str] | None = None) -> None:
+        """Parse the command line, then fill in from the file what it left unsaid."""
+        self._given.clear()
+        try:
+            super().parseOptions(options)
+        except usage.UsageError as error:
+            complain(self.command, f"{self._suggest(str(error))}; see `twistd {self.command} --help`", 2)
+        try:
+            if self.get("config"):
+                self._read(Path(self["config"]))
+            self.check()
+        except ConfigError as error:
+            complain(self.command, str(error), 2)
+
+    def check(self) -> None:
+        """Check what was given; raises ConfigError. Each daemon extends this."""
+
+    def parseArgs(self, *surplus: str) -> None:
+        """Refuse words that belong to no option."""
+        if surplus:
+            raise usage.UsageError(f"do not know what to do with {surplus[0]!r}")
+
+    def _suggest(self, complaint: str) -> str:
+        """Add the option that was probably meant to getopt's complaint about an unknown one."""
+        words = [word for word in complaint.split() if word.startswith("--")]
+        near = get_close_matches(words[0][2:], list(self)) if words else []
+        return f"{complaint} (is --{near[0]} meant?)" if near else complaint
+
+    def _read(self, path: Path) -> None:
+        try:
+            values = tomllib.loads(path.read_text(encoding="utf-8"))
+        except OSError as error:
+            raise ConfigError(f"cannot read {path}: {error.strerror}") from error
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise ConfigError(f"{path} is not TOML: {error}") from error
+        for key, value in values.items():
+            self._take(path, key, value)
+
+    def _take(self, path: Path, key: str, value: Any) -> None:
+        if key not in self or key in ("config", "version", "help"):
+            near = get_close_matches(key, list(self))
+            raise ConfigError(f"{path}: unknown key {key!r}" + (f"; is {near[0]!r} meant?" if near else ""))
+        if key in self.repeatable:
+            wanted, right = "a list of strings", isinstance(value, list) and all(isinstance(v, str) for v in value)
+        elif key in self.flags:
+            wanted, right = "true or false", isinstance(value, bool)
+        else:
+            wanted, right = "a string or a number", isinstance(value, str | int | float) and not isinstance(value, bool)
+        if not right:
+            raise ConfigError(f"{path}: {key} must be {wanted}, not {value!r}")
+        if key not in self._given:
+            super().__setitem__(key, value if key in self.repeatable or key in self.flags else str(value))
+
+    @property
+    def flags(self) -> set[str]:
+        """The options without a value."""
+        return {flag[0] for flag in getattr(self, "optFlags", ())}
+
+    # Checked values.
+
+    def required(self, name: str, purpose: str) -> str:
+        """Return the value of an option that must be given."""
+        value = self[name]
+        if not value:
+            raise ConfigError(f"--{name} is missing: {purpose}")
+        return str(value)
+
+    def path(self, name: str) -> Path | None:
+        """Return a path, absolute because a daemon changes its directory, or None if not given."""
+        return Path(self[name]).absolute() if self[name] else None
+
+    def number(self, name: str, lowest: float) -> float:
+        """Return a number that is at least `lowest`."""
+        try:
+            value = float(self[name])
+        except ValueError:
+            value = float("nan")
+        if not lowest <= value < float("inf"):
+            raise ConfigError(f"--{name} takes a number of at least {lowest:g}, not {self[name]!r}")
+        return value
+
+    @property
+    def uri(self) -> URI:
+        """The server's URI."""
+        return URI.parse(self.required("uri", "name the server, such as https://vpn.example.org/IPHTTPS"))
+
+
+def network(option: str, text: str) -> IPv6Network:
+    """Read an IPv6 prefix; raises ConfigError if it is none."""
+    try:
+        return IPv6Network(text)
+    except (AddressValueError, NetmaskValueError) as error:
+        raise ConfigError(
+            f"--{option} {text!r} is not an IPv6 prefix ({error}): it must look like 2001:db8:2::/64"
+        ) from error
+    except ValueError as error:
+        right = IPv6Network(text, strict=False)
+        raise ConfigError(f"--{option} {text} has bits beyond its length: is {right} meant?") from error
+
+
+def complain(command: str, sentence: str, status: int = 1) -> NoReturn:
+    """End the program with one sentence on standard error."""
+    print(f"twistd {command}: {sentence}", file=sys.stderr)
+    raise SystemExit(status)

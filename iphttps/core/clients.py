@@ -1,0 +1,71 @@
+"""The Client Table: an entry for each client connected (3.2.1)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from .counters import Counters
+from .framing import Batch
+
+
+class Connection(Protocol):
+    """The HTTP connection over which a client has connected, as far as the core uses it."""
+
+    def send(self, batch: Batch) -> None:
+        """Send whole packets, or drop and count them if the connection is full."""
+
+    def disconnect(self) -> None:
+        """End the session; what was sent before still goes out if the peer takes it in time."""
+
+
+@dataclass(slots=True, eq=False)
+class ClientEntry:
+    """One client.
+
+    `connection` is the spec's "HTTP Connection". `number` names the entry to people. `peer` is the outer
+    address, `identity` the certificate's subject. `proven` remembers headers whose packets passed policy,
+    `advertised` when the client was last sent a Router Advertisement, in seconds.
+    """
+
+    number: int
+    connection: Connection
+    peer: str
+    identity: str | None
+    since: float
+    counters: Counters = field(default_factory=Counters)
+    proven: set[bytes] = field(default_factory=set)
+    advertised: float = float("-inf")
+
+    def __str__(self) -> str:
+        return f"client {self.number} ({self.identity or 'not authenticated'}, {self.peer})"
+
+
+class ClientTable:
+    """The entries, in the order in which the clients came; at most `maximum` at a time."""
+
+    def __init__(self, maximum: int) -> None:
+        self.maximum = maximum
+        self._entries: dict[int, ClientEntry] = {}
+        self._last = 0
+
+    def add(self, connection: Connection, peer: str, identity: str | None, now: float) -> ClientEntry | None:
+        """Add an entry, or return None if the table is full: then the client gets no 200 (3.2.5.1)."""
+        if len(self._entries) >= self.maximum:
+            return None
+        self._last += 1
+        entry = ClientEntry(self._last, connection, peer, identity, now)
+        self._entries[entry.number] = entry
+        return entry
+
+    def remove(self, entry: ClientEntry) -> None:
+        """Remove the entry of a client whose connection has ended (3.2.7.2)."""
+        del self._entries[entry.number]
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def __iter__(self) -> Iterator[ClientEntry]:
+        """Go through the entries as they are now; they may be removed meanwhile."""
+        return iter(tuple(self._entries.values()))

@@ -1,0 +1,32 @@
+"""The Reconnect Timer (3.1.2.1)."""
+
+from __future__ import annotations
+
+INITIAL = 30.0  # 3.1.2.1: "an initial timeout of 30 seconds"
+MAXIMUM = 900.0  # 3.1.2.1: "up to a maximum timeout of 15 minutes"
+
+
+class ReconnectTimer:
+    """Says how long to wait after a failure; all times in seconds.
+
+    "Upon the first failure, the reconnection timer is started for an initial timeout of 30 seconds. Each
+    subsequent failure starts a reconnection timer with a timeout set to the time elapsed since the beginning
+    of the algorithm, up to a maximum timeout of 15 minutes."
+    """
+
+    def __init__(self, initial: float = INITIAL, maximum: float = MAXIMUM) -> None:
+        self.initial = initial
+        self.maximum = maximum
+        self._first_failure: float | None = None
+
+    def failed(self, now: float) -> float:
+        """Note a failure and return the delay until the next attempt."""
+        if self._first_failure is None:
+            self._first_failure = now
+            return min(self.initial, self.maximum)
+        # A connection can fail before any time has passed; the first timeout bounds the next from below.
+        return min(max(now - self._first_failure, self.initial), self.maximum)
+
+    def succeeded(self) -> None:
+        """Forget all failures: "A successful HTTPS connection resets the timer"."""
+        self._first_failure = None

@@ -1,0 +1,127 @@
+"""The host's network: addresses, link flags, kernel settings, forwarding.
+
+What the kernel must be told so that a TUN device becomes an IP-HTTPS link:
+
+- A TUN is created without ARP: it then does no Duplicate Address Detection and is deaf to multicast
+  Neighbor Solicitations. With the flag set, and `accept_dad`, it does both, and still puts no link-layer
+  address into its messages, for it has none. Nor does it resolve neighbours: it remains point-to-point.
+- Turning on forwarding has the kernel ignore Router Advertisements on every interface whose `accept_ra`
+  is 1, and forget the routes they gave. Set to 2 beforehand, it stays reachable.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from ipaddress import IPv6Interface
+from pathlib import Path
+
+from pyroute2 import IPRoute
+from pyroute2.netlink.exceptions import NetlinkError
+
+from ..core.errors import ConfigError
+from ..core.ipv6 import MINIMUM_MTU
+
+_CONF = Path("/proc/sys/net/ipv6/conf")
+_NOT_INTERFACES = ("all", "default")
+
+IFF_UP = 0x1  # linux/if.h
+IFF_NOARP = 0x80
+IFA_F_NODAD = 0x02  # linux/if_addr.h
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkConfig:
+    """How the network should be, as far as one tunnel is concerned.
+
+    `settings` are the interface's own, under net.ipv6.conf; `forwarding` makes the whole host a router.
+    """
+
+    interface: str
+    up: bool
+    mtu: int = MINIMUM_MTU
+    addresses: tuple[IPv6Interface, ...] = ()
+    settings: Mapping[str, int] = field(default_factory=dict)
+    forwarding: bool = False
+
+
+class LinuxNetwork:
+    """The network of the namespace that this process is in, by netlink and /proc/sys."""
+
+    def __init__(self) -> None:
+        self._before: dict[Path, str] = {}
+
+    def apply(self, config: NetworkConfig) -> None:
+        """Make the network so; raises ConfigError if the kernel refuses."""
+        if not _CONF.is_dir():
+            raise ConfigError("this kernel has no IPv6: start it without ipv6.disable=1")
+        try:
+            self._set_up(config)
+        except NetlinkError as error:
+            raise ConfigError(f"cannot configure {config.interface}: {os.strerror(error.code)}") from error
+        except OSError as error:
+            what = f"{error.filename}: " if error.filename else ""
+            raise ConfigError(f"cannot configure {config.interface}: {what}{error.strerror}") from error
+
+    def _set_up(self, config: NetworkConfig) -> None:
+        for name, value in {"disable_ipv6": 0, "accept_dad": 1, **config.settings}.items():
+            _write(_CONF / config.interface / name, str(value))
+        if config.forwarding:
+            self._forward()
+        with IPRoute() as netlink:
+            found = netlink.link_lookup(ifname=config.interface)
+            if not found:
+                raise ConfigError(f"there is no interface {config.interface} any more")
+            index = found[0]
+            up = IFF_UP if config.up else 0
+            netlink.link("set", index=index, mtu=config.mtu, flags=up, change=IFF_UP | IFF_NOARP)
+            for address in config.addresses:
+                # The server is the authority on its link; it need not ask whether its address is free.
+                netlink.addr(
+                    "replace",
+                    index=index,
+                    address=str(address.ip),
+                    prefixlen=address.network.prefixlen,
+                    flags=IFA_F_NODAD,
+                )
+
+    def _forward(self) -> None:
+        if (_CONF / "all" / "forwarding").read_text().strip() == "1":
+            return
+        for directory in sorted(_CONF.iterdir()):
+            if directory.name not in _NOT_INTERFACES:
+                self._before[directory / "forwarding"] = (directory / "forwarding").read_text().strip()
+            accept_ra = directory / "accept_ra"
+            if accept_ra.read_text().strip() == "1":
+                self._change(accept_ra, "2")
+        self._change(_CONF / "all" / "forwarding", "1")
+
+    def _change(self, setting: Path, value: str) -> None:
+        self._before.setdefault(setting, setting.read_text().strip())
+        _write(setting, value)
+
+    def restore(self) -> None:
+        """Put the settings back that outlive the device.
+
+        In reverse order, so that routers are still listened to while forwarding ends.
+        """
+        before, self._before = self._before, {}
+        for setting, value in reversed(before.items()):
+            try:
+                if setting.read_text().strip() != value:
+                    _write(setting, value)
+            except FileNotFoundError:
+                pass  # an interface that is gone since
+
+
+def _write(setting: Path, value: str) -> None:
+    try:
+        setting.write_text(value)
+    except PermissionError as error:
+        raise ConfigError(f"cannot set {setting} to {value}: it takes root or CAP_NET_ADMIN") from error
+    except OSError as error:
+        if error.errno == errno.EROFS:
+            raise ConfigError(f"cannot set {setting} to {value}: /proc/sys is mounted read-only") from error
+        raise

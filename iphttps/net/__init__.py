@@ -1,0 +1,1 @@
+"""The Twisted shell around the core: TLS, endpoints, tunnels."""

@@ -1,0 +1,225 @@
+"""The client: performs the commands of its machine, and joins tunnel and device (3.1)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from twisted.internet.defer import CancelledError, Deferred, succeed
+from twisted.internet.error import ConnectingCancelledError
+from twisted.internet.interfaces import IAddress, IDelayedCall, IReactorTime, IStreamClientEndpoint
+from twisted.internet.protocol import Factory, connectionDone
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from ..core.client import Action, ClientEvent, ClientMachine, ClientState, Command, StartTimer
+from ..core.errors import DropReason, ProtocolError
+from ..core.framing import Batch
+from ..core.handshake import ClientHandshake, Opened
+from .explain import explain
+from .interfaces import PacketDevice
+from .reader import DeviceReader
+from .tunnel import HANDSHAKE_DEADLINE, Tunnel
+
+
+class ClientTunnel(Tunnel):
+    """One attempt's connection to the server; it tells the client of its fate once, by `failed`."""
+
+    def __init__(self, client: Client) -> None:
+        super().__init__(client.clock)
+        self._client = client
+        self._handshake = client.handshake()
+        self._failure: str | None = None
+
+    def established(self) -> None:
+        """The HTTPS connection is established (3.1.5.1)."""
+        super().established()
+        self._client.connected(self)
+
+    def request(self) -> None:
+        """Send the POST request (3.1.5.2)."""
+        self.transport.write(self._handshake.request())  # type: ignore[union-attr]
+
+    def head_received(self, data: bytes) -> None:
+        """Read the response; the link is up only after a successful one (3.1.5.2)."""
+        try:
+            opened = self._handshake.feed(data)
+        except ProtocolError as error:
+            self._fail(str(error))
+            return
+        if opened:
+            self._open(opened)
+
+    def _open(self, opened: Opened) -> None:
+        self._client.responded(self)
+        self.opened(opened.rest)
+
+    def expired(self) -> None:
+        """The server did not open the session in time."""
+        self._fail(f"the server did not open the session within {HANDSHAKE_DEADLINE:.0f} seconds")
+
+    def deliver(self, batch: Batch) -> None:
+        """Hand packets from the server to the kernel (3.1.5.3)."""
+        self._client.from_server(batch)
+
+    def out_of_step(self, fault: DropReason) -> None:
+        """Drop a connection on which framing is lost; the client comes back by a new one."""
+        self._fail(f"the server sent {fault.value}")
+
+    def pauseProducing(self) -> None:
+        """Leave packets in the device while the connection is full."""
+        super().pauseProducing()
+        self._client.congested(self, True)
+
+    def resumeProducing(self) -> None:
+        """Read the device again."""
+        super().resumeProducing()
+        self._client.congested(self, False)
+
+    def _fail(self, sentence: str) -> None:
+        self._failure = sentence
+        self.disconnect()
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        """Report the end of the connection, by the first cause that is known (3.1.5.4)."""
+        super().connectionLost(reason)
+        found = self.tls.check.failure if self.tls else None
+        self._client.failed(self, self._failure or found or explain(reason))
+
+
+class Client(Factory):
+    """The client as a whole; `bring_up` and `take_down` are called as the link comes and goes."""
+
+    log = Logger()
+    noisy = False
+
+    def __init__(
+        self,
+        clock: IReactorTime,
+        machine: ClientMachine,
+        endpoint: IStreamClientEndpoint,
+        uri: str,
+        handshake: Callable[[], ClientHandshake],
+        device: PacketDevice,
+        reader: Callable[[Callable[[Batch], None]], DeviceReader],
+        *,
+        bring_up: Callable[[], None],
+        take_down: Callable[[], None],
+    ) -> None:
+        self.clock = clock
+        self.handshake = handshake
+        self._machine = machine
+        self._endpoint = endpoint
+        self._uri = uri
+        self._device = device
+        self._reader = reader(self._from_host)
+        self._bring_up = bring_up
+        self._take_down = take_down
+        self._tunnel: ClientTunnel | None = None
+        self._attempt: Deferred[object] | None = None
+        self._timer: IDelayedCall | None = None
+        self._gone: Deferred[None] = succeed(None)
+
+    def handle(self, event: ClientEvent) -> None:
+        """Let something happen to the client: perform what its machine says."""
+        before = self._machine.state
+        commands = self._machine.handle(event, self.clock.seconds())
+        after = self._machine.state
+        if after is not before:
+            self.log.info("{before} -> {after}", before=before.name, after=after.name)
+        for command in commands:
+            self._perform(command)
+
+    @property
+    def state(self) -> ClientState:
+        """The state of 3.1.1."""
+        return self._machine.state
+
+    def _perform(self, command: Command) -> None:
+        match command:
+            case Action.CONNECT:
+                self._connect()
+            case Action.SEND_REQUEST:
+                self._current.request()
+            case Action.LINK_UP:
+                self._bring_up()
+                self._reader.start()
+            case Action.LINK_DOWN:
+                self._reader.stop()
+                self._take_down()
+            case Action.DISCONNECT:
+                self._disconnect()
+            case Action.CANCEL_TIMER:
+                if self._timer and self._timer.active():
+                    self._timer.cancel()
+            case StartTimer(delay):
+                self.log.info("next attempt in {delay:.1f} seconds", delay=delay)
+                self._timer = self.clock.callLater(delay, self.handle, ClientEvent.TIMER)
+
+    @property
+    def _current(self) -> ClientTunnel:
+        assert self._tunnel is not None
+        return self._tunnel
+
+    # An attempt, in the order of its life.
+
+    def _connect(self) -> None:
+        self.log.info("connecting to {uri}", uri=self._uri)
+        self._attempt = self._endpoint.connect(self)
+        self._attempt.addErrback(self._not_connected)
+
+    def _not_connected(self, failure: Failure) -> None:
+        if not failure.check(CancelledError, ConnectingCancelledError):
+            self._note_failure(explain(failure))
+
+    def buildProtocol(self, addr: IAddress | None) -> ClientTunnel:
+        """Make the tunnel for a connection just made."""
+        self._tunnel = ClientTunnel(self)
+        return self._tunnel
+
+    def connected(self, tunnel: ClientTunnel) -> None:
+        """The HTTPS connection is established (3.1.5.1)."""
+        self.handle(ClientEvent.CONNECTED)
+
+    def responded(self, tunnel: ClientTunnel) -> None:
+        """The response is successful (3.1.5.2)."""
+        self.handle(ClientEvent.RESPONSE)
+
+    def failed(self, tunnel: ClientTunnel, sentence: str) -> None:
+        """The connection ended; of one given up already nobody wants to hear."""
+        if tunnel is self._tunnel:
+            self._tunnel = None
+            self._note_failure(sentence)
+
+    def _note_failure(self, sentence: str) -> None:
+        self.log.warn("{uri}: {sentence}", uri=self._uri, sentence=sentence)
+        self.handle(ClientEvent.FAILED)
+
+    def _disconnect(self) -> None:
+        if self._attempt:
+            self._attempt.cancel()
+        if self._tunnel:
+            tunnel, self._tunnel = self._tunnel, None
+            self._gone = tunnel.ended
+            tunnel.disconnect()
+
+    def gone(self) -> Deferred[None]:
+        """Return a Deferred that fires when the connection last given up has ended."""
+        return self._gone
+
+    # Packets.
+
+    def _from_host(self, batch: Batch) -> None:
+        self._current.send(batch)
+
+    def from_server(self, batch: Batch) -> None:
+        """Hand packets from the server to the kernel (3.1.5.3)."""
+        self._device.write(batch)
+
+    def congested(self, tunnel: ClientTunnel, full: bool) -> None:
+        """Stop reading the device while the connection is full: the kernel's queue then does the dropping."""
+        if tunnel is not self._tunnel or self._machine.state is not ClientState.LINK_UP:
+            return
+        if full:
+            self._reader.stop()
+        else:
+            self._reader.start()

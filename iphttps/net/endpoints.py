@@ -1,0 +1,117 @@
+"""From a URI to a listening port or an endpoint to connect to (1.5, 2.1)."""
+
+from __future__ import annotations
+
+import errno
+import socket
+from dataclasses import dataclass
+from ipaddress import ip_address
+from urllib.parse import urlsplit
+
+from twisted.internet.endpoints import HostnameEndpoint, wrapClientTLS
+from twisted.internet.interfaces import (
+    IListeningPort,
+    IOpenSSLClientConnectionCreator,
+    IOpenSSLServerConnectionCreator,
+    IProtocolFactory,
+    IReactorSocket,
+    IStreamClientEndpoint,
+)
+from twisted.protocols.tls import TLSMemoryBIOFactory
+
+from ..core.errors import ConfigError
+from ..core.handshake import DEFAULT_PATH
+
+CONNECT_TIMEOUT = 30.0
+"""Seconds that a TCP connection has to come about."""
+
+BACKLOG = 1024
+"""Connections that may wait to be accepted."""
+
+ANY = "*"
+
+
+@dataclass(frozen=True, slots=True)
+class URI:
+    """The URI of the server (3.1.1, 3.2.1); `path` is empty if none was given."""
+
+    secure: bool
+    host: str
+    port: int
+    path: str
+
+    @classmethod
+    def parse(cls, text: str) -> URI:
+        """Read a URI such as https://vpn.example.org/IPHTTPS; raises ConfigError if it is none."""
+        like = "it must look like https://vpn.example.org/IPHTTPS"
+        try:
+            parts = urlsplit(text)
+            port = parts.port
+        except ValueError as error:
+            raise ConfigError(f"{text!r} is not a URI ({error}): {like}") from error
+        if parts.scheme not in ("https", "http") or not parts.hostname:
+            raise ConfigError(f"{text!r} is not a URI for IP-HTTPS: {like}")
+        if parts.username is not None or parts.query or parts.fragment:
+            raise ConfigError(f"{text!r} has more than scheme, host, port and path: {like}")
+        try:
+            host = parts.hostname if parts.hostname.isascii() else parts.hostname.encode("idna").decode("ascii")
+            parts.path.encode("ascii")
+        except UnicodeError as error:
+            raise ConfigError(f"{text!r} holds characters that a URI cannot: {like}") from error
+        secure = parts.scheme == "https"
+        return cls(secure, host, port if port is not None else (443 if secure else 80), parts.path.rstrip("/"))
+
+    @property
+    def authority(self) -> str:
+        """What stands in the Host header."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return host if self.port == (443 if self.secure else 80) else f"{host}:{self.port}"
+
+    def __str__(self) -> str:
+        return f"{'https' if self.secure else 'http'}://{self.authority}{self.path or DEFAULT_PATH}"
+
+
+def client_endpoint(
+    reactor: object, uri: URI, tls: IOpenSSLClientConnectionCreator | None
+) -> IStreamClientEndpoint:
+    """Return the endpoint of the server, over IPv4 or IPv6, whichever answers first (1.5)."""
+    endpoint = HostnameEndpoint(reactor, uri.host, uri.port, timeout=CONNECT_TIMEOUT)
+    return wrapClientTLS(tls, endpoint) if tls else endpoint
+
+
+def listen(
+    reactor: IReactorSocket, uri: URI, factory: IProtocolFactory, tls: IOpenSSLServerConnectionCreator | None
+) -> IListeningPort:
+    """Listen where the URI says, with TLS or without it (2.1); raises ConfigError if that cannot be.
+
+    `*` stands for all addresses, IPv4 and IPv6, of the host (1.5).
+    """
+    if tls:
+        factory = TLSMemoryBIOFactory(tls, False, factory)
+    with _bind(uri) as bound:  # the reactor takes a duplicate
+        bound.setblocking(False)
+        return reactor.adoptStreamPort(bound.fileno(), bound.family, factory)
+
+
+def _bind(uri: URI) -> socket.socket:
+    try:
+        if uri.host != ANY:
+            family = socket.AF_INET6 if ip_address(uri.host).version == 6 else socket.AF_INET
+            return socket.create_server((uri.host, uri.port), family=family, backlog=BACKLOG)
+        if socket.has_dualstack_ipv6():
+            return socket.create_server(
+                ("", uri.port), family=socket.AF_INET6, dualstack_ipv6=True, backlog=BACKLOG
+            )
+        return socket.create_server(("", uri.port), backlog=BACKLOG)
+    except ValueError as error:
+        raise ConfigError(f"--uri names {uri.host!r}, where a server takes an address of its own or *") from error
+    except OSError as error:
+        where = f"cannot listen on port {uri.port} of {uri.host}"
+        raise ConfigError(f"{where}: {_BIND_ERRORS.get(error.errno or 0, error.strerror)}") from error
+
+
+_BIND_ERRORS = {
+    errno.EADDRINUSE: "another program does already; `ss -ltnp` names it",
+    errno.EACCES: "it takes root or CAP_NET_BIND_SERVICE",
+    errno.EADDRNOTAVAIL: "this host has no such address",
+}

@@ -1,0 +1,33 @@
+"""What the shell needs of the host: a packet device."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from ..core.counters import Counters
+from ..core.framing import Batch
+
+
+class PacketDevice(Protocol):
+    """A device through which the kernel and this program exchange IPv6 packets, never blocking.
+
+    `counters` counts packets in from the kernel and out to it, and what was dropped on the way.
+    """
+
+    name: str
+    counters: Counters
+
+    def fileno(self) -> int:
+        """Return the descriptor that becomes readable when packets wait."""
+
+    def read(self) -> Batch:
+        """Return the packets that wait, up to a bound; an empty batch if none does.
+
+        Raises OSError if the device is gone.
+        """
+
+    def write(self, batch: Batch) -> None:
+        """Hand each packet to the kernel whole, or drop and count it."""
+
+    def close(self) -> None:
+        """Give the device back; what the kernel knew about it goes with it."""

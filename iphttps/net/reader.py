@@ -1,0 +1,62 @@
+"""Reads a device when the reactor finds it readable, and can be paused."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from twisted.internet.interfaces import IReactorFDSet, IReadDescriptor
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from ..core.framing import Batch
+from .interfaces import PacketDevice
+
+
+@implementer(IReadDescriptor)
+class DeviceReader:
+    """Delivers the batches of a device: one for each turn of the reactor, so that nothing else starves.
+
+    `lost` is called with the error once the device is gone.
+    """
+
+    def __init__(
+        self,
+        reactor: IReactorFDSet,
+        device: PacketDevice,
+        deliver: Callable[[Batch], None],
+        lost: Callable[[OSError], None],
+    ) -> None:
+        self._reactor = reactor
+        self._device = device
+        self._deliver = deliver
+        self._lost = lost
+
+    def start(self) -> None:
+        """Read from now on; again after `stop`."""
+        self._reactor.addReader(self)
+
+    def stop(self) -> None:
+        """Leave further packets to the device's own queue, in the kernel."""
+        self._reactor.removeReader(self)
+
+    def fileno(self) -> int:
+        """Return the device's descriptor."""
+        return self._device.fileno()
+
+    def doRead(self) -> None:
+        """Read one batch and deliver it."""
+        try:
+            batch = self._device.read()
+        except OSError as error:
+            self.stop()
+            self._lost(error)
+            return
+        if batch:
+            self._deliver(batch)
+
+    def connectionLost(self, reason: Failure) -> None:
+        """Do nothing: the device outlives the reactor's interest in it."""
+
+    def logPrefix(self) -> str:
+        """Name the device in the log."""
+        return self._device.name

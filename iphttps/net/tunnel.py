@@ -1,0 +1,178 @@
+"""The tunnel protocol: a handshake phase, then a packet phase, on one stream.
+
+Phase is which method takes the bytes; on the data path nobody asks whether the session is open.
+
+The transport's buffer is the only queue, and it is bounded. Twisted tells a producer to pause when more than
+`QUEUE` bytes wait in its buffer, and to resume when all have gone to the kernel; in between a tunnel is
+congested, and what it is given is dropped and counted. The kernel in turn is kept from taking more than
+`UNSENT` bytes ahead of what the peer has room for (TCP_NOTSENT_LOWAT). So a peer that stops reading costs
+at most these two and one batch more, and a packet waits in no queue longer than they take to drain.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import (
+    IDelayedCall,
+    IHandshakeListener,
+    IPushProducer,
+    IReactorTime,
+    ISSLTransport,
+)
+from twisted.internet.protocol import Protocol, connectionDone
+from twisted.protocols.policies import ProtocolWrapper
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from ..core.counters import Counters
+from ..core.errors import DropReason
+from ..core.framing import Batch, Framer
+from .tls import CheckedConnection
+
+QUEUE = 256 * 1024
+"""Bytes that may wait in the transport's buffer before the tunnel counts as congested."""
+
+UNSENT = 128 * 1024
+"""Bytes that the kernel may hold unsent for the connection (TCP_NOTSENT_LOWAT)."""
+
+HANDSHAKE_DEADLINE = 30.0
+"""Seconds from the connection's start to the open session; after it there is no time limit (3.2.2)."""
+
+CLOSE_DEADLINE = 1.0
+"""Seconds that a peer has to take what was sent and to answer the close, before the connection is cut."""
+
+
+@implementer(IHandshakeListener, IPushProducer)
+class Tunnel(Protocol):
+    """What both ends have in common; each role says how its handshake goes and where packets go."""
+
+    def __init__(self, clock: IReactorTime) -> None:
+        self.clock = clock
+        self.counters = Counters()
+        self.congested = False
+        self.tls: CheckedConnection | None = None
+        self.framer = Framer()
+        self.ended: Deferred[None] = Deferred()
+        self._receive: Callable[[bytes], None] = self._discard
+        self._deadline: IDelayedCall | None = None
+
+    # The handshake phase.
+
+    def connectionMade(self) -> None:
+        """Start: with TLS the session can begin when its handshake is complete, else at once."""
+        assert self.transport is not None
+        _prepare(self.transport)
+        self.transport.registerProducer(self, True)
+        self._deadline = self.clock.callLater(HANDSHAKE_DEADLINE, self.expired)
+        if ISSLTransport.providedBy(self.transport):
+            self.tls = self.transport.getHandle()
+            assert isinstance(self.tls, CheckedConnection)
+        else:
+            self.established()
+
+    def handshakeCompleted(self) -> None:
+        """TLS is up."""
+        self.established()
+
+    def established(self) -> None:
+        """The HTTPS connection, or the HTTP connection, is established (3.1.5.1)."""
+        self._receive = self.head_received
+
+    def head_received(self, data: bytes) -> None:
+        """Take bytes of the peer's head: each role in its way."""
+        raise NotImplementedError
+
+    def expired(self) -> None:
+        """The session did not open in time: each role in its way."""
+        raise NotImplementedError
+
+    def opened(self, rest: bytes) -> None:
+        """The session is open: from here on come packets, the first of them in `rest`."""
+        self._cancel_deadline()
+        self._receive = self._packets_received
+        if rest:
+            self._packets_received(rest)
+
+    # The packet phase.
+
+    def dataReceived(self, data: bytes) -> None:
+        """Give the bytes to the phase."""
+        self._receive(data)
+
+    def _packets_received(self, data: bytes) -> None:
+        batch = self.framer.feed(data)
+        if batch:
+            self.deliver(batch)
+        if self.framer.fault:
+            self._receive = self._discard
+            self.counters.dropped(self.framer.fault)
+            self.out_of_step(self.framer.fault)
+
+    def deliver(self, batch: Batch) -> None:
+        """Take the packets that have arrived: each role in its way."""
+        raise NotImplementedError
+
+    def out_of_step(self, fault: DropReason) -> None:
+        """The peer sent something else than IPv6 packets: each role in its way."""
+        raise NotImplementedError
+
+    def send(self, batch: Batch) -> None:
+        """Send whole packets to the peer, or drop and count them while the tunnel is congested."""
+        if self.congested:
+            self.counters.dropped(DropReason.CONGESTED, len(batch))
+            return
+        self.counters.sent(len(batch), len(batch.data))
+        self.transport.write(batch.data)  # type: ignore[union-attr]  # set by makeConnection
+
+    def pauseProducing(self) -> None:
+        """The transport's buffer is full."""
+        self.congested = True
+
+    def resumeProducing(self) -> None:
+        """The transport's buffer is empty again."""
+        self.congested = False
+
+    def stopProducing(self) -> None:
+        """The transport is closing; `connectionLost` follows."""
+
+    # The end.
+
+    def disconnect(self) -> None:
+        """End the session: with close_notify if TLS is up, and in any case soon."""
+        self._cancel_deadline()
+        self._receive = self._discard
+        if self.ended.called:
+            return
+        # A transport with a producer waits for the producer to finish before it closes.
+        self.transport.unregisterProducer()  # type: ignore[union-attr]  # set by makeConnection
+        self.transport.loseConnection()  # type: ignore[union-attr]
+        self._deadline = self.clock.callLater(CLOSE_DEADLINE, self.transport.abortConnection)  # type: ignore[union-attr]
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        """The connection has ended; the roles extend this."""
+        self._receive = self._discard
+        self._cancel_deadline()
+        self.ended.callback(None)
+
+    def _cancel_deadline(self) -> None:
+        if self._deadline is not None and self._deadline.active():
+            self._deadline.cancel()
+        self._deadline = None
+
+    def _discard(self, data: bytes) -> None:
+        """Take bytes that come before the phase in which they would mean something, or after it."""
+
+
+def _prepare(transport: object) -> None:
+    """Set the TCP connection's options: bounded queues, no waiting for more to send, a dead peer found."""
+    while isinstance(transport, ProtocolWrapper):
+        transport = transport.transport
+    transport.bufferSize = QUEUE  # type: ignore[attr-defined]  # twisted.internet.abstract.FileDescriptor
+    handle = getattr(transport, "getHandle", lambda: None)()
+    if isinstance(handle, socket.socket):
+        handle.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        handle.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        handle.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT)
