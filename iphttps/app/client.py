@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
+from typing import Any, cast
 
 from twisted.internet.defer import Deferred
 
@@ -14,9 +16,10 @@ from ..host.network import NetworkConfig
 from ..host.tun import TunDevice
 from ..net.client import Client
 from ..net.endpoints import client_endpoint
+from ..net.interfaces import IReactor, PacketDevice
 from ..net.reader import DeviceReader
 from ..net.tls import ClientTLS, Credentials, load_certificates
-from .daemon import Daemon
+from .daemon import Daemon, HostNetwork
 from .options import DaemonOptions
 
 SETTINGS = {
@@ -31,7 +34,7 @@ class Options(DaemonOptions):
 
     command = "iphttps-client"
     synopsis = "[options]"
-    optParameters = (  # noqa: RUF012  # the name is Twisted's
+    optParameters = (  # the name is Twisted's
         ("uri", None, None, "the server, such as https://vpn.example.org/IPHTTPS"),
         ("ca", None, None, "PEM file: the authorities to trust, instead of the system's"),
         ("certificate", None, None, "PEM file: the client's certificate, if the server demands one"),
@@ -56,8 +59,14 @@ class Options(DaemonOptions):
 class ClientDaemon(Daemon):
     """The client as a service."""
 
-    def __init__(self, options: Options, reactor: object) -> None:
-        super().__init__(Options.command, reactor)
+    def __init__(
+        self,
+        options: Options,
+        reactor: IReactor,
+        network: HostNetwork | None = None,
+        open_device: Callable[[str], PacketDevice] = TunDevice,
+    ) -> None:
+        super().__init__(Options.command, reactor, network, open_device)
         self._options = options
         self._client: Client | None = None
 
@@ -65,7 +74,7 @@ class ClientDaemon(Daemon):
         """Load the certificates and create the device, which stays down until the link is up."""
         options, uri = self._options, self._options.uri
         tls = self._tls() if uri.secure else None
-        self.device = device = TunDevice(options["interface"])
+        self.device = device = self.open_device(options["interface"])
         self._take_down()
         timer = ReconnectTimer(options.number("reconnect-initial", 0.1), options.number("reconnect-maximum", 0.1))
         self._client = Client(
@@ -114,7 +123,7 @@ class ClientDaemon(Daemon):
                 raise  # at the start: the program ends with the sentence
             self.fatal(str(error))
 
-    def quit(self) -> Deferred[object]:
+    def quit(self) -> Deferred[Any]:
         """Take the link down and close the connection."""
         assert self._client is not None
         self._client.handle(ClientEvent.DISABLE)
@@ -123,6 +132,6 @@ class ClientDaemon(Daemon):
 
 def makeService(options: Options) -> ClientDaemon:
     """Make the service for `twistd`."""
-    from twisted.internet import reactor
+    from twisted.internet import reactor  # installed by twistd only just now
 
-    return ClientDaemon(options, reactor)
+    return ClientDaemon(options, cast(IReactor, reactor))

@@ -2,16 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any, Protocol
+
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, succeed
-from twisted.internet.interfaces import IReactorCore
 from twisted.logger import Logger
 
 from ..core.errors import ConfigError
 from ..host import privileges
-from ..host.network import LinuxNetwork
-from ..net.interfaces import PacketDevice
+from ..host.network import LinuxNetwork, NetworkConfig
+from ..host.tun import TunDevice
+from ..net.interfaces import IReactor, PacketDevice
 from .options import complain
+
+
+class HostNetwork(Protocol):
+    """The host's network configuration."""
+
+    def apply(self, config: NetworkConfig) -> None:
+        """Make the network so; applying the same again changes nothing. Raises ConfigError."""
+
+    def restore(self) -> None:
+        """Undo what outlives the device: forwarding, and what turning it on required."""
 
 
 class Daemon(Service):
@@ -19,17 +32,24 @@ class Daemon(Service):
 
     log = Logger()
 
-    def __init__(self, command: str, reactor: IReactorCore) -> None:
+    def __init__(
+        self,
+        command: str,
+        reactor: IReactor,
+        network: HostNetwork | None = None,
+        open_device: Callable[[str], PacketDevice] = TunDevice,
+    ) -> None:
         self.command = command
         self.reactor = reactor
-        self.network = LinuxNetwork()
+        self.network = network or LinuxNetwork()
+        self.open_device = open_device
         self.device: PacketDevice | None = None
 
     def prepare(self) -> None:
         """Do all that takes privileges; raises ConfigError. Each daemon says what."""
         raise NotImplementedError
 
-    def quit(self) -> Deferred[object]:
+    def quit(self) -> Deferred[Any]:
         """End all sessions; fires when they have ended. Each daemon says how."""
         return succeed(None)
 

@@ -17,7 +17,7 @@ from ..net.endpoints import URI
 T = TypeVar("T")
 
 
-class DaemonOptions(usage.Options):  # type: ignore[misc]  # twisted.python.usage is not typed
+class DaemonOptions(usage.Options):
     """What both daemons have in common; a wrong word ends in one sentence and exit status 2."""
 
     command: ClassVar[str]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from ipaddress import IPv6Interface, IPv6Network
+from typing import Any, cast
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IListeningPort, IProtocolFactory
@@ -21,10 +23,11 @@ from ..core.server import ServerEvent
 from ..host.network import NetworkConfig
 from ..host.tun import TunDevice
 from ..net.endpoints import listen
+from ..net.interfaces import IReactor, PacketDevice
 from ..net.reader import DeviceReader
 from ..net.server import Server
 from ..net.tls import Credentials, ServerTLS, load_certificates
-from .daemon import Daemon
+from .daemon import Daemon, HostNetwork
 from .options import DaemonOptions, network
 
 LINK_LOCAL = IPv6Interface("fe80::1/64")
@@ -36,7 +39,7 @@ class Options(DaemonOptions):
     command = "iphttps-server"
     repeatable = ("route",)
     synopsis = "[options]"
-    optParameters = (  # noqa: RUF012  # the name is Twisted's
+    optParameters = (  # the name is Twisted's
         ("uri", None, None, "where to listen, such as https://*:443/IPHTTPS; http:// behind a TLS terminator"),
         ("authentication", None, "certificates", "certificates: clients must show one; none: anybody may connect"),
         ("certificate", None, None, "PEM file: the server's certificate, then those between it and the root"),
@@ -59,7 +62,7 @@ class Options(DaemonOptions):
         self.required("prefix", "give the link's IPv6 prefix, such as --prefix 2001:db8:2::/64")
         if self.prefix.prefixlen != 64:
             raise ConfigError(f"--prefix {self.prefix} must be a /64: clients form 64-bit interface identifiers")
-        if not self.prefix.network_address.is_global and not self.prefix.is_private or self.prefix.is_link_local:
+        if (not self.prefix.network_address.is_global and not self.prefix.is_private) or self.prefix.is_link_local:
             raise ConfigError(f"--prefix {self.prefix} must be global or unique local unicast")
         self.routes  # noqa: B018
         self.mode  # noqa: B018
@@ -86,16 +89,20 @@ class Options(DaemonOptions):
         try:
             return AuthenticationMode(self["authentication"])
         except ValueError as error:
-            raise ConfigError(
-                f"--authentication is certificates or none, not {self['authentication']!r}"
-            ) from error
+            raise ConfigError(f"--authentication is certificates or none, not {self['authentication']!r}") from error
 
 
 class ServerDaemon(Daemon):
     """The server as a service."""
 
-    def __init__(self, options: Options, reactor: object) -> None:
-        super().__init__(Options.command, reactor)
+    def __init__(
+        self,
+        options: Options,
+        reactor: IReactor,
+        network: HostNetwork | None = None,
+        open_device: Callable[[str], PacketDevice] = TunDevice,
+    ) -> None:
+        super().__init__(Options.command, reactor, network, open_device)
         self._options = options
         self._server: Server | None = None
 
@@ -104,7 +111,7 @@ class ServerDaemon(Daemon):
         options = self._options
         own_address = IPv6Interface((options.prefix.network_address + 1, options.prefix.prefixlen))
         tls = self._tls()
-        self.device = TunDevice(options["interface"])
+        self.device = self.open_device(options["interface"])
         self.network.apply(
             NetworkConfig(
                 options["interface"],
@@ -138,9 +145,7 @@ class ServerDaemon(Daemon):
         if not options.uri.secure or not certificate or not key:
             return None
         client_ca = options.path("client-ca") if options.mode is AuthenticationMode.CERTIFICATES else None
-        return ServerTLS(
-            Credentials.load(certificate, key), load_certificates(client_ca) if client_ca else None
-        )
+        return ServerTLS(Credentials.load(certificate, key), load_certificates(client_ca) if client_ca else None)
 
     def _link(self, table: ClientTable, own_address: IPv6Interface) -> ServerLink:
         options = self._options
@@ -164,7 +169,7 @@ class ServerDaemon(Daemon):
         super().startService()
         self._reader.start()
 
-    def quit(self) -> Deferred[object]:
+    def quit(self) -> Deferred[Any]:
         """Disconnect all clients and enter the Stopped state (3.2.7.3)."""
         assert self._server is not None
         self._reader.stop()
@@ -174,6 +179,6 @@ class ServerDaemon(Daemon):
 
 def makeService(options: Options) -> ServerDaemon:
     """Make the service for `twistd`."""
-    from twisted.internet import reactor
+    from twisted.internet import reactor  # installed by twistd only just now
 
-    return ServerDaemon(options, reactor)
+    return ServerDaemon(options, cast(IReactor, reactor))

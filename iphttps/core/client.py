@@ -99,7 +99,4 @@ class ClientMachine:
         self.state, actions = TRANSITIONS[self.state, event]
         if event in (ClientEvent.RESPONSE, ClientEvent.DISABLE):
             self._timer.succeeded()
-        return [
-            StartTimer(self._timer.failed(now)) if action is Action.START_TIMER else action
-            for action in actions
-        ]
+        return [StartTimer(self._timer.failed(now)) if action is Action.START_TIMER else action for action in actions]

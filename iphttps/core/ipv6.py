@@ -89,12 +89,7 @@ def multicast_scope(address: bytes) -> int:
 
 def packet(source: bytes, destination: bytes, next_header: int, payload: bytes, hop_limit: int = 255) -> bytes:
     """Build a packet with an IPv6 header in front of `payload`, without extension headers."""
-    return (
-        struct.pack("!IHBB", VERSION << 28, len(payload), next_header, hop_limit)
-        + source
-        + destination
-        + payload
-    )
+    return struct.pack("!IHBB", VERSION << 28, len(payload), next_header, hop_limit) + source + destination + payload
 
 
 def checksum(source: bytes, destination: bytes, next_header: int, payload: bytes) -> int:

@@ -122,8 +122,7 @@ def _check(packet: bytes, icmp: bytes) -> Message | DropReason:
             valid = ipv6.is_link_local(source)
         case Kind.NEIGHBOR_SOLICITATION:
             valid = not ipv6.is_multicast(target) and not (
-                unspecified
-                and (not ipv6.is_solicited_node(destination) or SOURCE_LINK_LAYER_ADDRESS in options)
+                unspecified and (not ipv6.is_solicited_node(destination) or SOURCE_LINK_LAYER_ADDRESS in options)
             )
         case Kind.NEIGHBOR_ADVERTISEMENT:
             solicited = icmp[_ICMP_HEADER] & SOLICITED_FLAG

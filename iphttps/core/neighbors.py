@@ -48,7 +48,7 @@ class NeighborCache:
         """Note that the client probed for an address that another holds."""
         self._claims[address] = (client, now + CLAIM_LIFETIME)
 
-    def concerned(self, address: bytes, now: float) -> set[ClientEntry]:
+    def concerned(self, address: bytes, now: float) -> frozenset[ClientEntry]:
         """Return the clients with an entry for the address: its holder, and a recent prober."""
         clients = set()
         if holder := self.holders.get(address):
@@ -56,7 +56,7 @@ class NeighborCache:
             claimant, until = self._claims.get(address, (holder, now))
             if now < until:
                 clients.add(claimant)
-        return clients
+        return frozenset(clients)
 
     def addresses(self, client: ClientEntry) -> tuple[bytes, ...]:
         """Return the addresses that the client holds, the oldest first."""

@@ -1,12 +1,12 @@
 """The server's state machine (3.2.1, 3.2.3, 3.2.4, 3.2.7).
 
-    state       event             becomes     what is done
-    STOPPED     START             LISTEN      listen
-    LISTEN      DISABLE           DISABLED    stop listening, disconnect all clients
-    DISABLED    ENABLE            LISTEN      listen
-    LISTEN      AUTHENTICATION    LISTEN      disconnect all clients
-    LISTEN      SHUTDOWN          STOPPED     stop listening, disconnect all clients
-    DISABLED    SHUTDOWN          STOPPED
+state       event             becomes     what is done
+STOPPED     START             LISTEN      listen
+LISTEN      DISABLE           DISABLED    stop listening, disconnect all clients
+DISABLED    ENABLE            LISTEN      listen
+LISTEN      AUTHENTICATION    LISTEN      disconnect all clients
+LISTEN      SHUTDOWN          STOPPED     stop listening, disconnect all clients
+DISABLED    SHUTDOWN          STOPPED
 """
 
 from __future__ import annotations

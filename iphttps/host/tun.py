@@ -41,7 +41,7 @@ class TunDevice:
             raise ConfigError(f"cannot create the interface {name}: {_mend(error)}") from error
         self.name = name
         self.counters = Counters()
-        self._descriptor = self._device.fileno()
+        self._descriptor: int = self._device.fileno()
         os.set_blocking(self._descriptor, False)
         # pytun leaves it inheritable; no program that we start shall get the tunnel.
         flags = fcntl.fcntl(self._descriptor, fcntl.F_GETFD)

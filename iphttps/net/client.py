@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import cast
 
 from twisted.internet.defer import CancelledError, Deferred, succeed
 from twisted.internet.error import ConnectingCancelledError
@@ -37,7 +38,7 @@ class ClientTunnel(Tunnel):
 
     def request(self) -> None:
         """Send the POST request (3.1.5.2)."""
-        self.transport.write(self._handshake.request())  # type: ignore[union-attr]
+        self.wire.write(self._handshake.request())
 
     def head_received(self, data: bytes) -> None:
         """Read the response; the link is up only after a successful one (3.1.5.2)."""
@@ -164,11 +165,12 @@ class Client(Factory):
 
     def _connect(self) -> None:
         self.log.info("connecting to {uri}", uri=self._uri)
-        self._attempt = self._endpoint.connect(self)
-        self._attempt.addErrback(self._not_connected)
+        attempt = cast("Deferred[object]", self._endpoint.connect(self))
+        attempt.addErrback(self._not_connected)
+        self._attempt = attempt
 
     def _not_connected(self, failure: Failure) -> None:
-        if not failure.check(CancelledError, ConnectingCancelledError):
+        if not isinstance(failure.value, CancelledError | ConnectingCancelledError):
             self._note_failure(explain(failure))
 
     def buildProtocol(self, addr: IAddress | None) -> ClientTunnel:

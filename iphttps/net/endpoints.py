@@ -6,6 +6,7 @@ import errno
 import socket
 from dataclasses import dataclass
 from ipaddress import ip_address
+from typing import cast
 from urllib.parse import urlsplit
 
 from twisted.internet.endpoints import HostnameEndpoint, wrapClientTLS
@@ -17,6 +18,7 @@ from twisted.internet.interfaces import (
     IReactorSocket,
     IStreamClientEndpoint,
 )
+from twisted.internet.protocol import ServerFactory
 from twisted.protocols.tls import TLSMemoryBIOFactory
 
 from ..core.errors import ConfigError
@@ -71,9 +73,7 @@ class URI:
         return f"{'https' if self.secure else 'http'}://{self.authority}{self.path or DEFAULT_PATH}"
 
 
-def client_endpoint(
-    reactor: object, uri: URI, tls: IOpenSSLClientConnectionCreator | None
-) -> IStreamClientEndpoint:
+def client_endpoint(reactor: object, uri: URI, tls: IOpenSSLClientConnectionCreator | None) -> IStreamClientEndpoint:
     """Return the endpoint of the server, over IPv4 or IPv6, whichever answers first (1.5)."""
     endpoint = HostnameEndpoint(reactor, uri.host, uri.port, timeout=CONNECT_TIMEOUT)
     return wrapClientTLS(tls, endpoint) if tls else endpoint
@@ -90,7 +90,7 @@ def listen(
         factory = TLSMemoryBIOFactory(tls, False, factory)
     with _bind(uri) as bound:  # the reactor takes a duplicate
         bound.setblocking(False)
-        return reactor.adoptStreamPort(bound.fileno(), bound.family, factory)
+        return reactor.adoptStreamPort(bound.fileno(), bound.family, cast(ServerFactory, factory))
 
 
 def _bind(uri: URI) -> socket.socket:
@@ -99,9 +99,7 @@ def _bind(uri: URI) -> socket.socket:
             family = socket.AF_INET6 if ip_address(uri.host).version == 6 else socket.AF_INET
             return socket.create_server((uri.host, uri.port), family=family, backlog=BACKLOG)
         if socket.has_dualstack_ipv6():
-            return socket.create_server(
-                ("", uri.port), family=socket.AF_INET6, dualstack_ipv6=True, backlog=BACKLOG
-            )
+            return socket.create_server(("", uri.port), family=socket.AF_INET6, dualstack_ipv6=True, backlog=BACKLOG)
         return socket.create_server(("", uri.port), backlog=BACKLOG)
     except ValueError as error:
         raise ConfigError(f"--uri names {uri.host!r}, where a server takes an address of its own or *") from error

@@ -1,11 +1,17 @@
-"""What the shell needs of the host: a packet device."""
+"""What the shell needs of its surroundings: a reactor, a packet device."""
 
 from __future__ import annotations
 
 from typing import Protocol
 
+from twisted.internet.interfaces import IReactorCore, IReactorFDSet, IReactorSocket, IReactorTime
+
 from ..core.counters import Counters
 from ..core.framing import Batch
+
+
+class IReactor(IReactorCore, IReactorTime, IReactorFDSet, IReactorSocket):
+    """What the shell needs of the reactor: any on Linux has it."""
 
 
 class PacketDevice(Protocol):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from random import random
 
+from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.interfaces import IAddress, IDelayedCall, IListeningPort, IProtocolFactory, IReactorTime
 from twisted.internet.protocol import Factory, connectionDone
@@ -41,7 +42,7 @@ class ServerTunnel(Tunnel):
             opened = self._handshake.feed(data)
         except ProtocolError as error:
             self._server.refused(self, str(error))
-            self.transport.write(self._handshake.refuse(error, self.clock.seconds()))  # type: ignore[union-attr]
+            self.wire.write(self._handshake.refuse(error, self.clock.seconds()))
             self.disconnect()
             return
         if opened:
@@ -54,7 +55,7 @@ class ServerTunnel(Tunnel):
             self.disconnect()
             return
         self.counters = self.entry.counters
-        self.transport.write(self._handshake.accept(self.clock.seconds()))  # type: ignore[union-attr]
+        self.wire.write(self._handshake.accept(self.clock.seconds()))
         self.opened(opened.rest)
 
     def expired(self) -> None:
@@ -138,10 +139,9 @@ class Server(Factory):
 
     # Connections, in the order of their life.
 
-    def buildProtocol(self, addr: IAddress) -> ServerTunnel:
+    def buildProtocol(self, addr: IAddress | None) -> ServerTunnel:
         """Make the tunnel for a connection just accepted."""
-        host = getattr(addr, "host", "?").removeprefix("::ffff:")
-        tunnel = ServerTunnel(self, f"[{host}]:{addr.port}" if ":" in host else f"{host}:{getattr(addr, 'port', 0)}")
+        tunnel = ServerTunnel(self, _name(addr))
         self._tunnels.add(tunnel)
         return tunnel
 
@@ -192,3 +192,11 @@ class Server(Factory):
             self._device.write(forwarding.host)
         for entry, batch in forwarding.clients:
             entry.connection.send(batch)
+
+
+def _name(peer: object) -> str:
+    """Write an outer address as people do, an IPv4 client of an IPv6 socket as IPv4."""
+    if not isinstance(peer, IPv4Address | IPv6Address):
+        return str(peer)
+    host = peer.host.removeprefix("::ffff:")
+    return f"[{host}]:{peer.port}" if ":" in host else f"{host}:{peer.port}"

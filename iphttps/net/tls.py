@@ -49,6 +49,7 @@ class PeerCheck:
 
     def _wrong_name(self, certificate: x509.Certificate) -> str | None:
         assert self.name is not None
+        wanted: DNS_ID | IPAddress_ID
         try:
             wanted = IPAddress_ID(str(ip_address(self.name)))
         except ValueError:

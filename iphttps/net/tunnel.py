@@ -13,6 +13,8 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable
+from typing import Protocol as TypingProtocol
+from typing import cast
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import (
@@ -45,6 +47,17 @@ CLOSE_DEADLINE = 1.0
 """Seconds that a peer has to take what was sent and to answer the close, before the connection is cut."""
 
 
+class Wire(TypingProtocol):
+    """What a tunnel needs of its transport."""
+
+    def write(self, data: bytes) -> None: ...
+    def registerProducer(self, producer: object, streaming: bool) -> None: ...
+    def unregisterProducer(self) -> None: ...
+    def loseConnection(self) -> None: ...
+    def abortConnection(self) -> None: ...
+    def getHandle(self) -> object: ...
+
+
 @implementer(IHandshakeListener, IPushProducer)
 class Tunnel(Protocol):
     """What both ends have in common; each role says how its handshake goes and where packets go."""
@@ -63,13 +76,14 @@ class Tunnel(Protocol):
 
     def connectionMade(self) -> None:
         """Start: with TLS the session can begin when its handshake is complete, else at once."""
-        assert self.transport is not None
+        self.wire = cast(Wire, self.transport)
         _prepare(self.transport)
-        self.transport.registerProducer(self, True)
+        self.wire.registerProducer(self, True)
         self._deadline = self.clock.callLater(HANDSHAKE_DEADLINE, self.expired)
         if ISSLTransport.providedBy(self.transport):
-            self.tls = self.transport.getHandle()
-            assert isinstance(self.tls, CheckedConnection)
+            handle = self.wire.getHandle()
+            assert isinstance(handle, CheckedConnection)
+            self.tls = handle
         else:
             self.established()
 
@@ -125,7 +139,7 @@ class Tunnel(Protocol):
             self.counters.dropped(DropReason.CONGESTED, len(batch))
             return
         self.counters.sent(len(batch), len(batch.data))
-        self.transport.write(batch.data)  # type: ignore[union-attr]  # set by makeConnection
+        self.wire.write(batch.data)
 
     def pauseProducing(self) -> None:
         """The transport's buffer is full."""
@@ -147,9 +161,9 @@ class Tunnel(Protocol):
         if self.ended.called:
             return
         # A transport with a producer waits for the producer to finish before it closes.
-        self.transport.unregisterProducer()  # type: ignore[union-attr]  # set by makeConnection
-        self.transport.loseConnection()  # type: ignore[union-attr]
-        self._deadline = self.clock.callLater(CLOSE_DEADLINE, self.transport.abortConnection)  # type: ignore[union-attr]
+        self.wire.unregisterProducer()
+        self.wire.loseConnection()
+        self._deadline = self.clock.callLater(CLOSE_DEADLINE, self.wire.abortConnection)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """The connection has ended; the roles extend this."""
