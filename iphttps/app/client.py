@@ -66,7 +66,7 @@ class ClientDaemon(Daemon):
         network: HostNetwork | None = None,
         open_device: Callable[[str], PacketDevice] = TunDevice,
     ) -> None:
-        super().__init__(Options.command, reactor, network, open_device)
+        super().__init__(options, reactor, network, open_device)
         self._options = options
         self._client: Client | None = None
 

@@ -14,7 +14,7 @@ from ..host import privileges
 from ..host.network import LinuxNetwork, NetworkConfig
 from ..host.tun import TunDevice
 from ..net.interfaces import IReactor, PacketDevice
-from .options import complain
+from .options import DaemonOptions, complain
 
 
 class HostNetwork(Protocol):
@@ -34,12 +34,13 @@ class Daemon(Service):
 
     def __init__(
         self,
-        command: str,
+        options: DaemonOptions,
         reactor: IReactor,
         network: HostNetwork | None = None,
         open_device: Callable[[str], PacketDevice] = TunDevice,
     ) -> None:
-        self.command = command
+        self.command = options.command
+        self.foreground = bool(options.parent and options.parent["nodaemon"])
         self.reactor = reactor
         self.network = network or LinuxNetwork()
         self.open_device = open_device
@@ -70,7 +71,9 @@ class Daemon(Service):
             privileges.keep()
         except ConfigError as error:
             self._clean_up()
-            self.log.critical("{error}", error=str(error))
+            # Once twistd has gone into the background, nobody sees standard error.
+            if not self.foreground:
+                self.log.critical("{error}", error=str(error))
             complain(self.command, str(error))
 
     def startService(self) -> None:

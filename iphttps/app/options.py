@@ -136,6 +136,6 @@ def network(option: str, text: str) -> IPv6Network:
 
 
 def complain(command: str, sentence: str, status: int = 1) -> NoReturn:
-    """End the program with one sentence on standard error."""
-    print(f"twistd {command}: {sentence}", file=sys.stderr)
+    """End the program with one sentence on standard error, the real one, not what twistd logs instead."""
+    print(f"twistd {command}: {sentence}", file=sys.__stderr__)
     raise SystemExit(status)

@@ -102,7 +102,7 @@ class ServerDaemon(Daemon):
         network: HostNetwork | None = None,
         open_device: Callable[[str], PacketDevice] = TunDevice,
     ) -> None:
-        super().__init__(Options.command, reactor, network, open_device)
+        super().__init__(options, reactor, network, open_device)
         self._options = options
         self._server: Server | None = None
 

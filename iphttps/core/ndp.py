@@ -26,6 +26,7 @@ OVERRIDE_FLAG = 0x20
 
 _ICMP_HEADER = 4
 _TARGET = 8  # in NS, NA and Redirect, from the start of ICMPv6
+_REDIRECTED = 24  # the Destination Address field of a Redirect
 
 
 class Kind(IntEnum):
@@ -118,8 +119,15 @@ def _check(packet: bytes, icmp: bytes) -> Message | DropReason:
     match kind:
         case Kind.ROUTER_SOLICITATION:
             valid = not (unspecified and SOURCE_LINK_LAYER_ADDRESS in options)
-        case Kind.ROUTER_ADVERTISEMENT | Kind.REDIRECT:
+        case Kind.ROUTER_ADVERTISEMENT:
             valid = ipv6.is_link_local(source)
+        case Kind.REDIRECT:
+            redirected = icmp[_REDIRECTED:options_at]
+            valid = (
+                ipv6.is_link_local(source)
+                and not ipv6.is_multicast(redirected)
+                and (ipv6.is_link_local(target) or target == redirected)
+            )
         case Kind.NEIGHBOR_SOLICITATION:
             valid = not ipv6.is_multicast(target) and not (
                 unspecified and (not ipv6.is_solicited_node(destination) or SOURCE_LINK_LAYER_ADDRESS in options)

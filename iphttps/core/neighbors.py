@@ -41,6 +41,7 @@ class NeighborCache:
         if len(held) > self.limit:
             oldest = next(iter(held))
             del held[oldest], self.holders[oldest]
+            self._claims.pop(oldest, None)
             client.proven.clear()  # a remembered header may carry the address that is free again
         return True
 

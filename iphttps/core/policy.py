@@ -77,6 +77,8 @@ class Policy:
         message = recognise(packet)
         if isinstance(message, DropReason):
             return Verdict(message)
+        # Asked before this very packet teaches the cache that its sender holds the target.
+        known = message is not None and message.target in self._cache.holders
         refusal = self._check_source(source, destination, message, client) or _check_destination(destination)
         if refusal:
             return Verdict(refusal)
@@ -85,7 +87,7 @@ class Policy:
             if refusal:
                 return Verdict(refusal)
         if ipv6.is_multicast(destination):
-            return self._multicast(message, client, now)
+            return self._multicast(message, known, client, now)
         return self._unicast(packet[ipv6.NEXT_HEADER], source, destination, message, client)
 
     def _check_source(
@@ -118,7 +120,7 @@ class Policy:
                 return None if self._cache.bind(message.target, client) else DropReason.ND_TARGET_HELD
         return None
 
-    def _multicast(self, message: Message | None, client: ClientEntry, now: float) -> Verdict:
+    def _multicast(self, message: Message | None, known: bool, client: ClientEntry, now: float) -> Verdict:
         certificates = self.mode is AuthenticationMode.CERTIFICATES
         if message and message.kind is Kind.ROUTER_SOLICITATION:
             # 3.2.5.2.2, mode None: "Router Solicitation packets MUST NOT be dropped". The server's own
@@ -128,8 +130,8 @@ class Policy:
             return self._probe(message.target, client, now)
         if not certificates:
             return Verdict(DropReason.MULTICAST)  # 3.2.5.2.2, mode None: MUST drop all other multicast
-        if message and message.kind is Kind.NEIGHBOR_ADVERTISEMENT:
-            # 3.2.5.2.2: the target is held, by the sender; only those with an entry for it are told.
+        if message and message.kind is Kind.NEIGHBOR_ADVERTISEMENT and known:
+            # 3.2.5.2.2: of a target in the cache only those are told who have an entry for it.
             return Verdict(host=True, clients=self._cache.concerned(message.target, now) - {client})
         return _HOST_AND_OTHERS  # 3.2.5.2.2, mode Certificates: MUST forward to all other clients
 
@@ -191,8 +193,9 @@ class Policy:
         if not ipv6.is_multicast(destination):
             holder = self._cache.holders.get(destination)
             return Verdict(clients=frozenset((holder,))) if holder else Verdict(DropReason.NO_NEIGHBOR)
-        if self.mode is AuthenticationMode.NONE:
-            return Verdict(DropReason.MULTICAST)  # 3.2.5.2.1: MUST NOT send any but RAs, which are ours
+        advertises = isinstance(message, Message) and message.kind is Kind.ROUTER_ADVERTISEMENT
+        if self.mode is AuthenticationMode.NONE and not advertises:
+            return Verdict(DropReason.MULTICAST)  # 3.2.5.2.1: MUST NOT send or forward any but RAs
         return Verdict(others=True)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import encodings.idna  # noqa: F401  # see below
 import errno
 import socket
 from dataclasses import dataclass
@@ -23,6 +24,9 @@ from twisted.protocols.tls import TLSMemoryBIOFactory
 
 from ..core.errors import ConfigError
 from ..core.handshake import DEFAULT_PATH
+
+# The resolver's first look-up imports encodings.idna, and cannot where `twistd --uid` gave up the right to read
+# Python's own files; Twisted then waits for ever. Hence the import above.
 
 CONNECT_TIMEOUT = 30.0
 """Seconds that a TCP connection has to come about."""

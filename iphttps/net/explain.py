@@ -13,6 +13,7 @@ _TLS_WORDS = {
     "certificate expired": "our certificate has expired, says the peer",
     "certificate revoked": "our certificate is revoked, says the peer",
     "unsupported certificate": "our certificate is not meant for this use, says the peer",
+    "did not return a certificate": "the peer showed no certificate",
     "wrong version number": "the peer does not speak TLS on this port",
     "http request": "the peer speaks plain HTTP to a TLS port",
     "no shared cipher": "the peer offers no cipher suite that is allowed here",

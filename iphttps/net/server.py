@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from random import random
 
+from OpenSSL import SSL
 from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.interfaces import IAddress, IDelayedCall, IListeningPort, IProtocolFactory, IReactorTime
@@ -168,8 +169,8 @@ class Server(Factory):
                 reason=explain(reason),
                 c=entry.counters,
             )
-        elif tunnel.tls and tunnel.tls.check.failure:
-            self.refused(tunnel, tunnel.tls.check.failure)
+        elif tunnel.tls and (tunnel.tls.check.failure or isinstance(reason.value, SSL.Error)):
+            self.refused(tunnel, tunnel.tls.check.failure or explain(reason))
         self._tunnels.remove(tunnel)
 
     # Packets.
