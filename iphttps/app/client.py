@@ -75,7 +75,7 @@ class ClientDaemon(Daemon):
         options, uri = self._options, self._options.uri
         tls = self._tls() if uri.secure else None
         self.device = device = self.open_device(options["interface"])
-        self._take_down()
+        self._configure(up=False)
         timer = ReconnectTimer(options.number("reconnect-initial", 0.1), options.number("reconnect-maximum", 0.1))
         self._client = Client(
             self.reactor,
@@ -109,19 +109,20 @@ class ClientDaemon(Daemon):
 
     def _bring_up(self) -> None:
         # Not before the link is up: the kernel solicits routers at once, and only for a while.
-        self._configure(up=True)
+        self._switch(up=True)
 
     def _take_down(self) -> None:
         # The kernel forgets the addresses and routes of the session with the link.
-        self._configure(up=False)
+        self._switch(up=False)
+
+    def _switch(self, *, up: bool) -> None:
+        try:
+            self._configure(up=up)
+        except ConfigError as error:
+            self.fatal(str(error))
 
     def _configure(self, *, up: bool) -> None:
-        try:
-            self.network.apply(NetworkConfig(self._options["interface"], up=up, settings=SETTINGS))
-        except ConfigError as error:
-            if not self.running:
-                raise  # at the start: the program ends with the sentence
-            self.fatal(str(error))
+        self.network.apply(NetworkConfig(self._options["interface"], up=up, settings=SETTINGS))
 
     def quit(self) -> Deferred[Any]:
         """Take the link down and close the connection."""

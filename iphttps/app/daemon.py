@@ -45,6 +45,7 @@ class Daemon(Service):
         self.network = network or LinuxNetwork()
         self.open_device = open_device
         self.device: PacketDevice | None = None
+        self._failed = False
 
     def prepare(self) -> None:
         """Do all that takes privileges; raises ConfigError. Each daemon says what."""
@@ -59,9 +60,10 @@ class Daemon(Service):
         self.fatal(f"the interface is gone ({error.strerror}): somebody removed it")
 
     def fatal(self, sentence: str) -> None:
-        """End the running program for a reason that waiting does not mend."""
-        self.log.critical("{sentence}; stopping", sentence=sentence)
-        if self.running:
+        """End the running program for a reason that waiting does not mend; once is enough."""
+        if self.running and not self._failed:
+            self._failed = True
+            self.log.critical("{sentence}; stopping", sentence=sentence)
             self.reactor.stop()
 
     def privilegedStartService(self) -> None:

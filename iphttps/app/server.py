@@ -62,7 +62,8 @@ class Options(DaemonOptions):
         self.required("prefix", "give the link's IPv6 prefix, such as --prefix 2001:db8:2::/64")
         if self.prefix.prefixlen != 64:
             raise ConfigError(f"--prefix {self.prefix} must be a /64: clients form 64-bit interface identifiers")
-        if (not self.prefix.network_address.is_global and not self.prefix.is_private) or self.prefix.is_link_local:
+        first = self.prefix.network_address
+        if first.is_multicast or first.is_link_local or first.is_loopback or first.is_unspecified:
             raise ConfigError(f"--prefix {self.prefix} must be global or unique local unicast")
         self.routes  # noqa: B018
         self.mode  # noqa: B018
@@ -151,12 +152,14 @@ class ServerDaemon(Daemon):
         options = self._options
         own = frozenset((LINK_LOCAL.ip.packed, own_address.ip.packed))
         cache = NeighborCache()
+        # In mode None clients cannot resolve each other's addresses, so the prefix is not to be taken for
+        # on-link; then they need to be told that the server is the way to it.
+        on_link = options.mode is AuthenticationMode.CERTIFICATES
         advertisement = RouterAdvertisement(
             options.prefix,
-            # In mode None clients cannot resolve each other, so the prefix is not to be taken for on-link.
-            on_link=options.mode is AuthenticationMode.CERTIFICATES,
+            on_link=on_link,
             router_lifetime=int(3 * MAXIMUM_INTERVAL) if options["default-router"] else 0,
-            routes=options.routes,
+            routes=options.routes if on_link else (options.prefix, *options.routes),
         )
         policy = Policy(options.mode, options.prefix, own, cache)
         return ServerLink(table, cache, policy, Router(advertisement, LINK_LOCAL.ip.packed), MINIMUM_MTU)

@@ -16,8 +16,8 @@ class Connection(Protocol):
     def send(self, batch: Batch) -> None:
         """Send whole packets, or drop and count them if the connection is full."""
 
-    def disconnect(self) -> None:
-        """End the session; what was sent before still goes out if the peer takes it in time."""
+    def disconnect(self, sentence: str) -> None:
+        """End the session for the reason given; what was sent before still goes out if the peer takes it in time."""
 
 
 @dataclass(slots=True, eq=False)

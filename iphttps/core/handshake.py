@@ -102,6 +102,8 @@ class ServerHandshake:
         return Opened(self._connection.trailing_data[0])
 
     def _check(self, request: h11.Request) -> None:
+        if not request.http_version.startswith(b"1."):  # h11 takes any: RFC 9112 section 2.3
+            raise ProtocolError("only HTTP/1.1 is spoken here", HTTPStatus.HTTP_VERSION_NOT_SUPPORTED)
         target = request.target.decode("ascii")
         if target.casefold().startswith(("http://", "https://")):  # absolute-form: RFC 9112 section 3.2.2
             target = "/" + target.partition("://")[2].partition("/")[2]

@@ -132,7 +132,7 @@ def _check(packet: bytes, icmp: bytes) -> Message | DropReason:
             valid = not ipv6.is_multicast(target) and not (
                 unspecified and (not ipv6.is_solicited_node(destination) or SOURCE_LINK_LAYER_ADDRESS in options)
             )
-        case Kind.NEIGHBOR_ADVERTISEMENT:
+        case _:  # a Neighbor Advertisement
             solicited = icmp[_ICMP_HEADER] & SOLICITED_FLAG
             valid = not ipv6.is_multicast(target) and not (ipv6.is_multicast(destination) and solicited)
     return Message(kind, source, destination, target) if valid else DropReason.ND_INVALID

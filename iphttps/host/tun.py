@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import re
+import socket
 from itertools import pairwise
 
 import pytun
@@ -31,9 +33,12 @@ class TunDevice:
 
     def __init__(self, name: str) -> None:
         """Create the device; raises ConfigError if that cannot be."""
-        if not 0 < len(name.encode()) <= NAME_LENGTH or "/" in name or name in (".", "..") or name.split() != [name]:
-            raise ConfigError(f"{name!r} cannot name an interface: take 1 to {NAME_LENGTH} characters, no space or /")
-        if os.path.exists(f"/sys/class/net/{name}"):
+        # The kernel would make a name of its own from one with % in it.
+        if not re.fullmatch(rf"[!-~]{{1,{NAME_LENGTH}}}", name) or set(name) & set("/:%") or name in (".", ".."):
+            raise ConfigError(
+                f"{name!r} cannot name an interface: take 1 to {NAME_LENGTH} letters, digits and signs other than / : %"
+            )
+        if name in (other for _, other in socket.if_nameindex()):  # /sys may show another namespace's
             raise ConfigError(f"there is an interface {name} already: stop what made it, or take another --interface")
         try:
             self._device = pytun.TunTapDevice(name=name, flags=pytun.IFF_TUN | pytun.IFF_NO_PI)
@@ -75,13 +80,14 @@ class TunDevice:
 
     def write(self, batch: Batch) -> None:
         """Hand each packet to the kernel whole, or drop and count it."""
-        data, refused = memoryview(batch.data), 0
+        data, refused, size = memoryview(batch.data), 0, len(batch.data)
         for start, end in pairwise(batch.bounds):
             try:
                 os.write(self._descriptor, data[start:end])
             except OSError:
                 refused += 1
-        self.counters.sent(len(batch) - refused, len(batch.data))
+                size -= end - start
+        self.counters.sent(len(batch) - refused, size)
         if refused:
             self.counters.dropped(DropReason.DEVICE_REFUSED, refused)
 

@@ -29,7 +29,6 @@ class ClientTunnel(Tunnel):
         super().__init__(client.clock)
         self._client = client
         self._handshake = client.handshake()
-        self._failure: str | None = None
 
     def established(self) -> None:
         """The HTTPS connection is established (3.1.5.1)."""
@@ -45,7 +44,7 @@ class ClientTunnel(Tunnel):
         try:
             opened = self._handshake.feed(data)
         except ProtocolError as error:
-            self._fail(str(error))
+            self.disconnect(str(error))
             return
         if opened:
             self._open(opened)
@@ -56,7 +55,7 @@ class ClientTunnel(Tunnel):
 
     def expired(self) -> None:
         """The server did not open the session in time."""
-        self._fail(f"the server did not open the session within {HANDSHAKE_DEADLINE:.0f} seconds")
+        self.disconnect(f"the server did not open the session within {HANDSHAKE_DEADLINE:.0f} seconds")
 
     def deliver(self, batch: Batch) -> None:
         """Hand packets from the server to the kernel (3.1.5.3)."""
@@ -64,7 +63,7 @@ class ClientTunnel(Tunnel):
 
     def out_of_step(self, fault: DropReason) -> None:
         """Drop a connection on which framing is lost; the client comes back by a new one."""
-        self._fail(f"the server sent {fault.value}")
+        self.disconnect(f"framing is lost: {fault.value}")
 
     def pauseProducing(self) -> None:
         """Leave packets in the device while the connection is full."""
@@ -76,15 +75,11 @@ class ClientTunnel(Tunnel):
         super().resumeProducing()
         self._client.congested(self, False)
 
-    def _fail(self, sentence: str) -> None:
-        self._failure = sentence
-        self.disconnect()
-
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """Report the end of the connection, by the first cause that is known (3.1.5.4)."""
         super().connectionLost(reason)
         found = self.tls.check.failure if self.tls else None
-        self._client.failed(self, self._failure or found or explain(reason))
+        self._client.failed(self, self.ending or found or explain(reason))
 
 
 class Client(Factory):
@@ -202,7 +197,7 @@ class Client(Factory):
         if self._tunnel:
             tunnel, self._tunnel = self._tunnel, None
             self._gone = tunnel.ended
-            tunnel.disconnect()
+            tunnel.disconnect("disabled")
 
     def gone(self) -> Deferred[None]:
         """Return a Deferred that fires when the connection last given up has ended."""

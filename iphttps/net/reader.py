@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from collections.abc import Callable
 
 from twisted.internet.interfaces import IReactorFDSet, IReadDescriptor
@@ -55,7 +57,8 @@ class DeviceReader:
             self._deliver(batch)
 
     def connectionLost(self, reason: Failure) -> None:
-        """Do nothing: the device outlives the reactor's interest in it."""
+        """The descriptor has failed, which is how the kernel tells that the device is removed."""
+        self._lost(OSError(errno.ENODEV, os.strerror(errno.ENODEV)))
 
     def logPrefix(self) -> str:
         """Name the device in the log."""

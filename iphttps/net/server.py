@@ -23,6 +23,12 @@ from .explain import explain
 from .interfaces import PacketDevice
 from .tunnel import Tunnel
 
+_REASONS = {
+    ServerEvent.DISABLE: "the server is disabled",
+    ServerEvent.AUTHENTICATION: "the authentication mode is changed",
+    ServerEvent.SHUTDOWN: "the server shuts down",
+}
+
 Listen = Callable[[IProtocolFactory], IListeningPort]
 """Starts to listen, TLS included, and returns the port; raises ConfigError."""
 
@@ -44,7 +50,7 @@ class ServerTunnel(Tunnel):
         except ProtocolError as error:
             self._server.refused(self, str(error))
             self.wire.write(self._handshake.refuse(error, self.clock.seconds()))
-            self.disconnect()
+            self.disconnect(str(error))
             return
         if opened:
             self._admit(opened)
@@ -53,7 +59,7 @@ class ServerTunnel(Tunnel):
         self.entry = self._server.admit(self, self.tls.identity() if self.tls else None)
         if self.entry is None:
             # 3.2.5.1: "If the attempt fails, it MUST disconnect the client": without a 200.
-            self.disconnect()
+            self.disconnect("the table is full")
             return
         self.counters = self.entry.counters
         self.wire.write(self._handshake.accept(self.clock.seconds()))
@@ -61,8 +67,9 @@ class ServerTunnel(Tunnel):
 
     def expired(self) -> None:
         """The client did not send its request in time."""
-        self._server.refused(self, "it sent no complete request in time")
-        self.disconnect()
+        sentence = "it sent no complete request in time"
+        self._server.refused(self, sentence)
+        self.disconnect(sentence)
 
     def deliver(self, batch: Batch) -> None:
         """Forward packets from the client (3.2.5.2.2)."""
@@ -71,13 +78,23 @@ class ServerTunnel(Tunnel):
 
     def out_of_step(self, fault: DropReason) -> None:
         """End the session with the offending client, as 3.2.5.2.2 says a server SHOULD."""
-        self._server.log.warn("{client} sent {fault}: ending its session", client=self.entry, fault=fault.value)
-        self.disconnect()
+        self.disconnect(f"framing is lost: {fault.value}")
+
+    def disconnect(self, sentence: str) -> None:
+        """End the session, and have the client's state torn down without waiting for the peer to hang up."""
+        super().disconnect(sentence)
+        self._leave(sentence)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """Have the client's state torn down (3.2.5.3)."""
         self._server.lost(self, reason)
+        self._leave(explain(reason))
         super().connectionLost(reason)
+
+    def _leave(self, sentence: str) -> None:
+        if self.entry:
+            entry, self.entry = self.entry, None
+            self._server.left(entry, sentence)
 
 
 class Server(Factory):
@@ -124,7 +141,7 @@ class Server(Factory):
                     self._stop_listening()
                 case ServerCommand.DISCONNECT_ALL:
                     for tunnel in tuple(self._tunnels):
-                        tunnel.disconnect()
+                        tunnel.disconnect(_REASONS[event])
         self.log.info("{before} -> {after}", before=before.name, after=self._machine.state.name)
 
     def _stop_listening(self) -> None:
@@ -159,17 +176,20 @@ class Server(Factory):
             self.log.info("{client} connected", client=entry)
         return entry
 
+    def left(self, entry: ClientEntry, sentence: str) -> None:
+        """Tear down the state of a client; the server stays in its state (3.2.5.3, 3.2.7.2)."""
+        self._link.remove(entry)
+        self.log.info(
+            "{client} disconnected: {sentence}; {c.packets_in} packets in, {c.packets_out} out",
+            client=entry,
+            sentence=sentence,
+            c=entry.counters,
+        )
+
     def lost(self, tunnel: ServerTunnel, reason: Failure) -> None:
-        """Tear down the state of a connection that has ended; the server stays in its state (3.2.5.3)."""
-        if entry := tunnel.entry:
-            self._link.remove(entry)
-            self.log.info(
-                "{client} disconnected: {reason}; {c.packets_in} packets in, {c.packets_out} out",
-                client=entry,
-                reason=explain(reason),
-                c=entry.counters,
-            )
-        elif tunnel.tls and (tunnel.tls.check.failure or isinstance(reason.value, SSL.Error)):
+        """Forget a connection that has ended, and note if it did so because TLS refused it."""
+        never_opened = not tunnel.entry and not tunnel.ending
+        if never_opened and tunnel.tls and (tunnel.tls.check.failure or isinstance(reason.value, SSL.Error)):
             self.refused(tunnel, tunnel.tls.check.failure or explain(reason))
         self._tunnels.remove(tunnel)
 

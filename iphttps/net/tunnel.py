@@ -71,6 +71,7 @@ class Tunnel(Protocol):
         self.ended: Deferred[None] = Deferred()
         self._receive: Callable[[bytes], None] = self._discard
         self._deadline: IDelayedCall | None = None
+        self.ending: str | None = None
 
     # The handshake phase.
 
@@ -154,12 +155,13 @@ class Tunnel(Protocol):
 
     # The end.
 
-    def disconnect(self) -> None:
-        """End the session: with close_notify if TLS is up, and in any case soon."""
+    def disconnect(self, sentence: str) -> None:
+        """End the session for the reason given: with close_notify if TLS is up, and in any case soon."""
+        if self.ending or self.ended.called:
+            return
+        self.ending = sentence
         self._cancel_deadline()
         self._receive = self._discard
-        if self.ended.called:
-            return
         # A transport with a producer waits for the producer to finish before it closes.
         self.wire.unregisterProducer()
         self.wire.loseConnection()

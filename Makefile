@@ -1,0 +1,43 @@
+# The targets a person types; `make help` lists them.
+
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.PHONY: help demo test check bench clean
+
+RUN := .venv/bin/python
+INSTALLED := .venv/installed
+
+# Where Debian keeps `ip` and `nft` is not on the path of an ordinary user.
+export PATH := $(PATH):/usr/sbin:/sbin
+
+help:  ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s  %s\n", $$1, $$2 }' Makefile
+
+demo: $(INSTALLED)  ## a tunnel between network namespaces, step by step
+	@tools/setup programs demo
+	@$(RUN) -m iphttps.lab.demo
+
+# Without root the laboratory lives in a user namespace, which the whole run enters at once.
+test: $(INSTALLED)  ## every test; iphttps/core must be covered to the last branch
+	@tools/setup programs test
+	$(RUN) -m iphttps.lab.privilege \
+	    $(RUN) -m coverage run --branch --source=iphttps.core -m twisted.trial tests
+	$(RUN) -m coverage report --fail-under=100
+
+check: $(INSTALLED)  ## types, style and dependencies
+	$(RUN) -m mypy iphttps tests bench
+	$(RUN) -m ruff check
+	$(RUN) -m ruff format --check
+	$(RUN) -m pip check
+
+bench: $(INSTALLED)  ## what reading and writing in batches brings
+	@tools/setup programs test
+	$(RUN) bench/batching.py
+
+clean:  ## remove what the other targets made, except for .venv
+	rm -rf build dist *.egg-info _trial_temp* .coverage* .mypy_cache .ruff_cache .hypothesis
+	rm -f twisted/plugins/dropin.cache
+	find iphttps tests bench twisted -name __pycache__ -prune -exec rm -rf {} +
+
+$(INSTALLED): setup.cfg pyproject.toml
+	@tools/setup venv

@@ -1,0 +1,264 @@
+"""`make demo`: a tunnel between network namespaces, set up, used, broken and mended before one's eyes."""
+
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+
+from iphttps.lab import privilege
+from iphttps.lab.errors import LabError, LabUnavailable
+from iphttps.lab.laboratory import (
+    INTERFACE,
+    LINK_DOWN,
+    LINK_UP,
+    LISTENING,
+    TUNNEL_SERVER,
+    Laboratory,
+    devices,
+    tunnel_address,
+)
+from iphttps.lab.namespaces import Namespace, remaining
+from iphttps.lab.network import PRIVATE_HOST
+from iphttps.lab.programs import Program
+from iphttps.lab.traffic import transfer, wait_reachable
+from iphttps.lab.transcript import Outcome, Result, Transcript
+
+TRANSFER_SIZE = 100_000_000
+PINGS = 10
+SECONDS_TO_STOP = 2.0
+
+# Short, so that nobody watches for half a minute; the client's own defaults are those of 3.1.2.1.
+RECONNECT = ("--reconnect-initial", "1", "--reconnect-maximum", "5")
+
+# A line of a daemon's log; what `twistd` says of itself is left out.
+LOG_LINE = re.compile(r"\S+ \[(?!twisted|-\])[^]]*\] (.*)")
+
+
+class Demonstration:
+    """The steps, in the order in which they are shown; each returns what it found or raises LabError."""
+
+    def __init__(self, lab: Laboratory, transcript: Transcript) -> None:
+        """Demonstrate in a laboratory that has been made."""
+        self._lab = lab
+        self._transcript = transcript
+        self._host = lab.clients[0]
+
+    def hosts(self) -> str:
+        """Show the hosts, and that the outer network alone does not lead to the private one."""
+        for host in (self._host, self._lab.gateway, self._lab.private):
+            self._show(host, "ip", "-brief", "address")
+        if self._show(self._host, "ping", "-n", "-c", "1", "-W", "1", PRIVATE_HOST).returncode == 0:
+            raise LabError("the private host answers without a tunnel, so nothing could be shown with one")
+        return "without a tunnel there is no way to the private host"
+
+    def certificates(self) -> str:
+        """Show the files of the authority made for this run."""
+        self._client_identity = self._lab.authority.client("client1")
+        files = sorted(self._lab.authority.directory.iterdir())
+        self._transcript.output(str(file.relative_to(self._lab.directory)) for file in files)
+        return "an authority, a certificate for the server, one for the client"
+
+    def start_server(self) -> str:
+        """Start the server."""
+        self._server = self._lab.server()
+        self._show_start(self._server)
+        self._server.wait_for(LISTENING)
+        self._show_log(self._server)
+        return "LISTEN"
+
+    def start_client(self) -> str:
+        """Start the client."""
+        begin = time.monotonic()
+        self._client = self._lab.client(1, *RECONNECT, identity=self._client_identity)
+        self._show_start(self._client)
+        self._client.wait_for(LINK_UP)
+        seconds = time.monotonic() - begin
+        self._show_log(self._client)
+        return f"LINK_UP {seconds:.1f} s after its start"
+
+    def configuration(self) -> str:
+        """Show what the client's kernel made of the Router Advertisement."""
+        self._address = tunnel_address(self._host)
+        self._show(self._host, "ip", "-6", "address", "show", "dev", INTERFACE, "scope", "global")
+        routes = self._show(self._host, "ip", "-6", "route", "show", "dev", INTERFACE, "proto", "ra")
+        if not routes.stdout.strip():
+            raise LabError("no route came with a Router Advertisement")
+        return self._address
+
+    def pings(self) -> str:
+        """Ping the server's end of the tunnel and the private host."""
+        for address in (TUNNEL_SERVER, PRIVATE_HOST):
+            wait_reachable(self._host, address)
+            shown = self._show(self._host, "ping", "-n", "-q", "-c", str(PINGS), "-i", "0.1", address)
+            if shown.returncode != 0 or " 0% packet loss" not in shown.stdout:
+                raise LabError(f"not every ping to {address} was answered")
+        times = shown.stdout.rpartition("= ")[2].split("/")
+        return f"{PINGS} of {PINGS} answered by the private host, {times[1]} ms on average"
+
+    def upload(self) -> str:
+        """Send to the private host."""
+        return self._transfer(self._host, self._lab.private, PRIVATE_HOST)
+
+    def download(self) -> str:
+        """Receive from the private host."""
+        return self._transfer(self._lab.private, self._host, self._address)
+
+    def loss(self) -> str:
+        """Kill the server, as a crash would."""
+        self._mark = self._client.mark()
+        self._transcript.command(self._lab.gateway.label, ("kill", "-KILL", str(self._server.pid)))
+        begin = time.monotonic()
+        self._server.kill()
+        self._client.wait_for(LINK_DOWN, since=self._mark)
+        seconds = time.monotonic() - begin
+        self._show_log(self._client, self._mark)
+        return f"the client noticed after {seconds:.1f} s"
+
+    def recovery(self) -> str:
+        """Start the server again; nobody touches the client."""
+        mark = self._client.mark()
+        self._server = self._lab.server()
+        self._show_start(self._server)
+        self._server.wait_for(LISTENING)
+        begin = time.monotonic()
+        self._client.wait_for(LINK_UP, since=self._mark, deadline=20)
+        wait_reachable(self._host, PRIVATE_HOST)
+        seconds = time.monotonic() - begin
+        self._show_log(self._client, mark)
+        return f"the private host reached again after {seconds:.1f} s"
+
+    def stop(self) -> str:
+        """Stop both with SIGTERM; each takes its device along."""
+        slowest = 0.0
+        for program, host in ((self._client, self._host), (self._server, self._lab.gateway)):
+            mark = program.mark()
+            self._transcript.command(host.label, ("kill", "-TERM", str(program.pid)))
+            begin = time.monotonic()
+            # twistd ends by the signal itself once everything is tidied up.
+            if (status := program.stop()) not in (0, -signal.SIGTERM):
+                raise LabError(f"{program.name} ended with status {status}\n{program.tail()}")
+            slowest = max(slowest, time.monotonic() - begin)
+            self._show_log(program, mark)
+            if INTERFACE in devices(host):
+                raise LabError(f"{program.name} has left {INTERFACE} behind")
+        if slowest > SECONDS_TO_STOP:
+            raise LabError(f"stopping took {slowest:.1f} s")
+        return f"both within {slowest:.1f} s, {INTERFACE} gone on both sides"
+
+    def _transfer(self, sender: Namespace, receiver: Namespace, address: str) -> str:
+        self._transcript.say(f"{TRANSFER_SIZE:,} bytes over TCP from {sender.label} to {receiver.label} at {address}")
+        done = transfer(sender, receiver, address, TRANSFER_SIZE)
+        self._transcript.output(
+            [
+                f"sent     {done.sent:>11,} bytes  SHA-256 {done.sent_sha256}",
+                f"received {done.received:>11,} bytes  SHA-256 {done.received_sha256}",
+            ]
+        )
+        if not done.intact or done.received != TRANSFER_SIZE:
+            raise LabError("what arrived is not what was sent")
+        return f"{done.mbit_per_second:.0f} Mbit/s, the same SHA-256 at both ends"
+
+    def _show(self, host: Namespace, *command: str) -> subprocess.CompletedProcess[str]:
+        self._transcript.command(host.label, command)
+        done = host.run(*command, check=False)
+        self._transcript.output(line for line in (done.stdout + done.stderr).splitlines() if line.strip())
+        return done
+
+    def _show_start(self, program: Program) -> None:
+        directory = f"{self._lab.directory}/"
+        bare = [word.replace(directory, "") for word in program.command]
+        self._transcript.command(program.namespace.label, ("twistd", *bare[1:]))
+
+    def _show_log(self, program: Program, since: int = 0) -> None:
+        lines = program.text[since:].splitlines()
+        self._transcript.output(match[1] for match in map(LOG_LINE.match, lines) if match)
+
+
+STEPS: Sequence[tuple[str, Callable[[Demonstration], str]]] = (
+    ("a client, a gateway and a private host", Demonstration.hosts),
+    ("certificates, made on the spot", Demonstration.certificates),
+    ("the server starts", Demonstration.start_server),
+    ("the client connects", Demonstration.start_client),
+    ("an address by SLAAC, a route from the RA", Demonstration.configuration),
+    ("ping through the tunnel", Demonstration.pings),
+    ("100 MB from the client", Demonstration.upload),
+    ("100 MB to the client", Demonstration.download),
+    ("the server is killed", Demonstration.loss),
+    ("the server is back, and so is the client", Demonstration.recovery),
+    ("both are stopped", Demonstration.stop),
+)
+REMOVAL = "everything is removed"
+
+
+def demonstrate(transcript: Transcript) -> list[Outcome]:
+    """Take all steps, up to the first that fails or the interrupt key, and remove what they made."""
+    outcomes: list[Outcome] = []
+    before = _devices_here()
+    lab = Laboratory()
+    try:
+        with lab:
+            try:
+                _take_steps(Demonstration(lab, transcript), transcript, outcomes)
+            finally:
+                # A second Ctrl-C would stop the removal.
+                signal.signal(signal.SIGINT, signal.SIG_IGN)
+    except KeyboardInterrupt:
+        transcript.line()
+        transcript.say("interrupted")
+    except LabError as error:
+        transcript.say(str(error))
+    outcomes += [Outcome(title, Result.NOT_REACHED) for title, _ in STEPS[len(outcomes) :]]
+    transcript.step(len(outcomes) + 1, REMOVAL)
+    outcomes.append(_removal(lab, before))
+    transcript.result(outcomes[-1])
+    return outcomes
+
+
+def _take_steps(demonstration: Demonstration, transcript: Transcript, outcomes: list[Outcome]) -> None:
+    for title, take in STEPS:
+        transcript.step(len(outcomes) + 1, title)
+        try:
+            outcomes.append(Outcome(title, Result.DONE, take(demonstration)))
+        except LabError as error:
+            outcomes.append(Outcome(title, Result.FAILED, str(error)))
+        transcript.result(outcomes[-1])
+        if outcomes[-1].result is Result.FAILED:
+            return
+
+
+def _removal(lab: Laboratory, devices_before: set[str]) -> Outcome:
+    """Look whether anything is left of what was made."""
+    left = remaining()
+    left += [program.name for program in lab.programs if program.running]
+    left += sorted(_devices_here() - devices_before)
+    left += [str(lab.directory)] if lab.directory.exists() else []
+    if left:
+        return Outcome(REMOVAL, Result.FAILED, f"left: {', '.join(left)}")
+    return Outcome(REMOVAL, Result.DONE, "no namespace, device, process or file left")
+
+
+def _devices_here() -> set[str]:
+    return {name for _, name in socket.if_nameindex()}
+
+
+def main() -> int:
+    """Run the demo; the exit status is 0 only if every step succeeded."""
+    try:
+        privilege.enter()
+    except LabUnavailable as reason:
+        print(f"demo: {reason}", file=sys.stderr)
+        return 1
+    # To be ended by any of these means to tidy up first.
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.default_int_handler)
+    transcript = Transcript(sys.stdout)
+    outcomes = demonstrate(transcript)
+    transcript.table(outcomes)
+    return 0 if all(outcome.result is Result.DONE for outcome in outcomes) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

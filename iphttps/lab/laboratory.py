@@ -1,0 +1,128 @@
+"""Both daemons at work in the laboratory's network, with certificates they can trust."""
+
+import json
+import sys
+from collections.abc import Sequence
+from ipaddress import IPv6Address, IPv6Network
+from pathlib import Path
+
+from iphttps.lab.authority import Authority, Identity
+from iphttps.lab.errors import LabError
+from iphttps.lab.namespaces import Namespace
+from iphttps.lab.network import (
+    GATEWAY_IPV4,
+    GATEWAY_IPV6,
+    GATEWAY_NAME,
+    GATEWAY_NAME_IPV4,
+    GATEWAY_NAME_IPV6,
+    PRIVATE_NETWORK,
+    Network,
+)
+from iphttps.lab.poll import wait_until
+from iphttps.lab.programs import Program
+
+INTERFACE = "iphttps0"
+TUNNEL_PREFIX = "2001:db8:2::/64"
+TUNNEL_SERVER = "2001:db8:2::1"
+
+LISTEN_URI = "https://*:443/IPHTTPS"
+CLIENT_URI = f"https://{GATEWAY_NAME}/IPHTTPS"
+
+# What the daemons' logs say when they are ready for use.
+LISTENING = "STOPPED -> LISTEN"
+LINK_UP = "ESTABLISHED -> LINK_UP"
+LINK_DOWN = "LINK_UP -> LINK_DOWN"
+
+
+class Laboratory(Network):
+    """A network with an authority; programs are started in it and removed with it."""
+
+    def __init__(self, clients: int = 1) -> None:
+        """Plan a laboratory with so many clients."""
+        super().__init__(clients)
+        self.programs: list[Program] = []
+        self.twistd: Sequence[str] = [str(Path(sys.executable).with_name("twistd"))]
+        self.authority = Authority(self.directory / "authority")
+        self.server_identity = self.authority.server(
+            GATEWAY_NAME, GATEWAY_NAME_IPV4, GATEWAY_NAME_IPV6, GATEWAY_IPV4, GATEWAY_IPV6
+        )
+
+    def server(
+        self,
+        *flags: str,
+        uri: str = LISTEN_URI,
+        authentication: str = "certificates",
+        identity: Identity | None = None,
+    ) -> Program:
+        """Start the server on the gateway; flags given here come last and so prevail."""
+        usual = ["--uri", uri, "--authentication", authentication]
+        usual += ["--interface", INTERFACE, "--prefix", TUNNEL_PREFIX, "--route", PRIVATE_NETWORK]
+        if uri.startswith("https:"):
+            usual += _identity_flags(identity or self.server_identity)
+        if authentication == "certificates":
+            usual += ["--client-ca", str(self.authority.certificate)]
+        return self.daemon(self.gateway, "iphttps-server", *usual, *flags)
+
+    def client(
+        self,
+        number: int = 1,
+        *flags: str,
+        uri: str = CLIENT_URI,
+        identity: Identity | None = None,
+    ) -> Program:
+        """Start a client, by default with a certificate of its own; flags given here come last and so prevail."""
+        host = self.clients[number - 1]
+        usual = ["--uri", uri, "--interface", INTERFACE]
+        if uri.startswith("https:"):
+            usual += ["--ca", str(self.authority.certificate)]
+            usual += _identity_flags(identity or self.authority.client(host.label))
+        return self.daemon(host, "iphttps-client", *usual, *flags)
+
+    def daemon(self, host: Namespace, plugin: str, *flags: str) -> Program:
+        """Start a plugin of the `twistd` that belongs to this Python."""
+        if not Path(self.twistd[0]).exists():
+            raise LabError(
+                f"{self.twistd[0]} does not exist: run the laboratory with the Python iphttps is installed for"
+            )
+        return self.program(host, plugin, *self.twistd, "-n", "--pidfile=", plugin, *flags)
+
+    def program(self, host: Namespace, name: str, *command: str) -> Program:
+        """Start any program on a host; its output is kept with that of the daemons."""
+        label = f"{len(self.programs) + 1}-{host.label}-{name}"
+        program = Program(host, f"{name} on {host.label}", *command, output=self.directory / f"{label}.log")
+        self.programs.append(program)
+        return program
+
+    def logs(self) -> str:
+        """Return the last lines of every program's output, to be shown with a failure."""
+        return "\n".join(f"{program.name}:\n{program.tail()}" for program in self.programs)
+
+
+def tunnel_address(host: Namespace, deadline: float = 10.0) -> str:
+    """Return the address a client gave itself in the tunnel's prefix, once it is proven and usable."""
+    prefix = IPv6Network(TUNNEL_PREFIX)
+
+    def usable() -> str | None:
+        for address in addresses(host):
+            if IPv6Address(address["local"]) in prefix and not address.get("tentative"):
+                return str(address["local"])
+        return None
+
+    return wait_until(usable, f"an address in {prefix} on {host.label}", deadline)
+
+
+def addresses(host: Namespace, device: str = INTERFACE) -> list[dict[str, object]]:
+    """Return the IPv6 addresses of a device as `ip` tells them; none if there is no such device."""
+    shown = host.run("ip", "-json", "-6", "address", "show", "dev", device, check=False)
+    if shown.returncode != 0:
+        return []
+    return [address for entry in json.loads(shown.stdout) for address in entry.get("addr_info", ())]
+
+
+def devices(host: Namespace) -> set[str]:
+    """Return the names of a host's network devices."""
+    return {device["ifname"] for device in json.loads(host.run("ip", "-json", "link").stdout)}
+
+
+def _identity_flags(identity: Identity) -> list[str]:
+    return ["--certificate", str(identity.certificate), "--private-key", str(identity.private_key)]

@@ -1,0 +1,1 @@
+"""Tests in network namespaces, with both daemons as processes."""

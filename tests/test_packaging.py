@@ -1,0 +1,100 @@
+"""The package that is built from this checkout, and the commands that appear where it is installed."""
+
+import functools
+import shutil
+import subprocess
+import sys
+import sysconfig
+import tempfile
+import zipfile
+from pathlib import Path
+
+from twisted.trial.unittest import SynchronousTestCase
+
+ROOT = Path(__file__).parents[1]
+SOURCES = ("iphttps", "twisted", "setup.cfg", "pyproject.toml", "README.md", "LICENSE")
+PLUGINS = ("iphttps-server", "iphttps-client")
+
+
+def run(*command: str | Path, directory: Path) -> str:
+    """Run a command to its successful end and return all it printed."""
+    done = subprocess.run(
+        command, cwd=directory, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
+    )
+    if done.returncode != 0:
+        raise AssertionError(f"{command} ended with status {done.returncode}\n{done.stdout}")
+    return done.stdout
+
+
+@functools.cache
+def build_wheel() -> Path:
+    """Build the wheel, once, from a copy of the sources: what earlier builds left beside them stays out."""
+    directory = Path(tempfile.mkdtemp(prefix="packaging-", dir=Path.cwd()))
+    for name in SOURCES:
+        if (ROOT / name).is_dir():
+            shutil.copytree(ROOT / name, directory / name, ignore=shutil.ignore_patterns("__pycache__", "dropin.cache"))
+        else:
+            shutil.copy(ROOT / name, directory)
+    run(sys.executable, "-m", "build", "--wheel", "--no-isolation", directory=directory)
+    (wheel,) = (directory / "dist").glob("*.whl")
+    return wheel
+
+
+class WheelTests(SynchronousTestCase):
+    """The wheel holds what it must, and nothing that would break Twisted."""
+
+    def test_contents(self) -> None:
+        """The plugin, the laboratory and the mark of typed code are there; Twisted's own files are not."""
+        with zipfile.ZipFile(build_wheel()) as wheel:
+            names = set(wheel.namelist())
+        for name in ("twisted/plugins/iphttps_plugin.py", "iphttps/lab/demo.py", "iphttps/py.typed"):
+            self.assertIn(name, names)
+        # Either would hide the rest of Twisted.
+        self.assertNotIn("twisted/__init__.py", names)
+        self.assertNotIn("twisted/plugins/__init__.py", names)
+        top = {name.partition("/")[0] for name in names if ".dist-info/" not in name}
+        self.assertEqual(top, {"iphttps", "twisted"})
+
+    def test_every_module(self) -> None:
+        """No module of the checkout is left out."""
+        with zipfile.ZipFile(build_wheel()) as wheel:
+            names = set(wheel.namelist())
+        modules = {str(path.relative_to(ROOT)) for path in (ROOT / "iphttps").rglob("*.py")}
+        self.assertEqual(modules - names, set())
+
+
+class InstalledTests(SynchronousTestCase):
+    """Where the package is installed, twistd has two more commands."""
+
+    def assert_plugins(self, shown: str) -> None:
+        """Check that both commands stand in twistd's list."""
+        listed = [line.split()[0] for line in shown.splitlines() if line.strip()]
+        for plugin in PLUGINS:
+            self.assertIn(plugin, listed)
+
+    def test_wheel(self) -> None:
+        """A virtual environment with the wheel in it lists both."""
+        directory = Path(self.mktemp()).absolute()
+        run(sys.executable, "-m", "venv", "--without-pip", directory, directory=ROOT)
+        python = directory / "bin" / "python"
+        run(
+            sys.executable, "-m", "pip", "--python", python, "install", "--no-deps", "--no-index", build_wheel(),
+            directory=directory,
+        )  # fmt: skip
+        # What the package depends on is borrowed from here. A path line in a .pth file brings no other .pth
+        # file with it, so the checkout itself, if installed here as editable, stays out of sight.
+        borrowed = {sysconfig.get_path("purelib"), sysconfig.get_path("platlib")}
+        (site_packages,) = directory.glob("lib/python*/site-packages")
+        (site_packages / "borrowed.pth").write_text("\n".join(sorted(borrowed)))
+
+        where = run(python, "-P", "-c", "import iphttps; print(iphttps.__file__)", directory=directory)
+        self.assertEqual(Path(where.strip()).parent, site_packages / "iphttps")
+        twistd = "from twisted.scripts.twistd import run; run()"
+        self.assert_plugins(run(python, "-P", "-c", twistd, "--help", directory=directory))
+
+    def test_this_environment(self) -> None:
+        """The environment of these tests lists both, from any directory; in a checkout it is an editable install."""
+        elsewhere = Path(self.mktemp())
+        elsewhere.mkdir()
+        twistd = Path(sys.executable).with_name("twistd")
+        self.assert_plugins(run(twistd, "--help", directory=elsewhere))
