@@ -91,6 +91,7 @@ class InstalledTests(SynchronousTestCase):
         self.assertEqual(Path(where.strip()).parent, site_packages / "iphttps")
         twistd = "from twisted.scripts.twistd import run; run()"
         self.assert_plugins(run(python, "-P", "-c", twistd, "--help", directory=directory))
+        self.assertIn("disconnect", run(directory / "bin" / "iphttps", "--help", directory=directory))
 
     def test_this_environment(self) -> None:
         """The environment of these tests lists both, from any directory; in a checkout it is an editable install."""

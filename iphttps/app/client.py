@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any, cast
 
@@ -12,13 +12,16 @@ from ..core.client import ClientEvent, ClientMachine
 from ..core.errors import ConfigError
 from ..core.handshake import DEFAULT_PATH, ClientHandshake
 from ..core.reconnect import INITIAL, MAXIMUM, ReconnectTimer
+from ..host.addresses import addresses
 from ..host.network import NetworkConfig
-from ..host.tun import TunDevice
+from ..net.certificates import Credentials, load_certificates
 from ..net.client import Client
 from ..net.endpoints import client_endpoint
 from ..net.interfaces import IReactor, PacketDevice
 from ..net.reader import DeviceReader
-from ..net.tls import ClientTLS, Credentials, load_certificates
+from ..net.tls import ClientTLS
+from .actions import ClientActions
+from .control import Route
 from .daemon import Daemon, HostNetwork
 from .options import DaemonOptions
 
@@ -39,7 +42,7 @@ class Options(DaemonOptions):
         ("ca", None, None, "PEM file: the authorities to trust, instead of the system's"),
         ("certificate", None, None, "PEM file: the client's certificate, if the server demands one"),
         ("private-key", None, None, "PEM file: the key of the certificate"),
-        ("interface", None, "iphttps0", "name of the TUN device to create"),
+        ("interface", None, "iphttps0", "name of the network interface to create"),
         ("reconnect-initial", None, f"{INITIAL:g}", "seconds to wait after the first failure"),
         ("reconnect-maximum", None, f"{MAXIMUM:g}", "seconds to wait at most"),
         ("config", None, None, "TOML file with these options; the command line overrides it"),
@@ -50,6 +53,7 @@ class Options(DaemonOptions):
         uri = self.uri
         if uri.host == "*":
             raise ConfigError("--uri must name the server; * is for the server's own")
+        self.device  # noqa: B018  # raises
         self.number("reconnect-initial", 0.1)
         self.number("reconnect-maximum", 0.1)
         if bool(self["certificate"]) != bool(self["private-key"]):
@@ -64,7 +68,7 @@ class ClientDaemon(Daemon):
         options: Options,
         reactor: IReactor,
         network: HostNetwork | None = None,
-        open_device: Callable[[str], PacketDevice] = TunDevice,
+        open_device: Callable[[str], PacketDevice] | None = None,
     ) -> None:
         super().__init__(options, reactor, network, open_device)
         self._options = options
@@ -106,6 +110,14 @@ class ClientDaemon(Daemon):
         assert self._client is not None
         self._client.handle(ClientEvent.ENABLE)
         self._client.handle(ClientEvent.PRECONDITION)
+
+    def routes(self) -> Iterable[Route]:
+        """Return what the control socket offers."""
+        assert self._client is not None
+        assert self.device is not None
+        interface = self._options["interface"]
+        settings = {"uri": str(self._options.uri), "interface": interface}
+        return ClientActions(self._client, self.device, settings, lambda: map(str, addresses(interface))).routes()
 
     def _bring_up(self) -> None:
         # Not before the link is up: the kernel solicits routers at once, and only for a while.

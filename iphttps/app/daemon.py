@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, Protocol
 
 from twisted.application.service import Service
@@ -12,8 +12,9 @@ from twisted.logger import Logger
 from ..core.errors import ConfigError
 from ..host import privileges
 from ..host.network import LinuxNetwork, NetworkConfig
-from ..host.tun import TunDevice
+from ..host.unix import PrivateSocket
 from ..net.interfaces import IReactor, PacketDevice
+from .control import Control, Route
 from .options import DaemonOptions, complain
 
 
@@ -37,18 +38,26 @@ class Daemon(Service):
         options: DaemonOptions,
         reactor: IReactor,
         network: HostNetwork | None = None,
-        open_device: Callable[[str], PacketDevice] = TunDevice,
+        open_device: Callable[[str], PacketDevice] | None = None,
     ) -> None:
         self.command = options.command
         self.foreground = bool(options.parent and options.parent["nodaemon"])
         self.reactor = reactor
         self.network = network or LinuxNetwork()
-        self.open_device = open_device
+        self.open_device = open_device or options.device
         self.device: PacketDevice | None = None
+        parent = options.parent or {"uid": None, "gid": None}
+        self._control_path = options.path("control")
+        self._control_owner = parent["uid"], parent["gid"]
+        self._control: Control | None = None
         self._failed = False
 
     def prepare(self) -> None:
         """Do all that takes privileges; raises ConfigError. Each daemon says what."""
+        raise NotImplementedError
+
+    def routes(self) -> Iterable[Route]:
+        """Return what the control socket offers; called once everything is prepared. Each daemon says what."""
         raise NotImplementedError
 
     def quit(self) -> Deferred[Any]:
@@ -69,6 +78,7 @@ class Daemon(Service):
     def privilegedStartService(self) -> None:
         """Prepare, or end the program with the reason and nothing left behind."""
         try:
+            self._open_control()
             self.prepare()
             privileges.keep()
         except ConfigError as error:
@@ -82,13 +92,28 @@ class Daemon(Service):
         """Give up what privileges are not needed any more."""
         privileges.narrow()
         super().startService()
+        if self._control:
+            self._control.start()
 
     def stopService(self) -> Deferred[object]:
         """End all sessions, then undo what was done to the host."""
         super().stopService()
+        self._close_control()
         return self.quit().addBoth(lambda result: self._clean_up())
 
+    def _open_control(self) -> None:
+        """Make the control socket, before anything else: where another daemon has it, nothing is touched."""
+        if self._control_path:
+            private = PrivateSocket(self._control_path, *self._control_owner)
+            self._control = Control(self.reactor, private, self.routes)
+
+    def _close_control(self) -> None:
+        if self._control:
+            self._control.stop()
+            self._control = None
+
     def _clean_up(self) -> None:
+        self._close_control()
         try:
             self.network.restore()
         except ConfigError as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import tomllib
+from collections.abc import Callable, Mapping, Sequence
 from difflib import get_close_matches
 from ipaddress import AddressValueError, IPv6Network, NetmaskValueError
 from pathlib import Path
@@ -12,9 +13,14 @@ from typing import Any, ClassVar, NoReturn, TypeVar
 from twisted.python import usage
 
 from ..core.errors import ConfigError
+from ..host.tap import TapDevice
+from ..host.tun import TunDevice
 from ..net.endpoints import URI
+from ..net.interfaces import PacketDevice
 
 T = TypeVar("T")
+
+DEVICES: Mapping[str, Callable[[str], PacketDevice]] = {"tun": TunDevice, "tap": TapDevice}
 
 
 class DaemonOptions(usage.Options):
@@ -23,6 +29,10 @@ class DaemonOptions(usage.Options):
     command: ClassVar[str]
     repeatable: ClassVar[tuple[str, ...]] = ()
     """Options that may be given several times."""
+    optParameters: ClassVar[Sequence[tuple[str, str | None, object, str]]] = (  # Twisted adds those of the daemon
+        ("device", None, "tun", "what the interface is: tun, or tap for one that looks like Ethernet"),
+        ("control", None, None, "UNIX socket for the `iphttps` command, such as /run/iphttps/iphttps0.sock"),
+    )
 
     def __init__(self) -> None:
         self._given: set[str] = set()
@@ -60,7 +70,7 @@ class DaemonOptions(usage.Options):
     def _suggest(self, complaint: str) -> str:
         """Add the option that was probably meant to getopt's complaint about an unknown one."""
         words = [word for word in complaint.split() if word.startswith("--")]
-        near = get_close_matches(words[0][2:], list(self)) if words else []
+        near = get_close_matches(words[0][2:], list(self)) if words and words[0][2:] not in self else []
         return f"{complaint} (is --{near[0]} meant?)" if near else complaint
 
     def _read(self, path: Path) -> None:
@@ -115,6 +125,14 @@ class DaemonOptions(usage.Options):
         if not lowest <= value < float("inf"):
             raise ConfigError(f"--{name} takes a number of at least {lowest:g}, not {self[name]!r}")
         return value
+
+    @property
+    def device(self) -> Callable[[str], PacketDevice]:
+        """The kind of device: what makes one of a name."""
+        try:
+            return DEVICES[self["device"]]
+        except KeyError as error:
+            raise ConfigError(f"--device is tun or tap, not {self['device']!r}") from error
 
     @property
     def uri(self) -> URI:

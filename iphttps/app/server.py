@@ -2,95 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from dataclasses import replace
 from functools import partial
-from ipaddress import IPv6Interface, IPv6Network
+from ipaddress import IPv6Interface
 from typing import Any, cast
 
+from cryptography import x509
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IListeningPort, IProtocolFactory
 
+from ..core.authentication import AuthenticationMode
 from ..core.clients import ClientTable
+from ..core.entrance import Entrance
 from ..core.errors import ConfigError
+from ..core.fronts import Fronts
 from ..core.handshake import DEFAULT_PATHS, DEFAULT_SERVER
-from ..core.ipv6 import MINIMUM_MTU
-from ..core.link import ServerLink
-from ..core.ndp import RouterAdvertisement
+from ..core.link import OwnAddresses, ServerLink
 from ..core.neighbors import NeighborCache
-from ..core.policy import AuthenticationMode, Policy
-from ..core.router import MAXIMUM_INTERVAL, Router
+from ..core.policy import Policy
+from ..core.router import Advertise, Router
 from ..core.server import ServerEvent
 from ..host.network import NetworkConfig
-from ..host.tun import TunDevice
+from ..net.doorway import Doorway
 from ..net.endpoints import listen
 from ..net.interfaces import IReactor, PacketDevice
 from ..net.reader import DeviceReader
 from ..net.server import Server
-from ..net.tls import Credentials, ServerTLS, load_certificates
+from ..net.tls import ServerTLS
+from ..net.watch import RevocationWatch
+from . import status
+from .actions import ServerActions
+from .control import Route
 from .daemon import Daemon, HostNetwork
-from .options import DaemonOptions, network
+from .identity_addresses import load_assignment
+from .server_options import Options
+from .server_tls import null_warning, tls_settings
 
 LINK_LOCAL = IPv6Interface("fe80::1/64")
-
-
-class Options(DaemonOptions):
-    """What the server is told."""
-
-    command = "iphttps-server"
-    repeatable = ("route",)
-    synopsis = "[options]"
-    optParameters = (  # the name is Twisted's
-        ("uri", None, None, "where to listen, such as https://*:443/IPHTTPS; http:// behind a TLS terminator"),
-        ("authentication", None, "certificates", "certificates: clients must show one; none: anybody may connect"),
-        ("certificate", None, None, "PEM file: the server's certificate, then those between it and the root"),
-        ("private-key", None, None, "PEM file: the key of the certificate"),
-        ("client-ca", None, None, "PEM file: the authorities that issue the clients' certificates"),
-        ("interface", None, "iphttps0", "name of the TUN device to create"),
-        ("prefix", None, None, "the link's IPv6 prefix, a /64, from which clients form their addresses"),
-        ("max-clients", None, "1000", "how many clients may be connected at a time"),
-        ("config", None, None, "TOML file with these options; the command line overrides it"),
-    )
-    optFlags = (("default-router", None, "be the clients' default router, not only that of the routes"),)
-
-    def opt_route(self, prefix: str) -> None:
-        """Announce that this prefix lies behind the server, such as 2001:db8:1::/48; repeat for more."""
-        self["route"] = [*self["route"], prefix]
-
-    def check(self) -> None:
-        """Check every value before anything is touched."""
-        self.uri  # noqa: B018  # raises
-        self.required("prefix", "give the link's IPv6 prefix, such as --prefix 2001:db8:2::/64")
-        if self.prefix.prefixlen != 64:
-            raise ConfigError(f"--prefix {self.prefix} must be a /64: clients form 64-bit interface identifiers")
-        first = self.prefix.network_address
-        if first.is_multicast or first.is_link_local or first.is_loopback or first.is_unspecified:
-            raise ConfigError(f"--prefix {self.prefix} must be global or unique local unicast")
-        self.routes  # noqa: B018
-        self.mode  # noqa: B018
-        self.number("max-clients", 1)
-        if self.uri.secure:
-            self.required("certificate", "https:// needs the server's certificate")
-            self.required("private-key", "https:// needs the certificate's key")
-            if self.mode is AuthenticationMode.CERTIFICATES:
-                self.required("client-ca", "mode certificates needs the authority that issues them")
-
-    @property
-    def prefix(self) -> IPv6Network:
-        """The link's prefix."""
-        return network("prefix", self["prefix"])
-
-    @property
-    def routes(self) -> tuple[IPv6Network, ...]:
-        """The prefixes behind the server."""
-        return tuple(network("route", text) for text in self["route"])
-
-    @property
-    def mode(self) -> AuthenticationMode:
-        """The Authentication Mode (3.2.1)."""
-        try:
-            return AuthenticationMode(self["authentication"])
-        except ValueError as error:
-            raise ConfigError(f"--authentication is certificates or none, not {self['authentication']!r}") from error
 
 
 class ServerDaemon(Daemon):
@@ -101,29 +50,29 @@ class ServerDaemon(Daemon):
         options: Options,
         reactor: IReactor,
         network: HostNetwork | None = None,
-        open_device: Callable[[str], PacketDevice] = TunDevice,
+        open_device: Callable[[str], PacketDevice] | None = None,
     ) -> None:
         super().__init__(options, reactor, network, open_device)
         self._options = options
         self._server: Server | None = None
+        self._watch: RevocationWatch | None = None
 
     def prepare(self) -> None:
         """Load the certificates, create the device, set up the host, and listen (3.2.3)."""
         options = self._options
-        own_address = IPv6Interface((options.prefix.network_address + 1, options.prefix.prefixlen))
-        tls = self._tls()
+        self._tls = tls = self._load_tls()
         self.device = self.open_device(options["interface"])
         self.network.apply(
             NetworkConfig(
                 options["interface"],
                 up=True,  # 3.2.3.1: in the Listen state the link is up, with an MTU of 1280
-                addresses=(LINK_LOCAL, own_address),
+                addresses=(LINK_LOCAL, options.own_address),
                 settings={"addr_gen_mode": 1, "accept_ra": 0},  # the two addresses above and no other
                 forwarding=True,  # 3.2.3.1: SHOULD act as a router
             )
         )
-        table = ClientTable(int(options.number("max-clients", 1)))
-        link = self._link(table, own_address)
+        table = ClientTable(int(options.number("max-clients", 1)), int(options.number("max-sessions-per-identity", 0)))
+        self._link = link = self._make_link(table)
         paths = (options.uri.path,) if options.uri.path else DEFAULT_PATHS
         server = Server(
             self.reactor,
@@ -133,49 +82,126 @@ class ServerDaemon(Daemon):
             partial(self._listen, tls),
             paths=(*paths, *DEFAULT_PATHS),
             name=DEFAULT_SERVER,
+            entrance=Entrance(
+                int(options.number("max-handshakes", 1)), int(options.number("max-handshakes-per-source", 1))
+            ),
+            handshake_deadline=options.number("handshake-timeout", 0.1),
         )
+        server.demands_identity = self._relies_on_fronts(options.mode)
+        if tls:
+            tls.changed = server.end_unwelcome
+            self._watch = RevocationWatch(self.reactor, tls)
         self._reader = DeviceReader(self.reactor, self.device, server.from_host, self.device_lost)
-        server.handle(ServerEvent.START)
         self._server = server
+        server.handle(ServerEvent.START)
         if not options.uri.secure:
             self.log.warn("plain HTTP: only for use behind something that terminates TLS")
 
-    def _tls(self) -> ServerTLS | None:
-        options = self._options
-        certificate, key = options.path("certificate"), options.path("private-key")
-        if not options.uri.secure or not certificate or not key:
+    def _load_tls(self) -> ServerTLS | None:
+        # Everything in both modes: the mode can change when privileges are gone.
+        settings = tls_settings(self._options)
+        if settings is None:
             return None
-        client_ca = options.path("client-ca") if options.mode is AuthenticationMode.CERTIFICATES else None
-        return ServerTLS(Credentials.load(certificate, key), load_certificates(client_ca) if client_ca else None)
+        if warning := null_warning(settings):
+            self.log.warn("{warning}", warning=warning)
+        self._authorities = settings.client_ca
+        return ServerTLS(replace(settings, client_ca=self._asked_for(self._options.mode)))
 
-    def _link(self, table: ClientTable, own_address: IPv6Interface) -> ServerLink:
+    def _asked_for(self, mode: AuthenticationMode) -> list[x509.Certificate] | None:
+        """Return the authorities of which clients must show a certificate, or None if they need none."""
+        return self._authorities if mode is AuthenticationMode.CERTIFICATES else None
+
+    def _make_link(self, table: ClientTable) -> ServerLink:
         options = self._options
-        own = frozenset((LINK_LOCAL.ip.packed, own_address.ip.packed))
-        cache = NeighborCache()
-        # In mode None clients cannot resolve each other's addresses, so the prefix is not to be taken for
-        # on-link; then they need to be told that the server is the way to it.
-        on_link = options.mode is AuthenticationMode.CERTIFICATES
-        advertisement = RouterAdvertisement(
+        own = OwnAddresses(LINK_LOCAL.ip.packed, options.own_address.ip.packed)
+        anycast = options.prefix.network_address  # that of routers on the subnet: RFC 4291 section 2.6.1
+        path = options.path("identity-addresses")
+        assignment = load_assignment(path, options.prefix, (anycast, options.own_address.ip)) if path else None
+        self._cache = cache = NeighborCache(int(options.number("max-addresses", 1)), assignment)
+        self._policy = policy = Policy(
+            options.mode,
             options.prefix,
-            on_link=on_link,
-            router_lifetime=int(3 * MAXIMUM_INTERVAL) if options["default-router"] else 0,
-            routes=options.routes if on_link else (options.prefix, *options.routes),
+            frozenset((own.link_local, own.unicast, anycast.packed)),
+            cache,
+            options.advertise,
+            strict=bool(options["strict"]),
         )
-        policy = Policy(options.mode, options.prefix, own, cache)
-        return ServerLink(table, cache, policy, Router(advertisement, LINK_LOCAL.ip.packed), MINIMUM_MTU)
+        builtin = options.advertise is Advertise.BUILTIN
+        self._router = router = Router(options.advertisement, own.link_local) if builtin else None
+        return ServerLink(table, cache, policy, router, own)
 
     def _listen(self, tls: ServerTLS | None, factory: IProtocolFactory) -> IListeningPort:
-        return listen(self.reactor, self._options.uri, factory, tls)
+        return listen(self.reactor, self._options.uri, factory, tls, self._doorway)
+
+    def _doorway(self, factory: IProtocolFactory) -> Doorway:
+        assert self._server is not None
+        fronts = Fronts(self._options.trusted_proxies)
+        announced = bool(self._options["proxy-protocol"])
+        return Doorway(
+            factory, self.reactor, self._server.entrance, self._server.refusals, fronts, proxy_protocol=announced
+        )
+
+    def _relies_on_fronts(self, mode: AuthenticationMode) -> bool:
+        """Tell whether fronts say who the clients are, because there is no TLS here."""
+        return mode is AuthenticationMode.CERTIFICATES and not self._options.uri.secure
+
+    def routes(self) -> Iterable[Route]:
+        """Return what the control socket offers."""
+        assert self._server is not None
+        assert self.device is not None
+        return ServerActions(
+            self._server,
+            self._link,
+            self._cache,
+            self.device,
+            self._settings,
+            self._change_mode,
+        ).routes()
+
+    def _settings(self) -> status.Value:
+        options = self._options
+        return {
+            "authentication": options.mode.value,
+            "uri": str(options.uri),
+            "interface": options["interface"],
+            "addresses": [str(address) for address in (LINK_LOCAL, options.own_address)],
+            "prefix": str(options.prefix),
+            "routes": [str(route) for route in options.routes],
+            "default_router": bool(options["default-router"]),
+        }
+
+    def _change_mode(self, mode: AuthenticationMode) -> None:
+        """Treat new clients by another Authentication Mode (3.2.7.1); raises ConfigError and changes nothing."""
+        options = self._options
+        before = options["authentication"]
+        options["authentication"] = mode.value
+        try:
+            options.check()
+            if self._tls:
+                self._tls.change(replace(self._tls.settings, client_ca=self._asked_for(mode)))
+        except ConfigError:
+            options["authentication"] = before
+            raise
+        self.log.info("authentication mode: {mode}", mode=mode.value)
+        self._policy.mode = mode
+        if self._server:
+            self._server.demands_identity = self._relies_on_fronts(mode)
+        if self._router:
+            self._router.advertisement = options.advertisement
 
     def startService(self) -> None:
         """Forward packets from now on."""
         super().startService()
         self._reader.start()
+        if self._watch:
+            self._watch.start()
 
     def quit(self) -> Deferred[Any]:
         """Disconnect all clients and enter the Stopped state (3.2.7.3)."""
         assert self._server is not None
         self._reader.stop()
+        if self._watch:
+            self._watch.stop()
         self._server.handle(ServerEvent.SHUTDOWN)
         return self._server.gone()
 

@@ -8,6 +8,12 @@ from typing import Protocol
 
 from .counters import Counters
 from .framing import Batch
+from .identity import Identity
+from .limits import TokenBucket
+
+LINK_TRAFFIC_RATE = 100.0
+LINK_TRAFFIC_BURST = 200.0
+"""Packets of multicast and Neighbor Discovery that are taken from one client: in a second, and at once."""
 
 
 class Connection(Protocol):
@@ -25,37 +31,53 @@ class ClientEntry:
     """One client.
 
     `connection` is the spec's "HTTP Connection". `number` names the entry to people. `peer` is the outer
-    address, `identity` the certificate's subject. `proven` remembers headers whose packets passed policy,
-    `advertised` when the client was last sent a Router Advertisement, in seconds.
+    address, `identity` what the certificate says, `suite` how the connection is encrypted. `proven` remembers
+    headers whose packets passed policy, `advertised` when the client was last sent a Router Advertisement, in
+    seconds; `link_traffic` bounds what others must hear of it.
     """
 
     number: int
     connection: Connection
     peer: str
-    identity: str | None
+    identity: Identity | None
     since: float
+    suite: str | None = None
     counters: Counters = field(default_factory=Counters)
     proven: set[bytes] = field(default_factory=set)
     advertised: float = float("-inf")
+    link_traffic: TokenBucket = field(default_factory=lambda: TokenBucket(LINK_TRAFFIC_RATE, LINK_TRAFFIC_BURST))
 
     def __str__(self) -> str:
         return f"client {self.number} ({self.identity or 'not authenticated'}, {self.peer})"
 
 
 class ClientTable:
-    """The entries, in the order in which the clients came; at most `maximum` at a time."""
+    """The entries, in the order in which the clients came; at most `maximum` at a time.
 
-    def __init__(self, maximum: int) -> None:
+    `per_identity` is how many sessions the bearers of one identity may have together; 0 is no limit.
+    """
+
+    def __init__(self, maximum: int, per_identity: int = 0) -> None:
         self.maximum = maximum
+        self.per_identity = per_identity
         self._entries: dict[int, ClientEntry] = {}
         self._last = 0
 
-    def add(self, connection: Connection, peer: str, identity: str | None, now: float) -> ClientEntry | None:
+    def surplus(self, identity: Identity | None) -> list[ClientEntry]:
+        """Return the entries that must go before another of this identity comes: the oldest, for the newest wins."""
+        if identity is None or not self.per_identity:
+            return []
+        same = [entry for entry in self if entry.identity == identity]
+        return same[: max(len(same) + 1 - self.per_identity, 0)]
+
+    def add(
+        self, connection: Connection, peer: str, identity: Identity | None, now: float, suite: str | None = None
+    ) -> ClientEntry | None:
         """Add an entry, or return None if the table is full: then the client gets no 200 (3.2.5.1)."""
         if len(self._entries) >= self.maximum:
             return None
         self._last += 1
-        entry = ClientEntry(self._last, connection, peer, identity, now)
+        entry = ClientEntry(self._last, connection, peer, identity, now, suite)
         self._entries[entry.number] = entry
         return entry
 

@@ -28,6 +28,12 @@ class Counters:
         self.packets_out += packets
         self.bytes_out += size
 
+    def add(self, other: Counters) -> None:
+        """Count what another has counted."""
+        self.received(other.packets_in, other.bytes_in)
+        self.sent(other.packets_out, other.bytes_out)
+        self.drops.update(other.drops)
+
     def dropped(self, reason: DropReason, packets: int = 1) -> None:
         """Count packets that went no further."""
         self.drops[reason] += packets

@@ -49,5 +49,6 @@ class DropReason(Enum):
     ND_FRAGMENTED = "a Neighbor Discovery message in fragments"  # RFC 6980
     ND_OFF_LINK = "a Neighbor Discovery message that would leave the link"
     ND_TARGET_HELD = "a Neighbor Advertisement for an address that somebody else holds"
-    ROUTER_ADVERTISEMENT = "a Router Advertisement from a client"  # RFC 6105
+    ROUTER_ADVERTISEMENT = "a Router Advertisement that is not the server's"  # RFC 6105
     REDIRECT = "a Redirect"
+    TOO_MUCH = "multicast and Neighbor Discovery beyond the client's rate"

@@ -11,16 +11,25 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from . import ipv6
+from .authentication import AuthenticationMode
 from .clients import ClientEntry, ClientTable
 from .counters import Counters
 from .errors import DropReason
 from .framing import EMPTY, Batch
+from .icmpv6 import address_unreachable
+from .limits import TokenBucket
+from .ndp import neighbor_solicitation
 from .neighbors import NeighborCache
 from .policy import Policy, Verdict
-from .router import Router
+from .router import MAXIMUM_INTERVAL, Router
 
 PROVEN_HEADERS = 1024
 """How many headers are remembered for a client; past it all are forgotten and learned again."""
+
+
+ERROR_RATE = 10.0
+ERROR_BURST = 10.0
+"""How many ICMPv6 errors are sent: in a second, and at once (RFC 4443 section 2.4 (f))."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,19 +40,37 @@ class Forwarding:
     clients: Sequence[tuple[ClientEntry, Batch]] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class OwnAddresses:
+    """The server's addresses on the link, 16 raw bytes each."""
+
+    link_local: bytes
+    unicast: bytes
+
+
 class ServerLink:
     """Forwards between the clients in the Client Table and the host's kernel.
 
     `counters` counts the drops among packets from the host; a client's own are counted in its entry.
     """
 
-    def __init__(self, table: ClientTable, cache: NeighborCache, policy: Policy, router: Router, mtu: int) -> None:
+    def __init__(
+        self,
+        table: ClientTable,
+        cache: NeighborCache,
+        policy: Policy,
+        router: Router | None,
+        addresses: OwnAddresses,
+        mtu: int = ipv6.MINIMUM_MTU,
+    ) -> None:
         self.counters = Counters()
         self._table = table
         self._cache = cache
         self._policy = policy
         self._router = router
+        self._addresses = addresses
         self._mtu = mtu
+        self._errors = TokenBucket(ERROR_RATE, ERROR_BURST)
 
     def from_client(self, client: ClientEntry, batch: Batch, now: float) -> Forwarding:
         """Forward what a client sent; `now` in seconds (3.2.5.2.2)."""
@@ -83,20 +110,21 @@ class ServerLink:
         return Forwarding(Batch.of(host), _batches(outgoing))
 
     def _advertise(self, verdict: Verdict, client: ClientEntry, packet: bytes, now: float) -> bytes:
-        if not verdict.solicits_router:
+        if not verdict.solicits_router or self._router is None:
             return b""
         return self._router.answer(client, packet[ipv6.SOURCE : ipv6.DESTINATION], now)
 
     def _others(self, client: ClientEntry) -> Iterable[ClientEntry]:
         return [entry for entry in self._table if entry is not client]
 
-    def from_host(self, batch: Batch) -> Forwarding:
+    def from_host(self, batch: Batch, now: float) -> Forwarding:
         """Forward what the host's kernel sent into the link, its own packets and routed ones (3.2.5.2.1)."""
         data, bounds = batch.data, batch.bounds
         flows = [data[start + ipv6.SOURCE : start + ipv6.HEADER_LENGTH] for start in bounds[:-1]]
-        receivers = {flow: self._receiver(flow) for flow in set(flows)}
+        receivers = {flow: self._receiver(flow, now) for flow in set(flows)}
         if len(receivers) == 1 and (receiver := receivers[flows[0]]):
             return Forwarding(clients=[(receiver, batch)])
+        errors: list[bytes] = []
         outgoing: dict[ClientEntry, list[bytes]] = {}
         for flow, (start, end) in zip(flows, pairwise(bounds), strict=True):
             packet = data[start:end]
@@ -106,24 +134,65 @@ class ServerLink:
             verdict = self._policy.judge_own(packet)
             if verdict.drop:
                 self.counters.dropped(verdict.drop)
+            if verdict.drop is DropReason.NO_NEIGHBOR:
+                errors += self._miss(packet, now)
             for receiver in self._table if verdict.others else verdict.clients:
                 outgoing.setdefault(receiver, []).append(packet)
-        return Forwarding(clients=_batches(outgoing))
+        return Forwarding(Batch.of(errors), _batches(outgoing))
 
-    def _receiver(self, flow: bytes) -> ClientEntry | None:
+    def _receiver(self, flow: bytes, now: float) -> ClientEntry | None:
         """Return the holder of the destination, or None where the packets must be looked at singly."""
         source, destination = flow[: ipv6.ADDRESS_LENGTH], flow[ipv6.ADDRESS_LENGTH :]
         if ipv6.is_link_local(source):
             return None
-        return self._cache.holders.get(destination)
+        return self._cache.use(destination, now)
+
+    def _miss(self, packet: bytes, now: float) -> list[bytes]:
+        """Look for a destination that nobody holds, or have its sender told that it is not there.
+
+        In mode None it cannot be looked for: that takes multicast (3.2.5.2.1).
+        """
+        destination = packet[ipv6.DESTINATION : ipv6.HEADER_LENGTH]
+        searching = self._policy.mode is AuthenticationMode.CERTIFICATES and self._cache.seek(destination, now)
+        if searching:
+            return []
+        error = address_unreachable(packet, self._addresses.unicast)
+        # RFC 4443 section 2.4 (f): the rate of errors MUST be limited.
+        return [error] if error and self._errors.take(now) else []
+
+    def solicit(self, now: float) -> Forwarding:
+        """Return the Neighbor Solicitations that are due; to be called once in a second or so."""
+        outgoing: dict[ClientEntry, list[bytes]] = {}
+        for target, holder in self._cache.solicitations(now):
+            if holder is None and self._policy.mode is AuthenticationMode.NONE:
+                continue  # left over from before a change of mode; 3.2.5.2.1: no multicast but RAs
+            packet = neighbor_solicitation(target, self._addresses.link_local, unicast=holder is not None)
+            for receiver in self._table if holder is None else (holder,):
+                outgoing.setdefault(receiver, []).append(packet)
+        return Forwarding(clients=_batches(outgoing))
 
     def advertise(self, chance: float, now: float) -> tuple[Forwarding, float]:
         """Return the periodic Router Advertisement to all clients, and the seconds until the next."""
+        if self._router is None:
+            return Forwarding(), MAXIMUM_INTERVAL
         packet, interval = self._router.unsolicited(chance)
-        batch = Batch.of([packet])
         for client in self._table:
             client.advertised = now
-        return Forwarding(clients=[(client, batch) for client in self._table]), interval
+        return self._to_all(packet), interval
+
+    def farewell(self) -> Forwarding:
+        """Return the Router Advertisement with which the server takes its leave."""
+        return self._to_all(self._router.farewell()) if self._router else Forwarding()
+
+    def _to_all(self, packet: bytes) -> Forwarding:
+        batch = Batch.of([packet])
+        return Forwarding(clients=[(client, batch) for client in self._table])
+
+    def change_mode(self, mode: AuthenticationMode) -> None:
+        """Follow a change of the Authentication Mode; the sessions there were must end with it (3.2.7.1)."""
+        self._policy.mode = mode
+        if self._router:
+            self._router.advertisement = self._router.advertisement.in_mode(mode)
 
     def remove(self, client: ClientEntry) -> None:
         """Tear down the state of a client whose connection has ended (3.2.5.3, 3.2.7.2)."""

@@ -7,18 +7,13 @@ A message passes `recognise` only if it obeys everything that RFC 4861 demands o
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import IntEnum
-from ipaddress import IPv6Network
 
-from . import ipv6
+from . import icmpv6, ipv6
 from .errors import DropReason
 
-SOURCE_LINK_LAYER_ADDRESS = 1  # option types: RFC 4861 section 4.6, RFC 4191 section 2.3
-PREFIX_INFORMATION = 3
-MTU = 5
-ROUTE_INFORMATION = 24
+SOURCE_LINK_LAYER_ADDRESS = 1  # option type: RFC 4861 section 4.6
 
 ROUTER_FLAG = 0x80  # Neighbor Advertisement, RFC 4861 section 4.4
 SOLICITED_FLAG = 0x40
@@ -39,7 +34,7 @@ class Kind(IntEnum):
     REDIRECT = 137
 
 
-_OPTIONS_AT = {  # the length of the fixed part; options follow
+OPTIONS_AT = {  # the length of the fixed part; options follow
     Kind.ROUTER_SOLICITATION: 8,
     Kind.ROUTER_ADVERTISEMENT: 16,
     Kind.NEIGHBOR_SOLICITATION: 24,
@@ -50,12 +45,16 @@ _OPTIONS_AT = {  # the length of the fixed part; options follow
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """A valid Neighbor Discovery message; `target` is empty where the kind has none."""
+    """A valid Neighbor Discovery message; `target` is empty where the kind has none.
+
+    `solicited` marks a Neighbor Advertisement that answers a solicitation sent to its target alone.
+    """
 
     kind: Kind
     source: bytes
     destination: bytes
     target: bytes = b""
+    solicited: bool = False
 
     @property
     def is_probe(self) -> bool:
@@ -90,7 +89,7 @@ def recognise(packet: bytes) -> Message | DropReason | None:
         return None
     if offset >= len(packet):
         return DropReason.HEADER_CHAIN
-    if packet[offset] not in _OPTIONS_AT:
+    if packet[offset] not in OPTIONS_AT:
         return None
     if fragmented:
         return DropReason.ND_FRAGMENTED  # RFC 6980 section 5
@@ -102,7 +101,7 @@ def _check(packet: bytes, icmp: bytes) -> Message | DropReason:
     kind = Kind(icmp[0])
     source = packet[ipv6.SOURCE : ipv6.DESTINATION]
     destination = packet[ipv6.DESTINATION : ipv6.HEADER_LENGTH]
-    options_at = _OPTIONS_AT[kind]
+    options_at = OPTIONS_AT[kind]
     if (
         packet[ipv6.HOP_LIMIT] != 255
         or len(icmp) < options_at
@@ -115,6 +114,7 @@ def _check(packet: bytes, icmp: bytes) -> Message | DropReason:
         return DropReason.ND_INVALID
     has_target = options_at >= _TARGET + ipv6.ADDRESS_LENGTH
     target = icmp[_TARGET : _TARGET + ipv6.ADDRESS_LENGTH] if has_target else b""
+    solicited = kind is Kind.NEIGHBOR_ADVERTISEMENT and bool(icmp[_ICMP_HEADER] & SOLICITED_FLAG)
     unspecified = source == ipv6.UNSPECIFIED
     match kind:
         case Kind.ROUTER_SOLICITATION:
@@ -133,9 +133,8 @@ def _check(packet: bytes, icmp: bytes) -> Message | DropReason:
                 unspecified and (not ipv6.is_solicited_node(destination) or SOURCE_LINK_LAYER_ADDRESS in options)
             )
         case _:  # a Neighbor Advertisement
-            solicited = icmp[_ICMP_HEADER] & SOLICITED_FLAG
             valid = not ipv6.is_multicast(target) and not (ipv6.is_multicast(destination) and solicited)
-    return Message(kind, source, destination, target) if valid else DropReason.ND_INVALID
+    return Message(kind, source, destination, target, solicited) if valid else DropReason.ND_INVALID
 
 
 def _option_types(options: bytes) -> set[int] | None:
@@ -160,51 +159,13 @@ def neighbor_advertisement(target: bytes, *, router: bool) -> bytes:
     # at (RFC 4861 section 7.2.4). 3.2.5.2.2: it MUST NOT contain a Target Link-Layer option.
     flags = OVERRIDE_FLAG | (ROUTER_FLAG if router else 0)
     body = struct.pack("!I", flags << 24) + target
-    return _icmp(Kind.NEIGHBOR_ADVERTISEMENT, body, target, ipv6.ALL_NODES)
+    return icmpv6.message(Kind.NEIGHBOR_ADVERTISEMENT, 0, body, target, ipv6.ALL_NODES)
 
 
-@dataclass(frozen=True, slots=True)
-class RouterAdvertisement:
-    """What the server tells the link (RFC 4861 section 6.2.1); lifetimes are in seconds."""
+def neighbor_solicitation(target: bytes, source: bytes, *, unicast: bool) -> bytes:
+    """Build a Neighbor Solicitation, to the target itself or to all who could have it (RFC 4861 section 4.3).
 
-    prefix: IPv6Network
-    on_link: bool = False
-    valid_lifetime: int = 2_592_000  # AdvValidLifetime, 30 days
-    preferred_lifetime: int = 604_800  # AdvPreferredLifetime, 7 days
-    mtu: int = ipv6.MINIMUM_MTU
-    router_lifetime: int = 0
-    hop_limit: int = 64
-    routes: Iterable[IPv6Network] = field(default=())
-    route_lifetime: int = 1800
-
-    def packet(self, source: bytes, destination: bytes = ipv6.ALL_NODES) -> bytes:
-        """Build the packet, sent from the server's link-local address `source`."""
-        # No source link-layer address option: the link has no such addresses (section 3, static mapping).
-        body = struct.pack("!BBHII", self.hop_limit, 0, self.router_lifetime, 0, 0) + b"".join(self._options())
-        return _icmp(Kind.ROUTER_ADVERTISEMENT, body, source, destination)
-
-    def _options(self) -> Iterator[bytes]:
-        yield struct.pack(
-            "!BBBBIII16s",
-            PREFIX_INFORMATION,
-            4,
-            self.prefix.prefixlen,
-            (0x80 if self.on_link else 0) | 0x40,  # L by policy; A, autonomous configuration
-            self.valid_lifetime,
-            self.preferred_lifetime,
-            0,
-            self.prefix.network_address.packed,
-        )
-        yield struct.pack("!BBHI", MTU, 1, 0, self.mtu)
-        for route in self.routes:  # RFC 4191 section 2.3: Length 1, 2 or 3 by how much of the prefix counts
-            units = (route.prefixlen + 63) // 64
-            yield struct.pack("!BBBBI", ROUTE_INFORMATION, 1 + units, route.prefixlen, 0, self.route_lifetime)
-            yield route.network_address.packed[: 8 * units]
-
-
-def _icmp(kind: Kind, body: bytes, source: bytes, destination: bytes) -> bytes:
-    """Put an ICMPv6 message with its checksum into a packet with Hop Limit 255."""
-    bare = struct.pack("!BBH", kind, 0, 0) + body
-    total = ipv6.checksum(source, destination, ipv6.ICMPV6, bare)
-    message = struct.pack("!BBH", kind, 0, total) + body
-    return ipv6.packet(source, destination, ipv6.ICMPV6, message)
+    The link has no link-layer addresses (section 3), so there is no option to carry the source's.
+    """
+    destination = target if unicast else ipv6.solicited_node(target)
+    return icmpv6.message(Kind.NEIGHBOR_SOLICITATION, 0, bytes(4) + target, source, destination)

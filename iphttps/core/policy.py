@@ -9,28 +9,22 @@ Three rules are ours, on in both modes; the clauses neither ask for them nor for
 
 - A client sends only from addresses bound to it, so that nobody speaks for another (RFC 7039).
 - Router Advertisements and Redirects from clients are dropped (RFC 6105), though in mode Certificates
-  the letter would forward the first; one client could otherwise become the router of all.
+  the letter would forward them; one client could otherwise become the router of all. `strict` follows it.
 - Global unicast goes through the host's kernel even between two clients, so that its firewall sees it.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from enum import Enum
+from dataclasses import dataclass, field, replace
 from ipaddress import IPv6Network
 
 from . import ipv6
+from .authentication import AuthenticationMode
 from .clients import ClientEntry
 from .errors import DropReason
 from .ndp import Kind, Message, neighbor_advertisement, recognise
 from .neighbors import NeighborCache
-
-
-class AuthenticationMode(Enum):
-    """Whether the server authenticates clients (3.2.1)."""
-
-    CERTIFICATES = "certificates"
-    NONE = "none"
+from .router import Advertise
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,15 +53,26 @@ _SETTLED = Verdict()
 class Policy:
     """The rules of 3.2.5.2 for one link.
 
-    `prefix` is the link's; `own` are the server's addresses on it.
+    `prefix` is the link's; `own` are the server's addresses on it; `advertise` says whose Router Advertisements
+    clients get. `strict` keeps to the letter of 3.2.5.2.2 where it forwards Router Advertisements and Redirects
+    of clients in mode Certificates.
     """
 
     def __init__(
-        self, mode: AuthenticationMode, prefix: IPv6Network, own: frozenset[bytes], cache: NeighborCache
+        self,
+        mode: AuthenticationMode,
+        prefix: IPv6Network,
+        own: frozenset[bytes],
+        cache: NeighborCache,
+        advertise: Advertise = Advertise.BUILTIN,
+        *,
+        strict: bool = False,
     ) -> None:
         self.mode = mode
         self.own = own
         self._cache = cache
+        self._advertise = advertise
+        self._strict = strict
         self._prefix = prefix.network_address.packed[: prefix.prefixlen // 8]
 
     def judge(self, packet: bytes, client: ClientEntry, now: float) -> Verdict:
@@ -77,18 +82,26 @@ class Policy:
         message = recognise(packet)
         if isinstance(message, DropReason):
             return Verdict(message)
+        if self._burdens_others(message, destination) and not client.link_traffic.take(now):
+            return Verdict(DropReason.TOO_MUCH)
         # Asked before this very packet teaches the cache that its sender holds the target.
-        known = message is not None and message.target in self._cache.holders
-        refusal = self._check_source(source, destination, message, client) or _check_destination(destination)
+        known = message is not None and self._cache.holder(message.target) is not None
+        refusal = _check_destination(destination) or self._check_source(source, destination, message, client)
         if refusal:
             return Verdict(refusal)
         if message:
-            refusal = self._check_message(message, client)
+            refusal = self._check_message(message, client, now)
             if refusal:
                 return Verdict(refusal)
         if ipv6.is_multicast(destination):
             return self._multicast(message, known, client, now)
         return self._unicast(packet[ipv6.NEXT_HEADER], source, destination, message, client)
+
+    def _burdens_others(self, message: Message | None, destination: bytes) -> bool:
+        """Tell whether the packet is of the kind that a client may send only so much of."""
+        if message and message.kind is Kind.ROUTER_SOLICITATION and self.mode is AuthenticationMode.NONE:
+            return False  # 3.2.5.2.2: MUST NOT be dropped; its answers have a limit of their own
+        return message is not None or ipv6.is_multicast(destination)
 
     def _check_source(
         self, source: bytes, destination: bytes, message: Message | None, client: ClientEntry
@@ -108,26 +121,32 @@ class Policy:
     def _is_on_link(self, address: bytes) -> bool:
         return ipv6.is_link_local(address) or address.startswith(self._prefix)
 
-    def _check_message(self, message: Message, client: ClientEntry) -> DropReason | None:
+    def _check_message(self, message: Message, client: ClientEntry, now: float) -> DropReason | None:
+        to_the_letter = self._strict and self.mode is AuthenticationMode.CERTIFICATES
         match message.kind:
             case Kind.ROUTER_ADVERTISEMENT:
-                return DropReason.ROUTER_ADVERTISEMENT
+                return None if to_the_letter else DropReason.ROUTER_ADVERTISEMENT
             case Kind.REDIRECT:
-                return DropReason.REDIRECT
+                return None if to_the_letter else DropReason.REDIRECT
             case Kind.NEIGHBOR_ADVERTISEMENT:
-                if message.target in self.own or not self._is_on_link(message.target):
-                    return DropReason.ND_TARGET_HELD
-                return None if self._cache.bind(message.target, client) else DropReason.ND_TARGET_HELD
+                return self._check_advertisement(message, client, now)
+        return None
+
+    def _check_advertisement(self, message: Message, client: ClientEntry, now: float) -> DropReason | None:
+        on_link = self._is_on_link(message.target) and message.target not in self.own
+        if not on_link or not self._cache.bind(message.target, client):
+            return DropReason.ND_TARGET_HELD
+        if message.solicited:
+            self._cache.confirm(message.target, client, now)
         return None
 
     def _multicast(self, message: Message | None, known: bool, client: ClientEntry, now: float) -> Verdict:
         certificates = self.mode is AuthenticationMode.CERTIFICATES
         if message and message.kind is Kind.ROUTER_SOLICITATION:
-            # 3.2.5.2.2, mode None: "Router Solicitation packets MUST NOT be dropped". The server's own
-            # router answers, so its kernel need not see them.
-            return Verdict(solicits_router=True, others=certificates)
+            # 3.2.5.2.2, mode None: "Router Solicitation packets MUST NOT be dropped".
+            return replace(self._solicitation(), others=certificates)
         if message and message.is_probe:
-            return self._probe(message.target, client, now)
+            return self._probe(message.target, known, client, now)
         if not certificates:
             return Verdict(DropReason.MULTICAST)  # 3.2.5.2.2, mode None: MUST drop all other multicast
         if message and message.kind is Kind.NEIGHBOR_ADVERTISEMENT and known:
@@ -135,29 +154,41 @@ class Policy:
             return Verdict(host=True, clients=self._cache.concerned(message.target, now) - {client})
         return _HOST_AND_OTHERS  # 3.2.5.2.2, mode Certificates: MUST forward to all other clients
 
-    def _probe(self, target: bytes, client: ClientEntry, now: float) -> Verdict:
+    def _probe(self, target: bytes, known: bool, client: ClientEntry, now: float) -> Verdict:
         """Answer a Duplicate Address Detection probe, or pass it to whom it concerns (3.2.5.2.2)."""
+        if target in (ipv6.UNSPECIFIED, ipv6.LOOPBACK) or target.startswith(ipv6.V4_MAPPED_PREFIX):
+            return Verdict(DropReason.ND_INVALID)  # no node's on a link, nor any answer's source: RFC 4291 section 2.5
         own = target in self.own
         if own or not self._is_on_link(target):
             # The server defends its own addresses over the asking connection in both modes: its kernel
             # would answer all nodes, which mode None forbids. An address that cannot be bound is refused.
             return Verdict(reply=neighbor_advertisement(target, router=own))
         if self._cache.bind(target, client):
-            # Free until now, or the prober's own. In mode Certificates an address new to the link could
-            # still be in use by a client that has not spoken yet.
-            certificates = self.mode is AuthenticationMode.CERTIFICATES
-            return Verdict(others=True) if certificates else _SETTLED
-        if self.mode is AuthenticationMode.NONE:
+            # In mode Certificates an address new to the link could still be in use by a client that has not
+            # spoken yet; once it is known, and so the prober's own, the question concerns nobody else.
+            asks = self.mode is AuthenticationMode.CERTIFICATES and not known
+            return Verdict(others=True) if asks else _SETTLED
+        held = self._cache.holder(target) is not None
+        if held:
+            self._cache.claim(target, client, now)  # so that a holder who is dead loses the address
+        if self.mode is AuthenticationMode.NONE or not held:
+            # In mode Certificates too, where nobody holds the address: then it is assigned to somebody else,
+            # who may not be there to defend it.
             return Verdict(reply=neighbor_advertisement(target, router=False))
-        self._cache.claim(target, client, now)
         return Verdict(clients=self._cache.concerned(target, now) - {client})
+
+    def _solicitation(self) -> Verdict:
+        """Have a Router Solicitation answered here, or by a program of the host's, which then must see it."""
+        if self._advertise is Advertise.BUILTIN:
+            return Verdict(solicits_router=True)
+        return _HOST
 
     def _unicast(
         self, next_header: int, source: bytes, destination: bytes, message: Message | None, client: ClientEntry
     ) -> Verdict:
         if destination in self.own:
             if message and message.kind is Kind.ROUTER_SOLICITATION:
-                return Verdict(solicits_router=True)
+                return self._solicitation()
             return _HOST
         if ipv6.is_link_local(destination):
             # 3.2.5.2.2, mode None: link-local unicast MUST be dropped unless for the server itself.
@@ -177,7 +208,7 @@ class Policy:
         return _HOST_LASTING
 
     def _to_holder(self, destination: bytes, client: ClientEntry) -> Verdict:
-        holder = self._cache.holders.get(destination)
+        holder = self._cache.holder(destination)
         if holder is None or holder is client:
             return Verdict(DropReason.NO_NEIGHBOR)
         return Verdict(clients=frozenset((holder,)))
@@ -186,14 +217,17 @@ class Policy:
         """Decide about a packet of the server's own kernel, multicast or from a link-local address."""
         destination = packet[ipv6.DESTINATION : ipv6.HEADER_LENGTH]
         message = recognise(packet)
-        if isinstance(message, Message) and message.kind is Kind.REDIRECT:
+        kind = message.kind if isinstance(message, Message) else None
+        if kind is Kind.REDIRECT:
             # Sent for packets between two clients, which indeed leave through the interface they came in
             # by; but there is no shorter way for them to take.
             return Verdict(DropReason.REDIRECT)
+        advertises = kind is Kind.ROUTER_ADVERTISEMENT
+        if advertises and self._advertise is not Advertise.HOST:
+            return Verdict(DropReason.ROUTER_ADVERTISEMENT)
         if not ipv6.is_multicast(destination):
-            holder = self._cache.holders.get(destination)
+            holder = self._cache.holder(destination)
             return Verdict(clients=frozenset((holder,))) if holder else Verdict(DropReason.NO_NEIGHBOR)
-        advertises = isinstance(message, Message) and message.kind is Kind.ROUTER_ADVERTISEMENT
         if self.mode is AuthenticationMode.NONE and not advertises:
             return Verdict(DropReason.MULTICAST)  # 3.2.5.2.1: MUST NOT send or forward any but RAs
         return Verdict(others=True)

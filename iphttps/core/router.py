@@ -1,4 +1,4 @@
-"""The server's own voice on the link: Router Advertisements (3.2.3.1, RFC 4861 section 6.2).
+"""When the server advertises itself as a router on the link (3.2.3.1, RFC 4861 section 6.2).
 
 "The server SHOULD then act as a router between its IP-HTTPS clients and other networks." Its kernel routes;
 that there is a router, and the prefix, the clients hear from here.
@@ -6,9 +6,11 @@ that there is a router, and the prefix, the clients hear from here.
 
 from __future__ import annotations
 
+from enum import Enum
+
 from . import ipv6
+from .advertisement import RouterAdvertisement
 from .clients import ClientEntry
-from .ndp import RouterAdvertisement
 
 MAXIMUM_INTERVAL = 600.0  # MaxRtrAdvInterval, seconds; these five: RFC 4861 sections 6.2.1 and 10
 MINIMUM_INTERVAL = 200.0  # MinRtrAdvInterval
@@ -18,6 +20,14 @@ BETWEEN_MULTICAST = 3.0  # MIN_DELAY_BETWEEN_RAS
 
 BETWEEN_UNICAST = 0.5
 """Least time between two unicast answers to one client, in seconds: ours, against floods."""
+
+
+class Advertise(Enum):
+    """Who sends Router Advertisements: this program, a program of the host's such as radvd, or nobody."""
+
+    BUILTIN = "builtin"
+    HOST = "host"
+    OFF = "off"
 
 
 class Router:
@@ -51,3 +61,7 @@ class Router:
         if self._sent <= INITIAL_ADVERTISEMENTS:
             interval = min(interval, INITIAL_INTERVAL)
         return self.advertisement.packet(self._source), interval
+
+    def farewell(self) -> bytes:
+        """Return the advertisement for all nodes with which the server takes its leave (RFC 4861 section 6.2.5)."""
+        return self.advertisement.farewell().packet(self._source)

@@ -112,7 +112,8 @@ class MemoryNetwork:
     def restore(self) -> None:
         """Undo what outlives the device."""
         for name, value in self._before.items():
-            self.interfaces[name].settings["accept_ra"] = value
+            if name in self.interfaces:
+                self.interfaces[name].settings["accept_ra"] = value
         self._before.clear()
         if self._turned_on:
             self.forwarding = self._turned_on = False

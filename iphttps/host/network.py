@@ -25,7 +25,6 @@ from ..core.errors import ConfigError
 from ..core.ipv6 import MINIMUM_MTU
 
 _CONF = Path("/proc/sys/net/ipv6/conf")
-_NOT_INTERFACES = ("all", "default")
 
 IFF_UP = 0x1  # linux/if.h
 IFF_NOARP = 0x80
@@ -66,15 +65,15 @@ class LinuxNetwork:
             raise ConfigError(f"cannot configure {config.interface}: {what}{error.strerror}") from error
 
     def _set_up(self, config: NetworkConfig) -> None:
-        for name, value in {"disable_ipv6": 0, "accept_dad": 1, **config.settings}.items():
-            _write(_CONF / config.interface / name, str(value))
-        if config.forwarding:
-            self._forward()
         with IPRoute() as netlink:
             found = netlink.link_lookup(ifname=config.interface)
             if not found:
                 raise ConfigError(f"there is no interface {config.interface} any more")
             index = found[0]
+            for name, value in {"disable_ipv6": 0, "accept_dad": 1, **config.settings}.items():
+                _write(_CONF / config.interface / name, str(value))
+            if config.forwarding:
+                self._forward()
             up = IFF_UP if config.up else 0
             netlink.link("set", index=index, mtu=config.mtu, flags=up, change=IFF_UP | IFF_NOARP)
             for address in config.addresses:
@@ -88,19 +87,19 @@ class LinuxNetwork:
                 )
 
     def _forward(self) -> None:
-        if (_CONF / "all" / "forwarding").read_text().strip() == "1":
+        if _read(_CONF / "all" / "forwarding") == "1":
             return
-        for directory in sorted(_CONF.iterdir()):
-            if directory.name not in _NOT_INTERFACES:
-                self._before[directory / "forwarding"] = (directory / "forwarding").read_text().strip()
+        # What is written for all reaches every other, so it stands last, and is the first to be put back.
+        directories = sorted(_CONF.iterdir(), key=lambda directory: directory.name == "all")
+        before = {directory / "forwarding": _read(directory / "forwarding") for directory in directories}
+        for directory in directories:
             accept_ra = directory / "accept_ra"
-            if accept_ra.read_text().strip() == "1":
-                self._change(accept_ra, "2")
-        self._change(_CONF / "all" / "forwarding", "1")
-
-    def _change(self, setting: Path, value: str) -> None:
-        self._before.setdefault(setting, setting.read_text().strip())
-        _write(setting, value)
+            # One that forwards already has not listened to routers, and does not begin to.
+            if _read(accept_ra) == "1" and before[directory / "forwarding"] == "0":
+                self._before[accept_ra] = "1"
+                _write(accept_ra, "2")
+        self._before |= before
+        _write(_CONF / "all" / "forwarding", "1")
 
     def restore(self) -> None:
         """Put the settings back that outlive the device.
@@ -110,10 +109,14 @@ class LinuxNetwork:
         before, self._before = self._before, {}
         for setting, value in reversed(before.items()):
             try:
-                if setting.read_text().strip() != value:
+                if _read(setting) != value:
                     _write(setting, value)
             except FileNotFoundError:
                 pass  # an interface that is gone since
+
+
+def _read(setting: Path) -> str:
+    return setting.read_text().strip()
 
 
 def _write(setting: Path, value: str) -> None:

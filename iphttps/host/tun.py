@@ -1,4 +1,4 @@
-"""The TUN device: whole IPv6 packets between the kernel and this program."""
+"""The devices of the kernel's tun driver, opened, read and written in one way; TUN is the plain kind."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ import fcntl
 import os
 import re
 import socket
+from abc import ABC, abstractmethod
 from itertools import pairwise
+from typing import ClassVar
 
 import pytun
 
@@ -23,52 +25,56 @@ LONGEST = 2048
 
 NAME_LENGTH = 15  # IFNAMSIZ less the terminating zero
 
+_NOT_IN_NAMES = frozenset("/:%")  # the kernel would make a name of its own from one with % in it
+_NOT_NAMES = frozenset((".", "..", "all", "default"))  # the last two mean something else in /proc/sys
 
-class TunDevice:
-    """A TUN device, which lives as long as it is open here.
 
-    The link has no link-layer addresses (section 3), which is what TUN is. python-pytun opens it; packets
-    then go straight through its descriptor.
+class KernelDevice(ABC):
+    """A device which lives as long as it is open here.
+
+    python-pytun opens it; what is read and written then goes straight through its descriptor.
     """
+
+    kind: ClassVar[int]
+    """Which of the driver's devices it is."""
 
     def __init__(self, name: str) -> None:
         """Create the device; raises ConfigError if that cannot be."""
-        # The kernel would make a name of its own from one with % in it.
-        if not re.fullmatch(rf"[!-~]{{1,{NAME_LENGTH}}}", name) or set(name) & set("/:%") or name in (".", ".."):
+        if not re.fullmatch(rf"[!-~]{{1,{NAME_LENGTH}}}", name) or set(name) & _NOT_IN_NAMES or name in _NOT_NAMES:
             raise ConfigError(
-                f"{name!r} cannot name an interface: take 1 to {NAME_LENGTH} letters, digits and signs other than / : %"
+                f"{name!r} cannot name an interface: take 1 to {NAME_LENGTH} letters, digits and signs other than /:%"
             )
         if name in (other for _, other in socket.if_nameindex()):  # /sys may show another namespace's
             raise ConfigError(f"there is an interface {name} already: stop what made it, or take another --interface")
         try:
-            self._device = pytun.TunTapDevice(name=name, flags=pytun.IFF_TUN | pytun.IFF_NO_PI)
+            self._device = pytun.TunTapDevice(name=name, flags=self.kind | pytun.IFF_NO_PI)
         except pytun.Error as error:
             raise ConfigError(f"cannot create the interface {name}: {_mend(error)}") from error
         self.name = name
         self.counters = Counters()
-        self._descriptor: int = self._device.fileno()
-        os.set_blocking(self._descriptor, False)
+        self.descriptor: int = self._device.fileno()
+        os.set_blocking(self.descriptor, False)
         # pytun leaves it inheritable; no program that we start shall get the tunnel.
-        flags = fcntl.fcntl(self._descriptor, fcntl.F_GETFD)
-        fcntl.fcntl(self._descriptor, fcntl.F_SETFD, flags | fcntl.FD_CLOEXEC)
+        flags = fcntl.fcntl(self.descriptor, fcntl.F_GETFD)
+        fcntl.fcntl(self.descriptor, fcntl.F_SETFD, flags | fcntl.FD_CLOEXEC)
 
     def fileno(self) -> int:
         """Return the descriptor that becomes readable when packets wait."""
-        return self._descriptor
+        return self.descriptor
 
     def read(self) -> Batch:
         """Return the packets that wait, at most READS; an empty batch if none does.
 
         What is not exactly one IPv6 packet is dropped and counted: local programs can put anything into a
-        TUN. Raises OSError if the device is gone.
+        device. Raises OSError if the device is gone.
         """
         packets = []
         try:
             for _ in range(READS):
-                packet = os.read(self._descriptor, LONGEST)
-                if reason := malformed(packet):
-                    self.counters.dropped(reason)
-                else:
+                packet = self.take(os.read(self.descriptor, LONGEST))
+                if isinstance(packet, DropReason):
+                    self.counters.dropped(packet)
+                elif packet:
                     packets.append(packet)
         except BlockingIOError:
             pass
@@ -78,12 +84,16 @@ class TunDevice:
         self.counters.received(len(batch), len(batch.data))
         return batch
 
+    @abstractmethod
+    def take(self, data: bytes) -> bytes | DropReason:
+        """Return the packet in what one read gave, empty if there is no more to do, or why it is dropped."""
+
     def write(self, batch: Batch) -> None:
         """Hand each packet to the kernel whole, or drop and count it."""
         data, refused, size = memoryview(batch.data), 0, len(batch.data)
         for start, end in pairwise(batch.bounds):
             try:
-                os.write(self._descriptor, data[start:end])
+                self.put(data[start:end])
             except OSError:
                 refused += 1
                 size -= end - start
@@ -91,9 +101,28 @@ class TunDevice:
         if refused:
             self.counters.dropped(DropReason.DEVICE_REFUSED, refused)
 
+    @abstractmethod
+    def put(self, packet: memoryview) -> None:
+        """Hand one packet to the kernel; raises OSError if it does not take it."""
+
     def close(self) -> None:
         """Close the device, which removes it, its addresses and its routes."""
+        self.descriptor = -1  # another's before long
         self._device.close()
+
+
+class TunDevice(KernelDevice):
+    """A TUN device: whole IPv6 packets, and no link-layer addresses, just as the link has none (section 3)."""
+
+    kind = pytun.IFF_TUN
+
+    def take(self, data: bytes) -> bytes | DropReason:
+        """Return what was read, if it is a packet."""
+        return malformed(data) or data
+
+    def put(self, packet: memoryview) -> None:
+        """Write the packet as it is."""
+        os.write(self.descriptor, packet)
 
 
 def _mend(error: OSError) -> str:

@@ -3,6 +3,7 @@
 import datetime
 import enum
 import os
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from ipaddress import ip_address
@@ -43,8 +44,8 @@ class Identity:
 class Authority:
     """A certificate authority; everything it makes are files in its directory."""
 
-    def __init__(self, directory: Path, name: str = "Laboratory CA") -> None:
-        """Make the authority's own key and certificate."""
+    def __init__(self, directory: Path, name: str = "Laboratory CA", issuer: "Authority | None" = None) -> None:
+        """Make the authority's own key and certificate, signed by itself unless another issues it."""
         directory.mkdir(parents=True, exist_ok=True)
         self.directory = directory
         self.certificate = directory / "ca.pem"
@@ -52,14 +53,25 @@ class Authority:
         self._name = _name(name)
         self._issued = 0
         now = _now()
+        above = issuer or self
         certificate = (
-            _builder(self._name, self._name, self._key, now - DAY, now + 30 * DAY)
-            .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+            _builder(self._name, above._name, self._key, now - DAY, now + 30 * DAY)
+            .add_extension(x509.BasicConstraints(ca=True, path_length=0 if issuer else None), critical=True)
             .add_extension(_key_usage(authority=True), critical=True)
             .add_extension(x509.SubjectKeyIdentifier.from_public_key(self._key.public_key()), critical=False)
-            .sign(self._key, hashes.SHA256())
+            .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(above._key.public_key()), critical=False)
+            .sign(above._key, hashes.SHA256())
         )
         _write(self.certificate, certificate.public_bytes(serialization.Encoding.PEM))
+        # What a server or client must show besides its own certificate.
+        self._shown = self.certificate.read_bytes() if issuer else b""
+
+    @property
+    def identity(self) -> Identity:
+        """The authority's own certificate and key."""
+        path = self.directory / "ca.key"
+        _write(path, _private_bytes(self._key), mode=0o600)
+        return Identity(self.certificate, path)
 
     def server(
         self,
@@ -77,18 +89,22 @@ class Authority:
         kind: KeyKind = KeyKind.ECDSA,
         usages: Iterable[Usage] = (Usage.CLIENT,),
         expired: bool = False,
+        names: Iterable[str] | None = None,
     ) -> Identity:
-        """Make a client's identity."""
-        return self._issue(name, (name,), kind, usages, expired)
+        """Make a client's identity; its alternative names, addresses of mail among them, can be others."""
+        return self._issue(name, (name,) if names is None else names, kind, usages, expired)
 
-    def revoke(self, *identities: Identity) -> Path:
-        """Write a revocation list naming exactly these identities, and return it."""
+    def revoke(
+        self, *identities: Identity, begin: datetime.timedelta = -DAY, end: datetime.timedelta = 30 * DAY
+    ) -> Path:
+        """Write a revocation list naming exactly these identities, valid from and until so far from now; return it."""
         now = _now()
         builder = (
             x509.CertificateRevocationListBuilder()
             .issuer_name(self._name)
-            .last_update(now - DAY)
-            .next_update(now + 30 * DAY)
+            .last_update(now + begin)
+            .next_update(now + end)
+            .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key()), critical=False)
         )
         for identity in identities:
             certificate = x509.load_pem_x509_certificate(identity.certificate.read_bytes())
@@ -100,8 +116,8 @@ class Authority:
             )
         path = self.directory / "crl.pem"
         revocation_list = builder.sign(self._key, hashes.SHA256())
-        _write(path, revocation_list.public_bytes(serialization.Encoding.PEM))
-        return path
+        _write(path.with_suffix(".new"), revocation_list.public_bytes(serialization.Encoding.PEM))
+        return path.with_suffix(".new").rename(path)  # nobody sees it half-written
 
     def _issue(
         self, subject: str, names: Iterable[str], kind: KeyKind, usages: Iterable[Usage], expired: bool
@@ -113,21 +129,19 @@ class Authority:
             _builder(_name(subject), self._name, key, begin, end)
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
             .add_extension(_key_usage(authority=False), critical=True)
-            .add_extension(x509.SubjectAlternativeName(list(map(_alternative_name, names))), critical=False)
             .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key()), critical=False)
         )
+        if alternatives := list(map(_alternative_name, names)):
+            builder = builder.add_extension(x509.SubjectAlternativeName(alternatives), critical=False)
         if purposes := [usage.value for usage in usages]:
             builder = builder.add_extension(x509.ExtendedKeyUsage(purposes), critical=False)
         certificate = builder.sign(self._key, hashes.SHA256())
 
         self._issued += 1
-        stem = f"{self._issued}-{subject.replace(':', '-')}"
+        stem = f"{self._issued}-{re.sub('[^A-Za-z0-9.*@-]', '-', subject)[:40]}"
         identity = Identity(self.directory / f"{stem}.pem", self.directory / f"{stem}.key")
-        _write(identity.certificate, certificate.public_bytes(serialization.Encoding.PEM))
-        private_key = key.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        )
-        _write(identity.private_key, private_key, mode=0o600)
+        _write(identity.certificate, certificate.public_bytes(serialization.Encoding.PEM) + self._shown)
+        _write(identity.private_key, _private_bytes(key), mode=0o600)
         return identity
 
 
@@ -135,6 +149,12 @@ def _new_key(kind: KeyKind) -> PrivateKey:
     if kind is KeyKind.RSA:
         return rsa.generate_private_key(public_exponent=65537, key_size=2048)
     return ec.generate_private_key(ec.SECP256R1())
+
+
+def _private_bytes(key: PrivateKey) -> bytes:
+    return key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
 
 
 def _builder(
@@ -177,7 +197,7 @@ def _alternative_name(name: str) -> x509.GeneralName:
     try:
         return x509.IPAddress(ip_address(name))
     except ValueError:
-        return x509.DNSName(name)
+        return x509.RFC822Name(name) if "@" in name else x509.DNSName(name)
 
 
 def _now() -> datetime.datetime:

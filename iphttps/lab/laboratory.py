@@ -41,6 +41,7 @@ class Laboratory(Network):
         """Plan a laboratory with so many clients."""
         super().__init__(clients)
         self.programs: list[Program] = []
+        self.server_device = self.client_device = "tun"
         self.twistd: Sequence[str] = [str(Path(sys.executable).with_name("twistd"))]
         self.authority = Authority(self.directory / "authority")
         self.server_identity = self.authority.server(
@@ -56,7 +57,8 @@ class Laboratory(Network):
     ) -> Program:
         """Start the server on the gateway; flags given here come last and so prevail."""
         usual = ["--uri", uri, "--authentication", authentication]
-        usual += ["--interface", INTERFACE, "--prefix", TUNNEL_PREFIX, "--route", PRIVATE_NETWORK]
+        usual += ["--device", self.server_device, "--interface", INTERFACE]
+        usual += ["--prefix", TUNNEL_PREFIX, "--route", PRIVATE_NETWORK]
         if uri.startswith("https:"):
             usual += _identity_flags(identity or self.server_identity)
         if authentication == "certificates":
@@ -72,7 +74,7 @@ class Laboratory(Network):
     ) -> Program:
         """Start a client, by default with a certificate of its own; flags given here come last and so prevail."""
         host = self.clients[number - 1]
-        usual = ["--uri", uri, "--interface", INTERFACE]
+        usual = ["--uri", uri, "--device", self.client_device, "--interface", INTERFACE]
         if uri.startswith("https:"):
             usual += ["--ca", str(self.authority.certificate)]
             usual += _identity_flags(identity or self.authority.client(host.label))

@@ -59,6 +59,7 @@ class ClientTunnel(Tunnel):
 
     def deliver(self, batch: Batch) -> None:
         """Hand packets from the server to the kernel (3.1.5.3)."""
+        self.counters.received(len(batch), len(batch.data))
         self._client.from_server(batch)
 
     def out_of_step(self, fault: DropReason) -> None:
@@ -114,6 +115,10 @@ class Client(Factory):
         self._attempt: Deferred[object] | None = None
         self._timer: IDelayedCall | None = None
         self._gone: Deferred[None] = succeed(None)
+        self.since = clock.seconds()
+        """When the state began."""
+        self.last_failure: tuple[str, float] | None = None
+        """What went wrong last, and when."""
 
     def handle(self, event: ClientEvent) -> None:
         """Let something happen to the client: perform what its machine says."""
@@ -121,6 +126,7 @@ class Client(Factory):
         commands = self._machine.handle(event, self.clock.seconds())
         after = self._machine.state
         if after is not before:
+            self.since = self.clock.seconds()
             self.log.info("{before} -> {after}", before=before.name, after=after.name)
         for command in commands:
             self._perform(command)
@@ -129,6 +135,16 @@ class Client(Factory):
     def state(self) -> ClientState:
         """The state of 3.1.1."""
         return self._machine.state
+
+    @property
+    def tunnel(self) -> ClientTunnel | None:
+        """The connection there is now."""
+        return self._tunnel
+
+    @property
+    def next_attempt(self) -> float | None:
+        """When the reconnect timer expires, if it runs (3.1.2.1)."""
+        return self._timer.getTime() if self._timer and self._timer.active() else None
 
     def _perform(self, command: Command) -> None:
         match command:
@@ -188,6 +204,7 @@ class Client(Factory):
             self._note_failure(sentence)
 
     def _note_failure(self, sentence: str) -> None:
+        self.last_failure = sentence, self.clock.seconds()
         self.log.warn("{uri}: {sentence}", uri=self._uri, sentence=sentence)
         self.handle(ClientEvent.FAILED)
 

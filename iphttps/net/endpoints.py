@@ -5,6 +5,7 @@ from __future__ import annotations
 import encodings.idna  # noqa: F401  # see below
 import errno
 import socket
+from collections.abc import Callable
 from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import cast
@@ -57,7 +58,9 @@ class URI:
             raise ConfigError(f"{text!r} is not a URI ({error}): {like}") from error
         if parts.scheme not in ("https", "http") or not parts.hostname:
             raise ConfigError(f"{text!r} is not a URI for IP-HTTPS: {like}")
-        if parts.username is not None or parts.query or parts.fragment:
+        if parts.username is not None:  # not quoted: a password may stand there
+            raise ConfigError(f"the URI for {parts.hostname} has a user before the host: {like}")
+        if parts.query or parts.fragment:
             raise ConfigError(f"{text!r} has more than scheme, host, port and path: {like}")
         try:
             host = parts.hostname if parts.hostname.isascii() else parts.hostname.encode("idna").decode("ascii")
@@ -84,14 +87,21 @@ def client_endpoint(reactor: object, uri: URI, tls: IOpenSSLClientConnectionCrea
 
 
 def listen(
-    reactor: IReactorSocket, uri: URI, factory: IProtocolFactory, tls: IOpenSSLServerConnectionCreator | None
+    reactor: IReactorSocket,
+    uri: URI,
+    factory: IProtocolFactory,
+    tls: IOpenSSLServerConnectionCreator | None,
+    before: Callable[[IProtocolFactory], IProtocolFactory] | None = None,
 ) -> IListeningPort:
     """Listen where the URI says, with TLS or without it (2.1); raises ConfigError if that cannot be.
 
-    `*` stands for all addresses, IPv4 and IPv6, of the host (1.5).
+    `*` stands for all addresses, IPv4 and IPv6, of the host (1.5). `before` wraps what a connection meets first, TLS
+    included.
     """
     if tls:
         factory = TLSMemoryBIOFactory(tls, False, factory)
+    if before:
+        factory = before(factory)
     with _bind(uri) as bound:  # the reactor takes a duplicate
         bound.setblocking(False)
         return reactor.adoptStreamPort(bound.fileno(), bound.family, cast(ServerFactory, factory))

@@ -1,214 +1,84 @@
-"""TLS: contexts from the operator's files, and what is said of a peer's certificate.
+"""TLS: the contexts of both ends.
 
-TLS 1.2 and 1.3, with ephemeral keys and authenticated encryption only (RFC 9325). A context is frozen once a
-connection has used it: new files need a new one.
+TLS 1.2 and 1.3, with ephemeral keys and authenticated encryption only (RFC 9325), unless the operator allows
+suites without encryption. A context is frozen once a connection has used it: new settings need a new one.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from enum import Enum
 from ipaddress import ip_address
-from pathlib import Path
 
 from cryptography import x509
-from cryptography.hazmat.primitives.serialization import load_pem_private_key
-from cryptography.x509.oid import ExtendedKeyUsageOID
+from cryptography.hazmat.primitives.asymmetric import rsa
 from OpenSSL import SSL, crypto
-from service_identity import VerificationError
-from service_identity.cryptography import extract_patterns
-from service_identity.hazmat import DNS_ID, IPAddress_ID, verify_service_identity
 from twisted.internet.interfaces import IOpenSSLClientConnectionCreator, IOpenSSLServerConnectionCreator
 from twisted.protocols.tls import TLSMemoryBIOProtocol
 from zope.interface import implementer
 
 from ..core.errors import ConfigError
+from .certificates import Credentials, subject
+from .revocation import RevocationLists
+from .verification import CheckedConnection, ClientCheck, PeerCheck, ServerCheck, verify
 
-CIPHERS = b"ECDHE+AESGCM:ECDHE+CHACHA20"
+CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20"
 """The suites of TLS 1.2; those of TLS 1.3 are all of this kind."""
+
+NULL_CIPHERS = "NULL-SHA256:NULL-SHA"
+"""TLS_RSA_WITH_NULL_SHA256 and TLS_RSA_WITH_NULL_SHA, which Windows 8 and later ask for."""
+
+ALPN = b"http/1.1"  # RFC 7301 section 6
 
 _RELEASE_BUFFERS = 0x10  # SSL_MODE_RELEASE_BUFFERS: an idle connection keeps no buffers
 
 
-class PeerCheck:
-    """What was found wrong with the peer's certificate, and who the peer is; one for each connection."""
+class NullEncryption(Enum):
+    """Whether the server agrees to a cipher suite without encryption."""
 
-    def __init__(self, name: str | None = None) -> None:
-        self.name = name
-        self.failure: str | None = None
-
-    def verify(self, certificate: x509.Certificate, code: int, depth: int, *, passed: bool) -> bool:
-        """Decide about one certificate of the chain, after OpenSSL did; OpenSSL goes from the CA down."""
-        if not passed:
-            self.failure = self.failure or _sentence(certificate, code, depth)
-            return False
-        if depth == 0:
-            wrong = self._wrong_name(certificate) if self.name else _wrong_client(certificate)
-            self.failure = self.failure or wrong
-        return self.failure is None
-
-    def _wrong_name(self, certificate: x509.Certificate) -> str | None:
-        assert self.name is not None
-        wanted: DNS_ID | IPAddress_ID
-        try:
-            wanted = IPAddress_ID(str(ip_address(self.name)))
-        except ValueError:
-            wanted = DNS_ID(self.name)
-        try:
-            patterns = extract_patterns(certificate)
-            verify_service_identity(patterns, obligatory_ids=[wanted], optional_ids=[])
-        except (VerificationError, ValueError):
-            return f"the certificate is for {_names(certificate)}, not for {self.name}"
-        return None
-
-
-class CheckedConnection(SSL.Connection):
-    """The TLS side of one connection, with what was found out about the peer."""
-
-    def __init__(self, context: SSL.Context, check: PeerCheck) -> None:
-        super().__init__(context, None)
-        self.check = check
-
-    def identity(self) -> str | None:
-        """Return the subject of the peer's certificate, printable, or None if it showed none."""
-        certificate = self.get_peer_certificate(as_cryptography=True)
-        return _subject(certificate) if certificate else None
-
-
-def _wrong_client(certificate: x509.Certificate) -> str | None:
-    """Say why a certificate is not one of a client; OpenSSL alone passes the CA's own, and one without usage."""
-    extensions = certificate.extensions
-    try:
-        usages = set(extensions.get_extension_for_class(x509.ExtendedKeyUsage).value)
-    except x509.ExtensionNotFound:
-        usages = set()
-    if ExtendedKeyUsageOID.CLIENT_AUTH not in usages:
-        return f"the certificate of {_subject(certificate)} lacks the extended key usage clientAuth"
-    try:
-        if extensions.get_extension_for_class(x509.BasicConstraints).value.ca:
-            return f"the certificate of {_subject(certificate)} is that of a certification authority"
-    except x509.ExtensionNotFound:
-        pass
-    return None
-
-
-def _sentence(certificate: x509.Certificate, code: int, depth: int) -> str:
-    """Put OpenSSL's verification result (x509_vfy.h) into words."""
-    of = f"the certificate of {_subject(certificate)}"
-    match code:
-        case 9:
-            return f"{of} is valid only from {certificate.not_valid_before_utc:%Y-%m-%d %H:%M} UTC: check the clock"
-        case 10:
-            return f"{of} has expired on {certificate.not_valid_after_utc:%Y-%m-%d %H:%M} UTC"
-        case 2 | 20 | 21:
-            return f"{of} is issued by {_issuer(certificate)}, which is not among the trusted authorities"
-        case 18:
-            return f"{of} is signed by itself and is not among the trusted authorities"
-        case 19:
-            return f"the chain ends at {_subject(certificate)}, which is not among the trusted authorities"
-        case 26:
-            return f"{of} is not meant for this use: its extended key usage says otherwise"
-        case _:
-            return f"{of} failed verification with OpenSSL's code {code} at depth {depth}"
-
-
-def _subject(certificate: x509.Certificate) -> str:
-    return certificate.subject.rfc4514_string().encode("ascii", "backslashreplace").decode() or "(no subject)"
-
-
-def _issuer(certificate: x509.Certificate) -> str:
-    return certificate.issuer.rfc4514_string().encode("ascii", "backslashreplace").decode() or "(no issuer)"
-
-
-def _names(certificate: x509.Certificate) -> str:
-    try:
-        names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    except x509.ExtensionNotFound:
-        return "no name at all"
-    texts = [*names.get_values_for_type(x509.DNSName), *map(str, names.get_values_for_type(x509.IPAddress))]
-    return ", ".join(texts).encode("ascii", "backslashreplace").decode() or "no name at all"
+    OFF = "off"
+    ACCEPT = "accept"
+    PREFER = "prefer"
 
 
 @dataclass(frozen=True, slots=True)
-class Credentials:
-    """A certificate chain, the own one first, and its private key."""
+class TLSSettings:
+    """What the server's operator decides about TLS; with `client_ca` each client must show a certificate (3.2.1)."""
 
-    chain: list[x509.Certificate]
-    key: crypto.PKey
-
-    @classmethod
-    def load(cls, certificate: Path, private_key: Path) -> Credentials:
-        """Read both from PEM files; raises ConfigError if they cannot serve, an expired one included."""
-        chain = load_certificates(certificate)
-        try:
-            key = load_pem_private_key(_read(private_key), password=None)
-        except (ValueError, TypeError) as error:
-            raise ConfigError(f"{private_key} holds no private key in PEM form without a password") from error
-        if key.public_key() != chain[0].public_key():
-            raise ConfigError(
-                f"{private_key} is not the key of {certificate}: give the key with which it was requested"
-            )
-        expiry = chain[0].not_valid_after_utc
-        if expiry < datetime.now(UTC):
-            raise ConfigError(f"{certificate} has expired on {expiry:%Y-%m-%d %H:%M} UTC: renew it")
-        return cls(chain, crypto.PKey.from_cryptography_key(key))  # type: ignore[arg-type]  # SSL takes any
-
-    def install(self, context: SSL.Context) -> None:
-        """Have the context present this certificate."""
-        context.use_certificate(crypto.X509.from_cryptography(self.chain[0]))
-        for certificate in self.chain[1:]:
-            context.add_extra_chain_cert(crypto.X509.from_cryptography(certificate))
-        context.use_privatekey(self.key)
-
-
-def load_certificates(path: Path) -> list[x509.Certificate]:
-    """Read the certificates in a PEM file; raises ConfigError if there is none."""
-    try:
-        return x509.load_pem_x509_certificates(_read(path))
-    except ValueError as error:
-        raise ConfigError(f"{path} holds no certificate in PEM form") from error
-
-
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise ConfigError(f"cannot read {path}: {error.strerror}") from error
-
-
-def _context(method: int, credentials: Credentials | None) -> SSL.Context:
-    context = SSL.Context(method)
-    context.set_min_proto_version(SSL.TLS1_2_VERSION)
-    context.set_cipher_list(CIPHERS)
-    context.set_options(SSL.OP_NO_COMPRESSION | SSL.OP_NO_RENEGOTIATION | SSL.OP_NO_TICKET)
-    context.set_session_cache_mode(SSL.SESS_CACHE_OFF)  # a resumed session would skip the verification
-    context.set_mode(_RELEASE_BUFFERS)
-    if credentials:
-        credentials.install(context)
-    return context
-
-
-def _verify(connection: SSL.Connection, certificate: crypto.X509, code: int, depth: int, passed: int) -> bool:
-    assert isinstance(connection, CheckedConnection)
-    return connection.check.verify(certificate.to_cryptography(), code, depth, passed=bool(passed))
+    credentials: Credentials
+    client_ca: list[x509.Certificate] | None = None
+    revocation: RevocationLists | None = None
+    null_encryption: NullEncryption = NullEncryption.OFF
 
 
 @implementer(IOpenSSLServerConnectionCreator)
 class ServerTLS:
-    """TLS on the server; with `client_ca` each client must show a certificate issued by it (3.2.1)."""
+    """TLS on the server. What new connections get can be changed at any time.
 
-    def __init__(self, credentials: Credentials, client_ca: list[x509.Certificate] | None) -> None:
-        context = _context(SSL.TLS_SERVER_METHOD, credentials)
-        context.set_options(SSL.OP_CIPHER_SERVER_PREFERENCE)
-        if client_ca is not None:
-            _trust(context, client_ca)
-            context.set_client_ca_list([crypto.X509.from_cryptography(ca).get_subject() for ca in client_ca])
-            context.set_verify(SSL.VERIFY_PEER | SSL.VERIFY_FAIL_IF_NO_PEER_CERT, _verify)
-        self._context = context
+    `changed` is called after each change, and is where sessions are ended whose certificates do not stand any more.
+    """
+
+    def __init__(self, settings: TLSSettings) -> None:
+        self.changed: Callable[[], None] = _nothing
+        self._context = _server_context(settings)
+        self._settings = settings
+
+    @property
+    def settings(self) -> TLSSettings:
+        """What is in force."""
+        return self._settings
+
+    def change(self, settings: TLSSettings) -> None:
+        """Put other settings in force, for new connections; raises ConfigError and leaves all as it was."""
+        self._context = _server_context(settings)
+        self._settings = settings
+        self.changed()
 
     def serverConnectionForTLS(self, tlsProtocol: TLSMemoryBIOProtocol) -> SSL.Connection:
         """Make the TLS side of one connection."""
-        return CheckedConnection(self._context, PeerCheck())
+        check = PeerCheck() if self._settings.client_ca is None else ClientCheck(lambda: self._settings.revocation)
+        return CheckedConnection(self._context, check)
 
 
 @implementer(IOpenSSLClientConnectionCreator)
@@ -217,17 +87,18 @@ class ClientTLS:
 
     def __init__(self, name: str, ca: list[x509.Certificate] | None, credentials: Credentials | None) -> None:
         context = _context(SSL.TLS_CLIENT_METHOD, credentials)
+        context.set_cipher_list(CIPHERS.encode("ascii"))
         if ca is None:
             context.set_default_verify_paths()
         else:
             _trust(context, ca)
-        context.set_verify(SSL.VERIFY_PEER, _verify)
+        context.set_verify(SSL.VERIFY_PEER, verify)
         self._context = context
         self._name = name
 
     def clientConnectionForTLS(self, tlsProtocol: TLSMemoryBIOProtocol) -> SSL.Connection:
         """Make the TLS side of one connection, with SNI unless the server is named by an address."""
-        connection = CheckedConnection(self._context, PeerCheck(self._name))
+        connection = CheckedConnection(self._context, ServerCheck(self._name))
         try:
             ip_address(self._name)
         except ValueError:
@@ -235,8 +106,82 @@ class ClientTLS:
         return connection
 
 
-def _trust(context: SSL.Context, authorities: list[x509.Certificate]) -> None:
+def _server_context(settings: TLSSettings) -> SSL.Context:
+    context = _context(SSL.TLS_SERVER_METHOD, settings.credentials)
+    context.set_options(SSL.OP_CIPHER_SERVER_PREFERENCE)
+    # HTTP/1.1 if that is offered, and nothing else: there is no HTTP/2 here (RFC 7301 section 3.2).
+    context.set_alpn_select_callback(
+        lambda connection, offered: ALPN if ALPN in offered else SSL.NO_OVERLAPPING_PROTOCOLS
+    )
+    _choose_suites(context, settings)
+    if settings.client_ca is not None:
+        store = _trust(context, settings.client_ca)
+        if settings.revocation:
+            settings.revocation.install(store)
+        context.set_client_ca_list([crypto.X509.from_cryptography(ca).get_subject() for ca in settings.client_ca])
+        context.set_verify(SSL.VERIFY_PEER | SSL.VERIFY_FAIL_IF_NO_PEER_CERT, verify)
+    return context
+
+
+def _choose_suites(context: SSL.Context, settings: TLSSettings) -> None:
+    """Set the suites of TLS 1.2, with or without those that do not encrypt.
+
+    These must be named: `DEFAULT` and the like exclude them for good. They also need security level 0, which lets
+    weak certificates pass; those are found by our own verification. Twisted's own way of setting suites would
+    drop both.
+    """
+    match settings.null_encryption:
+        case NullEncryption.OFF:
+            suites = CIPHERS
+        case NullEncryption.ACCEPT:
+            suites = f"{CIPHERS}:{NULL_CIPHERS}:@SECLEVEL=0"
+        case NullEncryption.PREFER:
+            suites = f"{NULL_CIPHERS}:{CIPHERS}:@SECLEVEL=0"
+            # The version is agreed on before the suite, and TLS 1.3 has no such suites.
+            context.set_max_proto_version(SSL.TLS1_2_VERSION)
+    if settings.null_encryption is not NullEncryption.OFF:
+        _check_fit_for_null(settings.credentials.chain[0])
+    context.set_cipher_list(suites.encode("ascii"))
+
+
+def _check_fit_for_null(certificate: x509.Certificate) -> None:
+    """Raise ConfigError for a server's certificate with which no suite without encryption can work.
+
+    They all exchange keys by encrypting with the server's key (RFC 5246 appendix A.5).
+    """
+    of = f"--null-encryption needs an RSA certificate, and that of {subject(certificate)}"
+    if not isinstance(certificate.public_key(), rsa.RSAPublicKey):
+        raise ConfigError(f"{of} has a key of another kind: have one issued for an RSA key")
+    try:
+        usage = certificate.extensions.get_extension_for_class(x509.KeyUsage).value
+    except x509.ExtensionNotFound:
+        return
+    if not usage.key_encipherment:
+        raise ConfigError(f"{of} lacks the key usage keyEncipherment: have one issued that has it")
+
+
+def _context(method: int, credentials: Credentials | None) -> SSL.Context:
+    context = SSL.Context(method)
+    context.set_min_proto_version(SSL.TLS1_2_VERSION)
+    context.set_options(SSL.OP_NO_COMPRESSION | SSL.OP_NO_RENEGOTIATION | SSL.OP_NO_TICKET)
+    context.set_session_cache_mode(SSL.SESS_CACHE_OFF)  # a resumed session would skip the verification
+    context.set_mode(_RELEASE_BUFFERS)
+    if credentials:
+        try:
+            credentials.install(context)
+        except SSL.Error as error:
+            words = error.args[0][-1][2] if error.args and error.args[0] else "no reason given"
+            raise ConfigError(f"TLS cannot use the certificate of {subject(credentials.chain[0])}: {words}") from error
+    return context
+
+
+def _trust(context: SSL.Context, authorities: list[x509.Certificate]) -> crypto.X509Store:
     store = context.get_cert_store()
     assert store is not None
     for authority in authorities:
         store.add_cert(crypto.X509.from_cryptography(authority))
+    return store
+
+
+def _nothing() -> None:
+    """Nobody wants to hear of changes."""

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable
+from functools import partial
 from typing import Protocol as TypingProtocol
 from typing import cast
 
@@ -29,16 +30,25 @@ from twisted.protocols.policies import ProtocolWrapper
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from ..core.body import Body
 from ..core.counters import Counters
 from ..core.errors import DropReason
 from ..core.framing import Batch, Framer
-from .tls import CheckedConnection
+from .verification import CheckedConnection
 
 QUEUE = 256 * 1024
 """Bytes that may wait in the transport's buffer before the tunnel counts as congested."""
 
 UNSENT = 128 * 1024
 """Bytes that the kernel may hold unsent for the connection (TCP_NOTSENT_LOWAT)."""
+
+KEEPALIVE = 60
+KEEPALIVE_INTERVAL = 10
+USER_TIMEOUT = 90
+"""Seconds: of silence before TCP asks, between two questions, and until a peer that acknowledges nothing is given up.
+
+IP-HTTPS has no keepalive of its own; without these a peer that lost power would hold its place for ever.
+"""
 
 HANDSHAKE_DEADLINE = 30.0
 """Seconds from the connection's start to the open session; after it there is no time limit (3.2.2)."""
@@ -62,8 +72,9 @@ class Wire(TypingProtocol):
 class Tunnel(Protocol):
     """What both ends have in common; each role says how its handshake goes and where packets go."""
 
-    def __init__(self, clock: IReactorTime) -> None:
+    def __init__(self, clock: IReactorTime, handshake_deadline: float = HANDSHAKE_DEADLINE) -> None:
         self.clock = clock
+        self.handshake_deadline = handshake_deadline
         self.counters = Counters()
         self.congested = False
         self.tls: CheckedConnection | None = None
@@ -80,7 +91,7 @@ class Tunnel(Protocol):
         self.wire = cast(Wire, self.transport)
         _prepare(self.transport)
         self.wire.registerProducer(self, True)
-        self._deadline = self.clock.callLater(HANDSHAKE_DEADLINE, self.expired)
+        self._deadline = self.clock.callLater(self.handshake_deadline, self.expired)
         if ISSLTransport.providedBy(self.transport):
             handle = self.wire.getHandle()
             assert isinstance(handle, CheckedConnection)
@@ -104,18 +115,23 @@ class Tunnel(Protocol):
         """The session did not open in time: each role in its way."""
         raise NotImplementedError
 
-    def opened(self, rest: bytes) -> None:
-        """The session is open: from here on come packets, the first of them in `rest`."""
+    def opened(self, rest: bytes, body: Body | None = None) -> None:
+        """The session is open: from here on come packets, the first of them in `rest`; `body` reads one that ends."""
         self._cancel_deadline()
-        self._receive = self._packets_received
+        self._receive = partial(self._body_received, body) if body else self._packets_received
         if rest:
-            self._packets_received(rest)
+            self._receive(rest)
 
     # The packet phase.
 
     def dataReceived(self, data: bytes) -> None:
         """Give the bytes to the phase."""
         self._receive(data)
+
+    def _body_received(self, body: Body, data: bytes) -> None:
+        self._packets_received(body.feed(data))
+        if body.end:
+            self.disconnect(body.end)
 
     def _packets_received(self, data: bytes) -> None:
         batch = self.framer.feed(data)
@@ -191,4 +207,7 @@ def _prepare(transport: object) -> None:
     if isinstance(handle, socket.socket):
         handle.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         handle.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        handle.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, KEEPALIVE)
+        handle.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, KEEPALIVE_INTERVAL)
+        handle.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, 1000 * USER_TIMEOUT)  # milliseconds
         handle.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT)

@@ -24,6 +24,9 @@ class LabCase(SynchronousTestCase):
     # How many clients the network has; a subclass may want more.
     clients = 1
 
+    # What the daemons' devices are; a subclass may have others.
+    server_device = client_device = "tun"
+
     # So that no test waits for half a minute, where the delay is not its subject.
     reconnect = ("--reconnect-initial", "0.2", "--reconnect-maximum", "1")
 
@@ -32,6 +35,7 @@ class LabCase(SynchronousTestCase):
         if reason := _obstacle():
             raise SkipTest(reason)
         self.lab = Laboratory(self.clients)
+        self.lab.server_device, self.lab.client_device = self.server_device, self.client_device
         self.addCleanup(self.lab.remove)
         self.lab.create()
         # Cleanups run last to first: this one while everything is still there.

@@ -85,6 +85,10 @@ class RawClient:
     def post(self, path: str = "/IPHTTPS", behind: bytes = b"") -> bytes:
         """Send the request, perhaps with packets right behind it, and return the head of the answer."""
         self.wire.sendall(REQUEST.format(path=path).encode() + behind)
+        return self.read_head()
+
+    def read_head(self) -> bytes:
+        """Return the next head that comes."""
         while b"\r\n\r\n" not in self._stream:
             if not self._read():
                 break
@@ -154,9 +158,9 @@ class RawClient:
 class RawCase(LabCase):
     """A test with raw clients on the first client's host."""
 
-    def raw(self, address: str = GATEWAY_IPV6, **options: Any) -> RawClient:
-        """Connect a raw client, with a certificate."""
-        context = client_context(self.lab.authority.certificate, self.lab.authority.client("raw"))
+    def raw(self, address: str = GATEWAY_IPV6, name: str = "raw", **options: Any) -> RawClient:
+        """Connect a raw client, with a certificate for its name."""
+        context = client_context(self.lab.authority.certificate, self.lab.authority.client(name))
         raw = RawClient.tls(self.lab.clients[0], address, context, **options)
         self.addCleanup(raw.close)
         return raw

@@ -55,9 +55,11 @@ class ReadmeTests(LabCase):
             shown = self.lab.gateway.run(
                 str(Path(sys.executable).with_name("twistd")), f"iphttps-{role}", "--help"
             ).stdout
-            named = set(re.findall(r"^#?([a-z-]+) = ", text, re.MULTILINE))
-            options = set(re.findall(r"--([a-z-]+)", shown.split("Options:")[1])) - {"config", "help", "version"}
+            named = set(re.findall(r"^#?([a-z0-9-]+) = ", text, re.MULTILINE))
+            options = set(re.findall(r"--([a-z0-9-]+)", shown.split("Options:")[1])) - {"config", "help", "version"}
             self.assertEqual(options, named)
-            defaults = dict(re.findall(r"--([a-z-]+)=(?:(?!--).)*?\[default:\s+([^]]+)\]", shown, re.DOTALL))
-            for name, value in re.findall(r"^#([a-z-]+) = (.*)$", text, re.MULTILINE):
-                self.assertEqual(defaults.get(name, "false"), value.strip('"'), name)
+            defaults = dict(re.findall(r"--([a-z0-9-]+)=(?:(?!--).)*?\[default:\s+([^]]+)\]", shown, re.DOTALL))
+            for name, value in re.findall(r"^#([a-z0-9-]+) = (.*)$", text, re.MULTILINE):
+                # Without a default an option is not given, or a flag not set.
+                missing = ("", "[]") if f"--{name}=" in shown else ("false",)
+                self.assertIn(value.strip('"'), (defaults[name],) if name in defaults else missing, name)

@@ -178,10 +178,10 @@ class SessionTests(RawCase):
     def test_address_is_free_again(self) -> None:
         """When a client's connection ends, another may have its address (3.2.5.3)."""
         server = self.server()
-        first = self.session()
+        first = self.session(name="first")
         first.send(ECHO)
         first.expect(ICMPv6EchoReply)
-        second = self.session()
+        second = self.session(name="second")
         second.send(ECHO)
         self.assertEqual([], [packet for packet in second.seen(0.5) if ICMPv6EchoReply in packet])
         first.close()

@@ -82,6 +82,10 @@ class TunnelTests(LabCase):
             self.assertEqual(10 * MEGABYTE, moved.received)
             self.assertTrue(moved.intact)
 
+
+class ConnectionTests(LabCase):
+    """The connection that the tunnel runs through."""
+
     def test_mode_none(self) -> None:
         """In mode None a client without a certificate gets an address and reaches the private host (3.2.1)."""
         self.server(authentication="none")

@@ -1,0 +1,157 @@
+"""What the requests to the control socket do to each daemon (3.1.4, 3.2.4, 3.2.7)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from http import HTTPStatus
+
+from twisted.internet.defer import Deferred, DeferredLock, gatherResults, maybeDeferred
+
+from ..core.authentication import AuthenticationMode
+from ..core.client import ClientEvent, ClientState
+from ..core.clients import ClientEntry
+from ..core.counters import Counters
+from ..core.link import ServerLink
+from ..core.neighbors import NeighborCache
+from ..core.server import ServerEvent, ServerState
+from ..net.client import Client
+from ..net.interfaces import PacketDevice
+from ..net.server import Server
+from .control import Asked, Refusal, Route
+from .status import Value, client_entry, client_status, server_status
+
+BY_OPERATOR = "disconnected by the operator"
+
+
+class ServerActions:
+    """What can be asked of the server, and what it can be told.
+
+    `settings` returns the part of the status that comes from the options, as they are in force; `change_mode` has
+    new connections treated by another Authentication Mode, or raises ConfigError and changes nothing.
+    """
+
+    def __init__(
+        self,
+        server: Server,
+        link: ServerLink,
+        cache: NeighborCache,
+        device: PacketDevice,
+        settings: Callable[[], Value],
+        change_mode: Callable[[AuthenticationMode], None],
+    ) -> None:
+        self._server = server
+        self._link = link
+        self._cache = cache
+        self._device = device
+        self._settings = settings
+        self._change_mode = change_mode
+        # One change at a time: the port of a server that was disabled must be closed before it listens again.
+        self._changing = DeferredLock()
+
+    def routes(self) -> Iterable[Route]:
+        """Return the paths, and what is done for each."""
+        return (
+            Route("GET", "/status", self.status),
+            Route("GET", "/clients", self.clients),
+            Route("POST", "/clients/*/disconnect", self.disconnect),
+            Route("POST", "/enable", self._one_by_one(self.enable)),
+            Route("POST", "/disable", self._one_by_one(self.disable)),
+            Route("POST", "/authentication", self._one_by_one(self.authentication)),
+        )
+
+    def _one_by_one(self, change: Callable[[Asked], object]) -> Callable[[Asked], object]:
+        """Have a change wait for its turn, and answered with the status that it led to."""
+
+        def changed(asked: Asked) -> Deferred[object]:
+            if self._server.state is ServerState.STOPPED:
+                raise Refusal(HTTPStatus.CONFLICT, "the server shuts down")
+            return maybeDeferred(change, asked).addCallback(lambda result: self.status())
+
+        return lambda asked: self._changing.run(changed, asked)
+
+    def status(self, asked: Asked = Asked()) -> Value:  # noqa: B008  # frozen
+        """Tell what the server is and does."""
+        link = Counters()
+        for counted in (self._link.counters, self._server.past, *(entry.counters for entry in self._server.table)):
+            link.add(counted)
+        now = self._server.clock.seconds()
+        return server_status(self._server, self._settings(), self._device.counters, link, now)
+
+    def clients(self, asked: Asked) -> Value:
+        """Tell who the clients are."""
+        return {"clients": [self._entry(entry) for entry in self._server.table]}
+
+    def _entry(self, entry: ClientEntry) -> Value:
+        return client_entry(entry, self._cache.addresses(entry), self._server.clock.seconds())
+
+    def disconnect(self, asked: Asked) -> Value:
+        """End a client's session; it may come back."""
+        (word,) = asked.words
+        for entry in self._server.table:
+            if str(entry.number) == word:
+                last = self._entry(entry)
+                entry.connection.disconnect(BY_OPERATOR)
+                return last
+        numbers = ", ".join(str(entry.number) for entry in self._server.table)
+        there = f"there are {numbers}" if numbers else "there are none"
+        raise Refusal(HTTPStatus.NOT_FOUND, f"there is no client with this number; {there}")
+
+    def enable(self, asked: Asked) -> None:
+        """Listen (3.2.4.1)."""
+        self._server.handle(ServerEvent.ENABLE)
+
+    def disable(self, asked: Asked) -> Deferred[list[None]]:
+        """Disconnect all clients and listen no more (3.2.4.2)."""
+        self._server.handle(ServerEvent.DISABLE)
+        return self._server.gone()
+
+    def authentication(self, asked: Asked) -> Deferred[list[None]] | None:
+        """Change the Authentication Mode, which ends every session (3.2.7.1)."""
+        mode = AuthenticationMode(asked.member("mode", [mode.value for mode in AuthenticationMode]))
+        if mode.value == self._settings()["authentication"]:
+            return None
+        self._change_mode(mode)
+        self._server.handle(ServerEvent.AUTHENTICATION)
+        return self._server.gone()
+
+
+class ClientActions:
+    """What can be asked of the client, and what it can be told; `addresses` returns those of its interface."""
+
+    def __init__(
+        self,
+        client: Client,
+        device: PacketDevice,
+        settings: Value,
+        addresses: Callable[[], Iterable[str]],
+    ) -> None:
+        self._client = client
+        self._device = device
+        self._settings = settings
+        self._addresses = addresses
+
+    def routes(self) -> Iterable[Route]:
+        """Return the paths, and what is done for each."""
+        return (
+            Route("GET", "/status", self.status),
+            Route("POST", "/enable", self.enable),
+            Route("POST", "/disable", self.disable),
+        )
+
+    def status(self, asked: Asked) -> Value:
+        """Tell what the client is and does."""
+        now = self._client.clock.seconds()
+        return client_status(self._client, self._settings, self._addresses(), self._device.counters, now)
+
+    def enable(self, asked: Asked) -> Value:
+        """Enable the client (3.1.4.1); that somebody asks for it is a condition for the link (3.1.3)."""
+        if self._client.state is ClientState.DISABLED:
+            self._client.handle(ClientEvent.ENABLE)
+            self._client.handle(ClientEvent.PRECONDITION)
+        return self.status(asked)
+
+    def disable(self, asked: Asked) -> Deferred[Value]:
+        """Take the link down and close the connection, in whatever state (3.1.4.2)."""
+        self._client.handle(ClientEvent.DISABLE)
+        # A Deferred of its own: others wait for the same end.
+        return gatherResults([self._client.gone()]).addCallback(lambda result: self.status(asked))

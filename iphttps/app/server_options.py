@@ -1,0 +1,211 @@
+"""The options of the server, and the values that they stand for."""
+
+from __future__ import annotations
+
+from ipaddress import AddressValueError, IPv4Network, IPv6Address, IPv6Interface, IPv6Network, ip_network
+
+from ..core.advertisement import INFINITE_LIFETIME, PREF64_LENGTHS, RouterAdvertisement, encode_domain
+from ..core.authentication import AuthenticationMode
+from ..core.entrance import HANDSHAKES, HANDSHAKES_PER_SOURCE
+from ..core.errors import ConfigError
+from ..core.router import MAXIMUM_INTERVAL, Advertise
+from ..net.tls import NullEncryption
+from ..net.tunnel import HANDSHAKE_DEADLINE
+from .options import DaemonOptions, network
+
+MOST_DNS_SERVERS = 8
+"""More would not help anybody: resolvers use three."""
+
+
+class Options(DaemonOptions):
+    """What the server is told."""
+
+    command = "iphttps-server"
+    repeatable = ("route", "dns-server", "search-domain", "trusted-proxy")
+    synopsis = "[options]"
+    optParameters = (  # the name is Twisted's
+        ("uri", None, None, "where to listen, such as https://*:443/IPHTTPS; http:// behind a TLS terminator"),
+        ("authentication", None, "certificates", "certificates: clients must show one; none: anybody may connect"),
+        ("certificate", None, None, "PEM file: the server's certificate, then those between it and the root"),
+        ("private-key", None, None, "PEM file: the key of the certificate"),
+        ("client-ca", None, None, "PEM file: the authorities that issue the clients' certificates"),
+        ("client-crl", None, None, "PEM file: the authorities' revocation lists; read again when it changes"),
+        ("null-encryption", None, "off", "suites that leave packets readable, for Windows: off, accept or prefer"),
+        ("identity-addresses", None, None, "TOML file: names in certificates, and the fixed addresses of each"),
+        ("interface", None, "iphttps0", "name of the network interface to create"),
+        ("prefix", None, None, "the link's IPv6 prefix, a /64, from which clients form their addresses"),
+        ("max-clients", None, "1000", "how many clients may be connected at a time"),
+        ("max-sessions-per-identity", None, "4", "how many sessions one identity may have at a time; 0: any number"),
+        ("max-handshakes", None, str(HANDSHAKES), "how many connections may be on their way to a session at a time"),
+        (
+            "max-handshakes-per-source",
+            None,
+            str(HANDSHAKES_PER_SOURCE),
+            "how many of these may come from one IPv4 address or IPv6 /64",
+        ),
+        ("handshake-timeout", None, f"{HANDSHAKE_DEADLINE:g}", "seconds until a connection must be a session"),
+        ("max-addresses", None, "32", "how many addresses a client may have at a time"),
+        ("advertise", None, "builtin", "who sends Router Advertisements: builtin; host: a program such as radvd; off"),
+        ("valid-lifetime", None, "2592000", "seconds for which a client's address is valid, once advertised"),
+        ("preferred-lifetime", None, "604800", "seconds for which it may begin new connections"),
+        ("nat64", None, None, "prefix through which clients reach IPv4, such as 64:ff9b::/96"),
+        ("config", None, None, "TOML file with these options; the command line overrides it"),
+    )
+    optFlags = (
+        ("default-router", None, "be the clients' default router, not only that of the routes"),
+        ("proxy-protocol", None, "every --trusted-proxy must send a PROXY header, of version 1 or 2, before all else"),
+        ("strict", None, "forward Router Advertisements and Redirects of clients, to the letter of [MS-IPHTTPS]"),
+    )
+
+    def opt_route(self, prefix: str) -> None:
+        """Announce that this prefix lies behind the server, such as 2001:db8:1::/48; repeat for more."""
+        self["route"] = [*self["route"], prefix]
+
+    def opt_dns_server(self, address: str) -> None:
+        """Give clients this DNS server, by its IPv6 address; repeat for more."""
+        self["dns-server"] = [*self["dns-server"], address]
+
+    def opt_search_domain(self, name: str) -> None:
+        """Give clients this domain in which to look short names up; repeat for more."""
+        self["search-domain"] = [*self["search-domain"], name]
+
+    def opt_trusted_proxy(self, network: str) -> None:
+        """Believe what this address, or prefix, says of the clients that it brings; repeat for more."""
+        self["trusted-proxy"] = [*self["trusted-proxy"], network]
+
+    def check(self) -> None:
+        """Check every value before anything is touched."""
+        self.uri  # noqa: B018  # raises
+        self.required("prefix", "give the link's IPv6 prefix, such as --prefix 2001:db8:2::/64")
+        if self.prefix.prefixlen != 64:
+            raise ConfigError(f"--prefix {self.prefix} must be a /64: clients form 64-bit interface identifiers")
+        first = self.prefix.network_address
+        if first.is_multicast or first.is_link_local or first.is_loopback or first.is_unspecified:
+            raise ConfigError(f"--prefix {self.prefix} must be global or unique local unicast")
+        self.device  # noqa: B018
+        self.mode  # noqa: B018
+        self.advertise  # noqa: B018
+        self.advertisement  # noqa: B018
+        self.number("max-clients", 1)
+        self.number("max-sessions-per-identity", 0)
+        self.number("max-addresses", 1)
+        self.number("max-handshakes", 1)
+        self.number("max-handshakes-per-source", 1)
+        self.number("handshake-timeout", 0.1)
+        self.null_encryption  # noqa: B018
+        self._check_fronts()
+        if self.uri.secure:
+            self.required("certificate", "https:// needs the server's certificate")
+            self.required("private-key", "https:// needs the certificate's key")
+            if self.mode is AuthenticationMode.CERTIFICATES:
+                self.required("client-ca", "mode certificates needs the authority that issues them")
+        if self["client-crl"] and not (self.uri.secure and self["client-ca"]):
+            raise ConfigError("--client-crl needs https:// and --client-ca: without them no certificate is looked up")
+
+    def _check_fronts(self) -> None:
+        announced = self["proxy-protocol"]
+        if announced and not self.trusted_proxies:
+            raise ConfigError("--proxy-protocol needs --trusted-proxy: nobody else's PROXY header is believed")
+        if not self.uri.secure and self.mode is AuthenticationMode.CERTIFICATES and not announced:
+            raise ConfigError(
+                "--authentication certificates with an http:// URI needs --trusted-proxy and --proxy-protocol: without "
+                "TLS, who a client is can only come from what has ended the TLS; or else give --authentication none"
+            )
+
+    @property
+    def trusted_proxies(self) -> tuple[IPv4Network | IPv6Network, ...]:
+        """Where connections come from that bring others' clients."""
+        return tuple(_any_network("trusted-proxy", text) for text in self["trusted-proxy"])
+
+    @property
+    def prefix(self) -> IPv6Network:
+        """The link's prefix."""
+        return network("prefix", self["prefix"])
+
+    @property
+    def routes(self) -> tuple[IPv6Network, ...]:
+        """The prefixes behind the server."""
+        return tuple(network("route", text) for text in self["route"])
+
+    @property
+    def mode(self) -> AuthenticationMode:
+        """The Authentication Mode (3.2.1)."""
+        try:
+            return AuthenticationMode(self["authentication"])
+        except ValueError as error:
+            raise ConfigError(f"--authentication is certificates or none, not {self['authentication']!r}") from error
+
+    @property
+    def null_encryption(self) -> NullEncryption:
+        """Whether suites without encryption are agreed to."""
+        try:
+            return NullEncryption(self["null-encryption"])
+        except ValueError as error:
+            raise ConfigError(f"--null-encryption is off, accept or prefer, not {self['null-encryption']!r}") from error
+
+    @property
+    def own_address(self) -> IPv6Interface:
+        """The server's address in the prefix: the first one."""
+        return IPv6Interface((self.prefix.network_address + 1, self.prefix.prefixlen))
+
+    @property
+    def advertise(self) -> Advertise:
+        """Who sends Router Advertisements."""
+        try:
+            return Advertise(self["advertise"])
+        except ValueError as error:
+            raise ConfigError(f"--advertise is builtin, host or off, not {self['advertise']!r}") from error
+
+    @property
+    def advertisement(self) -> RouterAdvertisement:
+        """The Router Advertisement in the Authentication Mode that is configured."""
+        valid, preferred = (int(self.number(name, 0)) for name in ("valid-lifetime", "preferred-lifetime"))
+        if not preferred <= valid <= INFINITE_LIFETIME:
+            raise ConfigError(f"--preferred-lifetime {preferred} must not exceed --valid-lifetime {valid}")
+        return RouterAdvertisement(
+            self.prefix,
+            router_lifetime=int(3 * MAXIMUM_INTERVAL) if self["default-router"] else 0,
+            routes=self.routes,
+            valid_lifetime=valid,
+            preferred_lifetime=preferred,
+            dns_servers=self._dns_servers(),
+            search_domains=tuple(_domain(text) for text in self["search-domain"]),
+            nat64=self._nat64(),
+        ).in_mode(self.mode)
+
+    def _dns_servers(self) -> tuple[IPv6Address, ...]:
+        if len(self["dns-server"]) > MOST_DNS_SERVERS:
+            raise ConfigError(f"--dns-server is given more than {MOST_DNS_SERVERS} times: clients use three at most")
+        return tuple(_address(text) for text in self["dns-server"])
+
+    def _nat64(self) -> IPv6Network | None:
+        if not self["nat64"]:
+            return None
+        prefix = network("nat64", self["nat64"])
+        if prefix.prefixlen not in PREF64_LENGTHS:
+            lengths = ", ".join(f"/{length}" for length in sorted(PREF64_LENGTHS))
+            raise ConfigError(f"--nat64 {prefix} must have one of the lengths {lengths}")
+        return prefix
+
+
+def _any_network(option: str, text: str) -> IPv4Network | IPv6Network:
+    try:
+        return ip_network(text)
+    except ValueError as error:
+        like = "such as 192.0.2.1, 192.0.2.0/24 or 2001:db8::/64"
+        raise ConfigError(f"--{option} {text!r} is not an address or a prefix without further bits, {like}") from error
+
+
+def _address(text: str) -> IPv6Address:
+    try:
+        return IPv6Address(text)
+    except AddressValueError as error:
+        raise ConfigError(f"--dns-server {text!r} is not an IPv6 address, such as 2001:db8:1::53") from error
+
+
+def _domain(text: str) -> str:
+    try:
+        encode_domain(text)
+    except ValueError as error:  # UnicodeError is one
+        raise ConfigError(f"--search-domain {text!r} is not a domain name, such as example.org") from error
+    return text

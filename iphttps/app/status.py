@@ -1,0 +1,98 @@
+"""What status shows, as plain values that become JSON; docs/control.md says what each is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from ipaddress import IPv6Address
+from typing import Any
+
+from .. import __version__
+from ..core.clients import ClientEntry
+from ..core.counters import Counters
+from ..net.client import Client
+from ..net.server import Server
+from ..net.tunnel import Tunnel
+from ..net.verification import CheckedConnection
+
+Value = dict[str, Any]
+
+
+def server_status(server: Server, settings: Value, device: Counters, link: Counters, now: float) -> Value:
+    """Return the status of the server; `settings` are those that the options and the mode make."""
+    return {
+        "role": "server",
+        "version": __version__,
+        "state": server.state.name,
+        **_since(server.since, now),
+        **settings,
+        "clients": {"now": len(server.table), "maximum": server.table.maximum},
+        "counters": {"device": counters(device), "link": counters(link)},
+    }
+
+
+def client_status(client: Client, settings: Value, addresses: Iterable[str], device: Counters, now: float) -> Value:
+    """Return the status of the client daemon."""
+    tunnel, failure, attempt = client.tunnel, client.last_failure, client.next_attempt
+    return {
+        "role": "client",
+        "version": __version__,
+        "state": client.state.name,
+        **_since(client.since, now),
+        **settings,
+        "addresses": list(addresses),
+        "last_failure": failure and {"reason": failure[0], **_moment(failure[1], now - failure[1])},
+        "next_attempt": attempt and _moment(attempt, attempt - now),
+        "tls": tunnel and tls(tunnel.tls),
+        "counters": {"device": counters(device), "session": tunnel and counters(tunnel.counters)},
+    }
+
+
+def client_entry(entry: ClientEntry, addresses: Iterable[bytes], now: float) -> Value:
+    """Return what is known of one of the server's clients."""
+    connection = entry.connection
+    return {
+        "number": entry.number,
+        "peer": entry.peer,
+        "identity": None if entry.identity is None else str(entry.identity),
+        **_since(entry.since, now),
+        "addresses": [str(IPv6Address(address)) for address in addresses],
+        "tls": tls(connection.tls) if isinstance(connection, Tunnel) else None,
+        "counters": counters(entry.counters),
+    }
+
+
+def counters(counted: Counters) -> Value:
+    """Return what was counted; a reason for which nothing was dropped is left out."""
+    return {
+        "packets_in": counted.packets_in,
+        "bytes_in": counted.bytes_in,
+        "packets_out": counted.packets_out,
+        "bytes_out": counted.bytes_out,
+        "drops": {reason.name.lower(): number for reason, number in counted.drops.items() if number},
+    }
+
+
+def tls(connection: CheckedConnection | None) -> Value | None:
+    """Return what the TLS handshake came to, or None without TLS or before its end."""
+    cipher = connection and connection.get_cipher_name()
+    if not connection or not cipher:
+        return None
+    return {"version": connection.get_protocol_version_name(), "cipher": cipher}
+
+
+def _since(then: float, now: float) -> Value:
+    return {"since": _iso(then), "seconds": _seconds(now - then)}
+
+
+def _moment(then: float, distance: float) -> Value:
+    return {"time": _iso(then), "seconds": _seconds(distance)}
+
+
+def _iso(then: float) -> str:
+    return datetime.fromtimestamp(then, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _seconds(distance: float) -> float:
+    # The clock may have been set back meanwhile.
+    return round(max(distance, 0.0), 1)

@@ -1,0 +1,126 @@
+"""What `iphttps` shows people: aligned text, in which nothing that a peer said can pass for anything else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+from ..core.errors import DropReason
+from ..core.identity import printable
+
+Row = Sequence[object]
+
+_SIZES = ("kB", "MB", "GB", "TB")
+_UNITS = ((86400, "d"), (3600, "h"), (60, "min"), (1, "s"))
+
+
+def server(status: dict[str, Any]) -> str:
+    """Return the status of a server as text."""
+    prefix = f"{status['interface']}, {' '.join(status['addresses'])}, prefix {status['prefix']}"
+    routes = [*status["routes"], *["everything"] * status["default_router"]]
+    rows: list[Row] = [
+        ("state", f"{status['state']} {_since(status)}"),
+        ("listens at", status["uri"]),
+        ("authentication", status["authentication"]),
+        ("interface", prefix),
+        ("leads to", " ".join(routes) or "nothing"),
+        ("clients", f"{status['clients']['now']} of at most {status['clients']['maximum']}"),
+        *_traffic("device", status["counters"]["device"]),
+        *_traffic("link", status["counters"]["link"]),
+    ]
+    return table(rows)
+
+
+def client(status: dict[str, Any]) -> str:
+    """Return the status of a client daemon as text."""
+    rows: list[Row] = [("state", f"{status['state']} {_since(status)}"), ("server", status["uri"])]
+    rows.append(("interface", " ".join([status["interface"], *status["addresses"]])))
+    if failure := status["last_failure"]:
+        rows.append(("last failure", f"{failure['reason']} ({_time(failure['time'])})"))
+    if attempt := status["next_attempt"]:
+        rows.append(("next attempt", f"in {duration(attempt['seconds'])}"))
+    if tls := status["tls"]:
+        rows.append(("encryption", _tls(tls)))
+    rows += _traffic("device", status["counters"]["device"])
+    if session := status["counters"]["session"]:
+        rows += _traffic("session", session)
+    return table(rows)
+
+
+def clients(entries: Sequence[dict[str, Any]]) -> str:
+    """Return the server's clients as text, a row for each, with a further one for each address beyond the first."""
+    if not entries:
+        return "no clients\n"
+    rows: list[Row] = [("ID", "IDENTITY", "PEER", "FOR", "ADDRESSES", "IN", "OUT", "DROPPED")]
+    for entry in entries:
+        counters, addresses = entry["counters"], entry["addresses"] or [""]
+        rows.append(
+            (
+                entry["number"],
+                entry["identity"] or "-",
+                entry["peer"],
+                duration(entry["seconds"]),
+                addresses[0],
+                size(counters["bytes_in"]),
+                size(counters["bytes_out"]),
+                sum(counters["drops"].values()),
+            )
+        )
+        rows += [("", "", "", "", address) for address in addresses[1:]]
+    return table(rows)
+
+
+def table(rows: Sequence[Row]) -> str:
+    """Align the columns of rows."""
+    texts = [[printable(str(cell)) for cell in row] for row in rows]
+    columns = max(map(len, texts))
+    widths = [max(len(row[column]) for row in texts if len(row) > column) for column in range(columns)]
+    lines = ("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=False)) for row in texts)
+    return "".join(f"{line.rstrip()}\n" for line in lines)
+
+
+def _traffic(name: str, counters: dict[str, Any]) -> Iterator[Row]:
+    into, out = (f"{counters[f'packets_{way}']} packets, {size(counters[f'bytes_{way}'])}" for way in ("in", "out"))
+    yield name, f"in {into}; out {out}"
+    for reason, number in _by_number(counters["drops"]):
+        yield "", f"{number} dropped: {reason}"
+
+
+def _by_number(drops: dict[str, int]) -> Iterable[tuple[str, int]]:
+    for reason, number in sorted(drops.items(), key=lambda item: -item[1]):
+        # A daemon of another version may know reasons of its own.
+        known = DropReason.__members__.get(reason.upper())
+        yield known.value if known else reason, number
+
+
+def _since(moment: dict[str, Any]) -> str:
+    return f"for {duration(moment['seconds'])}, since {_time(moment['since'])}"
+
+
+def _time(iso: str) -> str:
+    return iso.replace("T", " ").replace("Z", " UTC")
+
+
+def _tls(tls: dict[str, str]) -> str:
+    return f"{tls['version']}, {tls['cipher']}"
+
+
+def duration(seconds: float) -> str:
+    """Write a time in its two largest units."""
+    left, parts = int(seconds), []
+    for length, unit in _UNITS:
+        count, left = divmod(left, length)
+        if count:
+            parts.append(f"{count} {unit}")
+    return " ".join(parts[:2]) or "0 s"
+
+
+def size(count: int) -> str:
+    """Write a number of bytes with three digits or so."""
+    if count < 1000:
+        return f"{count} B"
+    value, units = count / 1000, iter(_SIZES)
+    unit = next(units)
+    while value >= 999.5 and unit != _SIZES[-1]:
+        value, unit = value / 1000, next(units)
+    return f"{value:.3g} {unit}"

@@ -1,0 +1,12 @@
+"""The Authentication Mode of the server (3.2.1)."""
+
+from __future__ import annotations
+
+from enum import Enum
+
+
+class AuthenticationMode(Enum):
+    """Whether the server authenticates clients."""
+
+    CERTIFICATES = "certificates"
+    NONE = "none"

@@ -1,0 +1,85 @@
+"""Bodies that end: of a length that was announced, or in chunks (RFC 9112 sections 6 and 7).
+
+A body of the length that [MS-IPHTTPS] 3.1.5.2 asks for never ends, and its bytes are packets as they come; nothing
+here is needed for it. A program between client and server may turn it into one of these. With the body the
+session ends, so whatever follows it, trailers and further requests included, is not even looked at.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Protocol
+
+OVER = "the body of its request has ended"
+MALFORMED = "the chunks of its request's body are malformed"
+
+MAXIMUM_LINE = 1024
+"""Bytes that the line between two chunks may have: the size, and extensions, which mean nothing here."""
+
+# The line with the end of the chunk before it. 16 digits: RFC 9112 section 7.1 warns of greater numbers. No
+# line feed alone: what reads it as the line's end, and what does not, could be played off against each other.
+_LINE = re.compile(rb"\r\n([0-9A-Fa-f]{1,16})[ \t]*(?:;[\t -~\x80-\xff]*)?\r\n")
+
+
+class Body(Protocol):
+    """Takes the stream behind the head and gives what the body holds; once `end` says why, that was all."""
+
+    end: str | None
+
+    def feed(self, data: bytes) -> bytes:
+        """Take the next bytes of the stream and return those of the body among them."""
+
+
+class BoundedBody:
+    """A body of a certain length, in bytes."""
+
+    def __init__(self, length: int) -> None:
+        self.end: str | None = None
+        self._left = length
+
+    def feed(self, data: bytes) -> bytes:
+        """Take the next bytes of the stream and return those that still belong to the body."""
+        data = data[: self._left]
+        self._left -= len(data)
+        if not self._left:
+            self.end = OVER
+        return data
+
+
+class ChunkedBody:
+    """A body in chunks; at most `MAXIMUM_LINE` bytes wait here for the end of a line."""
+
+    def __init__(self) -> None:
+        self.end: str | None = None
+        self._left = 0
+        self._rest = b"\r\n"  # as if a chunk had just ended
+
+    def feed(self, data: bytes) -> bytes:
+        """Take the next bytes of the stream and return what the chunks hold."""
+        data = self._rest + data
+        self._rest = b""
+        pieces = []
+        offset = 0
+        while not self.end and offset < len(data):
+            if self._left:
+                piece = data[offset : offset + self._left]
+                pieces.append(piece)
+                self._left -= len(piece)
+                offset += len(piece)
+            elif line := _LINE.match(data, offset):
+                self._left = int(line[1], 16)
+                offset = line.end()
+                if not self._left:  # the last chunk
+                    self.end = OVER
+            else:
+                self._rest = data[offset:]
+                offset = len(data)
+                if not _may_become_a_line(self._rest):
+                    self._rest = b""
+                    self.end = MALFORMED
+        return b"".join(pieces)
+
+
+def _may_become_a_line(beginning: bytes) -> bool:
+    """Tell whether more bytes can make this the line between two chunks."""
+    return beginning[:2] == b"\r\n"[: len(beginning)] and b"\n" not in beginning[2:] and len(beginning) < MAXIMUM_LINE

@@ -1,0 +1,22 @@
+"""How much of something is let through in a time: a token bucket."""
+
+from __future__ import annotations
+
+
+class TokenBucket:
+    """Lets `rate` things through in a second, and `burst` at once after a rest."""
+
+    def __init__(self, rate: float, burst: float) -> None:
+        self._rate = rate
+        self._burst = burst
+        self._tokens = burst
+        self._filled = float("-inf")
+
+    def take(self, now: float) -> bool:
+        """Tell whether one more may pass at the time `now`, in seconds, and count it if so."""
+        self._tokens = min(self._burst, self._tokens + (now - self._filled) * self._rate)
+        self._filled = now
+        if self._tokens < 1:
+            return False
+        self._tokens -= 1
+        return True

@@ -1,0 +1,94 @@
+"""A listening UNIX socket that is one user's own: made, a dead one replaced, removed at the end."""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+import stat
+import struct
+from pathlib import Path
+
+from ..core.errors import ConfigError
+
+BACKLOG = 16
+"""Connections that may wait to be accepted."""
+
+_CREDENTIALS = struct.Struct("3i")  # struct ucred of unix(7): process, user, group
+
+
+class PrivateSocket:
+    """A socket that listens at a path, with mode 0600; `listening` is to be accepted from.
+
+    The owner is the user that this process is going to be, so it can be made before privileges are given up.
+    """
+
+    def __init__(self, path: Path, user: int | None = None, group: int | None = None) -> None:
+        """Listen at the path; raises ConfigError if that cannot be, above all if somebody listens there already."""
+        self.path = path
+        self.listening = socket.socket(socket.AF_UNIX)
+        owner = -1 if user is None else user, -1 if group is None else group
+        try:
+            _make_directory(path.parent, *owner)
+            _make_room(path)
+            before = os.umask(0o177)  # so that at no time anybody else can connect
+            try:
+                self.listening.bind(os.fspath(path))
+            finally:
+                os.umask(before)
+            os.chown(path, *owner, follow_symlinks=False)
+            self.listening.listen(BACKLOG)
+            self.listening.setblocking(False)
+            self._inode = os.lstat(path).st_ino
+        except OSError as error:
+            self.listening.close()
+            raise ConfigError(f"cannot make the control socket {path}: {error.strerror or error}") from error
+        except ConfigError:
+            self.listening.close()
+            raise
+
+    def close(self) -> None:
+        """Stop listening and remove the socket, unless somebody else's is there by now."""
+        self.listening.close()
+        try:
+            if os.lstat(self.path).st_ino == self._inode:
+                self.path.unlink()
+        except OSError:
+            pass  # gone already, or in a directory that is not ours to write: the next start replaces it
+
+
+def peer_user(connected: socket.socket) -> int:
+    """Return the user who is at the other end of a connection, as the kernel noted it (SO_PEERCRED)."""
+    credentials = connected.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
+    return int(_CREDENTIALS.unpack(credentials)[1])
+
+
+def _make_directory(directory: Path, user: int, group: int) -> None:
+    """Make the directory if it is missing, as it is for /run/iphttps after each boot."""
+    try:
+        directory.mkdir(mode=0o755)
+    except FileExistsError:
+        return
+    # The socket is to be removed by its owner, which takes a directory of his own.
+    os.chown(directory, user, group)
+
+
+def _make_room(path: Path) -> None:
+    """Remove the socket of a dead daemon; raises ConfigError if something else is there."""
+    try:
+        if not stat.S_ISSOCK(os.lstat(path).st_mode):
+            raise ConfigError(f"{path} is there already and is no socket: give --control another path")
+    except FileNotFoundError:
+        return
+    with socket.socket(socket.AF_UNIX) as probe:
+        probe.setblocking(False)
+        try:
+            probe.connect(os.fspath(path))
+        except BlockingIOError:
+            pass  # its queue is full, so it lives
+        except OSError as error:
+            if error.errno != errno.ECONNREFUSED:
+                raise
+            path.unlink()
+            return
+    raise ConfigError(f"another daemon answers on {path}: stop it, or give --control another path")

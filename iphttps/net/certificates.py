@@ -1,0 +1,140 @@
+"""Certificates and keys: read from the operator's files, and put into words."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
+from cryptography.x509.oid import NameOID
+from OpenSSL import SSL, crypto
+
+from ..core.errors import ConfigError
+from ..core.identity import Identity, printable
+
+UNREADABLE = (
+    ValueError,
+    UnsupportedAlgorithm,
+    x509.DuplicateExtension,
+    x509.InvalidVersion,
+    x509.UnsupportedGeneralNameType,
+)
+"""What cryptography raises when it is shown a malformed certificate, at the first look at the part that is."""
+
+# What may stand unescaped in an alternative name. Without "=" none looks like a subject, without "," or a blank
+# like two; only addresses of mail have "@".
+_NOT_IN_NAME = re.compile(r"[^!-~]|[,=\\]")
+_NOT_IN_DNS_NAME = re.compile(r"[^A-Za-z0-9.*_-]")
+
+_USER_PRINCIPAL_NAME = x509.ObjectIdentifier("1.3.6.1.4.1.311.20.2.3")  # what Active Directory puts there
+_UTF8_STRING = 0x0C
+
+_ATTRIBUTES = {NameOID.EMAIL_ADDRESS: "emailAddress"}
+
+
+# Files.
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """A certificate chain, the own one first, and its private key."""
+
+    chain: list[x509.Certificate]
+    key: crypto.PKey
+
+    @classmethod
+    def load(cls, certificate: Path, private_key: Path) -> Credentials:
+        """Read both from PEM files; raises ConfigError if they cannot serve, an expired one included."""
+        chain = load_certificates(certificate)
+        try:
+            key = load_pem_private_key(read(private_key), password=None)
+        except (ValueError, TypeError) as error:
+            raise ConfigError(f"{private_key} holds no private key in PEM form without a password") from error
+        if key.public_key() != chain[0].public_key():
+            raise ConfigError(
+                f"{private_key} is not the key of {certificate}: give the key with which it was requested"
+            )
+        expiry = chain[0].not_valid_after_utc
+        if expiry < datetime.now(UTC):
+            raise ConfigError(f"{certificate} has expired on {expiry:%Y-%m-%d %H:%M} UTC: renew it")
+        return cls(chain, crypto.PKey.from_cryptography_key(key))  # type: ignore[arg-type]  # SSL takes any
+
+    def install(self, context: SSL.Context) -> None:
+        """Have the context present this certificate."""
+        context.use_certificate(crypto.X509.from_cryptography(self.chain[0]))
+        for certificate in self.chain[1:]:
+            context.add_extra_chain_cert(crypto.X509.from_cryptography(certificate))
+        context.use_privatekey(self.key)
+
+
+def load_certificates(path: Path) -> list[x509.Certificate]:
+    """Read the certificates in a PEM file; raises ConfigError if there is none."""
+    try:
+        return x509.load_pem_x509_certificates(read(path))
+    except ValueError as error:
+        raise ConfigError(f"{path} holds no certificate in PEM form") from error
+
+
+def read(path: Path) -> bytes:
+    """Read a file; raises ConfigError if that cannot be."""
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise ConfigError(f"cannot read {path}: {error.strerror}") from error
+
+
+# Words.
+
+
+def subject(certificate: x509.Certificate) -> str:
+    """Return the subject, fit for a log."""
+    return distinguished(certificate.subject) or "(no subject)"
+
+
+def issuer(certificate: x509.Certificate) -> str:
+    """Return the issuer, fit for a log."""
+    return distinguished(certificate.issuer) or "(no issuer)"
+
+
+def distinguished(name: x509.Name) -> str:
+    """Write a distinguished name as RFC 4514 says, in printable ASCII."""
+    return printable(name.rfc4514_string(_ATTRIBUTES))
+
+
+def parsed(name: str) -> x509.Name:
+    """Read a distinguished name written as `distinguished` does; raises ValueError."""
+    return x509.Name.from_rfc4514_string(name, {word: kind for kind, word in _ATTRIBUTES.items()})
+
+
+def names(certificate: x509.Certificate) -> tuple[str, ...]:
+    """Return the subject alternative names that people know: of hosts, of mail, of Windows users, addresses, URIs."""
+    try:
+        found = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except x509.ExtensionNotFound:
+        return ()
+    return tuple(_written(found))
+
+
+def _written(found: x509.SubjectAlternativeName) -> Iterator[str]:
+    for name in found:
+        match name:
+            case x509.DNSName(value=text):
+                yield printable(text, _NOT_IN_DNS_NAME)
+            case x509.RFC822Name(value=text) | x509.UniformResourceIdentifier(value=text):
+                yield printable(text, _NOT_IN_NAME)
+            case x509.IPAddress(value=address):
+                yield str(address)
+            case x509.OtherName(type_id=kind, value=der) if kind == _USER_PRINCIPAL_NAME:
+                # A UTF8String shorter than 128 bytes; a longer one would have a longer head.
+                if len(der) > 2 and der[0] == _UTF8_STRING and der[1] == len(der) - 2 < 128:
+                    yield printable(der[2:].decode("utf-8", "replace"), _NOT_IN_NAME)
+
+
+def identity(certificate: x509.Certificate) -> Identity:
+    """Return whom the certificate is for."""
+    return Identity(distinguished(certificate.subject), names(certificate))

@@ -1,0 +1,181 @@
+"""The doorway: what a connection passes before TLS, or before HTTP where there is no TLS.
+
+A source that already has too many connections in the handshake phase is turned away. A front that has been told
+to, announces whom it brings by the PROXY protocol. Once it has, nothing of this file is left in the connection:
+the next protocol takes its place at the transport.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, cast
+
+from cryptography import x509
+from cryptography.x509.oid import NameOID
+from twisted.internet.address import IPv4Address, IPv6Address
+from twisted.internet.interfaces import IAddress, IDelayedCall, IProtocol, IProtocolFactory, IReactorTime, ITCPTransport
+from twisted.internet.protocol import Protocol, ServerFactory, connectionDone
+from twisted.internet.tcp import Connection
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from ..core.entrance import Entrance, source
+from ..core.errors import ProtocolError
+from ..core.fronts import Fronts, IPAddress, plain, written
+from ..core.identity import Identity
+from ..core.proxyprotocol import Announcement, ProxyProtocol
+from .certificates import distinguished
+from .refusals import Refusals
+
+HEADER_DEADLINE = 10.0
+"""Seconds that a front has to send its PROXY header, which is the first thing that it sends."""
+
+
+@implementer(IAddress)
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """Who has come, as far as known before TLS and HTTP.
+
+    `peer` is the client's outer address as people read it, and `address` as machines do, unless a front hides it.
+    `identity` is whom the front has made sure the client is. `fronts` are to judge X-Forwarded-For headers, if
+    they may come from a front.
+    """
+
+    peer: str
+    address: IPAddress | None = None
+    identity: Identity | None = None
+    fronts: Fronts | None = None
+
+    @classmethod
+    def of(cls, address: object) -> Arrival:
+        """Return what a connection's address alone tells."""
+        if isinstance(address, Arrival):
+            return address
+        if not isinstance(address, IPv4Address | IPv6Address):
+            return cls(str(address))
+        host = plain(address.host)
+        return cls(written(host, address.port), host)
+
+
+class Doorway(ServerFactory):
+    """Builds the protocols of connections just accepted, of fronts and of others."""
+
+    noisy = False
+
+    def __init__(
+        self,
+        wrapped: IProtocolFactory,
+        clock: IReactorTime,
+        entrance: Entrance[Any],
+        refusals: Refusals,
+        fronts: Fronts,
+        *,
+        proxy_protocol: bool,
+    ) -> None:
+        self._wrapped = wrapped
+        self.clock = clock
+        self.refusals = refusals
+        self._entrance = entrance
+        self._fronts = fronts
+        self._proxy_protocol = proxy_protocol
+        self.announcing: set[FrontProtocol] = set()
+
+    def buildProtocol(self, addr: IAddress | None) -> Protocol | None:
+        """Build what a connection begins with, or None to have it closed."""
+        arrival = Arrival.of(addr)
+        if arrival.address is None or arrival.address not in self._fronts:
+            return self.admit(arrival)
+        if self._proxy_protocol:
+            return FrontProtocol(self, arrival)
+        return self.admit(Arrival(arrival.peer, fronts=self._fronts))
+
+    def admit(self, arrival: Arrival) -> Protocol | None:
+        """Build what speaks to a client, or None if too many of its connections are there already."""
+        if arrival.address and not self._entrance.has_room(source(arrival.address)):
+            self.refusals.note(arrival.peer, "too many of its connections have not opened a session yet", "too many")
+            return None
+        return cast(Protocol, self._wrapped.buildProtocol(arrival))
+
+    def doStart(self) -> None:
+        """The port is open."""
+        self._wrapped.doStart()
+
+    def doStop(self) -> None:
+        """The port is closed: nobody else comes through, whomever a front is about to announce."""
+        for protocol in tuple(self.announcing):
+            protocol.abort()
+        self._wrapped.doStop()
+
+
+class FrontProtocol(Protocol):
+    """A front's connection until its PROXY header has come."""
+
+    def __init__(self, doorway: Doorway, front: Arrival) -> None:
+        self._doorway = doorway
+        self._front = front
+        self._header = ProxyProtocol()
+        self._deadline: IDelayedCall | None = None
+
+    def connectionMade(self) -> None:
+        """Wait for the header, but not for ever."""
+        self._doorway.announcing.add(self)
+        self._deadline = self._doorway.clock.callLater(HEADER_DEADLINE, self._refuse, "it sent no PROXY header in time")
+
+    def dataReceived(self, data: bytes) -> None:
+        """Read the header."""
+        try:
+            announcement = self._header.feed(data)
+            arrival = announcement and self._arrival(announcement)
+        except ProtocolError as error:
+            self._refuse(str(error))
+            return
+        if announcement and arrival:
+            self._hand_over(arrival, announcement.rest)
+
+    def _arrival(self, announcement: Announcement) -> Arrival:
+        identity = _identity(announcement.common_name) if announcement.common_name else None
+        if announcement.address is None:
+            return Arrival(self._front.peer, identity=identity)
+        address = announcement.address
+        if address.version == 6:
+            address = address.ipv4_mapped or address
+        return Arrival(written(address, announcement.port), address, identity)
+
+    def _hand_over(self, arrival: Arrival, rest: bytes) -> None:
+        protocol = cast("IProtocol | None", self._doorway.admit(arrival))
+        if protocol is None:
+            self.abort()
+            return
+        self._leave()
+        # From here on the transport gives its bytes to that protocol.
+        transport = cast(Connection, self.transport)
+        transport.protocol = protocol
+        protocol.makeConnection(transport)
+        if rest:
+            protocol.dataReceived(rest)
+
+    def _refuse(self, sentence: str) -> None:
+        self._doorway.refusals.note(self._front.peer, sentence, "the PROXY protocol")
+        self.abort()
+
+    def abort(self) -> None:
+        """End the connection at once: nobody is there to whom an answer would make sense."""
+        self._leave()
+        cast(ITCPTransport, self.transport).abortConnection()
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        """The connection has ended."""
+        self._leave()
+
+    def _leave(self) -> None:
+        self._doorway.announcing.discard(self)
+        if self._deadline and self._deadline.active():
+            self._deadline.cancel()
+
+
+def _identity(common_name: str) -> Identity:
+    """Write the name as the subject of a certificate that holds nothing else; raises ProtocolError."""
+    try:
+        return Identity(distinguished(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)])))
+    except ValueError as error:
+        raise ProtocolError("the name in the PROXY header is none that a certificate can have") from error

@@ -1,0 +1,200 @@
+"""Certificate revocation lists (RFC 5280 section 5), as the operator's file holds them."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
+from OpenSSL import crypto
+
+from ..core.errors import ConfigError
+from .certificates import distinguished, read
+
+NOTICE = timedelta(days=14)
+"""How long before a list expires the operator is warned."""
+
+_BEGIN = b"-----BEGIN X509 CRL-----"
+_PEM = re.compile(_BEGIN + b".*?-----END X509 CRL-----", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class Stamp:
+    """By what a file is seen to have changed."""
+
+    inode: int = 0
+    size: int = 0
+    modified: int = 0
+
+    @classmethod
+    def of(cls, path: Path) -> Stamp:
+        """Return the stamp of a file as it is now; one that cannot be seen has a stamp of its own."""
+        try:
+            found = os.stat(path)
+        except OSError:
+            return cls()
+        return cls(found.st_ino, found.st_size, found.st_mtime_ns)
+
+
+@dataclass(frozen=True, slots=True)
+class RevocationLists:
+    """All lists of one file, made to go with certain authorities."""
+
+    path: Path
+    authorities: Sequence[x509.Certificate] = field(repr=False)
+    stamp: Stamp
+    lists: Sequence[x509.CertificateRevocationList] = field(repr=False)
+    revoked: Mapping[x509.Name, frozenset[int]] = field(repr=False)
+    """Serial numbers by issuer."""
+
+    @classmethod
+    def load(cls, path: Path, authorities: Sequence[x509.Certificate], now: datetime) -> RevocationLists:
+        """Read a PEM file; raises ConfigError if it is not whole, or has no list of one of the authorities.
+
+        A list that has expired is taken: with it the server fails closed, as the operator may see from the log.
+        """
+        stamp = Stamp.of(path)  # before reading: what is written meanwhile will show as another change
+        lists = _parse(path)
+        for each in lists:
+            _check(path, each, now)
+        for authority in authorities:
+            _check_signer(path, lists, authority, authorities)
+        revoked: dict[x509.Name, frozenset[int]] = {}
+        for each in lists:
+            serials = frozenset(entry.serial_number for entry in each)
+            revoked[each.issuer] = revoked.get(each.issuer, frozenset()) | serials
+        return cls(path, authorities, stamp, lists, revoked)
+
+    def again(self, now: datetime) -> RevocationLists:
+        """Read the file again, to replace these; raises ConfigError, also if one of the new lists has expired."""
+        lists = RevocationLists.load(self.path, self.authorities, now)
+        for each, until in lists._expiries():
+            if until <= now:
+                raise ConfigError(f"{_name(each)} in {self.path} has expired on {_time(until)}: get a new one")
+        return lists
+
+    def install(self, store: crypto.X509Store) -> None:
+        """Have OpenSSL look every certificate of a chain up in these lists."""
+        for each in self.lists:
+            store.add_crl(each)
+        store.set_flags(crypto.X509StoreFlags.CRL_CHECK | crypto.X509StoreFlags.CRL_CHECK_ALL)
+
+    def revokes(self, issuer: x509.Name, serial: int) -> bool:
+        """Tell whether the certificate with this serial number is on its issuer's list."""
+        return serial in self.revoked.get(issuer, ())
+
+    @property
+    def count(self) -> int:
+        """How many certificates are revoked."""
+        return sum(map(len, self.revoked.values()))
+
+    def next_expiry(self, now: datetime) -> datetime | None:
+        """Return when the next of the lists expires that have not yet."""
+        return min((until for _, until in self._expiries() if until > now), default=None)
+
+    def expired(self, now: datetime) -> list[str]:
+        """Return a sentence for each list that has expired."""
+        return [
+            f"{_name(each)} in {self.path} has expired on {_time(until)}: no client whose certificate would have to be "
+            "looked up in it is let in until there is a new one"
+            for each, until in self._expiries()
+            if until <= now
+        ]
+
+    def expiring(self, now: datetime) -> list[str]:
+        """Return a sentence for each list that expires soon."""
+        return [
+            f"{_name(each)} in {self.path} expires on {_time(until)}, and then no client is let in: get a new one"
+            for each, until in self._expiries()
+            if now < until <= now + NOTICE
+        ]
+
+    def _expiries(self) -> Iterator[tuple[x509.CertificateRevocationList, datetime]]:
+        # Of several lists of one issuer OpenSSL prefers the newest. One that never expires breaks RFC 5280
+        # section 5.1.2.5, but is its issuer's to decide.
+        newest: dict[tuple[x509.Name, bytes], x509.CertificateRevocationList] = {}
+        for each in self.lists:
+            key = each.issuer, _key_identifier(each)
+            if key not in newest or newest[key].last_update_utc < each.last_update_utc:
+                newest[key] = each
+        for each in newest.values():
+            if until := each.next_update_utc:
+                yield each, until
+
+
+def now_of(seconds: float) -> datetime:
+    """Return the time of day for a clock's seconds since 1970."""
+    return datetime.fromtimestamp(seconds, UTC)
+
+
+def _parse(path: Path) -> list[x509.CertificateRevocationList]:
+    content = read(path)
+    blocks = _PEM.findall(content)
+    if not content.count(_BEGIN):
+        raise ConfigError(f"{path} holds no certificate revocation list in PEM form")
+    try:
+        lists = [x509.load_pem_x509_crl(block) for block in blocks]
+    except ValueError:
+        lists = []
+    if len(lists) != content.count(_BEGIN):
+        raise ConfigError(f"{path} holds a damaged certificate revocation list: was it written to the end?")
+    return lists
+
+
+def _check(path: Path, one: x509.CertificateRevocationList, now: datetime) -> None:
+    try:
+        begin = one.last_update_utc
+        delta = any(isinstance(extension.value, x509.DeltaCRLIndicator) for extension in one.extensions)
+    except (ValueError, x509.DuplicateExtension) as error:
+        raise ConfigError(f"{path} holds a damaged certificate revocation list: {error}") from error
+    if begin > now:
+        raise ConfigError(f"{_name(one)} in {path} is valid only from {_time(begin)}: check the clock")
+    if delta:  # RFC 5280 section 5.2.4
+        raise ConfigError(f"{_name(one)} in {path} lists changes only: give the complete list")
+
+
+def _check_signer(
+    path: Path,
+    lists: Sequence[x509.CertificateRevocationList],
+    authority: x509.Certificate,
+    authorities: Sequence[x509.Certificate],
+) -> None:
+    name = distinguished(authority.subject)
+    own = [each for each in lists if each.issuer == authority.subject]
+    if not own:
+        found = ", ".join(dict.fromkeys(distinguished(each.issuer) for each in lists))
+        raise ConfigError(
+            f"{path} holds no revocation list of {name}, but of {found}: "
+            "each authority whose certificates are trusted needs one"
+        )
+    # After a change of its key an authority has two certificates, and one list, signed with the newer key.
+    keys = [each for each in authorities if each.subject == authority.subject]
+    if not any(_is_signed_by(each, key) for each in own for key in keys):
+        raise ConfigError(f"the revocation list of {name} in {path} is not signed by that authority")
+
+
+def _is_signed_by(one: x509.CertificateRevocationList, authority: x509.Certificate) -> bool:
+    try:
+        return one.is_signature_valid(authority.public_key())  # type: ignore[arg-type]  # raises TypeError
+    except (TypeError, ValueError, UnsupportedAlgorithm):
+        return False
+
+
+def _key_identifier(one: x509.CertificateRevocationList) -> bytes:
+    try:
+        return one.extensions.get_extension_for_class(x509.AuthorityKeyIdentifier).value.key_identifier or b""
+    except x509.ExtensionNotFound:
+        return b""
+
+
+def _name(one: x509.CertificateRevocationList) -> str:
+    return f"the revocation list of {distinguished(one.issuer)}"
+
+
+def _time(moment: datetime) -> str:
+    return f"{moment:%Y-%m-%d %H:%M} UTC"

@@ -1,0 +1,179 @@
+"""What is found out about a peer in the TLS handshake: whether its certificate is good, and who it is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from ipaddress import ip_address
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.x509.oid import ExtendedKeyUsageOID
+from OpenSSL import SSL, crypto
+from service_identity import VerificationError
+from service_identity.cryptography import extract_patterns
+from service_identity.hazmat import DNS_ID, IPAddress_ID, verify_service_identity
+
+from ..core.identity import Identity
+from . import certificates
+from .certificates import UNREADABLE
+from .revocation import RevocationLists
+
+LEAST_RSA_BITS = 2048  # NIST SP 800-57 part 1 table 2: 112 bits of security, as OpenSSL's level 2
+LEAST_EC_BITS = 224
+
+
+class PeerCheck:
+    """What was found wrong with the peer's certificate; one for each connection. This one asks nothing of a peer."""
+
+    def __init__(self) -> None:
+        self.failure: str | None = None
+        self.identity: Identity | None = None
+
+    def verify(self, certificate: x509.Certificate, code: int, depth: int, *, passed: bool) -> bool:
+        """Decide about one certificate of the chain, after OpenSSL did; OpenSSL goes from the CA down."""
+        if self.failure is None:
+            try:
+                self.failure = self._fault(certificate, depth) if passed else _sentence(certificate, code, depth)
+            except UNREADABLE:
+                self.failure = f"the certificate at depth {depth} of the chain is malformed"
+        return self.failure is None
+
+    def _fault(self, certificate: x509.Certificate, depth: int) -> str | None:
+        """Say what is wrong with a certificate that OpenSSL passed."""
+        return None
+
+    def objection(self) -> str | None:
+        """Say why the peer, whose certificate was good in the handshake, is not welcome any more."""
+        return None
+
+
+class ServerCheck(PeerCheck):
+    """The client's check of a server: the certificate must be for the name in the URI (4.2.3)."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        self._name = name
+
+    def _fault(self, certificate: x509.Certificate, depth: int) -> str | None:
+        return self._wrong_name(certificate) if depth == 0 else None
+
+    def _wrong_name(self, certificate: x509.Certificate) -> str | None:
+        wanted: DNS_ID | IPAddress_ID
+        try:
+            wanted = IPAddress_ID(str(ip_address(self._name)))
+        except ValueError:
+            wanted = DNS_ID(self._name)
+        try:
+            patterns = extract_patterns(certificate)
+            verify_service_identity(patterns, obligatory_ids=[wanted], optional_ids=[])
+        except (VerificationError, ValueError):
+            found = ", ".join(certificates.names(certificate)) or "no name at all"
+            return f"the certificate is for {found}, not for {self._name}"
+        return None
+
+
+class ClientCheck(PeerCheck):
+    """The server's check of a client: the certificate must be a client's, and must not be revoked (3.2.5.1)."""
+
+    def __init__(self, lists: Callable[[], RevocationLists | None]) -> None:
+        super().__init__()
+        self._lists = lists
+        self._chain: set[tuple[x509.Name, int]] = set()
+
+    def _fault(self, certificate: x509.Certificate, depth: int) -> str | None:
+        self._chain.add((certificate.issuer, certificate.serial_number))
+        if depth == 0:
+            self.identity = certificates.identity(certificate)
+        return _weakness(certificate) or (_wrong_client(certificate) if depth == 0 else None)
+
+    def objection(self) -> str | None:
+        """Say whether a certificate of the chain stands on the revocation lists in force now."""
+        lists = self._lists()
+        if lists and any(lists.revokes(issuer, serial) for issuer, serial in self._chain):
+            return "its certificate is revoked"
+        return None
+
+
+class CheckedConnection(SSL.Connection):
+    """The TLS side of one connection, with what was found out about the peer."""
+
+    def __init__(self, context: SSL.Context, check: PeerCheck) -> None:
+        super().__init__(context, None)
+        self.check = check
+
+    @property
+    def suite(self) -> str:
+        """The version and the cipher suite agreed on."""
+        return f"{self.get_protocol_version_name()} {self.get_cipher_name() or 'without a suite'}"
+
+
+def verify(connection: SSL.Connection, certificate: crypto.X509, code: int, depth: int, passed: int) -> bool:
+    """Have the connection's own check decide; this is what OpenSSL calls."""
+    assert isinstance(connection, CheckedConnection)
+    return connection.check.verify(certificate.to_cryptography(), code, depth, passed=bool(passed))
+
+
+def _wrong_client(certificate: x509.Certificate) -> str | None:
+    """Say why a certificate is not one of a client; OpenSSL alone passes the CA's own, and one without usage."""
+    extensions = certificate.extensions
+    of = f"the certificate of {certificates.subject(certificate)}"
+    try:
+        usages = set(extensions.get_extension_for_class(x509.ExtendedKeyUsage).value)
+    except x509.ExtensionNotFound:
+        usages = set()
+    if ExtendedKeyUsageOID.CLIENT_AUTH not in usages:
+        return f"{of} lacks the extended key usage clientAuth"
+    try:
+        if extensions.get_extension_for_class(x509.BasicConstraints).value.ca:
+            return f"{of} is that of a certification authority"
+    except x509.ExtensionNotFound:
+        pass
+    if certificates.identity(certificate) == Identity(""):
+        return "the certificate names nobody: it has neither a subject nor an alternative name"
+    return None
+
+
+def _weakness(certificate: x509.Certificate) -> str | None:
+    """Say if a key or signature is too weak; OpenSSL does not look where NULL suites need security level 0."""
+    of = f"the certificate of {certificates.subject(certificate)}"
+    key = certificate.public_key()
+    if isinstance(key, rsa.RSAPublicKey | ec.EllipticCurvePublicKey):
+        least = LEAST_RSA_BITS if isinstance(key, rsa.RSAPublicKey) else LEAST_EC_BITS
+        if key.key_size < least:
+            return f"{of} has a key of {key.key_size} bits, where at least {least} are demanded"
+    rooted = certificate.issuer == certificate.subject  # nobody relies on the signature of a root
+    if not rooted and isinstance(certificate.signature_hash_algorithm, hashes.MD5 | hashes.SHA1):
+        return f"{of} is signed with {certificate.signature_hash_algorithm.name}, which is broken"
+    return None
+
+
+def _sentence(certificate: x509.Certificate, code: int, depth: int) -> str:
+    """Put OpenSSL's verification result (x509_vfy.h) into words."""
+    of = f"the certificate of {certificates.subject(certificate)}"
+    issuer = certificates.issuer(certificate)
+    match code:
+        case 9:
+            return f"{of} is valid only from {certificate.not_valid_before_utc:%Y-%m-%d %H:%M} UTC: check the clock"
+        case 10:
+            return f"{of} has expired on {certificate.not_valid_after_utc:%Y-%m-%d %H:%M} UTC"
+        case 2 | 20 | 21:
+            return f"{of} is issued by {issuer}, which is not among the trusted authorities"
+        case 18:
+            return f"{of} is signed by itself and is not among the trusted authorities"
+        case 19:
+            return f"the chain ends at {certificates.subject(certificate)}, which is not among the trusted authorities"
+        case 26:
+            return f"{of} is not meant for this use: its extended key usage says otherwise"
+        case 23:
+            return f"{of} is revoked"
+        case 12:
+            return f"{of} cannot be checked, because the revocation list of {issuer} has expired: renew it"
+        case 11:
+            return f"{of} cannot be checked, because the revocation list of {issuer} is not valid yet: check the clock"
+        case 3 | 8 | 33 | 35 | 36 | 44:
+            return f"{of} cannot be checked, because there is no revocation list of {issuer} that can be used for it"
+        case 66 | 67 | 68:
+            return f"{of} has a key or a signature that is too weak"
+        case _:
+            return f"{of} failed verification with OpenSSL's code {code} at depth {depth}"

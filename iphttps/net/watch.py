@@ -1,0 +1,89 @@
+"""Keeps the revocation lists fresh: reads their file again when it changes, and warns before they expire."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.logger import Logger
+
+from ..core.errors import ConfigError
+from .revocation import RevocationLists, Stamp, now_of
+from .tls import ServerTLS
+
+INTERVAL = 10.0
+"""Seconds between two looks at the file; within it, a session whose certificate is revoked ends."""
+
+DAY = 24 * 60 * 60.0
+
+
+class RevocationWatch:
+    """Watches the file of the lists that are in force, whichever that is at the time."""
+
+    log = Logger()
+
+    def __init__(self, clock: IReactorTime, tls: ServerTLS, interval: float = INTERVAL) -> None:
+        self._clock = clock
+        self._tls = tls
+        self._interval = interval
+        self._call: IDelayedCall | None = None
+        self._refused: Stamp | None = None
+        self._reported: RevocationLists | None = None
+        self._report_due = 0.0
+
+    def start(self) -> None:
+        """Watch from now on; call it when the program is the user that it will stay."""
+        if lists := self._tls.settings.revocation:
+            try:
+                lists.path.open("rb").close()
+            except OSError as error:
+                self.log.error(
+                    "{path} can be read no more ({reason}): the user given by --uid must have the right to",
+                    path=lists.path,
+                    reason=error.strerror,
+                )
+        self._look()
+
+    def stop(self) -> None:
+        """Watch no more."""
+        if self._call:
+            self._call.cancel()
+            self._call = None
+
+    def _look(self) -> None:
+        # First of all: whatever happens below, this goes on.
+        self._call = self._clock.callLater(self._interval, self._look)
+        lists = self._tls.settings.revocation
+        if lists is None:
+            return
+        stamp = Stamp.of(lists.path)
+        if stamp == lists.stamp:
+            self._refused = None
+        elif stamp != self._refused:
+            lists = self._read_again(lists, stamp)
+        if lists is not self._reported or self._clock.seconds() >= self._report_due:
+            self._report(lists)
+
+    def _read_again(self, old: RevocationLists, stamp: Stamp) -> RevocationLists:
+        try:
+            lists = old.again(now_of(self._clock.seconds()))
+            self._tls.change(replace(self._tls.settings, revocation=lists))
+        except ConfigError as error:
+            self._refused = stamp
+            self.log.error("{error}; the revocation lists read before stay in force", error=str(error))
+            return old
+        self._refused = None
+        self.log.info("{path} is read again: {count} certificates are revoked", path=lists.path, count=lists.count)
+        return lists
+
+    def _report(self, lists: RevocationLists) -> None:
+        """Warn of lists that have expired or soon will; the next time in a day, or when one expires."""
+        seconds = self._clock.seconds()
+        now = now_of(seconds)
+        for sentence in lists.expired(now):
+            self.log.error("{sentence}", sentence=sentence)
+        for sentence in lists.expiring(now):
+            self.log.warn("{sentence}", sentence=sentence)
+        expiry = lists.next_expiry(now)
+        self._reported = lists
+        self._report_due = min(seconds + DAY, expiry.timestamp() if expiry else float("inf"))

@@ -1,0 +1,43 @@
+"""The JSON that docs/control.md shows, and whether a value is like it."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+from iphttps.core.errors import DropReason
+
+DOCUMENT = Path(__file__).parents[2] / "docs" / "control.md"
+
+NULLABLE = ("identity", "last_failure", "next_attempt", "tls", "session")
+"""The members that the document says can be null."""
+
+
+def documented(name: str) -> dict[str, Any]:
+    """Return an example from the document."""
+    found = re.search(rf"^```json {name}\n(.*?)^```$", DOCUMENT.read_text(), re.DOTALL | re.MULTILINE)
+    assert found is not None, f"no example {name}"
+    example = json.loads(found[1])
+    assert isinstance(example, dict)
+    return example
+
+
+def differences(example: object, actual: object, where: str = "") -> list[str]:
+    """Return in what a value differs from the example: its members, their order, and the kind of each."""
+    if actual is None and where.rpartition(".")[2] in NULLABLE:
+        return []
+    if type(example) is not type(actual):
+        return [f"{where}: {actual!r} is not like {example!r}"]
+    if where.endswith(".drops"):
+        assert isinstance(actual, dict)
+        names = {reason.name.lower() for reason in DropReason}
+        return [f"{where}: {name}" for name, number in actual.items() if name not in names or type(number) is not int]
+    if isinstance(example, dict) and isinstance(actual, dict):
+        if list(example) != list(actual):
+            return [f"{where}: {list(actual)} instead of {list(example)}"]
+        return [one for name in example for one in differences(example[name], actual[name], f"{where}.{name}")]
+    if isinstance(example, list) and isinstance(actual, list):
+        return [one for value in actual for one in differences(example[0], value, f"{where}[]")]
+    return []

@@ -1,0 +1,82 @@
+"""What the tests of options and daemons share: refusals caught, and surroundings in memory."""
+
+from __future__ import annotations
+
+import io
+import sys
+from collections.abc import Callable
+from copy import deepcopy
+from pathlib import Path
+
+from twisted.internet.testing import MemoryReactorClock
+from twisted.logger import capturedLogs, formatEvent
+from twisted.trial.unittest import SynchronousTestCase
+
+from iphttps.app.daemon import Daemon
+from iphttps.app.options import DaemonOptions
+from iphttps.host import privileges
+from iphttps.host.memory import MemoryDevice, MemoryNetwork
+from iphttps.lab.authority import Authority
+
+
+class AppCase(SynchronousTestCase):
+    """A test of something that may end the program."""
+
+    def ending(self, action: Callable[[], object]) -> tuple[object, str]:
+        """Return the exit status with which the action ends the program, and what it says on standard error."""
+        said = io.StringIO()
+        for name in ("stderr", "__stderr__"):
+            self.patch(sys, name, said)
+        error = self.assertRaises(SystemExit, action)
+        return error.code, said.getvalue()
+
+    def refusal(self, options: DaemonOptions, *arguments: str) -> str:
+        """Return the sentence with which the options refuse this command line, without the program's name."""
+        status, said = self.ending(lambda: options.parseOptions(list(arguments)))
+        start = f"twistd {options.command}: "
+        self.assertEqual((status, said[: len(start)], said.count("\n")), (2, start, 1), said)
+        return said[len(start) : -1]
+
+
+class DaemonCase(AppCase):
+    """A daemon between a reactor, a network and a device in memory; its privileges are recorded, not given up."""
+
+    def setUp(self) -> None:
+        """Make the surroundings."""
+        self.reactor = MemoryReactorClock()
+        self.network = MemoryNetwork("iphttps0", "uplink")
+        self.devices: list[MemoryDevice] = []
+        self.events: list[str] = []
+        self.patch(privileges, "keep", lambda: self.events.append("keep"))
+        self.patch(privileges, "narrow", lambda: self.events.append("narrow"))
+        self.directory = Path(self.mktemp()).absolute()
+        self.certificates = Authority(self.directory)
+        self.before = self.everything()
+
+    def open_device(self, name: str) -> MemoryDevice:
+        """Open a device."""
+        self.devices.append(MemoryDevice(name))
+        self.addCleanup(self.devices[-1].close)
+        return self.devices[-1]
+
+    def everything(self) -> object:
+        """Return what the network remembers once the device is gone."""
+        return self.network.forwarding, deepcopy(self.network.interfaces["uplink"])
+
+    def closed(self, device: MemoryDevice) -> bool:
+        """Tell whether a device has been closed."""
+        try:
+            device.read()
+        except OSError:
+            return True
+        return False
+
+    def assert_refuses_to_start(self, daemon: Daemon, sentence: str) -> None:
+        """Check that the daemon ends the program with this sentence, and leaves nothing behind."""
+        with capturedLogs() as events:
+            ending = self.ending(daemon.privilegedStartService)
+        self.assertEqual(ending, (1, f"twistd {daemon.command}: {sentence}\n"))
+        self.assertIn(sentence, [formatEvent(event) for event in events])
+        self.assertEqual((self.everything(), self.events), (self.before, []))
+        self.assertEqual([self.closed(device) for device in self.devices], [True] * len(self.devices))
+        self.assertEqual((self.reactor.getReaders(), self.reactor.getDelayedCalls()), ([], []))

@@ -1,0 +1,205 @@
+"""The client as a service: what it does to the host, and what it undoes."""
+
+from __future__ import annotations
+
+from typing import cast
+
+from twisted.internet.error import ConnectionDone, ConnectionRefusedError
+from twisted.internet.interfaces import IAddress, IProtocol
+from twisted.internet.testing import StringTransport
+from twisted.logger import capturedLogs, formatEvent
+from twisted.python.failure import Failure
+
+from iphttps.app.client import ClientDaemon, Options
+from iphttps.core import ipv6
+from iphttps.core.errors import ConfigError
+from iphttps.host.memory import MemoryInterface
+from iphttps.host.network import NetworkConfig
+from iphttps.net.interfaces import IReactor
+
+from .support import DaemonCase
+
+FLAGS = ("--uri", "http://127.0.0.1:8080/IPHTTPS")
+ANSWER = b"HTTP/1.1 200 OK\r\n\r\n"
+# design.md section 6: what routers say is heard also by a host that forwards, and routes are learned from it.
+SETTINGS = {"accept_ra": 2, "accept_ra_rt_info_max_plen": 128, "accept_redirects": 0}
+DOWN = MemoryInterface(False, 1280, set(), SETTINGS)
+UP = MemoryInterface(True, 1280, set(), SETTINGS)
+TO_US = ipv6.packet(bytes(15) + b"\1", bytes(15) + b"\2", ipv6.UDP, b"answer")
+FROM_US = ipv6.packet(bytes(15) + b"\2", bytes(15) + b"\1", ipv6.UDP, b"question")
+
+
+class ClientDaemonCase(DaemonCase):
+    """The client in its surroundings; the server is a string of bytes."""
+
+    def daemon(self, *flags: str) -> ClientDaemon:
+        """Make the daemon with these flags besides those it must have."""
+        options = Options()
+        options.parseOptions([*FLAGS, *flags])
+        return ClientDaemon(options, cast(IReactor, self.reactor), self.network, self.open_device)
+
+    def start(self, *flags: str) -> ClientDaemon:
+        """Start it as `twistd` does."""
+        daemon = self.daemon(*flags)
+        daemon.privilegedStartService()
+        daemon.startService()
+        return daemon
+
+    def connect(self, received: bytes = ANSWER) -> tuple[IProtocol, StringTransport]:
+        """Let the latest attempt succeed, and the server say this."""
+        transport = StringTransport()
+        protocol = self.reactor.tcpClients[-1][2].buildProtocol(cast(IAddress, transport.getPeer()))
+        assert protocol
+        protocol.makeConnection(transport)
+        if received:
+            protocol.dataReceived(received)
+        return protocol, transport
+
+    def refuse(self) -> None:
+        """Let the latest attempt fail."""
+        self.reactor.tcpClients[-1][2].clientConnectionFailed(
+            self.reactor.connectors[-1], Failure(ConnectionRefusedError())
+        )
+
+    @property
+    def link(self) -> MemoryInterface:
+        """What the network has of the interface."""
+        return self.network.interfaces["iphttps0"]
+
+
+class LifeTests(ClientDaemonCase):
+    """From start to stop."""
+
+    def test_prepared(self) -> None:
+        """Prepared, the device is there and its link down, so that no Router Solicitation is lost."""
+        self.daemon().privilegedStartService()
+        self.assertEqual((self.link, len(self.devices), self.events), (DOWN, 1, ["keep"]))
+        self.assertEqual(self.reactor.tcpClients, [])
+
+    def test_started(self) -> None:
+        """Started, the client connects at once: that it runs is the policy to have the link (3.1.3)."""
+        self.start()
+        ((host, port, _, _, _),) = self.reactor.tcpClients
+        self.assertEqual((host, port, self.link, self.events), ("127.0.0.1", 8080, DOWN, ["keep", "narrow"]))
+
+    def test_link_up(self) -> None:
+        """The link comes up with the answer, ready for what a router says, and the device is read (3.1.5.2)."""
+        self.start()
+        protocol, _ = self.connect(b"")
+        self.assertEqual((self.link, self.reactor.getReaders()), (DOWN, []))
+        protocol.dataReceived(ANSWER)
+        self.assertEqual((self.link, len(self.reactor.getReaders())), (UP, 1))
+        self.assertFalse(self.network.forwarding)
+
+    def test_packets(self) -> None:
+        """Packets pass between the server and the device (3.1.5.3)."""
+        self.start()
+        _, transport = self.connect(ANSWER + TO_US)
+        self.devices[0].inject(FROM_US)
+        self.reactor.getReaders()[0].doRead()
+        self.assertEqual(self.devices[0].taken, [TO_US])
+        self.assertTrue(transport.value().endswith(b"\r\n\r\n" + FROM_US))
+
+    def test_request(self) -> None:
+        """The request names the server and the path in the URI (3.1.5.2)."""
+        self.start("--uri", "http://127.0.0.1:8080/Other")
+        _, transport = self.connect(b"")
+        self.assertTrue(transport.value().startswith(b"POST /Other HTTP/1.1\r\nHost: 127.0.0.1:8080\r\n"))
+
+    def test_link_down(self) -> None:
+        """With the connection the link goes down, and with it all that the session has brought (3.1.5.4)."""
+        self.start()
+        protocol, _ = self.connect()
+        protocol.connectionLost(Failure(ConnectionDone()))
+        self.assertEqual((self.link, self.reactor.getReaders()), (DOWN, []))
+
+    def test_delays(self) -> None:
+        """The delays are those given, so that tests need not wait (3.1.2.1)."""
+        with capturedLogs() as events:
+            self.start("--reconnect-initial", "2", "--reconnect-maximum", "3")
+            for attempt in range(4):
+                self.assertEqual(len(self.reactor.tcpClients), attempt + 1)
+                self.refuse()
+                self.reactor.pump([0.5] * 7)  # the endpoint takes some time to see that there is no other address
+        said = [str(formatEvent(event)) for event in events]
+        waited = [float(text.split()[3]) for text in said if text.startswith("next attempt in ")]
+        self.assertEqual((waited[0], waited[2:]), (2, [3, 3]))
+        self.assertTrue(2 <= waited[1] <= 3, waited)
+
+    def test_undone(self) -> None:
+        """Stopped in any state, the daemon leaves nothing: no link, device, timer or attempt (3.1.4.2)."""
+        for reach in (lambda: None, self.refuse):
+            daemon = self.start()
+            reach()
+            self.successResultOf(daemon.stopService())
+            self.assertEqual((self.link, self.everything()), (DOWN, self.before))
+            self.assertEqual((self.reactor.getReaders(), self.reactor.getDelayedCalls()), ([], []))
+            self.assertTrue(self.closed(self.devices[-1]))
+
+    def test_good_bye(self) -> None:
+        """With the link up, it goes down at once, and the device when the connection has ended."""
+        daemon = self.start()
+        protocol, transport = self.connect()
+        stopped = daemon.stopService()
+        self.assertEqual((self.link, transport.disconnecting), (DOWN, True))
+        self.assertNoResult(stopped)
+        protocol.connectionLost(Failure(ConnectionDone()))
+        self.successResultOf(stopped)
+        self.assertTrue(self.closed(self.devices[0]))
+
+    def test_interface_gone(self) -> None:
+        """Where the link cannot be brought up any more, the program says so and stops; waiting does not mend it."""
+        self.start()
+        del self.network.interfaces["iphttps0"]
+        with capturedLogs() as events:
+            self.connect()
+        self.assertIn("there is no interface iphttps0 any more; stopping", [formatEvent(event) for event in events])
+        self.assertTrue(self.reactor.hasStopped)
+
+    def test_stop_without_the_interface(self) -> None:
+        """A daemon whose interface somebody removed still stops in order."""
+        daemon = self.start()
+        protocol, _ = self.connect()
+        del self.network.interfaces["iphttps0"]
+        self.devices[0].close()
+        self.reactor.getReaders()[0].doRead()
+        self.assertTrue(self.reactor.hasStopped)
+        stopped = daemon.stopService()
+        protocol.connectionLost(Failure(ConnectionDone()))
+        self.successResultOf(stopped)
+
+
+class RefusalTests(ClientDaemonCase):
+    """What cannot be ends in one sentence, and nothing is left behind."""
+
+    def test_wrong_files(self) -> None:
+        """A file that cannot serve ends the program before anything is touched."""
+        identity = self.certificates.client()
+        missing = str(self.directory / "missing.pem")
+        good = {"--certificate": str(identity.certificate), "--private-key": str(identity.private_key)}
+        for flag in ("--ca", *good):
+            flags = [word for pair in (good | {flag: missing}).items() for word in pair]
+            self.assert_refuses_to_start(
+                self.daemon("--uri", "https://127.0.0.1/", *flags), f"cannot read {missing}: No such file or directory"
+            )
+        self.assertEqual(self.devices, [])
+
+    def test_name_taken(self) -> None:
+        """A device that cannot be made ends the program."""
+
+        def refuse(name: str) -> None:
+            raise ConfigError(f"there is an interface {name} already")
+
+        daemon = self.daemon()
+        daemon.open_device = refuse  # type: ignore[assignment]
+        self.assert_refuses_to_start(daemon, "there is an interface iphttps0 already")
+
+    def test_no_network(self) -> None:
+        """Where the network refuses, the device is closed again."""
+
+        def refuse(config: NetworkConfig) -> None:
+            raise ConfigError(f"cannot configure {config.interface}")
+
+        self.network.apply = refuse  # type: ignore[method-assign]
+        self.assert_refuses_to_start(self.daemon(), "cannot configure iphttps0")
+        self.assertEqual(len(self.devices), 1)

@@ -1,0 +1,44 @@
+"""The option that says what the tunnel's interface is, the same for both daemons."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import cast
+
+from iphttps.app import client, server_options
+from iphttps.app.client import ClientDaemon
+from iphttps.app.options import DaemonOptions
+from iphttps.host.tap import TapDevice
+from iphttps.host.tun import TunDevice
+from iphttps.net.interfaces import IReactor
+
+from .support import DaemonCase
+
+
+class DeviceOptionTests(DaemonCase):
+    """--device."""
+
+    def both(self) -> Iterator[tuple[DaemonOptions, tuple[str, ...]]]:
+        """Yield the options of each daemon, and a command line that will do."""
+        plain = ("--uri", "http://127.0.0.1/")
+        yield client.Options(), plain
+        yield server_options.Options(), (*plain, "--prefix", "2001:db8:2::/64", "--authentication", "none")
+
+    def test_kinds(self) -> None:
+        """It is a TUN device unless a TAP is asked for."""
+        for given, expected in ((), TunDevice), (("--device", "tun"), TunDevice), (("--device=tap",), TapDevice):
+            for options, plain in self.both():
+                options.parseOptions([*plain, *given])
+                self.assertIs(options.device, expected)
+
+    def test_wrong(self) -> None:
+        """Anything else is refused before anything is touched."""
+        for options, plain in self.both():
+            self.assertEqual(self.refusal(options, *plain, "--device", "TAP"), "--device is tun or tap, not 'TAP'")
+
+    def test_daemon(self) -> None:
+        """A daemon opens what the option says, where it is not handed something else."""
+        options, plain = next(self.both())
+        options.parseOptions([*plain, "--device", "tap"])
+        daemon = ClientDaemon(cast(client.Options, options), cast(IReactor, self.reactor), self.network)
+        self.assertIs(daemon.open_device, TapDevice)

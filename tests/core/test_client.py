@@ -1,0 +1,129 @@
+"""Tests for iphttps.core.client: events as a script, commands compared with figure 6."""
+
+from __future__ import annotations
+
+from itertools import product
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from iphttps.core.client import Action, ClientEvent, ClientMachine, ClientState, Command, StartTimer
+from iphttps.core.reconnect import ReconnectTimer
+
+Step = tuple[float, ClientEvent, list[Command], ClientState]
+
+ENABLE, DISABLE, PRECONDITION = ClientEvent.ENABLE, ClientEvent.DISABLE, ClientEvent.PRECONDITION
+CONNECTED, RESPONSE = ClientEvent.CONNECTED, ClientEvent.RESPONSE
+FAILED, TIMER = ClientEvent.FAILED, ClientEvent.TIMER
+DISABLED, ENABLED, LINK_DOWN = ClientState.DISABLED, ClientState.ENABLED, ClientState.LINK_DOWN
+ESTABLISHED, LINK_UP = ClientState.ESTABLISHED, ClientState.LINK_UP
+
+CONNECTING: tuple[Step, ...] = (
+    (0.0, ENABLE, [], ENABLED),
+    (0.0, PRECONDITION, [Action.CONNECT], LINK_DOWN),
+)
+REQUESTING: tuple[Step, ...] = (*CONNECTING, (1.0, CONNECTED, [Action.SEND_REQUEST], ESTABLISHED))
+UP: tuple[Step, ...] = (*REQUESTING, (2.0, RESPONSE, [Action.LINK_UP], LINK_UP))
+
+
+class ClientMachineTests(SynchronousTestCase):
+    """The states of 3.1.1 and what leads from one to another."""
+
+    def play(self, *script: Step) -> None:
+        """Assert that the events, from the start on, bring about just these commands and states."""
+        machine = ClientMachine(ReconnectTimer())
+        events = [(now, event) for now, event, _, _ in script]
+        played = [(now, event, machine.handle(event, now), machine.state) for now, event in events]
+        self.assertEqual(list(script), played)
+
+    def test_initial(self) -> None:
+        """The client does nothing until it is enabled (3.1.4.1)."""
+        self.assertEqual(DISABLED, ClientMachine(ReconnectTimer()).state)
+
+    def test_link_up(self) -> None:
+        """Enabled, preconditions, connection, request, successful response: the link is up (3.1.1, 3.1.5)."""
+        self.play(*UP)
+
+    def test_connection_fails(self) -> None:
+        """An unsuccessful connection is retried when the reconnect timer expires (3.1.2.1, 3.1.6)."""
+        self.play(
+            *CONNECTING,
+            (1.0, FAILED, [StartTimer(30.0)], LINK_DOWN),
+            (31.0, TIMER, [Action.CONNECT], LINK_DOWN),
+            (41.0, FAILED, [StartTimer(40.0)], LINK_DOWN),
+            (81.0, TIMER, [Action.CONNECT], LINK_DOWN),
+            (82.0, CONNECTED, [Action.SEND_REQUEST], ESTABLISHED),
+            (83.0, RESPONSE, [Action.LINK_UP], LINK_UP),
+        )
+
+    def test_request_fails(self) -> None:
+        """Only a successful response brings the link up; any other is a failure (3.1.5.2)."""
+        self.play(
+            *REQUESTING,
+            (2.0, FAILED, [StartTimer(30.0)], LINK_DOWN),
+            (32.0, TIMER, [Action.CONNECT], LINK_DOWN),
+            (33.0, CONNECTED, [Action.SEND_REQUEST], ESTABLISHED),
+            # TLS alone is no success: the time goes on from the first failure.
+            (62.0, FAILED, [StartTimer(60.0)], LINK_DOWN),
+        )
+
+    def test_connectivity_lost(self) -> None:
+        """Upon loss of connectivity the client MUST attempt to establish the connection again (3.1.5.4)."""
+        self.play(
+            *UP,
+            (500.0, FAILED, [Action.LINK_DOWN, StartTimer(30.0)], LINK_DOWN),
+            (530.0, TIMER, [Action.CONNECT], LINK_DOWN),
+            (531.0, CONNECTED, [Action.SEND_REQUEST], ESTABLISHED),
+            (532.0, RESPONSE, [Action.LINK_UP], LINK_UP),
+        )
+
+    def test_success_resets(self) -> None:
+        """A successful HTTPS connection resets the timer (3.1.2.1)."""
+        self.play(
+            *CONNECTING,
+            (0.0, FAILED, [StartTimer(30.0)], LINK_DOWN),
+            (30.0, TIMER, [Action.CONNECT], LINK_DOWN),
+            (30.0, FAILED, [StartTimer(30.0)], LINK_DOWN),
+            (60.0, TIMER, [Action.CONNECT], LINK_DOWN),
+            (60.0, FAILED, [StartTimer(60.0)], LINK_DOWN),
+            (120.0, TIMER, [Action.CONNECT], LINK_DOWN),
+            (121.0, CONNECTED, [Action.SEND_REQUEST], ESTABLISHED),
+            (122.0, RESPONSE, [Action.LINK_UP], LINK_UP),
+            (123.0, FAILED, [Action.LINK_DOWN, StartTimer(30.0)], LINK_DOWN),
+        )
+
+    def test_disable(self) -> None:
+        """From every state disabling leads to Disabled, and what there is, is torn down (3.1.4.2)."""
+        self.play((0.0, DISABLE, [], DISABLED))
+        self.play((0.0, ENABLE, [], ENABLED), (1.0, DISABLE, [], DISABLED))
+        self.play(*CONNECTING, (9.0, DISABLE, [Action.CANCEL_TIMER, Action.DISCONNECT], DISABLED))
+        self.play(*REQUESTING, (9.0, DISABLE, [Action.DISCONNECT], DISABLED))
+        self.play(*UP, (9.0, DISABLE, [Action.LINK_DOWN, Action.DISCONNECT], DISABLED))
+
+    def test_disable_resets(self) -> None:
+        """A client enabled anew begins the reconnection algorithm anew (3.1.2.1)."""
+        self.play(
+            *CONNECTING,
+            (0.0, FAILED, [StartTimer(30.0)], LINK_DOWN),
+            (10.0, DISABLE, [Action.CANCEL_TIMER, Action.DISCONNECT], DISABLED),
+            (500.0, ENABLE, [], ENABLED),
+            (500.0, PRECONDITION, [Action.CONNECT], LINK_DOWN),
+            (501.0, FAILED, [StartTimer(30.0)], LINK_DOWN),
+        )
+
+    def test_unknown_events(self) -> None:
+        """An event that figure 6 does not have in a state raises, and changes nothing (3.1)."""
+        known = {
+            DISABLED: {ENABLE, DISABLE},
+            ENABLED: {PRECONDITION, DISABLE},
+            LINK_DOWN: {CONNECTED, FAILED, TIMER, DISABLE},
+            ESTABLISHED: {RESPONSE, FAILED, DISABLE},
+            LINK_UP: {FAILED, DISABLE},
+        }
+        for state, event in product(ClientState, ClientEvent):
+            machine = ClientMachine(ReconnectTimer())
+            machine.state = state
+            if event in known[state]:
+                machine.handle(event, 0.0)
+            else:
+                self.assertRaises(KeyError, machine.handle, event, 0.0)
+                self.assertEqual(state, machine.state)

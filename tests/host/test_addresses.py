@@ -1,0 +1,36 @@
+"""Tests for iphttps.host.addresses."""
+
+from __future__ import annotations
+
+from ipaddress import IPv6Interface
+from pathlib import Path
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from iphttps.host import addresses as module
+from iphttps.host.addresses import addresses
+
+LIST = """\
+00000000000000000000000000000001 01 80 10 80       lo
+fe800000000000005910565f6429b7ef 07 40 20 80 iphttps0
+20010db8000200000000000000000001 07 40 00 80 iphttps0
+20010db8000300000000000000000001 08 40 00 80 iphttps01
+"""
+
+
+class AddressesTests(SynchronousTestCase):
+    """What the kernel lists."""
+
+    def test_list(self) -> None:
+        """The addresses of one interface, sorted; none of another whose name begins alike."""
+        path = Path(self.mktemp())
+        path.write_text(LIST)
+        self.patch(module, "_LIST", path)
+        found = [IPv6Interface("2001:db8:2::1/64"), IPv6Interface("fe80::5910:565f:6429:b7ef/64")]
+        self.assertEqual(found, addresses("iphttps0"))
+        self.assertEqual([], addresses("other0"))
+
+    def test_no_ipv6(self) -> None:
+        """A kernel without IPv6 has no list, and no addresses."""
+        self.patch(module, "_LIST", Path(self.mktemp()))
+        self.assertEqual([], addresses("iphttps0"))

@@ -1,0 +1,266 @@
+"""Both ends of the shell joined in memory: no network, no port, and time stands still unless told to pass."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from ipaddress import IPv6Address, IPv6Network
+from typing import cast
+
+from twisted.internet.address import IPv4Address
+from twisted.internet.defer import Deferred, succeed
+from twisted.internet.interfaces import (
+    IListeningPort,
+    IProtocol,
+    IProtocolFactory,
+    IReactorFDSet,
+    IStreamClientEndpoint,
+)
+from twisted.internet.protocol import Protocol
+from twisted.internet.testing import MemoryReactorClock
+from twisted.protocols.tls import TLSMemoryBIOFactory
+from twisted.test.iosim import FakeTransport, IOPump
+from zope.interface import implementer
+
+from iphttps.core import ipv6
+from iphttps.core.advertisement import RouterAdvertisement
+from iphttps.core.authentication import AuthenticationMode
+from iphttps.core.client import ClientMachine, ClientState
+from iphttps.core.clients import ClientTable
+from iphttps.core.framing import Batch
+from iphttps.core.handshake import DEFAULT_PATH, DEFAULT_PATHS, DEFAULT_SERVER, ClientHandshake
+from iphttps.core.link import OwnAddresses, ServerLink
+from iphttps.core.neighbors import NeighborCache
+from iphttps.core.policy import Policy
+from iphttps.core.reconnect import ReconnectTimer
+from iphttps.core.router import Router
+from iphttps.core.server import ServerEvent
+from iphttps.host.memory import MemoryDevice
+from iphttps.net.client import Client
+from iphttps.net.reader import DeviceReader
+from iphttps.net.server import Server
+from iphttps.net.tls import ClientTLS, ServerTLS
+
+NAME = "vpn.example.org"
+OUTER = IPv4Address("TCP", "192.0.2.7", 1234)
+"""Where every connection seems to come from, or to lead to."""
+
+PREFIX = IPv6Network("2001:db8:2::/64")
+SERVER_LINK_LOCAL = IPv6Address("fe80::1")
+SERVER = IPv6Address("2001:db8:2::1")
+PRIVATE_HOST = IPv6Address("2001:db8:1::80")
+
+
+def packet(source: IPv6Address, destination: IPv6Address, payload: bytes = b"payload") -> bytes:
+    """Build a UDP-like packet that no policy looks closer at once its source is proven."""
+    return ipv6.packet(source.packed, destination.packed, ipv6.UDP, payload, 64)
+
+
+def client_address(number: int) -> IPv6Address:
+    """Return the global address that the client with this number uses."""
+    return PREFIX.network_address + 0x1000 + number
+
+
+class Wire(FakeTransport):
+    """One end of a connection, which hands over at most `cut` bytes at a time and notes an abort."""
+
+    cut = 1 << 20
+    aborted = False
+
+    def getOutBuffer(self) -> bytes:
+        """Take what is to be carried to the other end."""
+        waiting = b"".join(self.stream)
+        self.stream = [waiting[self.cut :]] if waiting[self.cut :] else []
+        return waiting[: self.cut]
+
+    def abortConnection(self) -> None:
+        """Cut the connection; what was not carried yet is lost."""
+        self.aborted = True
+        self.stream.clear()
+        super().abortConnection()
+
+
+class Connection:
+    """A connection between two protocols; bytes move, and the end comes, when `settle` is called."""
+
+    def __init__(self, clock: MemoryReactorClock, server: Protocol, client: Protocol, cut: int = Wire.cut) -> None:
+        self.server_end, self.client_end = Wire(server, isServer=True), Wire(client, isServer=False)
+        self.server_end.cut = self.client_end.cut = cut
+        self._pump = IOPump(client, server, self.client_end, self.server_end, debug=False, clock=clock)
+        server.makeConnection(self.server_end)
+        client.makeConnection(self.client_end)
+
+    def settle(self) -> bool:
+        """Carry everything there is; tell whether there was anything."""
+        moved = False
+        while self._pump.pump():
+            moved = True
+        return moved
+
+    def cut_off(self) -> None:
+        """Break it, as seen by both ends."""
+        self.server_end.stream.clear()
+        self.client_end.stream.clear()
+        self.server_end.disconnecting = True
+
+
+class Port:
+    """A listening port in memory."""
+
+    def __init__(self) -> None:
+        self.open = True
+
+    def stopListening(self) -> Deferred[None]:
+        """Close it."""
+        self.open = False
+        return succeed(None)
+
+
+@implementer(IStreamClientEndpoint)
+class Endpoint:
+    """Where a client connects to; the test decides what comes of each attempt."""
+
+    def __init__(self) -> None:
+        self.attempts: list[tuple[IProtocolFactory, Deferred[IProtocol]]] = []
+        self.cancelled = 0
+
+    def connect(self, factory: IProtocolFactory) -> Deferred[IProtocol]:
+        """Begin an attempt."""
+        attempt: Deferred[IProtocol] = Deferred(self._cancel)
+        self.attempts.append((factory, attempt))
+        return attempt
+
+    def _cancel(self, attempt: Deferred[IProtocol]) -> None:
+        self.cancelled += 1
+
+    def accept(self, transport: object) -> Protocol:
+        """Let the latest attempt succeed over this transport."""
+        factory, attempt = self.attempts[-1]
+        protocol = cast(Protocol, factory.buildProtocol(OUTER))
+        protocol.makeConnection(transport)
+        attempt.callback(protocol)
+        return protocol
+
+    def refuse(self, error: Exception) -> None:
+        """Let the latest attempt fail."""
+        self.attempts[-1][1].errback(error)
+
+
+class ServerEnd:
+    """The server with a memory device; `connect` joins a client's protocol to it."""
+
+    def __init__(
+        self,
+        clock: MemoryReactorClock,
+        tls: ServerTLS | None = None,
+        *,
+        mode: AuthenticationMode = AuthenticationMode.CERTIFICATES,
+        maximum: int = 8,
+    ) -> None:
+        self.clock = clock
+        self.device = MemoryDevice("server")
+        self.table = ClientTable(maximum)
+        self.ports: list[Port] = []
+        self.factory: IProtocolFactory | None = None
+        cache = NeighborCache()
+        own = OwnAddresses(SERVER_LINK_LOCAL.packed, SERVER.packed)
+        policy = Policy(mode, PREFIX, frozenset((own.link_local, own.unicast)), cache)
+        router = Router(RouterAdvertisement(PREFIX), own.link_local)
+        self.link = ServerLink(self.table, cache, policy, router, own)
+        self.server = Server(
+            clock, self.table, self.link, self.device, self._listen, paths=DEFAULT_PATHS, name=DEFAULT_SERVER
+        )
+        self._tls = tls
+        self.server.handle(ServerEvent.START)
+
+    def _listen(self, factory: IProtocolFactory) -> IListeningPort:
+        self.factory = TLSMemoryBIOFactory(self._tls, False, factory, self.clock) if self._tls else factory
+        self.ports.append(Port())
+        return cast(IListeningPort, self.ports[-1])
+
+    def accept(self, transport: object) -> Protocol:
+        """Accept a connection over this transport."""
+        assert self.factory
+        protocol = cast(Protocol, self.factory.buildProtocol(OUTER))
+        protocol.makeConnection(transport)
+        return protocol
+
+    def connect(self, client: Protocol, cut: int = Wire.cut) -> Connection:
+        """Accept a connection whose other end is `client`."""
+        assert self.factory
+        return Connection(self.clock, cast(Protocol, self.factory.buildProtocol(OUTER)), client, cut)
+
+    def from_host(self, *packets: bytes) -> None:
+        """Let the server's kernel send these packets into the link."""
+        self.server.from_host(Batch.of(packets))
+
+
+class ClientEnd:
+    """The client with a memory device; `link` records how the link goes up and down."""
+
+    def __init__(self, clock: MemoryReactorClock, tls: ClientTLS | None = None, number: int = 1) -> None:
+        self.clock = clock
+        self.address = client_address(number)
+        self.endpoint = Endpoint()
+        self.device = MemoryDevice(f"client{number}")
+        self.device.up = False
+        self.machine = ClientMachine(ReconnectTimer())
+        self.link: list[str] = []
+        self.lost: list[OSError] = []
+        self._tls = tls
+        self.client = Client(
+            clock,
+            self.machine,
+            self._over_tls() if tls else cast(IStreamClientEndpoint, self.endpoint),
+            f"https://{NAME}/IPHTTPS",
+            lambda: ClientHandshake(NAME, DEFAULT_PATH),
+            self.device,
+            self._reader,
+            bring_up=lambda: self._switch(up=True),
+            take_down=lambda: self._switch(up=False),
+        )
+
+    def _switch(self, *, up: bool) -> None:
+        self.link.append("up" if up else "down")
+        self.device.up = up
+
+    def _over_tls(self) -> IStreamClientEndpoint:
+        # What twisted.internet.endpoints.wrapClientTLS does, with this clock in the place of the reactor.
+        assert self._tls
+        tls, clock, endpoint = self._tls, self.clock, self.endpoint
+
+        @implementer(IStreamClientEndpoint)
+        class Wrapped:
+            def connect(self, factory: IProtocolFactory) -> Deferred[IProtocol]:
+                return endpoint.connect(TLSMemoryBIOFactory(tls, True, factory, clock))
+
+        return cast(IStreamClientEndpoint, Wrapped())
+
+    def _reader(self, deliver: Callable[[Batch], None]) -> DeviceReader:
+        self.reader = DeviceReader(cast(IReactorFDSet, self.clock), self.device, deliver, self.lost.append)
+        return self.reader
+
+    @property
+    def state(self) -> ClientState:
+        """The state of 3.1.1."""
+        return self.machine.state
+
+    @property
+    def reading(self) -> bool:
+        """Whether the device is being read."""
+        return self.reader in self.clock.getReaders()
+
+    def connect(self, server: ServerEnd, cut: int = Wire.cut) -> Connection:
+        """Let the latest attempt reach this server, and carry what the two have to say."""
+        factory, attempt = self.endpoint.attempts[-1]
+        protocol = cast(Protocol, factory.buildProtocol(OUTER))
+        connection = server.connect(protocol, cut)
+        attempt.callback(protocol)
+        connection.settle()
+        return connection
+
+    def from_host(self, *packets: bytes) -> None:
+        """Let the client's kernel send these packets into the tunnel, if the device is read at all."""
+        for each in packets:
+            self.device.inject(each)
+        if self.reading:
+            self.reader.doRead()

@@ -1,0 +1,37 @@
+"""The table of clauses is whole, true to its document, and names tests that there are."""
+
+from pathlib import Path
+
+from twisted.trial.runner import ErrorHolder
+from twisted.trial.unittest import SynchronousTestCase
+
+from tests.conformance import CLAUSES, document, loaded
+
+ROOT = Path(__file__).parents[1]
+
+
+class TableTests(SynchronousTestCase):
+    """The clauses of section 3.2."""
+
+    def test_complete(self) -> None:
+        """Every normative statement about the server has its row, and none stands twice."""
+        self.assertEqual([*range(29, 61), 64], [clause.number for clause in CLAUSES])
+
+    def test_tests_exist(self) -> None:
+        """Each clause names tests that exist, or says why it has none."""
+        for clause in CLAUSES:
+            self.assertTrue(clause.tests or clause.note, clause.number)
+            for name in clause.tests:
+                suite = loaded(name)
+                self.assertGreater(suite.countTestCases(), 0, name)
+                self.assertFalse(isinstance(suite, ErrorHolder), name)
+
+    def test_code_exists(self) -> None:
+        """Each clause names files that exist, and those of the core cite its section."""
+        for clause in CLAUSES:
+            for name in filter(None, clause.code.split(", ")):
+                self.assertTrue((ROOT / "iphttps" / name).is_file(), name)
+
+    def test_document(self) -> None:
+        """docs/conformance.md is what the table says."""
+        self.assertEqual(document(), (ROOT / "docs" / "conformance.md").read_text())
