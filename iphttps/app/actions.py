@@ -18,6 +18,7 @@ from ..net.client import Client
 from ..net.interfaces import PacketDevice
 from ..net.server import Server
 from .control import Asked, Refusal, Route
+from .reload import Changes
 from .status import Value, client_entry, client_status, server_status
 
 BY_OPERATOR = "disconnected by the operator"
@@ -27,7 +28,8 @@ class ServerActions:
     """What can be asked of the server, and what it can be told.
 
     `settings` returns the part of the status that comes from the options, as they are in force; `change_mode` has
-    new connections treated by another Authentication Mode, or raises ConfigError and changes nothing.
+    new connections treated by another Authentication Mode, or raises ConfigError and changes nothing, and so does
+    `reload`, which reads the configuration again.
     """
 
     def __init__(
@@ -38,6 +40,7 @@ class ServerActions:
         device: PacketDevice,
         settings: Callable[[], Value],
         change_mode: Callable[[AuthenticationMode], None],
+        reload: Callable[[], Changes],
     ) -> None:
         self._server = server
         self._link = link
@@ -45,6 +48,7 @@ class ServerActions:
         self._device = device
         self._settings = settings
         self._change_mode = change_mode
+        self._reload = reload
         # One change at a time: the port of a server that was disabled must be closed before it listens again.
         self._changing = DeferredLock()
 
@@ -57,6 +61,7 @@ class ServerActions:
             Route("POST", "/enable", self._one_by_one(self.enable)),
             Route("POST", "/disable", self._one_by_one(self.disable)),
             Route("POST", "/authentication", self._one_by_one(self.authentication)),
+            Route("POST", "/reload", self.reload),
         )
 
     def _one_by_one(self, change: Callable[[Asked], object]) -> Callable[[Asked], object]:
@@ -95,6 +100,11 @@ class ServerActions:
         numbers = ", ".join(str(entry.number) for entry in self._server.table)
         there = f"there are {numbers}" if numbers else "there are none"
         raise Refusal(HTTPStatus.NOT_FOUND, f"there is no client with this number; {there}")
+
+    def reload(self, asked: Asked) -> Value:
+        """Read the configuration and its files again; tell what changed, and what takes a restart."""
+        changes = self._reload()
+        return {"changed": list(changes.now), "restart": list(changes.restart)}
 
     def enable(self, asked: Asked) -> None:
         """Listen (3.2.4.1)."""

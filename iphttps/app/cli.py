@@ -86,6 +86,17 @@ def disable(control: str | None) -> int:
     return _switch(control, "/disable")
 
 
+@group.command()
+@control_option
+def reload(control: str | None) -> int:
+    """Have a server read its configuration and its files again; no session ends by it."""
+    answer = ask(find(control), "POST", "/reload")
+    click.echo(f"changed: {', '.join(answer['changed']) or 'nothing'}")
+    if answer["restart"]:
+        click.echo(f"needs a restart: {', '.join(answer['restart'])}")
+    return 0
+
+
 def _switch(control: str | None, resource: str) -> int:
     answer = ask(find(control), "POST", resource)
     click.echo(f"{answer['role']}: {answer['state']}")

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from difflib import get_close_matches
 from ipaddress import AddressValueError, IPv6Network, NetmaskValueError
 from pathlib import Path
-from typing import Any, ClassVar, NoReturn, TypeVar
+from typing import Any, ClassVar, NoReturn, Self, TypeVar
 
 from twisted.python import usage
 
@@ -36,6 +36,7 @@ class DaemonOptions(usage.Options):
 
     def __init__(self) -> None:
         self._given: set[str] = set()
+        self._arguments: list[str] | None = None
         super().__init__()
         for name in self.repeatable:
             self[name] = []
@@ -46,18 +47,30 @@ class DaemonOptions(usage.Options):
         self._given.add(name)
 
     def parseOptions(self, options: list[str] | None = None) -> None:
-        """Parse the command line, then fill in from the file what it left unsaid."""
-        self._given.clear()
+        """Parse the command line, and end the program with a sentence if it, or the file, is wrong."""
         try:
-            super().parseOptions(options)
-        except usage.UsageError as error:
-            complain(self.command, f"{self._suggest(str(error))}; see `twistd {self.command} --help`", 2)
-        try:
-            if self.get("config"):
-                self._read(Path(self["config"]))
-            self.check()
+            self.parse(options)
         except ConfigError as error:
             complain(self.command, str(error), 2)
+
+    def parse(self, arguments: list[str] | None) -> None:
+        """Parse the command line, then fill in from the file what it left unsaid; raises ConfigError."""
+        self._arguments = arguments
+        self._given.clear()
+        try:
+            super().parseOptions(arguments)
+        except usage.UsageError as error:
+            raise ConfigError(f"{self._suggest(str(error))}; see `twistd {self.command} --help`") from error
+        if self.get("config"):
+            self._read(Path(self["config"]))
+        self.check()
+
+    def again(self) -> Self:
+        """Return the options as the same command line and the file, as it is now, give them; raises ConfigError."""
+        fresh = type(self)()
+        fresh.parent = self.parent
+        fresh.parse(self._arguments)
+        return fresh
 
     def check(self) -> None:
         """Check what was given; raises ConfigError. Each daemon extends this."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from functools import partial
@@ -12,6 +13,7 @@ from cryptography import x509
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IListeningPort, IProtocolFactory
 
+from ..core.assignment import Assignment
 from ..core.authentication import AuthenticationMode
 from ..core.clients import ClientTable
 from ..core.entrance import Entrance
@@ -36,6 +38,7 @@ from .actions import ServerActions
 from .control import Route
 from .daemon import Daemon, HostNetwork
 from .identity_addresses import load_assignment
+from .reload import Changes, compare, contents
 from .server_options import Options
 from .server_tls import null_warning, tls_settings
 
@@ -60,6 +63,7 @@ class ServerDaemon(Daemon):
     def prepare(self) -> None:
         """Load the certificates, create the device, set up the host, and listen (3.2.3)."""
         options = self._options
+        self._files, self._configured_mode = contents(options), options["authentication"]
         self._tls = tls = self._load_tls()
         self.device = self.open_device(options["interface"])
         self.network.apply(
@@ -71,7 +75,7 @@ class ServerDaemon(Daemon):
                 forwarding=True,  # 3.2.3.1: SHOULD act as a router
             )
         )
-        table = ClientTable(int(options.number("max-clients", 1)), int(options.number("max-sessions-per-identity", 0)))
+        table = ClientTable(*options.client_limits)
         self._link = link = self._make_link(table)
         paths = (options.uri.path,) if options.uri.path else DEFAULT_PATHS
         server = Server(
@@ -82,9 +86,7 @@ class ServerDaemon(Daemon):
             partial(self._listen, tls),
             paths=(*paths, *DEFAULT_PATHS),
             name=DEFAULT_SERVER,
-            entrance=Entrance(
-                int(options.number("max-handshakes", 1)), int(options.number("max-handshakes-per-source", 1))
-            ),
+            entrance=Entrance(*options.handshake_limits),
             handshake_deadline=options.number("handshake-timeout", 0.1),
         )
         server.demands_identity = self._relies_on_fronts(options.mode)
@@ -115,9 +117,7 @@ class ServerDaemon(Daemon):
         options = self._options
         own = OwnAddresses(LINK_LOCAL.ip.packed, options.own_address.ip.packed)
         anycast = options.prefix.network_address  # that of routers on the subnet: RFC 4291 section 2.6.1
-        path = options.path("identity-addresses")
-        assignment = load_assignment(path, options.prefix, (anycast, options.own_address.ip)) if path else None
-        self._cache = cache = NeighborCache(int(options.number("max-addresses", 1)), assignment)
+        self._cache = cache = NeighborCache(int(options.number("max-addresses", 1)), _assignment(options))
         self._policy = policy = Policy(
             options.mode,
             options.prefix,
@@ -156,6 +156,7 @@ class ServerDaemon(Daemon):
             self.device,
             self._settings,
             self._change_mode,
+            self.reload,
         ).routes()
 
     def _settings(self) -> status.Value:
@@ -189,9 +190,49 @@ class ServerDaemon(Daemon):
         if self._router:
             self._router.advertisement = options.advertisement
 
+    def reload(self) -> Changes:
+        """Read the options and their files again and put them in force; raises ConfigError and changes nothing."""
+        assert self._server is not None
+        before, fresh = self._options, self._options.again()
+        configured, files = fresh["authentication"], contents(fresh)
+        if configured == self._configured_mode:
+            fresh["authentication"] = before["authentication"]  # perhaps set through the control socket since
+        changes = compare(before, self._files, fresh, files)
+        for name in changes.restart:
+            fresh[name] = before[name]
+        fresh.check()
+        assignment, settings = _assignment(fresh), tls_settings(fresh)
+        if self._tls and settings:
+            asked = settings.client_ca if fresh.mode is AuthenticationMode.CERTIFICATES else None
+            self._tls.change(replace(settings, client_ca=asked))  # the last that can fail
+            self._authorities = settings.client_ca
+        self._options, self._files, self._configured_mode = fresh, files, configured
+        self._server.limit(*fresh.client_limits, *fresh.handshake_limits, fresh.number("handshake-timeout", 0.1))
+        self._cache.limit = int(fresh.number("max-addresses", 1))
+        self._cache.assign(assignment or Assignment())
+        if self._router:
+            self._router.advertisement = fresh.advertisement
+        if "authentication" in changes.now:
+            self._policy.mode = fresh.mode
+            self._server.demands_identity = self._relies_on_fronts(fresh.mode)
+            self._server.handle(ServerEvent.AUTHENTICATION)  # 3.2.7.1: ends every session
+        self._server.advertise()
+        self.log.info("reloaded; {changes}", changes=str(changes))
+        return changes
+
+    def _hang_up(self, signum: int, frame: object) -> None:
+        self.reactor.callFromThread(self._reload_and_say)
+
+    def _reload_and_say(self) -> None:
+        try:
+            self.reload()
+        except ConfigError as error:
+            self.log.error("not reloaded, everything is as it was: {error}", error=str(error))
+
     def startService(self) -> None:
-        """Forward packets from now on."""
+        """Forward packets from now on, and reload on SIGHUP."""
         super().startService()
+        signal.signal(signal.SIGHUP, self._hang_up)
         self._reader.start()
         if self._watch:
             self._watch.start()
@@ -199,11 +240,18 @@ class ServerDaemon(Daemon):
     def quit(self) -> Deferred[Any]:
         """Disconnect all clients and enter the Stopped state (3.2.7.3)."""
         assert self._server is not None
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
         self._reader.stop()
         if self._watch:
             self._watch.stop()
         self._server.handle(ServerEvent.SHUTDOWN)
         return self._server.gone()
+
+
+def _assignment(options: Options) -> Assignment | None:
+    path = options.path("identity-addresses")
+    taken = (options.prefix.network_address, options.own_address.ip)
+    return load_assignment(path, options.prefix, taken) if path else None
 
 
 def makeService(options: Options) -> ServerDaemon:

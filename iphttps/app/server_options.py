@@ -113,6 +113,16 @@ class Options(DaemonOptions):
             )
 
     @property
+    def client_limits(self) -> tuple[int, int]:
+        """How many clients there may be, and sessions of one identity."""
+        return int(self.number("max-clients", 1)), int(self.number("max-sessions-per-identity", 0))
+
+    @property
+    def handshake_limits(self) -> tuple[int, int]:
+        """How many connections may be on their way to a session, and how many from one source."""
+        return int(self.number("max-handshakes", 1)), int(self.number("max-handshakes-per-source", 1))
+
+    @property
     def trusted_proxies(self) -> tuple[IPv4Network | IPv6Network, ...]:
         """Where connections come from that bring others' clients."""
         return tuple(_any_network("trusted-proxy", text) for text in self["trusted-proxy"])

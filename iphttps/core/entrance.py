@@ -39,6 +39,11 @@ class Entrance(Generic[C]):
         self._inside: dict[C, Hashable | None] = {}
         self._counts: Counter[Hashable] = Counter()
 
+    def limit(self, maximum: int, per_source: int) -> None:
+        """Have other bounds from now on; who is inside stays."""
+        self._maximum = maximum
+        self._per_source = per_source
+
     def __len__(self) -> int:
         return len(self._inside)
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from twisted.internet.interfaces import IReactorCore, IReactorFDSet, IReactorSocket, IReactorTime
+from twisted.internet.interfaces import IReactorCore, IReactorFDSet, IReactorFromThreads, IReactorSocket, IReactorTime
 
 from ..core.counters import Counters
 from ..core.framing import Batch
 
 
-class IReactor(IReactorCore, IReactorTime, IReactorFDSet, IReactorSocket):
+class IReactor(IReactorCore, IReactorTime, IReactorFDSet, IReactorSocket, IReactorFromThreads):
     """What the shell needs of the reactor: any on Linux has it."""
 
 

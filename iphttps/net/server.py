@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from http import HTTPStatus
 from random import random
 
 from OpenSSL import SSL
 from twisted.internet.defer import Deferred, gatherResults, succeed
 from twisted.internet.interfaces import IAddress, IDelayedCall, IListeningPort, IProtocolFactory, IReactorTime
-from twisted.internet.protocol import Factory, connectionDone
+from twisted.internet.protocol import Factory
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -17,11 +16,8 @@ from twisted.python.failure import Failure
 from ..core.clients import ClientEntry, ClientTable
 from ..core.counters import Counters
 from ..core.entrance import Entrance, source
-from ..core.errors import ConfigError, DropReason, ProtocolError
+from ..core.errors import ConfigError
 from ..core.framing import Batch
-from ..core.fronts import written
-from ..core.handshake import Opened, ServerHandshake
-from ..core.identity import Identity
 from ..core.link import Forwarding, ServerLink
 from ..core.neighbors import RETRANS_TIMER
 from ..core.server import ServerCommand, ServerEvent, ServerMachine, ServerState
@@ -29,7 +25,8 @@ from .doorway import Arrival
 from .explain import explain
 from .interfaces import PacketDevice
 from .refusals import Refusals
-from .tunnel import HANDSHAKE_DEADLINE, Tunnel
+from .server_tunnel import ServerTunnel
+from .tunnel import HANDSHAKE_DEADLINE
 
 SOLICITATION_INTERVAL = RETRANS_TIMER / 4
 """Seconds between two looks at what is to be solicited: often enough to keep to RETRANS_TIMER."""
@@ -42,90 +39,6 @@ _REASONS = {
 
 Listen = Callable[[IProtocolFactory], IListeningPort]
 """Starts to listen, TLS included, and returns the port; raises ConfigError."""
-
-
-class ServerTunnel(Tunnel):
-    """One client's connection, as the server has it."""
-
-    def __init__(self, server: Server, arrival: Arrival) -> None:
-        super().__init__(server.clock, server.handshake_deadline)
-        self.peer = arrival.peer
-        self.arrival = arrival
-        self.entry: ClientEntry | None = None
-        self._server = server
-        self._handshake = ServerHandshake(server.paths, server.name)
-
-    def head_received(self, data: bytes) -> None:
-        """Read the request; answer it with 200 if the client finds room in the table (3.2.5.1)."""
-        try:
-            opened = self._handshake.feed(data)
-            if opened and self._server.demands_identity and not self.identity:
-                raise ProtocolError("the front vouches for no client certificate", HTTPStatus.FORBIDDEN)
-        except ProtocolError as error:
-            self._server.refused(self, str(error), f"HTTP {error.status}")
-            self.wire.write(self._handshake.refuse(error, self.clock.seconds()))
-            self.disconnect(str(error))
-            return
-        if opened:
-            self._admit(opened)
-
-    @property
-    def identity(self) -> Identity | None:
-        """Who the client is: as its certificate says, or without TLS the front that has verified one."""
-        if self.tls:
-            return self.tls.check.identity
-        return self.arrival.identity if self._server.demands_identity else None
-
-    def _admit(self, opened: Opened) -> None:
-        if self.arrival.fronts and (client := self.arrival.fronts.client(opened.forwarded_for)):
-            self.peer = written(client)
-        self.entry = self._server.admit(self)
-        if self.entry is None:
-            # 3.2.5.1: "If the attempt fails, it MUST disconnect the client": without a 200.
-            self.disconnect("not admitted")
-            return
-        self.counters = self.entry.counters
-        self.wire.write(self._handshake.accept(self.clock.seconds()))
-        self._server.entrance.leave(self)
-        self.opened(opened.rest, opened.body)
-
-    def expired(self) -> None:
-        """The client did not send its request in time."""
-        sentence = "it sent no complete request in time"
-        self._server.refused(self, sentence, "too late")
-        self.disconnect(sentence)
-
-    def give_way(self) -> None:
-        """End in the middle of the handshake phase, at once, for somebody who came later."""
-        sentence = "it has waited longest, and too many others are waiting"
-        self._server.refused(self, sentence, "too many")
-        self.disconnect(sentence)
-        self.wire.abortConnection()
-
-    def deliver(self, batch: Batch) -> None:
-        """Forward packets from the client (3.2.5.2.2)."""
-        assert self.entry is not None
-        self._server.from_client(self.entry, batch)
-
-    def out_of_step(self, fault: DropReason) -> None:
-        """End the session with the offending client, as 3.2.5.2.2 says a server SHOULD."""
-        self.disconnect(f"framing is lost: {fault.value}")
-
-    def disconnect(self, sentence: str) -> None:
-        """End the session, and have the client's state torn down without waiting for the peer to hang up."""
-        super().disconnect(sentence)
-        self._leave(sentence)
-
-    def connectionLost(self, reason: Failure = connectionDone) -> None:
-        """Have the client's state torn down (3.2.5.3)."""
-        self._server.lost(self, reason)
-        self._leave(explain(reason))
-        super().connectionLost(reason)
-
-    def _leave(self, sentence: str) -> None:
-        if self.entry:
-            entry, self.entry = self.entry, None
-            self._server.left(entry, sentence)
 
 
 class Server(Factory):
@@ -153,7 +66,7 @@ class Server(Factory):
         self.clock = clock
         self.paths = paths
         self.name = name
-        self.entrance = entrance or Entrance()
+        self.entrance = Entrance() if entrance is None else entrance
         self.handshake_deadline = handshake_deadline
         self.demands_identity = False
         """Whether a client without TLS needs a front that vouches for its certificate."""
@@ -222,6 +135,14 @@ class Server(Factory):
         self.refusals.close()
         self._solicitation.stop()
         self._perform(self._link.farewell())
+
+    def limit(
+        self, clients: int, sessions: int, handshakes: int, handshakes_per_source: int, handshake_deadline: float
+    ) -> None:
+        """Have other limits from now on; no session ends by it."""
+        self._table.maximum, self._table.per_identity = clients, sessions
+        self.entrance.limit(handshakes, handshakes_per_source)
+        self.handshake_deadline = handshake_deadline
 
     def gone(self) -> Deferred[list[None]]:
         """Return a Deferred that fires when all connections there are now have ended, and a port given up is closed."""
@@ -297,6 +218,12 @@ class Server(Factory):
     def from_host(self, batch: Batch) -> None:
         """Forward packets from the host's kernel."""
         self._perform(self._link.from_host(batch, self.clock.seconds()))
+
+    def advertise(self) -> None:
+        """Tell all clients at once what has changed about the link, if the server listens."""
+        if self._advertisement:
+            self._advertisement.cancel()
+            self._advertise()
 
     def _solicit(self) -> None:
         self._perform(self._link.solicit(self.clock.seconds()))

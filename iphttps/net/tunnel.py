@@ -64,6 +64,7 @@ class Wire(TypingProtocol):
     def registerProducer(self, producer: object, streaming: bool) -> None: ...
     def unregisterProducer(self) -> None: ...
     def loseConnection(self) -> None: ...
+    def loseWriteConnection(self) -> None: ...
     def abortConnection(self) -> None: ...
     def getHandle(self) -> object: ...
 
@@ -180,8 +181,12 @@ class Tunnel(Protocol):
         self._receive = self._discard
         # A transport with a producer waits for the producer to finish before it closes.
         self.wire.unregisterProducer()
-        self.wire.loseConnection()
+        self.hang_up()
         self._deadline = self.clock.callLater(CLOSE_DEADLINE, self.wire.abortConnection)
+
+    def hang_up(self) -> None:
+        """Close the connection once what was sent before is gone."""
+        self.wire.loseConnection()
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """The connection has ended; the roles extend this."""

@@ -14,6 +14,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from iphttps.app.actions import BY_OPERATOR, ClientActions, ServerActions
 from iphttps.app.control import Asked, Refusal, Route
+from iphttps.app.reload import Changes
 from iphttps.core.authentication import AuthenticationMode
 from iphttps.core.errors import ConfigError
 from iphttps.core.neighbors import NeighborCache
@@ -60,7 +61,7 @@ class ServerActionsTests(ActionCase):
         cache = NeighborCache()
         self.routes = tuple(
             ServerActions(
-                self.end.server, self.end.link, cache, self.end.device, self.settings, self.change_mode
+                self.end.server, self.end.link, cache, self.end.device, self.settings, self.change_mode, self.reload
             ).routes()
         )
 
@@ -73,6 +74,12 @@ class ServerActionsTests(ActionCase):
         if self.impossible:
             raise ConfigError("--client-ca is missing")
         self.mode = mode
+
+    def reload(self) -> Changes:
+        """Reload, unless the test has it impossible."""
+        if self.impossible:
+            raise ConfigError("cannot read server.pem")
+        return Changes(("route",), ("interface",))
 
     def session(self) -> tuple[Protocol, StringTransport]:
         """Open a session."""
@@ -192,6 +199,12 @@ class ServerActionsTests(ActionCase):
         self.assertEqual(400, self.refusal("POST", "/authentication", {"mode": "some"})[0])
         self.assertEqual((False, AuthenticationMode.CERTIFICATES), (transport.disconnecting, self.mode))
         self.assertEqual("certificates", self.done("GET", "/status")["authentication"])
+
+    def test_reload(self) -> None:
+        """A reload tells what changed, and what takes a restart; one that is refused says why."""
+        self.assertEqual({"changed": ["route"], "restart": ["interface"]}, self.done("POST", "/reload"))
+        self.impossible = True
+        self.failureResultOf(self.ask("POST", "/reload"), ConfigError)
 
     def test_authentication_while_disabled(self) -> None:
         """The mode can be changed while nobody is there (3.2.7.1)."""

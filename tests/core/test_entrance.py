@@ -35,6 +35,16 @@ class EntranceTests(SynchronousTestCase):
         self.assertIsNone(entrance.enter("e", "e"))
         self.assertEqual("d", entrance.enter("f", "f"))
 
+    def test_other_bounds(self) -> None:
+        """New bounds hold for those who come from then on; who is inside stays."""
+        entrance: Entrance[str] = Entrance(maximum=10, per_source=10)
+        for connection in "abc":
+            entrance.enter(connection, "x")
+        entrance.limit(3, 1)
+        self.assertEqual(3, len(entrance))
+        self.assertFalse(entrance.has_room("x"))
+        self.assertEqual("a", entrance.enter("d", "y"))
+
     def test_without_source(self) -> None:
         """What a front brings counts in the total alone."""
         entrance: Entrance[str] = Entrance(maximum=3, per_source=1)

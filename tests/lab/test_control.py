@@ -175,6 +175,10 @@ class ServerControlTests(ControlCase):
                 # Off the link, the prefix is behind the router.
                 route = host.run("ip", "-6", "route", "show", TUNNEL_PREFIX, "dev", INTERFACE).stdout
                 self.assertEqual(on_link, "via fe80::1" not in route, route)
+            # 3.2.5.2.2: in mode None link-local unicast reaches nobody but the server.
+            (other,) = (a["local"] for a in addresses(self.lab.clients[1]) if a["scope"] == "link")
+            reached = ping(self.lab.clients[0], f"{other}%{INTERFACE}", 3).received > 0
+            self.assertEqual(on_link, reached)
             clients = self.client_list()
             self.assertEqual(set(), numbers & {client["number"] for client in clients})
             self.assertEqual(identities, [c["identity"] and c["identity"][:3] for c in clients])
@@ -246,6 +250,7 @@ class SocketTests(ControlCase):
         self.assertEqual(1, second.wait_ended())
         said = f"twistd iphttps-server: another daemon answers on {self.socket()}: stop it, or give --control another"
         self.assertTrue(second.text.splitlines()[-1].startswith(said), second.text)
+        self.assertNotIn(LISTENING, second.text)
         self.assertEqual(before, devices(self.lab.gateway))
         self.assertIn("LISTEN", self.command("status"))
 

@@ -78,11 +78,10 @@ class HostileTests(ControlCase):
                 "[" * 4000,
                 '{"mode": "\\ud800"}',
                 '{"mode":' + "9" * 4000,
-                "\0",
                 '{"mode": NaN}',
                 "null",
             ):
-                status, answer = self.curl("/authentication", "--data-binary", body.replace("\0", "%00"))
+                status, answer = self.curl("/authentication", "--data-binary", body)
                 self.assertEqual((400, ["error"]), (status, list(answer)))
         self.assertEqual([1], [client["number"] for client in self.client_list()])
 

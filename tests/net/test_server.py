@@ -15,7 +15,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from iphttps.core.advertisement import RouterAdvertisement
 from iphttps.core.errors import DropReason
 from iphttps.core.server import ServerEvent
-from iphttps.net.server import ServerTunnel
+from iphttps.net.server_tunnel import ServerTunnel
 from iphttps.net.tunnel import CLOSE_DEADLINE, HANDSHAKE_DEADLINE
 
 from .support import PREFIX, PRIVATE_HOST, SERVER_LINK_LOCAL, ServerEnd, client_address, packet

@@ -1,0 +1,120 @@
+"""One client's connection, as the server has it (3.2.5)."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import TYPE_CHECKING
+
+from twisted.internet.interfaces import ITCPTransport
+from twisted.internet.protocol import connectionDone
+from twisted.python.failure import Failure
+
+from ..core.clients import ClientEntry
+from ..core.errors import DropReason, ProtocolError
+from ..core.framing import Batch
+from ..core.fronts import written
+from ..core.handshake import Opened, ServerHandshake
+from ..core.identity import Identity
+from .doorway import Arrival
+from .explain import explain
+from .tunnel import Tunnel
+
+if TYPE_CHECKING:
+    from .server import Server
+
+
+class ServerTunnel(Tunnel):
+    """One client's connection, as the server has it."""
+
+    def __init__(self, server: Server, arrival: Arrival) -> None:
+        super().__init__(server.clock, server.handshake_deadline)
+        self.peer = arrival.peer
+        self.arrival = arrival
+        self.entry: ClientEntry | None = None
+        self._server = server
+        self._handshake = ServerHandshake(server.paths, server.name)
+        self._answered = False
+
+    def head_received(self, data: bytes) -> None:
+        """Read the request; answer it with 200 if the client finds room in the table (3.2.5.1)."""
+        try:
+            opened = self._handshake.feed(data)
+            if opened and self._server.demands_identity and not self.identity:
+                raise ProtocolError("the front vouches for no client certificate", HTTPStatus.FORBIDDEN)
+        except ProtocolError as error:
+            self._server.refused(self, str(error), f"HTTP {error.status}")
+            self.wire.write(self._handshake.refuse(error, self.clock.seconds()))
+            self._answered = True
+            self.disconnect(str(error))
+            return
+        if opened:
+            self._admit(opened)
+
+    @property
+    def identity(self) -> Identity | None:
+        """Who the client is: as its certificate says, or without TLS the front that has verified one."""
+        if self.tls:
+            return self.tls.check.identity
+        return self.arrival.identity if self._server.demands_identity else None
+
+    def _admit(self, opened: Opened) -> None:
+        if self.arrival.fronts and (client := self.arrival.fronts.client(opened.forwarded_for)):
+            self.peer = written(client)
+        self.entry = self._server.admit(self)
+        if self.entry is None:
+            # 3.2.5.1: "If the attempt fails, it MUST disconnect the client": without a 200.
+            self.disconnect("not admitted")
+            return
+        self.counters = self.entry.counters
+        self.wire.write(self._handshake.accept(self.clock.seconds()))
+        self._server.entrance.leave(self)
+        self.opened(opened.rest, opened.body)
+
+    def expired(self) -> None:
+        """The client did not send its request in time."""
+        sentence = "it sent no complete request in time"
+        self._server.refused(self, sentence, "too late")
+        self.disconnect(sentence)
+
+    def give_way(self) -> None:
+        """End in the middle of the handshake phase, at once, for somebody who came later."""
+        sentence = "it has waited longest, and too many others are waiting"
+        self._server.refused(self, sentence, "too many")
+        self.disconnect(sentence)
+        self.wire.abortConnection()
+
+    def deliver(self, batch: Batch) -> None:
+        """Forward packets from the client (3.2.5.2.2)."""
+        assert self.entry is not None
+        self._server.from_client(self.entry, batch)
+
+    def out_of_step(self, fault: DropReason) -> None:
+        """End the session with the offending client, as 3.2.5.2.2 says a server SHOULD."""
+        self.disconnect(f"framing is lost: {fault.value}")
+
+    def disconnect(self, sentence: str) -> None:
+        """End the session, and have the client's state torn down without waiting for the peer to hang up."""
+        super().disconnect(sentence)
+        self._leave(sentence)
+
+    def hang_up(self) -> None:
+        """Close the connection, but go on reading for a while what a refused client still sends.
+
+        Closed while bytes are unread, TCP resets, which can destroy the answer (RFC 9112 section 9.6). TLS waits for
+        the peer's close_notify anyway.
+        """
+        if self._answered and self.tls is None and ITCPTransport.providedBy(self.transport):
+            self.wire.loseWriteConnection()
+        else:
+            super().hang_up()
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        """Have the client's state torn down (3.2.5.3)."""
+        self._server.lost(self, reason)
+        self._leave(explain(reason))
+        super().connectionLost(reason)
+
+    def _leave(self, sentence: str) -> None:
+        if self.entry:
+            entry, self.entry = self.entry, None
+            self._server.left(entry, sentence)
