@@ -50,6 +50,7 @@ class Options(DaemonOptions):
 
     def check(self) -> None:
         """Check every value before anything is touched."""
+        self.log_level  # noqa: B018  # raises
         uri = self.uri
         if uri.host == "*":
             raise ConfigError("--uri must name the server; * is for the server's own")

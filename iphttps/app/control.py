@@ -17,7 +17,6 @@ from http import HTTPStatus
 from twisted.internet.defer import maybeDeferred
 from twisted.internet.interfaces import IDelayedCall
 from twisted.internet.protocol import connectionDone
-from twisted.logger import Logger
 from twisted.python.failure import Failure
 from twisted.web.http import HTTPChannel
 from twisted.web.resource import Resource
@@ -28,6 +27,7 @@ from ..core.identity import printable
 from ..host.unix import PrivateSocket, peer_user
 from ..net.acceptor import Acceptor
 from ..net.interfaces import IReactor
+from ..net.log import logger
 
 LINE = 4096
 """Bytes that the request line, and any line of the head, may have."""
@@ -98,7 +98,7 @@ class ControlResource(Resource):
     """All that a daemon can be asked and told."""
 
     isLeaf = True
-    log = Logger()
+    log = logger()
 
     def __init__(self, routes: Iterable[Route]) -> None:
         super().__init__()

@@ -7,13 +7,13 @@ from typing import Any, Protocol
 
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, succeed
-from twisted.logger import Logger
 
 from ..core.errors import ConfigError
 from ..host import privileges
 from ..host.network import LinuxNetwork, NetworkConfig
 from ..host.unix import PrivateSocket
 from ..net.interfaces import IReactor, PacketDevice
+from ..net.log import logger, set_level
 from .control import Control, Route
 from .options import DaemonOptions, complain
 
@@ -31,7 +31,7 @@ class HostNetwork(Protocol):
 class Daemon(Service):
     """A service whose privileged part runs before `twistd` drops to the user given by --uid."""
 
-    log = Logger()
+    log = logger()
 
     def __init__(
         self,
@@ -40,6 +40,7 @@ class Daemon(Service):
         network: HostNetwork | None = None,
         open_device: Callable[[str], PacketDevice] | None = None,
     ) -> None:
+        set_level(options.log_level)
         self.command = options.command
         self.foreground = bool(options.parent and options.parent["nodaemon"])
         self.reactor = reactor

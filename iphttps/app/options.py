@@ -17,6 +17,7 @@ from ..host.tap import TapDevice
 from ..host.tun import TunDevice
 from ..net.endpoints import URI
 from ..net.interfaces import PacketDevice
+from ..net.log import LEVELS
 
 T = TypeVar("T")
 
@@ -31,6 +32,7 @@ class DaemonOptions(usage.Options):
     """Options that may be given several times."""
     optParameters: ClassVar[Sequence[tuple[str, str | None, object, str]]] = (  # Twisted adds those of the daemon
         ("device", None, "tun", "what the interface is: tun, or tap for one that looks like Ethernet"),
+        ("log-level", None, "info", "what is logged, and what weighs more: debug, info, warn, error or critical"),
         ("control", None, None, "UNIX socket for the `iphttps` command, such as /run/iphttps/iphttps0.sock"),
     )
 
@@ -117,6 +119,13 @@ class DaemonOptions(usage.Options):
         return {flag[0] for flag in getattr(self, "optFlags", ())}
 
     # Checked values.
+
+    @property
+    def log_level(self) -> str:
+        """What is logged."""
+        if self["log-level"] not in LEVELS:
+            raise ConfigError(f"--log-level is one of {', '.join(LEVELS)}, not {self['log-level']!r}")
+        return str(self["log-level"])
 
     def required(self, name: str, purpose: str) -> str:
         """Return the value of an option that must be given."""

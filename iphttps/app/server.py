@@ -29,6 +29,7 @@ from ..host.network import NetworkConfig
 from ..net.doorway import Doorway
 from ..net.endpoints import listen
 from ..net.interfaces import IReactor, PacketDevice
+from ..net.log import set_level
 from ..net.reader import DeviceReader
 from ..net.server import Server
 from ..net.tls import ServerTLS
@@ -207,6 +208,7 @@ class ServerDaemon(Daemon):
             self._tls.change(replace(settings, client_ca=asked))  # the last that can fail
             self._authorities = settings.client_ca
         self._options, self._files, self._configured_mode = fresh, files, configured
+        set_level(fresh.log_level)
         self._server.limit(*fresh.client_limits, *fresh.handshake_limits, fresh.number("handshake-timeout", 0.1))
         self._cache.limit = int(fresh.number("max-addresses", 1))
         self._cache.assign(assignment or Assignment())

@@ -76,6 +76,7 @@ class Options(DaemonOptions):
     def check(self) -> None:
         """Check every value before anything is touched."""
         self.uri  # noqa: B018  # raises
+        self.log_level  # noqa: B018
         self.required("prefix", "give the link's IPv6 prefix, such as --prefix 2001:db8:2::/64")
         if self.prefix.prefixlen != 64:
             raise ConfigError(f"--prefix {self.prefix} must be a /64: clients form 64-bit interface identifiers")
@@ -103,8 +104,8 @@ class Options(DaemonOptions):
             raise ConfigError("--client-crl needs https:// and --client-ca: without them no certificate is looked up")
 
     def _check_fronts(self) -> None:
-        announced = self["proxy-protocol"]
-        if announced and not self.trusted_proxies:
+        fronts, announced = self.trusted_proxies, self["proxy-protocol"]
+        if announced and not fronts:
             raise ConfigError("--proxy-protocol needs --trusted-proxy: nobody else's PROXY header is believed")
         if not self.uri.secure and self.mode is AuthenticationMode.CERTIFICATES and not announced:
             raise ConfigError(

@@ -9,7 +9,6 @@ from twisted.internet.defer import CancelledError, Deferred, succeed
 from twisted.internet.error import ConnectingCancelledError
 from twisted.internet.interfaces import IAddress, IDelayedCall, IReactorTime, IStreamClientEndpoint
 from twisted.internet.protocol import Factory, connectionDone
-from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from ..core.client import Action, ClientEvent, ClientMachine, ClientState, Command, StartTimer
@@ -18,6 +17,7 @@ from ..core.framing import Batch
 from ..core.handshake import ClientHandshake, Opened
 from .explain import explain
 from .interfaces import PacketDevice
+from .log import logger
 from .reader import DeviceReader
 from .tunnel import HANDSHAKE_DEADLINE, Tunnel
 
@@ -86,7 +86,7 @@ class ClientTunnel(Tunnel):
 class Client(Factory):
     """The client as a whole; `bring_up` and `take_down` are called as the link comes and goes."""
 
-    log = Logger()
+    log = logger()
     noisy = False
 
     def __init__(

@@ -10,7 +10,6 @@ from twisted.internet.defer import Deferred, gatherResults, succeed
 from twisted.internet.interfaces import IAddress, IDelayedCall, IListeningPort, IProtocolFactory, IReactorTime
 from twisted.internet.protocol import Factory
 from twisted.internet.task import LoopingCall
-from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from ..core.clients import ClientEntry, ClientTable
@@ -24,6 +23,7 @@ from ..core.server import ServerCommand, ServerEvent, ServerMachine, ServerState
 from .doorway import Arrival
 from .explain import explain
 from .interfaces import PacketDevice
+from .log import logger
 from .refusals import Refusals
 from .server_tunnel import ServerTunnel
 from .tunnel import HANDSHAKE_DEADLINE
@@ -47,7 +47,7 @@ class Server(Factory):
     As a Twisted factory it makes a tunnel for each connection that the listening ports accept.
     """
 
-    log = Logger()
+    log = logger()
     noisy = False
 
     def __init__(

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
-from twisted.logger import Logger
 
 from ..core.errors import ConfigError
+from .log import logger
 from .revocation import RevocationLists, Stamp, now_of
 from .tls import ServerTLS
 
@@ -20,7 +20,7 @@ DAY = 24 * 60 * 60.0
 class RevocationWatch:
     """Watches the file of the lists that are in force, whichever that is at the time."""
 
-    log = Logger()
+    log = logger()
 
     def __init__(self, clock: IReactorTime, tls: ServerTLS, interval: float = INTERVAL) -> None:
         self._clock = clock

@@ -55,6 +55,15 @@ class EntranceTests(SynchronousTestCase):
         entrance.leave("d")
         self.assertEqual(2, len(entrance))
 
+    def test_forgotten(self) -> None:
+        """Of a source that has nobody inside nothing is kept: there are more sources than memory."""
+        entrance: Entrance[int] = Entrance(maximum=2)
+        for number in range(10):
+            entrance.enter(number, number)
+        for number in range(10):
+            entrance.leave(number)
+        self.assertFalse(entrance._counts)
+
     def test_sources(self) -> None:
         """An IPv4 address is a source, and a /64 of IPv6 addresses, which one host can have (RFC 6177)."""
 

@@ -1,5 +1,6 @@
 """The server behind the programs of docs/behind.md, with the very configurations that stand there."""
 
+import json
 import re
 import shutil
 from pathlib import Path
@@ -108,9 +109,15 @@ class HAProxyTests(FrontCase):
 
     def test_tcp(self) -> None:
         """It ends TLS, and tells by the PROXY protocol who the client is and whose certificate it showed."""
-        server = self.configured("server-certificates")
+        control = str(self.lab.directory / "control")
+        server = self.configured("server-certificates", "--control", control)
         self.haproxy("tcp")
         self.assert_carries(server, "client1", "client2")
+        table = self.lab.gateway.run("curl", "--silent", "--unix-socket", control, "http://local/clients").stdout
+        self.assertEqual(
+            {"CN=client1": OUTER_IPV4, "CN=client2": f"[{OUTER_IPV6}]"},
+            {each["identity"]: each["peer"].rpartition(":")[0] for each in json.loads(table)["clients"]},
+        )
 
     def test_http(self) -> None:
         """In HTTP mode it passes the endless request by its path, and web sites beside it."""

@@ -91,6 +91,19 @@ class ReloadTests(RawCase):
         self.assertEqual({"changed": ["max-clients"], "restart": []}, self.request())
         self.assertEqual(b"", self.raw().post())
 
+    def test_log_level(self) -> None:
+        """What is logged can be changed."""
+        self.values["log-level"] = "warn"
+        self.write()
+        self.assertEqual(["log-level"], self.request()["changed"])
+        mark = self.program.mark()
+        self.session().close()
+        self.values["log-level"] = "info"
+        self.write()
+        os.kill(self.program.pid, signal.SIGHUP)
+        self.program.wait_for("reloaded; changed: log-level", since=mark)
+        self.assertNotIn("connected", self.program.text[mark:])
+
     def test_needs_a_restart(self) -> None:
         """What takes a restart is said, and stays as it is."""
         self.values |= {"interface": "other0", "max-clients": 7}

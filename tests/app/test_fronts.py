@@ -1,0 +1,83 @@
+"""The server behind fronts: the options, and what they come to."""
+
+from __future__ import annotations
+
+from iphttps.app import server_options
+from iphttps.core.authentication import AuthenticationMode
+from iphttps.core.errors import ConfigError
+
+from ..proxyprotocol import tls, version2
+from .support import AppCase
+from .test_server import BEHIND, BROUGHT, ServerDaemonCase
+
+LINK = ("--prefix", "2001:db8:2::/64")
+PLAIN = ("--uri", "http://127.0.0.1:8080/", *LINK)
+SECURE = ("--uri", "https://*/", *LINK, "--certificate", "c.pem", "--private-key", "k.pem", "--client-ca", "ca.pem")
+FRONT = ("--trusted-proxy", "127.0.0.1")
+
+
+class FrontFlagTests(AppCase):
+    """Which flags go together."""
+
+    def test_trusted(self) -> None:
+        """A front is an address or a prefix, of either family, and there may be several."""
+        options = server_options.Options()
+        options.parseOptions([*PLAIN, "--authentication", "none", *FRONT, "--trusted-proxy", "2001:db8:f::/48"])
+        self.assertEqual(["127.0.0.1/32", "2001:db8:f::/48"], [str(each) for each in options.trusted_proxies])
+
+    def test_not_an_address(self) -> None:
+        """Anything else is quoted, with what would be right."""
+        for value in ("front.example.org", "192.0.2.1/24", "192.0.2.0/33", ""):
+            refusal = self.refusal(
+                server_options.Options(), *PLAIN, "--authentication", "none", "--trusted-proxy", value
+            )
+            self.assertTrue(refusal.startswith(f"--trusted-proxy {value!r} is not an address or a prefix"), refusal)
+
+    def test_nobody_trusted(self) -> None:
+        """The PROXY protocol of nobody makes no sense."""
+        sentence = "--proxy-protocol needs --trusted-proxy: nobody else's PROXY header is believed"
+        for flags in (SECURE, PLAIN):
+            self.assertEqual(sentence, self.refusal(server_options.Options(), *flags, "--proxy-protocol"))
+
+    def test_certificates_over_plain_http(self) -> None:
+        """Mode Certificates without TLS takes a front that says who clients are; without one nothing starts (3.2.1)."""
+        for flags in (PLAIN, (*PLAIN, *FRONT)):
+            refusal = self.refusal(server_options.Options(), *flags)
+            self.assertTrue(refusal.startswith("--authentication certificates with an http:// URI needs"), refusal)
+        server_options.Options().parseOptions([*PLAIN, *FRONT, "--proxy-protocol"])
+        server_options.Options().parseOptions([*PLAIN, "--authentication", "none"])
+        server_options.Options().parseOptions([*SECURE, *FRONT])
+
+    def test_bounds(self) -> None:
+        """The bounds on the handshake phase are numbers."""
+        for flag, value in (
+            ("--max-handshakes", "0"),
+            ("--max-handshakes-per-source", "x"),
+            ("--handshake-timeout", "0"),
+        ):
+            refusal = self.refusal(server_options.Options(), *SECURE, flag, value)
+            self.assertTrue(refusal.startswith(f"{flag} takes a number of at least "), refusal)
+
+
+class FrontDaemonTests(ServerDaemonCase):
+    """The daemon behind a front."""
+
+    def test_mode(self) -> None:
+        """Over plain HTTP, identity is demanded in mode Certificates, from the start and after a change (3.2.7.1)."""
+        daemon = self.start(*BEHIND)
+        nobody = version2("192.0.2.7", "198.51.100.1", 1234, tls(None))
+        for mode, status in (
+            (None, b"403"),
+            (AuthenticationMode.NONE, b"200"),
+            (AuthenticationMode.CERTIFICATES, b"403"),
+        ):
+            if mode:
+                daemon._change_mode(mode)
+            self.assertEqual(b"HTTP/1.1 " + status, self.session(before=nobody).value()[:12])
+            self.assertEqual(b"HTTP/1.1 200", self.session(before=BROUGHT).value()[:12])
+
+    def test_no_such_mode(self) -> None:
+        """Without a front the mode cannot be changed to Certificates over plain HTTP."""
+        daemon = self.start()
+        self.assertRaises(ConfigError, daemon._change_mode, AuthenticationMode.CERTIFICATES)
+        self.assertEqual(b"HTTP/1.1 200", self.session().value()[:12])
