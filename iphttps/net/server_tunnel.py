@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from http import HTTPStatus
-from typing import TYPE_CHECKING
+from typing import Protocol
 
-from twisted.internet.interfaces import ITCPTransport
+from twisted.internet.interfaces import IReactorTime, ITCPTransport
 from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
 
 from ..core.clients import ClientEntry
+from ..core.entrance import Entrance
 from ..core.errors import DropReason, ProtocolError
 from ..core.framing import Batch
 from ..core.fronts import written
@@ -19,14 +20,28 @@ from .doorway import Arrival
 from .explain import explain
 from .tunnel import Tunnel
 
-if TYPE_CHECKING:
-    from .server import Server
+
+class Owner(Protocol):
+    """What a tunnel needs of the server: how to greet clients, and who is told of its life."""
+
+    clock: IReactorTime
+    handshake_deadline: float
+    paths: tuple[str, ...]
+    name: str
+    demands_identity: bool
+    entrance: Entrance[ServerTunnel]
+
+    def refused(self, tunnel: ServerTunnel, sentence: str, kind: str) -> None: ...
+    def admit(self, tunnel: ServerTunnel) -> ClientEntry | None: ...
+    def from_client(self, entry: ClientEntry, batch: Batch) -> None: ...
+    def left(self, entry: ClientEntry, sentence: str) -> None: ...
+    def lost(self, tunnel: ServerTunnel, reason: Failure) -> None: ...
 
 
 class ServerTunnel(Tunnel):
     """One client's connection, as the server has it."""
 
-    def __init__(self, server: Server, arrival: Arrival) -> None:
+    def __init__(self, server: Owner, arrival: Arrival) -> None:
         super().__init__(server.clock, server.handshake_deadline)
         self.peer = arrival.peer
         self.arrival = arrival
