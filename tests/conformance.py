@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from twisted.trial.reporter import TestResult
@@ -205,16 +206,24 @@ def loaded(name: str) -> Any:
     return TestLoader().loadByName(f"tests.{name}")
 
 
+@cache
+def outcome(name: str) -> TestResult:
+    """Run the tests that a name stands for: once, though several clauses may name them."""
+    result = TestResult()
+    loaded(name).run(result)
+    return result
+
+
 def verdict(clause: Clause) -> str:
-    """Run a clause's tests and say what came of them."""
+    """Say what came of a clause's tests."""
     if not clause.tests:
         return "no test"
-    result = TestResult()
-    for name in clause.tests:
-        loaded(name).run(result)
-    if result.failures or result.errors:
+    results = [outcome(name) for name in clause.tests]
+    if any(result.failures or result.errors for result in results):
         return "FAILS"
-    return "skipped" if result.skips else f"holds ({result.testsRun} tests)"
+    if any(result.skips for result in results):
+        return "skipped"
+    return f"holds ({sum(result.testsRun for result in results)} tests)"
 
 
 def document() -> str:
