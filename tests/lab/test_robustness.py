@@ -166,8 +166,10 @@ class SessionTests(RawCase):
     def test_no_descriptor_is_left(self) -> None:
         """A connection that ends leaves nothing at the server, however it ends (3.2.5.3, 3.2.7.2)."""
         server = self.server()
-        self.session().close()
-        self._settles(server, descriptors(server.pid) - 1)
+        first = self.session()
+        during = descriptors(server.pid)
+        first.close()
+        self._settles(server, during - 1)
         before = descriptors(server.pid)
         for number in range(30):
             raw = self.session()
