@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable
-from ipaddress import IPv6Interface
+from ipaddress import IPv6Address, IPv6Interface
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +33,7 @@ from .support import NamespaceCase, link_up, setting
 
 NAME = test_device.NAME
 OWN, OTHER, WANTED = "2001:db8:2::1", "2001:db8:2::2", "2001:db8:2::3"
-OWN_GROUP = "ff0200000000000000000001ff000001"
+OWN_ROUTE = f"{IPv6Address(OWN).packed.hex()} 80"  # net/ipv6_route: the destination, the prefix length in hex
 ROUTER = "fe80::99"
 FOREIGN = "02:00:00:00:00:0f"
 
@@ -98,8 +98,10 @@ class KernelCase(NamespaceCase):
         settings = {"addr_gen_mode": 1} if address else {"accept_ra": 2}
         self.network.apply(NetworkConfig(NAME, up=True, addresses=addresses, settings=settings))
         if address:
-            groups = Path("/proc/thread-self/net/igmp6")
-            wait_until(lambda: OWN_GROUP in groups.read_text(), "the kernel to listen to what is asked of it")
+            # The route comes last of all: the group of the solicited nodes is there as soon as one of the two
+            # addresses is, for it is the same one.
+            routes = Path("/proc/thread-self/net/ipv6_route")
+            wait_until(lambda: OWN_ROUTE in routes.read_text(), "the kernel to take what is for its address")
 
     def add(self, address: str, flags: int = 0) -> None:
         """Give the kernel an address."""
