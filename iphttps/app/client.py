@@ -11,7 +11,7 @@ from twisted.internet.defer import Deferred
 from ..core.client import ClientEvent, ClientMachine
 from ..core.errors import ConfigError
 from ..core.handshake import DEFAULT_PATH, ClientHandshake
-from ..core.reconnect import INITIAL, MAXIMUM, ReconnectTimer
+from ..core.reconnect import ReconnectTimer
 from ..host.addresses import addresses
 from ..host.network import NetworkConfig
 from ..net.certificates import Credentials, load_certificates
@@ -20,45 +20,16 @@ from ..net.endpoints import client_endpoint
 from ..net.interfaces import IReactor, PacketDevice
 from ..net.reader import DeviceReader
 from ..net.tls import ClientTLS
-from .actions import ClientActions
+from .client_actions import ClientActions
+from .client_options import Options
 from .control import Route
 from .daemon import Daemon, HostNetwork
-from .options import DaemonOptions
 
 SETTINGS = {
     "accept_ra": 2,  # also where this host forwards
     "accept_ra_rt_info_max_plen": 128,  # routes come as route information, which Linux ignores by default
     "accept_redirects": 0,  # there is one router on the link
 }
-
-
-class Options(DaemonOptions):
-    """What the client is told."""
-
-    command = "iphttps-client"
-    synopsis = "[options]"
-    optParameters = (  # the name is Twisted's
-        ("uri", None, None, "the server, such as https://vpn.example.org/IPHTTPS"),
-        ("ca", None, None, "PEM file: the authorities to trust, instead of the system's"),
-        ("certificate", None, None, "PEM file: the client's certificate, if the server demands one"),
-        ("private-key", None, None, "PEM file: the key of the certificate"),
-        ("interface", None, "iphttps0", "name of the network interface to create"),
-        ("reconnect-initial", None, f"{INITIAL:g}", "seconds to wait after the first failure"),
-        ("reconnect-maximum", None, f"{MAXIMUM:g}", "seconds to wait at most"),
-        ("config", None, None, "TOML file with these options; the command line overrides it"),
-    )
-
-    def check(self) -> None:
-        """Check every value before anything is touched."""
-        self.log_level  # noqa: B018  # raises
-        uri = self.uri
-        if uri.host == "*":
-            raise ConfigError("--uri must name the server; * is for the server's own")
-        self.device  # noqa: B018  # raises
-        self.number("reconnect-initial", 0.1)
-        self.number("reconnect-maximum", 0.1)
-        if bool(self["certificate"]) != bool(self["private-key"]):
-            raise ConfigError("--certificate and --private-key go together: give both or neither")
 
 
 class ClientDaemon(Daemon):

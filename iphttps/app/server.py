@@ -35,11 +35,11 @@ from ..net.server import Server
 from ..net.tls import ServerTLS
 from ..net.watch import RevocationWatch
 from . import status
-from .actions import ServerActions
 from .control import Route
 from .daemon import Daemon, HostNetwork
 from .identity_addresses import load_assignment
 from .reload import Changes, compare, contents
+from .server_actions import ServerActions
 from .server_options import Options
 from .server_tls import null_warning, tls_settings
 

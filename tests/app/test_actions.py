@@ -1,4 +1,4 @@
-"""Tests for iphttps.app.actions: what the requests do to server and client, in every state."""
+"""Tests for what the requests do to server and client, in every state."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ from twisted.internet.testing import MemoryReactorClock, StringTransport
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
-from iphttps.app.actions import BY_OPERATOR, ClientActions, ServerActions
+from iphttps.app.client_actions import ClientActions
 from iphttps.app.control import Asked, Refusal, Route
 from iphttps.app.reload import Changes
+from iphttps.app.server_actions import BY_OPERATOR, ServerActions
 from iphttps.core.authentication import AuthenticationMode
 from iphttps.core.errors import ConfigError
 from iphttps.core.neighbors import NeighborCache

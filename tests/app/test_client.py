@@ -10,7 +10,8 @@ from twisted.internet.testing import StringTransport
 from twisted.logger import capturedLogs, formatEvent
 from twisted.python.failure import Failure
 
-from iphttps.app.client import ClientDaemon, Options
+from iphttps.app.client import ClientDaemon
+from iphttps.app.client_options import Options
 from iphttps.core import ipv6
 from iphttps.core.errors import ConfigError
 from iphttps.host.memory import MemoryInterface

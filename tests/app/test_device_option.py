@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import cast
 
-from iphttps.app import client, server_options
+from iphttps.app import client_options, server_options
 from iphttps.app.client import ClientDaemon
 from iphttps.app.options import DaemonOptions
 from iphttps.host.tap import TapDevice
@@ -21,7 +21,7 @@ class DeviceOptionTests(DaemonCase):
     def both(self) -> Iterator[tuple[DaemonOptions, tuple[str, ...]]]:
         """Yield the options of each daemon, and a command line that will do."""
         plain = ("--uri", "http://127.0.0.1/")
-        yield client.Options(), plain
+        yield client_options.Options(), plain
         yield server_options.Options(), (*plain, "--prefix", "2001:db8:2::/64", "--authentication", "none")
 
     def test_kinds(self) -> None:
@@ -40,5 +40,5 @@ class DeviceOptionTests(DaemonCase):
         """A daemon opens what the option says, where it is not handed something else."""
         options, plain = next(self.both())
         options.parseOptions([*plain, "--device", "tap"])
-        daemon = ClientDaemon(cast(client.Options, options), cast(IReactor, self.reactor), self.network)
+        daemon = ClientDaemon(cast(client_options.Options, options), cast(IReactor, self.reactor), self.network)
         self.assertIs(daemon.open_device, TapDevice)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from pathlib import Path
 
-from iphttps.app import client, server_options
+from iphttps.app import client_options, server_options
 from iphttps.app.options import DaemonOptions, complain
 
 from .support import AppCase
@@ -133,7 +133,7 @@ class ClientFlagTests(AppCase):
             "reconnect-maximum": "900",
             "config": None,
         }
-        given = parsed(client.Options(), "--uri", "https://vpn.example.org/")
+        given = parsed(client_options.Options(), "--uri", "https://vpn.example.org/")
         self.assertEqual({name: given[name] for name in expected}, expected)
 
     def test_every_flag(self) -> None:
@@ -147,7 +147,7 @@ class ClientFlagTests(AppCase):
             "reconnect-initial": "0.5",
             "reconnect-maximum": "10",
         }
-        given = parsed(client.Options(), *(f"--{name}={value}" for name, value in flags.items()))
+        given = parsed(client_options.Options(), *(f"--{name}={value}" for name, value in flags.items()))
         self.assertEqual({name: given[name] for name in flags}, flags)
 
     def test_wrong(self) -> None:
@@ -162,7 +162,7 @@ class ClientFlagTests(AppCase):
             ((*uri, "--reconnect-initial", "0"), "--reconnect-initial takes a number of at least 0.1, not '0'"),
             ((*uri, "--reconnect-maximum", "-1"), "--reconnect-maximum takes a number of at least 0.1, not '-1'"),
         ):
-            self.assertEqual(self.refusal(client.Options(), *arguments), sentence)
+            self.assertEqual(self.refusal(client_options.Options(), *arguments), sentence)
 
 
 class CommandLineTests(AppCase):
@@ -175,14 +175,14 @@ class CommandLineTests(AppCase):
             "option --interfaces not recognized (is --interface meant?); see `twistd iphttps-server --help`",
         )
         self.assertEqual(
-            self.refusal(client.Options(), "--quux"),
+            self.refusal(client_options.Options(), "--quux"),
             "option --quux not recognized; see `twistd iphttps-client --help`",
         )
 
     def test_missing_value(self) -> None:
         """A flag without its value ends in one sentence."""
         self.assertEqual(
-            self.refusal(client.Options(), "--uri"),
+            self.refusal(client_options.Options(), "--uri"),
             "option --uri requires argument; see `twistd iphttps-client --help`",
         )
 
