@@ -15,8 +15,8 @@ from ..core.reconnect import ReconnectTimer
 from ..host.addresses import addresses
 from ..host.network import NetworkConfig
 from ..net.certificates import Credentials, load_certificates
-from ..net.client import Client
-from ..net.endpoints import client_endpoint
+from ..net.client import Client, ClientTunnel, RemoteServer
+from ..net.endpoints import URI, client_endpoint
 from ..net.interfaces import IReactor, PacketDevice
 from ..net.reader import DeviceReader
 from ..net.tls import ClientTLS
@@ -56,9 +56,7 @@ class ClientDaemon(Daemon):
         self._client = Client(
             self.reactor,
             ClientMachine(timer),
-            client_endpoint(self.reactor, uri, tls),
-            str(uri),
-            partial(ClientHandshake, uri.authority, uri.path or DEFAULT_PATH),
+            [self._server(uri, tls)],
             device,
             lambda deliver: DeviceReader(self.reactor, device, deliver, self.device_lost),
             bring_up=self._bring_up,
@@ -66,6 +64,10 @@ class ClientDaemon(Daemon):
         )
         if not uri.secure:
             self.log.warn("plain HTTP: nothing protects the packets on their way")
+
+    def _server(self, uri: URI, tls: ClientTLS | None) -> RemoteServer:
+        handshake = partial(ClientHandshake, uri.authority, uri.path or DEFAULT_PATH)
+        return RemoteServer(str(uri), client_endpoint(self.reactor, uri, tls), handshake)
 
     def _tls(self) -> ClientTLS:
         options = self._options
@@ -91,7 +93,7 @@ class ClientDaemon(Daemon):
         settings = {"uri": str(self._options.uri), "interface": interface}
         return ClientActions(self._client, self.device, settings, lambda: map(str, addresses(interface))).routes()
 
-    def _bring_up(self) -> None:
+    def _bring_up(self, tunnel: ClientTunnel) -> None:
         # Not before the link is up: the kernel solicits routers at once, and only for a while.
         self._switch(up=True)
 

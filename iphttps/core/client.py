@@ -7,11 +7,20 @@
     ENABLED       PRECONDITION    LINK_DOWN     connect
     LINK_DOWN     CONNECTED       ESTABLISHED   send the request
     ESTABLISHED   RESPONSE        LINK_UP       bring the link up
-    LINK_DOWN     FAILED          LINK_DOWN     start the reconnect timer
-    ESTABLISHED   FAILED          LINK_DOWN     start the reconnect timer
-    LINK_UP       FAILED          LINK_DOWN     take the link down, start the reconnect timer
+    LINK_DOWN     FAILED          LINK_DOWN     try again
+    ESTABLISHED   FAILED          LINK_DOWN     try again
+    LINK_UP       FAILED          LINK_DOWN     take the link down, try again
     LINK_DOWN     TIMER           LINK_DOWN     connect
+    LINK_DOWN     NETWORK         LINK_DOWN     give up the attempt or the timer, connect
+    ESTABLISHED   NETWORK         LINK_DOWN     give up the attempt, connect
+    LINK_UP       NETWORK         LINK_UP       ask the router whether it is there
+    LINK_UP       SILENT          LINK_DOWN     take the link down, disconnect, connect
     (any)         DISABLE         DISABLED      undo whatever there is
+
+To try again is to start the reconnect timer; but where several servers are configured, each of them is tried once
+before that, without a pause. The last events are not the spec's: the network under the client has changed
+(an address, a route, the end of a suspension), so that what was true of it before is not any more; and the router
+on the link did not answer after that. Both lead to an attempt at once, for the reason for the pause is gone.
 
 3.1.2.1 has "a successful HTTPS connection" reset the reconnect timer. Success here is the successful response:
 a server that takes connections only to drop them would otherwise be called on every 30 seconds for ever.
@@ -45,18 +54,22 @@ class ClientEvent(Enum):
     RESPONSE = auto()  # 3.1.5.2: the response is successful
     FAILED = auto()  # 3.1.5.4: connectivity of an underlying transport is lost, or never came about
     TIMER = auto()  # 3.1.6: the reconnect timer has expired
+    NETWORK = auto()  # an address, a route or the like of the underlying network has changed
+    SILENT = auto()  # the router on the link does not answer
 
 
 class Action(Enum):
-    """What is to be done; the shell gets a StartTimer in the place of START_TIMER."""
+    """What is to be done; the shell gets a StartTimer or CONNECT_NEXT in the place of TRY_AGAIN."""
 
-    CONNECT = auto()
+    CONNECT = auto()  # to the first of the servers
+    CONNECT_NEXT = auto()  # to the one after that which has failed
     SEND_REQUEST = auto()
     LINK_UP = auto()
     LINK_DOWN = auto()
     DISCONNECT = auto()
-    START_TIMER = auto()
+    TRY_AGAIN = auto()
     CANCEL_TIMER = auto()
+    ASK_ROUTER = auto()
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,10 +88,14 @@ TRANSITIONS: dict[tuple[ClientState, ClientEvent], tuple[ClientState, tuple[Acti
     (_S.ENABLED, _E.PRECONDITION): (_S.LINK_DOWN, (Action.CONNECT,)),
     (_S.LINK_DOWN, _E.CONNECTED): (_S.ESTABLISHED, (Action.SEND_REQUEST,)),
     (_S.ESTABLISHED, _E.RESPONSE): (_S.LINK_UP, (Action.LINK_UP,)),
-    (_S.LINK_DOWN, _E.FAILED): (_S.LINK_DOWN, (Action.START_TIMER,)),
-    (_S.ESTABLISHED, _E.FAILED): (_S.LINK_DOWN, (Action.START_TIMER,)),
-    (_S.LINK_UP, _E.FAILED): (_S.LINK_DOWN, (Action.LINK_DOWN, Action.START_TIMER)),
+    (_S.LINK_DOWN, _E.FAILED): (_S.LINK_DOWN, (Action.TRY_AGAIN,)),
+    (_S.ESTABLISHED, _E.FAILED): (_S.LINK_DOWN, (Action.TRY_AGAIN,)),
+    (_S.LINK_UP, _E.FAILED): (_S.LINK_DOWN, (Action.LINK_DOWN, Action.TRY_AGAIN)),
     (_S.LINK_DOWN, _E.TIMER): (_S.LINK_DOWN, (Action.CONNECT,)),
+    (_S.LINK_DOWN, _E.NETWORK): (_S.LINK_DOWN, (Action.CANCEL_TIMER, Action.DISCONNECT, Action.CONNECT)),
+    (_S.ESTABLISHED, _E.NETWORK): (_S.LINK_DOWN, (Action.DISCONNECT, Action.CONNECT)),
+    (_S.LINK_UP, _E.NETWORK): (_S.LINK_UP, (Action.ASK_ROUTER,)),
+    (_S.LINK_UP, _E.SILENT): (_S.LINK_DOWN, (Action.LINK_DOWN, Action.DISCONNECT, Action.CONNECT)),
     (_S.DISABLED, _E.DISABLE): (_S.DISABLED, ()),
     (_S.ENABLED, _E.DISABLE): (_S.DISABLED, ()),
     (_S.LINK_DOWN, _E.DISABLE): (_S.DISABLED, (Action.CANCEL_TIMER, Action.DISCONNECT)),
@@ -86,17 +103,46 @@ TRANSITIONS: dict[tuple[ClientState, ClientEvent], tuple[ClientState, tuple[Acti
     (_S.LINK_UP, _E.DISABLE): (_S.DISABLED, (Action.LINK_DOWN, Action.DISCONNECT)),
 }
 
+LASTING = 60.0
+"""Seconds for which a link must have been up to speak for its server; a shorter one counts as a failed attempt.
+
+Otherwise two servers that both answer, and hang up at once, would be called on in turns without any pause.
+"""
+
 
 class ClientMachine:
     """Holds the state; an event that the state does not know is a bug, and raises KeyError."""
 
-    def __init__(self, timer: ReconnectTimer) -> None:
+    def __init__(self, timer: ReconnectTimer, servers: int = 1) -> None:
+        """Begin as disabled; `servers` is how many there are to try, one after the other."""
         self.state = ClientState.DISABLED
         self._timer = timer
+        self._servers = servers
+        self._failed = 0
+        self._up_since = 0.0
 
-    def handle(self, event: ClientEvent, now: float) -> list[Command]:
-        """Take an event at the time `now`, in seconds; returns what to do, in order."""
-        self.state, actions = TRANSITIONS[self.state, event]
-        if event in (ClientEvent.RESPONSE, ClientEvent.DISABLE):
-            self._timer.succeeded()
-        return [StartTimer(self._timer.failed(now)) if action is Action.START_TIMER else action for action in actions]
+    def handle(self, event: ClientEvent, now: float, *, jitter: float = 0.0, at_least: float = 0.0) -> list[Command]:
+        """Take an event at the time `now`, in seconds; returns what to do, in order.
+
+        `jitter` is a random number from 0 to 1, and `at_least` the seconds that the server asks to be left alone;
+        both matter only where the reconnect timer starts.
+        """
+        before = self.state
+        self.state, actions = TRANSITIONS[before, event]
+        match event:
+            case ClientEvent.RESPONSE:
+                self._timer.succeeded()
+                self._up_since = now
+            case ClientEvent.DISABLE:
+                self._timer.succeeded()
+            case ClientEvent.FAILED if before is ClientState.LINK_UP and now - self._up_since >= LASTING:
+                self._failed = 0
+        if Action.CONNECT in actions:
+            self._failed = 0
+        return [self._try_again(now, jitter, at_least) if action is Action.TRY_AGAIN else action for action in actions]
+
+    def _try_again(self, now: float, jitter: float, at_least: float) -> Command:
+        self._failed += 1
+        if self._failed < self._servers:
+            return Action.CONNECT_NEXT
+        return StartTimer(self._timer.failed(now, jitter, at_least))

@@ -5,6 +5,9 @@ from __future__ import annotations
 INITIAL = 30.0  # 3.1.2.1: "an initial timeout of 30 seconds"
 MAXIMUM = 900.0  # 3.1.2.1: "up to a maximum timeout of 15 minutes"
 
+SPREAD = 0.2
+"""By how much of itself a delay may grow at random; the spec knows none."""
+
 
 class ReconnectTimer:
     """Says how long to wait after a failure; all times in seconds.
@@ -19,13 +22,17 @@ class ReconnectTimer:
         self.maximum = maximum
         self._first_failure: float | None = None
 
-    def failed(self, now: float) -> float:
-        """Note a failure and return the delay until the next attempt."""
+    def failed(self, now: float, jitter: float = 0.0, at_least: float = 0.0) -> float:
+        """Note a failure and return the delay until the next attempt.
+
+        `jitter`, a random number from 0 to 1, makes it up to a fifth longer, lest a thousand clients that
+        have lost their server at once all come back at once. A server may ask for more (`at_least`), never for less.
+        """
         if self._first_failure is None:
             self._first_failure = now
-            return min(self.initial, self.maximum)
         # A connection can fail before any time has passed; the first timeout bounds the next from below.
-        return min(max(now - self._first_failure, self.initial), self.maximum)
+        delay = min(max(now - self._first_failure, self.initial), self.maximum)
+        return max(delay * (1 + SPREAD * jitter), at_least)
 
     def succeeded(self) -> None:
         """Forget all failures: "A successful HTTPS connection resets the timer"."""

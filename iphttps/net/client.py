@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import cast
 
 from twisted.internet.defer import CancelledError, Deferred, succeed
@@ -17,9 +18,28 @@ from ..core.framing import Batch
 from ..core.handshake import ClientHandshake, Opened
 from .explain import explain
 from .interfaces import PacketDevice
+from .liveness import Liveness
 from .log import logger
 from .reader import DeviceReader
 from .tunnel import HANDSHAKE_DEADLINE, Tunnel
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteServer:
+    """A server to connect to: its URI for people, the way to it, and what is said to it first."""
+
+    uri: str
+    endpoint: IStreamClientEndpoint
+    handshake: Callable[[], ClientHandshake]
+
+
+Choice = Callable[[Sequence[RemoteServer]], Deferred[Sequence[RemoteServer]]]
+"""In which order to try the servers."""
+
+
+def as_listed(servers: Sequence[RemoteServer]) -> Deferred[Sequence[RemoteServer]]:
+    """Try the servers in the order in which the operator has listed them."""
+    return succeed(servers)
 
 
 class ClientTunnel(Tunnel):
@@ -28,7 +48,7 @@ class ClientTunnel(Tunnel):
     def __init__(self, client: Client) -> None:
         super().__init__(client.clock)
         self._client = client
-        self._handshake = client.handshake()
+        self._handshake = client.server.handshake()
 
     def established(self) -> None:
         """The HTTPS connection is established (3.1.5.1)."""
@@ -84,7 +104,11 @@ class ClientTunnel(Tunnel):
 
 
 class Client(Factory):
-    """The client as a whole; `bring_up` and `take_down` are called as the link comes and goes."""
+    """The client as a whole; `bring_up` and `take_down` are called as the link comes and goes.
+
+    `servers` are tried in the order that `choose` gives them, anew whenever all have failed. `own_address` returns the
+    host's link-local address on the link, and `random` a number from 0 to 1.
+    """
 
     log = logger()
     noisy = False
@@ -93,24 +117,30 @@ class Client(Factory):
         self,
         clock: IReactorTime,
         machine: ClientMachine,
-        endpoint: IStreamClientEndpoint,
-        uri: str,
-        handshake: Callable[[], ClientHandshake],
+        servers: Sequence[RemoteServer],
         device: PacketDevice,
         reader: Callable[[Callable[[Batch], None]], DeviceReader],
         *,
-        bring_up: Callable[[], None],
+        bring_up: Callable[[ClientTunnel], None],
         take_down: Callable[[], None],
+        choose: Choice = as_listed,
+        own_address: Callable[[], bytes | None] = lambda: None,
+        keepalive: float = 0.0,
+        random: Callable[[], float] = float,
     ) -> None:
         self.clock = clock
-        self.handshake = handshake
+        self.server = servers[0]
+        """The server of the latest attempt."""
+        self.liveness = Liveness(clock, own_address, self._router_silent, keepalive)
         self._machine = machine
-        self._endpoint = endpoint
-        self._uri = uri
+        self._servers = servers
+        self._waiting: list[RemoteServer] = []
         self._device = device
         self._reader = reader(self._from_host)
         self._bring_up = bring_up
         self._take_down = take_down
+        self._choose = choose
+        self._random = random
         self._tunnel: ClientTunnel | None = None
         self._attempt: Deferred[object] | None = None
         self._timer: IDelayedCall | None = None
@@ -123,13 +153,19 @@ class Client(Factory):
     def handle(self, event: ClientEvent) -> None:
         """Let something happen to the client: perform what its machine says."""
         before = self._machine.state
-        commands = self._machine.handle(event, self.clock.seconds())
+        commands = self._machine.handle(event, self.clock.seconds(), jitter=self._random())
         after = self._machine.state
         if after is not before:
             self.since = self.clock.seconds()
             self.log.info("{before} -> {after}", before=before.name, after=after.name)
         for command in commands:
             self._perform(command)
+
+    def network_changed(self) -> None:
+        """The network under the client has changed: see whether the tunnel stands, or build it at once."""
+        if self.state not in (ClientState.DISABLED, ClientState.ENABLED):
+            self.log.info("the network has changed")
+            self.handle(ClientEvent.NETWORK)
 
     @property
     def state(self) -> ClientState:
@@ -150,14 +186,18 @@ class Client(Factory):
         match command:
             case Action.CONNECT:
                 self._connect()
+            case Action.CONNECT_NEXT:
+                self._connect_next()
             case Action.SEND_REQUEST:
                 self._current.request()
             case Action.LINK_UP:
-                self._bring_up()
-                self._reader.start()
+                self._link_up(self._current)
             case Action.LINK_DOWN:
+                self.liveness.stop()
                 self._reader.stop()
                 self._take_down()
+            case Action.ASK_ROUTER:
+                self.liveness.check()
             case Action.DISCONNECT:
                 self._disconnect()
             case Action.CANCEL_TIMER:
@@ -175,10 +215,22 @@ class Client(Factory):
     # An attempt, in the order of its life.
 
     def _connect(self) -> None:
-        self.log.info("connecting to {uri}", uri=self._uri)
-        attempt = cast("Deferred[object]", self._endpoint.connect(self))
-        attempt.addErrback(self._not_connected)
+        chosen = self._choose(self._servers)
+        self._attempt = cast("Deferred[object]", chosen)
+        chosen.addCallbacks(self._chosen, self._not_connected)
+
+    def _chosen(self, servers: Sequence[RemoteServer]) -> None:
+        self._waiting = list(servers)
+        self._connect_next()
+
+    def _connect_next(self) -> None:
+        # The machine counts, too; after a session it may want one more than there was left of that round.
+        self._waiting = self._waiting or list(self._servers)
+        self.server = self._waiting.pop(0)
+        self.log.info("connecting to {uri}", uri=self.server.uri)
+        attempt = cast("Deferred[object]", self.server.endpoint.connect(self))
         self._attempt = attempt
+        attempt.addErrback(self._not_connected)
 
     def _not_connected(self, failure: Failure) -> None:
         if not isinstance(failure.value, CancelledError | ConnectingCancelledError):
@@ -197,6 +249,12 @@ class Client(Factory):
         """The response is successful (3.1.5.2)."""
         self.handle(ClientEvent.RESPONSE)
 
+    def _link_up(self, tunnel: ClientTunnel) -> None:
+        counted = tunnel.counters
+        self._bring_up(tunnel)
+        self._reader.start()
+        self.liveness.start(tunnel.send, lambda: counted.packets_in + counted.packets_out)
+
     def failed(self, tunnel: ClientTunnel, sentence: str) -> None:
         """The connection ended; of one given up already nobody wants to hear."""
         if tunnel is self._tunnel:
@@ -204,9 +262,16 @@ class Client(Factory):
             self._note_failure(sentence)
 
     def _note_failure(self, sentence: str) -> None:
-        self.last_failure = sentence, self.clock.seconds()
-        self.log.warn("{uri}: {sentence}", uri=self._uri, sentence=sentence)
+        self._say_failure(sentence)
         self.handle(ClientEvent.FAILED)
+
+    def _say_failure(self, sentence: str) -> None:
+        self.last_failure = sentence, self.clock.seconds()
+        self.log.warn("{uri}: {sentence}", uri=self.server.uri, sentence=sentence)
+
+    def _router_silent(self) -> None:
+        self._say_failure("the router on the link does not answer")
+        self.handle(ClientEvent.SILENT)
 
     def _disconnect(self) -> None:
         if self._attempt:
@@ -214,7 +279,7 @@ class Client(Factory):
         if self._tunnel:
             tunnel, self._tunnel = self._tunnel, None
             self._gone = tunnel.ended
-            tunnel.disconnect("disabled")
+            tunnel.disconnect("given up")
 
     def gone(self) -> Deferred[None]:
         """Return a Deferred that fires when the connection last given up has ended."""
@@ -228,6 +293,8 @@ class Client(Factory):
     def from_server(self, batch: Batch) -> None:
         """Hand packets from the server to the kernel (3.1.5.3)."""
         self._device.write(batch)
+        if self.liveness.listening:
+            self.liveness.hear(batch)
 
     def congested(self, tunnel: ClientTunnel, full: bool) -> None:
         """Stop reading the device while the connection is full: the kernel's queue then does the dropping."""

@@ -14,6 +14,7 @@ Step = tuple[float, ClientEvent, list[Command], ClientState]
 ENABLE, DISABLE, PRECONDITION = ClientEvent.ENABLE, ClientEvent.DISABLE, ClientEvent.PRECONDITION
 CONNECTED, RESPONSE = ClientEvent.CONNECTED, ClientEvent.RESPONSE
 FAILED, TIMER = ClientEvent.FAILED, ClientEvent.TIMER
+NETWORK, SILENT = ClientEvent.NETWORK, ClientEvent.SILENT
 DISABLED, ENABLED, LINK_DOWN = ClientState.DISABLED, ClientState.ENABLED, ClientState.LINK_DOWN
 ESTABLISHED, LINK_UP = ClientState.ESTABLISHED, ClientState.LINK_UP
 
@@ -28,9 +29,9 @@ UP: tuple[Step, ...] = (*REQUESTING, (2.0, RESPONSE, [Action.LINK_UP], LINK_UP))
 class ClientMachineTests(SynchronousTestCase):
     """The states of 3.1.1 and what leads from one to another."""
 
-    def play(self, *script: Step) -> None:
+    def play(self, *script: Step, servers: int = 1) -> None:
         """Assert that the events, from the start on, bring about just these commands and states."""
-        machine = ClientMachine(ReconnectTimer())
+        machine = ClientMachine(ReconnectTimer(), servers)
         events = [(now, event) for now, event, _, _ in script]
         played = [(now, event, machine.handle(event, now), machine.state) for now, event in events]
         self.assertEqual(list(script), played)
@@ -110,14 +111,70 @@ class ClientMachineTests(SynchronousTestCase):
             (501.0, FAILED, [StartTimer(30.0)], LINK_DOWN),
         )
 
+    def test_servers(self) -> None:
+        """Of several servers the next is tried at once, and the timer starts when all have failed (3.1.2.1)."""
+        self.play(
+            *REQUESTING,
+            (2.0, FAILED, [Action.CONNECT_NEXT], LINK_DOWN),
+            (3.0, FAILED, [Action.CONNECT_NEXT], LINK_DOWN),
+            (4.0, FAILED, [StartTimer(30.0)], LINK_DOWN),
+            (34.0, TIMER, [Action.CONNECT], LINK_DOWN),
+            (35.0, FAILED, [Action.CONNECT_NEXT], LINK_DOWN),
+            (36.0, CONNECTED, [Action.SEND_REQUEST], ESTABLISHED),
+            (37.0, RESPONSE, [Action.LINK_UP], LINK_UP),
+            # Up for long: its end is the first failure of a new round.
+            (500.0, FAILED, [Action.LINK_DOWN, Action.CONNECT_NEXT], LINK_DOWN),
+            (501.0, FAILED, [Action.CONNECT_NEXT], LINK_DOWN),
+            (502.0, FAILED, [StartTimer(30.0)], LINK_DOWN),
+            servers=3,
+        )
+
+    def test_servers_that_hang_up(self) -> None:
+        """Servers that answer and hang up at once are not called on in turns without a pause (3.1.2.1)."""
+        self.play(
+            *UP,
+            (2.0, FAILED, [Action.LINK_DOWN, Action.CONNECT_NEXT], LINK_DOWN),
+            (2.0, CONNECTED, [Action.SEND_REQUEST], ESTABLISHED),
+            (2.0, RESPONSE, [Action.LINK_UP], LINK_UP),
+            (2.0, FAILED, [Action.LINK_DOWN, StartTimer(30.0)], LINK_DOWN),
+            servers=2,
+        )
+
+    def test_network_changed(self) -> None:
+        """When the network has changed, what failed in the old one is tried in the new one at once."""
+        self.play(
+            *CONNECTING,
+            (1.0, FAILED, [StartTimer(30.0)], LINK_DOWN),
+            (2.0, NETWORK, [Action.CANCEL_TIMER, Action.DISCONNECT, Action.CONNECT], LINK_DOWN),
+            (3.0, FAILED, [StartTimer(30.0)], LINK_DOWN),
+        )
+        self.play(*REQUESTING, (2.0, NETWORK, [Action.DISCONNECT, Action.CONNECT], LINK_DOWN))
+
+    def test_silent_router(self) -> None:
+        """A router that is silent after a change of the network costs the session, and an attempt follows at once."""
+        self.play(
+            *UP,
+            (9.0, NETWORK, [Action.ASK_ROUTER], LINK_UP),
+            (12.0, SILENT, [Action.LINK_DOWN, Action.DISCONNECT, Action.CONNECT], LINK_DOWN),
+            (13.0, FAILED, [StartTimer(30.0)], LINK_DOWN),
+        )
+
+    def test_delay(self) -> None:
+        """The delay grows by a fifth at most, at random, and by what the server asks for (3.1.2.1)."""
+        for jitter, at_least, delay in ((0.0, 0.0, 30.0), (1.0, 0.0, 36.0), (1.0, 35.0, 36.0), (0.5, 120.0, 120.0)):
+            machine = ClientMachine(ReconnectTimer())
+            machine.state = LINK_DOWN
+            commands = machine.handle(FAILED, 0.0, jitter=jitter, at_least=at_least)
+            self.assertEqual([StartTimer(delay)], commands)
+
     def test_unknown_events(self) -> None:
         """An event that figure 6 does not have in a state raises, and changes nothing (3.1)."""
         known = {
             DISABLED: {ENABLE, DISABLE},
             ENABLED: {PRECONDITION, DISABLE},
-            LINK_DOWN: {CONNECTED, FAILED, TIMER, DISABLE},
-            ESTABLISHED: {RESPONSE, FAILED, DISABLE},
-            LINK_UP: {FAILED, DISABLE},
+            LINK_DOWN: {CONNECTED, FAILED, TIMER, NETWORK, DISABLE},
+            ESTABLISHED: {RESPONSE, FAILED, NETWORK, DISABLE},
+            LINK_UP: {FAILED, NETWORK, SILENT, DISABLE},
         }
         for state, event in product(ClientState, ClientEvent):
             machine = ClientMachine(ReconnectTimer())

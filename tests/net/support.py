@@ -35,7 +35,7 @@ from iphttps.core.reconnect import ReconnectTimer
 from iphttps.core.router import Router
 from iphttps.core.server import ServerEvent
 from iphttps.host.memory import MemoryDevice
-from iphttps.net.client import Client
+from iphttps.net.client import Client, RemoteServer
 from iphttps.net.reader import DeviceReader
 from iphttps.net.server import Server
 from iphttps.net.tls import ClientTLS, ServerTLS
@@ -197,8 +197,11 @@ class ServerEnd:
 class ClientEnd:
     """The client with a memory device; `link` records how the link goes up and down."""
 
-    def __init__(self, clock: MemoryReactorClock, tls: ClientTLS | None = None, number: int = 1) -> None:
+    def __init__(
+        self, clock: MemoryReactorClock, tls: ClientTLS | None = None, number: int = 1, keepalive: float = 0.0
+    ) -> None:
         self.clock = clock
+        self.own: IPv6Address | None = IPv6Address("fe80::2")
         self.address = client_address(number)
         self.endpoint = Endpoint()
         self.device = MemoryDevice(f"client{number}")
@@ -207,16 +210,17 @@ class ClientEnd:
         self.link: list[str] = []
         self.lost: list[OSError] = []
         self._tls = tls
+        way = self._over_tls() if tls else cast(IStreamClientEndpoint, self.endpoint)
         self.client = Client(
             clock,
             self.machine,
-            self._over_tls() if tls else cast(IStreamClientEndpoint, self.endpoint),
-            f"https://{NAME}/IPHTTPS",
-            lambda: ClientHandshake(NAME, DEFAULT_PATH),
+            [RemoteServer(f"https://{NAME}/IPHTTPS", way, lambda: ClientHandshake(NAME, DEFAULT_PATH))],
             self.device,
             self._reader,
-            bring_up=lambda: self._switch(up=True),
+            bring_up=lambda tunnel: self._switch(up=True),
             take_down=lambda: self._switch(up=False),
+            own_address=lambda: self.own.packed if self.own else None,
+            keepalive=keepalive,
         )
 
     def _switch(self, *, up: bool) -> None:

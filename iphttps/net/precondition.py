@@ -1,0 +1,124 @@
+"""When the client is to build its tunnel: the conditions for initialization (3.1.3)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import cast
+
+from twisted.internet.defer import CancelledError, Deferred, succeed
+from twisted.internet.error import ConnectingCancelledError
+from twisted.internet.interfaces import IDelayedCall, IReactorTime, IStreamClientEndpoint, ITCPTransport
+from twisted.internet.protocol import Factory, Protocol
+from twisted.python.failure import Failure
+
+from ..core.client import ClientEvent, ClientState
+from .client import Client
+from .explain import explain
+from .log import logger
+
+AGAIN = 60.0
+"""Seconds after which a condition that was not met is looked at again."""
+
+Condition = Callable[[], Deferred[bool]]
+"""Finds out whether the tunnel is needed."""
+
+
+def always() -> Deferred[bool]:
+    """The administrator's policy is to have the link."""
+    return succeed(True)
+
+
+class Blocked:
+    """The client is behind a firewall that blocks, if a host which it would not need the tunnel for is out of reach.
+
+    `direct` leads to that host, by TCP.
+    """
+
+    log = logger()
+
+    def __init__(self, direct: IStreamClientEndpoint, name: str) -> None:
+        self._direct = direct
+        self._name = name
+
+    def __call__(self) -> Deferred[bool]:
+        """Try to reach the host."""
+        attempt = cast("Deferred[Protocol]", self._direct.connect(Factory.forProtocol(Protocol)))
+        return attempt.addCallbacks(self._reached, self._not_reached)
+
+    def _reached(self, protocol: Protocol) -> bool:
+        cast(ITCPTransport, protocol.transport).loseConnection()
+        self.log.info("{name} is reached directly: no tunnel is needed", name=self._name)
+        return False
+
+    def _not_reached(self, failure: Failure) -> bool:
+        if isinstance(failure.value, CancelledError | ConnectingCancelledError):
+            raise CancelledError
+        self.log.info("{name} is not reached directly: {sentence}", name=self._name, sentence=explain(failure))
+        return True
+
+
+class Precondition:
+    """Enables the client, and tells it when the condition is met.
+
+    Without a condition only the user's own action counts.
+    """
+
+    log = logger()
+
+    def __init__(self, clock: IReactorTime, client: Client, needed: Condition | None) -> None:
+        self._clock = clock
+        self._client = client
+        self._needed = needed
+        self._looking: Deferred[None] | None = None
+        self._again: IDelayedCall | None = None
+
+    def enable(self) -> None:
+        """Enable the client (3.1.4.1), and look whether it is needed."""
+        self._client.handle(ClientEvent.ENABLE)
+        self.look()
+
+    def look(self) -> None:
+        """Look at the condition, if the client waits for it; again after a while, if it is not met."""
+        self.stop()
+        if self._needed and self._client.state is ClientState.ENABLED:
+            self._looking = self._needed().addCallbacks(self._found, self._not_found)
+
+    def _found(self, needed: bool) -> None:
+        if needed:
+            self.demand()
+        else:
+            self._again = self._clock.callLater(AGAIN, self.look)
+
+    def _not_found(self, failure: Failure) -> None:
+        if not isinstance(failure.value, CancelledError):
+            sentence = explain(failure)
+            self.log.warn("cannot find out whether the tunnel is needed: {sentence}", sentence=sentence)
+            self._again = self._clock.callLater(AGAIN, self.look)
+
+    def demand(self) -> None:
+        """The user wants the tunnel, which is a condition by itself."""
+        self.stop()
+        if self._client.state is ClientState.DISABLED:
+            self._client.handle(ClientEvent.ENABLE)
+        if self._client.state is ClientState.ENABLED:
+            self._client.handle(ClientEvent.PRECONDITION)
+
+    def disable(self) -> None:
+        """Disable the client, in whatever state it is (3.1.4.2)."""
+        self.stop()
+        self._client.handle(ClientEvent.DISABLE)
+
+    def network_changed(self) -> None:
+        """The network under the client has changed: what was true of it may not be any more."""
+        if self._client.state is ClientState.ENABLED:
+            self.look()
+        else:
+            self._client.network_changed()
+
+    def stop(self) -> None:
+        """Look no more."""
+        if self._again and self._again.active():
+            self._again.cancel()
+        looking, self._looking = self._looking, None
+        if looking and not looking.called:
+            looking.cancel()

@@ -1,0 +1,66 @@
+"""The ways to a server, one after the other."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import cast
+
+from twisted.internet.defer import CancelledError, Deferred, succeed
+from twisted.internet.error import ConnectionRefusedError
+from twisted.internet.interfaces import IProtocol, IStreamClientEndpoint
+from twisted.internet.protocol import Factory, Protocol
+from twisted.internet.testing import StringTransport
+from twisted.logger import capturedLogs, formatEvent
+from twisted.trial.unittest import SynchronousTestCase
+
+from iphttps.core.proxy import Proxy
+from iphttps.net.ways import Way, Ways
+
+from .support import Endpoint
+
+PROXY = Proxy.parse("http://proxy.example:3128")
+
+
+class WaysTests(SynchronousTestCase):
+    """A proxy, and the direct way."""
+
+    def setUp(self) -> None:
+        """Begin an attempt."""
+        self.endpoints: dict[Way, Endpoint] = {PROXY: Endpoint(), None: Endpoint()}
+        self.found: Deferred[Sequence[Way]] = Deferred()
+        self.ways = Ways(lambda: self.found, lambda way: cast(IStreamClientEndpoint, self.endpoints[way]))
+        self.attempt: Deferred[IProtocol] = self.ways.connect(Factory.forProtocol(Protocol))
+
+    def test_first(self) -> None:
+        """The first way is taken if it leads to the server; no other is tried."""
+        self.found.callback([PROXY, None])
+        protocol = self.endpoints[PROXY].accept(StringTransport())
+        self.assertIs(self.successResultOf(self.attempt), protocol)
+        self.assertEqual((self.ways.latest, self.endpoints[None].attempts), (PROXY, []))
+
+    def test_next(self) -> None:
+        """A way that fails is said to, and the next one is tried at once; the last one's failure is the whole's."""
+        self.found.callback([PROXY, None])
+        with capturedLogs() as events:
+            self.endpoints[PROXY].refuse(ConnectionRefusedError())
+        (said,) = [str(formatEvent(event)) for event in events]
+        self.assertTrue(said.startswith("proxy http://proxy.example:3128: connection refused"), said)
+        self.assertTrue(said.endswith("trying the next way"), said)
+        self.assertIsNone(self.ways.latest)
+        self.endpoints[None].refuse(ConnectionRefusedError())
+        self.failureResultOf(self.attempt, ConnectionRefusedError)
+
+    def test_cancelled(self) -> None:
+        """An attempt that is given up gives up the way that is tried, and tries no other."""
+        self.found.callback([PROXY, None])
+        self.attempt.cancel()
+        self.failureResultOf(self.attempt, CancelledError)
+        self.assertEqual((self.endpoints[PROXY].cancelled, self.endpoints[None].attempts), (1, []))
+
+    def test_not_found(self) -> None:
+        """A search that fails, or is given up, is the attempt's failure."""
+        self.attempt.cancel()
+        self.failureResultOf(self.attempt, CancelledError)
+        ways = Ways(lambda: succeed((None,)), lambda way: cast(IStreamClientEndpoint, self.endpoints[way]))
+        ways.connect(Factory.forProtocol(Protocol))
+        self.assertEqual(len(self.endpoints[None].attempts), 1)
