@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterable
 
 from twisted.internet.defer import Deferred, gatherResults
 
-from ..core.client import ClientEvent, ClientState
 from ..net.client import Client
 from ..net.interfaces import PacketDevice
+from ..net.precondition import Precondition
 from .control import Asked, Route
 from .status import Value, client_status
 
@@ -19,11 +19,13 @@ class ClientActions:
     def __init__(
         self,
         client: Client,
+        precondition: Precondition,
         device: PacketDevice,
         settings: Value,
         addresses: Callable[[], Iterable[str]],
     ) -> None:
         self._client = client
+        self._precondition = precondition
         self._device = device
         self._settings = settings
         self._addresses = addresses
@@ -36,20 +38,21 @@ class ClientActions:
             Route("POST", "/disable", self.disable),
         )
 
-    def status(self, asked: Asked) -> Value:
-        """Tell what the client is and does."""
+    def status(self, asked: Asked) -> Deferred[Value]:
+        """Tell what the client is and does, after asking the router how far away it is."""
+        return self._client.liveness.ask().addCallback(self._status)
+
+    def _status(self, round_trip: float | None = None) -> Value:
         now = self._client.clock.seconds()
-        return client_status(self._client, self._settings, self._addresses(), self._device.counters, now)
+        return client_status(self._client, self._settings, self._addresses(), self._device.counters, round_trip, now)
 
     def enable(self, asked: Asked) -> Value:
         """Enable the client (3.1.4.1); that somebody asks for it is a condition for the link (3.1.3)."""
-        if self._client.state is ClientState.DISABLED:
-            self._client.handle(ClientEvent.ENABLE)
-            self._client.handle(ClientEvent.PRECONDITION)
-        return self.status(asked)
+        self._precondition.demand()
+        return self._status()
 
     def disable(self, asked: Asked) -> Deferred[Value]:
         """Take the link down and close the connection, in whatever state (3.1.4.2)."""
-        self._client.handle(ClientEvent.DISABLE)
+        self._precondition.disable()
         # A Deferred of its own: others wait for the same end.
-        return gatherResults([self._client.gone()]).addCallback(lambda result: self.status(asked))
+        return gatherResults([self._client.gone()]).addCallback(lambda result: self._status())

@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
+from urllib.parse import urlsplit
+
 from ..core.errors import ConfigError
 from ..core.reconnect import INITIAL, MAXIMUM
+from ..net.endpoints import URI
 from .options import DaemonOptions
+
+SELECT = ("ordered", "fastest")
+WHEN = ("always", "proxy", "blocked", "command")
 
 
 class Options(DaemonOptions):
     """What the client is told."""
 
     command = "iphttps-client"
+    repeatable = ("uri",)
     synopsis = "[options]"
     optParameters = (  # the name is Twisted's
-        ("uri", None, None, "the server, such as https://vpn.example.org/IPHTTPS"),
+        ("select", None, "ordered", "of several servers try first: ordered, the one named first, or fastest"),
+        ("when", None, "always", "when to connect: always, behind a proxy, where the probe is blocked, or by command"),
+        ("probe", None, None, "with --when blocked: host:port that is out of reach where the tunnel is needed"),
+        ("keepalive", None, "0", "seconds without traffic after which to ask the router something; 0: never"),
         ("ca", None, None, "PEM file: the authorities to trust, instead of the system's"),
         ("certificate", None, None, "PEM file: the client's certificate, if the server demands one"),
         ("private-key", None, None, "PEM file: the key of the certificate"),
@@ -23,14 +33,47 @@ class Options(DaemonOptions):
         ("config", None, None, "TOML file with these options; the command line overrides it"),
     )
 
+    def opt_uri(self, uri: str) -> None:
+        """Connect to this server, such as https://vpn.example.org/IPHTTPS; repeat for more."""
+        self["uri"] = [*self["uri"], uri]
+
     def check(self) -> None:
         """Check every value before anything is touched."""
         self.log_level  # noqa: B018  # raises
-        uri = self.uri
-        if uri.host == "*":
-            raise ConfigError("--uri must name the server; * is for the server's own")
+        self.uris  # noqa: B018
+        self.one_of("select", SELECT)
+        if (self.one_of("when", WHEN) == "blocked") != bool(self["probe"]):
+            raise ConfigError(
+                "--when blocked and --probe go together: name a host that is reached where no tunnel is needed"
+            )
+        self.probe  # noqa: B018
+        self.number("keepalive", 0)
         self.device  # noqa: B018  # raises
         self.number("reconnect-initial", 0.1)
         self.number("reconnect-maximum", 0.1)
         if bool(self["certificate"]) != bool(self["private-key"]):
             raise ConfigError("--certificate and --private-key go together: give both or neither")
+
+    @property
+    def uris(self) -> list[URI]:
+        """The servers' URIs, at least one."""
+        uris = [URI.parse(text) for text in self["uri"]]
+        if not uris:
+            raise ConfigError("--uri is missing: name the server, such as https://vpn.example.org/IPHTTPS")
+        if any(uri.host == "*" for uri in uris):
+            raise ConfigError("--uri must name the server; * is for the server's own")
+        return uris
+
+    @property
+    def probe(self) -> tuple[str, int] | None:
+        """The host and port that are reached only where no tunnel is needed."""
+        if not self["probe"]:
+            return None
+        try:
+            parts = urlsplit(f"//{self['probe']}")
+            host, port = parts.hostname, parts.port
+        except ValueError:
+            host = port = None
+        if not host or port is None:
+            raise ConfigError(f"--probe {self['probe']!r} is not a host and a port, such as intranet.example.org:443")
+        return host, port

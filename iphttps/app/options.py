@@ -15,7 +15,6 @@ from twisted.python import usage
 from ..core.errors import ConfigError
 from ..host.tap import TapDevice
 from ..host.tun import TunDevice
-from ..net.endpoints import URI
 from ..net.interfaces import PacketDevice
 from ..net.log import LEVELS
 
@@ -96,14 +95,18 @@ class DaemonOptions(usage.Options):
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
             raise ConfigError(f"{path} is not TOML: {error}") from error
         for key, value in values.items():
-            self._take(path, key, value)
+            single = key in self.repeatable and isinstance(value, str)
+            self._take(path, key, [value] if single else value)
 
     def _take(self, path: Path, key: str, value: Any) -> None:
         if key not in self or key in ("config", "version", "help"):
             near = get_close_matches(key, list(self))
             raise ConfigError(f"{path}: unknown key {key!r}" + (f"; is {near[0]!r} meant?" if near else ""))
         if key in self.repeatable:
-            wanted, right = "a list of strings", isinstance(value, list) and all(isinstance(v, str) for v in value)
+            wanted, right = (
+                "a string or a list of strings",
+                isinstance(value, list) and all(isinstance(v, str) for v in value),
+            )
         elif key in self.flags:
             wanted, right = "true or false", isinstance(value, bool)
         else:
@@ -148,6 +151,12 @@ class DaemonOptions(usage.Options):
             raise ConfigError(f"--{name} takes a number of at least {lowest:g}, not {self[name]!r}")
         return value
 
+    def one_of(self, name: str, words: Sequence[str]) -> str:
+        """Return a word that must be one of these."""
+        if self[name] not in words:
+            raise ConfigError(f"--{name} is {', '.join(words[:-1])} or {words[-1]}, not {self[name]!r}")
+        return str(self[name])
+
     @property
     def device(self) -> Callable[[str], PacketDevice]:
         """The kind of device: what makes one of a name."""
@@ -155,11 +164,6 @@ class DaemonOptions(usage.Options):
             return DEVICES[self["device"]]
         except KeyError as error:
             raise ConfigError(f"--device is tun or tap, not {self['device']!r}") from error
-
-    @property
-    def uri(self) -> URI:
-        """The server's URI."""
-        return URI.parse(self.required("uri", "name the server, such as https://vpn.example.org/IPHTTPS"))
 
 
 def network(option: str, text: str) -> IPv6Network:

@@ -9,6 +9,7 @@ from ..core.authentication import AuthenticationMode
 from ..core.entrance import HANDSHAKES, HANDSHAKES_PER_SOURCE
 from ..core.errors import ConfigError
 from ..core.router import MAXIMUM_INTERVAL, Advertise
+from ..net.endpoints import URI
 from ..net.tls import NullEncryption
 from ..net.tunnel import HANDSHAKE_DEADLINE
 from .options import DaemonOptions, network
@@ -112,6 +113,11 @@ class Options(DaemonOptions):
                 "--authentication certificates with an http:// URI needs --trusted-proxy and --proxy-protocol: without "
                 "TLS, who a client is can only come from what has ended the TLS; or else give --authentication none"
             )
+
+    @property
+    def uri(self) -> URI:
+        """Where the server listens (3.2.1)."""
+        return URI.parse(self.required("uri", "say where to listen, such as https://*:443/IPHTTPS"))
 
     @property
     def client_limits(self) -> tuple[int, int]:

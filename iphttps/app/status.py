@@ -31,16 +31,30 @@ def server_status(server: Server, settings: Value, device: Counters, link: Count
     }
 
 
-def client_status(client: Client, settings: Value, addresses: Iterable[str], device: Counters, now: float) -> Value:
-    """Return the status of the client daemon."""
+def client_status(
+    client: Client,
+    settings: Value,
+    addresses: Iterable[str],
+    device: Counters,
+    round_trip: float | None,
+    now: float,
+) -> Value:
+    """Return the status of the client daemon; `round_trip` is how many seconds away the router is, if that is known."""
     tunnel, failure, attempt = client.tunnel, client.last_failure, client.next_attempt
+    router = client.liveness.router
     return {
         "role": "client",
         "version": __version__,
         "state": client.state.name,
         **_since(client.since, now),
+        "uri": client.server.uri,
         **settings,
         "addresses": list(addresses),
+        "router": router
+        and {
+            "address": str(IPv6Address(router)),
+            "round_trip": None if round_trip is None else round(round_trip, 6),
+        },
         "last_failure": failure and {"reason": failure[0], **_moment(failure[1], now - failure[1])},
         "next_attempt": attempt and _moment(attempt, attempt - now),
         "tls": tunnel and tls(tunnel.tls),

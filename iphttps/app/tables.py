@@ -35,6 +35,8 @@ def client(status: dict[str, Any]) -> str:
     """Return the status of a client daemon as text."""
     rows: list[Row] = [("state", f"{status['state']} {_since(status)}"), ("server", status["uri"])]
     rows.append(("interface", " ".join([status["interface"], *status["addresses"]])))
+    if router := status["router"]:
+        rows.append(("router", _router(router)))
     if failure := status["last_failure"]:
         rows.append(("last failure", f"{failure['reason']} ({_time(failure['time'])})"))
     if attempt := status["next_attempt"]:
@@ -45,6 +47,12 @@ def client(status: dict[str, Any]) -> str:
     if session := status["counters"]["session"]:
         rows += _traffic("session", session)
     return table(rows)
+
+
+def _router(router: dict[str, Any]) -> str:
+    if router["round_trip"] is None:
+        return f"{router['address']} does not answer"
+    return f"{router['address']}, {1000 * router['round_trip']:.1f} ms away"
 
 
 def clients(entries: Sequence[dict[str, Any]]) -> str:

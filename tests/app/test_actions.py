@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from scapy.layers.inet6 import ICMPv6ND_NA, ICMPv6ND_RS, IPv6
 from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.error import ConnectionDone, ConnectionRefusedError
 from twisted.internet.protocol import Protocol
@@ -20,6 +21,7 @@ from iphttps.core.authentication import AuthenticationMode
 from iphttps.core.errors import ConfigError
 from iphttps.core.neighbors import NeighborCache
 from iphttps.core.server import ServerEvent, ServerState
+from iphttps.net.precondition import Precondition, always
 from tests.net.support import ClientEnd, ServerEnd
 
 REQUEST = b"POST /IPHTTPS HTTP/1.1\r\nHost: vpn.example.org\r\nContent-Length: 18446744073709551615\r\n\r\n"
@@ -236,7 +238,9 @@ class ClientActionsTests(ActionCase):
         self.end = ClientEnd(self.clock)
         for end in (self.server, self.end):
             self.addCleanup(end.device.close)
-        self.routes = tuple(ClientActions(self.end.client, self.end.device, {"uri": "u"}, lambda: ["a"]).routes())
+        precondition = Precondition(self.clock, self.end.client, always)
+        actions = ClientActions(self.end.client, precondition, self.end.device, {"interface": "i"}, lambda: ["a"])
+        self.routes = tuple(actions.routes())
 
     def join(self) -> None:
         """Let the attempt succeed."""
@@ -258,7 +262,7 @@ class ClientActionsTests(ActionCase):
             self.assertEqual("DISABLED", self.done("GET", "/status")["state"])
             self.assertEqual("LINK_DOWN", self.done("POST", "/enable")["state"])
             way()
-            self.assertEqual(state, self.done("GET", "/status")["state"])
+            self.assertEqual(state, self.end.state.name)
             attempts = len(self.end.endpoint.attempts)
             self.assertEqual(state, self.done("POST", "/enable")["state"])  # it is already
             self.assertEqual(attempts, len(self.end.endpoint.attempts))
@@ -288,4 +292,23 @@ class ClientActionsTests(ActionCase):
     def test_status(self) -> None:
         """The status has the settings and the interface's addresses."""
         status = self.done("GET", "/status")
-        self.assertEqual(("u", ["a"]), (status["uri"], status["addresses"]))
+        self.assertEqual(("i", ["a"], None), (status["interface"], status["addresses"], status["router"]))
+
+    def test_router(self) -> None:
+        """The router is asked, so the status says how far away it is now, or that it does not answer."""
+        self.done("POST", "/enable")
+        connection = self.end.connect(self.server)
+        self.end.from_host(bytes(IPv6(src="fe80::2", dst="ff02::2", hlim=255) / ICMPv6ND_RS()))
+        connection.settle()
+        asked = self.ask("GET", "/status")
+        self.assertNoResult(asked)
+        self.clock.advance(0.5)
+        connection.settle()
+        answer = IPv6(src="fe80::1", dst="fe80::2", hlim=255) / ICMPv6ND_NA(tgt="fe80::1", R=1, S=1)
+        self.server.from_host(bytes(answer))
+        connection.settle()
+        self.assertEqual({"address": "fe80::1", "round_trip": 0.5}, self.successResultOf(asked)["router"])
+        asked = self.ask("GET", "/status")
+        self.clock.pump([1.0] * 3)
+        status = self.successResultOf(asked)
+        self.assertEqual(({"address": "fe80::1", "round_trip": None}, "LINK_UP"), (status["router"], status["state"]))

@@ -124,7 +124,11 @@ class StatusTests(CommandCase):
         self.assertIn("last failure  the peer closed the connection (2026-03-01 09:22:30 UTC)\n", said)
         self.assertIn("next attempt  in 12 s\n", said)
         self.assertIn("encryption    TLSv1.3, TLS_AES_256_GCM_SHA384\n", said)
-        bare = {**documented("client"), "last_failure": None, "next_attempt": None, "tls": None}
+        self.assertIn("router        fe80::1, 12.5 ms away\n", said)
+        silent = {**documented("client"), "router": {"address": "fe80::1", "round_trip": None}}
+        self.assertIn("router        fe80::1 does not answer\n", self.run_command(silent, "status")[1])
+        nothing = dict.fromkeys(("last_failure", "next_attempt", "tls", "router"))
+        bare = {**documented("client"), **nothing}
         bare["counters"]["session"] = None
         _, said, _ = self.run_command(bare, "status")
         self.assertEqual(["state", "server", "interface", "device"], [line.split()[0] for line in said.splitlines()])

@@ -67,7 +67,7 @@ class ServerFlagTests(AppCase):
     def test_missing(self) -> None:
         """What must be given is named, with what for."""
         for arguments, sentence in (
-            ((), "--uri is missing: name the server, such as https://vpn.example.org/IPHTTPS"),
+            ((), "--uri is missing: say where to listen, such as https://*:443/IPHTTPS"),
             (PLAIN[:2], "--prefix is missing: give the link's IPv6 prefix, such as --prefix 2001:db8:2::/64"),
             (SECURE[:4], "--certificate is missing: https:// needs the server's certificate"),
             (SECURE[:6], "--private-key is missing: https:// needs the certificate's key"),
@@ -124,7 +124,7 @@ class ClientFlagTests(AppCase):
     def test_defaults(self) -> None:
         """What is not given has its default; the delays are those of 3.1.2.1."""
         expected = {
-            "uri": "https://vpn.example.org/",
+            "uri": ["https://vpn.example.org/"],
             "ca": None,
             "certificate": None,
             "private-key": None,
@@ -139,7 +139,10 @@ class ClientFlagTests(AppCase):
     def test_every_flag(self) -> None:
         """Every flag is taken."""
         flags = {
-            "uri": "https://vpn.example.org/",
+            "select": "fastest",
+            "when": "blocked",
+            "probe": "[2001:db8::1]:443",
+            "keepalive": "50",
             "ca": "ca.pem",
             "certificate": "client.pem",
             "private-key": "client.key",
@@ -147,16 +150,37 @@ class ClientFlagTests(AppCase):
             "reconnect-initial": "0.5",
             "reconnect-maximum": "10",
         }
-        given = parsed(client_options.Options(), *(f"--{name}={value}" for name, value in flags.items()))
+        uris = "https://vpn.example.org/A", "https://vpn.example.net/B"
+        given = client_options.Options()
+        given.parse([f"--uri={uri}" for uri in uris] + [f"--{name}={value}" for name, value in flags.items()])
         self.assertEqual({name: given[name] for name in flags}, flags)
+        self.assertEqual((tuple(map(str, given.uris)), given.probe), (uris, ("2001:db8::1", 443)))
 
     def test_wrong(self) -> None:
         """What is wrong is named, with what would be right."""
         uri = ("--uri", "https://vpn.example.org/")
+        probe = "--when blocked and --probe go together: name a host that is reached where no tunnel is needed"
         together = "--certificate and --private-key go together: give both or neither"
         for arguments, sentence in (
             ((), "--uri is missing: name the server, such as https://vpn.example.org/IPHTTPS"),
             (("--uri", "https://*/"), "--uri must name the server; * is for the server's own"),
+            (
+                (*uri, "--uri", "nowhere"),
+                ("'nowhere' is not a URI for IP-HTTPS: it must look like https://vpn.example.org/IPHTTPS"),
+            ),
+            ((*uri, "--select", "best"), "--select is ordered or fastest, not 'best'"),
+            ((*uri, "--when", "never"), "--when is always, proxy, blocked or command, not 'never'"),
+            ((*uri, "--when", "blocked"), probe),
+            ((*uri, "--probe", "intranet.example.org:443"), probe),
+            (
+                (*uri, "--when", "blocked", "--probe", "intranet.example.org"),
+                "--probe 'intranet.example.org' is not a host and a port, such as intranet.example.org:443",
+            ),
+            (
+                (*uri, "--when", "blocked", "--probe", "[::1"),
+                "--probe '[::1' is not a host and a port, such as intranet.example.org:443",
+            ),
+            ((*uri, "--keepalive", "-1"), "--keepalive takes a number of at least 0, not '-1'"),
             ((*uri, "--certificate", "client.pem"), together),
             ((*uri, "--private-key", "client.key"), together),
             ((*uri, "--reconnect-initial", "0"), "--reconnect-initial takes a number of at least 0.1, not '0'"),
@@ -277,8 +301,8 @@ class FileTests(AppCase):
             ("uri = []", "uri must be a string or a number, not []"),
             ('default-router = "yes"', "default-router must be true or false, not 'yes'"),
             ("default-router = 1", "default-router must be true or false, not 1"),
-            ('route = "2001:db8:1::/48"', "route must be a list of strings, not '2001:db8:1::/48'"),
-            ("route = [64]", "route must be a list of strings, not [64]"),
+            ("route = 64", "route must be a string or a list of strings, not 64"),
+            ("route = [64]", "route must be a string or a list of strings, not [64]"),
         ):
             self.assertEqual(self.refused(text), sentence)
 

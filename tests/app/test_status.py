@@ -49,8 +49,8 @@ class StatusCase(SynchronousTestCase):
     def client_status(self) -> dict[str, object]:
         """Return the client's status."""
         addresses = [f"{self.client.address}/64"]
-        settings = {"uri": "https://vpn.example.org/IPHTTPS", "interface": "iphttps0"}
-        return client_status(self.client.client, settings, addresses, self.client.device.counters, self.clock.seconds())
+        counted, now = self.client.device.counters, self.clock.seconds()
+        return client_status(self.client.client, {"interface": "iphttps0"}, addresses, counted, 0.0125, now)
 
 
 class ServerStatusTests(StatusCase):
