@@ -17,12 +17,9 @@ demo: $(INSTALLED)  ## a tunnel between network namespaces, step by step
 	@tools/setup programs demo
 	@$(RUN) -m iphttps.lab.demo
 
-# Without root the laboratory lives in a user namespace, which the whole run enters at once.
 test: $(INSTALLED)  ## every test; iphttps/core must be covered to the last branch
 	@tools/setup programs test
-	$(RUN) -m iphttps.lab.privilege \
-	    $(RUN) -m coverage run --branch --source=iphttps.core -m twisted.trial tests
-	$(RUN) -m coverage report --fail-under=100
+	@tools/test
 
 check: $(INSTALLED)  ## types, style and dependencies
 	$(RUN) -m mypy iphttps tests bench

@@ -26,9 +26,18 @@ def skips(*tests: str, reason: str = "no lab here") -> str:
     return "\n".join([RULE, "[SKIPPED]", reason, "", *tests]) + "\n"
 
 
+def once(counts: str, ran: int = 120, listed: str = "") -> str:
+    """Return what trial prints around its counts."""
+    return f"tests.core\n  test_x ... [OK]\n\n{listed}{END}\nRan {ran} tests in 4.321s\n\n{counts}\n"
+
+
+PARTS = once("PASSED (successes=1000)") + "TOTAL 100%\n"
+"""What is printed of the parts where nothing is wrong with them."""
+
+
 def trial(counts: str, ran: int = 120, listed: str = "") -> str:
-    """Return what trial prints around its counts, and coverage behind it."""
-    return f"tests.core\n  test_x ... [OK]\n\n{listed}{END}\nRan {ran} tests in 4.321s\n\n{counts}\nTOTAL 100%\n"
+    """Return what is printed where the laboratory's counts are these, and nothing is wrong with the parts."""
+    return PARTS + once(counts, ran, listed)
 
 
 class RunTests(SynchronousTestCase):
@@ -55,38 +64,38 @@ class RunTests(SynchronousTestCase):
 
     def test_all_passed(self) -> None:
         """Where every test passed and both targets succeeded, so does CI."""
-        self.assertEqual(self.run_ci(trial("PASSED (successes=120)")), (0, "120 passed, 0 failed"))
+        self.assertEqual(self.run_ci(trial("PASSED (successes=120)")), (0, "1120 passed, 0 failed"))
 
     def test_failures_and_errors(self) -> None:
         """Failures, errors and unexpected successes count as failed, also if make forgot to say so."""
         output = trial("FAILED (failures=1, errors=2, unexpectedSuccesses=3, successes=4)")
         for status in (0, 2):
-            self.assertEqual(self.run_ci(output, status), (1, "4 passed, 6 failed"))
+            self.assertEqual(self.run_ci(output, status), (1, "1004 passed, 6 failed"))
 
     def test_other_skips(self) -> None:
         """A test outside the lab may be skipped."""
         output = trial("PASSED (skips=1, successes=119)", listed=skips("tests.host.test_tun.KernelTests.test_read"))
-        self.assertEqual(self.run_ci(output), (0, "119 passed, 0 failed"))
+        self.assertEqual(self.run_ci(output), (0, "1119 passed, 0 failed"))
 
     def test_lab_skips(self) -> None:
         """A lab test that was skipped has failed."""
         lab = ("tests.lab.test_tunnel.TunnelTests.test_a", "tests.lab.test_tunnel.TunnelTests.test_b")
         listed = skips("tests.host.test_tun.KernelTests.test_read", reason="=== odd") + skips(*lab)
         output = trial("PASSED (skips=3, successes=117)", listed=listed)
-        self.assertEqual(self.run_ci(output), (1, "117 passed, 2 failed"))
+        self.assertEqual(self.run_ci(output), (1, "1117 passed, 2 failed"))
 
     def test_unlisted_skips(self) -> None:
         """Skips that trial does not list by name might be lab tests."""
-        self.assertEqual(self.run_ci(trial("PASSED (skips=1, successes=9)")), (1, "9 passed, 1 failed"))
+        self.assertEqual(self.run_ci(trial("PASSED (skips=1, successes=9)")), (1, "1009 passed, 1 failed"))
 
     def test_coverage_missed(self) -> None:
         """The target test can fail although every test passed."""
-        self.assertEqual(self.run_ci(trial("PASSED (successes=120)"), 2), (1, "120 passed, 1 failed"))
+        self.assertEqual(self.run_ci(trial("PASSED (successes=120)"), 2), (1, "1120 passed, 1 failed"))
 
     def test_check_failed(self) -> None:
         """A failed target check counts as one more."""
         output = trial("PASSED (successes=120)")
-        self.assertEqual(self.run_ci(output, check_status=2), (1, "120 passed, 1 failed"))
+        self.assertEqual(self.run_ci(output, check_status=2), (1, "1120 passed, 1 failed"))
 
     def test_no_counts(self) -> None:
         """A trial that died, ran nothing or printed its counts in part is no success, whatever make says."""
@@ -98,19 +107,27 @@ class RunTests(SynchronousTestCase):
             trial("PASSED (successes=12"),
             "PASSED (successes=120)\n",
             "    PASSED (successes=120)\n    Ran 120 tests in 4.3s\n",
+            PARTS,
         ):
             self.assertEqual(self.run_ci(output), (1, "0 passed, 1 failed"), output)
 
     def test_no_successes(self) -> None:
         """Where everything was skipped, nothing has been shown."""
         output = trial("PASSED (skips=1)", listed=skips("tests.host.test_tun.KernelTests.test_read"))
-        self.assertEqual(self.run_ci(output), (1, "0 passed, 1 failed"))
+        self.assertEqual(self.run_ci(output), (1, "1000 passed, 1 failed"))
 
-    def test_counts_twice(self) -> None:
-        """A second set of counts, as a test may print, is not believed over the first."""
+    def test_parts_failed(self) -> None:
+        """What fails among the parts is not outshone by the laboratory."""
+        output = once("FAILED (failures=1, successes=999)") + once("PASSED (successes=120)")
+        self.assertEqual(self.run_ci(output, 1), (1, "1119 passed, 1 failed"))
+        output = once("FAILED (successes=999)") + once("PASSED (successes=120)")
+        self.assertEqual(self.run_ci(output), (1, "1119 passed, 1 failed"))
+
+    def test_counts_once_more(self) -> None:
+        """A further set of counts, as a test may print, is not believed over the first."""
         output = trial("FAILED (failures=1, successes=9)") + trial("PASSED (successes=10)")
         self.assertEqual(self.run_ci(output), (1, "0 passed, 1 failed"))
 
     def test_failed_without_count(self) -> None:
         """The word FAILED is believed even if no count explains it."""
-        self.assertEqual(self.run_ci(trial("FAILED (successes=9)")), (1, "9 passed, 1 failed"))
+        self.assertEqual(self.run_ci(trial("FAILED (successes=9)")), (1, "1009 passed, 1 failed"))

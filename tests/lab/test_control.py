@@ -306,7 +306,7 @@ class ClientControlTests(ControlCase):
         status = self.status()
         self.assertEqual("LINK_DOWN", status["state"])
         self.assertIn("connection refused", status["last_failure"]["reason"])
-        self.assertTrue(20 < status["next_attempt"]["seconds"] <= 30, status)
+        self.assertTrue(20 < status["next_attempt"]["seconds"] <= 36, status)
         self.assertIn("next attempt", self.command("status", name="client1", status=1))
         self.command("disable", name="client1")
         self.assertEqual(("DISABLED", None), (self.status()["state"], self.status()["next_attempt"]))
