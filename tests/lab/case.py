@@ -28,7 +28,7 @@ class LabCase(SynchronousTestCase):
     server_device = client_device = "tun"
 
     # So that no test waits for half a minute, where the delay is not its subject.
-    reconnect = ("--reconnect-initial", "0.2", "--reconnect-maximum", "1")
+    reconnect: tuple[str, ...] = ("--reconnect-initial", "0.2", "--reconnect-maximum", "1")
 
     def setUp(self) -> None:
         """Make the network, or skip the test with the reason why there can be none."""
