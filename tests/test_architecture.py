@@ -42,6 +42,7 @@ PURE = (
     "binascii",
     "collections",
     "dataclasses",
+    "difflib",
     "email.utils",
     "enum",
     "functools",
