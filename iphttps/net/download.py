@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 import h11
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.error import ConnectingCancelledError
-from twisted.internet.interfaces import IReactorTime, IStreamClientEndpoint, ITCPTransport
+from twisted.internet.interfaces import IAddress, IReactorTime, IStreamClientEndpoint, ITCPTransport
 from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.python.failure import Failure
 
@@ -50,19 +50,22 @@ def download(
         raise DiscoveryError(f"it was not brought within {limit:g} seconds")
 
     def unconnected(failure: Failure) -> NoReturn:
-        if failure.check(CancelledError, ConnectingCancelledError):
+        if isinstance(failure.value, CancelledError | ConnectingCancelledError):
             raise CancelledError
         raise DiscoveryError(f"it cannot be brought: {explain(failure)}")
 
-    connected = connect(dotted).connect(_factory(protocol)).addErrback(unconnected)
+    connected = connect(dotted).connect(_Once(protocol)).addErrback(unconnected)
     return connected.addCallback(lambda _: protocol.content).addTimeout(seconds, clock, late)
 
 
-def _factory(protocol: Protocol) -> Factory:
-    factory = Factory()
-    factory.buildProtocol = lambda address: protocol  # type: ignore[method-assign]  # there is one connection
-    factory.noisy = False
-    return factory
+class _Once(Factory):
+    noisy = False
+
+    def __init__(self, protocol: _Download) -> None:
+        self._protocol = protocol
+
+    def buildProtocol(self, addr: IAddress | None) -> _Download:
+        return self._protocol
 
 
 class _Download(Protocol):
