@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 import h11
 from twisted.internet.defer import CancelledError, Deferred
-from twisted.internet.error import ConnectingCancelledError
+from twisted.internet.error import ConnectingCancelledError, ConnectionDone
 from twisted.internet.interfaces import IAddress, IReactorTime, IStreamClientEndpoint, ITCPTransport
 from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.python.failure import Failure
@@ -97,7 +97,9 @@ class _Download(Protocol):
             self._fail(str(error))
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        self.dataReceived(b"")  # the end, which may be the body's
+        # The end may be the body's, unless the connection broke: half a file can mean the opposite of the whole.
+        if self._http.their_state is h11.SEND_BODY and isinstance(reason.value, ConnectionDone):
+            self.dataReceived(b"")
         self._fail(f"it was not brought to its end: {explain(reason)}")
 
     def _read(self) -> None:

@@ -36,8 +36,7 @@ def text_of(content: bytes) -> str:
 
 def _read(path: str) -> bytes:
     try:
-        # A pipe would keep us waiting.
-        with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
+        with open(path, "rb", opener=_without_waiting) as file:
             if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
                 raise DiscoveryError("it is not a file")
             content = file.read(MAXIMUM_SIZE + 1)
@@ -46,3 +45,8 @@ def _read(path: str) -> bytes:
     if len(content) > MAXIMUM_SIZE:
         raise DiscoveryError(f"it is larger than {MAXIMUM_SIZE} bytes")
     return content
+
+
+def _without_waiting(path: str, flags: int) -> int:
+    """Open a file, which may be a pipe that nobody writes to."""
+    return os.open(path, flags | os.O_NONBLOCK)
