@@ -65,9 +65,9 @@ def main() -> None:
         _answer({"error": "evaluating it takes a library that is not there: pip install quickjs-ng"})
         return
     limit()
-    question = json.load(sys.stdin)
     try:
         give_up_root()
+        question = json.load(sys.stdin)
         _answer({"answer": evaluate(quickjs.Context(), question["pac"], question["url"], question["host"])})
     except Refused as reason:
         _answer({"error": str(reason)})
