@@ -42,6 +42,7 @@ PURE = (
     "binascii",
     "collections",
     "dataclasses",
+    "difflib",
     "email.utils",
     "enum",
     "functools",
@@ -63,8 +64,8 @@ IMPURE = ("http.client", "http.server", "http.cookiejar")
 """What the prefixes in PURE would let through."""
 
 NOT_THEIRS = {
-    "iphttps.core": ("twisted", "pyroute2", "pytun"),
-    "iphttps.net": ("pyroute2", "pytun"),
+    "iphttps.core": ("twisted", "pyroute2", "pytun", "quickjs"),
+    "iphttps.net": ("pyroute2", "pytun", "quickjs"),
     "iphttps.host": ("twisted", "h11"),
     "iphttps.lab": ("twisted", "h11"),
 }

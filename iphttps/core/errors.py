@@ -28,6 +28,13 @@ class ConfigError(IPHTTPSError):
     """The operator asked for something that cannot be: the text says what, where, and what to do."""
 
 
+class DiscoveryError(IPHTTPSError):
+    """The proxy was to be found out where the operator said, and could not be: the text says where and why.
+
+    Unlike a ConfigError it may be gone at the next try, when the network has changed.
+    """
+
+
 class DropReason(Enum):
     """Why a packet went no further; the value is the sentence that status and log show."""
 

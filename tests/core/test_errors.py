@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from iphttps.core.errors import ConfigError, DropReason, IPHTTPSError, ProtocolError
+from iphttps.core.errors import ConfigError, DiscoveryError, DropReason, IPHTTPSError, ProtocolError
 
 
 class ErrorTests(SynchronousTestCase):
@@ -18,7 +18,7 @@ class ErrorTests(SynchronousTestCase):
 
     def test_root(self) -> None:
         """Every error of this package can be caught by one name."""
-        for kind in (ProtocolError, ConfigError):
+        for kind in (ProtocolError, ConfigError, DiscoveryError):
             self.assertTrue(issubclass(kind, IPHTTPSError))
 
     def test_reasons_are_different(self) -> None:

@@ -1,0 +1,174 @@
+"""A file evaluated in a real child process: what it answers, what it may take, what it has of ours."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from twisted.internet import reactor
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.task import deferLater
+from twisted.trial.unittest import TestCase
+
+from iphttps.core.errors import DiscoveryError
+from iphttps.net import pacprocess
+from iphttps.net.endpoints import URI
+
+from ..host.support import NOBODY, need_another_user
+
+SERVER = URI.parse("https://vpn.example.org/IPHTTPS")
+ENDLESS = "while (true) {}"
+ANSWER = "function FindProxyForURL(url, host) { return %s; }"
+
+
+class Programs:
+    """The reactor, which notes what it has run."""
+
+    def __init__(self) -> None:
+        self.run: list[Any] = []
+
+    def spawnProcess(self, *arguments: Any) -> Any:
+        """Run a program."""
+        self.run.append(reactor.spawnProcess(*arguments))
+        return self.run[-1]
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(reactor, name)
+
+
+class Case(TestCase):
+    """A test at whose end no child is left."""
+
+    def setUp(self) -> None:
+        """Root needs somebody else to become."""
+        need_another_user()
+        self.programs = Programs()
+        self.addCleanup(self.until, lambda: not any(program.pid for program in self.programs.run))
+
+    def evaluate(self, pac: str, uri: URI = SERVER, time_limit: float = 20) -> Deferred[str]:
+        """Have a file evaluated."""
+        return pacprocess.evaluate(self.programs, pac, uri, time_limit)  # type: ignore[arg-type]  # as good as a reactor
+
+    async def refused(self, pac: str, time_limit: float = 20) -> str:
+        """Return why a file gives no answer."""
+        try:
+            answer = await self.evaluate(pac, time_limit=time_limit)
+        except DiscoveryError as error:
+            return str(error)
+        raise AssertionError(f"it answers {answer!r}")
+
+    def until(self, condition: Callable[[], object], seconds: float = 10.0) -> Deferred[None]:
+        """Fire once the condition holds."""
+
+        async def poll() -> None:
+            deadline = time.monotonic() + seconds
+            while not condition():
+                self.assertLess(time.monotonic(), deadline, "it did not come about")
+                await deferLater(reactor, 0.02)
+
+        return Deferred.fromCoroutine(poll())
+
+
+class AnswerTests(Case):
+    """What comes back."""
+
+    async def test_arguments(self) -> None:
+        """The file is told scheme, host and port of the server, and not the path."""
+        both = ANSWER % "url + ' ' + host"
+        for uri, expected in (
+            ("https://vpn.example.org/IPHTTPS", "https://vpn.example.org/ vpn.example.org"),
+            ("http://vpn.example.org:8080/x", "http://vpn.example.org:8080/ vpn.example.org"),
+            ("https://[2001:db8::1]/", "https://[2001:db8::1]/ 2001:db8::1"),
+        ):
+            self.assertEqual(await self.evaluate(both, URI.parse(uri)), expected)
+
+    async def test_large(self) -> None:
+        """A file of a mebibyte, in letters of all kinds, is evaluated like any other."""
+        self.assertEqual(await self.evaluate(ANSWER % "'DIRECT'" + "// ü€😀\n" * 100_000), "DIRECT")
+
+    async def test_errors(self) -> None:
+        """A file that is none, or has no end of calls, or answers with something else, fails with the reason."""
+        self.assertIn("SyntaxError", await self.refused("<html>"))
+        self.assertIn("RangeError", await self.refused("function f() { return f() + 1; } f();"))
+        self.assertIn("not answer with a string", await self.refused(ANSWER % "null"))
+        error = await self.refused("throw '\\x1b[31m';")
+        self.assertTrue(error.isprintable(), error)
+
+    async def test_no_python(self) -> None:
+        """Where Python cannot be run, as for a user who may not read it, the failure says so."""
+        self.patch(sys, "executable", "/nowhere/python")
+        self.assertIn("Python cannot be run", await self.refused(ANSWER % "''"))
+
+    async def test_broken_program(self) -> None:
+        """A program that ends without an answer, or writes too much, fails with what is known of it."""
+        self.patch(pacprocess, "PROGRAM", ("-c", "raise ImportError('no \\x1b such module')"))
+        self.assertIn("ImportError: no \\x1b such module", await self.refused(""))
+        self.patch(pacprocess, "PROGRAM", ("-c", "print('[]')"))
+        self.assertIn("its evaluation failed", await self.refused(""))
+        self.patch(pacprocess, "PROGRAM", ("-c", "while True: print('x' * 1000)"))
+        self.assertIn("wrote too much", await self.refused(""))
+
+
+class LimitTests(Case):
+    """What it may take."""
+
+    async def test_time(self) -> None:
+        """A loop without end is ended by the time limit."""
+        started = time.monotonic()
+        self.assertIn("more than 0.5 seconds", await self.refused(ENDLESS, time_limit=0.5))
+        self.assertLess(time.monotonic() - started, 4)
+
+    async def test_processor(self) -> None:
+        """The kernel ends a loop too, by the processor's time, and memory that is asked for again and again."""
+        endless = self.refused(ENDLESS, time_limit=30)
+        hungry = self.refused("var s = 'x'; while (true) try { s += s } catch (error) { }", time_limit=30)
+        for refusal in (Deferred.fromCoroutine(endless), Deferred.fromCoroutine(hungry)):
+            self.assertIn("processor's time", await refusal)
+
+    async def test_memory(self) -> None:
+        """Memory is bounded, in one piece and in many; a string of 4 GiB is none."""
+        self.assertIn("out of memory", await self.refused("'x'.repeat(100 << 20);"))
+        self.assertIn("InternalError", await self.refused("var s = 'x'; while (true) s += s;"))
+        self.assertIn("fails", await self.refused(ANSWER % "'x'.repeat(4294967296)"))
+        self.assertIn("out of memory", await self.refused("var a = []; while (true) a.push(new Array(99999).fill(1));"))
+
+    async def test_cancel(self) -> None:
+        """Who does not want the answer any more gets rid of the process."""
+        answer = self.evaluate(ENDLESS)
+        answer.cancel()
+        await self.assertFailure(answer, CancelledError)
+        await self.until(lambda: not self.programs.run[0].pid, 3)
+
+    async def test_alone(self) -> None:
+        """The child has three pipes and nothing else of ours, is nobody if we are root, and leads its own session."""
+        self.patch(os, "environ", {**os.environ, "https_proxy": "http://alice:secret@proxy.example"})
+        open_here = os.open("/", os.O_RDONLY)
+        self.addCleanup(os.close, open_here)
+        os.set_inheritable(open_here, True)
+        answer = self.evaluate(ENDLESS, time_limit=20)
+        process = Path(f"/proc/{self.programs.run[0].pid}")
+        user = str(NOBODY if os.geteuid() == 0 else os.geteuid())
+        # It has given up root, and then computes: what it is from now on.
+        await self.until(lambda: f"Uid:\t{user}\t{user}\t{user}" in (process / "status").read_text())
+        await self.until(lambda: _seconds(process) > 0.3)
+        status = (process / "status").read_text()
+        self.assertIn("CapEff:\t0000000000000000", status)
+        self.assertEqual(os.getsid(int(process.name)), int(process.name))
+        self.assertEqual(sorted(os.listdir(process / "fd")), ["0", "1", "2"])
+        self.assertNotIn(b"secret", (process / "environ").read_bytes())
+        self.assertNotIn(b"example", (process / "cmdline").read_bytes())
+        limits = {line[:26].strip(): line[26:].split()[0] for line in (process / "limits").read_text().splitlines()}
+        self.assertEqual((limits["Max processes"], limits["Max file size"]), ("0", "0"))
+        self.assertEqual(limits["Max address space"], str(512 << 20))
+        answer.cancel()
+        await self.assertFailure(answer, CancelledError)
+
+
+def _seconds(process: Path) -> float:
+    """Return the processor's time that a process has had."""
+    fields = (process / "stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
