@@ -140,6 +140,7 @@ class IdentityTests(RawCase):
     """Who has come, and how often."""
 
     clients = 2
+    probing = True
 
     def test_newest_wins(self) -> None:
         """The session of the same identity that came first ends, with the reason in the log."""

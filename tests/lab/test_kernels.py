@@ -32,6 +32,7 @@ class DuplicateTests(RawCase):
     """Duplicate Address Detection (RFC 4862 section 5.4)."""
 
     clients = 2
+    probing = True
 
     def check_conflict(self, authentication: str) -> None:
         """Give the second client the first one's address; its kernel must find out."""
@@ -94,6 +95,8 @@ class RogueTests(RawCase):
 
 class HostAdvertiseTests(RawCase):
     """Router Advertisements by a program on the server's host."""
+
+    probing = True
 
     def test_radvd(self) -> None:
         """With --advertise host, radvd on the server's device is the router's voice, in mode None too (3.2.5.2.1)."""

@@ -171,6 +171,8 @@ class ClientWitnessTests(LabCase):
 class AddressTests(LabCase):
     """What the client's kernel does on the link."""
 
+    probing = True
+
     def test_duplicate_address_detection(self) -> None:
         """The kernel probes for its addresses, without link-layer options, before it uses them (3, RFC 4862)."""
         listening = listen(self.lab.gateway, GATEWAY_IPV4, 80)
