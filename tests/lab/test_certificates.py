@@ -30,7 +30,7 @@ from tests.lab.test_kernels import flags as address_flags
 GLOBAL = "2001:db8:2::a"
 ECHO = IPv6(src=GLOBAL, dst=TUNNEL_SERVER) / ICMPv6EchoRequest(id=1)
 
-POLLED = 15.0
+POLLED = 10.0
 """Seconds within which the server must have seen that its file has changed, with some patience."""
 
 
