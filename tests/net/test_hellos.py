@@ -40,7 +40,7 @@ def client_hello(highest: int) -> bytes:
 
 
 def damage(hello: bytes, chance: Random) -> bytes:
-    """Damage a ClientHello in a few places; in most cases the lengths of record and message are those of what is left."""
+    """Damage a ClientHello in a few places; mostly the lengths of record and message are those of what is left."""
     body = bytearray(hello[MESSAGE:])
     for _ in range(chance.randint(1, 4)):
         at = chance.randrange(len(body) + 1)
