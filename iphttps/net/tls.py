@@ -21,7 +21,7 @@ from zope.interface import implementer
 from ..core.errors import ConfigError
 from .certificates import Credentials, subject
 from .revocation import RevocationLists
-from .verification import CheckedConnection, ClientCheck, PeerCheck, ServerCheck, verify
+from .verification import CheckedConnection, ClientCheck, PeerCheck, ServerCheck, note, verify
 
 CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20"
 """The suites of TLS 1.2; those of TLS 1.3 are all of this kind."""
@@ -173,6 +173,7 @@ def _context(method: int, credentials: Credentials | None) -> SSL.Context:
     context.set_options(SSL.OP_NO_COMPRESSION | SSL.OP_NO_RENEGOTIATION | SSL.OP_NO_TICKET)
     context.set_session_cache_mode(SSL.SESS_CACHE_OFF)  # a resumed session would skip the verification
     context.set_mode(_RELEASE_BUFFERS)
+    context.set_info_callback(note)
     if credentials:
         try:
             credentials.install(context)
