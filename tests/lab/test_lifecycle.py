@@ -53,7 +53,7 @@ class ServerEndTests(RawCase):
         self.assertEqual(before, (settings(gateway), devices(gateway)))
 
     def test_killed(self) -> None:
-        """A server that is killed leaves no device; forwarding stays on, as docs/security.md says, and the next starts."""
+        """A killed server leaves no device; forwarding stays on, as docs/security.md says, and the next one starts."""
         gateway = self.lab.gateway
         gateway.setting("ipv6.conf.all.forwarding", "0")
         before = devices(gateway)
