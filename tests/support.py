@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from ipaddress import IPv6Address, IPv6Network
 from typing import Any
 
-from hypothesis import settings
 from scapy.layers.inet import UDP
 from scapy.layers.inet6 import (
     ICMPv6EchoRequest,
@@ -31,10 +30,6 @@ from iphttps.core.link import Forwarding, OwnAddresses, ServerLink
 from iphttps.core.neighbors import NeighborCache
 from iphttps.core.policy import Policy, Verdict
 from iphttps.core.router import Advertise, Router
-
-# How long an example takes depends on the machine, and says nothing about the code.
-settings.register_profile("iphttps", deadline=None)
-settings.load_profile("iphttps")
 
 UNSPECIFIED = "::"
 ALL_NODES = "ff02::1"

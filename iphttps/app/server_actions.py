@@ -56,21 +56,25 @@ class ServerActions:
             Route("GET", "/status", self.status),
             Route("GET", "/clients", self.clients),
             Route("POST", "/clients/*/disconnect", self.disconnect),
-            Route("POST", "/enable", self._one_by_one(self.enable)),
-            Route("POST", "/disable", self._one_by_one(self.disable)),
-            Route("POST", "/authentication", self._one_by_one(self.authentication)),
-            Route("POST", "/reload", self.reload),
+            Route("POST", "/enable", self._one_by_one(self._with_status(self.enable))),
+            Route("POST", "/disable", self._one_by_one(self._with_status(self.disable))),
+            Route("POST", "/authentication", self._one_by_one(self._with_status(self.authentication))),
+            Route("POST", "/reload", self._one_by_one(self.reload)),
         )
 
     def _one_by_one(self, change: Callable[[Asked], object]) -> Callable[[Asked], object]:
-        """Have a change wait for its turn, and answered with the status that it led to."""
+        """Have a change wait for its turn, and refused if the server shuts down before."""
 
-        def changed(asked: Asked) -> Deferred[object]:
+        def in_turn(asked: Asked) -> object:
             if self._server.state is ServerState.STOPPED:
                 raise Refusal(HTTPStatus.CONFLICT, "the server shuts down")
-            return maybeDeferred(change, asked).addCallback(lambda result: self.status())
+            return change(asked)
 
-        return lambda asked: self._changing.run(changed, asked)
+        return lambda asked: self._changing.run(in_turn, asked)
+
+    def _with_status(self, change: Callable[[Asked], object]) -> Callable[[Asked], object]:
+        """Have a change answered with the status that it led to."""
+        return lambda asked: maybeDeferred(change, asked).addCallback(lambda result: self.status())
 
     def status(self, asked: Asked = Asked()) -> Value:  # noqa: B008  # frozen
         """Tell what the server is and does."""

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from ipaddress import AddressValueError, IPv4Address, IPv6Address
 
+from .crc32c import crc32c
 from .errors import ProtocolError
 
 IPAddress = IPv4Address | IPv6Address
@@ -31,6 +32,8 @@ _NAMELESS = (0x00, 0x31)  # of no protocol in particular, or over a UNIX socket:
 _ADDRESSES = {_TCP4: struct.Struct("!4s4sHH"), _TCP6: struct.Struct("!16s16sHH")}
 
 _TLV = struct.Struct("!BH")
+_PP2_TYPE_CRC32C = 0x03
+_CRC32C = struct.Struct("!I")  # 2.2.3; in network order, as HAProxy sends it
 _SSL = struct.Struct("!BI")  # 2.2.5
 _PP2_TYPE_SSL = 0x20
 _PP2_SUBTYPE_SSL_CN = 0x22
@@ -122,8 +125,22 @@ def _binary(stream: bytes) -> Announcement | None:
     if length < addresses.size:
         raise ProtocolError("the PROXY header is too short for its addresses")
     source, _, port, _ = addresses.unpack_from(content)
+    _check(stream[:end], _BINARY_HEADER.size + addresses.size)
     address = IPv4Address(source) if family == _TCP4 else IPv6Address(source)
     return Announcement(address, port, _common_name(content[addresses.size :]), rest)
+
+
+def _check(header: bytes, at: int) -> None:
+    """Raise ProtocolError if the fields, which begin at a place, have a checksum that is not the header's (2.2.3)."""
+    for kind, value in _fields(header[at:]):
+        at += _TLV.size
+        end = at + len(value)
+        if kind == _PP2_TYPE_CRC32C:
+            # "replace the 32 bits of the checksum field in the received PROXY header with all '0's"
+            expected = _CRC32C.pack(crc32c(header[:at] + bytes(len(value)) + header[end:]))
+            if value != expected:
+                raise ProtocolError("the PROXY header is damaged: its checksum is another")
+        at = end
 
 
 def _common_name(fields: bytes) -> str | None:

@@ -78,7 +78,7 @@ class Network:
             for number, client in enumerate(self.clients, start=1):
                 self._connect_client(number, client)
             self._connect_private_host()
-        except BaseException:
+        except BaseException:  # an interrupt from the keyboard, too, leaves namespaces that nobody else would remove
             self.remove()
             raise
 

@@ -53,10 +53,15 @@ class Transfer:
         return self.received * 8 / 1e6 / self.seconds
 
 
-def ping(host: Namespace, address: str, count: int = 5, interval: float = 0.05, size: int = 56) -> Pings:
-    """Send some pings from a host and return what came of them; an unreachable address answers none."""
+def ping(
+    host: Namespace, address: str, count: int = 5, interval: float = 0.05, size: int = 56, patience: float = 1.0
+) -> Pings:
+    """Send some pings from a host and return what came of them, for the last of which `patience` seconds are waited.
+
+    An unreachable address answers none.
+    """
     done = host.run(
-        "ping", "-n", "-q", "-c", str(count), "-i", str(interval), "-s", str(size), "-W", "1", address,
+        "ping", "-n", "-q", "-c", str(count), "-i", str(interval), "-s", str(size), "-W", str(patience), address,
         check=False, deadline=10 + count * interval,
     )  # fmt: skip
     counts = _PING_COUNTS.search(done.stdout)
@@ -68,7 +73,9 @@ def ping(host: Namespace, address: str, count: int = 5, interval: float = 0.05, 
 
 def wait_reachable(host: Namespace, address: str, deadline: float = 10.0) -> None:
     """Wait until a host's ping to an address is answered."""
-    wait_until(lambda: ping(host, address, 1).received, f"an answer from {address} to {host.label}", deadline)
+    # A ping too early is lost, and need not be waited for.
+    awaited = f"an answer from {address} to {host.label}"
+    wait_until(lambda: ping(host, address, 1, patience=0.5).received, awaited, deadline)
 
 
 def transfer(sender: Namespace, receiver: Namespace, address: str, size: int, deadline: float = 120.0) -> Transfer:

@@ -17,6 +17,7 @@ _TLS_WORDS = {
     "wrong version number": "the peer does not speak TLS on this port",
     "http request": "the peer speaks plain HTTP to a TLS port",
     "no shared cipher": "the peer offers no cipher suite that is allowed here",
+    "no application protocol": "the peer offers other protocols than HTTP/1.1",
     "unsupported protocol": "the peer speaks no TLS version that is allowed here",
     "protocol version": "the peer speaks no TLS version that is allowed here",
     "handshake failure": "the peer found nothing in common in the TLS handshake, or misses a certificate",

@@ -21,7 +21,7 @@ from zope.interface import implementer
 from ..core.errors import ConfigError
 from .certificates import Credentials, subject
 from .revocation import RevocationLists
-from .verification import CheckedConnection, ClientCheck, PeerCheck, ServerCheck, verify
+from .verification import CheckedConnection, ClientCheck, PeerCheck, ServerCheck, note, verify
 
 CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20"
 """The suites of TLS 1.2; those of TLS 1.3 are all of this kind."""
@@ -109,10 +109,7 @@ class ClientTLS:
 def _server_context(settings: TLSSettings) -> SSL.Context:
     context = _context(SSL.TLS_SERVER_METHOD, settings.credentials)
     context.set_options(SSL.OP_CIPHER_SERVER_PREFERENCE)
-    # HTTP/1.1 if that is offered, and nothing else: there is no HTTP/2 here (RFC 7301 section 3.2).
-    context.set_alpn_select_callback(
-        lambda connection, offered: ALPN if ALPN in offered else SSL.NO_OVERLAPPING_PROTOCOLS
-    )
+    context.set_alpn_select_callback(_choose_protocol)  # not called for who offers none, as Windows does
     _choose_suites(context, settings)
     if settings.client_ca is not None:
         store = _trust(context, settings.client_ca)
@@ -121,6 +118,16 @@ def _server_context(settings: TLSSettings) -> SSL.Context:
         context.set_client_ca_list([crypto.X509.from_cryptography(ca).get_subject() for ca in settings.client_ca])
         context.set_verify(SSL.VERIFY_PEER | SSL.VERIFY_FAIL_IF_NO_PEER_CERT, verify)
     return context
+
+
+def _choose_protocol(connection: SSL.Connection, offered: list[bytes]) -> bytes:
+    """Choose HTTP/1.1, or end the handshake by the alert no_application_protocol (RFC 7301 section 3.2).
+
+    An exception from here becomes that alert, and is what the handshake fails with; so it looks like OpenSSL's own.
+    """
+    if ALPN not in offered:
+        raise SSL.Error([("SSL routines", "", "no application protocol")])
+    return ALPN
 
 
 def _choose_suites(context: SSL.Context, settings: TLSSettings) -> None:
@@ -166,6 +173,7 @@ def _context(method: int, credentials: Credentials | None) -> SSL.Context:
     context.set_options(SSL.OP_NO_COMPRESSION | SSL.OP_NO_RENEGOTIATION | SSL.OP_NO_TICKET)
     context.set_session_cache_mode(SSL.SESS_CACHE_OFF)  # a resumed session would skip the verification
     context.set_mode(_RELEASE_BUFFERS)
+    context.set_info_callback(note)
     if credentials:
         try:
             credentials.install(context)

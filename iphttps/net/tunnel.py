@@ -34,6 +34,7 @@ from ..core.body import Body
 from ..core.counters import Counters
 from ..core.errors import DropReason
 from ..core.framing import Batch, Framer
+from ..core.limits import TokenBucket
 from .verification import CheckedConnection
 
 QUEUE = 256 * 1024
@@ -55,6 +56,14 @@ HANDSHAKE_DEADLINE = 30.0
 
 CLOSE_DEADLINE = 1.0
 """Seconds that a peer has to take what was sent and to answer the close, before the connection is cut."""
+
+KEY_RATE = 2.0
+KEY_BURST = 200.0
+"""How many messages for new keys there may be, the peer's and ours that answer: in a second, and at once.
+
+A KeyUpdate is work, and its answer waits in the transport's buffer whether the peer takes it or not. Nobody needs
+one in a minute.
+"""
 
 
 class Wire(TypingProtocol):
@@ -84,6 +93,7 @@ class Tunnel(Protocol):
         self._receive: Callable[[bytes], None] = self._discard
         self._deadline: IDelayedCall | None = None
         self.ending: str | None = None
+        self._keys = TokenBucket(KEY_RATE, KEY_BURST)
 
     # The handshake phase.
 
@@ -102,7 +112,20 @@ class Tunnel(Protocol):
 
     def handshakeCompleted(self) -> None:
         """TLS is up."""
+        assert self.tls is not None
+        self.tls.heard = self._keys_renewed
         self.established()
+
+    def _keys_renewed(self) -> None:
+        """Keys were renewed (RFC 8446 section 4.6.3): end the connection if that happens all the time."""
+        if self.tls and not self._keys.take(self.clock.seconds()):
+            self.tls.heard = None
+            self.clock.callLater(0, self._cut_off, "it does nothing but renew its keys")  # OpenSSL is at work here
+
+    def _cut_off(self, sentence: str) -> None:
+        self.disconnect(sentence)
+        if not self.ended.called:
+            self.wire.abortConnection()
 
     def established(self) -> None:
         """The HTTPS connection, or the HTTP connection, is established (3.1.5.1)."""
@@ -192,6 +215,8 @@ class Tunnel(Protocol):
         """The connection has ended; the roles extend this."""
         self._receive = self._discard
         self._cancel_deadline()
+        if self.tls:
+            self.tls.heard = None  # or the two would keep each other
         self.ended.callback(None)
 
     def _cancel_deadline(self) -> None:

@@ -101,11 +101,20 @@ class CheckedConnection(SSL.Connection):
     def __init__(self, context: SSL.Context, check: PeerCheck) -> None:
         super().__init__(context, None)
         self.check = check
+        self.heard: Callable[[], None] | None = None
+        """Called for each message of TLS itself after the handshake, the peer's or ours, such as KeyUpdate."""
 
     @property
     def suite(self) -> str:
         """The version and the cipher suite agreed on."""
         return f"{self.get_protocol_version_name()} {self.get_cipher_name() or 'without a suite'}"
+
+
+def note(connection: SSL.Connection, where: int, code: int) -> None:
+    """Tell the connection that OpenSSL has done with a message; this is what OpenSSL calls."""
+    assert isinstance(connection, CheckedConnection)
+    if where & SSL.SSL_CB_EXIT and connection.heard:
+        connection.heard()
 
 
 def verify(connection: SSL.Connection, certificate: crypto.X509, code: int, depth: int, passed: int) -> bool:

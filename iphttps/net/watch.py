@@ -11,7 +11,7 @@ from .log import logger
 from .revocation import RevocationLists, Stamp, now_of
 from .tls import ServerTLS
 
-INTERVAL = 10.0
+INTERVAL = 2.0
 """Seconds between two looks at the file; within it, a session whose certificate is revoked ends."""
 
 DAY = 24 * 60 * 60.0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 from scapy.layers.inet6 import ICMPv6ND_NA, ICMPv6ND_RS, IPv6
@@ -61,6 +62,7 @@ class ServerActionsTests(ActionCase):
         self.addCleanup(self.end.device.close)
         self.mode = AuthenticationMode.CERTIFICATES
         self.impossible = False
+        self.reading: Callable[[], object] = lambda: None
         cache = NeighborCache()
         self.routes = tuple(
             ServerActions(
@@ -80,6 +82,7 @@ class ServerActionsTests(ActionCase):
 
     def reload(self) -> Changes:
         """Reload, unless the test has it impossible."""
+        self.reading()
         if self.impossible:
             raise ConfigError("cannot read server.pem")
         return Changes(("route",), ("interface",))
@@ -209,6 +212,19 @@ class ServerActionsTests(ActionCase):
         self.impossible = True
         self.failureResultOf(self.ask("POST", "/reload"), ConfigError)
 
+    def test_reload_waits(self) -> None:
+        """While the server is being disabled, a reload waits for its turn; its answer is its own."""
+        protocol, _ = self.session()
+        read: list[str] = []
+        self.reading = lambda: read.append(self.end.server.state.name)
+        disabled, reloaded = self.ask("POST", "/disable"), self.ask("POST", "/reload")
+        self.assertNoResult(reloaded)
+        self.assertEqual([], read)
+        protocol.connectionLost(Failure(ConnectionDone()))
+        self.assertEqual("DISABLED", self.successResultOf(disabled)["state"])
+        self.assertEqual({"changed": ["route"], "restart": ["interface"]}, self.successResultOf(reloaded))
+        self.assertEqual(["DISABLED"], read)
+
     def test_authentication_while_disabled(self) -> None:
         """The mode can be changed while nobody is there (3.2.7.1)."""
         self.done("POST", "/disable")
@@ -223,7 +239,7 @@ class ServerActionsTests(ActionCase):
         self.end.server.handle(ServerEvent.SHUTDOWN)
         protocol.connectionLost(Failure(ConnectionDone()))
         self.failureResultOf(waiting, Refusal)
-        for path in ("/enable", "/disable", "/authentication"):
+        for path in ("/enable", "/disable", "/authentication", "/reload"):
             self.assertEqual(409, self.refusal("POST", path)[0])
         self.assertIs(ServerState.STOPPED, self.end.server.state)
 

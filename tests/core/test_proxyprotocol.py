@@ -9,12 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
+from iphttps.core.crc32c import crc32c
 from iphttps.core.errors import ProtocolError
 from iphttps.core.proxyprotocol import Announcement, ProxyProtocol
 from tests.proxyprotocol import (
     LOCAL,
     PP2_SUBTYPE_SSL_CN,
     PP2_TYPE_AUTHORITY,
+    PP2_TYPE_CRC32C,
     PP2_TYPE_SSL,
     PROXY,
     SIGNATURE,
@@ -41,6 +43,12 @@ RECORDED = bytes.fromhex(
     "20 001e 07 00000000 21 0007 544c5376312e33 22 000c 636c69656e742d616c696365"
 )
 """What HAProxy 2.6 has sent with send-proxy-v2-ssl-cn for a client whose certificate names client-alice."""
+
+CHECKED = bytes.fromhex(
+    "0d0a0d0a000d0a515549540a 21 11 0025 7f000001 7f000001 e64c 46a1"
+    "03 0004 495af29d 20 000f 01 00000000 21 0007 544c5376312e33"
+)
+"""The same with proxy-v2-options crc32c, for a client without a certificate."""
 
 
 def read(pieces: Iterable[bytes]) -> Announcement | None:
@@ -170,6 +178,22 @@ class BinaryTests(ProxyProtocolCase):
             self.assert_refused(version2("192.0.2.7", "198.51.100.1", 1234, fields), "cut off")
             within = field(PP2_TYPE_SSL, b"\x07" + bytes(4) + fields)
             self.assert_refused(version2("192.0.2.7", "198.51.100.1", 1234, within), "cut off")
+
+    def test_checksum(self) -> None:
+        """A checksum, wherever it stands, must be that of the header (section 2.2.3); this is what HAProxy sends."""
+        expected = Announcement(IPv4Address("127.0.0.1"), 58956, None, REST)
+        self.assert_announces(CHECKED + REST, expected)
+        for at in range(16, len(CHECKED)):
+            if at not in (28, 29):  # the checksum's own kind, without which it is none, and length
+                self.assert_refused(CHECKED[:at] + bytes((CHECKED[at] ^ 1,)) + CHECKED[at + 1 :], "damaged")
+        before = version2("192.0.2.7", "198.51.100.1", 1234, field(0x04, b"x"), field(PP2_TYPE_CRC32C, bytes(4)))
+        good = before[:-4] + crc32c(before).to_bytes(4)
+        self.assert_announces(good + REST, Announcement(CLIENT, 1234, None, REST))
+        for value in (b"", b"\0", bytes(4), bytes(5)):
+            stream = version2("192.0.2.7", "198.51.100.1", 1234, field(PP2_TYPE_CRC32C, value))
+            self.assert_refused(stream, "damaged")
+        ignored = header(LOCAL, TCP4, ADDRESSES + field(PP2_TYPE_CRC32C, bytes(4)))
+        self.assert_announces(ignored + REST, Announcement(None, 0, None, REST))
 
     def test_longest(self) -> None:
         """A header may be as long as its length can say."""

@@ -27,6 +27,10 @@ class LabCase(SynchronousTestCase):
     # What the daemons' devices are; a subclass may have others.
     server_device = client_device = "tun"
 
+    # Whether the clients' kernels probe for duplicates of their addresses, which takes a second for each of two. Who
+    # tests the tunnel itself, or what kernels do on the link, has it so; where a tunnel is only needed, it is not.
+    probing = False
+
     # So that no test waits for half a minute, where the delay is not its subject.
     reconnect: tuple[str, ...] = ("--reconnect-initial", "0.2", "--reconnect-maximum", "1")
 
@@ -38,6 +42,9 @@ class LabCase(SynchronousTestCase):
         self.lab.server_device, self.lab.client_device = self.server_device, self.client_device
         self.addCleanup(self.lab.remove)
         self.lab.create()
+        if not self.probing:
+            for host in self.lab.clients:
+                host.setting("ipv6.conf.default.dad_transmits", "0")
         # Cleanups run last to first: this one while everything is still there.
         self.addCleanup(self._check_logs)
         # Nothing tells a cleanup whether the test has failed.

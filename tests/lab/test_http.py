@@ -162,21 +162,31 @@ class WrongPortTests(RawCase):
             self.assertEqual(1, server.text[mark:].count("refused"))
 
     def test_http2(self) -> None:
-        """HTTP/1.1 is chosen where it is offered, and whoever speaks HTTP/2 is refused."""
-        self.server(authentication="none")
+        """HTTP/1.1 is chosen where it is offered; whoever offers other protocols only, or speaks HTTP/2, is refused."""
+        server = self.server(authentication="none")
         preface = REFUSED["the preface of HTTP/2"][0]
         for offered, chosen, sent, status in (
-            (["h2"], None, preface, b"505"),
+            ([], None, preface, b"505"),
             (["h2", "http/1.1"], "http/1.1", request(), b"200"),
             (["http/1.1"], "http/1.1", preface, b"505"),
         ):
-            context = ssl.create_default_context(cafile=str(self.lab.authority.certificate))
-            context.set_alpn_protocols(offered)
-            bare = connect(self.lab.clients[0], GATEWAY_IPV4, 443)
-            with context.wrap_socket(bare, server_hostname=GATEWAY_NAME) as wire:
+            with self.offering(*offered) as wire:
                 self.assertEqual(chosen, wire.selected_alpn_protocol())
                 wire.sendall(sent)
                 self.assertEqual(b"HTTP/1.1 " + status, wire.recv(12))
+        for offered in (["h2"], ["http/1.0", "h2c", "x" * 255]):
+            mark = server.mark()
+            with self.assertRaisesRegex(ssl.SSLError, "(?i)no.application.protocol"):
+                self.offering(*offered)
+            self.assertIn("the peer offers other protocols than HTTP/1.1", server.wait_for("refused", since=mark))
+
+    def offering(self, *protocols: str) -> ssl.SSLSocket:
+        """Shake hands by TLS, and offer protocols."""
+        context = ssl.create_default_context(cafile=str(self.lab.authority.certificate))
+        context.set_alpn_protocols(protocols)
+        bare = connect(self.lab.clients[0], GATEWAY_IPV4, 443)
+        self.addCleanup(bare.close)
+        return context.wrap_socket(bare, server_hostname=GATEWAY_NAME)
 
 
 class DeadlineTests(RawCase):

@@ -52,6 +52,16 @@ class ServerEndTests(RawCase):
         server.stop()
         self.assertEqual(before, (settings(gateway), devices(gateway)))
 
+    def test_killed(self) -> None:
+        """A killed server leaves no device; forwarding stays on, as docs/security.md says, and the next one starts."""
+        gateway = self.lab.gateway
+        gateway.setting("ipv6.conf.all.forwarding", "0")
+        before = devices(gateway)
+        self.server().kill()
+        self.assertEqual((before, "1"), (devices(gateway), gateway.setting("ipv6.conf.all.forwarding")))
+        self.assertEqual(SIGTERM, self.server().stop())
+        self.assertEqual((before, "1"), (devices(gateway), gateway.setting("ipv6.conf.all.forwarding")))
+
     def test_nothing_is_left_without_root(self) -> None:
         """The same when `twistd --uid` has given up being root."""
         gateway = self.lab.gateway

@@ -19,6 +19,8 @@ MEGABYTE = 1_000_000
 class TunnelTests(LabCase):
     """One client, one server."""
 
+    probing = True
+
     def reaches(self, address: str, size: int = 56) -> None:
         """Check that the first client's pings to an address are all answered."""
         self.assertEqual(0, ping(self.lab.clients[0], address, 5, size=size).lost, address)
@@ -86,6 +88,8 @@ class TunnelTests(LabCase):
 class ConnectionTests(LabCase):
     """The connection that the tunnel runs through."""
 
+    probing = True
+
     def test_mode_none(self) -> None:
         """In mode None a client without a certificate gets an address and reaches the private host (3.2.1)."""
         self.server(authentication="none")
@@ -121,6 +125,7 @@ class SeveralClientsTests(LabCase):
     """Several clients at once."""
 
     clients = 3
+    probing = True
 
     def start(self, authentication: str) -> list[str]:
         """Start a server and all clients, and return the clients' addresses."""

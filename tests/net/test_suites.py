@@ -12,11 +12,13 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import rsa
 from OpenSSL import SSL, crypto
+from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from iphttps.core.errors import ConfigError
 from iphttps.lab.authority import DAY, KeyKind
 from iphttps.net.certificates import Credentials
+from iphttps.net.explain import explain
 from iphttps.net.tls import NullEncryption, ServerTLS, TLSSettings
 
 from .certificates import Certificates, credentials
@@ -133,11 +135,13 @@ class ProtocolTests(SuiteCase):
         return self.shake_hands(ServerTLS(TLSSettings(self.rsa)), context).get_alpn_proto_negotiated()
 
     def test_protocols(self) -> None:
-        """HTTP/1.1 is agreed to where it is offered; HTTP/2 never is, nor does it end the handshake."""
+        """HTTP/1.1 is agreed to where it is offered; where only others are, the handshake ends with the reason."""
         self.assertEqual(b"http/1.1", self.agreed(b"h2", b"http/1.1"))
         self.assertEqual(b"http/1.1", self.agreed(b"http/1.1"))
-        self.assertEqual(b"", self.agreed(b"h2"))
         self.assertEqual(b"", self.agreed())
+        for offered in ((b"h2",), (b"h2c", b"http/1.0", b"HTTP/1.1", b"x" * 255)):
+            refused = self.assertRaises(SSL.Error, self.agreed, *offered)
+            self.assertEqual("the peer offers other protocols than HTTP/1.1", explain(Failure(refused)))
 
     def test_names(self) -> None:
         """Whatever name a client asks for, it gets the server's certificate."""
