@@ -6,29 +6,38 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any, cast
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, DeferredList
 
 from ..core.client import ClientEvent, ClientMachine
 from ..core.errors import ConfigError
 from ..core.handshake import DEFAULT_PATH, ClientHandshake
 from ..core.reconnect import ReconnectTimer
-from ..host.addresses import addresses
+from ..host.addresses import addresses, usable
+from ..host.monitor import NetworkMonitor
 from ..host.network import NetworkConfig
+from ..host.pin import pin
 from ..net.certificates import Credentials, load_certificates
 from ..net.client import Client
 from ..net.endpoints import client_endpoint
 from ..net.interfaces import IReactor, PacketDevice
+from ..net.outer import connection_of
 from ..net.reader import DeviceReader
 from ..net.tls import ClientTLS
 from .client_actions import ClientActions
+from .client_link import ClientLink
 from .client_options import Options
 from .control import Route
 from .daemon import Daemon, HostNetwork
+from .host_watch import HostWatch, Monitor
+from .resolved import Resolved, resolvectl
+from .scripts import LinkFacts, Scripts
 
 SETTINGS = {
     "accept_ra": 2,  # also where this host forwards
     "accept_ra_rt_info_max_plen": 128,  # routes come as route information, which Linux ignores by default
     "accept_redirects": 0,  # there is one router on the link
+    # A default route through the tunnel prevails over others, as with other tunnels: theirs begin at 100.
+    "ra_defrtr_metric": 50,
 }
 
 
@@ -41,9 +50,14 @@ class ClientDaemon(Daemon):
         reactor: IReactor,
         network: HostNetwork | None = None,
         open_device: Callable[[str], PacketDevice] | None = None,
+        open_monitor: Callable[[str], Monitor] | None = None,
     ) -> None:
         super().__init__(options, reactor, network, open_device)
         self._options = options
+        self._open_monitor = open_monitor or NetworkMonitor
+        self._monitor: Monitor | None = None
+        self._watch: HostWatch | None = None
+        self._link: ClientLink | None = None
         self._client: Client | None = None
 
     def prepare(self) -> None:
@@ -52,6 +66,15 @@ class ClientDaemon(Daemon):
         tls = self._tls() if uri.secure else None
         self.device = device = self.open_device(options["interface"])
         self._configure(up=False)
+        self._link = self._host_link()
+        self._monitor = self._open_monitor(device.name)
+        self._watch = HostWatch(
+            self.reactor,
+            self._monitor,
+            changed=self._host_changed,
+            addressed=self._link.addressed,
+            announced=self._link.announced,
+        )
         timer = ReconnectTimer(options.number("reconnect-initial", 0.1), options.number("reconnect-maximum", 0.1))
         self._client = Client(
             self.reactor,
@@ -67,6 +90,19 @@ class ClientDaemon(Daemon):
         if not uri.secure:
             self.log.warn("plain HTTP: nothing protects the packets on their way")
 
+    def _host_link(self) -> ClientLink:
+        options = self._options
+        interface = options["interface"]
+        return ClientLink(
+            self.reactor,
+            LinkFacts(interface, str(options.uri), peer=""),
+            Scripts(self.reactor, options.scripts),
+            Resolved(self.reactor, interface, resolvectl()),
+            switch=self._switch,
+            addresses=lambda: usable(interface),
+            refuse=self._refuse,
+        )
+
     def _tls(self) -> ClientTLS:
         options = self._options
         ca, certificate, key = options.path("ca"), options.path("certificate"), options.path("private-key")
@@ -80,6 +116,8 @@ class ClientDaemon(Daemon):
         """Enable the client; that it runs at all is the administrator's policy to have the link (3.1.3)."""
         super().startService()
         assert self._client is not None
+        assert self._watch is not None
+        self._watch.start()
         self._client.handle(ClientEvent.ENABLE)
         self._client.handle(ClientEvent.PRECONDITION)
 
@@ -93,26 +131,58 @@ class ClientDaemon(Daemon):
 
     def _bring_up(self) -> None:
         # Not before the link is up: the kernel solicits routers at once, and only for a while.
-        self._switch(up=True)
+        assert self._link is not None
+        assert self._client is not None
+        assert self._client.tunnel is not None
+        transport = self._client.tunnel.transport
+        assert transport is not None
+        try:
+            if connection := connection_of(transport):
+                pin(connection, self._options["interface"])
+        except ConfigError as error:
+            self._refuse(str(error))
+        else:
+            self._link.up(str(getattr(transport.getPeer(), "host", "")))
 
     def _take_down(self) -> None:
         # The kernel forgets the addresses and routes of the session with the link.
-        self._switch(up=False)
+        assert self._link is not None
+        self._link.down()
 
-    def _switch(self, *, up: bool) -> None:
+    def _refuse(self, sentence: str) -> None:
+        """End the session for a reason found in it; not at once, for it may just be opening."""
+        tunnel = self._client.tunnel if self._client else None
+        if tunnel:
+            self.reactor.callLater(0, tunnel.disconnect, sentence)
+
+    def _host_changed(self, what: str) -> None:
+        """Something has happened to the host that the connection may not have survived."""
+        self.log.debug("{what}", what=what)
+
+    def _switch(self, up: bool) -> None:
         try:
             self._configure(up=up)
         except ConfigError as error:
             self.fatal(str(error))
 
     def _configure(self, *, up: bool) -> None:
-        self.network.apply(NetworkConfig(self._options["interface"], up=up, settings=SETTINGS))
+        settings = SETTINGS | {"accept_ra_defrtr": int(self._options.default_route)}
+        self.network.apply(NetworkConfig(self._options["interface"], up=up, settings=settings))
 
     def quit(self) -> Deferred[Any]:
         """Take the link down and close the connection."""
         assert self._client is not None
+        assert self._link is not None
+        assert self._watch is not None
+        self._watch.stop()
         self._client.handle(ClientEvent.DISABLE)
-        return self._client.gone()
+        return DeferredList([self._client.gone(), self._link.ended()])
+
+    def _clean_up(self) -> None:
+        super()._clean_up()
+        if self._monitor:
+            self._monitor.close()
+            self._monitor = None
 
 
 def makeService(options: Options) -> ClientDaemon:

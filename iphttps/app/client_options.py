@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from pathlib import Path
+
 from ..core.errors import ConfigError
 from ..core.reconnect import INITIAL, MAXIMUM
 from .options import DaemonOptions
+from .scripts import LinkEvent, check
 
 
 class Options(DaemonOptions):
@@ -18,6 +22,14 @@ class Options(DaemonOptions):
         ("certificate", None, None, "PEM file: the client's certificate, if the server demands one"),
         ("private-key", None, None, "PEM file: the key of the certificate"),
         ("interface", None, "iphttps0", "name of the network interface to create"),
+        (
+            "default-route",
+            None,
+            "yes",
+            "yes or no: whether a server that offers it becomes the way to everywhere",
+        ),
+        ("up-script", None, None, "program to run when the link is up and has its address"),
+        ("down-script", None, None, "program to run before the link goes down"),
         ("reconnect-initial", None, f"{INITIAL:g}", "seconds to wait after the first failure"),
         ("reconnect-maximum", None, f"{MAXIMUM:g}", "seconds to wait at most"),
         ("config", None, None, "TOML file with these options; the command line overrides it"),
@@ -30,7 +42,22 @@ class Options(DaemonOptions):
         if uri.host == "*":
             raise ConfigError("--uri must name the server; * is for the server's own")
         self.device  # noqa: B018  # raises
+        self.default_route  # noqa: B018  # raises
+        self.scripts  # noqa: B018  # raises
         self.number("reconnect-initial", 0.1)
         self.number("reconnect-maximum", 0.1)
         if bool(self["certificate"]) != bool(self["private-key"]):
             raise ConfigError("--certificate and --private-key go together: give both or neither")
+
+    @property
+    def default_route(self) -> bool:
+        """Whether a default route may come with the link."""
+        if self["default-route"] not in ("yes", "no"):
+            raise ConfigError(f"--default-route is yes or no, not {self['default-route']!r}")
+        return bool(self["default-route"] == "yes")
+
+    @property
+    def scripts(self) -> Mapping[LinkEvent, Path]:
+        """The scripts to run."""
+        paths = {event: self.path(f"{event.value}-script") for event in LinkEvent}
+        return {event: check(f"{event.value}-script", path) for event, path in paths.items() if path}
