@@ -47,6 +47,7 @@ class ClientLink:
         self._is_up = self._is_used = False
         self._script: Child | None = None
         self._leaving: Child | None = None
+        self._running: set[Child] = set()
 
     def up(self, peer: str) -> None:
         """Bring the link up; the other end of the connection is `peer`."""
@@ -73,7 +74,7 @@ class ClientLink:
                 return
         self._is_used = True
         self._facts = replace(self._facts, addresses=addresses)
-        self._script = self._scripts.run(LinkEvent.UP, self._facts)
+        self._script = self._run(LinkEvent.UP)
 
     def announced(self, options: Iterable[bytes]) -> None:
         """Take what a router says about DNS."""
@@ -101,11 +102,22 @@ class ClientLink:
         self._resolved.offer(NO_NAMES)
         if self._script and not self._script.ended.called:
             self._script.kill("was still at work when the link went down, and was killed")
-        self._leaving = self._scripts.run(LinkEvent.DOWN, self._facts) if used else None
+        self._leaving = self._run(LinkEvent.DOWN) if used else None
         if self._leaving:
             self._leaving.ended.addCallback(self._left, self._leaving)
         else:
             self._down()
+
+    def _run(self, event: LinkEvent) -> Child | None:
+        child = self._scripts.run(event, self._facts)
+        if child:
+            self._running.add(child)
+            child.ended.addCallback(self._forget, child)
+        return child
+
+    def _forget(self, sentence: str, child: Child) -> str:
+        self._running.discard(child)
+        return sentence
 
     def _left(self, sentence: str, script: Child) -> str:
         if script is self._leaving:
@@ -123,8 +135,7 @@ class ClientLink:
 
     def ended(self) -> Deferred[Any]:
         """Return a Deferred that fires when nothing is at work any more that was started here."""
-        running = [_after(child) for child in (self._script, self._leaving) if child]
-        return DeferredList([*running, self._resolved.idle()])
+        return DeferredList([*map(_after, self._running), self._resolved.idle()])
 
 
 def _after(child: Child) -> Deferred[None]:
