@@ -3,41 +3,40 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from functools import partial
 from random import random
 from typing import Any, cast
 
-from twisted.internet.defer import Deferred
-from twisted.internet.endpoints import HostnameEndpoint
+from twisted.internet.defer import Deferred, DeferredList
 
 from ..core.client import ClientMachine
 from ..core.errors import ConfigError
-from ..core.handshake import DEFAULT_PATH, ClientHandshake
 from ..core.reconnect import ReconnectTimer
-from ..host.addresses import addresses
+from ..host.addresses import addresses, usable
+from ..host.monitor import NetworkMonitor
 from ..host.network import NetworkConfig
-from ..net.certificates import Credentials, load_certificates
-from ..net.client import Client, ClientTunnel, RemoteServer, as_listed
-from ..net.endpoints import URI, client_endpoint
-from ..net.fastest import Fastest
+from ..host.pin import pin
+from ..net.client import Client, ClientTunnel
 from ..net.interfaces import IReactor, PacketDevice
-from ..net.precondition import Blocked, Condition, Precondition, always
+from ..net.outer import connection_of
+from ..net.precondition import Precondition
 from ..net.reader import DeviceReader
-from ..net.tls import ClientTLS
 from .client_actions import ClientActions
+from .client_link import ClientLink
 from .client_options import Options
+from .client_servers import Servers
 from .control import Route
 from .daemon import Daemon, HostNetwork
+from .host_watch import HostWatch, Monitor
+from .resolved import Resolved, resolvectl
+from .scripts import LinkFacts, Scripts
 
 SETTINGS = {
     "accept_ra": 2,  # also where this host forwards
     "accept_ra_rt_info_max_plen": 128,  # routes come as route information, which Linux ignores by default
     "accept_redirects": 0,  # there is one router on the link
+    # A default route through the tunnel prevails over others, as with other tunnels: theirs begin at 100.
+    "ra_defrtr_metric": 50,
 }
-
-
-PROBE_TIMEOUT = 5.0
-"""Seconds in which the host of --probe must be reached."""
 
 
 class ClientDaemon(Daemon):
@@ -49,59 +48,59 @@ class ClientDaemon(Daemon):
         reactor: IReactor,
         network: HostNetwork | None = None,
         open_device: Callable[[str], PacketDevice] | None = None,
+        open_monitor: Callable[[str], Monitor] | None = None,
     ) -> None:
         super().__init__(options, reactor, network, open_device)
         self._options = options
+        self._open_monitor = open_monitor or NetworkMonitor
+        self._monitor: Monitor | None = None
+        self._watch: HostWatch | None = None
+        self._link: ClientLink | None = None
         self._client: Client | None = None
         self._precondition: Precondition | None = None
 
     def prepare(self) -> None:
         """Load the certificates and create the device, which stays down until the link is up."""
         options = self._options
-        servers = [self._server(uri) for uri in options.uris]
+        servers = Servers(self.reactor, options)
         self.device = device = self.open_device(options["interface"])
         self._configure(up=False)
-        timer = ReconnectTimer(options.number("reconnect-initial", 0.1), options.number("reconnect-maximum", 0.1))
-        self._client = client = Client(
+        self._link = self._host_link()
+        self._monitor = self._open_monitor(device.name)
+        self._watch = HostWatch(
             self.reactor,
-            ClientMachine(timer, len(servers)),
-            servers,
+            self._monitor,
+            changed=self._host_changed,
+            addressed=self._link.addressed,
+            announced=self._link.announced,
+        )
+        timer = ReconnectTimer(options.number("reconnect-initial", 0.1), options.number("reconnect-maximum", 0.1))
+        self._client = Client(
+            self.reactor,
+            ClientMachine(timer, len(servers.all)),
+            servers.all,
             device,
             lambda deliver: DeviceReader(self.reactor, device, deliver, self.device_lost),
             bring_up=self._bring_up,
-            take_down=self._take_down,
-            choose=Fastest(self.reactor) if options["select"] == "fastest" and len(servers) > 1 else as_listed,
+            take_down=self._link.down,
+            choose=servers.choose,
             own_address=self._own_address,
             keepalive=options.number("keepalive", 0),
             random=random,
         )
-        self._precondition = Precondition(self.reactor, client, self._condition())
+        self._precondition = Precondition(self.reactor, self._client, servers.needed)
 
-    def _server(self, uri: URI) -> RemoteServer:
-        if not uri.secure:
-            self.log.warn("{uri} is plain HTTP: nothing protects the packets on their way", uri=str(uri))
-        handshake = partial(ClientHandshake, uri.authority, uri.path or DEFAULT_PATH)
-        endpoint = client_endpoint(self.reactor, uri, self._tls(uri) if uri.secure else None)
-        return RemoteServer(str(uri), endpoint, handshake)
-
-    def _tls(self, uri: URI) -> ClientTLS:
-        options = self._options
-        ca, certificate, key = options.path("ca"), options.path("certificate"), options.path("private-key")
-        return ClientTLS(
-            uri.host,
-            load_certificates(ca) if ca else None,
-            Credentials.load(certificate, key) if certificate and key else None,
+    def _host_link(self) -> ClientLink:
+        interface = self._options["interface"]
+        return ClientLink(
+            self.reactor,
+            LinkFacts(interface),
+            Scripts(self.reactor, self._options.scripts),
+            Resolved(self.reactor, interface, resolvectl()),
+            switch=self._switch,
+            addresses=lambda: usable(interface),
+            refuse=self._refuse,
         )
-
-    def _condition(self) -> Condition | None:
-        """Return when the client is to connect (3.1.3); that it runs at all is an administrator's policy by default."""
-        match self._options["when"], self._options.probe:
-            case "always", _:
-                return always
-            case "blocked", (host, port):
-                return Blocked(HostnameEndpoint(self.reactor, host, port, timeout=PROBE_TIMEOUT), f"{host}:{port}")
-            case _:
-                return None
 
     def _own_address(self) -> bytes | None:
         found = addresses(self._options["interface"])
@@ -110,15 +109,17 @@ class ClientDaemon(Daemon):
     def startService(self) -> None:
         """Enable the client."""
         super().startService()
+        assert self._watch is not None
         assert self._precondition is not None
+        self._watch.start()
         self._precondition.enable()
 
     def routes(self) -> Iterable[Route]:
         """Return what the control socket offers."""
         assert self._client is not None
+        assert self._precondition is not None
         assert self.device is not None
         interface = self._options["interface"]
-        assert self._precondition is not None
         return ClientActions(
             self._client,
             self._precondition,
@@ -129,27 +130,55 @@ class ClientDaemon(Daemon):
 
     def _bring_up(self, tunnel: ClientTunnel) -> None:
         # Not before the link is up: the kernel solicits routers at once, and only for a while.
-        self._switch(up=True)
+        assert self._link is not None
+        assert self._client is not None
+        transport = tunnel.transport
+        assert transport is not None
+        try:
+            if connection := connection_of(transport):
+                pin(connection, self._options["interface"])
+        except ConfigError as error:
+            self._refuse(str(error))
+        else:
+            self._link.up(self._client.server.uri, str(getattr(transport.getPeer(), "host", "")))
 
-    def _take_down(self) -> None:
-        # The kernel forgets the addresses and routes of the session with the link.
-        self._switch(up=False)
+    def _refuse(self, sentence: str) -> None:
+        """End the session for a reason found in it; not at once, for it may just be opening."""
+        tunnel = self._client.tunnel if self._client else None
+        if tunnel:
+            self.reactor.callLater(0, tunnel.disconnect, sentence)
 
-    def _switch(self, *, up: bool) -> None:
+    def _host_changed(self, what: str) -> None:
+        """Something has happened to the host that the connection may not have survived."""
+        assert self._precondition is not None
+        self.log.info("{what}", what=what)
+        self._precondition.network_changed()
+
+    def _switch(self, up: bool) -> None:
         try:
             self._configure(up=up)
         except ConfigError as error:
             self.fatal(str(error))
 
     def _configure(self, *, up: bool) -> None:
-        self.network.apply(NetworkConfig(self._options["interface"], up=up, settings=SETTINGS))
+        settings = SETTINGS | {"accept_ra_defrtr": int(self._options.default_route)}
+        self.network.apply(NetworkConfig(self._options["interface"], up=up, settings=settings))
 
     def quit(self) -> Deferred[Any]:
         """Take the link down and close the connection."""
         assert self._client is not None
         assert self._precondition is not None
+        assert self._link is not None
+        assert self._watch is not None
+        self._watch.stop()
         self._precondition.disable()
-        return self._client.gone()
+        return DeferredList([self._client.gone(), self._link.ended()])
+
+    def _clean_up(self) -> None:
+        super()._clean_up()
+        if self._monitor:
+            self._monitor.close()
+            self._monitor = None
 
 
 def makeService(options: Options) -> ClientDaemon:

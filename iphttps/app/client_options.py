@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from ..core.errors import ConfigError
 from ..core.reconnect import INITIAL, MAXIMUM
 from ..net.endpoints import URI
 from .options import DaemonOptions
+from .scripts import LinkEvent, check
 
 SELECT = ("ordered", "fastest")
 WHEN = ("always", "proxy", "blocked", "command")
@@ -28,6 +31,9 @@ class Options(DaemonOptions):
         ("certificate", None, None, "PEM file: the client's certificate, if the server demands one"),
         ("private-key", None, None, "PEM file: the key of the certificate"),
         ("interface", None, "iphttps0", "name of the network interface to create"),
+        ("default-route", None, "yes", "yes or no: whether a server that offers it becomes the way to everywhere"),
+        ("up-script", None, None, "program to run when the link is up and has its address"),
+        ("down-script", None, None, "program to run before the link goes down"),
         ("reconnect-initial", None, f"{INITIAL:g}", "seconds to wait after the first failure"),
         ("reconnect-maximum", None, f"{MAXIMUM:g}", "seconds to wait at most"),
         ("config", None, None, "TOML file with these options; the command line overrides it"),
@@ -49,6 +55,8 @@ class Options(DaemonOptions):
         self.probe  # noqa: B018
         self.number("keepalive", 0)
         self.device  # noqa: B018  # raises
+        self.default_route  # noqa: B018
+        self.scripts  # noqa: B018
         self.number("reconnect-initial", 0.1)
         self.number("reconnect-maximum", 0.1)
         if bool(self["certificate"]) != bool(self["private-key"]):
@@ -77,3 +85,14 @@ class Options(DaemonOptions):
         if not host or port is None:
             raise ConfigError(f"--probe {self['probe']!r} is not a host and a port, such as intranet.example.org:443")
         return host, port
+
+    @property
+    def default_route(self) -> bool:
+        """Whether a default route may come with the link."""
+        return self.one_of("default-route", ("yes", "no")) == "yes"
+
+    @property
+    def scripts(self) -> Mapping[LinkEvent, Path]:
+        """The scripts to run."""
+        paths = {event: self.path(f"{event.value}-script") for event in LinkEvent}
+        return {event: check(f"{event.value}-script", path) for event, path in paths.items() if path}

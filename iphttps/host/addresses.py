@@ -9,15 +9,33 @@ _LIST = Path("/proc/net/if_inet6")
 """A line for each: address, index, prefix length, scope, flags, name; all but the name hexadecimal."""
 
 
+_GLOBAL = 0
+
+_NOT_PROVEN = 0x40 | 0x08
+"""IFA_F_TENTATIVE, IFA_F_DADFAILED (linux/if_addr.h)."""
+
+
 def addresses(interface: str) -> list[IPv6Interface]:
     """Return the addresses of an interface; none if there is no such interface, or no IPv6."""
+    return sorted(address for address, _, _ in _listed(interface))
+
+
+def usable(interface: str) -> list[IPv6Interface]:
+    """Return the addresses with which an interface can reach beyond its link: proven to be nobody else's."""
+    return sorted(
+        address for address, scope, flags in _listed(interface) if scope == _GLOBAL and not flags & _NOT_PROVEN
+    )
+
+
+def _listed(interface: str) -> list[tuple[IPv6Interface, int, int]]:
+    """Return each address of an interface with its scope and flags."""
     try:
         lines = _LIST.read_text().splitlines()
     except OSError:
         return []
     fields = [line.split() for line in lines]
-    return sorted(
-        IPv6Interface((int(address, 16), int(length, 16)))
-        for address, _, length, _, _, name in fields
+    return [
+        (IPv6Interface((int(address, 16), int(length, 16))), int(scope, 16), int(flags, 16))
+        for address, _, length, scope, flags, name in fields
         if name == interface
-    )
+    ]

@@ -14,6 +14,7 @@ from ipaddress import IPv6Interface
 from ..core.counters import Counters
 from ..core.errors import ConfigError, DropReason
 from ..core.framing import EMPTY, Batch, malformed
+from .monitor import News
 from .network import NetworkConfig
 from .tun import READS
 
@@ -74,6 +75,37 @@ class MemoryDevice:
         if not self._closed:
             os.close(self._descriptor)
         self._closed = True
+
+
+class MemoryMonitor:
+    """A monitor of a network in which nothing happens but what a test says."""
+
+    def __init__(self) -> None:
+        self._waiting: deque[News] = deque()
+        self._descriptor = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_SEMAPHORE | os.EFD_CLOEXEC)
+        self.closed = False
+
+    def happen(self, news: News) -> None:
+        """Let something happen."""
+        self._waiting.append(news)
+        os.eventfd_write(self._descriptor, 1)
+
+    def fileno(self) -> int:
+        """Return a descriptor that is readable while there is news."""
+        return self._descriptor
+
+    def read(self) -> News:
+        """Return the oldest news, or that there is none."""
+        if not self._waiting:
+            return News()
+        os.eventfd_read(self._descriptor)
+        return self._waiting.popleft()
+
+    def close(self) -> None:
+        """Listen no more."""
+        if not self.closed:
+            os.close(self._descriptor)
+        self.closed = True
 
 
 @dataclass(slots=True)

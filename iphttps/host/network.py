@@ -26,6 +26,9 @@ from ..core.ipv6 import MINIMUM_MTU
 
 _CONF = Path("/proc/sys/net/ipv6/conf")
 
+RECENT = frozenset({"ra_defrtr_metric"})
+"""Settings that older kernels lack, and can do without: Linux 5.12."""
+
 IFF_UP = 0x1  # linux/if.h
 IFF_NOARP = 0x80
 IFA_F_NODAD = 0x02  # linux/if_addr.h
@@ -71,7 +74,8 @@ class LinuxNetwork:
                 raise ConfigError(f"there is no interface {config.interface} any more")
             index = found[0]
             for name, value in {"disable_ipv6": 0, "accept_dad": 1, **config.settings}.items():
-                _write(_CONF / config.interface / name, str(value))
+                if name not in RECENT or (_CONF / config.interface / name).exists():
+                    _write(_CONF / config.interface / name, str(value))
             if config.forwarding:
                 self._forward()
             up = IFF_UP if config.up else 0

@@ -164,7 +164,6 @@ class Client(Factory):
     def network_changed(self) -> None:
         """The network under the client has changed: see whether the tunnel stands, or build it at once."""
         if self.state not in (ClientState.DISABLED, ClientState.ENABLED):
-            self.log.info("the network has changed")
             self.handle(ClientEvent.NETWORK)
 
     @property

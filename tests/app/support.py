@@ -15,7 +15,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from iphttps.app.daemon import Daemon
 from iphttps.app.options import DaemonOptions
 from iphttps.host import privileges
-from iphttps.host.memory import MemoryDevice, MemoryNetwork
+from iphttps.host.memory import MemoryDevice, MemoryMonitor, MemoryNetwork
 from iphttps.lab.authority import Authority
 
 
@@ -46,6 +46,7 @@ class DaemonCase(AppCase):
         self.reactor = MemoryReactorClock()
         self.network = MemoryNetwork("iphttps0", "uplink")
         self.devices: list[MemoryDevice] = []
+        self.monitors: list[MemoryMonitor] = []
         self.events: list[str] = []
         self.patch(privileges, "keep", lambda: self.events.append("keep"))
         self.patch(privileges, "narrow", lambda: self.events.append("narrow"))
@@ -58,6 +59,12 @@ class DaemonCase(AppCase):
         self.devices.append(MemoryDevice(name))
         self.addCleanup(self.devices[-1].close)
         return self.devices[-1]
+
+    def open_monitor(self, name: str) -> MemoryMonitor:
+        """Open a monitor."""
+        self.monitors.append(MemoryMonitor())
+        self.addCleanup(self.monitors[-1].close)
+        return self.monitors[-1]
 
     def everything(self) -> object:
         """Return what the network remembers once the device is gone."""

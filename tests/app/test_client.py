@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import cast
 
 from twisted.internet.error import ConnectionDone, ConnectionRefusedError
-from twisted.internet.interfaces import IAddress, IProtocol
+from twisted.internet.interfaces import IAddress, IProtocol, IReadDescriptor
 from twisted.internet.testing import StringTransport
 from twisted.logger import capturedLogs, formatEvent
 from twisted.python.failure import Failure
@@ -18,13 +18,20 @@ from iphttps.core.reconnect import SPREAD
 from iphttps.host.memory import MemoryInterface
 from iphttps.host.network import NetworkConfig
 from iphttps.net.interfaces import IReactor
+from iphttps.net.reader import DeviceReader
 
 from .support import DaemonCase
 
 FLAGS = ("--uri", "http://127.0.0.1:8080/IPHTTPS")
 ANSWER = b"HTTP/1.1 200 OK\r\n\r\n"
 # design.md section 6: what routers say is heard also by a host that forwards, and routes are learned from it.
-SETTINGS = {"accept_ra": 2, "accept_ra_rt_info_max_plen": 128, "accept_redirects": 0}
+SETTINGS = {
+    "accept_ra": 2,
+    "accept_ra_rt_info_max_plen": 128,
+    "accept_redirects": 0,
+    "accept_ra_defrtr": 1,
+    "ra_defrtr_metric": 50,
+}
 DOWN = MemoryInterface(False, 1280, set(), SETTINGS)
 UP = MemoryInterface(True, 1280, set(), SETTINGS)
 TO_US = ipv6.packet(bytes(15) + b"\1", bytes(15) + b"\2", ipv6.UDP, b"answer")
@@ -38,7 +45,7 @@ class ClientDaemonCase(DaemonCase):
         """Make the daemon with these flags besides those it must have."""
         options = Options()
         options.parseOptions([*(() if "--uri" in flags else FLAGS), *flags])
-        return ClientDaemon(options, cast(IReactor, self.reactor), self.network, self.open_device)
+        return ClientDaemon(options, cast(IReactor, self.reactor), self.network, self.open_device, self.open_monitor)
 
     def start(self, *flags: str) -> ClientDaemon:
         """Start it as `twistd` does."""
@@ -62,6 +69,11 @@ class ClientDaemonCase(DaemonCase):
         self.reactor.tcpClients[-1][2].clientConnectionFailed(
             self.reactor.connectors[-1], Failure(ConnectionRefusedError())
         )
+
+    @property
+    def readers(self) -> list[IReadDescriptor]:
+        """What reads the device."""
+        return [reader for reader in self.reactor.getReaders() if isinstance(reader, DeviceReader)]
 
     @property
     def link(self) -> MemoryInterface:
@@ -88,9 +100,9 @@ class LifeTests(ClientDaemonCase):
         """The link comes up with the answer, ready for what a router says, and the device is read (3.1.5.2)."""
         self.start()
         protocol, _ = self.connect(b"")
-        self.assertEqual((self.link, self.reactor.getReaders()), (DOWN, []))
+        self.assertEqual((self.link, self.readers), (DOWN, []))
         protocol.dataReceived(ANSWER)
-        self.assertEqual((self.link, len(self.reactor.getReaders())), (UP, 1))
+        self.assertEqual((self.link, len(self.readers)), (UP, 1))
         self.assertFalse(self.network.forwarding)
 
     def test_packets(self) -> None:
@@ -98,7 +110,7 @@ class LifeTests(ClientDaemonCase):
         self.start()
         _, transport = self.connect(ANSWER + TO_US)
         self.devices[0].inject(FROM_US)
-        self.reactor.getReaders()[0].doRead()
+        self.readers[0].doRead()
         self.assertEqual(self.devices[0].taken, [TO_US])
         self.assertTrue(transport.value().endswith(b"\r\n\r\n" + FROM_US))
 
@@ -113,7 +125,7 @@ class LifeTests(ClientDaemonCase):
         self.start()
         protocol, _ = self.connect()
         protocol.connectionLost(Failure(ConnectionDone()))
-        self.assertEqual((self.link, self.reactor.getReaders()), (DOWN, []))
+        self.assertEqual((self.link, self.readers), (DOWN, []))
 
     def test_delays(self) -> None:
         """The delays are those given, so that tests need not wait (3.1.2.1)."""
@@ -137,6 +149,7 @@ class LifeTests(ClientDaemonCase):
             self.assertEqual((self.link, self.everything()), (DOWN, self.before))
             self.assertEqual((self.reactor.getReaders(), self.reactor.getDelayedCalls()), ([], []))
             self.assertTrue(self.closed(self.devices[-1]))
+            self.assertTrue(self.monitors[-1].closed)
 
     def test_good_bye(self) -> None:
         """With the link up, it goes down at once, and the device when the connection has ended."""
@@ -164,7 +177,7 @@ class LifeTests(ClientDaemonCase):
         protocol, _ = self.connect()
         del self.network.interfaces["iphttps0"]
         self.devices[0].close()
-        self.reactor.getReaders()[0].doRead()
+        self.readers[0].doRead()
         self.assertTrue(self.reactor.hasStopped)
         stopped = daemon.stopService()
         protocol.connectionLost(Failure(ConnectionDone()))

@@ -13,6 +13,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from iphttps.app.daemon import HostNetwork
 from iphttps.core.errors import ConfigError
+from iphttps.host import network
 from iphttps.host.memory import MemoryNetwork
 from iphttps.host.network import IFF_NOARP, IFF_UP, LinuxNetwork, NetworkConfig
 from iphttps.host.tun import TunDevice
@@ -225,6 +226,12 @@ class LinuxNetworkTests(NetworkTestsMixin, NamespaceCase):
         config = NetworkConfig(TUNNEL, up=True, settings={"no_such_thing": 1})
         error = self.assertRaises(ConfigError, self.network.apply, config)
         self.assertIn("/proc/sys/net/ipv6/conf/iphttps-test/no_such_thing", str(error))
+
+    def test_recent_setting(self) -> None:
+        """One that older kernels lack, and that can be done without, is left out there."""
+        self.patch(network, "RECENT", frozenset({"no_such_thing"}))
+        self.network.apply(NetworkConfig(TUNNEL, up=True, settings={"no_such_thing": 1}))
+        self.assertTrue(self.link(TUNNEL)[0])
 
     def test_refused_by_netlink(self) -> None:
         """What the kernel refuses by netlink is the operator's error, with the kernel's reason."""

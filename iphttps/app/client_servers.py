@@ -1,0 +1,64 @@
+"""The client's servers as the options describe them: how each is reached, in which order, and when at all."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from twisted.internet.endpoints import HostnameEndpoint
+
+from ..core.handshake import DEFAULT_PATH, ClientHandshake
+from ..net.certificates import Credentials, load_certificates
+from ..net.client import Choice, RemoteServer, as_listed
+from ..net.endpoints import URI, client_endpoint
+from ..net.fastest import Fastest
+from ..net.interfaces import IReactor
+from ..net.log import logger
+from ..net.precondition import Blocked, Condition, always
+from ..net.tls import ClientTLS
+from .client_options import Options
+
+PROBE_TIMEOUT = 5.0
+"""Seconds in which the host of --probe must be reached."""
+
+
+class Servers:
+    """What the client needs to know of its servers; making it reads the certificates, and raises ConfigError.
+
+    `all` are the servers as listed, `choose` orders them, and `needed` finds out whether to connect (3.1.3).
+    """
+
+    log = logger()
+
+    def __init__(self, reactor: IReactor, options: Options) -> None:
+        self._reactor = reactor
+        self._options = options
+        self.all = [self._server(uri) for uri in options.uris]
+        fastest = options["select"] == "fastest" and len(self.all) > 1
+        self.choose: Choice = Fastest(reactor) if fastest else as_listed
+        self.needed = self._condition()
+
+    def _server(self, uri: URI) -> RemoteServer:
+        if not uri.secure:
+            self.log.warn("{uri} is plain HTTP: nothing protects the packets on their way", uri=str(uri))
+        handshake = partial(ClientHandshake, uri.authority, uri.path or DEFAULT_PATH)
+        endpoint = client_endpoint(self._reactor, uri, self._tls(uri) if uri.secure else None)
+        return RemoteServer(str(uri), endpoint, handshake)
+
+    def _tls(self, uri: URI) -> ClientTLS:
+        options = self._options
+        ca, certificate, key = options.path("ca"), options.path("certificate"), options.path("private-key")
+        return ClientTLS(
+            uri.host,
+            load_certificates(ca) if ca else None,
+            Credentials.load(certificate, key) if certificate and key else None,
+        )
+
+    def _condition(self) -> Condition | None:
+        """Return when the client is to connect; that it runs at all is an administrator's policy by default."""
+        match self._options["when"], self._options.probe:
+            case "always", _:
+                return always
+            case "blocked", (host, port):
+                return Blocked(HostnameEndpoint(self._reactor, host, port, timeout=PROBE_TIMEOUT), f"{host}:{port}")
+            case _:
+                return None
