@@ -24,6 +24,7 @@ from .client_actions import ClientActions
 from .client_options import Options
 from .control import Route
 from .daemon import Daemon, HostNetwork
+from .proxy_options import proxy_settings
 
 SETTINGS = {
     "accept_ra": 2,  # also where this host forwards
@@ -56,7 +57,7 @@ class ClientDaemon(Daemon):
         self._client = Client(
             self.reactor,
             ClientMachine(timer),
-            client_endpoint(self.reactor, uri, tls),
+            client_endpoint(self.reactor, uri, tls, proxy_settings(options)),
             str(uri),
             partial(ClientHandshake, uri.authority, uri.path or DEFAULT_PATH),
             device,

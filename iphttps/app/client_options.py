@@ -5,6 +5,7 @@ from __future__ import annotations
 from ..core.errors import ConfigError
 from ..core.reconnect import INITIAL, MAXIMUM
 from .options import DaemonOptions
+from .proxy_options import PROXY_FLAGS, PROXY_PARAMETERS, named_proxy
 
 
 class Options(DaemonOptions):
@@ -20,8 +21,11 @@ class Options(DaemonOptions):
         ("interface", None, "iphttps0", "name of the network interface to create"),
         ("reconnect-initial", None, f"{INITIAL:g}", "seconds to wait after the first failure"),
         ("reconnect-maximum", None, f"{MAXIMUM:g}", "seconds to wait at most"),
+        *PROXY_PARAMETERS,
         ("config", None, None, "TOML file with these options; the command line overrides it"),
     )
+
+    optFlags = PROXY_FLAGS
 
     def check(self) -> None:
         """Check every value before anything is touched."""
@@ -32,5 +36,6 @@ class Options(DaemonOptions):
         self.device  # noqa: B018  # raises
         self.number("reconnect-initial", 0.1)
         self.number("reconnect-maximum", 0.1)
+        named_proxy(self)  # raises
         if bool(self["certificate"]) != bool(self["private-key"]):
             raise ConfigError("--certificate and --private-key go together: give both or neither")
