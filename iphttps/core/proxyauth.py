@@ -86,9 +86,10 @@ def basic(login: Login) -> bytes:
 class Digest:
     """Digest for one user and one server behind the proxy (RFC 7616); counts how often a nonce was used."""
 
-    def __init__(self, login: Login, authority: str, challenge: Challenge) -> None:
+    def __init__(self, login: Login, authority: str, challenge: Challenge, *, method: str = "CONNECT") -> None:
         """Take a challenge for which `usable` is true; `authority` is what the requests will name."""
         self._login = login
+        self._method = method
         self._authority = authority
         self._parameters = challenge.parameters
         self._algorithm = _algorithm(challenge)
@@ -123,7 +124,7 @@ class Digest:
         secret = digest(user, asked["realm"], self._login.password)
         if session:
             secret = digest(secret, nonce, cnonce)
-        request = digest("CONNECT", self._authority)
+        request = digest(self._method, self._authority)
         with_qop = bool(asked.get("qop"))
         middle = (nonce, count, cnonce, "auth") if with_qop else (nonce,)
         values = [

@@ -104,6 +104,8 @@ class ProxyAttempt:
         self._dialogue = Dialogue(settings.proxy, authority, settings.credentials, clock.seconds())
         self._connection: ProxyConnection | None = None
         self._next_token: NextTokenOf | None = None
+        self._exchanging = False
+        """Whether the request made last had a token in it."""
         self._bound = False
         """Whether the next request is one of an exchange that must go on over the same connection."""
         self._late = False
@@ -142,6 +144,7 @@ class ProxyAttempt:
         return protocol
 
     async def _open(self) -> tuple[ProxyConnection, bytes]:
+        await self._connect()
         authorization = self._dialogue.begin(_nonce())
         for _ in range(MAXIMUM_REQUESTS):
             answer = await self._ask(authorization)
@@ -186,19 +189,22 @@ class ProxyAttempt:
 
     async def _answer(self, challenged: Challenged) -> bytes:
         """Return the header's value that answers the challenge."""
-        self._bound = False
         challenges = read_challenges(challenged.offers)
+        exchanging, self._exchanging, self._bound = self._exchanging, False, False
         step = self._dialogue.challenged(challenges, _nonce(), refused=challenged.refused)
         while isinstance(step, NextToken):
+            way = step.way
             try:
                 token = await self._token(step)
             except NoTokenError as error:
-                self.log.info("{proxy}: no {way}: {error}", proxy=self._proxy, way=step.way.value, error=str(error))
+                self.log.info("{proxy}: no {way}: {error}", proxy=self._proxy, way=way.value, error=str(error))
                 self._dialogue.unavailable(str(error))
                 step = self._dialogue.challenged(challenges, _nonce())
             else:
-                self._bound = step.token is not None
-                return step.way.scheme.encode() + b" " + b64encode(token)
+                self._exchanging, self._bound = True, step.token is not None
+                step = way.scheme.encode() + b" " + b64encode(token)
+        if exchanging and not self._bound:
+            self._drop()  # Squid takes no other scheme on a connection on which one with tokens has begun
         return step
 
     async def _token(self, step: NextToken) -> bytes:
