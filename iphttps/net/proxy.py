@@ -164,16 +164,15 @@ class ProxyAttempt:
         raise ProxyError(f"the proxy {self._proxy} asks for a login again and again", ProxyFault.REFUSED)
 
     async def _ask(self, authorization: bytes | None) -> Connected | Challenged:
-        if self._connection and not self._bound:
-            try:
-                return await self._connection.ask(authorization)
-            except NoAnswerError:  # a proxy may say that it keeps the connection, and close it
-                self._drop()
         connection = self._connection or await self._connect()
         try:
             return await connection.ask(authorization)
-        except NoAnswerError as gone:
-            raise gone.error from None
+        except NoAnswerError as ended:
+            if self._bound or not ended.used:
+                raise ended.error from None
+        # A proxy may say that it keeps the connection, and close it.
+        self._drop()
+        return await self._ask(authorization)
 
     async def _connect(self) -> ProxyConnection:
         factory = Factory.forProtocol(partial(ProxyConnection, self._proxy, self._authority))

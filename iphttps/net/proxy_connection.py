@@ -19,11 +19,12 @@ from .verification import CheckedConnection
 
 
 class NoAnswerError(Exception):
-    """The connection ended before the answer; `error` is what to say of a proxy that does so to a new one."""
+    """The connection ended before the answer: `error` is what to say of that unless it was `used` before."""
 
-    def __init__(self, error: ProxyError) -> None:
+    def __init__(self, error: ProxyError, *, used: bool) -> None:
         super().__init__(str(error))
         self.error = error
+        self.used = used
 
 
 class ProxyConnection(Protocol):
@@ -34,6 +35,7 @@ class ProxyConnection(Protocol):
         self._handshake = ConnectHandshake(authority, str(proxy))
         self._waiting: Deferred[Connected | Challenged] | None = None
         self._gone: NoAnswerError | None = None
+        self._used = False
 
     @property
     def peer(self) -> Any:
@@ -68,6 +70,7 @@ class ProxyConnection(Protocol):
     def _settle(self, answer: Connected | Challenged | None) -> None:
         if answer and self._waiting:
             waiting, self._waiting = self._waiting, None
+            self._used = True
             waiting.callback(answer)
 
     def _fail(self, error: Exception) -> None:
@@ -77,7 +80,7 @@ class ProxyConnection(Protocol):
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """The connection has ended, which can be how an answer ends."""
-        self._gone = NoAnswerError(self._fate(reason))
+        self._gone = NoAnswerError(self._fate(reason), used=self._used)
         try:
             answer = self._handshake.closed()
         except ProxyError as error:
