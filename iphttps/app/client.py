@@ -56,13 +56,14 @@ class ClientDaemon(Daemon):
         self._monitor: Monitor | None = None
         self._watch: HostWatch | None = None
         self._link: ClientLink | None = None
+        self._servers: Servers | None = None
         self._client: Client | None = None
         self._precondition: Precondition | None = None
 
     def prepare(self) -> None:
         """Load the certificates and create the device, which stays down until the link is up."""
         options = self._options
-        servers = Servers(self.reactor, options)
+        self._servers = servers = Servers(self.reactor, options)
         self.device = device = self.open_device(options["interface"])
         self._configure(up=False)
         self._link = self._host_link()
@@ -151,7 +152,9 @@ class ClientDaemon(Daemon):
     def _host_changed(self, what: str) -> None:
         """Something has happened to the host that the connection may not have survived."""
         assert self._precondition is not None
+        assert self._servers is not None
         self.log.info("{what}", what=what)
+        self._servers.network_changed()
         self._precondition.network_changed()
 
     def _switch(self, up: bool) -> None:

@@ -10,6 +10,7 @@ from ..core.errors import ConfigError
 from ..core.reconnect import INITIAL, MAXIMUM
 from ..net.endpoints import URI
 from .options import DaemonOptions
+from .proxy_options import PROXY_FLAGS, PROXY_PARAMETERS, check_proxy
 from .scripts import LinkEvent, check
 
 SELECT = ("ordered", "fastest")
@@ -36,8 +37,11 @@ class Options(DaemonOptions):
         ("down-script", None, None, "program to run before the link goes down"),
         ("reconnect-initial", None, f"{INITIAL:g}", "seconds to wait after the first failure"),
         ("reconnect-maximum", None, f"{MAXIMUM:g}", "seconds to wait at most"),
+        *PROXY_PARAMETERS,
         ("config", None, None, "TOML file with these options; the command line overrides it"),
     )
+
+    optFlags = PROXY_FLAGS
 
     def opt_uri(self, uri: str) -> None:
         """Connect to this server, such as https://vpn.example.org/IPHTTPS; repeat for more."""
@@ -59,6 +63,7 @@ class Options(DaemonOptions):
         self.scripts  # noqa: B018
         self.number("reconnect-initial", 0.1)
         self.number("reconnect-maximum", 0.1)
+        check_proxy(self, self.uris)
         if bool(self["certificate"]) != bool(self["private-key"]):
             raise ConfigError("--certificate and --private-key go together: give both or neither")
 

@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import cast
 
+from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import HostnameEndpoint
+from twisted.internet.interfaces import IStreamClientEndpoint
 
 from ..core.handshake import DEFAULT_PATH, ClientHandshake
+from ..core.proxy import Proxy
 from ..net.certificates import Credentials, load_certificates
 from ..net.client import Choice, RemoteServer, as_listed
 from ..net.endpoints import URI, client_endpoint
 from ..net.fastest import Fastest
 from ..net.interfaces import IReactor
 from ..net.log import logger
+from ..net.pacprocess import IReactorPrograms
 from ..net.precondition import Blocked, Condition, always
+from ..net.proxyfinder import ProxyFinder
 from ..net.tls import ClientTLS
+from ..net.ways import Ways
 from .client_options import Options
+from .proxy_options import ProxyAccess, pac_location, proxy_choice
 
 PROBE_TIMEOUT = 5.0
 """Seconds in which the host of --probe must be reached."""
@@ -32,6 +40,8 @@ class Servers:
     def __init__(self, reactor: IReactor, options: Options) -> None:
         self._reactor = reactor
         self._options = options
+        self._access = ProxyAccess(options)
+        self._finder = ProxyFinder(cast(IReactorPrograms, reactor), proxy_choice(options), pac_location(options))
         self.all = [self._server(uri) for uri in options.uris]
         fastest = options["select"] == "fastest" and len(self.all) > 1
         self.choose: Choice = Fastest(reactor) if fastest else as_listed
@@ -41,8 +51,12 @@ class Servers:
         if not uri.secure:
             self.log.warn("{uri} is plain HTTP: nothing protects the packets on their way", uri=str(uri))
         handshake = partial(ClientHandshake, uri.authority, uri.path or DEFAULT_PATH)
-        endpoint = client_endpoint(self._reactor, uri, self._tls(uri) if uri.secure else None)
-        return RemoteServer(str(uri), endpoint, handshake)
+        tls = self._tls(uri) if uri.secure else None
+
+        def through(way: Proxy | None) -> IStreamClientEndpoint:
+            return client_endpoint(self._reactor, uri, tls, self._access.settings(way) if way else None)
+
+        return RemoteServer(str(uri), Ways(partial(self._finder.find, uri), through, self._finder.forget), handshake)
 
     def _tls(self, uri: URI) -> ClientTLS:
         options = self._options
@@ -60,5 +74,19 @@ class Servers:
                 return always
             case "blocked", (host, port):
                 return Blocked(HostnameEndpoint(self._reactor, host, port, timeout=PROBE_TIMEOUT), f"{host}:{port}")
+            case "proxy", _:
+                return lambda: Deferred.fromCoroutine(self._behind_proxy())
             case _:
                 return None
+
+    async def _behind_proxy(self) -> bool:
+        """Find out whether a proxy comes first on the way to any of the servers."""
+        for uri in self._options.uris:
+            first, *_ = await self._finder.find(uri)
+            if first is not None:
+                return True
+        return False
+
+    def network_changed(self) -> None:
+        """The network has changed: where the proxies were may not hold any more."""
+        self._finder.forget()

@@ -116,6 +116,10 @@ class DaemonOptions(usage.Options):
         if key not in self._given:
             super().__setitem__(key, value if key in self.repeatable or key in self.flags else str(value))
 
+    def typed(self, name: str) -> bool:
+        """Tell whether an option stands on the command line, which everybody on the host can read."""
+        return name in self._given
+
     @property
     def flags(self) -> set[str]:
         """The options without a value."""

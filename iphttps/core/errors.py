@@ -35,6 +35,31 @@ class DiscoveryError(IPHTTPSError):
     """
 
 
+class ProxyFault(Enum):
+    """Why a web proxy did not open the way; the value is what status and log call it."""
+
+    UNREACHABLE = "unreachable"
+    NO_ANSWER = "no answer"
+    NOT_HTTP = "not HTTP"
+    REFUSED = "refused"
+    CAPTIVE_PORTAL = "captive portal"
+    NO_CREDENTIALS = "no credentials"
+    CREDENTIALS_WRONG = "credentials wrong"
+
+
+class ProxyError(IPHTTPSError):
+    """The web proxy on the way did not let the client through to the server (3.1.5.1)."""
+
+    def __init__(self, sentence: str, fault: ProxyFault) -> None:
+        super().__init__(sentence)
+        self.fault = fault
+
+    @property
+    def lockout(self) -> bool:
+        """Whether trying again soon could lock somebody's account: wait long, or for other credentials."""
+        return self.fault is ProxyFault.CREDENTIALS_WRONG
+
+
 class DropReason(Enum):
     """Why a packet went no further; the value is the sentence that status and log show."""
 

@@ -10,10 +10,11 @@ from .errors import ConfigError
 
 @dataclass(frozen=True, slots=True)
 class Login:
-    """A user's name and password; neither is ever shown."""
+    """A user's name and password; neither is ever shown. `domain` is for NTLM, if `user` does not hold it already."""
 
     user: str = field(repr=False)
     password: str = field(repr=False)
+    domain: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True, slots=True)

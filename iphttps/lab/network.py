@@ -23,6 +23,10 @@ PRIVATE_NETWORK = "2001:db8:1::/64"
 PRIVATE_ROUTER = "2001:db8:1::1"
 PRIVATE_HOST = "2001:db8:1::2"
 
+# A host that may be put between a client and the gateway.
+PROXY_IPV4 = "203.0.113.1"
+PROXY_NAME = "proxy.example"
+
 # Names every client knows: for both families, and for each alone.
 GATEWAY_NAME = "gateway.example"
 GATEWAY_NAME_IPV4 = "gateway4.example"
@@ -33,6 +37,7 @@ HOSTS = f"""\
 ::1 localhost
 {GATEWAY_IPV4} {GATEWAY_NAME} {GATEWAY_NAME_IPV4}
 {GATEWAY_IPV6} {GATEWAY_NAME} {GATEWAY_NAME_IPV6}
+{PROXY_IPV4} {PROXY_NAME}
 """
 
 MOST_CLIENTS = 64  # four addresses each, of 192.0.2.0/24
@@ -85,6 +90,27 @@ class Network:
     def remove(self) -> None:
         """Remove every host and the files; may be called again, and however far making them got."""
         self._undo.close()
+
+    def between(self, client: Namespace) -> Namespace:
+        """Put a host between a client and the gateway that forwards nothing; the client reaches it and nobody else."""
+        host = Namespace("proxy", self.directory / "hosts")
+        self._undo.callback(host.remove)
+        host.create()
+        client.ip("link delete outer")
+        join(client, "outer", host, "inner")
+        join(self.gateway, "proxied", host, "outer")
+        client.ip("address add 203.0.113.2/24 dev outer")
+        self.gateway.ip(
+            "address add 203.0.113.129/25 dev proxied", "address add 2001:db8:ffff:100::1/64 dev proxied nodad"
+        )
+        host.ip(
+            f"address add {PROXY_IPV4}/25 dev inner",
+            "address add 203.0.113.130/25 dev outer",
+            "address add 2001:db8:ffff:100::2/64 dev outer nodad",
+            f"route add {GATEWAY_IPV4} via 203.0.113.129",
+            f"route add {GATEWAY_IPV6} via 2001:db8:ffff:100::1",
+        )
+        return host
 
     def _address_gateway(self) -> None:
         self.gateway.ip(

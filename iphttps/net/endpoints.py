@@ -18,6 +18,7 @@ from twisted.internet.interfaces import (
     IOpenSSLServerConnectionCreator,
     IProtocolFactory,
     IReactorSocket,
+    IReactorTime,
     IStreamClientEndpoint,
 )
 from twisted.internet.protocol import ServerFactory
@@ -25,6 +26,7 @@ from twisted.protocols.tls import TLSMemoryBIOFactory
 
 from ..core.errors import ConfigError
 from ..core.handshake import DEFAULT_PATH
+from .proxy import ProxyEndpoint, ProxySettings
 
 # The resolver's first look-up imports encodings.idna, and cannot where `twistd --uid` gave up the right to read
 # Python's own files; Twisted then waits for ever. Hence the import above.
@@ -80,9 +82,21 @@ class URI:
         return f"{'https' if self.secure else 'http'}://{self.authority}{self.path or DEFAULT_PATH}"
 
 
-def client_endpoint(reactor: object, uri: URI, tls: IOpenSSLClientConnectionCreator | None) -> IStreamClientEndpoint:
-    """Return the endpoint of the server, over IPv4 or IPv6, whichever answers first (1.5)."""
-    endpoint = HostnameEndpoint(reactor, uri.host, uri.port, timeout=CONNECT_TIMEOUT)
+def client_endpoint(
+    reactor: object,
+    uri: URI,
+    tls: IOpenSSLClientConnectionCreator | None,
+    proxy: ProxySettings | None = None,
+) -> IStreamClientEndpoint:
+    """Return the endpoint of the server, over IPv4 or IPv6, whichever answers first (1.5), or through a proxy."""
+    endpoint: IStreamClientEndpoint
+    if proxy:
+        where = proxy.proxy
+        endpoint = HostnameEndpoint(reactor, where.host, where.port, timeout=CONNECT_TIMEOUT)
+        endpoint = wrapClientTLS(proxy.tls, endpoint) if proxy.tls else endpoint
+        endpoint = ProxyEndpoint(cast(IReactorTime, reactor), endpoint, proxy, uri.host, uri.port)
+    else:
+        endpoint = HostnameEndpoint(reactor, uri.host, uri.port, timeout=CONNECT_TIMEOUT)
     return wrapClientTLS(tls, endpoint) if tls else endpoint
 
 

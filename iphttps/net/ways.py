@@ -22,16 +22,21 @@ Way = Proxy | None
 class Ways:
     """An endpoint that tries one way after the other, as `find` lists them at each attempt.
 
-    `through` returns the endpoint of the server by a way. The failure of the last way is that of the whole.
+    `through` returns the endpoint of the server by a way. The failure of the last way is that of the whole; `forget` is
+    called then, for what was found was of no use.
     """
 
     log = logger()
 
     def __init__(
-        self, find: Callable[[], Deferred[Sequence[Way]]], through: Callable[[Way], IStreamClientEndpoint]
+        self,
+        find: Callable[[], Deferred[tuple[Way, ...]]],
+        through: Callable[[Way], IStreamClientEndpoint],
+        forget: Callable[[], None],
     ) -> None:
         self._find = find
         self._through = through
+        self._forget = forget
         self.latest: Way = None
         """The way that was tried last."""
 
@@ -42,11 +47,14 @@ class Ways:
     def _try(self, ways: Sequence[Way], factory: IProtocolFactory) -> Deferred[IProtocol]:
         self.latest, *others = ways
         attempt: Deferred[IProtocol] = self._through(self.latest).connect(factory)
-        return attempt.addErrback(self._failed, others, factory) if others else attempt
+        return attempt.addErrback(self._failed, others, factory)
 
     def _failed(self, failure: Failure, others: Sequence[Way], factory: IProtocolFactory) -> Deferred[IProtocol]:
         if isinstance(failure.value, CancelledError | ConnectingCancelledError):
             raise failure.value
+        if not others:
+            self._forget()
+            failure.raiseException()
         self.log.warn("{way}: {reason}; trying the next way", way=_name(self.latest), reason=explain(failure))
         return self._try(others, factory)
 

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from iphttps.core.errors import ConfigError, DiscoveryError, DropReason, IPHTTPSError, ProtocolError
+from iphttps.core.errors import (
+    ConfigError,
+    DiscoveryError,
+    DropReason,
+    IPHTTPSError,
+    ProtocolError,
+    ProxyError,
+    ProxyFault,
+)
 
 
 class ErrorTests(SynchronousTestCase):
@@ -16,9 +24,14 @@ class ErrorTests(SynchronousTestCase):
         self.assertEqual([405, 400], [error.status for error in errors])
         self.assertEqual(["only POST opens a tunnel", "nonsense"], [str(error) for error in errors])
 
+    def test_proxy(self) -> None:
+        """Only where a proxy has refused credentials could trying again soon lock an account."""
+        lockouts = [fault for fault in ProxyFault if ProxyError("sentence", fault).lockout]
+        self.assertEqual([ProxyFault.CREDENTIALS_WRONG], lockouts)
+
     def test_root(self) -> None:
         """Every error of this package can be caught by one name."""
-        for kind in (ProtocolError, ConfigError, DiscoveryError):
+        for kind in (ProtocolError, ConfigError, DiscoveryError, ProxyError):
             self.assertTrue(issubclass(kind, IPHTTPSError))
 
     def test_reasons_are_different(self) -> None:

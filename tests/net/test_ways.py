@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import cast
 
 from twisted.internet.defer import CancelledError, Deferred, succeed
@@ -27,32 +26,42 @@ class WaysTests(SynchronousTestCase):
     def setUp(self) -> None:
         """Begin an attempt."""
         self.endpoints: dict[Way, Endpoint] = {PROXY: Endpoint(), None: Endpoint()}
-        self.found: Deferred[Sequence[Way]] = Deferred()
-        self.ways = Ways(lambda: self.found, lambda way: cast(IStreamClientEndpoint, self.endpoints[way]))
+        self.found: Deferred[tuple[Way, ...]] = Deferred()
+        self.forgotten = 0
+        self.ways = Ways(lambda: self.found, lambda way: cast(IStreamClientEndpoint, self.endpoints[way]), self.forget)
         self.attempt: Deferred[IProtocol] = self.ways.connect(Factory.forProtocol(Protocol))
 
+    def forget(self) -> None:
+        """Note that what was found is not to be kept."""
+        self.forgotten += 1
+
     def test_first(self) -> None:
-        """The first way is taken if it leads to the server; no other is tried."""
-        self.found.callback([PROXY, None])
+        """The first way is taken if it leads to the server; no other is tried, and what was found is kept."""
+        self.found.callback((PROXY, None))
         protocol = self.endpoints[PROXY].accept(StringTransport())
         self.assertIs(self.successResultOf(self.attempt), protocol)
-        self.assertEqual((self.ways.latest, self.endpoints[None].attempts), (PROXY, []))
+        self.assertEqual((self.ways.latest, self.endpoints[None].attempts, self.forgotten), (PROXY, [], 0))
 
     def test_next(self) -> None:
-        """A way that fails is said to, and the next one is tried at once; the last one's failure is the whole's."""
-        self.found.callback([PROXY, None])
+        """A way that fails is said to, and the next one is tried at once; the last one's failure is the whole's.
+
+        Then what was found was of no use, and is forgotten.
+        """
+        self.found.callback((PROXY, None))
         with capturedLogs() as events:
             self.endpoints[PROXY].refuse(ConnectionRefusedError())
         (said,) = [str(formatEvent(event)) for event in events]
         self.assertTrue(said.startswith("proxy http://proxy.example:3128: connection refused"), said)
         self.assertTrue(said.endswith("trying the next way"), said)
         self.assertIsNone(self.ways.latest)
+        self.assertEqual(self.forgotten, 0)
         self.endpoints[None].refuse(ConnectionRefusedError())
         self.failureResultOf(self.attempt, ConnectionRefusedError)
+        self.assertEqual(self.forgotten, 1)
 
     def test_cancelled(self) -> None:
         """An attempt that is given up gives up the way that is tried, and tries no other."""
-        self.found.callback([PROXY, None])
+        self.found.callback((PROXY, None))
         self.attempt.cancel()
         self.failureResultOf(self.attempt, CancelledError)
         self.assertEqual((self.endpoints[PROXY].cancelled, self.endpoints[None].attempts), (1, []))
@@ -61,6 +70,6 @@ class WaysTests(SynchronousTestCase):
         """A search that fails, or is given up, is the attempt's failure."""
         self.attempt.cancel()
         self.failureResultOf(self.attempt, CancelledError)
-        ways = Ways(lambda: succeed((None,)), lambda way: cast(IStreamClientEndpoint, self.endpoints[way]))
+        ways = Ways(lambda: succeed((None,)), lambda way: cast(IStreamClientEndpoint, self.endpoints[way]), self.forget)
         ways.connect(Factory.forProtocol(Protocol))
         self.assertEqual(len(self.endpoints[None].attempts), 1)

@@ -1,0 +1,159 @@
+"""What a proxy asks for, and how a user proves who he is: Basic and Digest (RFC 9110 section 11, RFC 7617, RFC 7616).
+
+NTLM and Negotiate are a matter of libraries; here they are only recognised.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from base64 import b64decode, b64encode
+from binascii import Error as NotBase64
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from .proxy import Login
+
+NEGOTIATE = "negotiate"  # RFC 4559
+NTLM = "ntlm"
+DIGEST = "digest"
+BASIC = "basic"
+
+_TOKEN = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
+# What stands between commas. A quoted string that does not end goes to the header's end, or a proxy could make the
+# search for its end start anew at each character.
+_ITEM = re.compile(r'(?:[^",]|"(?:[^"\\]|\\.)*+(?:"|\\?\Z))++', re.DOTALL)
+_SCHEME = re.compile(rf"({_TOKEN})(?:[ \t]+(.*))?", re.DOTALL)
+_PARAMETER = re.compile(rf'({_TOKEN})[ \t]*=[ \t]*(?:"((?:[^"\\]|\\.)*)"|({_TOKEN}))', re.DOTALL)
+
+_ALGORITHMS = {"md5": hashlib.md5, "sha-256": hashlib.sha256}
+_STRENGTH = ("md5", "md5-sess", "sha-256", "sha-256-sess")
+
+
+@dataclass(frozen=True, slots=True)
+class Challenge:
+    """One offer of a proxy: a scheme in lower case, with parameters or with a token in base64."""
+
+    scheme: str
+    parameters: Mapping[str, str] = field(default_factory=dict)
+    token: str = ""
+
+    @property
+    def stale(self) -> bool:
+        """Whether only the nonce was too old, and name and password may be right (RFC 7616 section 3.3)."""
+        return self.parameters.get("stale", "").lower() == "true"
+
+    @property
+    def data(self) -> bytes | None:
+        """The token's bytes; None without one, or with one that is no base64."""
+        try:
+            return b64decode(self.token, validate=True) or None
+        except (NotBase64, ValueError):
+            return None
+
+
+def read_challenges(headers: Iterable[bytes]) -> list[Challenge]:
+    """Read Proxy-Authenticate headers, of which each may hold several challenges; what makes no sense is left out."""
+    found: list[Challenge] = []
+    for header in headers:
+        parameters: dict[str, str] | None = None  # of the challenge that is being read
+        for item in _ITEM.findall(header.decode("utf-8", "replace")):
+            words = item.strip(" \t")
+            if parameter := _PARAMETER.fullmatch(words):
+                if parameters is not None:
+                    parameters.setdefault(*_value(parameter))
+            elif scheme := _SCHEME.fullmatch(words):
+                parameters = {}
+                rest = (scheme[2] or "").strip(" \t")
+                if parameter := _PARAMETER.fullmatch(rest):
+                    parameters.update([_value(parameter)])
+                    rest = ""
+                found.append(Challenge(scheme[1].lower(), parameters, rest))
+    return found
+
+
+def _value(parameter: re.Match[str]) -> tuple[str, str]:
+    quoted = parameter[2]
+    value = parameter[3] if quoted is None else re.sub(r"\\(.)", r"\1", quoted, flags=re.DOTALL)
+    return parameter[1].lower(), value
+
+
+def basic(login: Login) -> bytes:
+    """Return the header's value for Basic, in UTF-8 (RFC 7617)."""
+    return b"Basic " + b64encode(f"{login.user}:{login.password}".encode())
+
+
+class Digest:
+    """Digest for one user and one server behind the proxy (RFC 7616); counts how often a nonce was used."""
+
+    def __init__(self, login: Login, authority: str, challenge: Challenge, *, method: str = "CONNECT") -> None:
+        """Take a challenge for which `usable` is true; `authority` is what the requests will name."""
+        self._login = login
+        self._method = method
+        self._authority = authority
+        self._parameters = challenge.parameters
+        self._algorithm = _algorithm(challenge)
+        self._count = 0
+
+    @staticmethod
+    def usable(challenge: Challenge) -> bool:
+        """Tell whether all is there that an answer takes, in algorithms that are known here."""
+        parameters = challenge.parameters
+        return (
+            {"realm", "nonce"} <= parameters.keys()
+            and _algorithm(challenge) in _STRENGTH
+            and (not parameters.get("qop") or "auth" in _words(parameters["qop"]))
+        )
+
+    @staticmethod
+    def strength(challenge: Challenge) -> int:
+        """Say which of several usable challenges is the best: the greatest."""
+        return _STRENGTH.index(_algorithm(challenge))
+
+    def answer(self, cnonce: str) -> bytes:
+        """Return the header's value for one CONNECT request; `cnonce` is a random word of the client's."""
+        asked = self._parameters
+        algorithm, session = self._algorithm.removesuffix("-sess"), self._algorithm.endswith("-sess")
+        self._count += 1
+        count = f"{self._count:08x}"
+        user, nonce = self._login.user, asked["nonce"]
+
+        def digest(*words: str) -> str:
+            return _ALGORITHMS[algorithm](":".join(words).encode()).hexdigest()
+
+        secret = digest(user, asked["realm"], self._login.password)
+        if session:
+            secret = digest(secret, nonce, cnonce)
+        request = digest(self._method, self._authority)
+        with_qop = bool(asked.get("qop"))
+        middle = (nonce, count, cnonce, "auth") if with_qop else (nonce,)
+        values = [
+            ("username", user),
+            ("realm", asked["realm"]),
+            ("nonce", nonce),
+            ("uri", self._authority),
+            ("response", digest(secret, *middle, request)),
+        ]
+        if "opaque" in asked:
+            values.append(("opaque", asked["opaque"]))
+        if with_qop or session:
+            values.append(("cnonce", cnonce))
+        bare = [f"{name}={_quoted(value)}" for name, value in values]
+        if "algorithm" in asked:
+            bare.append(f"algorithm={asked['algorithm']}")
+        if with_qop:
+            bare += ["qop=auth", f"nc={count}"]
+        return f"Digest {', '.join(bare)}".encode()
+
+
+def _algorithm(challenge: Challenge) -> str:
+    return challenge.parameters.get("algorithm", "MD5").lower()
+
+
+def _words(text: str) -> set[str]:
+    return {word.strip().lower() for word in text.split(",")}
+
+
+def _quoted(text: str) -> str:
+    escaped = re.sub(r'(["\\])', r"\\\1", text)
+    return f'"{escaped}"'

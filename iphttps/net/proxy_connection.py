@@ -1,0 +1,124 @@
+"""A connection to a web proxy, until the way through it is open."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+from twisted.internet.defer import Deferred
+from twisted.internet.error import ConnectionDone, ConnectionLost
+from twisted.internet.interfaces import IHandshakeListener, IProtocol
+from twisted.internet.protocol import Protocol, connectionDone
+from twisted.protocols.tls import TLSMemoryBIOProtocol
+from twisted.python.failure import Failure
+
+from ..core.connect import Challenged, Connected, ConnectHandshake
+from ..core.errors import ProxyError, ProxyFault
+from ..core.proxy import Proxy
+from .explain import explain
+from .verification import CheckedConnection
+
+
+class NoAnswerError(Exception):
+    """The connection ended before the answer: `error` is what to say of that unless it was `used` before."""
+
+    def __init__(self, error: ProxyError, *, used: bool) -> None:
+        super().__init__(str(error))
+        self.error = error
+        self.used = used
+
+
+class ProxyConnection(Protocol):
+    """A connection to the proxy until the way is open; one request at a time is under way."""
+
+    def __init__(self, proxy: Proxy, authority: str) -> None:
+        self._proxy = proxy
+        self._handshake = ConnectHandshake(authority, str(proxy))
+        self._waiting: Deferred[Connected | Challenged] | None = None
+        self._gone: NoAnswerError | None = None
+        self._used = False
+
+    @property
+    def peer(self) -> Any:
+        """The address of the proxy."""
+        return self._wire.getPeer()
+
+    def connectionMade(self) -> None:
+        """Wait to be asked."""
+        self._wire = cast(Any, self.transport)
+        self._secure = isinstance(self.transport, TLSMemoryBIOProtocol)
+
+    def ask(self, authorization: bytes | None) -> Deferred[Connected | Challenged]:
+        """Send a request; fails with ProxyError, or NoAnswerError if the connection ends before the answer."""
+        waiting: Deferred[Connected | Challenged] = Deferred()
+        self._waiting = waiting
+        if self._gone:
+            self._fail(self._gone)
+        else:
+            self._wire.write(self._handshake.request(authorization))
+        return waiting
+
+    def dataReceived(self, data: bytes) -> None:
+        """Read the answer; bytes that no request has asked for are nobody's."""
+        if self._waiting:
+            try:
+                answer = self._handshake.feed(data)
+            except ProxyError as error:
+                self._fail(error)
+            else:
+                self._settle(answer)
+
+    def _settle(self, answer: Connected | Challenged | None) -> None:
+        if answer and self._waiting:
+            waiting, self._waiting = self._waiting, None
+            self._used = True
+            waiting.callback(answer)
+
+    def _fail(self, error: Exception) -> None:
+        if self._waiting:
+            waiting, self._waiting = self._waiting, None
+            waiting.errback(error)
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        """The connection has ended, which can be how an answer ends."""
+        self._gone = NoAnswerError(self._fate(reason), used=self._used)
+        try:
+            answer = self._handshake.closed()
+        except ProxyError as error:
+            self._fail(error)
+        else:
+            self._settle(answer)
+            self._fail(self._gone)  # if nobody could be told anything better
+
+    def _fate(self, reason: Failure) -> ProxyError:
+        handle = self._wire.getHandle() if self._secure else None  # TCP has none any more
+        words = handle.check.failure if isinstance(handle, CheckedConnection) else None
+        if words or not isinstance(reason.value, ConnectionDone | ConnectionLost):
+            return unreachable(self._proxy, words or explain(reason))
+        sentence = f"the proxy {self._proxy} closed the connection without an answer"
+        return ProxyError(sentence, ProxyFault.NO_ANSWER)
+
+    def expired(self) -> ProxyError:
+        """Return what to say of the proxy if it has had its time."""
+        return self._handshake.expired()
+
+    def hand_over(self, protocol: IProtocol, rest: bytes) -> None:
+        """Put a protocol in the place of this one, and give it the bytes that came behind the answer."""
+        if self._secure:
+            self._wire.wrappedProtocol = protocol
+        else:
+            self._wire.protocol = protocol
+        protocol.makeConnection(self._wire)
+        if self._secure and IHandshakeListener.providedBy(protocol):
+            protocol.handshakeCompleted()  # which was before its time
+        if rest:
+            protocol.dataReceived(rest)
+
+    def abort(self) -> None:
+        """End the connection at once."""
+        self._waiting = None
+        self._wire.abortConnection()
+
+
+def unreachable(proxy: Proxy, words: str) -> ProxyError:
+    """Return the error for a proxy to which there is no connection."""
+    return ProxyError(f"cannot reach the proxy {proxy}: {words}", ProxyFault.UNREACHABLE)

@@ -1,0 +1,224 @@
+"""The client through real web proxies, Squid, tinyproxy and Apache: there is no other way to the gateway."""
+
+import base64
+import importlib.util
+import re
+from collections.abc import Iterable
+from pathlib import Path
+
+from twisted.trial.unittest import SkipTest
+
+from iphttps.lab.errors import LabUnavailable
+from iphttps.lab.kerberos import Realm
+from iphttps.lab.laboratory import LINK_DOWN, LINK_UP, LISTENING
+from iphttps.lab.network import GATEWAY_IPV6, GATEWAY_NAME, PRIVATE_HOST, PROXY_NAME
+from iphttps.lab.poll import wait_until
+from iphttps.lab.programs import Program
+from iphttps.lab.proxies import (
+    APACHE,
+    BASIC,
+    BASIC_TLS,
+    DIGEST,
+    DOMAIN,
+    EVERYTHING,
+    NEGOTIATE,
+    NTLM,
+    PASSWORD,
+    TINYPROXY,
+    USER,
+    Proxies,
+)
+from iphttps.lab.traffic import transfer, wait_reachable
+from tests.lab.case import LabCase
+
+SIZE = 20_000_000
+PLAIN_ROUTER = "2001:db8:3::1"
+
+# What the client's log says of a password that the proxy has just refused, and of one that it keeps back.
+REFUSED = "refused the user or the password"
+KEPT_BACK = "refused the one there is, and is shown it again in"
+
+
+class ProxyCase(LabCase):
+    """A server, and a host for proxies in front of the client."""
+
+    def setUp(self) -> None:
+        """Make the host and start the server."""
+        super().setUp()
+        try:
+            self.proxies = Proxies(self.lab)
+        except LabUnavailable as reason:
+            raise SkipTest(str(reason)) from reason
+        self.gateway_server = self.server()
+        self.number = 0
+
+    def credentials(self, name: str, password: str = PASSWORD) -> Path:
+        """Write a file of credentials."""
+        path = self.lab.directory / f"{name}.toml"
+        path.touch(0o600)
+        path.write_text(f'user = "{USER}"\npassword = "{password}"\ndomain = "{DOMAIN}"\n')
+        return path
+
+    def through(
+        self, port: int, *flags: str, credentials: Path | None = None, uri: str = f"https://{GATEWAY_NAME}/IPHTTPS"
+    ) -> Program:
+        """Start a client through a proxy, with an interface of its own, px1 and so on."""
+        self.number += 1
+        scheme = "https" if port == BASIC_TLS else "http"
+        usual = ["--proxy", f"{scheme}://{PROXY_NAME}:{port}", "--interface", f"px{self.number}"]
+        if credentials:
+            usual += ["--proxy-credentials", str(credentials)]
+        return self.lab.client(
+            1, *self.reconnect, *usual, *flags, uri=uri, identity=self.lab.authority.client(f"px{self.number}")
+        )
+
+    def assert_reaches(self, client: Program, address: str = PRIVATE_HOST) -> None:
+        """Check that the client's link comes up, and that an address beyond it answers by that link."""
+        client.wait_for(LINK_UP, 20)
+        device = client.command[client.command.index("--interface", client.command.index("--proxy")) + 1]
+        ping = ("ping", "-n", "-c", "1", "-W", "1", "-I", device, address)
+        host = self.lab.clients[0]
+        wait_until(lambda: host.run(*ping, check=False).returncode == 0, f"an answer by {client.name}, {device}")
+
+    def assert_kept_back(self, clients: Iterable[Program]) -> None:
+        """Check that the clients, refused once, come again without the password."""
+        for client in clients:
+            client.wait_for(REFUSED)
+            client.wait_for(KEPT_BACK)
+            mark = client.text.index(KEPT_BACK) + len(KEPT_BACK)
+            client.wait_for(KEPT_BACK, since=mark)
+            self.assertEqual(1, client.text.count(REFUSED))
+            self.assertNotIn("wrong-one", client.text)
+
+    def logins(self, program: str, port: int) -> list[str]:
+        """Return the credentials that a proxy has been shown, without requests that showed none."""
+        return [login for login in self.proxies.logins(program, port) if login != "-"]
+
+
+class SquidTests(ProxyCase):
+    """Squid, with every scheme it knows."""
+
+    def setUp(self) -> None:
+        """Start it; Kerberos can be asked of it only where it can be asked of the client."""
+        super().setUp()
+        if importlib.util.find_spec("gssapi") is None:
+            raise SkipTest("Kerberos is not installed here: tools/setup says what it takes")
+        try:
+            self.realm = Realm(self.lab, self.proxies.host)
+            self.proxies.squid(self.realm.keytab, self.realm.environment)
+        except LabUnavailable as reason:
+            raise SkipTest(str(reason)) from reason
+
+    def test_schemes(self) -> None:
+        """With Basic, Digest, NTLM or a Kerberos ticket, by TLS or without, the private host is reached (3.1.5.1)."""
+        self.lab.server(
+            "--interface", "plain", "--prefix", "2001:db8:3::/64", uri="http://*:80/IPHTTPS", authentication="none"
+        ).wait_for(LISTENING)  # fmt: skip
+        right = self.credentials("right")
+        ca = ("--proxy-ca", str(self.lab.authority.certificate))
+        by_literal = f"https://[{GATEWAY_IPV6}]/IPHTTPS"
+        clients = {
+            "Basic": self.through(BASIC, "--proxy-basic", credentials=right),
+            "Digest": self.through(DIGEST, credentials=right, uri=by_literal),
+            "NTLM": self.through(NTLM, credentials=right),
+            "(login by Basic)": self.through(BASIC_TLS, *ca, credentials=right),
+            # There is no ticket here: the next best.
+            "(login by NTLM)": self.through(EVERYTHING, credentials=right),
+        }
+        plain = self.through(BASIC_TLS, *ca, credentials=right, uri=f"http://{GATEWAY_NAME}/IPHTTPS")
+        self.realm.log_in(self.lab.clients[0])
+        self.lab.twistd = ["/usr/bin/env", *self.realm.environment, *self.lab.twistd]
+        clients["Negotiate with a Kerberos ticket"] = self.through(NEGOTIATE)
+        for way, client in clients.items():
+            self.assert_reaches(client)
+            client.wait_for(way)
+        self.assert_reaches(plain, PLAIN_ROUTER)
+        self.assertIn("no Negotiate with a Kerberos ticket: No Kerberos credentials", clients["(login by NTLM)"].text)
+        for client in (*clients.values(), plain):
+            self.assertNotIn(PASSWORD, client.text)
+
+    def test_wrong_password(self) -> None:
+        """A wrong password is shown to the proxy once; corrected, it is shown at once (PX-01)."""
+        ports = (BASIC, DIGEST, NTLM, BASIC_TLS)
+        files = {port: self.credentials(f"wrong-{port}", "wrong-one") for port in ports}
+        flags = ("--proxy-basic", "--proxy-ca", str(self.lab.authority.certificate))
+        clients = {port: self.through(port, *flags, credentials=file) for port, file in files.items()}
+        self.assert_kept_back(clients.values())
+        for port in (BASIC, DIGEST, BASIC_TLS):
+            self.assertEqual(1, len(self.logins("squid", port)), self.logins("squid", port))
+        types = [base64.b64decode(login.split()[1])[8] for login in self.logins("squid", NTLM)]
+        self.assertEqual([1, 3], types)  # the message that proves the password is of type 3
+        for port in ports:
+            self.credentials(f"wrong-{port}")
+            self.assert_reaches(clients[port])
+
+    def test_unwilling(self) -> None:
+        """Without credentials, or where anybody could read the password, the sentence says what is missing (PX-02)."""
+        without, clear = self.through(DIGEST), self.through(BASIC, credentials=self.credentials("right"))
+        wrong_ca = self.through(BASIC_TLS, credentials=self.credentials("right"))
+        without.wait_for(f"the proxy http://{PROXY_NAME}:{DIGEST} demands a login (Digest)")
+        without.wait_for("give --proxy-credentials")
+        clear.wait_for("it takes --proxy-basic")
+        wrong_ca.wait_for("is not among the trusted authorities")
+        self.assertEqual([], self.logins("squid", BASIC) + self.logins("squid", BASIC_TLS))
+
+
+class OtherProxiesTests(ProxyCase):
+    """Proxies that follow the standards in other ways."""
+
+    def test_tinyproxy(self) -> None:
+        """HTTP/1.0, a connection closed with each 407, and 401 for a wrong password, shown once."""
+        tinyproxy = self.proxies.tinyproxy()
+        right = self.through(TINYPROXY, "--proxy-basic", credentials=self.credentials("right"))
+        self.assert_reaches(right)
+        wrong = self.through(TINYPROXY, "--proxy-basic", credentials=self.credentials("wrong", "wrong-one"))
+        self.assert_kept_back([wrong])
+        wrong.stop()
+        # It does not log logins; but each attempt is one request, and one more if it shows a password.
+        attempts = sum(client.text.count("connecting to") for client in (right, wrong))
+        self.assertEqual(attempts + 2, tinyproxy.text.count("Request (file descriptor"), tinyproxy.tail())
+
+    def test_apache(self) -> None:
+        """HTTP/1.0 answers, nonces that expire, and a proxy that dies and comes back (3.1.5.4)."""
+        apache = self.proxies.apache(nonce_lifetime=1)
+        right = self.credentials("right")
+        client = self.through(APACHE, credentials=right)
+        self.assert_reaches(client)
+        host = self.lab.clients[0]
+        self.assertTrue(transfer(host, self.lab.private, PRIVATE_HOST, SIZE).intact)
+        with_address = self.lab.clients[0].run("ip", "-6", "address", "show", "dev", "px1", "scope", "global").stdout
+        address = re.search(r"inet6 ([0-9a-f:]+)/", with_address)
+        assert address
+        self.assertTrue(transfer(self.lab.private, host, address[1], SIZE).intact)
+
+        # Behind the proxy the server goes and comes back; meanwhile the nonce has expired.
+        mark = client.mark()
+        self.gateway_server.kill()
+        client.wait_for(LINK_DOWN, since=mark)
+        self.server()
+        client.wait_for(LINK_UP, 20, since=mark)
+
+        mark = client.mark()
+        apache.stop()
+        client.wait_for(LINK_DOWN, since=mark)
+        client.wait_for("connection refused", since=mark)
+        self.proxies.apache(nonce_lifetime=1)
+        client.wait_for(LINK_UP, 20, since=mark)
+        wait_reachable(host, PRIVATE_HOST)
+        self.assertNotIn("refused the", client.text)
+        client.stop()  # Apache logs a request that has become a tunnel at the tunnel's end
+
+        def logins() -> list[str]:
+            return self.logins("apache", APACHE)
+
+        wait_until(lambda: len(logins()) >= 5, "five logins in Apache's log")
+        # Nonces that were good once were shown again unasked, and their age was held against nobody.
+        counts = [int(re.findall(r"nc=([0-9a-f]+)", login)[0], 16) for login in logins()]
+        nonces = {re.findall(r'[" ]nonce=\\?"([^"\\]+)', login)[0] for login in logins()}
+        self.assertEqual(len(nonces), counts.count(1))
+        self.assertGreaterEqual(sum(count > 1 for count in counts), 2)
+
+        wrong = self.through(APACHE, credentials=self.credentials("wrong", "wrong-one"))
+        before = len(logins())
+        self.assert_kept_back([wrong])
+        self.assertEqual(before + 1, len(logins()))
