@@ -1,7 +1,5 @@
 """A Kerberos realm: a KDC that knows one user and one web proxy."""
 
-from pathlib import Path
-
 from iphttps.lab.laboratory import Laboratory
 from iphttps.lab.namespaces import Namespace
 from iphttps.lab.network import PROXY_IPV4, PROXY_NAME
@@ -9,7 +7,7 @@ from iphttps.lab.poll import wait_until
 from iphttps.lab.proxies import PASSWORD, USER, find
 
 REALM = "EXAMPLE.TEST"
-PORT = 8888 + 1000
+PORT = 8800
 
 _CLIENT = """\
 [libdefaults]
@@ -68,8 +66,3 @@ class Realm:
     def log_in(self, host: Namespace) -> None:
         """Get the user a ticket."""
         host.run("env", *self.environment, find("kinit"), USER, stdin=f"{PASSWORD}\n")
-
-
-def forget(tickets: Path) -> None:
-    """Throw the tickets away."""
-    tickets.unlink()

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from iphttps.lab import ntlm
 from iphttps.lab.authority import Identity
-from iphttps.lab.errors import LabUnavailable
+from iphttps.lab.errors import LabError, LabUnavailable
 from iphttps.lab.laboratory import Laboratory
 from iphttps.lab.namespaces import Namespace
 from iphttps.lab.network import PROXY_NAME
@@ -212,7 +212,7 @@ class Proxies:
 
         def listens() -> bool:
             if not started.running:
-                raise LabUnavailable(f"{name} has ended\n{started.tail()}")
+                raise LabError(f"{name} has ended\n{started.tail()}")
             return f":{port} " in self.host.run("ss", "-Hltn").stdout
 
         wait_until(listens, f"{name} on port {port}")
