@@ -9,8 +9,9 @@ from typing import Any, cast
 from twisted.internet.defer import Deferred
 
 from ..core.client import ClientEvent, ClientMachine
+from ..core.client_handshake import ClientHandshake
 from ..core.errors import ConfigError
-from ..core.handshake import DEFAULT_PATH, ClientHandshake
+from ..core.handshake import DEFAULT_PATH
 from ..core.reconnect import ReconnectTimer
 from ..host.addresses import addresses
 from ..host.network import NetworkConfig
@@ -19,6 +20,7 @@ from ..net.client import Client
 from ..net.endpoints import client_endpoint
 from ..net.interfaces import IReactor, PacketDevice
 from ..net.reader import DeviceReader
+from ..net.revocation import RevocationLists, now_of
 from ..net.tls import ClientTLS
 from .client_actions import ClientActions
 from .client_options import Options
@@ -58,7 +60,7 @@ class ClientDaemon(Daemon):
             ClientMachine(timer),
             client_endpoint(self.reactor, uri, tls),
             str(uri),
-            partial(ClientHandshake, uri.authority, uri.path or DEFAULT_PATH),
+            partial(ClientHandshake, uri.authority, uri.path or DEFAULT_PATH, options.request_length),
             device,
             lambda deliver: DeviceReader(self.reactor, device, deliver, self.device_lost),
             bring_up=self._bring_up,
@@ -70,10 +72,16 @@ class ClientDaemon(Daemon):
     def _tls(self) -> ClientTLS:
         options = self._options
         ca, certificate, key = options.path("ca"), options.path("certificate"), options.path("private-key")
+        crl, now = options.path("crl"), self.reactor.seconds
+        authorities = load_certificates(ca) if ca else None
         return ClientTLS(
             options.uri.host,
-            load_certificates(ca) if ca else None,
+            authorities,
             Credentials.load(certificate, key) if certificate and key else None,
+            revocation=RevocationLists.load(crl, authorities, now_of(now())) if crl and authorities else None,
+            pins=options.pins,
+            renegotiation=options["allow-renegotiation"],
+            now=now,
         )
 
     def startService(self) -> None:

@@ -36,7 +36,8 @@ def client(status: dict[str, Any]) -> str:
     rows: list[Row] = [("state", f"{status['state']} {_since(status)}"), ("server", status["uri"])]
     rows.append(("interface", " ".join([status["interface"], *status["addresses"]])))
     if failure := status["last_failure"]:
-        rows.append(("last failure", f"{failure['reason']} ({_time(failure['time'])})"))
+        code = f"; Windows would show {failure['code']}" if failure["code"] else ""
+        rows.append(("last failure", f"{failure['reason']} ({_time(failure['time'])}{code})"))
     if attempt := status["next_attempt"]:
         rows.append(("next attempt", f"in {duration(attempt['seconds'])}"))
     if tls := status["tls"]:

@@ -94,9 +94,15 @@ class ClientMachine:
         self.state = ClientState.DISABLED
         self._timer = timer
 
-    def handle(self, event: ClientEvent, now: float) -> list[Command]:
-        """Take an event at the time `now`, in seconds; returns what to do, in order."""
+    def handle(self, event: ClientEvent, now: float, at_least: float = 0.0) -> list[Command]:
+        """Take an event at the time `now`, in seconds; returns what to do, in order.
+
+        `at_least` is how many seconds the server has asked to be left alone, after a failure.
+        """
         self.state, actions = TRANSITIONS[self.state, event]
         if event in (ClientEvent.RESPONSE, ClientEvent.DISABLE):
             self._timer.succeeded()
-        return [StartTimer(self._timer.failed(now)) if action is Action.START_TIMER else action for action in actions]
+        return [
+            StartTimer(self._timer.failed(now, at_least)) if action is Action.START_TIMER else action
+            for action in actions
+        ]

@@ -19,13 +19,15 @@ class ReconnectTimer:
         self.maximum = maximum
         self._first_failure: float | None = None
 
-    def failed(self, now: float) -> float:
-        """Note a failure and return the delay until the next attempt."""
+    def failed(self, now: float, at_least: float = 0.0) -> float:
+        """Note a failure and return the delay until the next attempt.
+
+        It is `at_least` so long, even if that is beyond the maximum: a server may ask for more time, not for less.
+        """
         if self._first_failure is None:
             self._first_failure = now
-            return min(self.initial, self.maximum)
         # A connection can fail before any time has passed; the first timeout bounds the next from below.
-        return min(max(now - self._first_failure, self.initial), self.maximum)
+        return max(min(max(now - self._first_failure, self.initial), self.maximum), at_least)
 
     def succeeded(self) -> None:
         """Forget all failures: "A successful HTTPS connection resets the timer"."""

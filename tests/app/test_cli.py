@@ -121,7 +121,8 @@ class StatusTests(CommandCase):
         status, said, _ = self.run_command(documented("client"), "status")
         self.assertEqual(0, status)
         self.assertIn("state         LINK_UP for 45 s, since 2026-03-01 09:23:00 UTC\n", said)
-        self.assertIn("last failure  the peer closed the connection (2026-03-01 09:22:30 UTC)\n", said)
+        self.assertIn("last failure  connection refused: nothing listens there", said)
+        self.assertIn(" (2026-03-01 09:22:30 UTC; Windows would show 0x274D)\n", said)
         self.assertIn("next attempt  in 12 s\n", said)
         self.assertIn("encryption    TLSv1.3, TLS_AES_256_GCM_SHA384\n", said)
         bare = {**documented("client"), "last_failure": None, "next_attempt": None, "tls": None}

@@ -25,9 +25,10 @@ from iphttps.core import ipv6
 from iphttps.core.advertisement import RouterAdvertisement
 from iphttps.core.authentication import AuthenticationMode
 from iphttps.core.client import ClientMachine, ClientState
+from iphttps.core.client_handshake import ClientHandshake
 from iphttps.core.clients import ClientTable
 from iphttps.core.framing import Batch
-from iphttps.core.handshake import DEFAULT_PATH, DEFAULT_PATHS, DEFAULT_SERVER, ClientHandshake
+from iphttps.core.handshake import DEFAULT_PATH, DEFAULT_PATHS, DEFAULT_SERVER
 from iphttps.core.link import OwnAddresses, ServerLink
 from iphttps.core.neighbors import NeighborCache
 from iphttps.core.policy import Policy
