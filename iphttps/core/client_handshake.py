@@ -56,7 +56,7 @@ _STRANGERS: dict[bytes, str] = {
     b"<": f"it is a bare web page: {_PORTAL}",
 }
 """What comes from those who are no web servers at all."""
-_FIRST = 4
+_BEGINNING = b"HTTP/"
 
 
 class RequestLength(Enum):
@@ -102,7 +102,7 @@ class ClientHandshake:
 
         Raises ProtocolError for any other answer, with the answer in its text.
         """
-        self._first = (self._first + data[:_FIRST])[:_FIRST]
+        self._first = (self._first + data[: len(_BEGINNING)])[: len(_BEGINNING)]
         try:
             self._connection.receive_data(data)
             event = self._connection.next_event()
@@ -123,8 +123,9 @@ class ClientHandshake:
 
     def _check_beginning(self) -> None:
         """Refuse at once what can never become an answer: who speaks another protocol may wait for us."""
-        if len(self._first) == _FIRST and self._stranger():
-            raise ProtocolError(f"the server's answer is not HTTP: {self._stranger()}")
+        if len(self._first) == len(_BEGINNING) and self._first != _BEGINNING:
+            words = shortened(ascii_only(self._connection.trailing_data[0].strip()))
+            raise ProtocolError(f"the server's answer is not HTTP: {self._stranger() or f'it begins with {words}'}")
 
     def _stranger(self) -> str | None:
         return next((words for begin, words in _STRANGERS.items() if self._first.startswith(begin)), None)

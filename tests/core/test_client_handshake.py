@@ -203,6 +203,7 @@ class RefusalTests(HandshakeCase):
             self.assertIn("the server's answer is not HTTP: ", self.refused(words))
         for words, said in (
             (b"SSH-2.0-OpenSSH_9.2\r\n", "it speaks SSH"),
+            (b"220 mail.example ESMTP\r\n", "it begins with 220 m"),
             (b"<html>", "it is a bare web page: a captive portal"),
             (b"<html>\r\n\r\n", "it is a bare web page: a captive portal"),
             (b"\x15\x03\x01\x00\x02\x02\x28", "it speaks TLS: --uri must begin with https://"),
