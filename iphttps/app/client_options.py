@@ -52,7 +52,8 @@ class Options(DaemonOptions):
 
     def _check_server_checks(self) -> None:
         """Refuse what would be believed to protect and does not."""
-        if not self.uri.secure and (self.pins or self["crl"]):
+        pins = self.pins
+        if not self.uri.secure and (pins or self["crl"]):
             raise ConfigError("--pin and --crl are about the server's certificate, which an http:// URI does without")
         if self["crl"] and not self["ca"]:
             raise ConfigError("--crl needs --ca: the authorities whose revocation lists it holds")

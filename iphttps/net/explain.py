@@ -18,7 +18,7 @@ ILLEGAL_MESSAGE = "0x80090326"
 
 _REFUSED_OURS = "the {peer} refused our certificate"
 _NO_TLS = "the {peer} does not speak TLS on this port"
-_IN_ITS_PLACE = ": a captive portal or a web proxy may answer in its place, or the port is one for plain HTTP"
+_IN_ITS_PLACE = ": a captive portal or a web proxy may answer in its place, or the port is one for http://"
 
 _TLS_WORDS = {
     "certificate required": (
