@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from ..core.client_handshake import RequestLength
 from ..core.errors import ConfigError
 from ..core.reconnect import INITIAL, MAXIMUM
+from ..net.certificates import parse_pin
 from ..net.endpoints import URI
 from .options import DaemonOptions
 from .proxy_options import PROXY_FLAGS, PROXY_PARAMETERS, check_proxy
@@ -21,7 +23,7 @@ class Options(DaemonOptions):
     """What the client is told."""
 
     command = "iphttps-client"
-    repeatable = ("uri",)
+    repeatable = ("uri", "pin")
     synopsis = "[options]"
     optParameters = (  # the name is Twisted's
         ("select", None, "ordered", "of several servers try first: ordered, the one named first, or fastest"),
@@ -31,6 +33,8 @@ class Options(DaemonOptions):
         ("ca", None, None, "PEM file: the authorities to trust, instead of the system's"),
         ("certificate", None, None, "PEM file: the client's certificate, if the server demands one"),
         ("private-key", None, None, "PEM file: the key of the certificate"),
+        ("crl", None, None, "PEM file: revocation lists of the authorities in --ca; a server without one is refused"),
+        ("request-length", None, "max", "length to announce: max, or for fronts that refuse that 2^63-1 or chunked"),
         ("interface", None, "iphttps0", "name of the network interface to create"),
         ("default-route", None, "yes", "yes or no: whether a server that offers it becomes the way to everywhere"),
         ("up-script", None, None, "program to run when the link is up and has its address"),
@@ -41,11 +45,18 @@ class Options(DaemonOptions):
         ("config", None, None, "TOML file with these options; the command line overrides it"),
     )
 
-    optFlags = PROXY_FLAGS
+    optFlags = (  # the name is Twisted's
+        ("allow-renegotiation", None, "show the certificate also to a TLS 1.2 server that asks late for it"),
+        *PROXY_FLAGS,
+    )
 
     def opt_uri(self, uri: str) -> None:
         """Connect to this server, such as https://vpn.example.org/IPHTTPS; repeat for more."""
         self["uri"] = [*self["uri"], uri]
+
+    def opt_pin(self, pin: str) -> None:
+        """Connect only to a server with this key, sha256//... as curl writes it; repeat for more."""
+        self["pin"] = [*self["pin"], pin]
 
     def check(self) -> None:
         """Check every value before anything is touched."""
@@ -66,6 +77,18 @@ class Options(DaemonOptions):
         check_proxy(self, self.uris)
         if bool(self["certificate"]) != bool(self["private-key"]):
             raise ConfigError("--certificate and --private-key go together: give both or neither")
+        self.request_length  # noqa: B018  # raises
+        self._check_server_checks()
+
+    def _check_server_checks(self) -> None:
+        """Refuse what would be believed to protect and does not."""
+        pins = self.pins
+        if any(not uri.secure for uri in self.uris) and (pins or self["crl"]):
+            raise ConfigError("--pin and --crl are about the server's certificate, which an http:// URI does without")
+        if self["crl"] and not self["ca"]:
+            raise ConfigError("--crl needs --ca: the authorities whose revocation lists it holds")
+        if self["allow-renegotiation"] and not self["certificate"]:
+            raise ConfigError("--allow-renegotiation is there to show a certificate: give --certificate, too")
 
     @property
     def uris(self) -> list[URI]:
@@ -101,3 +124,17 @@ class Options(DaemonOptions):
         """The scripts to run."""
         paths = {event: self.path(f"{event.value}-script") for event in LinkEvent}
         return {event: check(f"{event.value}-script", path) for event, path in paths.items() if path}
+
+    @property
+    def pins(self) -> frozenset[str]:
+        """The keys that the server may have; any, if none is named."""
+        return frozenset(map(parse_pin, self["pin"]))
+
+    @property
+    def request_length(self) -> RequestLength:
+        """What the request announces."""
+        try:
+            return RequestLength(self["request-length"])
+        except ValueError as error:
+            known = ", ".join(length.value for length in RequestLength)
+            raise ConfigError(f"--request-length is one of {known}, not {self['request-length']!r}") from error

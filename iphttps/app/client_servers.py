@@ -9,7 +9,8 @@ from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import HostnameEndpoint
 from twisted.internet.interfaces import IStreamClientEndpoint
 
-from ..core.handshake import DEFAULT_PATH, ClientHandshake
+from ..core.client_handshake import ClientHandshake
+from ..core.handshake import DEFAULT_PATH
 from ..core.proxy import Proxy
 from ..net.certificates import Credentials, load_certificates
 from ..net.client import Choice, RemoteServer, as_listed
@@ -20,6 +21,7 @@ from ..net.log import logger
 from ..net.pacprocess import IReactorPrograms
 from ..net.precondition import Blocked, Condition, always
 from ..net.proxyfinder import ProxyFinder
+from ..net.revocation import RevocationLists, now_of
 from ..net.tls import ClientTLS
 from ..net.ways import Ways
 from .client_options import Options
@@ -50,7 +52,7 @@ class Servers:
     def _server(self, uri: URI) -> RemoteServer:
         if not uri.secure:
             self.log.warn("{uri} is plain HTTP: nothing protects the packets on their way", uri=str(uri))
-        handshake = partial(ClientHandshake, uri.authority, uri.path or DEFAULT_PATH)
+        handshake = partial(ClientHandshake, uri.authority, uri.path or DEFAULT_PATH, self._options.request_length)
         tls = self._tls(uri) if uri.secure else None
 
         def through(way: Proxy | None) -> IStreamClientEndpoint:
@@ -61,10 +63,16 @@ class Servers:
     def _tls(self, uri: URI) -> ClientTLS:
         options = self._options
         ca, certificate, key = options.path("ca"), options.path("certificate"), options.path("private-key")
+        crl, now = options.path("crl"), self._reactor.seconds
+        authorities = load_certificates(ca) if ca else None
         return ClientTLS(
             uri.host,
-            load_certificates(ca) if ca else None,
+            authorities,
             Credentials.load(certificate, key) if certificate and key else None,
+            revocation=RevocationLists.load(crl, authorities, now_of(now())) if crl and authorities else None,
+            pins=options.pins,
+            renegotiation=options["allow-renegotiation"],
+            now=now,
         )
 
     def _condition(self) -> Condition | None:

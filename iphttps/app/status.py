@@ -10,6 +10,7 @@ from typing import Any
 from .. import __version__
 from ..core.clients import ClientEntry
 from ..core.counters import Counters
+from ..core.stage import Trouble
 from ..net.client import Client
 from ..net.server import Server
 from ..net.tunnel import Tunnel
@@ -55,11 +56,16 @@ def client_status(
             "address": str(IPv6Address(router)),
             "round_trip": None if round_trip is None else round(round_trip, 6),
         },
-        "last_failure": failure and {"reason": failure[0], **_moment(failure[1], now - failure[1])},
+        "last_failure": failure and {**trouble(failure[0]), **_moment(failure[1], now - failure[1])},
         "next_attempt": attempt and _moment(attempt, attempt - now),
         "tls": tunnel and tls(tunnel.tls),
         "counters": {"device": counters(device), "session": tunnel and counters(tunnel.counters)},
     }
+
+
+def trouble(found: Trouble) -> Value:
+    """Return why an attempt or a session has ended."""
+    return {"stage": found.stage.value, "reason": found.sentence, "code": found.code}
 
 
 def client_entry(entry: ClientEntry, addresses: Iterable[bytes], now: float) -> Value:

@@ -38,7 +38,8 @@ def client(status: dict[str, Any]) -> str:
     if router := status["router"]:
         rows.append(("router", _router(router)))
     if failure := status["last_failure"]:
-        rows.append(("last failure", f"{failure['reason']} ({_time(failure['time'])})"))
+        code = f"; Windows would show {failure['code']}" if failure["code"] else ""
+        rows.append(("last failure", f"{failure['reason']} ({_time(failure['time'])}{code})"))
     if attempt := status["next_attempt"]:
         rows.append(("next attempt", f"in {duration(attempt['seconds'])}"))
     if tls := status["tls"]:

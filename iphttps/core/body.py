@@ -1,4 +1,4 @@
-"""Bodies that end: of a length that was announced, or in chunks (RFC 9112 sections 6 and 7).
+"""Bodies that end, of a length that was announced or in chunks, and chunks to send (RFC 9112 sections 6 and 7).
 
 A body of the length that [MS-IPHTTPS] 3.1.5.2 asks for never ends, and its bytes are packets as they come; nothing
 here is needed for it. A program between client and server may turn it into one of these. With the body the
@@ -31,26 +31,29 @@ class Body(Protocol):
 
 
 class BoundedBody:
-    """A body of a certain length, in bytes."""
+    """A body of a certain length, in bytes; `over` is what its end is called."""
 
-    def __init__(self, length: int) -> None:
+    def __init__(self, length: int, over: str = OVER) -> None:
         self.end: str | None = None
         self._left = length
+        self._over = over
 
     def feed(self, data: bytes) -> bytes:
         """Take the next bytes of the stream and return those that still belong to the body."""
         data = data[: self._left]
         self._left -= len(data)
         if not self._left:
-            self.end = OVER
+            self.end = self._over
         return data
 
 
 class ChunkedBody:
-    """A body in chunks; at most `MAXIMUM_LINE` bytes wait here for the end of a line."""
+    """A body in chunks, with sentences for its end; at most `MAXIMUM_LINE` bytes wait here for the end of a line."""
 
-    def __init__(self) -> None:
+    def __init__(self, over: str = OVER, malformed: str = MALFORMED) -> None:
         self.end: str | None = None
+        self._over = over
+        self._malformed = malformed
         self._left = 0
         self._rest = b"\r\n"  # as if a chunk had just ended
 
@@ -70,14 +73,22 @@ class ChunkedBody:
                 self._left = int(line[1], 16)
                 offset = line.end()
                 if not self._left:  # the last chunk
-                    self.end = OVER
+                    self.end = self._over
             else:
                 self._rest = data[offset:]
                 offset = len(data)
                 if not _may_become_a_line(self._rest):
                     self._rest = b""
-                    self.end = MALFORMED
+                    self.end = self._malformed
         return b"".join(pieces)
+
+
+def chunk(content: bytes) -> bytes:
+    """Return bytes as a chunk; there must be some, as a chunk without any is the last."""
+    return b"%x\r\n%b\r\n" % (len(content), content)
+
+
+LAST_CHUNK = b"0\r\n\r\n"
 
 
 def _may_become_a_line(beginning: bytes) -> bool:

@@ -16,12 +16,14 @@ class IPHTTPSError(Exception):
 class ProtocolError(IPHTTPSError):
     """The peer broke HTTP or [MS-IPHTTPS] while a session was being set up.
 
-    `status` is the HTTP status that a server answers with before it closes.
+    `status` is the HTTP status that a server answers with before it closes. `retry_after` is how many seconds a server
+    has asked its client to leave it alone.
     """
 
-    def __init__(self, sentence: str, status: int = 400) -> None:
+    def __init__(self, sentence: str, status: int = 400, retry_after: float | None = None) -> None:
         super().__init__(sentence)
         self.status = status
+        self.retry_after = retry_after
 
 
 class ConfigError(IPHTTPSError):

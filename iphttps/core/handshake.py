@@ -1,8 +1,9 @@
-"""The HTTP exchange that opens a session: POST and 200 (3.1.5.2, 3.2.5.1, 4.1).
+"""The HTTP exchange that opens a session: what both ends have in common, and the server's side (3.2.5.1, 4.1).
 
 Each end has one object for it, current until the heads are through; what arrives behind a head in the same
 bytes belongs to the packet phase and is handed on. h11 reads the heads. The server's answer is written
 here, because h11 would make an answer without a length chunked, and packets must follow the head bare.
+The client's side is in `client_handshake`.
 """
 
 from __future__ import annotations
@@ -16,9 +17,6 @@ import h11
 
 from .body import Body, BoundedBody, ChunkedBody
 from .errors import ProtocolError
-
-CONTENT_LENGTH = 18446744073709551615
-"""What the client SHOULD announce: the greatest length there is, for a body that never ends (3.1.5.2)."""
 
 DEFAULT_PATH = "/IPHTTPS"
 DEFAULT_PATHS = (DEFAULT_PATH, "/IPTLS")
@@ -63,46 +61,6 @@ class Opened:
     forwarded_for: str = ""
 
 
-class ClientHandshake:
-    """The client's side: sends the request, waits for a successful response (3.1.5.2)."""
-
-    def __init__(self, host: str, target: str) -> None:
-        self._connection = h11.Connection(h11.CLIENT, max_incomplete_event_size=MAXIMUM_HEAD)
-        self._host = host
-        self._target = target
-
-    def request(self) -> bytes:
-        """Return the head of the POST request."""
-        # 3.1.5.2: MUST be POST; SHOULD use content length encoding with just this value.
-        headers = [("Content-Length", str(CONTENT_LENGTH)), ("Host", self._host)]
-        return self._connection.send(h11.Request(method="POST", target=self._target, headers=headers)) or b""
-
-    def feed(self, data: bytes) -> Opened | None:
-        """Take bytes from the server; returns None until the head of a successful response is whole.
-
-        Raises ProtocolError for any other answer, with the answer in its text.
-        """
-        try:
-            self._connection.receive_data(data)
-            event = self._connection.next_event()
-            while isinstance(event, h11.InformationalResponse):
-                event = self._connection.next_event()
-        except h11.RemoteProtocolError as error:
-            raise ProtocolError(f"the server's answer is not HTTP: {error}") from error
-        if event is h11.NEED_DATA:
-            return None
-        assert isinstance(event, h11.Response)  # nothing else comes first: h11 raises
-        if not 200 <= event.status_code < 300:
-            reason = ascii_only(event.reason)
-            location = dict(event.headers).get(b"location", b"")
-            onward = f", pointing to {ascii_only(location)}" if location else ""
-            raise ProtocolError(
-                f"the server answered {event.status_code} {reason}{onward}, where an IP-HTTPS server answers 200 OK: "
-                "check the path in --uri"
-            )
-        return Opened(self._connection.trailing_data[0])
-
-
 class ServerHandshake:
     """The server's side: reads the request, and has the answers ready (3.2.5.1)."""
 
@@ -137,7 +95,7 @@ class ServerHandshake:
         self._method = event.method
         self._check(event)
         rest = self._connection.trailing_data[0] + behind
-        forwarded_for = b",".join(_values(event, b"x-forwarded-for")).decode("latin-1")
+        forwarded_for = b",".join(values(event, b"x-forwarded-for")).decode("latin-1")
         return Opened(rest, self._body(event), forwarded_for)
 
     def _check_beginning(self, head: bytes) -> None:
@@ -156,23 +114,23 @@ class ServerHandshake:
         for beginning, sentence in _STRANGERS.items():
             if self._first.startswith(beginning):
                 return ProtocolError(sentence)
-        return ProtocolError(_shortened(words), status)
+        return ProtocolError(shortened(words), status)
 
     def _check(self, request: h11.Request) -> None:
         if not request.http_version.startswith(b"1."):  # h11 takes any: RFC 9112 section 2.3
             raise ProtocolError("only HTTP/1.1 is spoken here", HTTPStatus.HTTP_VERSION_NOT_SUPPORTED)
         # RFC 9112 section 3.2; that there is one, and only one, h11 sees to.
-        if not all(_HOST.fullmatch(host) for host in _values(request, b"host")):
+        if not all(_HOST.fullmatch(host) for host in values(request, b"host")):
             raise ProtocolError("the Host header is not that of a host")
         target = request.target.decode("ascii")
         if target.casefold().startswith(("http://", "https://")):  # absolute-form: RFC 9112 section 3.2.2
             target = "/" + target.partition("://")[2].partition("/")[2]
         # The target of CONNECT is no path, and nothing is connected for anybody here.
         if target.casefold() not in self._paths and request.method != b"CONNECT":
-            raise ProtocolError(f"there is no such path as {_shortened(target)!r} here", HTTPStatus.NOT_FOUND)
+            raise ProtocolError(f"there is no such path as {shortened(target)!r} here", HTTPStatus.NOT_FOUND)
         if request.method != b"POST":
             raise ProtocolError("only POST opens a tunnel", HTTPStatus.METHOD_NOT_ALLOWED)
-        expected = {word.strip().lower() for value in _values(request, b"expect") for word in value.split(b",")}
+        expected = {word.strip().lower() for value in values(request, b"expect") for word in value.split(b",")}
         if expected - {b"100-continue"}:
             raise ProtocolError("no such expectation can be met", HTTPStatus.EXPECTATION_FAILED)
         # RFC 9110 section 10.1.1: in an HTTP/1.0 request it means nothing.
@@ -180,7 +138,7 @@ class ServerHandshake:
 
     def _body(self, request: h11.Request) -> Body | None:
         """Return how the body ends, or None if it never does."""
-        chunked, lengths = _values(request, b"transfer-encoding"), _values(request, b"content-length")
+        chunked, lengths = values(request, b"transfer-encoding"), values(request, b"content-length")
         # RFC 9112 section 6.1: both together, or chunks in HTTP/1.0, are faulty framing and may be an attack.
         # That the encoding is `chunked`, and the length one number, h11 sees to.
         if chunked and (lengths or request.http_version == b"1.0"):
@@ -221,10 +179,11 @@ def ascii_only(text: bytes) -> str:
     return "".join(chr(byte) if 32 <= byte < 127 else f"\\x{byte:02x}" for byte in text)
 
 
-def _values(request: h11.Request, wanted: bytes) -> list[bytes]:
-    """Return the values of a header, which h11 names in lower case; one for each time it stands there."""
-    return [value for name, value in request.headers if name == wanted]
-
-
-def _shortened(words: str) -> str:
+def shortened(words: str) -> str:
+    """Return the beginning of a peer's words, as long as fits in a sentence."""
     return words if len(words) <= SHOWN_WORDS else f"{words[:SHOWN_WORDS]}..."
+
+
+def values(message: h11.Request | h11.Response, wanted: bytes) -> list[bytes]:
+    """Return the values of a header, which h11 names in lower case; one for each time it stands there."""
+    return [value for name, value in message.headers if name == wanted]

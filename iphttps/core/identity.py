@@ -40,12 +40,13 @@ class Identity:
 
     def __str__(self) -> str:
         names = [name for name in self.names if self.subject != f"CN={name}"]
-        shown = [_shortened(name) for name in names[:SHOWN_NAMES]]
+        shown = [shortened(name) for name in names[:SHOWN_NAMES]]
         if len(names) > SHOWN_NAMES:
             shown.append(f"{len(names) - SHOWN_NAMES} more")
-        parts = [_shortened(self.subject)] if self.subject else []
+        parts = [shortened(self.subject)] if self.subject else []
         return " ".join([*parts, f"[{', '.join(shown)}]"] if shown else parts)
 
 
-def _shortened(name: str) -> str:
+def shortened(name: str) -> str:
+    """Return as much of a name as is shown."""
     return name if len(name) <= SHOWN_LENGTH else f"{name[:SHOWN_LENGTH]}..."

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import re
+from base64 import b64decode, b64encode
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from hashlib import sha256
 from pathlib import Path
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives.serialization import load_pem_private_key
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
 from cryptography.x509.oid import NameOID
 from OpenSSL import SSL, crypto
 
 from ..core.errors import ConfigError
-from ..core.identity import Identity, printable
+from ..core.identity import Identity, printable, shortened
 
 UNREADABLE = (
     ValueError,
@@ -33,6 +35,11 @@ _NOT_IN_DNS_NAME = re.compile(r"[^A-Za-z0-9.*_-]")
 
 _USER_PRINCIPAL_NAME = x509.ObjectIdentifier("1.3.6.1.4.1.311.20.2.3")  # what Active Directory puts there
 _UTF8_STRING = 0x0C
+
+PIN = "sha256//"
+
+SHOWN_HOSTS = 5
+"""How many names of a certificate stand in a sentence about it."""
 
 _ATTRIBUTES = {NameOID.EMAIL_ADDRESS: "emailAddress"}
 
@@ -88,17 +95,43 @@ def read(path: Path) -> bytes:
         raise ConfigError(f"cannot read {path}: {error.strerror}") from error
 
 
+def pin(certificate: x509.Certificate) -> str:
+    """Return the fingerprint of the certificate's public key, as `--pin` and curl's --pinnedpubkey write it."""
+    key = certificate.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    return PIN + b64encode(sha256(key).digest()).decode("ascii")
+
+
+def parse_pin(text: str) -> str:
+    """Read such a fingerprint; raises ConfigError."""
+    try:
+        digest = b64decode(text.removeprefix(PIN), validate=True)
+    except ValueError:
+        digest = b""
+    if not text.startswith(PIN) or len(digest) != sha256().digest_size:
+        raise ConfigError(f"--pin {text!r} is not a key's fingerprint: it must look like {PIN}, then 44 characters")
+    return PIN + b64encode(digest).decode("ascii")
+
+
 # Words.
 
 
 def subject(certificate: x509.Certificate) -> str:
     """Return the subject, fit for a log."""
-    return distinguished(certificate.subject) or "(no subject)"
+    return shortened(distinguished(certificate.subject)) or "(no subject)"
 
 
 def issuer(certificate: x509.Certificate) -> str:
     """Return the issuer, fit for a log."""
-    return distinguished(certificate.issuer) or "(no issuer)"
+    return shortened(distinguished(certificate.issuer)) or "(no issuer)"
+
+
+def hosts(certificate: x509.Certificate) -> str:
+    """Return the names that the certificate is for, the first of them if there are many, fit for a log."""
+    found = [shortened(name) for name in names(certificate)]
+    if len(found) > SHOWN_HOSTS:
+        found[SHOWN_HOSTS:] = [f"{len(found) - SHOWN_HOSTS} more"]
+    # RFC 9525 section 2: a common name does not count.
+    return ", ".join(found) or f"no name at all but the subject {subject(certificate)}"
 
 
 def distinguished(name: x509.Name) -> str:

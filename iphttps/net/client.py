@@ -13,10 +13,13 @@ from twisted.internet.protocol import Factory, connectionDone
 from twisted.python.failure import Failure
 
 from ..core.client import Action, ClientEvent, ClientMachine, ClientState, Command, StartTimer
+from ..core.client_handshake import ClientHandshake
 from ..core.errors import DropReason, ProtocolError
 from ..core.framing import Batch
-from ..core.handshake import ClientHandshake, Opened
-from .explain import explain
+from ..core.handshake import Opened
+from ..core.stage import Stage, Trouble
+from .chunks import ChunkedWire
+from .explain import TIMED_OUT, explain, explain_end
 from .interfaces import PacketDevice
 from .liveness import Liveness
 from .log import logger
@@ -49,33 +52,43 @@ class ClientTunnel(Tunnel):
         super().__init__(client.clock)
         self._client = client
         self._handshake = client.server.handshake()
+        self._stage = Stage.TLS
+        self._answered = False
+        self._trouble: Trouble | None = None
 
     def established(self) -> None:
         """The HTTPS connection is established (3.1.5.1)."""
         super().established()
+        self._stage = Stage.HTTP
         self._client.connected(self)
 
     def request(self) -> None:
         """Send the POST request (3.1.5.2)."""
         self.wire.write(self._handshake.request())
+        if self._handshake.chunked:
+            self.wire = ChunkedWire(self.wire)
 
     def head_received(self, data: bytes) -> None:
         """Read the response; the link is up only after a successful one (3.1.5.2)."""
         try:
             opened = self._handshake.feed(data)
         except ProtocolError as error:
+            self._trouble = Trouble(Stage.HTTP, str(error), retry_after=error.retry_after)
             self.disconnect(str(error))
             return
         if opened:
             self._open(opened)
 
     def _open(self, opened: Opened) -> None:
+        self._answered = True
         self._client.responded(self)
-        self.opened(opened.rest)
+        self.opened(opened.rest, opened.body)
 
     def expired(self) -> None:
         """The server did not open the session in time."""
-        self.disconnect(f"the server did not open the session within {HANDSHAKE_DEADLINE:.0f} seconds")
+        sentence = f"the server did not open the session within {HANDSHAKE_DEADLINE:.0f} seconds"
+        self._trouble = Trouble(self._stage, sentence, TIMED_OUT)
+        self.disconnect(sentence)
 
     def deliver(self, batch: Batch) -> None:
         """Hand packets from the server to the kernel (3.1.5.3)."""
@@ -99,8 +112,11 @@ class ClientTunnel(Tunnel):
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """Report the end of the connection, by the first cause that is known (3.1.5.4)."""
         super().connectionLost(reason)
-        found = self.tls.check.failure if self.tls else None
-        self._client.failed(self, self.ending or found or explain(reason))
+        trouble = explain_end(reason, self.tls, self._stage, answered=self._answered)
+        # What is known of certificates explains the rest.
+        if self.ending and trouble.stage is not Stage.CERTIFICATE:
+            trouble = self._trouble or Trouble(self._stage, self.ending)
+        self._client.failed(self, trouble)
 
 
 class Client(Factory):
@@ -147,13 +163,16 @@ class Client(Factory):
         self._gone: Deferred[None] = succeed(None)
         self.since = clock.seconds()
         """When the state began."""
-        self.last_failure: tuple[str, float] | None = None
+        self.last_failure: tuple[Trouble, float] | None = None
         """What went wrong last, and when."""
 
-    def handle(self, event: ClientEvent) -> None:
-        """Let something happen to the client: perform what its machine says."""
+    def handle(self, event: ClientEvent, at_least: float = 0.0) -> None:
+        """Let something happen to the client: perform what its machine says.
+
+        The next attempt after a failure comes after `at_least` so many seconds.
+        """
         before = self._machine.state
-        commands = self._machine.handle(event, self.clock.seconds(), jitter=self._random())
+        commands = self._machine.handle(event, self.clock.seconds(), jitter=self._random(), at_least=at_least)
         after = self._machine.state
         if after is not before:
             self.since = self.clock.seconds()
@@ -254,22 +273,22 @@ class Client(Factory):
         self._reader.start()
         self.liveness.start(tunnel.send, lambda: counted.packets_in + counted.packets_out)
 
-    def failed(self, tunnel: ClientTunnel, sentence: str) -> None:
+    def failed(self, tunnel: ClientTunnel, trouble: Trouble) -> None:
         """The connection ended; of one given up already nobody wants to hear."""
         if tunnel is self._tunnel:
             self._tunnel = None
-            self._note_failure(sentence)
+            self._note_failure(trouble)
 
-    def _note_failure(self, sentence: str) -> None:
-        self._say_failure(sentence)
-        self.handle(ClientEvent.FAILED)
+    def _note_failure(self, trouble: Trouble) -> None:
+        self._say_failure(trouble)
+        self.handle(ClientEvent.FAILED, trouble.retry_after or 0.0)
 
-    def _say_failure(self, sentence: str) -> None:
-        self.last_failure = sentence, self.clock.seconds()
-        self.log.warn("{uri}: {sentence}", uri=self.server.uri, sentence=sentence)
+    def _say_failure(self, trouble: Trouble) -> None:
+        self.last_failure = trouble, self.clock.seconds()
+        self.log.warn("{uri}: {sentence}", uri=self.server.uri, sentence=trouble.sentence)
 
     def _router_silent(self) -> None:
-        self._say_failure("the router on the link does not answer")
+        self._say_failure(Trouble(Stage.ROUTER, "the router on the link does not answer"))
         self.handle(ClientEvent.SILENT)
 
     def _disconnect(self) -> None:

@@ -16,7 +16,7 @@ from twisted.python.failure import Failure
 from ..core.errors import DiscoveryError
 from ..core.handshake import ascii_only
 from .endpoints import URI
-from .explain import explain
+from .explain import sentence
 
 MAXIMUM_SIZE = 1 << 20
 """Bytes of a file."""
@@ -52,7 +52,7 @@ def download(
     def unconnected(failure: Failure) -> NoReturn:
         if isinstance(failure.value, CancelledError | ConnectingCancelledError):
             raise CancelledError
-        raise DiscoveryError(f"it cannot be brought: {explain(failure)}")
+        raise DiscoveryError(f"it cannot be brought: {sentence(failure)}")
 
     connected = connect(dotted).connect(_Once(protocol)).addErrback(unconnected)
     return connected.addCallback(lambda _: protocol.content).addTimeout(seconds, clock, late)
@@ -100,7 +100,7 @@ class _Download(Protocol):
         # The end may be the body's, unless the connection broke: half a file can mean the opposite of the whole.
         if self._http.their_state is h11.SEND_BODY and isinstance(reason.value, ConnectionDone):
             self.dataReceived(b"")
-        self._fail(f"it was not brought to its end: {explain(reason)}")
+        self._fail(f"it was not brought to its end: {sentence(reason)}")
 
     def _read(self) -> None:
         while (event := self._http.next_event()) not in (h11.NEED_DATA, h11.PAUSED):

@@ -1,4 +1,4 @@
-"""Says in one sentence why a connection failed or ended."""
+"""Says in one sentence why a connection failed or ended, and of an attempt at which stage and by which code."""
 
 from __future__ import annotations
 
@@ -6,53 +6,138 @@ from OpenSSL import SSL
 from twisted.internet import error
 from twisted.python.failure import Failure
 
+from ..core.errors import DiscoveryError, ProxyError
+from ..core.stage import Stage, Trouble
+from .verification import CheckedConnection
+
+# What Windows shows (`netsh interface httpstunnel show interfaces`) for the same trouble.
+TIMED_OUT = "0x274C"
+REFUSED = "0x274D"
+HOST_NOT_FOUND = "0x2AF9"
+CERTIFICATE_MISSING = "0x90320"
+ILLEGAL_MESSAGE = "0x80090326"
+
+_REFUSED_OURS = "the {peer} refused our certificate"
+_NO_TLS = "the {peer} does not speak TLS on this port"
+_IN_ITS_PLACE = ": a captive portal or a web proxy may answer in its place, or the port is one for http://"
+
 _TLS_WORDS = {
-    "certificate required": "the server demands a client certificate: give --certificate and --private-key",
-    "unknown ca": "the peer does not trust the authority that issued our certificate",
-    "bad certificate": "the peer refused our certificate",
-    "certificate expired": "our certificate has expired, says the peer",
-    "certificate revoked": "our certificate is revoked, says the peer",
-    "unsupported certificate": "our certificate is not meant for this use, says the peer",
-    "did not return a certificate": "the peer showed no certificate",
-    "wrong version number": "the peer does not speak TLS on this port",
-    "http request": "the peer speaks plain HTTP to a TLS port",
-    "no shared cipher": "the peer offers no cipher suite that is allowed here",
-    "no application protocol": "the peer offers other protocols than HTTP/1.1",
-    "unsupported protocol": "the peer speaks no TLS version that is allowed here",
-    "protocol version": "the peer speaks no TLS version that is allowed here",
-    "handshake failure": "the peer found nothing in common in the TLS handshake, or misses a certificate",
+    "certificate required": (
+        "the {peer} demands a client certificate: give --certificate and --private-key",
+        Stage.CERTIFICATE,
+        CERTIFICATE_MISSING,
+    ),
+    "unknown ca": (f"{_REFUSED_OURS}: it does not trust the authority that issued it", Stage.CERTIFICATE, None),
+    "bad certificate": (_REFUSED_OURS, Stage.CERTIFICATE, None),
+    "certificate unknown": (f"{_REFUSED_OURS} without saying why", Stage.CERTIFICATE, None),
+    "certificate expired": (f"{_REFUSED_OURS}: it has expired", Stage.CERTIFICATE, None),
+    "certificate revoked": (f"{_REFUSED_OURS}: it is revoked", Stage.CERTIFICATE, None),
+    "unsupported certificate": (f"{_REFUSED_OURS}: it is not meant for this use", Stage.CERTIFICATE, None),
+    "access denied": (f"{_REFUSED_OURS}: whom it names may not come in", Stage.CERTIFICATE, None),
+    "did not return a certificate": ("the {peer} showed no certificate", Stage.CERTIFICATE, None),
+    "unrecognized name": ("the {peer} serves no host of this name", Stage.TLS, None),
+    "wrong version number": (_NO_TLS, Stage.TLS, None),
+    "http request": ("the {peer} speaks plain HTTP to a TLS port", Stage.TLS, None),
+    "no shared cipher": ("the {peer} offers no cipher suite that is allowed here", Stage.TLS, None),
+    "no application protocol": ("the {peer} offers other protocols than HTTP/1.1", Stage.TLS, None),
+    "unsupported protocol": ("the {peer} speaks no TLS version that is allowed here", Stage.TLS, None),
+    "protocol version": ("the {peer} speaks no TLS version that is allowed here", Stage.TLS, None),
+    "handshake failure": (
+        "the {peer} found nothing in common in the TLS handshake, or misses a certificate",
+        Stage.TLS,
+        ILLEGAL_MESSAGE,
+    ),
 }
+"""Of OpenSSL's words those that tell the reason, and what they mean, at which stage, by which code."""
+
+LATE_REQUEST = (
+    "the server asks for our certificate only after the request, by TLS renegotiation: give --allow-renegotiation with "
+    "--certificate, or better have the server ask at once (on Windows `netsh http update sslcert` with "
+    "clientcertnegotiation=enable)"
+)
+_BROKEN_OFF = (
+    "the connection ended in the middle of the TLS handshake: the server does not speak TLS on this port, or something "
+    "in between objects to its name"
+)
+_UNANSWERED = (
+    "the server closed the connection instead of answering the request: it is no IP-HTTPS server, refuses our "
+    "certificate, or wants one only now and must ask for it at once (on Windows `netsh http update sslcert` with "
+    "clientcertnegotiation=enable)"
+)
 
 
-def explain(failure: Failure) -> str:
+def sentence(failure: Failure) -> str:
     """Return the reason in a few words, fit to follow a colon."""
-    reason = failure.value
+    return _explain(failure.value, Stage.CONNECT, "peer").sentence
+
+
+def explain(failure: Failure, stage: Stage = Stage.CONNECT) -> Trouble:
+    """Return the reason why an attempt has failed, at `stage` unless the reason itself says at which."""
+    trouble = _explain(failure.value, stage, "server")
+    if trouble.stage is Stage.TLS and trouble.sentence.startswith(_NO_TLS.format(peer="server")):
+        return Trouble(Stage.TLS, trouble.sentence + _IN_ITS_PLACE)
+    return trouble
+
+
+def explain_end(failure: Failure, tls: CheckedConnection | None, stage: Stage, *, answered: bool) -> Trouble:
+    """Return why the connection to the server has ended at `stage`; `answered` tells whether it had answered 200."""
+    if tls and tls.check.failure:
+        return Trouble(Stage.CERTIFICATE, tls.check.failure, tls.check.code)
+    if tls and tls.asked_again and not answered:
+        return Trouble(Stage.CERTIFICATE, LATE_REQUEST, CERTIFICATE_MISSING)
+    if not answered and _hung_up(failure.value):
+        return Trouble(stage, _BROKEN_OFF if stage is Stage.TLS else _UNANSWERED)
+    return explain(failure, stage)
+
+
+def _hung_up(reason: BaseException | None) -> bool:
+    """Tell whether the connection just ended, with or without TLS's good-bye."""
+    if isinstance(reason, SSL.Error):
+        return isinstance(reason, SSL.SysCallError | SSL.ZeroReturnError) or "unexpected eof" in _words(reason)
+    return isinstance(reason, error.ConnectionDone | error.ConnectionLost)
+
+
+def _explain(reason: BaseException | None, stage: Stage, peer: str) -> Trouble:
     match reason:
         case error.ConnectionRefusedError():
-            return "connection refused: nothing listens there, or a firewall rejects it"
+            return Trouble(stage, "connection refused: nothing listens there, or a firewall rejects it", REFUSED)
         case error.TimeoutError() | error.TCPTimedOutError():
-            return "no answer: wrong address, or a firewall drops it"
+            return Trouble(stage, "no answer: wrong address, or a firewall drops it", TIMED_OUT)
         case error.DNSLookupError():
-            return "the name cannot be resolved"
+            return Trouble(Stage.RESOLVE, "the name cannot be resolved", HOST_NOT_FOUND)
         case error.NoRouteError():
-            return "there is no route to it"
+            return Trouble(stage, "there is no route to it")
         case error.ConnectionDone():
-            return "the peer closed the connection"
+            return Trouble(stage, f"the {peer} closed the connection")
         case error.ConnectionAborted():
-            return "closed here"
+            return Trouble(stage, "closed here")
         case error.ConnectionLost():
-            return "the connection broke"
+            return Trouble(stage, "the connection broke")
         case error.ConnectError():
-            return str(reason.osError or reason)
+            return Trouble(stage, str(reason.osError or reason))
+        case ProxyError() | DiscoveryError():
+            return Trouble(Stage.PROXY, str(reason))
+        case SSL.SysCallError():
+            return Trouble(stage, "the connection broke")
         case SSL.Error():
-            return _explain_tls(reason)
+            return _explain_tls(reason, peer)
         case _:
-            return str(reason) or type(reason).__name__
+            return Trouble(stage, str(reason) or type(reason).__name__)
 
 
-def _explain_tls(reason: SSL.Error) -> str:
+def _explain_tls(reason: SSL.Error, peer: str) -> Trouble:
+    words = _words(reason)
+    if not words:
+        return Trouble(Stage.TLS, "TLS failed without saying why")
+    for key, (known, stage, code) in _TLS_WORDS.items():
+        if key in words:
+            return Trouble(stage, known.format(peer=peer), code)
+    return Trouble(Stage.TLS, f"TLS failed: {words}")
+
+
+def _words(reason: SSL.Error) -> str:
+    """Return OpenSSL's last words."""
     try:
-        words = str(reason.args[0][-1][2])
+        return str(reason.args[0][-1][2])
     except (IndexError, TypeError):
-        return "TLS failed without saying why"
-    return next((sentence for key, sentence in _TLS_WORDS.items() if key in words), f"TLS failed: {words}")
+        return ""

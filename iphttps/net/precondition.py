@@ -53,7 +53,7 @@ class Blocked:
     def _not_reached(self, failure: Failure) -> bool:
         if isinstance(failure.value, CancelledError | ConnectingCancelledError):
             raise CancelledError
-        self.log.info("{name} is not reached directly: {sentence}", name=self._name, sentence=explain(failure))
+        self.log.info("{name} is not reached directly: {sentence}", name=self._name, sentence=explain(failure).sentence)
         return True
 
 
@@ -91,7 +91,7 @@ class Precondition:
 
     def _not_found(self, failure: Failure) -> None:
         if not isinstance(failure.value, CancelledError):
-            sentence = explain(failure)
+            sentence = explain(failure).sentence
             self.log.warn("cannot find out whether the tunnel is needed: {sentence}", sentence=sentence)
             self._again = self._clock.callLater(AGAIN, self.look)
 

@@ -31,7 +31,7 @@ from ..core.errors import ProxyError, ProxyFault
 from ..core.proxy import Login, Proxy
 from ..core.proxyauth import read_challenges
 from ..core.proxylogin import Dialogue, NextToken, ProxyCredentials, Way
-from .explain import explain
+from .explain import sentence
 from .log import logger
 from .proxy_connection import NoAnswerError, ProxyConnection, unreachable
 
@@ -184,7 +184,7 @@ class ProxyAttempt:
     def _not_connected(self, failure: Failure) -> NoReturn:
         if isinstance(failure.value, CancelledError | ConnectingCancelledError):
             raise CancelledError
-        raise unreachable(self._proxy, explain(failure))
+        raise unreachable(self._proxy, sentence(failure))
 
     async def _answer(self, challenged: Challenged) -> bytes:
         """Return the header's value that answers the challenge."""

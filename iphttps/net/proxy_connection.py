@@ -14,7 +14,7 @@ from twisted.python.failure import Failure
 from ..core.connect import Challenged, Connected, ConnectHandshake
 from ..core.errors import ProxyError, ProxyFault
 from ..core.proxy import Proxy
-from .explain import explain
+from .explain import sentence
 from .verification import CheckedConnection
 
 
@@ -93,9 +93,8 @@ class ProxyConnection(Protocol):
         handle = self._wire.getHandle() if self._secure else None  # TCP has none any more
         words = handle.check.failure if isinstance(handle, CheckedConnection) else None
         if words or not isinstance(reason.value, ConnectionDone | ConnectionLost):
-            return unreachable(self._proxy, words or explain(reason))
-        sentence = f"the proxy {self._proxy} closed the connection without an answer"
-        return ProxyError(sentence, ProxyFault.NO_ANSWER)
+            return unreachable(self._proxy, words or sentence(reason))
+        return ProxyError(f"the proxy {self._proxy} closed the connection without an answer", ProxyFault.NO_ANSWER)
 
     def expired(self) -> ProxyError:
         """Return what to say of the proxy if it has had its time."""

@@ -21,7 +21,7 @@ from ..core.link import Forwarding, ServerLink
 from ..core.neighbors import RETRANS_TIMER
 from ..core.server import ServerCommand, ServerEvent, ServerMachine, ServerState
 from .doorway import Arrival
-from .explain import explain
+from .explain import sentence
 from .interfaces import PacketDevice
 from .log import logger
 from .refusals import Refusals
@@ -205,7 +205,7 @@ class Server(Factory):
         """Forget a connection that has ended, and note if it did so because TLS refused it."""
         never_opened = not tunnel.entry and not tunnel.ending
         if never_opened and tunnel.tls and (tunnel.tls.check.failure or isinstance(reason.value, SSL.Error)):
-            self.refused(tunnel, tunnel.tls.check.failure or explain(reason), "TLS")
+            self.refused(tunnel, tunnel.tls.check.failure or sentence(reason), "TLS")
         self.entrance.leave(tunnel)
         self._tunnels.remove(tunnel)
 

@@ -17,7 +17,7 @@ from ..core.fronts import written
 from ..core.handshake import Opened, ServerHandshake
 from ..core.identity import Identity
 from .doorway import Arrival
-from .explain import explain
+from .explain import sentence
 from .tunnel import Tunnel
 
 
@@ -126,7 +126,7 @@ class ServerTunnel(Tunnel):
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """Have the client's state torn down (3.2.5.3)."""
         self._server.lost(self, reason)
-        self._leave(explain(reason))
+        self._leave(sentence(reason))
         super().connectionLost(reason)
 
     def _leave(self, sentence: str) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 from ipaddress import ip_address
+from time import time
 
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import rsa
@@ -20,7 +21,8 @@ from zope.interface import implementer
 
 from ..core.errors import ConfigError
 from .certificates import Credentials, subject
-from .revocation import RevocationLists
+from .log import logger
+from .revocation import RevocationLists, Stamp, now_of
 from .verification import CheckedConnection, ClientCheck, PeerCheck, ServerCheck, note, verify
 
 CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20"
@@ -83,27 +85,74 @@ class ServerTLS:
 
 @implementer(IOpenSSLClientConnectionCreator)
 class ClientTLS:
-    """TLS on the client: verifies the server's chain against `ca`, or the system's, and its name (4.2.3)."""
+    """TLS on the client: verifies the server's chain against `ca`, or the system's, and its name (4.2.3).
 
-    def __init__(self, name: str, ca: list[x509.Certificate] | None, credentials: Credentials | None) -> None:
-        context = _context(SSL.TLS_CLIENT_METHOD, credentials)
-        context.set_cipher_list(CIPHERS.encode("ascii"))
-        if ca is None:
-            context.set_default_verify_paths()
-        else:
-            _trust(context, ca)
-        context.set_verify(SSL.VERIFY_PEER, verify)
-        self._context = context
-        self._name = name
+    With `pins` the server's key must be one of them, besides. `renegotiation` lets a TLS 1.2 server ask for the
+    credentials later than in the first handshake. The revocation lists are read again, if their file has changed,
+    when a connection is made; they need `ca`. `now` is the time of day.
+    """
+
+    log = logger()
+
+    def __init__(
+        self,
+        name: str,
+        ca: list[x509.Certificate] | None,
+        credentials: Credentials | None,
+        *,
+        revocation: RevocationLists | None = None,
+        pins: frozenset[str] = frozenset(),
+        renegotiation: bool = False,
+        now: Callable[[], float] = time,
+    ) -> None:
+        # A name may end in the root's dot (RFC 6066 section 3), an address in its zone; no certificate has either.
+        self._name = name.removesuffix(".").partition("%")[0]
+        self._ca = ca
+        self._credentials = credentials
+        self._revocation = revocation
+        self._pins = pins
+        self._renegotiation = renegotiation
+        self._now = now
+        self._refused: Stamp | None = None
+        self._context = self._new_context(revocation)
 
     def clientConnectionForTLS(self, tlsProtocol: TLSMemoryBIOProtocol) -> SSL.Connection:
         """Make the TLS side of one connection, with SNI unless the server is named by an address."""
-        connection = CheckedConnection(self._context, ServerCheck(self._name))
+        if self._revocation:
+            self._read_again(self._revocation)
+        connection = CheckedConnection(self._context, ServerCheck(self._name, self._pins))
         try:
             ip_address(self._name)
         except ValueError:
             connection.set_tlsext_host_name(self._name.encode("ascii"))
         return connection
+
+    def _read_again(self, old: RevocationLists) -> None:
+        """Read lists that have changed; if they cannot serve, those read before stay in force."""
+        stamp = Stamp.of(old.path)
+        if stamp in (old.stamp, self._refused):
+            return
+        try:
+            lists = old.again(now_of(self._now()))
+        except ConfigError as error:
+            self._refused = stamp
+            self.log.error("{error}; the revocation lists read before stay in force", error=str(error))
+            return
+        self._context = self._new_context(lists)
+        self._revocation = lists
+        self.log.info("{path} is read again: {count} certificates are revoked", path=lists.path, count=lists.count)
+
+    def _new_context(self, revocation: RevocationLists | None) -> SSL.Context:
+        context = _context(SSL.TLS_CLIENT_METHOD, self._credentials, renegotiation=self._renegotiation)
+        context.set_cipher_list(CIPHERS.encode("ascii"))
+        if self._ca is None:
+            context.set_default_verify_paths()
+        else:
+            store = _trust(context, self._ca)
+            if revocation:
+                revocation.install(store)
+        context.set_verify(SSL.VERIFY_PEER, verify)
+        return context
 
 
 def _server_context(settings: TLSSettings) -> SSL.Context:
@@ -167,10 +216,10 @@ def _check_fit_for_null(certificate: x509.Certificate) -> None:
         raise ConfigError(f"{of} lacks the key usage keyEncipherment: have one issued that has it")
 
 
-def _context(method: int, credentials: Credentials | None) -> SSL.Context:
+def _context(method: int, credentials: Credentials | None, *, renegotiation: bool = False) -> SSL.Context:
     context = SSL.Context(method)
     context.set_min_proto_version(SSL.TLS1_2_VERSION)
-    context.set_options(SSL.OP_NO_COMPRESSION | SSL.OP_NO_RENEGOTIATION | SSL.OP_NO_TICKET)
+    context.set_options(SSL.OP_NO_COMPRESSION | SSL.OP_NO_TICKET | (0 if renegotiation else SSL.OP_NO_RENEGOTIATION))
     context.set_session_cache_mode(SSL.SESS_CACHE_OFF)  # a resumed session would skip the verification
     context.set_mode(_RELEASE_BUFFERS)
     context.set_info_callback(note)

@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID
 from OpenSSL import SSL, crypto
-from service_identity import VerificationError
+from service_identity import CertificateError, VerificationError
 from service_identity.cryptography import extract_patterns
 from service_identity.hazmat import DNS_ID, IPAddress_ID, verify_service_identity
 
@@ -22,22 +22,44 @@ from .revocation import RevocationLists
 LEAST_RSA_BITS = 2048  # NIST SP 800-57 part 1 table 2: 112 bits of security, as OpenSSL's level 2
 LEAST_EC_BITS = 224
 
+_UNTRUSTED = "0x800B0109"
+_EXPIRED = "0x800B0101"
+_WRONG_NAME = "0x800B010F"
+_WRONG_USE = "0x800B0110"
+_REVOKED = "0x800B010C"
+_REVOCATION_OFFLINE = "0x80092013"
+_CODES = {
+    **dict.fromkeys((2, 18, 19, 20, 21), _UNTRUSTED),
+    **dict.fromkeys((9, 10), _EXPIRED),
+    26: _WRONG_USE,
+    23: _REVOKED,
+    **dict.fromkeys((3, 8, 11, 12, 33, 35, 36, 44), _REVOCATION_OFFLINE),
+}
+"""What Windows shows (winerror.h) for OpenSSL's verification results (x509_vfy.h)."""
+
 
 class PeerCheck:
     """What was found wrong with the peer's certificate; one for each connection. This one asks nothing of a peer."""
 
     def __init__(self) -> None:
         self.failure: str | None = None
+        self.code: str | None = None
+        """What Windows shows for the failure, if that is known."""
         self.identity: Identity | None = None
 
     def verify(self, certificate: x509.Certificate, code: int, depth: int, *, passed: bool) -> bool:
         """Decide about one certificate of the chain, after OpenSSL did; OpenSSL goes from the CA down."""
         if self.failure is None:
             try:
-                self.failure = self._fault(certificate, depth) if passed else _sentence(certificate, code, depth)
+                self.failure = self._fault(certificate, depth) if passed else self._refusal(certificate, code, depth)
             except UNREADABLE:
                 self.failure = f"the certificate at depth {depth} of the chain is malformed"
         return self.failure is None
+
+    def _refusal(self, certificate: x509.Certificate, code: int, depth: int) -> str:
+        """Say why OpenSSL did not pass a certificate."""
+        self.code = _CODES.get(code)
+        return _sentence(certificate, code, depth)
 
     def _fault(self, certificate: x509.Certificate, depth: int) -> str | None:
         """Say what is wrong with a certificate that OpenSSL passed."""
@@ -49,14 +71,27 @@ class PeerCheck:
 
 
 class ServerCheck(PeerCheck):
-    """The client's check of a server: the certificate must be for the name in the URI (4.2.3)."""
+    """The client's check of a server: its certificate must be for the name in the URI (4.2.3), the key pinned."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, pins: frozenset[str] = frozenset()) -> None:
         super().__init__()
         self._name = name
+        self._pins = pins
+
+    def _refusal(self, certificate: x509.Certificate, code: int, depth: int) -> str:
+        sentence = super()._refusal(certificate, code, depth)
+        match code:
+            case 18 | 19:  # the chain is whole, up to a root
+                return f"{sentence}: a proxy in between intercepts TLS, or --ca is the wrong one"
+            case 2 | 20 | 21:  # nobody knows what is above
+                return (
+                    f"{sentence}: a proxy in between intercepts TLS, --ca is the wrong one, or the server fails to "
+                    "show that issuer's certificate"
+                )
+        return sentence
 
     def _fault(self, certificate: x509.Certificate, depth: int) -> str | None:
-        return self._wrong_name(certificate) if depth == 0 else None
+        return self._wrong_name(certificate) or self._wrong_key(certificate) if depth == 0 else None
 
     def _wrong_name(self, certificate: x509.Certificate) -> str | None:
         wanted: DNS_ID | IPAddress_ID
@@ -67,10 +102,19 @@ class ServerCheck(PeerCheck):
         try:
             patterns = extract_patterns(certificate)
             verify_service_identity(patterns, obligatory_ids=[wanted], optional_ids=[])
-        except (VerificationError, ValueError):
-            found = ", ".join(certificates.names(certificate)) or "no name at all"
-            return f"the certificate is for {found}, not for {self._name}"
+        except (VerificationError, CertificateError, ValueError):
+            self.code = _WRONG_NAME
+            return f"the certificate is for {certificates.hosts(certificate)}, not for {self._name}"
         return None
+
+    def _wrong_key(self, certificate: x509.Certificate) -> str | None:
+        seen = certificates.pin(certificate)
+        if not self._pins or seen in self._pins:
+            return None
+        return (
+            f"the certificate of {certificates.subject(certificate)} has the key {seen}, which no --pin names: a proxy "
+            "in between intercepts TLS, or the server has a new key"
+        )
 
 
 class ClientCheck(PeerCheck):
@@ -103,6 +147,8 @@ class CheckedConnection(SSL.Connection):
         self.check = check
         self.heard: Callable[[], None] | None = None
         """Called for each message of TLS itself after the handshake, the peer's or ours, such as KeyUpdate."""
+        self.asked_again = False
+        """Whether the peer has asked for another handshake, and was told that there is none (RFC 5246 7.2.2)."""
 
     @property
     def suite(self) -> str:
@@ -110,17 +156,22 @@ class CheckedConnection(SSL.Connection):
         return f"{self.get_protocol_version_name()} {self.get_cipher_name() or 'without a suite'}"
 
 
-def note(connection: SSL.Connection, where: int, code: int) -> None:
-    """Tell the connection that OpenSSL has done with a message; this is what OpenSSL calls."""
-    assert isinstance(connection, CheckedConnection)
-    if where & SSL.SSL_CB_EXIT and connection.heard:
-        connection.heard()
-
-
 def verify(connection: SSL.Connection, certificate: crypto.X509, code: int, depth: int, passed: int) -> bool:
     """Have the connection's own check decide; this is what OpenSSL calls."""
     assert isinstance(connection, CheckedConnection)
     return connection.check.verify(certificate.to_cryptography(), code, depth, passed=bool(passed))
+
+
+def note(connection: SSL.Connection, where: int, detail: int) -> None:
+    """Note what a connection's owner wants to know of its inner life; this is what OpenSSL calls."""
+    assert isinstance(connection, CheckedConnection)
+    if where & SSL.SSL_CB_EXIT and connection.heard:
+        connection.heard()
+    if where == SSL.SSL_CB_WRITE_ALERT and detail & 0xFF == _NO_RENEGOTIATION:
+        connection.asked_again = True
+
+
+_NO_RENEGOTIATION = 100  # RFC 5246 section 7.2
 
 
 def _wrong_client(certificate: x509.Certificate) -> str | None:

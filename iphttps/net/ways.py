@@ -55,7 +55,7 @@ class Ways:
         if not others:
             self._forget()
             failure.raiseException()
-        self.log.warn("{way}: {reason}; trying the next way", way=_name(self.latest), reason=explain(failure))
+        self.log.warn("{way}: {reason}; trying the next way", way=_name(self.latest), reason=explain(failure).sentence)
         return self._try(others, factory)
 
 

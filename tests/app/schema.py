@@ -11,7 +11,7 @@ from iphttps.core.errors import DropReason
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "control.md"
 
-NULLABLE = ("identity", "router", "round_trip", "last_failure", "next_attempt", "tls", "session")
+NULLABLE = ("identity", "router", "round_trip", "last_failure", "code", "next_attempt", "tls", "session")
 """The members that the document says can be null."""
 
 

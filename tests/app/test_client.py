@@ -120,6 +120,12 @@ class LifeTests(ClientDaemonCase):
         _, transport = self.connect(b"")
         self.assertTrue(transport.value().startswith(b"POST /Other HTTP/1.1\r\nHost: 127.0.0.1:8080\r\n"))
 
+    def test_request_length(self) -> None:
+        """The request announces what it is told to."""
+        self.start("--request-length", "2^63-1")
+        _, transport = self.connect(b"")
+        self.assertIn(b"\r\nContent-Length: 9223372036854775807\r\n", transport.value())
+
     def test_link_down(self) -> None:
         """With the connection the link goes down, and with it all that the session has brought (3.1.5.4)."""
         self.start()

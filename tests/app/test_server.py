@@ -18,8 +18,8 @@ from iphttps.app.server import ServerDaemon
 from iphttps.app.server_options import Options
 from iphttps.core import ipv6
 from iphttps.core.advertisement import RouterAdvertisement
+from iphttps.core.client_handshake import CONTENT_LENGTH
 from iphttps.core.errors import ConfigError
-from iphttps.core.handshake import CONTENT_LENGTH
 from iphttps.host.memory import MemoryDevice, MemoryInterface
 from iphttps.net.interfaces import IReactor
 

@@ -121,6 +121,7 @@ class ClientStatusTests(StatusCase):
         failure = status["last_failure"]
         assert isinstance(failure, dict)
         self.assertIn("connection refused", failure["reason"])
+        self.assertEqual(("connect", "0x274D"), (failure["stage"], failure["code"]))
         self.assertEqual(("2026-03-01T08:00:00Z", 10.0), (failure["time"], failure["seconds"]))
         self.clock.advance(20)
         self.client.connect(self.server)

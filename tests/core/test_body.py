@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from iphttps.core.body import MALFORMED, MAXIMUM_LINE, OVER, Body, BoundedBody, ChunkedBody
+from iphttps.core.body import LAST_CHUNK, MALFORMED, MAXIMUM_LINE, OVER, Body, BoundedBody, ChunkedBody
+from iphttps.core.body import chunk as encoded
 from tests.requests import CHUNKED, HOST, MALFORMED_CHUNKS, post
 from tests.support import every_cut
 
@@ -111,3 +112,20 @@ class ChunkedTests(SynchronousTestCase):
         self.assertEqual(
             read(ChunkedBody(), [stream]), read(ChunkedBody(), [stream[at : at + 1] for at in range(len(stream))])
         )
+
+
+class EncodingTests(SynchronousTestCase):
+    """A body sent in chunks (RFC 9112 section 7.1)."""
+
+    @given(st.lists(st.binary(min_size=1, max_size=300)))
+    def test_read_by_others(self, contents: list[bytes]) -> None:
+        """What is sent in chunks is read by h11, and by the reader here, down to the end."""
+        stream = b"".join(map(encoded, contents)) + LAST_CHUNK
+        self.assertEqual((b"".join(contents), OVER), read(ChunkedBody(), [stream]))
+        witness = h11.Connection(h11.SERVER)
+        witness.receive_data(post(HOST, CHUNKED) + stream)
+        self.assertIsInstance(witness.next_event(), h11.Request)
+        found = b""
+        while isinstance(event := witness.next_event(), h11.Data):
+            found += event.data
+        self.assertEqual((b"".join(contents), h11.EndOfMessage), (found, type(event)))

@@ -67,6 +67,14 @@ class ClientMachineTests(SynchronousTestCase):
             (62.0, FAILED, [StartTimer(60.0)], LINK_DOWN),
         )
 
+    def test_asked_to_wait(self) -> None:
+        """A server that asks for more time gets it; one that asks for less gets the usual (3.1.2.1)."""
+        for asked, delay in ((120.0, 120.0), (1.0, 30.0)):
+            machine = ClientMachine(ReconnectTimer())
+            for now, event, _, _ in REQUESTING:
+                machine.handle(event, now)
+            self.assertEqual([StartTimer(delay)], machine.handle(FAILED, 2.0, at_least=asked))
+
     def test_connectivity_lost(self) -> None:
         """Upon loss of connectivity the client MUST attempt to establish the connection again (3.1.5.4)."""
         self.play(

@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from iphttps.core.body import BoundedBody
+from iphttps.core.client_handshake import ClientHandshake
 from iphttps.core.errors import ProtocolError
-from iphttps.core.handshake import MAXIMUM_HEAD, ClientHandshake, Opened, ServerHandshake, ascii_only
+from iphttps.core.handshake import MAXIMUM_HEAD, Opened, ServerHandshake, ascii_only
 from tests.requests import CHUNKED, HOST, OPENED, REFUSED, post, request
 from tests.support import every_cut, udp
 
@@ -54,80 +55,13 @@ def cut(stream: bytes, size: int) -> list[bytes]:
     return [stream[at : at + size] for at in range(0, len(stream), size)]
 
 
-class ClientHandshakeTests(SynchronousTestCase):
-    """Bringing the IP-HTTPS link up (3.1.5.2)."""
-
-    def client(self) -> ClientHandshake:
-        """Make a client that has sent its request."""
-        handshake = ClientHandshake(NAME, "/IPHTTPS")
-        handshake.request()
-        return handshake
-
-    def refused(self, *pieces: bytes) -> str:
-        """Return the sentence that explains why the answer is refused."""
-        return str(self.assertRaises(ProtocolError, opened, self.client(), pieces))
-
-    def test_request(self) -> None:
-        """The client MUST send a POST, and its Content-Length SHOULD be 18446744073709551615 (3.1.5.2)."""
-        expected = b"POST /IPHTTPS HTTP/1.1\r\nHost: gateway.example\r\nContent-Length: 18446744073709551615\r\n\r\n"
-        self.assertEqual(expected, ClientHandshake(NAME, "/IPHTTPS").request())
-
-    def test_every_cut(self) -> None:
-        """A successful response opens the session, and what follows the head are packets (3.1.5.2, 3.1.5.3)."""
-        for pieces in every_cut(RESPONSE + PACKET):
-            self.assertEqual(PACKET, opened(self.client(), pieces))
-
-    @given(st.lists(st.binary(max_size=20)))
-    def test_any_bytes_behind(self, pieces: list[bytes]) -> None:
-        """Whatever bytes follow the head belong to the entity body, and are handed on (3.1.5.3)."""
-        self.assertEqual(b"".join(pieces), opened(self.client(), [RESPONSE, *pieces]))
-
-    def test_incomplete(self) -> None:
-        """Before the response is complete there is no link (3.1.5.2)."""
-        for at in range(len(RESPONSE)):
-            self.assertIsNone(opened(self.client(), [RESPONSE[:at]] if at else []), at)
-
-    def test_other_success(self) -> None:
-        """Any status of the class 2xx is a successful response (3.1.5.2, RFC 9110 section 15.3)."""
-        for head in (b"HTTP/1.1 201 Created", b"HTTP/1.1 299 ", b"HTTP/1.0 200 OK"):
-            self.assertEqual(PACKET, opened(self.client(), [head + b"\r\n\r\n" + PACKET]))
-
-    def test_informational(self) -> None:
-        """Any number of informational responses may precede the final one (RFC 9110 section 15.2)."""
-        informational = b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\n\r\n"
-        for pieces in every_cut(informational + RESPONSE + PACKET):
-            self.assertEqual(PACKET, opened(self.client(), pieces))
-
-    def test_refusals(self) -> None:
-        """After any other response there is no link, and a person is told what it was (3.1.5.2)."""
-        for head in (b"403 Forbidden", b"404 Not Found", b"503 Service Unavailable", b"304 Not Modified"):
-            sentence = self.refused(b"HTTP/1.1 " + head + b"\r\nContent-Length: 0\r\n\r\n")
-            self.assertIn(f"the server answered {head.decode()}, where", sentence)
-
-    def test_redirection(self) -> None:
-        """A redirection is not followed, but its target is named (3.1.5.2)."""
-        sentence = self.refused(b"HTTP/1.1 302 Found\r\nLocation: https://portal.example/\r\n\r\n")
-        self.assertIn("302 Found, pointing to https://portal.example/, where", sentence)
-
-    def test_words_of_the_peer(self) -> None:
-        """What a peer says appears in print as printable ASCII only."""
-        sentence = self.refused(b"HTTP/1.1 404 N\xc3\xb6\t\r\n\r\n")
-        self.assertIn("404 N\\xc3\\xb6", sentence)
-        self.assertTrue(sentence.isascii() and sentence.isprintable())
+class WordsTests(SynchronousTestCase):
+    """What a peer says, in print."""
 
     @given(st.binary())
     def test_ascii_only(self, words: bytes) -> None:
         """Whatever bytes a peer says, they come out printable."""
         self.assertTrue(all(" " <= character <= "~" for character in ascii_only(words)))
-
-    def test_not_http(self) -> None:
-        """An answer that is not HTTP is no successful response (3.1.5.2)."""
-        for answer in (b"SSH-2.0-OpenSSH_9.2\r\n\r\n", PACKET + b"\r\n\r\n", b"HTTP/1.1 101 Switch\r\n\r\n", b""):
-            self.assertIn("not HTTP", self.refused(answer))
-
-    def test_too_long(self) -> None:
-        """A head without an end is given up after 16 kB (3.1.5.2)."""
-        self.assertIn("not HTTP", self.refused(RESPONSE[:-2] + b"X: " + b"x" * MAXIMUM_HEAD))
 
 
 class ServerHandshakeTests(SynchronousTestCase):

@@ -51,6 +51,18 @@ class ReconnectTimerTests(SynchronousTestCase):
         timer.succeeded()
         self.assertEqual([30.0, 60.0, 120.0], attempts(timer, 3, start=5000.0))
 
+    def test_longer(self) -> None:
+        """A server may ask for a longer timeout, even beyond the maximum, and never gets a shorter one."""
+        timer = ReconnectTimer()
+        for now, asked, delay in (
+            (0.0, 10.0, 30.0),
+            (0.0, 100.0, 100.0),
+            (100.0, 50.0, 100.0),
+            (200.0, 3600.0, 3600.0),
+        ):
+            self.assertEqual(delay, timer.failed(now, at_least=asked))
+        self.assertEqual(45.0, ReconnectTimer().failed(0.0, at_least=45.0))
+
     def test_configured(self) -> None:
         """Another initial and maximum timeout take the places of the spec's, the maximum above all (3.1.2.1)."""
         self.assertEqual([1.0, 2.0, 4.0, 8.0, 13.0, 18.0], attempts(ReconnectTimer(1.0, 5.0), 6))

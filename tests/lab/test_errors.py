@@ -148,7 +148,7 @@ class ConnectTests(LabCase):
         for identity, client_says, server_says in (
             (None, "the server demands a client certificate", "the peer showed no certificate"),
             (other.client(), "does not trust the authority", "Other CA, which is not among the trusted"),
-            (self.lab.authority.client(usages=[Usage.SERVER]), "says the peer", "not meant for this use"),
+            (self.lab.authority.client(usages=[Usage.SERVER]), "refused our certificate", "not meant for this use"),
         ):
             mark = server.mark()
             flags = () if identity else ("--certificate=", "--private-key=")

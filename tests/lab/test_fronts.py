@@ -89,10 +89,12 @@ class FrontCase(RawCase):
         """Start HAProxy with a configuration of the document."""
         return self.front("haproxy", "-db", "-f", self.config(name))
 
-    def assert_carries(self, server: Program, *identities: str | None, port: str = r":\d+") -> None:
+    def assert_carries(
+        self, server: Program, *identities: str | None, port: str = r":\d+", flags: tuple[str, ...] = ()
+    ) -> None:
         """Check that a client by IPv4 and one by IPv6 reach the private host, and who they are to the server."""
         for number, name in enumerate((GATEWAY_NAME_IPV4, GATEWAY_NAME_IPV6), start=1):
-            self.lab.client(number, *self.reconnect, uri=f"https://{name}/IPHTTPS")
+            self.lab.client(number, *self.reconnect, *flags, uri=f"https://{name}/IPHTTPS")
         for host in self.lab.clients:
             wait_reachable(host, PRIVATE_HOST)
         for address, identity in zip((OUTER_IPV4, f"[{OUTER_IPV6}]" if port else OUTER_IPV6), identities, strict=True):
@@ -163,6 +165,12 @@ class HAProxyTests(FrontCase):
         line = server.wait_for("the body of its request has ended")
         self.assertIn("1 packets in", line)
 
+    def test_chunked_client(self) -> None:
+        """So does our client, if it is told to send its request in chunks."""
+        server = self.configured("server-forwarded")
+        self.haproxy("forwarded")
+        self.assert_carries(server, None, None, port="", flags=("--request-length", "chunked"))
+
 
 class OtherFrontsTests(FrontCase):
     """Programs that end TLS and know nothing of HTTP."""
@@ -176,6 +184,16 @@ class OtherFrontsTests(FrontCase):
         options = f"daemon off; pid {self.lab.directory}/nginx.pid; error_log stderr;"
         self.front("nginx", "-c", self.config("stream"), "-g", options)
         self.assert_carries(server, None, None)
+
+    def test_nginx_as_a_web_proxy(self) -> None:
+        """The web server nginx, for our clients that announce a length that it takes; it answers in chunks."""
+        server = self.configured("server-forwarded")
+        options = f"daemon off; pid {self.lab.directory}/nginx.pid; error_log stderr;"
+        self.front("nginx", "-c", self.config("web"), "-g", options)
+        refused = self.lab.client(1, *self.reconnect, uri=f"https://{GATEWAY_NAME_IPV4}/IPHTTPS")
+        self.assertIn("try --request-length 2^63-1, then chunked", refused.wait_for("answered 400 Bad Request"))
+        refused.stop()
+        self.assert_carries(server, None, None, port="", flags=("--request-length", "2^63-1"))
 
     def test_stunnel(self) -> None:
         """The program stunnel."""

@@ -34,6 +34,7 @@ def issue(
     key: rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | None = None,
     digest: str = "sha256",
     unreadable: bytes | None = None,
+    usage: x509.ObjectIdentifier = ExtendedKeyUsageOID.CLIENT_AUTH,
 ) -> Credentials:
     """Have the authority issue a client's certificate; `unreadable` stands where alternative names should."""
     key = key or ec.generate_private_key(ec.SECP256R1())
@@ -47,7 +48,7 @@ def issue(
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - DAY)
         .not_valid_after(now + DAY)
-        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH]), critical=False)
+        .add_extension(x509.ExtendedKeyUsage([usage]), critical=False)
     )
     if listed := list(names):
         builder = builder.add_extension(x509.SubjectAlternativeName(listed), critical=False)

@@ -25,9 +25,10 @@ from iphttps.core import ipv6
 from iphttps.core.advertisement import RouterAdvertisement
 from iphttps.core.authentication import AuthenticationMode
 from iphttps.core.client import ClientMachine, ClientState
+from iphttps.core.client_handshake import ClientHandshake, RequestLength
 from iphttps.core.clients import ClientTable
 from iphttps.core.framing import Batch
-from iphttps.core.handshake import DEFAULT_PATH, DEFAULT_PATHS, DEFAULT_SERVER, ClientHandshake
+from iphttps.core.handshake import DEFAULT_PATH, DEFAULT_PATHS, DEFAULT_SERVER
 from iphttps.core.link import OwnAddresses, ServerLink
 from iphttps.core.neighbors import NeighborCache
 from iphttps.core.policy import Policy
@@ -203,6 +204,7 @@ class ClientEnd:
         self.clock = clock
         self.own: IPv6Address | None = IPv6Address("fe80::2")
         self.address = client_address(number)
+        self.length = RequestLength.MAX
         self.endpoint = Endpoint()
         self.device = MemoryDevice(f"client{number}")
         self.device.up = False
@@ -214,7 +216,7 @@ class ClientEnd:
         self.client = Client(
             clock,
             self.machine,
-            [RemoteServer(f"https://{NAME}/IPHTTPS", way, lambda: ClientHandshake(NAME, DEFAULT_PATH))],
+            [RemoteServer(f"https://{NAME}/IPHTTPS", way, lambda: ClientHandshake(NAME, DEFAULT_PATH, self.length))],
             self.device,
             self._reader,
             bring_up=lambda tunnel: self._switch(up=True),

@@ -1,4 +1,4 @@
-"""The sentence for the end of a connection."""
+"""The sentence for the end of a connection, its stage, and the code that Windows would show."""
 
 from __future__ import annotations
 
@@ -7,62 +7,137 @@ from twisted.internet import error
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
-from iphttps.net.explain import explain
+from iphttps.core.stage import Stage, Trouble
+from iphttps.net.explain import explain, explain_end, sentence
 
 
 class ExplainTests(SynchronousTestCase):
     """What went wrong, in words that follow a colon."""
 
-    def assert_explains(self, reason: Exception, sentence: str) -> None:
+    def assert_explains(self, reason: Exception, words: str, stage: Stage, code: str | None = None) -> None:
         """Check what is said about this reason."""
-        self.assertEqual(explain(Failure(reason)), sentence)
+        self.assertEqual(explain(Failure(reason), Stage.HTTP), Trouble(stage, words, code))
 
     def test_connecting(self) -> None:
         """A connection that does not come about is explained by what may be the cause."""
-        self.assert_explains(
-            error.ConnectionRefusedError(), "connection refused: nothing listens there, or a firewall rejects it"
-        )
-        self.assert_explains(error.TimeoutError(), "no answer: wrong address, or a firewall drops it")
-        self.assert_explains(error.TCPTimedOutError(), "no answer: wrong address, or a firewall drops it")
-        self.assert_explains(error.DNSLookupError("no such name"), "the name cannot be resolved")
-        self.assert_explains(error.NoRouteError(), "there is no route to it")
+        refused = "connection refused: nothing listens there, or a firewall rejects it"
+        silent = "no answer: wrong address, or a firewall drops it"
+        for reason, trouble in (
+            (error.ConnectionRefusedError(), Trouble(Stage.CONNECT, refused, "0x274D")),
+            (error.TimeoutError(), Trouble(Stage.CONNECT, silent, "0x274C")),
+            (error.TCPTimedOutError(), Trouble(Stage.CONNECT, silent, "0x274C")),
+            (error.DNSLookupError("no"), Trouble(Stage.RESOLVE, "the name cannot be resolved", "0x2AF9")),
+            (error.NoRouteError(), Trouble(Stage.CONNECT, "there is no route to it")),
+        ):
+            self.assertEqual(explain(Failure(reason)), trouble)
 
     def test_ending(self) -> None:
-        """The end of a connection is explained by who ended it."""
-        self.assert_explains(error.ConnectionDone(), "the peer closed the connection")
-        self.assert_explains(error.ConnectionAborted(), "closed here")
-        self.assert_explains(error.ConnectionLost(), "the connection broke")
+        """The end of a connection is explained by who ended it, at the stage that it had come to."""
+        self.assert_explains(error.ConnectionDone(), "the server closed the connection", Stage.HTTP)
+        self.assert_explains(error.ConnectionAborted(), "closed here", Stage.HTTP)
+        self.assert_explains(error.ConnectionLost(), "the connection broke", Stage.HTTP)
+        self.assert_explains(SSL.SysCallError(-1, "Unexpected EOF"), "the connection broke", Stage.HTTP)
 
     def test_other_errors_of_the_system(self) -> None:
         """For another error the system's own words stand."""
         system = OSError(101, "Network is unreachable")
-        self.assertIn("Network is unreachable", explain(Failure(error.ConnectError(osError=system))))
+        self.assertIn("Network is unreachable", explain(Failure(error.ConnectError(osError=system))).sentence)
 
     def test_tls(self) -> None:
         """An alert or error of TLS is translated; the last of several counts."""
-        for words, sentence in (
+        refused = "the server refused our certificate"
+        for words, said, stage, code in (
             (
                 "tlsv13 alert certificate required",
                 "the server demands a client certificate: give --certificate and --private-key",
+                Stage.CERTIFICATE,
+                "0x90320",
             ),
-            ("tlsv1 alert unknown ca", "the peer does not trust the authority that issued our certificate"),
-            ("ssl/tls alert certificate expired", "our certificate has expired, says the peer"),
-            ("sslv3 alert certificate revoked", "our certificate is revoked, says the peer"),
-            ("wrong version number", "the peer does not speak TLS on this port"),
-            ("http request", "the peer speaks plain HTTP to a TLS port"),
-            ("no shared cipher", "the peer offers no cipher suite that is allowed here"),
-            ("unsupported protocol", "the peer speaks no TLS version that is allowed here"),
-            ("decryption failed or bad record mac", "TLS failed: decryption failed or bad record mac"),
+            (
+                "tlsv1 alert unknown ca",
+                f"{refused}: it does not trust the authority that issued it",
+                Stage.CERTIFICATE,
+                None,
+            ),
+            ("ssl/tls alert certificate expired", f"{refused}: it has expired", Stage.CERTIFICATE, None),
+            ("sslv3 alert certificate revoked", f"{refused}: it is revoked", Stage.CERTIFICATE, None),
+            ("ssl/tls alert certificate unknown", f"{refused} without saying why", Stage.CERTIFICATE, None),
+            (
+                "ssl/tls alert unsupported certificate",
+                f"{refused}: it is not meant for this use",
+                Stage.CERTIFICATE,
+                None,
+            ),
+            ("tlsv1 alert access denied", f"{refused}: whom it names may not come in", Stage.CERTIFICATE, None),
+            ("no shared cipher", "the server offers no cipher suite that is allowed here", Stage.TLS, None),
+            ("unsupported protocol", "the server speaks no TLS version that is allowed here", Stage.TLS, None),
+            ("tlsv1 unrecognized name", "the server serves no host of this name", Stage.TLS, None),
+            (
+                "tls alert handshake failure",
+                "the server found nothing in common in the TLS handshake, or misses a certificate",
+                Stage.TLS,
+                "0x80090326",
+            ),
+            (
+                "decryption failed or bad record mac",
+                "TLS failed: decryption failed or bad record mac",
+                Stage.TLS,
+                None,
+            ),
         ):
             errors = [("SSL routines", "", "something earlier"), ("SSL routines", "", words)]
-            self.assert_explains(SSL.Error(errors), sentence)
+            self.assert_explains(SSL.Error(errors), said, stage, code)
+
+    def test_portal(self) -> None:
+        """What is not TLS may come from a captive portal."""
+        for words, said in (
+            ("wrong version number", "the server does not speak TLS on this port: a captive portal or a web proxy may"),
+            ("http request", "the server speaks plain HTTP to a TLS port"),
+        ):
+            trouble = explain(Failure(SSL.Error([("SSL routines", "", words)])))
+            self.assertEqual((trouble.stage, trouble.sentence[: len(said)]), (Stage.TLS, said))
 
     def test_speechless_tls(self) -> None:
         """An error of TLS that says nothing is said to say nothing."""
         for silent in (SSL.Error(), SSL.Error([]), SSL.ZeroReturnError()):
-            self.assert_explains(silent, "TLS failed without saying why")
+            self.assert_explains(silent, "TLS failed without saying why", Stage.TLS)
 
     def test_anything_else(self) -> None:
         """Any other reason is given in its own words, or at least by its name."""
-        self.assert_explains(ValueError("its own words"), "its own words")
-        self.assert_explains(ValueError(), "ValueError")
+        self.assert_explains(ValueError("its own words"), "its own words", Stage.HTTP)
+        self.assert_explains(ValueError(), "ValueError", Stage.HTTP)
+
+    def test_other_end(self) -> None:
+        """Of a client the server says the same, calling it the peer."""
+        closed = Failure(error.ConnectionDone())
+        self.assertEqual(sentence(closed), "the peer closed the connection")
+        none = SSL.Error([("SSL routines", "", "peer did not return a certificate")])
+        self.assertEqual(sentence(Failure(none)), "the peer showed no certificate")
+
+
+class EndTests(SynchronousTestCase):
+    """The end of a connection to the server, at each stage."""
+
+    ENDS = (
+        error.ConnectionDone(),
+        error.ConnectionLost(),
+        SSL.ZeroReturnError(),
+        SSL.SysCallError(-1, "Unexpected EOF"),
+        SSL.Error([("SSL routines", "", "unexpected eof while reading")]),
+    )
+
+    def test_before_the_answer(self) -> None:
+        """A server that just ends the connection is told by when it did so from one that ends a session."""
+        for reason in self.ENDS:
+            trouble = explain_end(Failure(reason), None, Stage.TLS, answered=False)
+            self.assertEqual(trouble.stage, Stage.TLS)
+            self.assertIn("in the middle of the TLS handshake", trouble.sentence)
+            trouble = explain_end(Failure(reason), None, Stage.HTTP, answered=False)
+            self.assertEqual(trouble.stage, Stage.HTTP)
+            self.assertIn("instead of answering the request", trouble.sentence)
+            self.assertIn("clientcertnegotiation=enable", trouble.sentence)
+
+    def test_after_it(self) -> None:
+        """The end of a session is that and no more."""
+        trouble = explain_end(Failure(error.ConnectionDone()), None, Stage.HTTP, answered=True)
+        self.assertEqual(trouble, Trouble(Stage.HTTP, "the server closed the connection"))

@@ -12,7 +12,7 @@ from twisted.internet.testing import MemoryReactorClock, StringTransport
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
-from iphttps.core.handshake import ClientHandshake
+from iphttps.core.client_handshake import ClientHandshake
 from iphttps.net.client import RemoteServer
 from iphttps.net.fastest import PATIENCE, Fastest
 

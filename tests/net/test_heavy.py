@@ -16,7 +16,7 @@ from twisted.python.failure import Failure
 
 from iphttps.lab.authority import DAY
 from iphttps.net.certificates import Credentials, load_certificates
-from iphttps.net.explain import explain
+from iphttps.net.explain import sentence
 from iphttps.net.tls import ClientTLS
 
 from .odd_certificates import common_name, issue
@@ -65,7 +65,7 @@ class HeavyTests(TLSCase):
             except SSL.WantReadError:
                 pass
             except SSL.Error as error:
-                return server.check.failure or explain(Failure(error))
+                return server.check.failure or sentence(Failure(error))
             finally:
                 self.assertLess(time.process_time() - begin, BEARABLE)
             with contextlib.suppress(SSL.WantReadError):

@@ -65,7 +65,7 @@ class HandshakeTests(RevokedCase):
         """Who is revoked is told so."""
         settings = self.settings(self.root.revoke(self.certificates.client))
         _, said = self.meet(ServerTLS(settings), self.client_tls(self.certificates.client))
-        self.assertIn("our certificate is revoked, says the peer", said)
+        self.assertIn("the server refused our certificate: it is revoked", said)
 
     def test_below(self) -> None:
         """A client of an authority below the root is looked up in that one's list."""

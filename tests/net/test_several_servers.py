@@ -14,7 +14,7 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from iphttps.core.client import LASTING, ClientEvent, ClientMachine, ClientState
-from iphttps.core.handshake import ClientHandshake
+from iphttps.core.client_handshake import ClientHandshake
 from iphttps.core.reconnect import INITIAL, ReconnectTimer
 from iphttps.host.memory import MemoryDevice
 from iphttps.net.client import Choice, Client, RemoteServer, as_listed

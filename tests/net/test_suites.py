@@ -18,7 +18,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from iphttps.core.errors import ConfigError
 from iphttps.lab.authority import DAY, KeyKind
 from iphttps.net.certificates import Credentials
-from iphttps.net.explain import explain
+from iphttps.net.explain import sentence
 from iphttps.net.tls import NullEncryption, ServerTLS, TLSSettings
 
 from .certificates import Certificates, credentials
@@ -141,7 +141,7 @@ class ProtocolTests(SuiteCase):
         self.assertEqual(b"", self.agreed())
         for offered in ((b"h2",), (b"h2c", b"http/1.0", b"HTTP/1.1", b"x" * 255)):
             refused = self.assertRaises(SSL.Error, self.agreed, *offered)
-            self.assertEqual("the peer offers other protocols than HTTP/1.1", explain(Failure(refused)))
+            self.assertEqual("the peer offers other protocols than HTTP/1.1", sentence(Failure(refused)))
 
     def test_names(self) -> None:
         """Whatever name a client asks for, it gets the server's certificate."""

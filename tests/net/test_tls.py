@@ -86,7 +86,9 @@ class ServerCertificateTests(TLSCase):
         """The certificate of an authority that is not trusted is refused, naming the authority."""
         self.assert_refused(
             self.certificates.other_authority().server(NAME),
-            f"the certificate of CN={NAME} is issued by CN=Other CA, which is not among the trusted authorities",
+            f"the certificate of CN={NAME} is issued by CN=Other CA, which is not among the trusted authorities: "
+            "a proxy in between intercepts TLS, --ca is the wrong one, or the server fails to show that issuer's "
+            "certificate",
         )
 
     def test_wrong_name(self) -> None:
@@ -110,7 +112,9 @@ class ServerCertificateTests(TLSCase):
         """A certificate signed by itself is refused unless it is trusted."""
         server = self.certificates.self_signed(NAME)
         self.assert_refused(
-            server, f"the certificate of CN={NAME} is signed by itself and is not among the trusted authorities"
+            server,
+            f"the certificate of CN={NAME} is signed by itself and is not among the trusted authorities: a proxy in "
+            "between intercepts TLS, or --ca is the wrong one",
         )
         client = ClientTLS(NAME, load_certificates(server.certificate), None)
         tls = self.certificates.server_tls(server, ask=False)
@@ -149,7 +153,7 @@ class ClientCertificateTests(TLSCase):
         self.assert_refused(
             self.certificates.other_authority().client("mallory"),
             "the certificate of CN=mallory is issued by CN=Other CA, which is not among the trusted authorities",
-            "the peer does not trust the authority that issued our certificate",
+            "the server refused our certificate: it does not trust the authority that issued it",
         )
 
     def test_expired(self) -> None:
@@ -159,7 +163,7 @@ class ClientCertificateTests(TLSCase):
         self.assert_refused(
             client,
             f"the certificate of CN=alice has expired on {until:%Y-%m-%d %H:%M} UTC",
-            "our certificate has expired, says the peer",
+            "the server refused our certificate: it has expired",
         )
 
     def test_server_certificate(self) -> None:
