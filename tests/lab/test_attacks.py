@@ -11,8 +11,8 @@ from iphttps.lab.traffic import Transfer, ping, transfer
 from tests.lab.case import LabCase
 
 MEGABYTE = 1_000_000
-DURATION = 0.5
-"""How long each tool runs, in seconds: some send ten thousand packets in that time."""
+DURATION = 0.4
+"""How long each tool runs, in seconds: some send thousands of packets in that time."""
 
 # The tools want Ethernet, so the attacker's device is a TAP; {victim} is the second client's address.
 TOOLS = {

@@ -201,8 +201,18 @@ class ServerControlTests(ControlCase):
         self.assertEqual("none", self.curl("/status")[1]["authentication"])
 
 
-class UnprivilegedControlTests(ServerControlTests):
-    """The same under `twistd --uid`: the socket is that user's, and port 443 can be listened on again."""
+class UnprivilegedControlTests(ControlCase):
+    """A server under `twistd --uid`: the socket is that user's, and port 443 can be listened on again."""
+
+    clients = 2
+
+    # What of the server's takes privileges.
+    test_disable_and_enable = ServerControlTests.test_disable_and_enable
+    _disable_and_enable = ServerControlTests._disable_and_enable
+    test_port_taken = ServerControlTests.test_port_taken
+    _listens = ServerControlTests._listens
+    test_authentication = ServerControlTests.test_authentication
+    _change_there_and_back = ServerControlTests._change_there_and_back
 
     def server(self, *flags: str, **choices: Any) -> Program:
         """Start a server that gives up being root."""

@@ -18,6 +18,7 @@ class TapTests(test_tunnel.TunnelTests):
     """A client and a server that both have a TAP device."""
 
     server_device = client_device = "tap"
+    probing = False
 
     def tunnel(self) -> tuple[Program, Program]:
         """Start both, and check that there is Ethernet on their hosts."""
