@@ -11,7 +11,7 @@ from twisted.internet.defer import Deferred, DeferredList
 from ..core.client import ClientMachine
 from ..core.errors import ConfigError
 from ..core.reconnect import ReconnectTimer
-from ..host.addresses import addresses, usable
+from ..host.addresses import addresses, has, usable
 from ..host.monitor import NetworkMonitor
 from ..host.network import NetworkConfig
 from ..host.pin import pin
@@ -155,7 +155,12 @@ class ClientDaemon(Daemon):
         assert self._servers is not None
         self.log.info("{what}", what=what)
         self._servers.network_changed()
-        self._precondition.network_changed()
+        self._precondition.network_changed(address_gone=self._address_gone())
+
+    def _address_gone(self) -> bool:
+        tunnel = self._client.tunnel if self._client else None
+        connection = connection_of(tunnel.transport) if tunnel and tunnel.transport else None
+        return connection is not None and not has(connection.getsockname()[0])
 
     def _switch(self, up: bool) -> None:
         try:

@@ -14,13 +14,14 @@
     LINK_DOWN     NETWORK         LINK_DOWN     give up the attempt or the timer, connect
     ESTABLISHED   NETWORK         LINK_DOWN     give up the attempt, connect
     LINK_UP       NETWORK         LINK_UP       ask the router whether it is there
-    LINK_UP       SILENT          LINK_DOWN     take the link down, disconnect, connect
+    LINK_UP       CUT_OFF         LINK_DOWN     take the link down, disconnect, connect
     (any)         DISABLE         DISABLED      undo whatever there is
 
 To try again is to start the reconnect timer; but where several servers are configured, each of them is tried once
 before that, without a pause. The last events are not the spec's: the network under the client has changed
-(an address, a route, the end of a suspension), so that what was true of it before is not any more; and the router
-on the link did not answer after that. Both lead to an attempt at once, for the reason for the pause is gone.
+(an address, a route, the end of a suspension), so that what was true of it before is not any more; and the session
+has turned out to be dead, though nothing has ended it. Both lead to an attempt at once, for the reason for the pause
+is gone.
 
 3.1.2.1 has "a successful HTTPS connection" reset the reconnect timer. Success here is the successful response:
 a server that takes connections only to drop them would otherwise be called on every 30 seconds for ever.
@@ -55,7 +56,7 @@ class ClientEvent(Enum):
     FAILED = auto()  # 3.1.5.4: connectivity of an underlying transport is lost, or never came about
     TIMER = auto()  # 3.1.6: the reconnect timer has expired
     NETWORK = auto()  # an address, a route or the like of the underlying network has changed
-    SILENT = auto()  # the router on the link does not answer
+    CUT_OFF = auto()  # the router on the link does not answer, or the connection has lost its address
 
 
 class Action(Enum):
@@ -95,7 +96,7 @@ TRANSITIONS: dict[tuple[ClientState, ClientEvent], tuple[ClientState, tuple[Acti
     (_S.LINK_DOWN, _E.NETWORK): (_S.LINK_DOWN, (Action.CANCEL_TIMER, Action.DISCONNECT, Action.CONNECT)),
     (_S.ESTABLISHED, _E.NETWORK): (_S.LINK_DOWN, (Action.DISCONNECT, Action.CONNECT)),
     (_S.LINK_UP, _E.NETWORK): (_S.LINK_UP, (Action.ASK_ROUTER,)),
-    (_S.LINK_UP, _E.SILENT): (_S.LINK_DOWN, (Action.LINK_DOWN, Action.DISCONNECT, Action.CONNECT)),
+    (_S.LINK_UP, _E.CUT_OFF): (_S.LINK_DOWN, (Action.LINK_DOWN, Action.DISCONNECT, Action.CONNECT)),
     (_S.DISABLED, _E.DISABLE): (_S.DISABLED, ()),
     (_S.ENABLED, _E.DISABLE): (_S.DISABLED, ()),
     (_S.LINK_DOWN, _E.DISABLE): (_S.DISABLED, (Action.CANCEL_TIMER, Action.DISCONNECT)),

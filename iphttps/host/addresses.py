@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import socket
 from ipaddress import IPv6Interface
 from pathlib import Path
 
@@ -39,3 +41,14 @@ def _listed(interface: str) -> list[tuple[IPv6Interface, int, int]]:
         for address, _, length, scope, flags, name in fields
         if name == interface
     ]
+
+
+def has(address: str) -> bool:
+    """Tell whether this host has an IPv4 or IPv6 address, and can use it now."""
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    with socket.socket(family, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.bind((address, 0))
+        except OSError as error:
+            return error.errno != errno.EADDRNOTAVAIL
+    return True

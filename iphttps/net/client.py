@@ -180,9 +180,14 @@ class Client(Factory):
         for command in commands:
             self._perform(command)
 
-    def network_changed(self) -> None:
-        """The network under the client has changed: see whether the tunnel stands, or build it at once."""
-        if self.state not in (ClientState.DISABLED, ClientState.ENABLED):
+    def network_changed(self, *, address_gone: bool = False) -> None:
+        """The network under the client has changed: see whether the tunnel stands, or build it at once.
+
+        `address_gone` says that the host has no longer the address that the connection is made from.
+        """
+        if address_gone and self.state is ClientState.LINK_UP:
+            self._cut_off(Trouble(Stage.CONNECT, "this host has lost the address that the connection was made from"))
+        elif self.state not in (ClientState.DISABLED, ClientState.ENABLED):
             self.handle(ClientEvent.NETWORK)
 
     @property
@@ -288,8 +293,11 @@ class Client(Factory):
         self.log.warn("{uri}: {sentence}", uri=self.server.uri, sentence=trouble.sentence)
 
     def _router_silent(self) -> None:
-        self._say_failure(Trouble(Stage.ROUTER, "the router on the link does not answer"))
-        self.handle(ClientEvent.SILENT)
+        self._cut_off(Trouble(Stage.ROUTER, "the router on the link does not answer"))
+
+    def _cut_off(self, trouble: Trouble) -> None:
+        self._say_failure(trouble)
+        self.handle(ClientEvent.CUT_OFF)
 
     def _disconnect(self) -> None:
         if self._attempt:

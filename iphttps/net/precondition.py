@@ -108,12 +108,12 @@ class Precondition:
         self.stop()
         self._client.handle(ClientEvent.DISABLE)
 
-    def network_changed(self) -> None:
+    def network_changed(self, *, address_gone: bool = False) -> None:
         """The network under the client has changed: what was true of it may not be any more."""
         if self._client.state is ClientState.ENABLED:
             self.look()
         else:
-            self._client.network_changed()
+            self._client.network_changed(address_gone=address_gone)
 
     def stop(self) -> None:
         """Look no more."""

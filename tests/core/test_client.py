@@ -14,7 +14,7 @@ Step = tuple[float, ClientEvent, list[Command], ClientState]
 ENABLE, DISABLE, PRECONDITION = ClientEvent.ENABLE, ClientEvent.DISABLE, ClientEvent.PRECONDITION
 CONNECTED, RESPONSE = ClientEvent.CONNECTED, ClientEvent.RESPONSE
 FAILED, TIMER = ClientEvent.FAILED, ClientEvent.TIMER
-NETWORK, SILENT = ClientEvent.NETWORK, ClientEvent.SILENT
+NETWORK, CUT_OFF = ClientEvent.NETWORK, ClientEvent.CUT_OFF
 DISABLED, ENABLED, LINK_DOWN = ClientState.DISABLED, ClientState.ENABLED, ClientState.LINK_DOWN
 ESTABLISHED, LINK_UP = ClientState.ESTABLISHED, ClientState.LINK_UP
 
@@ -163,7 +163,7 @@ class ClientMachineTests(SynchronousTestCase):
         self.play(
             *UP,
             (9.0, NETWORK, [Action.ASK_ROUTER], LINK_UP),
-            (12.0, SILENT, [Action.LINK_DOWN, Action.DISCONNECT, Action.CONNECT], LINK_DOWN),
+            (12.0, CUT_OFF, [Action.LINK_DOWN, Action.DISCONNECT, Action.CONNECT], LINK_DOWN),
             (13.0, FAILED, [StartTimer(30.0)], LINK_DOWN),
         )
 
@@ -182,7 +182,7 @@ class ClientMachineTests(SynchronousTestCase):
             ENABLED: {PRECONDITION, DISABLE},
             LINK_DOWN: {CONNECTED, FAILED, TIMER, NETWORK, DISABLE},
             ESTABLISHED: {RESPONSE, FAILED, NETWORK, DISABLE},
-            LINK_UP: {FAILED, NETWORK, SILENT, DISABLE},
+            LINK_UP: {FAILED, NETWORK, CUT_OFF, DISABLE},
         }
         for state, event in product(ClientState, ClientEvent):
             machine = ClientMachine(ReconnectTimer())

@@ -8,7 +8,7 @@ from pathlib import Path
 from twisted.trial.unittest import SynchronousTestCase
 
 from iphttps.host import addresses as module
-from iphttps.host.addresses import addresses, usable
+from iphttps.host.addresses import addresses, has, usable
 
 LIST = """\
 00000000000000000000000000000001 01 80 10 80       lo
@@ -38,3 +38,8 @@ class AddressesTests(SynchronousTestCase):
         """A kernel without IPv6 has no list, and no addresses."""
         self.patch(module, "_LIST", Path(self.mktemp()))
         self.assertEqual([], addresses("iphttps0"))
+
+    def test_has(self) -> None:
+        """An address that is configured here, of either family, is told from one that is not."""
+        for address, here in (("127.0.0.1", True), ("::1", True), ("192.0.2.77", False), ("2001:db8::77", False)):
+            self.assertEqual(here, has(address), address)

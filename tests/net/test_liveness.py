@@ -92,6 +92,15 @@ class QuestionTests(LivenessCase):
         self.assertEqual(self.end.link, ["up", "down"])
         self.assertTrue(any("does not answer" in str(formatEvent(event)) for event in events))
 
+    def test_address_gone(self) -> None:
+        """Where the host has lost the address that the connection was made from, nobody needs to be asked."""
+        self.protocol.dataReceived(ADVERTISEMENT)
+        self.end.client.network_changed(address_gone=True)
+        self.assertEqual(self.questions(), [])
+        self.assert_state(ClientState.LINK_DOWN, 2)
+        self.end.client.network_changed(address_gone=True)  # no session, so another attempt in its place
+        self.assert_state(ClientState.LINK_DOWN, 3)
+
     def test_nobody_to_ask(self) -> None:
         """Where no router can be asked, a change of the network leads to a new session at once."""
         self.end.client.network_changed()
