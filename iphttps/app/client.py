@@ -15,6 +15,7 @@ from ..host.addresses import addresses, has, usable
 from ..host.monitor import NetworkMonitor
 from ..host.network import NetworkConfig
 from ..host.pin import pin
+from ..host.routes import routes
 from ..net.client import Client, ClientTunnel
 from ..net.interfaces import IReactor, PacketDevice
 from ..net.outer import connection_of
@@ -29,6 +30,7 @@ from .daemon import Daemon, HostNetwork
 from .host_watch import HostWatch, Monitor
 from .resolved import Resolved, resolvectl
 from .scripts import LinkFacts, Scripts
+from .status import Value
 
 SETTINGS = {
     "accept_ra": 2,  # also where this host forwards
@@ -120,14 +122,16 @@ class ClientDaemon(Daemon):
         assert self._client is not None
         assert self._precondition is not None
         assert self.device is not None
+        return ClientActions(self._client, self._precondition, self.device, self._host_side).routes()
+
+    def _host_side(self) -> Value:
+        """Return what the host has of the link, for the status."""
         interface = self._options["interface"]
-        return ClientActions(
-            self._client,
-            self._precondition,
-            self.device,
-            {"interface": interface},
-            lambda: map(str, addresses(interface)),
-        ).routes()
+        return {
+            "interface": interface,
+            "addresses": [str(address) for address in addresses(interface)],
+            "routes": [str(prefix) for prefix in routes(interface)],
+        }
 
     def _bring_up(self, tunnel: ClientTunnel) -> None:
         # Not before the link is up: the kernel solicits routers at once, and only for a while.

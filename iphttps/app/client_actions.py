@@ -14,21 +14,19 @@ from .status import Value, client_status
 
 
 class ClientActions:
-    """What can be asked of the client, and what it can be told; `addresses` returns those of its interface."""
+    """What can be asked of the client, and what it can be told; `link` returns what the host has of it."""
 
     def __init__(
         self,
         client: Client,
         precondition: Precondition,
         device: PacketDevice,
-        settings: Value,
-        addresses: Callable[[], Iterable[str]],
+        link: Callable[[], Value],
     ) -> None:
         self._client = client
         self._precondition = precondition
         self._device = device
-        self._settings = settings
-        self._addresses = addresses
+        self._link = link
 
     def routes(self) -> Iterable[Route]:
         """Return the paths, and what is done for each."""
@@ -44,7 +42,7 @@ class ClientActions:
 
     def _status(self, round_trip: float | None = None) -> Value:
         now = self._client.clock.seconds()
-        return client_status(self._client, self._settings, self._addresses(), self._device.counters, round_trip, now)
+        return client_status(self._client, self._link(), self._device.counters, round_trip, now)
 
     def enable(self, asked: Asked) -> Value:
         """Enable the client (3.1.4.1); that somebody asks for it is a condition for the link (3.1.3)."""

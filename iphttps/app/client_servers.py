@@ -58,7 +58,8 @@ class Servers:
         def through(way: Proxy | None) -> IStreamClientEndpoint:
             return client_endpoint(self._reactor, uri, tls, self._access.settings(way) if way else None)
 
-        return RemoteServer(str(uri), Ways(partial(self._finder.find, uri), through, self._finder.forget), handshake)
+        ways = Ways(partial(self._finder.find, uri), through, self._finder.forget)
+        return RemoteServer(str(uri), ways, handshake, lambda: str(ways.latest) if ways.latest else None)
 
     def _tls(self, uri: URI) -> ClientTLS:
         options = self._options

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import UTC, datetime
-from ipaddress import IPv6Address
+from ipaddress import IPv6Address, IPv6Interface
 from typing import Any
 
 from .. import __version__
+from ..core.client import ClientState
 from ..core.clients import ClientEntry
 from ..core.counters import Counters
-from ..core.stage import Trouble
+from ..core.stage import Stage, Trouble
 from ..net.client import Client
 from ..net.server import Server
 from ..net.tunnel import Tunnel
@@ -34,23 +35,27 @@ def server_status(server: Server, settings: Value, device: Counters, link: Count
 
 def client_status(
     client: Client,
-    settings: Value,
-    addresses: Iterable[str],
+    link: Value,
     device: Counters,
     round_trip: float | None,
     now: float,
 ) -> Value:
-    """Return the status of the client daemon; `round_trip` is how many seconds away the router is, if that is known."""
+    """Return the status of the client daemon.
+
+    `link` is what the host has of it, and `round_trip` how many seconds away the router is, if that is known.
+    """
     tunnel, failure, attempt = client.tunnel, client.last_failure, client.next_attempt
     router = client.liveness.router
+    stage = _stage(client, [IPv6Interface(address) for address in link["addresses"]])
     return {
         "role": "client",
         "version": __version__,
         "state": client.state.name,
         **_since(client.since, now),
+        "stage": stage and stage.value,
         "uri": client.server.uri,
-        **settings,
-        "addresses": list(addresses),
+        "proxy": client.server.through(),
+        **link,
         "router": router
         and {
             "address": str(IPv6Address(router)),
@@ -61,6 +66,21 @@ def client_status(
         "tls": tunnel and tls(tunnel.tls),
         "counters": {"device": counters(device), "session": tunnel and counters(tunnel.counters)},
     }
+
+
+def _stage(client: Client, addresses: Iterable[IPv6Interface]) -> Stage | None:
+    """Return what the client is at, or waits for; None if there is nothing more to wait for, or nothing to be done."""
+    match client.state:
+        case ClientState.LINK_DOWN if client.next_attempt is None:
+            return Stage.CONNECT
+        case ClientState.ESTABLISHED:
+            return Stage.HTTP
+        case ClientState.LINK_UP if client.liveness.router is None:
+            return Stage.ROUTER
+        case ClientState.LINK_UP if all(address.is_link_local for address in addresses):
+            return Stage.ADDRESS
+        case _:
+            return None
 
 
 def trouble(found: Trouble) -> Value:

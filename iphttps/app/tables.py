@@ -31,15 +31,29 @@ def server(status: dict[str, Any]) -> str:
     return table(rows)
 
 
+_STAGES = {
+    "connect": "connecting",
+    "http": "waiting for the server's answer",
+    "router": "but no router has advertised itself",
+    "address": "but the interface has no address yet",
+}
+"""What the client is at, or waits for."""
+
+
 def client(status: dict[str, Any]) -> str:
     """Return the status of a client daemon as text."""
-    rows: list[Row] = [("state", f"{status['state']} {_since(status)}"), ("server", status["uri"])]
+    waits = f", {_STAGES[status['stage']]}" if status["stage"] else ""
+    rows: list[Row] = [("state", f"{status['state']} {_since(status)}{waits}"), ("server", status["uri"])]
+    if status["proxy"]:
+        rows.append(("proxy", status["proxy"]))
     rows.append(("interface", " ".join([status["interface"], *status["addresses"]])))
+    if status["routes"]:
+        rows.append(("routes", " ".join(status["routes"])))
     if router := status["router"]:
         rows.append(("router", _router(router)))
     if failure := status["last_failure"]:
         code = f"; Windows would show {failure['code']}" if failure["code"] else ""
-        rows.append(("last failure", f"{failure['reason']} ({_time(failure['time'])}{code})"))
+        rows.append(("last failure", f"{failure['stage']}: {failure['reason']} ({_time(failure['time'])}{code})"))
     if attempt := status["next_attempt"]:
         rows.append(("next attempt", f"in {duration(attempt['seconds'])}"))
     if tls := status["tls"]:

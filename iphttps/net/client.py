@@ -29,11 +29,15 @@ from .tunnel import HANDSHAKE_DEADLINE, Tunnel
 
 @dataclass(frozen=True, slots=True)
 class RemoteServer:
-    """A server to connect to: its URI for people, the way to it, and what is said to it first."""
+    """A server to connect to: its URI for people, the way to it, and what is said to it first.
+
+    `through` names the proxy on the way that was tried last, if there is one.
+    """
 
     uri: str
     endpoint: IStreamClientEndpoint
     handshake: Callable[[], ClientHandshake]
+    through: Callable[[], str | None] = lambda: None
 
 
 Choice = Callable[[Sequence[RemoteServer]], Deferred[Sequence[RemoteServer]]]

@@ -67,6 +67,7 @@ class Liveness:
         """End with the link."""
         self._started = False
         self._conclude(None)
+        self._watch = RouterWatch()
         for call in (self._warning, self._idle):
             if call and call.active():
                 call.cancel()

@@ -11,7 +11,9 @@ from iphttps.core.errors import DropReason
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "control.md"
 
-NULLABLE = ("identity", "router", "round_trip", "last_failure", "code", "next_attempt", "tls", "session")
+NULLABLE = (
+    "identity", "stage", "proxy", "router", "round_trip", "last_failure", "code", "next_attempt", "tls", "session",
+)  # fmt: skip
 """The members that the document says can be null."""
 
 
@@ -26,7 +28,7 @@ def documented(name: str) -> dict[str, Any]:
 
 def differences(example: object, actual: object, where: str = "") -> list[str]:
     """Return in what a value differs from the example: its members, their order, and the kind of each."""
-    if actual is None and where.rpartition(".")[2] in NULLABLE:
+    if (actual is None or example is None) and where.rpartition(".")[2] in NULLABLE:
         return []
     if type(example) is not type(actual):
         return [f"{where}: {actual!r} is not like {example!r}"]

@@ -255,7 +255,8 @@ class ClientActionsTests(ActionCase):
         for end in (self.server, self.end):
             self.addCleanup(end.device.close)
         precondition = Precondition(self.clock, self.end.client, always)
-        actions = ClientActions(self.end.client, precondition, self.end.device, {"interface": "i"}, lambda: ["a"])
+        link = {"interface": "i", "addresses": ["fe80::2/64"], "routes": ["2001:db8:2::/64"]}
+        actions = ClientActions(self.end.client, precondition, self.end.device, lambda: link)
         self.routes = tuple(actions.routes())
 
     def join(self) -> None:
@@ -308,7 +309,7 @@ class ClientActionsTests(ActionCase):
     def test_status(self) -> None:
         """The status has the settings and the interface's addresses."""
         status = self.done("GET", "/status")
-        self.assertEqual(("i", ["a"], None), (status["interface"], status["addresses"], status["router"]))
+        self.assertEqual(("i", "fe80::2/64", None), (status["interface"], *status["addresses"], status["router"]))
 
     def test_router(self) -> None:
         """The router is asked, so the status says how far away it is now, or that it does not answer."""

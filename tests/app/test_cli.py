@@ -121,15 +121,17 @@ class StatusTests(CommandCase):
         status, said, _ = self.run_command(documented("client"), "status")
         self.assertEqual(0, status)
         self.assertIn("state         LINK_UP for 45 s, since 2026-03-01 09:23:00 UTC\n", said)
-        self.assertIn("last failure  connection refused: nothing listens there", said)
+        self.assertIn("last failure  connect: connection refused: nothing listens there", said)
         self.assertIn(" (2026-03-01 09:22:30 UTC; Windows would show 0x274D)\n", said)
         self.assertIn("next attempt  in 12 s\n", said)
         self.assertIn("encryption    TLSv1.3, TLS_AES_256_GCM_SHA384\n", said)
         self.assertIn("router        fe80::1, 12.5 ms away\n", said)
         silent = {**documented("client"), "router": {"address": "fe80::1", "round_trip": None}}
         self.assertIn("router        fe80::1 does not answer\n", self.run_command(silent, "status")[1])
-        nothing = dict.fromkeys(("last_failure", "next_attempt", "tls", "router"))
-        bare = {**documented("client"), **nothing}
+        waiting = {**documented("client"), "stage": "router"}
+        self.assertIn("UTC, but no router has advertised itself\n", self.run_command(waiting, "status")[1])
+        nothing = dict.fromkeys(("last_failure", "next_attempt", "tls", "router", "proxy"))
+        bare = {**documented("client"), **nothing, "routes": []}
         bare["counters"]["session"] = None
         _, said, _ = self.run_command(bare, "status")
         self.assertEqual(["state", "server", "interface", "device"], [line.split()[0] for line in said.splitlines()])

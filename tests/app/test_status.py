@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from scapy.layers.inet6 import ICMPv6ND_RS, IPv6
 from twisted.internet.error import ConnectionRefusedError
 from twisted.internet.testing import MemoryReactorClock
 from twisted.trial.unittest import SynchronousTestCase
@@ -50,7 +51,8 @@ class StatusCase(SynchronousTestCase):
         """Return the client's status."""
         addresses = [f"{self.client.address}/64"]
         counted, now = self.client.device.counters, self.clock.seconds()
-        return client_status(self.client.client, {"interface": "iphttps0"}, addresses, counted, 0.0125, now)
+        link = {"interface": "iphttps0", "addresses": addresses, "routes": ["2001:db8:2::/64"]}
+        return client_status(self.client.client, link, counted, 0.0125, now)
 
 
 class ServerStatusTests(StatusCase):
@@ -110,6 +112,24 @@ class ClientStatusTests(StatusCase):
         self.assertEqual([], differences(example, json.loads(json.dumps(status))))
         self.assertEqual(("LINK_UP", None), (status["state"], status["next_attempt"]))
         self.assertIsNotNone(status["tls"])
+
+    def test_stage(self) -> None:
+        """The status says what the client is at or waits for, and nothing where all is well."""
+        client = self.client.client
+        stages = [self.client_status()["stage"]]
+        self.enable()
+        stages.append(self.client_status()["stage"])
+        connection = self.client.connect(self.server)
+        stages.append(self.client_status()["stage"])
+        solicitation = IPv6(src="fe80::2", dst="ff02::2", hlim=255) / ICMPv6ND_RS()
+        self.client.from_host(bytes(solicitation))
+        connection.settle()
+        stages.append(self.client_status()["stage"])
+        link = {"interface": "iphttps0", "addresses": ["fe80::2/64"], "routes": []}
+        stages.append(client_status(client, link, self.client.device.counters, None, 0.0)["stage"])
+        client.handle(ClientEvent.DISABLE)
+        stages.append(self.client_status()["stage"])
+        self.assertEqual([None, "connect", "router", None, "address", None], stages)
 
     def test_failure(self) -> None:
         """A failure is told with its time, and with the time of the next attempt; it is kept (3.1.2.1)."""
