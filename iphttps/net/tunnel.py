@@ -30,6 +30,7 @@ from twisted.protocols.policies import ProtocolWrapper
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from ..core.backlog import Backlog
 from ..core.body import Body
 from ..core.counters import Counters
 from ..core.errors import DropReason
@@ -87,6 +88,8 @@ class Tunnel(Protocol):
         self.handshake_deadline = handshake_deadline
         self.counters = Counters()
         self.congested = False
+        self.backlog = Backlog()
+        self._full_since = 0.0
         self.tls: CheckedConnection | None = None
         self.framer = Framer()
         self.ended: Deferred[None] = Deferred()
@@ -175,9 +178,12 @@ class Tunnel(Protocol):
         raise NotImplementedError
 
     def send(self, batch: Batch) -> None:
-        """Send whole packets to the peer, or drop and count them while the tunnel is congested."""
+        """Send whole packets to the peer; while the connection is full they wait, or are dropped and counted."""
         if self.congested:
-            self.counters.dropped(DropReason.CONGESTED, len(batch))
+            taken = self.backlog.add(batch)
+            if taken < len(batch):
+                self.counters.dropped(DropReason.CONGESTED, len(batch) - taken)
+            self.counters.sent(taken, batch.bounds[taken])
             return
         self.counters.sent(len(batch), len(batch.data))
         self.wire.write(batch.data)
@@ -185,10 +191,15 @@ class Tunnel(Protocol):
     def pauseProducing(self) -> None:
         """The transport's buffer is full."""
         self.congested = True
+        self._full_since = self.clock.seconds()
 
     def resumeProducing(self) -> None:
         """The transport's buffer is empty again."""
+        if self.congested:
+            self.backlog.drained(QUEUE, self.clock.seconds() - self._full_since)
         self.congested = False
+        if data := self.backlog.take():
+            self.wire.write(data)
 
     def stopProducing(self) -> None:
         """The transport is closing; `connectionLost` follows."""
