@@ -40,6 +40,7 @@ PURE = (
     "__future__",
     "base64",
     "binascii",
+    "bisect",
     "collections",
     "dataclasses",
     "difflib",

@@ -68,7 +68,7 @@ class DropReason(Enum):
     NOT_IPV6 = "not an IPv6 packet"  # 3.1.5.3, 3.2.5.2.2
     WRONG_LENGTH = "the Payload Length does not match the packet"
     DEVICE_REFUSED = "the device did not take the packet"
-    CONGESTED = "the client's connection is full"
+    CONGESTED = "the connection is full"
     OVERSIZE = "longer than the link's MTU"
     SOURCE_INVALID = "a source address that nobody may use"
     SOURCE_FOREIGN = "a source address from outside the link"

@@ -103,16 +103,6 @@ class ClientTunnel(Tunnel):
         """Drop a connection on which framing is lost; the client comes back by a new one."""
         self.disconnect(f"framing is lost: {fault.value}")
 
-    def pauseProducing(self) -> None:
-        """Leave packets in the device while the connection is full."""
-        super().pauseProducing()
-        self._client.congested(self, True)
-
-    def resumeProducing(self) -> None:
-        """Read the device again."""
-        super().resumeProducing()
-        self._client.congested(self, False)
-
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """Report the end of the connection, by the first cause that is known (3.1.5.4)."""
         super().connectionLost(reason)
@@ -325,12 +315,3 @@ class Client(Factory):
         self._device.write(batch)
         if self.liveness.listening:
             self.liveness.hear(batch)
-
-    def congested(self, tunnel: ClientTunnel, full: bool) -> None:
-        """Stop reading the device while the connection is full: the kernel's queue then does the dropping."""
-        if tunnel is not self._tunnel or self._machine.state is not ClientState.LINK_UP:
-            return
-        if full:
-            self._reader.stop()
-        else:
-            self._reader.start()

@@ -2,11 +2,12 @@
 
 Phase is which method takes the bytes; on the data path nobody asks whether the session is open.
 
-The transport's buffer is the only queue, and it is bounded. Twisted tells a producer to pause when more than
-`QUEUE` bytes wait in its buffer, and to resume when all have gone to the kernel; in between a tunnel is
-congested, and what it is given is dropped and counted. The kernel in turn is kept from taking more than
-`UNSENT` bytes ahead of what the peer has room for (TCP_NOTSENT_LOWAT). So a peer that stops reading costs
-at most these two and one batch more, and a packet waits in no queue longer than they take to drain.
+There are three queues, one behind the other, and each is bounded. Twisted tells a producer to pause when more than
+`bufferSize` bytes wait in its buffer, and to resume when all have gone to the kernel; what comes in between waits in
+the backlog (`core/backlog.py`), or is dropped and counted where there is no room. The kernel is kept from taking more
+than `UNSENT` bytes ahead of what the peer has room for (TCP_NOTSENT_LOWAT). How much there is room for follows the rate
+at which the connection drains, so that a packet waits some milliseconds on a fast connection and not much longer on a
+slow one; a peer that stops reading costs at most the bounds and one batch more.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ from ..core.limits import TokenBucket
 from .verification import CheckedConnection
 
 QUEUE = 256 * 1024
-"""Bytes that may wait in the transport's buffer before the tunnel counts as congested."""
+"""Bytes that may wait in the transport's buffer, at most, before the tunnel counts as congested."""
 
 UNSENT = 128 * 1024
 """Bytes that the kernel may hold unsent for the connection (TCP_NOTSENT_LOWAT)."""
@@ -103,7 +104,7 @@ class Tunnel(Protocol):
     def connectionMade(self) -> None:
         """Start: with TLS the session can begin when its handshake is complete, else at once."""
         self.wire = cast(Wire, self.transport)
-        _prepare(self.transport)
+        self._carrier = _prepare(self.transport)
         self.wire.registerProducer(self, True)
         self._deadline = self.clock.callLater(self.handshake_deadline, self.expired)
         if ISSLTransport.providedBy(self.transport):
@@ -178,15 +179,15 @@ class Tunnel(Protocol):
         raise NotImplementedError
 
     def send(self, batch: Batch) -> None:
-        """Send whole packets to the peer; while the connection is full they wait, or are dropped and counted."""
-        if self.congested:
-            taken = self.backlog.add(batch)
-            if taken < len(batch):
-                self.counters.dropped(DropReason.CONGESTED, len(batch) - taken)
-            self.counters.sent(taken, batch.bounds[taken])
+        """Send whole packets to the peer; while the tunnel is congested they wait, or are dropped and counted."""
+        if not self.congested:
+            self.counters.sent(len(batch), len(batch.data))
+            self.wire.write(batch.data)
             return
-        self.counters.sent(len(batch), len(batch.data))
-        self.wire.write(batch.data)
+        taken = self.backlog.add(batch)
+        self.counters.sent(taken, batch.bounds[taken])
+        if taken < len(batch):
+            self.counters.dropped(DropReason.CONGESTED, len(batch) - taken)
 
     def pauseProducing(self) -> None:
         """The transport's buffer is full."""
@@ -194,12 +195,13 @@ class Tunnel(Protocol):
         self._full_since = self.clock.seconds()
 
     def resumeProducing(self) -> None:
-        """The transport's buffer is empty again."""
+        """The transport's buffer is empty again: what has waited is next."""
         if self.congested:
-            self.backlog.drained(QUEUE, self.clock.seconds() - self._full_since)
+            self.backlog.drained(self._carrier.bufferSize, self.clock.seconds() - self._full_since)
+            self._carrier.bufferSize = min(self.backlog.room, QUEUE)
         self.congested = False
-        if data := self.backlog.take():
-            self.wire.write(data)
+        if waited := self.backlog.take():
+            self.wire.write(waited)
 
     def stopProducing(self) -> None:
         """The transport is closing; `connectionLost` follows."""
@@ -239,11 +241,19 @@ class Tunnel(Protocol):
         """Take bytes that come before the phase in which they would mean something, or after it."""
 
 
-def _prepare(transport: object) -> None:
+class Carrier(TypingProtocol):
+    """What is beneath all wrappers: twisted.internet.abstract.FileDescriptor."""
+
+    bufferSize: int
+    """Bytes in the transport's buffer above which it tells its producer to pause."""
+
+
+def _prepare(transport: object) -> Carrier:
     """Set the TCP connection's options: bounded queues, no waiting for more to send, a dead peer found."""
     while isinstance(transport, ProtocolWrapper):
         transport = transport.transport
-    transport.bufferSize = QUEUE  # type: ignore[attr-defined]  # twisted.internet.abstract.FileDescriptor
+    carrier = cast(Carrier, transport)
+    carrier.bufferSize = QUEUE
     handle = getattr(transport, "getHandle", lambda: None)()
     if isinstance(handle, socket.socket):
         handle.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -252,3 +262,4 @@ def _prepare(transport: object) -> None:
         handle.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, KEEPALIVE_INTERVAL)
         handle.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, 1000 * USER_TIMEOUT)  # milliseconds
         handle.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT)
+    return carrier

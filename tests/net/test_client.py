@@ -222,15 +222,15 @@ class FailureTests(ClientCase):
 
 
 class CongestionTests(ClientCase):
-    """While the connection is full, the kernel keeps its packets."""
+    """While the connection is full."""
 
-    def test_pause(self) -> None:
-        """The device is not read while the connection is full, so nothing is dropped here."""
+    def test_wait(self) -> None:
+        """The device is read on, and its packets wait for the connection, or are dropped where there is no room."""
         self.start()
         protocol, transport = self.link_up()
         protocol.pauseProducing()
         self.end.from_host(FROM_US)
-        self.assertEqual((self.end.reading, transport.value()), (False, b""))
+        self.assertEqual((self.end.reading, transport.value()), (True, b""))
         protocol.resumeProducing()
         self.end.from_host(FROM_US)
         self.assertEqual((transport.value(), protocol.counters.drops), (FROM_US * 2, {}))
@@ -242,23 +242,6 @@ class CongestionTests(ClientCase):
         protocol.pauseProducing()
         protocol.dataReceived(TO_US)
         self.assertEqual(self.end.device.taken, [TO_US])
-
-    def test_before_the_link_is_up(self) -> None:
-        """A connection that has been full before the link is up does not have the device read."""
-        self.start()
-        protocol, _ = self.established()
-        assert isinstance(protocol, ClientTunnel)
-        protocol.pauseProducing()
-        protocol.resumeProducing()
-        self.assertFalse(self.end.reading)
-
-    def test_given_up_connection(self) -> None:
-        """A connection given up no longer says whether the device is read."""
-        self.start()
-        protocol, _ = self.link_up()
-        self.end.client.handle(ClientEvent.DISABLE)
-        protocol.resumeProducing()
-        self.assertFalse(self.end.reading)
 
 
 class DisableTests(ClientCase):

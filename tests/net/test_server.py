@@ -170,6 +170,7 @@ class PacketTests(ServerCase):
         full, other = self.end.table
         assert isinstance(slow, ServerTunnel)
         slow.pauseProducing()
+        slow.backlog.room = 0
         lost, kept = packet(PRIVATE_HOST, client_address(1)), packet(PRIVATE_HOST, client_address(2))
         self.end.from_host(lost, kept)
         self.assertEqual((one.value(), two.value()), (b"", kept))

@@ -8,6 +8,7 @@ from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
+from iphttps.core.backlog import LEAST, MOST
 from iphttps.core.counters import Counters
 from iphttps.core.errors import DropReason
 from iphttps.core.framing import Batch
@@ -158,22 +159,46 @@ class SendTests(TunnelCase):
         self.assertEqual(self.tunnel.counters, Counters(packets_out=3, bytes_out=len(ONE + TWO + THREE)))
 
     def test_congestion(self) -> None:
-        """While the transport's buffer is full, packets are dropped and counted, none is queued."""
+        """While the transport's buffer is full packets wait, in order, and go out when it is empty again."""
         self.tunnel.send(Batch.of([ONE]))
         self.tunnel.pauseProducing()
-        self.tunnel.send(Batch.of([TWO, THREE]))
+        self.tunnel.send(Batch.of([TWO]))
+        self.tunnel.send(Batch.of([THREE]))
         self.assertEqual(self.transport.value(), ONE)
+        self.tunnel.resumeProducing()
+        self.assertEqual(self.transport.value(), ONE + TWO + THREE)
+        self.tunnel.send(Batch.of([ONE]))
+        self.assertEqual(self.transport.value(), ONE + TWO + THREE + ONE)
+        self.assertEqual(self.tunnel.counters, Counters(packets_out=4, bytes_out=len(ONE + TWO + THREE + ONE)))
+
+    def test_no_room(self) -> None:
+        """What finds no room to wait is dropped and counted, packet by packet."""
+        self.tunnel.pauseProducing()
+        self.tunnel.backlog.room = len(ONE)
+        self.tunnel.send(Batch.of([ONE, TWO, THREE]))
         expected = Counters(packets_out=1, bytes_out=len(ONE))
         expected.dropped(DropReason.CONGESTED, 2)
         self.assertEqual(self.tunnel.counters, expected)
-
-    def test_resume(self) -> None:
-        """When the transport's buffer is empty again, packets go out again."""
-        self.tunnel.pauseProducing()
-        self.tunnel.send(Batch.of([ONE]))
         self.tunnel.resumeProducing()
-        self.tunnel.send(Batch.of([TWO]))
-        self.assertEqual(self.transport.value(), TWO)
+        self.assertEqual(self.transport.value(), ONE)
+
+    def test_room_follows_the_rate(self) -> None:
+        """A connection that drains slowly has little room in its queues, so that no packet waits for long."""
+        for _ in range(40):
+            self.tunnel.pauseProducing()
+            self.clock.advance(vars(self.transport)["bufferSize"] / 1e6)  # at 8 Mbit/s
+            self.tunnel.resumeProducing()
+        self.assertEqual((self.tunnel.backlog.room, vars(self.transport)["bufferSize"]), (LEAST, LEAST))
+        for _ in range(40):
+            self.tunnel.pauseProducing()
+            self.clock.advance(vars(self.transport)["bufferSize"] / 1e9)
+            self.tunnel.resumeProducing()
+        self.assertEqual((self.tunnel.backlog.room, vars(self.transport)["bufferSize"]), (MOST, QUEUE))
+
+    def test_resume_without_pause(self) -> None:
+        """A transport that was never full says at the beginning that it is empty; nothing is learned from that."""
+        self.tunnel.resumeProducing()
+        self.assertEqual((self.transport.value(), vars(self.transport)["bufferSize"]), (b"", QUEUE))
 
     def test_bounded_buffer(self) -> None:
         """The transport is told to say when its buffer holds more than the bound, and to whom."""

@@ -1,0 +1,71 @@
+"""Tests for iphttps.core.backlog."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+from twisted.trial.unittest import SynchronousTestCase
+
+from iphttps.core.backlog import LEAST, MOST, TARGET, Backlog
+from iphttps.core.framing import EMPTY, Batch
+
+PACKET = 1000
+
+
+def batch(count: int, first: int = 0) -> Batch:
+    """Return so many packets, each with its number in it."""
+    return Batch.of(bytes([number % 256]) * PACKET for number in range(first, first + count))
+
+
+class BacklogTests(SynchronousTestCase):
+    """What waits, and what does not."""
+
+    def test_order(self) -> None:
+        """What waits comes out whole and in order, once."""
+        backlog = Backlog()
+        self.assertEqual([3, 2, 0], [backlog.add(batch(3)), backlog.add(batch(2, 3)), backlog.add(EMPTY)])
+        self.assertEqual(batch(5).data, backlog.take())
+        self.assertEqual(b"", backlog.take())
+
+    def test_room(self) -> None:
+        """Of a batch those packets wait that find room, and only whole ones; with room again, others do."""
+        backlog = Backlog()
+        backlog.room = 2 * PACKET + PACKET // 2
+        self.assertEqual(2, backlog.add(batch(5)))
+        self.assertEqual(0, backlog.add(batch(1)))
+        self.assertEqual(batch(2).data, backlog.take())
+        self.assertEqual(1, backlog.add(batch(1)))
+
+    def test_rate(self) -> None:
+        """The room is what the connection takes away in the time for which a packet may wait."""
+        backlog = Backlog()
+        for _ in range(50):
+            backlog.drained(300_000, 0.01)
+        self.assertAlmostEqual(300_000 / 0.01 * TARGET, backlog.room, delta=2)
+
+    def test_slow(self) -> None:
+        """A slow connection has little room, one that stands still some, and a fast one does not have any amount."""
+        backlog = Backlog()
+        backlog.drained(250_000, 10.0)
+        self.assertEqual(LEAST, backlog.room)
+        for _ in range(50):
+            backlog.drained(250_000, 0.0)
+        self.assertEqual(MOST, backlog.room)
+
+    def test_less_than_before(self) -> None:
+        """Where the room has shrunk below what waits already, nothing more is taken."""
+        backlog = Backlog()
+        backlog.add(batch(100))
+        backlog.drained(1, 10.0)
+        self.assertEqual(0, backlog.add(batch(1)))
+        self.assertEqual(batch(100).data, backlog.take())
+
+    @given(st.lists(st.integers(0, 40)), st.integers(0, 20 * PACKET))
+    def test_never_more(self, counts: list[int], room: int) -> None:
+        """Whatever comes, never more waits than there is room for, and what was taken comes out."""
+        backlog = Backlog()
+        backlog.room = room
+        taken = [batch(count).data[: PACKET * backlog.add(batch(count))] for count in counts]
+        waiting = backlog.take()
+        self.assertEqual(b"".join(taken), waiting)
+        self.assertLessEqual(len(waiting), room)
