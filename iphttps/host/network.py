@@ -34,6 +34,14 @@ IFF_NOARP = 0x80
 IFA_F_NODAD = 0x02  # linux/if_addr.h
 
 
+QUEUE_LENGTH = 2000
+"""Packets that the kernel keeps for a device until they are read.
+
+The default of 500 is less than what a few of TCP's bursts come to, which the kernel cuts into packets before it hands
+them over. It is there for these moments only: a device is read all the time, and what waits for long waits elsewhere.
+"""
+
+
 @dataclass(frozen=True, slots=True)
 class NetworkConfig:
     """How the network should be, as far as one tunnel is concerned.
@@ -79,7 +87,7 @@ class LinuxNetwork:
             if config.forwarding:
                 self._forward()
             up = IFF_UP if config.up else 0
-            netlink.link("set", index=index, mtu=config.mtu, flags=up, change=IFF_UP | IFF_NOARP)
+            netlink.link("set", index=index, mtu=config.mtu, txqlen=QUEUE_LENGTH, flags=up, change=IFF_UP | IFF_NOARP)
             for address in config.addresses:
                 # The server is the authority on its link; it need not ask whether its address is free.
                 netlink.addr(

@@ -13,9 +13,10 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from iphttps.app.daemon import HostNetwork
 from iphttps.core.errors import ConfigError
+from iphttps.core.framing import EMPTY
 from iphttps.host import network
 from iphttps.host.memory import MemoryNetwork
-from iphttps.host.network import IFF_NOARP, IFF_UP, LinuxNetwork, NetworkConfig
+from iphttps.host.network import IFF_NOARP, IFF_UP, QUEUE_LENGTH, LinuxNetwork, NetworkConfig
 from iphttps.host.tun import TunDevice
 
 from .support import NamespaceCase, add_veth, in_child, need_another_user, setting, without_privilege
@@ -173,8 +174,8 @@ class LinuxNetworkTests(NetworkTestsMixin, NamespaceCase):
         """Make the interfaces."""
         super().setUp()
         self.network: LinuxNetwork = LinuxNetwork()
-        device = TunDevice(TUNNEL)
-        self.addCleanup(device.close)
+        self.device = TunDevice(TUNNEL)
+        self.addCleanup(self.device.close)
         add_veth(UPLINK, QUIET)
         setting(QUIET, "accept_ra", 0)
 
@@ -214,6 +215,15 @@ class LinuxNetworkTests(NetworkTestsMixin, NamespaceCase):
         self.network.apply(UP)
         with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as one:
             one.bind((str(ADDRESSES[1].ip), 0))  # a tentative address refuses
+
+    def test_queue(self) -> None:
+        """The kernel keeps so many packets for the device, and no fewer, until they are read."""
+        self.network.apply(UP)
+        with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as program:
+            for _ in range(QUEUE_LENGTH + 100):
+                program.sendto(b"hello", (str(ADDRESSES[1].network[9]), 9))
+        waiting = iter(self.device.read, EMPTY)
+        self.assertGreater(sum(map(len, waiting)), QUEUE_LENGTH - 10)
 
     def test_disabled_ipv6(self) -> None:
         """An interface that was made without IPv6, as some hosts have it by default, gets it."""
