@@ -4,8 +4,6 @@ import contextlib
 import json
 import socket
 import ssl
-import struct
-from collections.abc import Callable
 from typing import Any
 
 from scapy.layers.inet6 import (
@@ -22,6 +20,7 @@ from iphttps.lab.laboratory import INTERFACE, LINK_DOWN, LINK_UP, addresses
 from iphttps.lab.namespaces import Namespace
 from iphttps.lab.network import GATEWAY_IPV4, GATEWAY_NAME_IPV4
 from iphttps.lab.poll import wait_until
+from tests.lab.endings import close_notify, fatal_alert, half_close, reset
 from tests.lab.raw import RawClient, inside, listen
 from tests.lab.raw_server import OK, RawServerCase, server_context
 from tests.lab.test_robustness import RUBBISH
@@ -272,17 +271,13 @@ class TransferTests(ClientClauseCase):
             self.assert_carries(self.session(), own)
 
 
-Ending = Callable[[RawClient], None]
-
-
 class EndTests(ClientClauseCase):
     """How sessions end (3.1.4, 3.1.5.4)."""
 
     def test_loss(self) -> None:
         """However the connection is lost, the client establishes a new one (3.1.5.4)."""
         client = self.start()
-        endings: tuple[Ending, ...] = (reset, half_close, close_notify)
-        for ending in endings:
+        for ending in (reset, half_close, close_notify):
             mark = client.mark()
             peer = self.session()
             client.wait_for(LINK_UP, since=mark)
@@ -319,45 +314,3 @@ class EndTests(ClientClauseCase):
         self.assertEqual("DISABLED", self.status()["state"])
         self.ask("enable", "--request", "POST")
         self.assert_carries(self.session(), self.own_address())
-
-
-def reset(peer: RawClient) -> None:
-    """End a connection by RST."""
-    peer.wire.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    peer.close()
-
-
-def half_close(peer: RawClient) -> None:
-    """End a connection by FIN, without a word of TLS."""
-    peer.wire.shutdown(socket.SHUT_WR)
-
-
-def close_notify(peer: RawClient) -> None:
-    """End TLS as it should be ended."""
-    with contextlib.suppress(OSError):
-        peer.wire.unwrap()  # type: ignore[attr-defined]  # an SSLSocket
-    peer.close()
-
-
-def fatal_alert(bare: socket.socket, context: ssl.SSLContext) -> None:
-    """Open a session, and end it by a fatal alert, which OpenSSL makes if it is shown a record that makes no sense."""
-    received, to_send = ssl.MemoryBIO(), ssl.MemoryBIO()
-    tls = context.wrap_bio(received, to_send, server_side=True)
-
-    def until_done(step: Callable[[], object]) -> object:
-        while True:
-            try:
-                return step()
-            except ssl.SSLWantReadError:
-                bare.sendall(to_send.read())
-                received.write(bare.recv(65536))
-
-    until_done(tls.do_handshake)
-    until_done(lambda: tls.read(65536))
-    tls.write(OK)
-    bare.sendall(to_send.read())
-    with contextlib.suppress(ssl.SSLError):
-        received.write(b"\x17\x03\x03\0\x20" + bytes(32))
-        while True:
-            tls.read(65536)
-    bare.sendall(to_send.read())
