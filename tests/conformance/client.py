@@ -142,7 +142,7 @@ CLIENT = (
     Clause(
         20, "3.1.5.2", "which is 18446744073709551615", "SHOULD", "core/client_handshake.py",
         (_OPENING + "test_request_and_answer", _WITNESS + "test_request"),
-        "With --request-length signed it is 9223372036854775807.",
+        "With --request-length 2^63-1 it is 9223372036854775807.",
     ),
     Clause(
         21, "3.1.5.2", "The link is up after a successful response, and not before", "req.", "core/client.py",
