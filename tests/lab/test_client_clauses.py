@@ -4,6 +4,7 @@ import contextlib
 import json
 import socket
 import ssl
+from socket import AF_INET6, inet_ntop, inet_pton
 from typing import Any
 
 from scapy.layers.inet6 import (
@@ -14,6 +15,7 @@ from scapy.layers.inet6 import (
     IPv6,
     IPv6ExtHdrFragment,
 )
+from scapy.utils6 import in6_getnsma
 
 from iphttps.lab.authority import Authority
 from iphttps.lab.laboratory import INTERFACE, LINK_DOWN, LINK_UP, addresses
@@ -213,11 +215,12 @@ class TransferTests(ClientClauseCase):
         client.wait_for(LINK_UP)
         own, host = self.own_address(), self.lab.clients[0]
 
-        # The kernel answers a unicast solicitation, and says nothing of link-layer addresses, of which there are none.
-        peer.send(IPv6(src=ROUTER, dst=own, hlim=255) / ICMPv6ND_NS(tgt=own))
-        answer = peer.expect(ICMPv6ND_NA)
-        self.assertEqual((own, own, ROUTER, 255), (answer[ICMPv6ND_NA].tgt, answer.src, answer.dst, answer.hlim))
-        self.assertEqual((24, 1), (answer.plen, answer[ICMPv6ND_NA].S))
+        # The kernel answers for its address, and says nothing of link-layer addresses, of which there are none.
+        for destination in (own, inet_ntop(AF_INET6, in6_getnsma(inet_pton(AF_INET6, own)))):
+            peer.send(IPv6(src=ROUTER, dst=destination, hlim=255) / ICMPv6ND_NS(tgt=own))
+            answer = self.heard(peer, ICMPv6ND_NA)
+            self.assertEqual((own, own, ROUTER, 255), (answer[ICMPv6ND_NA].tgt, answer.src, answer.dst, answer.hlim))
+            self.assertEqual((24, 1), (answer.plen, answer[ICMPv6ND_NA].S))
 
         # Each byte in a record of its own, then many packets in one record, then packets across records.
         stream = b"".join(echo(own, number, number * 7) for number in range(12))

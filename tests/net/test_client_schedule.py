@@ -16,9 +16,10 @@ class ScheduleTests(test_client.ClientCase):
     """A server that is there, and not there, and there again."""
 
     def begins(self) -> float:
-        """Let time pass until the next attempt is made; return when that is."""
-        attempts = len(self.end.endpoint.attempts)
+        """Let time pass until the next attempt is made, an hour at most; return when that is."""
+        attempts, end = len(self.end.endpoint.attempts), self.clock.seconds() + 3600
         while len(self.end.endpoint.attempts) == attempts:
+            self.assertLess(self.clock.seconds(), end)
             self.assertIs(self.end.state, ClientState.LINK_DOWN)
             self.clock.advance(1)
         return self.clock.seconds()
