@@ -120,7 +120,7 @@ class _Evaluation(ProcessProtocol):
                     return answer
                 case {"error": str(error)}:
                     raise DiscoveryError(ascii_only(error.encode("utf-8", "replace"))[:SHOWN])
-        except ValueError:
+        except (ValueError, RecursionError):
             pass
         killed_by = getattr(reason.value, "signal", None)
         if killed_by in (signal.SIGKILL, signal.SIGXCPU):
