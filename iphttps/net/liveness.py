@@ -44,6 +44,8 @@ class Liveness:
         self._idle: IDelayedCall | None = None
         self._asked_by: list[Deferred[float | None]] = []
         self._started = False
+        self._doubted = False
+        """Whether the link is to be checked as soon as there is somebody to ask."""
 
     @property
     def router(self) -> bytes | None:
@@ -58,7 +60,7 @@ class Liveness:
     def start(self, send: Callable[[Batch], None], traffic: Callable[[], int]) -> None:
         """Begin with a link just up: `send` sends packets to the server, `traffic` counts those that have passed."""
         self._watch = RouterWatch()
-        self._send, self._traffic, self._started = send, traffic, True
+        self._send, self._traffic, self._started, self._doubted = send, traffic, True, False
         self._warning = self._clock.callLater(NO_ROUTER, self._warn)
         if self._keepalive:
             self._rest(traffic())
@@ -77,13 +79,15 @@ class Liveness:
         self._watch.hear(batch, self._clock.seconds())
         if self._asked_by and not self._watch.waiting:
             self._conclude(self._watch.round_trip)
+        elif self._doubted and self._watch.router is not None:
+            self.check()
 
     def ask(self) -> Deferred[float | None]:
         """Ask the router; fires with the seconds that the answer took, or with None if none has come.
 
         None also where nothing can be asked: no router has advertised itself, or the host has no address yet.
         """
-        if not self._started or self._watch.router is None or self._own() is None:
+        if not self._started or not self._can_ask():
             return succeed(None)
         asked: Deferred[float | None] = Deferred()
         self._asked_by.append(asked)
@@ -91,8 +95,18 @@ class Liveness:
             self._question()
         return asked
 
+    def _can_ask(self) -> bool:
+        return self._watch.router is not None and self._own() is not None
+
     def check(self) -> None:
-        """Ask the router, and if there is no answer call `silent`; so, too, if there is no router to ask."""
+        """Ask the router, and if there is no answer call `silent`; so, too, if there is no router to ask.
+
+        A router has NO_ROUTER seconds to advertise itself. Before that a network that changes every few seconds, as it
+        does where others' interfaces come and go, would end each session before it could be asked about.
+        """
+        self._doubted = not self._can_ask() and self._warning is not None and self._warning.active()
+        if self._doubted:
+            return
         self.ask().addCallback(self._checked)
 
     def _checked(self, round_trip: float | None) -> None:
@@ -123,6 +137,8 @@ class Liveness:
                 " nothing beyond the link can be reached",
                 seconds=NO_ROUTER,
             )
+        if self._doubted:
+            self.check()
 
     # Twice in each interval it is seen whether anything has passed since the last time, so that no rest is longer.
 

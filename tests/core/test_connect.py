@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from time import process_time
+
 from twisted.trial.unittest import SynchronousTestCase
 
 from iphttps.core.connect import MAXIMUM_BODY, MAXIMUM_INTERIM, MAXIMUM_SHOWN, Challenged, Connected, ConnectHandshake
@@ -179,6 +181,10 @@ class RefusalTests(ConnectCase):
         """A page without a line that says anything, or with an endless one, is not read to its end (PX-05)."""
         head = b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 104857600\r\n\r\n"
         self.assertTrue(self.fault(head, b"\n" * MAXIMUM_SHOWN)[1].endswith("it answered 502 Bad Gateway"))
+        begin = process_time()
+        chunked = b"HTTP/1.1 502 Bad Gateway\r\nTransfer-Encoding: chunked\r\n\r\n"
+        self.fault(chunked + b"1\r\n\n\r\n" * MAXIMUM_SHOWN)
+        self.assertLess(process_time() - begin, 0.5)
         _, sentence = self.fault(head + b"x" * 2 * MAXIMUM_SHOWN)
         self.assertTrue(sentence.endswith(f': "{"x" * 100}"'))
 

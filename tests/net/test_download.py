@@ -163,6 +163,10 @@ class DownloadTests(TestCase):
         """What is no web server, never ends, or ends early, is left; its words are bounded and escaped."""
         for words in (
             b"SSH-2.0-x\r\n",
+            b"SSH-2.0-" + b"\x1b" * 15_000 + b"\r\n\r\n",
+            b"HTTP/1.1 200 OK\r\n" + b"\x1b" * 15_000 + b"\r\n\r\n",
+            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + b"1\r\nx\r\n" * 400_000,
+            b"HTTP/1.1 100 Continue\r\n\r\n" * 100_000,
             b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\ncontent",
             b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nffffff\r\n" + b"x" * 2 * MAXIMUM_SIZE,
             b"HTTP/1.1 200 OK\r\n" + b"X-Filler: " + b"x" * 100 + b"\r\n" + b"Y: y\r\n" * 100_000,
@@ -236,4 +240,5 @@ class DownloadTests(TestCase):
 
     def test_limits(self) -> None:
         """The bounds are small ones."""
-        self.assertEqual((module.MAXIMUM_SIZE, module.MAXIMUM_HEAD), (1048576, 16384))
+        limits = module.MAXIMUM_SIZE, module.MAXIMUM_WIRE, module.MAXIMUM_HEAD
+        self.assertEqual(limits, (1048576, 2097152, 16384))
