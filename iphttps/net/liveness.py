@@ -55,7 +55,7 @@ class Liveness:
     @property
     def listening(self) -> bool:
         """Whether `hear` wants to see what comes from the server."""
-        return self._watch.listening
+        return self._watch.listening or self._doubted
 
     def start(self, send: Callable[[Batch], None], traffic: Callable[[], int]) -> None:
         """Begin with a link just up: `send` sends packets to the server, `traffic` counts those that have passed."""
@@ -79,7 +79,7 @@ class Liveness:
         self._watch.hear(batch, self._clock.seconds())
         if self._asked_by and not self._watch.waiting:
             self._conclude(self._watch.round_trip)
-        elif self._doubted and self._watch.router is not None:
+        elif self._doubted and self._can_ask():
             self.check()
 
     def ask(self) -> Deferred[float | None]:
@@ -99,15 +99,14 @@ class Liveness:
         return self._watch.router is not None and self._own() is not None
 
     def check(self) -> None:
-        """Ask the router, and if there is no answer call `silent`; so, too, if there is no router to ask.
+        """Ask the router, and if there is no answer call `silent`.
 
-        A router has NO_ROUTER seconds to advertise itself. Before that a network that changes every few seconds, as it
-        does where others' interfaces come and go, would end each session before it could be asked about.
+        A router that has not advertised itself yet is asked when it has; where none ever does, nobody can be asked,
+        and it is for TCP to find out that the connection is dead.
         """
-        self._doubted = not self._can_ask() and self._warning is not None and self._warning.active()
-        if self._doubted:
-            return
-        self.ask().addCallback(self._checked)
+        self._doubted = not self._can_ask()
+        if not self._doubted:
+            self.ask().addCallback(self._checked)
 
     def _checked(self, round_trip: float | None) -> None:
         if round_trip is None and self._started:
@@ -137,8 +136,6 @@ class Liveness:
                 " nothing beyond the link can be reached",
                 seconds=NO_ROUTER,
             )
-        if self._doubted:
-            self.check()
 
     # Twice in each interval it is seen whether anything has passed since the last time, so that no rest is longer.
 
