@@ -95,6 +95,7 @@ REFUSED: dict[str, tuple[bytes, int]] = {
 
 OPENED: dict[str, bytes] = {
     "as Windows": request(),
+    "a content type": request(b"Content-Type: application/octet-stream\r\n"),
     "as HAProxy": post(b"host: gateway.example\r\n", ENDLESS.lower(), b"connection: close\r\n"),
     "HTTP/1.0": request(version=b"HTTP/1.0"),
     "HTTP/1.0 without a host": post(ENDLESS, version=b"HTTP/1.0"),

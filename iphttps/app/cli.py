@@ -23,6 +23,13 @@ WORKING = {"server": "LISTEN", "client": "LINK_UP"}
 """The state in which a daemon does what it is there for."""
 
 
+def working(status: dict[str, Any]) -> bool:
+    """Tell whether a daemon does what it is there for: a client also has a router that answers."""
+    if status["state"] != WORKING[status["role"]]:
+        return False
+    return status["role"] == "server" or bool(status["router"] and status["router"]["round_trip"] is not None)
+
+
 def control_option(command: Command) -> Command:
     """Let a command be told which daemon is meant."""
     about = f"The daemon's control socket; without it ${VARIABLE}, or the only one in /run/iphttps."
@@ -44,11 +51,11 @@ def group() -> None:
 @control_option
 @json_option
 def status(control: str | None, as_json: bool) -> int:
-    """Show what a daemon does; exit with 1 unless a server listens, or a client's link is up."""
+    """Show what a daemon does; exit with 1 unless a server listens, or a client's link is up and its router answers."""
     answer = ask(find(control), "GET", "/status")
     text = tables.server if answer["role"] == "server" else tables.client
     click.echo(_json(answer) if as_json else text(answer), nl=False)
-    return 0 if answer["state"] == WORKING[answer["role"]] else 1
+    return 0 if working(answer) else 1
 
 
 @group.command()
@@ -99,7 +106,8 @@ def reload(control: str | None) -> int:
 
 def _switch(control: str | None, resource: str) -> int:
     answer = ask(find(control), "POST", resource)
-    click.echo(f"{answer['role']}: {answer['state']}")
+    stage = tables.STAGES.get(answer.get("stage"))
+    click.echo(f"{answer['role']}: {answer['state']}" + (f", {stage}" if stage else ""))
     return 0
 
 

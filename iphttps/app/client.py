@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable, Iterable
 from random import random
 from typing import Any, cast
@@ -91,7 +92,7 @@ class ClientDaemon(Daemon):
             keepalive=options.number("keepalive", 0),
             random=random,
         )
-        self._precondition = Precondition(self.reactor, self._client, servers.needed)
+        self._precondition = Precondition(self.reactor, self._client, servers.needed, servers.unmet)
 
     def _host_link(self) -> ClientLink:
         interface = self._options["interface"]
@@ -115,7 +116,15 @@ class ClientDaemon(Daemon):
         assert self._watch is not None
         assert self._precondition is not None
         self._watch.start()
+        signal.signal(signal.SIGHUP, self._hang_up)
         self._precondition.enable()
+
+    def _hang_up(self, number: int, frame: object) -> None:
+        self.reactor.callFromThread(
+            self.log.info,
+            "nothing is read again now: what changes in the configuration or its files takes a restart, but for the"
+            " revocation lists and the proxy's login, which are read for each attempt",
+        )
 
     def routes(self) -> Iterable[Route]:
         """Return what the control socket offers."""
@@ -182,6 +191,7 @@ class ClientDaemon(Daemon):
         assert self._precondition is not None
         assert self._link is not None
         assert self._watch is not None
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
         self._watch.stop()
         self._precondition.disable()
         return DeferredList([self._client.gone(), self._link.ended()])

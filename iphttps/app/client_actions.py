@@ -42,7 +42,8 @@ class ClientActions:
 
     def _status(self, round_trip: float | None = None) -> Value:
         now = self._client.clock.seconds()
-        return client_status(self._client, self._link(), self._device.counters, round_trip, now)
+        waiting, link = self._precondition.waiting, self._link()
+        return client_status(self._client, waiting, link, self._device.counters, round_trip, now)
 
     def enable(self, asked: Asked) -> Value:
         """Enable the client (3.1.4.1); that somebody asks for it is a condition for the link (3.1.3)."""

@@ -76,6 +76,14 @@ class Servers:
             now=now,
         )
 
+    @property
+    def unmet(self) -> str:
+        """What the client waits for until the condition is met."""
+        return {
+            "proxy": "no web proxy stands between this host and a server, so no tunnel is needed",
+            "blocked": f"{self._options['probe']} is reached directly, so no tunnel is needed",
+        }.get(self._options["when"], "it is to be asked for, by `iphttps enable`")
+
     def _condition(self) -> Condition | None:
         """Return when the client is to connect; that it runs at all is an administrator's policy by default."""
         match self._options["when"], self._options.probe:
@@ -94,6 +102,7 @@ class Servers:
             first, *_ = await self._finder.find(uri)
             if first is not None:
                 return True
+        self.log.info("no web proxy stands before the server: no tunnel is needed")
         return False
 
     def network_changed(self) -> None:

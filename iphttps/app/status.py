@@ -35,6 +35,7 @@ def server_status(server: Server, settings: Value, device: Counters, link: Count
 
 def client_status(
     client: Client,
+    waiting: str | None,
     link: Value,
     device: Counters,
     round_trip: float | None,
@@ -42,7 +43,8 @@ def client_status(
 ) -> Value:
     """Return the status of the client daemon.
 
-    `link` is what the host has of it, and `round_trip` how many seconds away the router is, if that is known.
+    `waiting` says what it waits for before it connects at all, `link` is what the host has of it, and `round_trip` how
+    many seconds away the router is, if that is known.
     """
     tunnel, failure, attempt = client.tunnel, client.last_failure, client.next_attempt
     router = client.liveness.router
@@ -52,6 +54,7 @@ def client_status(
         "version": __version__,
         "state": client.state.name,
         **_since(client.since, now),
+        "waiting": waiting,
         "stage": stage and stage.value,
         "uri": client.server.uri,
         "proxy": client.server.through(),
@@ -61,7 +64,7 @@ def client_status(
             "address": str(IPv6Address(router)),
             "round_trip": None if round_trip is None else round(round_trip, 6),
         },
-        "last_failure": failure and {**trouble(failure[0]), **_moment(failure[1], now - failure[1])},
+        "last_failure": failure and trouble(*failure, now),
         "next_attempt": attempt and _moment(attempt, attempt - now),
         "tls": tunnel and tls(tunnel.tls),
         "counters": {"device": counters(device), "session": tunnel and counters(tunnel.counters)},
@@ -83,9 +86,10 @@ def _stage(client: Client, addresses: Iterable[IPv6Interface]) -> Stage | None:
             return None
 
 
-def trouble(found: Trouble) -> Value:
-    """Return why an attempt or a session has ended."""
-    return {"stage": found.stage.value, "reason": found.sentence, "code": found.code}
+def trouble(found: Trouble, uri: str, then: float, now: float) -> Value:
+    """Return why an attempt or a session has ended, with which server, and when."""
+    reason = {"stage": found.stage.value, "reason": found.sentence, "code": found.code, "uri": uri}
+    return reason | _moment(then, now - then)
 
 
 def client_entry(entry: ClientEntry, addresses: Iterable[bytes], now: float) -> Value:

@@ -31,7 +31,7 @@ def server(status: dict[str, Any]) -> str:
     return table(rows)
 
 
-_STAGES = {
+STAGES = {
     "connect": "connecting",
     "http": "waiting for the server's answer",
     "router": "but no router has advertised itself",
@@ -42,8 +42,10 @@ _STAGES = {
 
 def client(status: dict[str, Any]) -> str:
     """Return the status of a client daemon as text."""
-    waits = f", {_STAGES[status['stage']]}" if status["stage"] else ""
+    waits = f", {STAGES[status['stage']]}" if status["stage"] else ""
     rows: list[Row] = [("state", f"{status['state']} {_since(status)}{waits}"), ("server", status["uri"])]
+    if status["waiting"]:
+        rows.append(("waiting", status["waiting"]))
     if status["proxy"]:
         rows.append(("proxy", status["proxy"]))
     rows.append(("interface", " ".join([status["interface"], *status["addresses"]])))
@@ -53,7 +55,10 @@ def client(status: dict[str, Any]) -> str:
         rows.append(("router", _router(router)))
     if failure := status["last_failure"]:
         code = f"; Windows would show {failure['code']}" if failure["code"] else ""
-        rows.append(("last failure", f"{failure['stage']}: {failure['reason']} ({_time(failure['time'])}{code})"))
+        server = f" {failure['uri']}:" if failure["uri"] != status["uri"] else ""
+        rows.append(
+            ("last failure", f"{failure['stage']}:{server} {failure['reason']} ({_time(failure['time'])}{code})")
+        )
     if attempt := status["next_attempt"]:
         rows.append(("next attempt", f"in {duration(attempt['seconds'])}"))
     if tls := status["tls"]:

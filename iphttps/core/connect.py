@@ -63,6 +63,7 @@ class ConnectHandshake:
         self._interim = 0
         self._body = b""
         self._taken = 0
+        self._looked = 0
 
     def request(self, authorization: bytes | None = None) -> bytes:
         """Return the head of a CONNECT request, to be sent at the start and after each challenge."""
@@ -71,6 +72,7 @@ class ConnectHandshake:
         self._interim = 0
         self._body = b""
         self._taken = 0
+        self._looked = 0
         # Proxy-Connection is what proxies of old look at, and some NTLM proxies still.
         target = self._authority.encode("ascii")
         headers = [(b"Host", target), (b"Proxy-Connection", b"Keep-Alive")]
@@ -135,7 +137,9 @@ class ConnectHandshake:
         assert self._answer
         if self._answer.status_code in (401, 407):
             return self._taken > MAXIMUM_BODY
-        return self._taken >= MAXIMUM_SHOWN or bool(_first_line(self._body.rpartition(b"\n")[0]))
+        # A page that comes in single bytes is not looked at anew with each of them: lines without a word can be many.
+        start, self._looked = self._looked, self._body.rfind(b"\n") + 1
+        return self._taken >= MAXIMUM_SHOWN or bool(_first_line(self._body[start : self._looked]))
 
     def _over(self, *, whole: bool) -> Challenged:
         answer = self._answer

@@ -18,6 +18,9 @@ from .proxyauth import BASIC, DIGEST, NEGOTIATE, NTLM, Challenge, Digest, basic
 PAUSE = 900.0
 """Seconds for which a login that was refused is not shown again to that proxy, unless it changes."""
 
+MAXIMUM_REFUSALS = 2
+"""Proxies that may refuse a login until no other one is shown it either: they may all ask the same directory."""
+
 SHOWN_SCHEMES = 6
 """How many of the schemes that a proxy offers are named."""
 
@@ -88,11 +91,19 @@ class ProxyCredentials:
 
     def pausing(self, proxy: Proxy, login: Login, now: float) -> float:
         """Return for how many seconds more the login must not be shown to the proxy; 0 if it may be."""
-        refused, until = self._refused.get(proxy, (None, now))
-        return max(until - now, 0.0) if refused == login else 0.0
+        waits = {by: until - now for by, (refused, until) in self._refused.items() if refused == login and until > now}
+        if len(waits) >= MAXIMUM_REFUSALS:
+            return waits.get(proxy, min(waits.values()))
+        return waits.get(proxy, 0.0)
+
+    def has_refused(self, proxy: Proxy, login: Login | None) -> bool:
+        """Tell whether it was this proxy that refused the login."""
+        return login is not None and self._refused.get(proxy, (None, 0.0))[0] == login
 
     def refused(self, proxy: Proxy, login: Login, now: float) -> None:
         """Note that the proxy has refused the login."""
+        # A proxy auto-configuration file may name other proxies every time: what is over is not kept.
+        self._refused = {by: (shown, until) for by, (shown, until) in self._refused.items() if until > now}
         self._refused[proxy] = login, now + self._pause
         for key in [key for key in self._digests if key[0] == proxy]:
             del self._digests[key]
@@ -226,7 +237,8 @@ class Dialogue:
         shown = [ascii_only(scheme.encode())[:20].capitalize() for scheme in schemes][:SHOWN_SCHEMES]
         demands = f"the proxy {self._proxy} demands a login ({', '.join(shown) or 'it does not say how'})"
         if self._waiting:
-            why = f"refused the one there is, and is shown it again in {max(self._waiting / 60, 1):.0f} minutes"
+            who = "" if self._credentials.has_refused(self._proxy, self.login) else "comes after others that "
+            why = f"{who}refused the one there is, and is shown it again in {max(self._waiting / 60, 1):.0f} minutes"
             return ProxyError(f"{demands}, {why}, or when it changes", ProxyFault.CREDENTIALS_WRONG)
         if not self.login:
             self._reasons.append("there is no user and password: give --proxy-credentials")

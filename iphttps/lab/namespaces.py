@@ -12,8 +12,8 @@ from iphttps.lab.errors import LabError
 
 _serial = itertools.count(1)
 
-# `ip netns exec` gives each program mounts of its own, so this /etc/hosts is seen by that program alone.
-_WITH_HOSTS = 'mount --bind "$0" /etc/hosts && exec "$@"'
+# `ip netns exec` gives each program mounts of its own, so what is put into /etc is seen by that program alone.
+_WITH_FILES = 'for file in "$0"/*; do mount --bind "$file" "/etc/${file##*/}" || exit; done; exec "$@"'
 
 _ENVIRONMENT = {"LC_ALL": "C.UTF-8"}
 
@@ -21,11 +21,12 @@ _ENVIRONMENT = {"LC_ALL": "C.UTF-8"}
 class Namespace:
     """One host of the laboratory: a network namespace with its loopback up, and the processes started in it."""
 
-    def __init__(self, label: str, hosts: Path | None = None) -> None:
+    def __init__(self, label: str, etc: Path | None = None) -> None:
         """Name a host; the name in the system holds this process's number, so that laboratories never meet."""
         self.label = label
         self.name = f"{_prefix()}{next(_serial)}-{label}"
-        self._hosts = hosts
+        self.etc = etc
+        """A directory of files that programs started from now on see in /etc, where there must be such files."""
         self._processes: list[subprocess.Popen[bytes]] = []
 
     def create(self) -> None:
@@ -87,8 +88,8 @@ class Namespace:
     def _entering(self, command: Sequence[str]) -> list[str]:
         # Every step here replaces its process by the next: the number that comes back is the program's own.
         enter = ["ip", "netns", "exec", self.name]
-        if self._hosts is not None:
-            enter += ["sh", "-c", _WITH_HOSTS, str(self._hosts)]
+        if self.etc is not None:
+            enter += ["sh", "-c", _WITH_FILES, str(self.etc)]
         return [*enter, *command]
 
     def _end_processes(self) -> None:

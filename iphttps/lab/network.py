@@ -53,11 +53,12 @@ class Network:
         self._undo = ExitStack()
         self.directory = Path(self._undo.enter_context(tempfile.TemporaryDirectory(prefix="iphttps-lab-")))
         self.directory.chmod(0o755)  # for a daemon that has given up being root
-        hosts = self.directory / "hosts"
-        hosts.write_text(HOSTS)
-        self.gateway = Namespace("gateway", hosts)
-        self.private = Namespace("private", hosts)
-        self.clients = [Namespace(f"client{number}", hosts) for number in range(1, clients + 1)]
+        self.etc = self.directory / "etc"
+        self.etc.mkdir()
+        (self.etc / "hosts").write_text(HOSTS)
+        self.gateway = Namespace("gateway", self.etc)
+        self.private = Namespace("private", self.etc)
+        self.clients = [Namespace(f"client{number}", self.etc) for number in range(1, clients + 1)]
 
     def __enter__(self) -> Self:
         """Make the network."""
@@ -93,7 +94,7 @@ class Network:
 
     def between(self, client: Namespace) -> Namespace:
         """Put a host between a client and the gateway that forwards nothing; the client reaches it and nobody else."""
-        host = Namespace("proxy", self.directory / "hosts")
+        host = Namespace("proxy", self.etc)
         self._undo.callback(host.remove)
         host.create()
         client.ip("link delete outer")

@@ -98,9 +98,12 @@ _TINYPROXY = """\
 Port {port}
 Timeout 600
 LogLevel Info
-BasicAuth {user} {password}
 ConnectPort 443
 ConnectPort 80
+"""
+
+_TINYPROXY_LOGIN = """\
+BasicAuth {user} {password}
 """
 
 _APACHE = """\
@@ -182,10 +185,11 @@ class Proxies:
         )  # fmt: skip
         return self._start(BASIC_TLS, "env", *environment, program, "-N", "-n", "laboratory", "-f", str(config))
 
-    def tinyproxy(self) -> Program:
-        """Start tinyproxy."""
+    def tinyproxy(self, *, login: bool = True) -> Program:
+        """Start tinyproxy, which asks for a login unless it shall not."""
         config = self._directory("tinyproxy") / "tinyproxy.conf"
-        config.write_text(_TINYPROXY.format(port=TINYPROXY, user=USER, password=PASSWORD))
+        text = _TINYPROXY + (_TINYPROXY_LOGIN if login else "")
+        config.write_text(text.format(port=TINYPROXY, user=USER, password=PASSWORD))
         return self._start(TINYPROXY, find("tinyproxy"), "-d", "-c", str(config))
 
     def apache(self, nonce_lifetime: int = 300) -> Program:

@@ -6,8 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import cast
 
-from twisted.internet.defer import CancelledError, Deferred, succeed
-from twisted.internet.error import ConnectingCancelledError
+from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IAddress, IDelayedCall, IReactorTime, IStreamClientEndpoint
 from twisted.internet.protocol import Factory, connectionDone
 from twisted.python.failure import Failure
@@ -157,8 +156,8 @@ class Client(Factory):
         self._gone: Deferred[None] = succeed(None)
         self.since = clock.seconds()
         """When the state began."""
-        self.last_failure: tuple[Trouble, float] | None = None
-        """What went wrong last, and when."""
+        self.last_failure: tuple[Trouble, str, float] | None = None
+        """What went wrong last, with which server, by its URI, and when."""
 
     def handle(self, event: ClientEvent, at_least: float = 0.0) -> None:
         """Let something happen to the client: perform what its machine says.
@@ -233,8 +232,8 @@ class Client(Factory):
 
     def _connect(self) -> None:
         chosen = self._choose(self._servers)
-        self._attempt = cast("Deferred[object]", chosen)
-        chosen.addCallbacks(self._chosen, self._not_connected)
+        self._attempt = attempt = cast("Deferred[object]", chosen)
+        chosen.addCallbacks(self._chosen, self._not_connected, errbackArgs=(attempt,))
 
     def _chosen(self, servers: Sequence[RemoteServer]) -> None:
         self._waiting = list(servers)
@@ -247,10 +246,12 @@ class Client(Factory):
         self.log.info("connecting to {uri}", uri=self.server.uri)
         attempt = cast("Deferred[object]", self.server.endpoint.connect(self))
         self._attempt = attempt
-        attempt.addErrback(self._not_connected)
+        attempt.addErrback(self._not_connected, attempt)
 
-    def _not_connected(self, failure: Failure) -> None:
-        if not isinstance(failure.value, CancelledError | ConnectingCancelledError):
+    def _not_connected(self, failure: Failure, attempt: Deferred[object]) -> None:
+        # One that was given up fails, too, and not always by the name of CancelledError: Twisted's resolver calls it
+        # a name that was not found.
+        if attempt is self._attempt:
             self._note_failure(explain(failure))
 
     def buildProtocol(self, addr: IAddress | None) -> ClientTunnel:
@@ -283,7 +284,7 @@ class Client(Factory):
         self.handle(ClientEvent.FAILED, trouble.retry_after or 0.0)
 
     def _say_failure(self, trouble: Trouble) -> None:
-        self.last_failure = trouble, self.clock.seconds()
+        self.last_failure = trouble, self.server.uri, self.clock.seconds()
         self.log.warn("{uri}: {sentence}", uri=self.server.uri, sentence=trouble.sentence)
 
     def _router_silent(self) -> None:
@@ -294,8 +295,9 @@ class Client(Factory):
         self.handle(ClientEvent.CUT_OFF)
 
     def _disconnect(self) -> None:
-        if self._attempt:
-            self._attempt.cancel()
+        attempt, self._attempt = self._attempt, None
+        if attempt:
+            attempt.cancel()
         if self._tunnel:
             tunnel, self._tunnel = self._tunnel, None
             self._gone = tunnel.ended

@@ -21,11 +21,14 @@ from .explain import sentence
 MAXIMUM_SIZE = 1 << 20
 """Bytes of a file."""
 
+MAXIMUM_WIRE = 2 * MAXIMUM_SIZE
+"""Bytes that bring it, heads and chunks included: a file in chunks of one byte each keeps us busy for seconds."""
+
 MAXIMUM_HEAD = 16 * 1024
 """Bytes of the answer's head."""
 
 SHOWN = 120
-"""Characters of a reason phrase or an address that are shown."""
+"""Characters of a reason phrase, an address or a faulty line that are shown."""
 
 Connect = Callable[[URI], IStreamClientEndpoint]
 """How to get to a web server."""
@@ -80,6 +83,7 @@ class _Download(Protocol):
         )
         self._http = h11.Connection(h11.CLIENT, max_incomplete_event_size=MAXIMUM_HEAD)
         self._body = bytearray()
+        self._received = 0
 
     def connectionMade(self) -> None:
         request = (self._http.send(self._request) or b"") + (self._http.send(h11.EndOfMessage()) or b"")
@@ -91,8 +95,11 @@ class _Download(Protocol):
         try:
             self._http.receive_data(data)
             self._read()
+            self._received += len(data)
+            if self._received > MAXIMUM_WIRE:
+                raise DiscoveryError(f"it comes in more than {MAXIMUM_WIRE} bytes")
         except h11.RemoteProtocolError as error:
-            self._fail(f"what answers is no web server: {error}")
+            self._fail(f"what answers is no web server: {str(error)[:SHOWN]}")
         except DiscoveryError as error:
             self._fail(str(error))
 

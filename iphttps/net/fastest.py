@@ -18,9 +18,10 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from .client import RemoteServer
+from .log import logger
 
 PATIENCE = 5.0
-"""Seconds for which slower servers are waited for; those that have not answered by then come last."""
+"""Seconds for which an answer is waited for; then the servers are tried as listed."""
 
 
 @implementer(IHandshakeListener)
@@ -46,7 +47,9 @@ class Trial(Protocol):
 
     def attempt(self, endpoint: IStreamClientEndpoint) -> Deferred[None]:
         """Connect; fires once the connection is established, or fails."""
-        connecting = cast("Deferred[object]", endpoint.connect(Factory.forProtocol(lambda: self)))
+        factory = Factory.forProtocol(lambda: self)
+        factory.noisy = False
+        connecting = cast("Deferred[object]", endpoint.connect(factory))
         connecting.addErrback(self._tell)
         self._connecting = connecting
         return self.established
@@ -62,28 +65,35 @@ class Trial(Protocol):
 
 
 class Fastest:
-    """Orders servers by how soon a connection to each is established; those that fail come last, as listed."""
+    """Puts the server first with which a connection is established first; the others follow as listed."""
+
+    log = logger()
 
     def __init__(self, clock: IReactorTime) -> None:
         self._clock = clock
 
     def __call__(self, servers: Sequence[RemoteServer]) -> Deferred[Sequence[RemoteServer]]:
-        """Try all at once, and wait for all, or for as long as there is patience."""
-        arrived: list[RemoteServer] = []
+        """Try all at once, until one answers, or all have failed, or patience ends."""
+        self.log.info("trying {count} servers at once", count=len(servers))
 
         def cancel(ordered: Deferred[Sequence[RemoteServer]]) -> None:
             ordered.errback(CancelledError())
             trials.cancel()
 
-        def finish(results: object) -> None:
+        def finish(result: object) -> None:
+            # A tuple is that of the first which has succeeded.
+            first = [servers[result[1]]] if isinstance(result, tuple) else []
             if not ordered.called:
-                ordered.callback([*arrived, *(server for server in servers if server not in arrived)])
+                ordered.callback([*first, *(server for server in servers if server not in first)])
 
         ordered: Deferred[Sequence[RemoteServer]] = Deferred(cancel)
-        trials = DeferredList([_trial(server, arrived) for server in servers], consumeErrors=True)
-        trials.addTimeout(PATIENCE, self._clock).addCallback(finish)
+        every = [Trial().attempt(server.endpoint) for server in servers]
+        trials = DeferredList(every, fireOnOneCallback=True, consumeErrors=True)
+        trials.addTimeout(PATIENCE, self._clock).addBoth(finish)
+        ordered.addCallback(self._stop, every)
         return ordered
 
-
-def _trial(server: RemoteServer, arrived: list[RemoteServer]) -> Deferred[None]:
-    return Trial().attempt(server.endpoint).addCallback(lambda result: arrived.append(server))
+    def _stop(self, ordered: Sequence[RemoteServer], every: Sequence[Deferred[None]]) -> Sequence[RemoteServer]:
+        for trial in every:
+            trial.cancel()
+        return ordered

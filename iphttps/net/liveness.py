@@ -44,6 +44,8 @@ class Liveness:
         self._idle: IDelayedCall | None = None
         self._asked_by: list[Deferred[float | None]] = []
         self._started = False
+        self._doubted = False
+        """Whether the link is to be checked as soon as there is somebody to ask."""
 
     @property
     def router(self) -> bytes | None:
@@ -53,12 +55,12 @@ class Liveness:
     @property
     def listening(self) -> bool:
         """Whether `hear` wants to see what comes from the server."""
-        return self._watch.listening
+        return self._watch.listening or self._doubted
 
     def start(self, send: Callable[[Batch], None], traffic: Callable[[], int]) -> None:
         """Begin with a link just up: `send` sends packets to the server, `traffic` counts those that have passed."""
         self._watch = RouterWatch()
-        self._send, self._traffic, self._started = send, traffic, True
+        self._send, self._traffic, self._started, self._doubted = send, traffic, True, False
         self._warning = self._clock.callLater(NO_ROUTER, self._warn)
         if self._keepalive:
             self._rest(traffic())
@@ -77,13 +79,15 @@ class Liveness:
         self._watch.hear(batch, self._clock.seconds())
         if self._asked_by and not self._watch.waiting:
             self._conclude(self._watch.round_trip)
+        elif self._doubted and self._can_ask():
+            self.check()
 
     def ask(self) -> Deferred[float | None]:
         """Ask the router; fires with the seconds that the answer took, or with None if none has come.
 
         None also where nothing can be asked: no router has advertised itself, or the host has no address yet.
         """
-        if not self._started or self._watch.router is None or self._own() is None:
+        if not self._started or not self._can_ask():
             return succeed(None)
         asked: Deferred[float | None] = Deferred()
         self._asked_by.append(asked)
@@ -91,9 +95,18 @@ class Liveness:
             self._question()
         return asked
 
+    def _can_ask(self) -> bool:
+        return self._watch.router is not None and self._own() is not None
+
     def check(self) -> None:
-        """Ask the router, and if there is no answer call `silent`; so, too, if there is no router to ask."""
-        self.ask().addCallback(self._checked)
+        """Ask the router, and if there is no answer call `silent`.
+
+        A router that has not advertised itself yet is asked when it has; where none ever does, nobody can be asked,
+        and it is for TCP to find out that the connection is dead.
+        """
+        self._doubted = not self._can_ask()
+        if not self._doubted:
+            self.ask().addCallback(self._checked)
 
     def _checked(self, round_trip: float | None) -> None:
         if round_trip is None and self._started:

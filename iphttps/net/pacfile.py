@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+from codecs import BOM_UTF8
 
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.interfaces import IReactorTime
@@ -29,7 +30,8 @@ def read_pac(clock: IReactorTime, connect: Connect, location: PACLocation) -> De
 def text_of(content: bytes) -> str:
     """Return what the bytes mean: UTF-8, or else Latin-1, in which such files once were written."""
     try:
-        return content.decode("utf-8-sig")
+        # Not by utf-8-sig, a file of Python's that cannot be read any more once `twistd --uid` gave up the right to.
+        return content.removeprefix(BOM_UTF8).decode("utf-8")
     except UnicodeDecodeError:
         return content.decode("latin-1")
 

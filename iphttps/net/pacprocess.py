@@ -54,6 +54,13 @@ def evaluate(reactor: IReactorPrograms, pac: str, uri: URI, time_limit: float = 
     try:
         # Of the descriptors the child has these three pipes only. That is spawnProcess's doing.
         reactor.spawnProcess(evaluation, sys.executable, (sys.executable, *PROGRAM), environment)
+    except PermissionError:
+        return fail(
+            DiscoveryError(
+                f"the user that this is (number {os.geteuid()}) may not run {sys.executable} to evaluate it: install "
+                "iphttps where `twistd --uid` may, as in /opt, or name the proxy by --proxy"
+            )
+        )
     except OSError as error:
         return fail(DiscoveryError(f"Python cannot be run to evaluate it: {error.strerror}"))
     timer = reactor.callLater(time_limit, evaluation.end, f"it took more than {time_limit:g} seconds to answer")
@@ -113,7 +120,7 @@ class _Evaluation(ProcessProtocol):
                     return answer
                 case {"error": str(error)}:
                     raise DiscoveryError(ascii_only(error.encode("utf-8", "replace"))[:SHOWN])
-        except ValueError:
+        except (ValueError, RecursionError):
             pass
         killed_by = getattr(reason.value, "signal", None)
         if killed_by in (signal.SIGKILL, signal.SIGXCPU):

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import cast
 
-from twisted.internet.defer import CancelledError, Deferred, succeed
-from twisted.internet.error import ConnectingCancelledError
+from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IDelayedCall, IReactorTime, IStreamClientEndpoint, ITCPTransport
 from twisted.internet.protocol import Factory, Protocol
 from twisted.python.failure import Failure
@@ -42,7 +41,9 @@ class Blocked:
 
     def __call__(self) -> Deferred[bool]:
         """Try to reach the host."""
-        attempt = cast("Deferred[Protocol]", self._direct.connect(Factory.forProtocol(Protocol)))
+        factory = Factory.forProtocol(Protocol)
+        factory.noisy = False
+        attempt = cast("Deferred[Protocol]", self._direct.connect(factory))
         return attempt.addCallbacks(self._reached, self._not_reached)
 
     def _reached(self, protocol: Protocol) -> bool:
@@ -51,8 +52,6 @@ class Blocked:
         return False
 
     def _not_reached(self, failure: Failure) -> bool:
-        if isinstance(failure.value, CancelledError | ConnectingCancelledError):
-            raise CancelledError
         self.log.info("{name} is not reached directly: {sentence}", name=self._name, sentence=explain(failure).sentence)
         return True
 
@@ -65,32 +64,44 @@ class Precondition:
 
     log = logger()
 
-    def __init__(self, clock: IReactorTime, client: Client, needed: Condition | None) -> None:
+    def __init__(self, clock: IReactorTime, client: Client, needed: Condition | None, unmet: str = "") -> None:
+        """`unmet` says what the client waits for as long as the condition is not met."""
         self._clock = clock
         self._client = client
         self._needed = needed
-        self._looking: Deferred[None] | None = None
+        self._unmet = unmet
+        self._looking: Deferred[bool] | None = None
         self._again: IDelayedCall | None = None
+
+    @property
+    def waiting(self) -> str | None:
+        """What the client waits for before it connects at all, if it does."""
+        return self._unmet if self._client.state is ClientState.ENABLED else None
 
     def enable(self) -> None:
         """Enable the client (3.1.4.1), and look whether it is needed."""
         self._client.handle(ClientEvent.ENABLE)
+        if self._needed is None:
+            self.log.info("not connecting: {sentence}", sentence=self._unmet)
         self.look()
 
     def look(self) -> None:
         """Look at the condition, if the client waits for it; again after a while, if it is not met."""
         self.stop()
         if self._needed and self._client.state is ClientState.ENABLED:
-            self._looking = self._needed().addCallbacks(self._found, self._not_found)
+            self._looking = looking = self._needed()
+            looking.addCallbacks(self._found, self._not_found, callbackArgs=(looking,), errbackArgs=(looking,))
 
-    def _found(self, needed: bool) -> None:
+    def _found(self, needed: bool, looking: Deferred[bool]) -> None:
+        if looking is not self._looking:  # given up; that an attempt to reach a host was cancelled looks like a failure
+            return
         if needed:
             self.demand()
         else:
             self._again = self._clock.callLater(AGAIN, self.look)
 
-    def _not_found(self, failure: Failure) -> None:
-        if not isinstance(failure.value, CancelledError):
+    def _not_found(self, failure: Failure, looking: Deferred[bool]) -> None:
+        if looking is self._looking:
             sentence = explain(failure).sentence
             self.log.warn("cannot find out whether the tunnel is needed: {sentence}", sentence=sentence)
             self._again = self._clock.callLater(AGAIN, self.look)
@@ -120,5 +131,5 @@ class Precondition:
         if self._again and self._again.active():
             self._again.cancel()
         looking, self._looking = self._looking, None
-        if looking and not looking.called:
+        if looking:
             looking.cancel()

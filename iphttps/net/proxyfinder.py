@@ -96,7 +96,6 @@ class ProxyFinder:
     def forget(self) -> None:
         """Find everything out anew from now on; what is under way is still answered, but not kept."""
         self._known = _Known()
-        self._said = ""
 
     async def _find(self, uri: URI) -> Proxies:
         match self._choice.source:
@@ -127,6 +126,7 @@ class ProxyFinder:
             known.pac = None
             return DIRECT
         known.answers[key] = result.proxies
+        self._said = ""
         self.log.info(
             "{where} says how to connect to {server}: {way}",
             where=where,
@@ -166,7 +166,7 @@ class ProxyFinder:
             return ""
 
     def _say(self, known: _Known, error: DiscoveryError) -> None:
-        """Say why the connection is a direct one, but not at each of many attempts."""
+        """Say why the connection is a direct one, but not at each of many attempts, which `forget` may separate."""
         if str(error) != self._said:
             self._said = str(error)
             if known.pac:

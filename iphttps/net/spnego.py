@@ -5,11 +5,13 @@ pyspnego does NTLM by itself. For tickets it takes gssapi and krb5, which the ex
 
 from __future__ import annotations
 
+import encodings.utf_16_le  # noqa: F401  # see below
 import re
 from collections.abc import Callable
 from importlib.util import find_spec
 
 import spnego
+from cryptography.hazmat.backends import default_backend
 from spnego.exceptions import SpnegoError
 from twisted.internet.defer import Deferred, execute
 from twisted.internet.threads import deferToThread
@@ -18,6 +20,10 @@ from ..core.handshake import ascii_only
 from ..core.proxy import Login
 from ..core.proxylogin import Way
 from .proxy import NextTokenOf, NoTokenError
+
+# This and NTLM's encoding are otherwise loaded with the first token, and cannot be where `twistd --uid` gave up the
+# right to read Python's files.
+default_backend()
 
 SHOWN_WORDS = 200
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from twisted.internet.defer import CancelledError, Deferred
-from twisted.internet.error import ConnectingCancelledError
+from twisted.internet.defer import Deferred, fail
 from twisted.internet.interfaces import IProtocol, IProtocolFactory, IStreamClientEndpoint
 from twisted.python.failure import Failure
 from zope.interface import implementer
@@ -26,8 +25,6 @@ class Ways:
     called then, for what was found was of no use.
     """
 
-    log = logger()
-
     def __init__(
         self,
         find: Callable[[], Deferred[tuple[Way, ...]]],
@@ -42,21 +39,58 @@ class Ways:
 
     def connect(self, protocolFactory: IProtocolFactory) -> Deferred[IProtocol]:
         """Connect; cancelling gives up the way that is being tried, and the others."""
-        return self._find().addCallback(self._try, protocolFactory)
+        return _Attempt(self, protocolFactory).connected
 
-    def _try(self, ways: Sequence[Way], factory: IProtocolFactory) -> Deferred[IProtocol]:
-        self.latest, *others = ways
-        attempt: Deferred[IProtocol] = self._through(self.latest).connect(factory)
-        return attempt.addErrback(self._failed, others, factory)
+    # What an attempt needs.
 
-    def _failed(self, failure: Failure, others: Sequence[Way], factory: IProtocolFactory) -> Deferred[IProtocol]:
-        if isinstance(failure.value, CancelledError | ConnectingCancelledError):
-            raise failure.value
+    def find(self) -> Deferred[tuple[Way, ...]]:
+        """Return the ways that there are now."""
+        return self._find()
+
+    def endpoint(self, way: Way) -> IStreamClientEndpoint:
+        """Return the endpoint of the server by a way, which is then the latest."""
+        self.latest = way
+        return self._through(way)
+
+    def in_vain(self) -> None:
+        """Forget the ways: none of them led to the server."""
+        self._forget()
+
+
+class _Attempt:
+    """One attempt, over one way after the other; `connected` fires at its end, and cancelled ends it."""
+
+    log = logger()
+
+    def __init__(self, ways: Ways, factory: IProtocolFactory) -> None:
+        self._ways = ways
+        self._factory = factory
+        self._given_up = False
+        self.connected: Deferred[IProtocol] = Deferred(self._give_up)
+        self._trying = ways.find().addCallback(self._try)
+        self._trying.addBoth(self._end)
+
+    def _try(self, ways: Sequence[Way]) -> Deferred[IProtocol]:
+        way, *others = ways
+        attempt: Deferred[IProtocol] = self._ways.endpoint(way).connect(self._factory)
+        return attempt.addErrback(self._failed, way, others)
+
+    def _failed(self, failure: Failure, way: Way, others: Sequence[Way]) -> Deferred[IProtocol]:
+        if self._given_up:  # which not everything that is cancelled calls by this name
+            return fail(failure)
         if not others:
-            self._forget()
-            failure.raiseException()
-        self.log.warn("{way}: {reason}; trying the next way", way=_name(self.latest), reason=explain(failure).sentence)
-        return self._try(others, factory)
+            self._ways.in_vain()
+            return fail(failure)
+        self.log.warn("{way}: {reason}; trying the next way", way=_name(way), reason=explain(failure).sentence)
+        return self._try(others)
+
+    def _end(self, result: IProtocol | Failure) -> None:
+        if not self.connected.called:
+            self.connected.callback(result)
+
+    def _give_up(self, connected: Deferred[IProtocol]) -> None:
+        self._given_up = True
+        self._trying.cancel()
 
 
 def _name(way: Way) -> str:

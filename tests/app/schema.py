@@ -12,7 +12,8 @@ from iphttps.core.errors import DropReason
 DOCUMENT = Path(__file__).parents[2] / "docs" / "control.md"
 
 NULLABLE = (
-    "identity", "stage", "proxy", "router", "round_trip", "last_failure", "code", "next_attempt", "tls", "session",
+    "identity", "waiting", "stage", "proxy", "router", "round_trip",
+    "last_failure", "code", "next_attempt", "tls", "session",
 )  # fmt: skip
 """The members that the document says can be null."""
 

@@ -116,26 +116,6 @@ class StatusTests(CommandCase):
             said.splitlines(),
         )
 
-    def test_client(self) -> None:
-        """A client's status as text."""
-        status, said, _ = self.run_command(documented("client"), "status")
-        self.assertEqual(0, status)
-        self.assertIn("state         LINK_UP for 45 s, since 2026-03-01 09:23:00 UTC\n", said)
-        self.assertIn("last failure  connect: connection refused: nothing listens there", said)
-        self.assertIn(" (2026-03-01 09:22:30 UTC; Windows would show 0x274D)\n", said)
-        self.assertIn("next attempt  in 12 s\n", said)
-        self.assertIn("encryption    TLSv1.3, TLS_AES_256_GCM_SHA384\n", said)
-        self.assertIn("router        fe80::1, 12.5 ms away\n", said)
-        silent = {**documented("client"), "router": {"address": "fe80::1", "round_trip": None}}
-        self.assertIn("router        fe80::1 does not answer\n", self.run_command(silent, "status")[1])
-        waiting = {**documented("client"), "stage": "router"}
-        self.assertIn("UTC, but no router has advertised itself\n", self.run_command(waiting, "status")[1])
-        nothing = dict.fromkeys(("last_failure", "next_attempt", "tls", "router", "proxy"))
-        bare = {**documented("client"), **nothing, "routes": []}
-        bare["counters"]["session"] = None
-        _, said, _ = self.run_command(bare, "status")
-        self.assertEqual(["state", "server", "interface", "device"], [line.split()[0] for line in said.splitlines()])
-
     def test_problem(self) -> None:
         """A daemon that does not do its work is a problem, with exit status 1."""
         for role, state in (("server", "DISABLED"), ("client", "LINK_DOWN"), ("client", "DISABLED")):
@@ -203,6 +183,8 @@ class OrderTests(CommandCase):
             outcome = self.run_command(documented("server"), word)
             self.assertEqual((0, "server: LISTEN\n", ""), outcome)
         self.assertEqual([("POST", "/enable", b""), ("POST", "/disable", b"")], Answering.seen)
+        connecting = {**documented("client"), "state": "LINK_DOWN", "stage": "connect"}
+        self.assertIn("client: LINK_DOWN, connecting\n", self.run_command(connecting, "enable")[1])
 
     def test_refused(self) -> None:
         """The daemon's refusal is the sentence."""

@@ -52,7 +52,7 @@ class StatusCase(SynchronousTestCase):
         addresses = [f"{self.client.address}/64"]
         counted, now = self.client.device.counters, self.clock.seconds()
         link = {"interface": "iphttps0", "addresses": addresses, "routes": ["2001:db8:2::/64"]}
-        return client_status(self.client.client, link, counted, 0.0125, now)
+        return client_status(self.client.client, None, link, counted, 0.0125, now)
 
 
 class ServerStatusTests(StatusCase):
@@ -126,7 +126,7 @@ class ClientStatusTests(StatusCase):
         connection.settle()
         stages.append(self.client_status()["stage"])
         link = {"interface": "iphttps0", "addresses": ["fe80::2/64"], "routes": []}
-        stages.append(client_status(client, link, self.client.device.counters, None, 0.0)["stage"])
+        stages.append(client_status(client, None, link, self.client.device.counters, None, 0.0)["stage"])
         client.handle(ClientEvent.DISABLE)
         stages.append(self.client_status()["stage"])
         self.assertEqual([None, "connect", "router", None, "address", None], stages)

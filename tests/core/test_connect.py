@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from time import process_time
+
+from hypothesis import given
+from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from iphttps.core.connect import MAXIMUM_BODY, MAXIMUM_INTERIM, MAXIMUM_SHOWN, Challenged, Connected, ConnectHandshake
@@ -11,6 +15,22 @@ from tests.support import every_cut
 
 AUTHORITY = "vpn.example:443"
 NAME = "http://proxy.example:3128"
+PIECES = (
+    b"HTTP/1.1 407 Login\r\n",
+    b"HTTP/1.0 403 No\r\n",
+    b"HTTP/1.1 100 Continue\r\n",
+    b"HTTP/1.1 101 Switch\r\n",
+    b"HTTP/1.1 200 OK\r\n",
+    b"Content-Length: 3\r\n",
+    b"Content-Length: 99999999999999999999999\r\n",
+    b"Transfer-Encoding: chunked\r\n",
+    b"Transfer-Encoding: gzip\r\n",
+    b"Connection: upgrade\r\nUpgrade: x\r\n",
+    b'Proxy-Authenticate: Digest "\r\n',
+    b"\r\n",
+    b"3\r\nabc\r\n",
+    b"0\r\n",
+)
 REST = b"\x16\x03\x03 a ServerHello"
 
 
@@ -179,6 +199,10 @@ class RefusalTests(ConnectCase):
         """A page without a line that says anything, or with an endless one, is not read to its end (PX-05)."""
         head = b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 104857600\r\n\r\n"
         self.assertTrue(self.fault(head, b"\n" * MAXIMUM_SHOWN)[1].endswith("it answered 502 Bad Gateway"))
+        begin = process_time()
+        chunked = b"HTTP/1.1 502 Bad Gateway\r\nTransfer-Encoding: chunked\r\n\r\n"
+        self.fault(chunked + b"1\r\n\n\r\n" * MAXIMUM_SHOWN)
+        self.assertLess(process_time() - begin, 0.5)
         _, sentence = self.fault(head + b"x" * 2 * MAXIMUM_SHOWN)
         self.assertTrue(sentence.endswith(f': "{"x" * 100}"'))
 
@@ -227,3 +251,19 @@ class RefusalTests(ConnectCase):
         self.assertIsNone(self.answer(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 99\r\n\r\nnot here"))
         error = self.handshake.expired()
         self.assertEqual((ProxyFault.REFUSED, True), (error.fault, str(error).endswith('403 Forbidden: "not here"')))
+
+    @given(st.lists(st.sampled_from(PIECES) | st.binary(max_size=8), max_size=10))
+    def test_anything(self, pieces: list[bytes]) -> None:
+        """Whatever a proxy sends, whole or byte by byte, is an answer, no answer yet, or an error of its own."""
+        data = b"".join(pieces)
+        for step in (1, len(data) or 1):
+            handshake = ConnectHandshake(AUTHORITY, NAME)
+            handshake.request()
+            try:
+                for at in range(0, len(data), step):
+                    if handshake.feed(data[at : at + step]):
+                        break
+                else:
+                    handshake.closed()
+            except ProxyError as error:
+                self.assertTrue(str(error).isprintable() and len(str(error)) < 1000, str(error))

@@ -242,6 +242,28 @@ class PauseTests(LoginCase):
         self.login = ALICE
         self.assertEqual(basic(ALICE), self.answer(self.dialogue(2.0), BASIC))
 
+    def test_several(self) -> None:
+        """Once two proxies have refused it no other one sees it, for they may all ask the same directory."""
+        proxies = [Proxy(False, f"proxy{number}", 3128) for number in range(3)]
+        for at, self.proxy in enumerate(proxies[:2]):
+            self.refuse(float(at))
+        self.proxy = proxies[2]
+        fault, sentence = self.refusal(self.dialogue(2.0), BASIC)
+        self.assertEqual(ProxyFault.CREDENTIALS_WRONG, fault)
+        self.assertIn("comes after others that refused the one there is, and is shown it again in 15", sentence)
+        self.login = Login("alice", "other")
+        self.assertEqual(basic(self.login), self.answer(self.dialogue(2.0), BASIC))
+        self.login = ALICE
+        self.assertEqual(PAUSE - 2, self.credentials.pausing(self.proxy, ALICE, 2.0))
+        self.assertEqual(PAUSE - 1, self.credentials.pausing(proxies[1], ALICE, 2.0))
+        self.assertEqual(basic(ALICE), self.answer(self.dialogue(PAUSE), BASIC))
+
+    def test_forgotten(self) -> None:
+        """What many proxies have refused is not kept for longer than it counts."""
+        for hour in range(100):
+            self.credentials.refused(Proxy(False, f"proxy{hour}", 3128), ALICE, hour * 3600.0)
+        self.assertEqual(1, len(self.credentials._refused))
+
     def test_unauthorized(self) -> None:
         """A 401 says that the credentials are wrong, or that some are missing."""
         dialogue = self.dialogue()

@@ -75,6 +75,9 @@ class KeepaliveTests(LabCase):
         """A server that does nothing any more is found out by the question that an idle client asks, soon (3.1.5.4)."""
         server, client = self.server(), self.client(1, "--keepalive", "2")
         wait_reachable(self.lab.clients[0], PRIVATE_HOST)
+        # A hang-up costs no session, and is answered.
+        os.kill(client.pid, signal.SIGHUP)
+        client.wait_for("takes a restart")
         os.kill(server.pid, signal.SIGSTOP)
         began = time.monotonic()
         client.wait_for("the router on the link does not answer")

@@ -1,85 +1,17 @@
 """The client's daemon with servers that are not as they should be: what it says, and that it comes back."""
 
 import contextlib
-import json
 import socket
-import ssl
 import subprocess
-from collections.abc import Callable
-from typing import Any
 
 from iphttps.lab.laboratory import LINK_DOWN, LINK_UP
-from iphttps.lab.network import GATEWAY_IPV4, GATEWAY_NAME_IPV4
 from iphttps.lab.poll import wait_until
 from iphttps.lab.programs import Program
-from tests.lab.case import LabCase
-from tests.lab.raw import inside, listen
-
-URI = f"https://{GATEWAY_NAME_IPV4}/IPHTTPS"
-Behaviour = Callable[[socket.socket], None]
+from tests.lab.raw import inside
+from tests.lab.raw_server import RawServerCase, say
 
 
-def say(*pieces: bytes, drain: bool = True) -> Behaviour:
-    """Return a server that answers every request with these bytes, and then waits for the client to hang up."""
-
-    def behave(wire: socket.socket) -> None:
-        for piece in pieces:
-            wire.sendall(piece)
-        if drain:
-            with contextlib.suppress(OSError):
-                while wire.recv(65536):
-                    pass
-
-    return behave
-
-
-class OddServerCase(LabCase):
-    """A raw server on the gateway, and the client's daemon, which comes back soon."""
-
-    reconnect = ("--reconnect-initial", "0.2", "--reconnect-maximum", "0.2")
-
-    def setUp(self) -> None:
-        """Listen where the server should."""
-        super().setUp()
-        identity = self.lab.server_identity
-        self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        self.context.load_cert_chain(identity.certificate, identity.private_key)
-        self.listening = listen(self.lab.gateway, GATEWAY_IPV4, 443)
-        self.addCleanup(self.listening.close)
-        self.control = self.lab.directory / "client.sock"
-
-    def start(self, *flags: str) -> Program:
-        """Start the client, which connects by IPv4."""
-        return self.lab.client(1, *self.reconnect, "--control", str(self.control), *flags, uri=URI)
-
-    def serve(self, behave: Behaviour, *, tls: bool = True) -> None:
-        """Let the client's next attempt meet a server that does this, after it has read the request."""
-        bare, _ = self.listening.accept()
-        bare.settimeout(10)
-        with bare:
-            if not tls:
-                behave(bare)
-                return
-            with self.context.wrap_socket(bare, server_side=True) as wire:
-                request = b""
-                while b"\r\n\r\n" not in request:
-                    request += wire.recv(65536)
-                behave(wire)
-
-    def status(self) -> dict[str, Any]:
-        """Return the client's status."""
-        asked = self.lab.clients[0].run("curl", "--silent", "--unix-socket", str(self.control), "http://x/status")
-        found = json.loads(asked.stdout)
-        assert isinstance(found, dict)
-        return found
-
-    def failure(self) -> tuple[str, str | None]:
-        """Return the stage and the code of what went wrong last."""
-        failure = self.status()["last_failure"]
-        return failure["stage"], failure["code"]
-
-
-class AnswerTests(OddServerCase):
+class AnswerTests(RawServerCase):
     """One client, and one odd server after the other."""
 
     def test_answers(self) -> None:
@@ -181,7 +113,7 @@ class SServer:
         self._wire.close()
 
 
-class CertificateTests(OddServerCase):
+class CertificateTests(RawServerCase):
     """Pins, revocation lists, and servers that ask late, with the system's own OpenSSL as the server."""
 
     def test_pin_and_list(self) -> None:

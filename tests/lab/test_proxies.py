@@ -49,6 +49,15 @@ def skipping() -> Iterator[None]:
         raise SkipTest(str(reason)) from reason
 
 
+def reach(client: Program, address: str = PRIVATE_HOST) -> None:
+    """Wait until the client's link is up, and an address beyond it answers by that link."""
+    client.wait_for(LINK_UP, 20)
+    device = client.command[client.command.index("--interface", client.command.index("--proxy")) + 1]
+    ping = ("ping", "-n", "-c", "1", "-W", "1", "-I", device, address)
+    host = client.namespace
+    wait_until(lambda: host.run(*ping, check=False).returncode == 0, f"an answer by {client.name}, {device}")
+
+
 class ProxyCase(LabCase):
     """A server, and a host for proxies in front of the client."""
 
@@ -79,14 +88,6 @@ class ProxyCase(LabCase):
         return self.lab.client(
             1, *self.reconnect, *usual, *flags, uri=uri, identity=self.lab.authority.client(f"px{self.number}")
         )
-
-    def assert_reaches(self, client: Program, address: str = PRIVATE_HOST) -> None:
-        """Check that the client's link comes up, and that an address beyond it answers by that link."""
-        client.wait_for(LINK_UP, 20)
-        device = client.command[client.command.index("--interface", client.command.index("--proxy")) + 1]
-        ping = ("ping", "-n", "-c", "1", "-W", "1", "-I", device, address)
-        host = self.lab.clients[0]
-        wait_until(lambda: host.run(*ping, check=False).returncode == 0, f"an answer by {client.name}, {device}")
 
     def assert_kept_back(self, clients: Iterable[Program]) -> None:
         """Check that the clients, refused once, come again without the password."""
@@ -129,9 +130,9 @@ class SquidTests(ProxyCase):
         }
         plain = self.through(BASIC_TLS, *ca, credentials=right, uri=f"http://{GATEWAY_NAME}/IPHTTPS")
         for way, client in clients.items():
-            self.assert_reaches(client)
+            reach(client)
             client.wait_for(way)
-        self.assert_reaches(plain, PLAIN_ROUTER)
+        reach(plain, PLAIN_ROUTER)
         for client in (*clients.values(), plain):
             self.assertNotIn(PASSWORD, client.text)
 
@@ -148,7 +149,7 @@ class SquidTests(ProxyCase):
         self.assertEqual([1, 3], types)  # the message that proves the password is of type 3
         for port in ports:
             self.credentials(f"wrong-{port}")
-            self.assert_reaches(clients[port])
+            reach(clients[port])
 
     def test_unwilling(self) -> None:
         """Without credentials, or where anybody could read the password, the sentence says what is missing (PX-02)."""
@@ -181,7 +182,7 @@ class KerberosTests(ProxyCase):
         realm.log_in(self.lab.clients[0])
         with_ticket.wait_for("(login by Negotiate with a Kerberos ticket)")
         for client in (with_ticket, with_password):
-            self.assert_reaches(client)
+            reach(client)
 
 
 class OtherProxiesTests(ProxyCase):
@@ -192,7 +193,7 @@ class OtherProxiesTests(ProxyCase):
         with skipping():
             tinyproxy = self.proxies.tinyproxy()
         right = self.through(TINYPROXY, "--proxy-basic", credentials=self.credentials("right"))
-        self.assert_reaches(right)
+        reach(right)
         wrong = self.through(TINYPROXY, "--proxy-basic", credentials=self.credentials("wrong", "wrong-one"))
         self.assert_kept_back([wrong])
         wrong.stop()
@@ -206,7 +207,7 @@ class OtherProxiesTests(ProxyCase):
             apache = self.proxies.apache(nonce_lifetime=1)
         right = self.credentials("right")
         client = self.through(APACHE, credentials=right)
-        self.assert_reaches(client)
+        reach(client)
         host = self.lab.clients[0]
         self.assertTrue(transfer(host, self.lab.private, PRIVATE_HOST, SIZE).intact)
         with_address = self.lab.clients[0].run("ip", "-6", "address", "show", "dev", "px1", "scope", "global").stdout

@@ -123,6 +123,8 @@ class Endpoint:
     def __init__(self) -> None:
         self.attempts: list[tuple[IProtocolFactory, Deferred[IProtocol]]] = []
         self.cancelled = 0
+        self.cancelling: type[Exception] | None = None
+        """What a cancelled attempt fails with, if not with CancelledError."""
 
     def connect(self, factory: IProtocolFactory) -> Deferred[IProtocol]:
         """Begin an attempt."""
@@ -132,6 +134,8 @@ class Endpoint:
 
     def _cancel(self, attempt: Deferred[IProtocol]) -> None:
         self.cancelled += 1
+        if self.cancelling:
+            attempt.errback(self.cancelling())
 
     def accept(self, transport: object) -> Protocol:
         """Let the latest attempt succeed over this transport."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from twisted.internet.error import ConnectError, ConnectionDone, ConnectionRefusedError
+from twisted.internet.error import ConnectError, ConnectionDone, ConnectionRefusedError, DNSLookupError
 from twisted.internet.protocol import Protocol
 from twisted.internet.testing import MemoryReactorClock, StringTransport
 from twisted.logger import capturedLogs, formatEvent
@@ -246,6 +246,18 @@ class CongestionTests(ClientCase):
 
 class DisableTests(ClientCase):
     """The client can be disabled in every state, and then does nothing more (3.1.4.2)."""
+
+    def test_resolving(self) -> None:
+        """An attempt given up while the name is looked up is no failure, though the resolver says so (3.1.4.2)."""
+        self.end.endpoint.cancelling = DNSLookupError
+        self.start()
+        self.end.client.network_changed()
+        self.assertEqual((self.end.state, self.delays()), (ClientState.LINK_DOWN, []))
+        self.assertEqual(len(self.end.endpoint.attempts), 2)
+        self.end.client.handle(ClientEvent.DISABLE)
+        self.assertEqual(
+            (self.end.state, self.delays(), self.end.client.last_failure), (ClientState.DISABLED, [], None)
+        )
 
     def disable(self) -> None:
         """Disable the client and let a lot of time pass."""

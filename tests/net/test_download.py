@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from hypothesis import given
+from hypothesis import strategies as st
 from twisted.internet import reactor
 from twisted.internet.defer import CancelledError, Deferred, succeed
 from twisted.internet.endpoints import TCP4ClientEndpoint, wrapClientTLS
 from twisted.internet.error import ConnectionDone, ConnectionLost
 from twisted.internet.interfaces import IStreamClientEndpoint
 from twisted.internet.protocol import Factory, Protocol
+from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.python.failure import Failure
@@ -26,6 +30,21 @@ from iphttps.net.endpoints import URI
 
 from .certificates import Certificates
 from .support import NAME
+
+PIECES = (
+    b"HTTP/1.1 200 OK\r\n",
+    b"HTTP/1.0 302 Found\r\nLocation: http://b/\r\n",
+    b"HTTP/1.1 100 Continue\r\n",
+    b"HTTP/1.1 101 Switch\r\n",
+    b"Content-Length: 3\r\n",
+    b"Content-Length: 99999999999999999999999\r\n",
+    b"Transfer-Encoding: chunked\r\n",
+    b"Transfer-Encoding: gzip\r\n",
+    b"Connection: upgrade\r\nUpgrade: x\r\n",
+    b"\r\n",
+    b"3\r\nabc\r\n",
+    b"0\r\n",
+)
 
 
 class Files(Resource):
@@ -82,6 +101,10 @@ class Endpoint:
         self.protocol = factory.buildProtocol(None)
         self.protocol.makeConnection(StringTransport())
         return succeed(self.protocol)
+
+
+def _led_to(endpoint: Endpoint, uri: URI) -> IStreamClientEndpoint:
+    return endpoint
 
 
 class DownloadTests(TestCase):
@@ -163,6 +186,10 @@ class DownloadTests(TestCase):
         """What is no web server, never ends, or ends early, is left; its words are bounded and escaped."""
         for words in (
             b"SSH-2.0-x\r\n",
+            b"SSH-2.0-" + b"\x1b" * 15_000 + b"\r\n\r\n",
+            b"HTTP/1.1 200 OK\r\n" + b"\x1b" * 15_000 + b"\r\n\r\n",
+            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + b"1\r\nx\r\n" * 400_000,
+            b"HTTP/1.1 100 Continue\r\n\r\n" * 100_000,
             b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\ncontent",
             b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nffffff\r\n" + b"x" * 2 * MAXIMUM_SIZE,
             b"HTTP/1.1 200 OK\r\n" + b"X-Filler: " + b"x" * 100 + b"\r\n" + b"Y: y\r\n" * 100_000,
@@ -188,6 +215,22 @@ class DownloadTests(TestCase):
                 self.assertEqual(self.successResultOf(content), b"content")
             else:
                 self.failureResultOf(content, DiscoveryError)
+
+    @given(st.lists(st.sampled_from(PIECES) | st.binary(max_size=8), max_size=10))
+    def test_anything(self, pieces: list[bytes]) -> None:
+        """Whatever a web server sends, whole or byte by byte, is a file or a failure in a sentence."""
+        data = b"".join(pieces)
+        for step in (1, len(data) or 1):
+            endpoint = Endpoint()
+            outcome: list[Any] = []
+            download(Clock(), partial(_led_to, endpoint), "http://a/", 10).addBoth(outcome.append)
+            for at in range(0, len(data), step):
+                endpoint.protocol.dataReceived(data[at : at + step])
+            endpoint.protocol.connectionLost(Failure(ConnectionDone()))
+            (result,) = outcome
+            if isinstance(result, Failure):
+                self.assertIsInstance(result.value, DiscoveryError)
+                self.assertTrue(str(result.value).isprintable() and len(str(result.value)) < 700, str(result.value))
 
     async def test_slow(self) -> None:
         """Who does not come to an end is left when the time is up, at whatever point."""
@@ -236,4 +279,5 @@ class DownloadTests(TestCase):
 
     def test_limits(self) -> None:
         """The bounds are small ones."""
-        self.assertEqual((module.MAXIMUM_SIZE, module.MAXIMUM_HEAD), (1048576, 16384))
+        limits = module.MAXIMUM_SIZE, module.MAXIMUM_WIRE, module.MAXIMUM_HEAD
+        self.assertEqual(limits, (1048576, 2097152, 16384))

@@ -7,10 +7,11 @@ from typing import cast
 
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.error import ConnectionDone, ConnectionRefusedError
-from twisted.internet.interfaces import IStreamClientEndpoint
+from twisted.internet.interfaces import ISSLTransport, IStreamClientEndpoint
 from twisted.internet.testing import MemoryReactorClock, StringTransport
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
+from zope.interface import directlyProvides
 
 from iphttps.core.client_handshake import ClientHandshake
 from iphttps.net.client import RemoteServer
@@ -39,31 +40,35 @@ class FastestTests(SynchronousTestCase):
         self.assertEqual("".join(server.uri for server in self.successResultOf(self.order)), expected)
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
-    def test_order(self) -> None:
-        """The servers come in the order of their answers, the failed one last; each connection is closed."""
-        transports = [StringTransport(), StringTransport()]
-        self.endpoints[2].accept(transports[0])
+    def test_first(self) -> None:
+        """Who answers first is first, and nobody else is waited for; the connection is closed."""
         self.endpoints[0].refuse(ConnectionRefusedError())
         self.assertNoResult(self.order)
-        self.endpoints[1].accept(transports[1])
-        self.assert_order("210")
-        self.assertEqual([transport.disconnecting for transport in transports], [True, True])
+        transport = StringTransport()
+        self.endpoints[2].accept(transport)
+        self.assert_order("201")
+        self.assertTrue(transport.disconnecting)
+        self.assertEqual([endpoint.cancelled for endpoint in self.endpoints], [0, 1, 0])
 
-    def test_impatience(self) -> None:
-        """Who has not answered in time comes last, and is not waited for."""
-        self.endpoints[1].accept(StringTransport())
+    def test_nobody(self) -> None:
+        """Where all fail, or nobody answers in time, the order is that of the list."""
+        for endpoint in self.endpoints:
+            endpoint.refuse(ConnectionRefusedError())
+        self.assert_order("012")
+        self.setUp()
         self.clock.advance(PATIENCE - 0.1)
         self.assertNoResult(self.order)
         self.clock.advance(0.1)
-        self.assert_order("102")
-        self.assertEqual([endpoint.cancelled for endpoint in self.endpoints], [1, 0, 1])
+        self.assert_order("012")
+        self.assertEqual([endpoint.cancelled for endpoint in self.endpoints], [1, 1, 1])
 
     def test_connection_lost(self) -> None:
-        """A connection that ends after it was established has counted already."""
-        protocol = self.endpoints[2].accept(StringTransport())
-        protocol.connectionLost(Failure(ConnectionDone()))
-        for endpoint in self.endpoints[:2]:
-            endpoint.refuse(ConnectionRefusedError())
+        """A connection that ends before it is established has failed."""
+        transport = StringTransport()
+        directlyProvides(transport, ISSLTransport)  # whose handshake is still to come
+        self.endpoints[1].accept(transport).connectionLost(Failure(ConnectionDone()))
+        self.assertNoResult(self.order)
+        self.endpoints[2].accept(StringTransport())
         self.assert_order("201")
 
     def test_cancelled(self) -> None:

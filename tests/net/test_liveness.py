@@ -102,13 +102,37 @@ class QuestionTests(LivenessCase):
         self.assert_state(ClientState.LINK_DOWN, 3)
 
     def test_nobody_to_ask(self) -> None:
-        """Where no router can be asked, a change of the network leads to a new session at once."""
+        """Where no router advertises itself nobody can be asked, and a change of the network ends no session."""
+        self.clock.advance(NO_ROUTER)
         self.end.client.network_changed()
-        self.assert_state(ClientState.LINK_DOWN, 2)
+        self.clock.advance(NO_ROUTER)
+        self.assert_state(ClientState.LINK_UP, 1)
         self.begin()
         self.protocol.dataReceived(ADVERTISEMENT)
         self.end.own = None  # duplicate address detection goes on
         self.assertIsNone(self.successResultOf(self.end.client.liveness.ask()))
+
+    def test_nobody_yet(self) -> None:
+        """After a change of the network, the router of a young link is asked as soon as it can be."""
+        self.end.client.network_changed()
+        self.assertEqual(self.questions(), [])
+        self.protocol.dataReceived(ADVERTISEMENT)
+        self.assertEqual(len(self.questions()), 1)
+        self.answer()
+        self.clock.advance(NO_ROUTER)
+        self.assertEqual(self.questions(), [])
+        self.assert_state(ClientState.LINK_UP, 1)
+
+        self.begin()
+        self.end.own, own = None, self.end.own  # duplicate address detection goes on
+        self.protocol.dataReceived(ADVERTISEMENT)
+        self.end.client.network_changed()
+        self.assertEqual(self.questions(), [])
+        self.end.own = own
+        self.protocol.dataReceived(ADVERTISEMENT)
+        self.assertEqual(len(self.questions()), 1)
+        self.clock.pump([1.0] * 3)
+        self.assert_state(ClientState.LINK_DOWN, 2)
 
     def test_end(self) -> None:
         """When the link goes down, open questions are over, and there is nothing left to wait for."""

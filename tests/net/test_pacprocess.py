@@ -107,8 +107,9 @@ class AnswerTests(Case):
         """A program that ends without an answer, or writes too much, fails with what is known of it."""
         self.patch(pacprocess, "PROGRAM", ("-c", "raise ImportError('no \\x1b such module')"))
         self.assertIn("ImportError: no \\x1b such module", await self.refused(""))
-        self.patch(pacprocess, "PROGRAM", ("-c", "print('[]')"))
-        self.assertIn("its evaluation failed", await self.refused(""))
+        for text in ("[]", '{"answer": 1}', "[" * 60_000):
+            self.patch(pacprocess, "PROGRAM", ("-c", f"print('{text}')"))
+            self.assertIn("its evaluation failed", await self.refused(""))
         self.patch(pacprocess, "PROGRAM", ("-c", "while True: print('x' * 1000)"))
         self.assertIn("wrote too much", await self.refused(""))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import cast
 
 from twisted.internet.defer import Deferred
-from twisted.internet.error import ConnectingCancelledError, ConnectionRefusedError
+from twisted.internet.error import ConnectionRefusedError, DNSLookupError
 from twisted.internet.interfaces import IStreamClientEndpoint
 from twisted.internet.testing import MemoryReactorClock, StringTransport
 from twisted.logger import capturedLogs, formatEvent
@@ -64,6 +64,17 @@ class PreconditionTests(PreconditionCase):
         self.assert_state(ClientState.DISABLED, 1)
         precondition.demand()
         self.assert_state(ClientState.LINK_DOWN, 2)
+
+    def test_waiting(self) -> None:
+        """What an enabled client waits for can be said, and is said of no other."""
+        precondition = Precondition(self.clock, self.end.client, None, "to be asked")
+        self.assertIsNone(precondition.waiting)
+        with capturedLogs() as events:
+            precondition.enable()
+        self.assertIn("not connecting: to be asked", [formatEvent(event) for event in events])
+        self.assertEqual(precondition.waiting, "to be asked")
+        precondition.demand()
+        self.assertIsNone(precondition.waiting)
 
     def test_met_later(self) -> None:
         """A condition that is not met is looked at again after a while, and at once when the network changes."""
@@ -139,10 +150,10 @@ class BlockedTests(PreconditionCase):
         self.assertIs(self.successResultOf(looked), True)
 
     def test_called_off(self) -> None:
-        """A look that is called off decides nothing."""
+        """A look that is called off decides nothing, by whatever name the attempt fails then."""
+        self.direct.cancelling = DNSLookupError
         precondition = self.precondition(self.blocked)
         precondition.enable()
-        self.direct.refuse(ConnectingCancelledError(OUTER))
-        self.assert_state(ClientState.ENABLED, 0)
         precondition.disable()
+        self.assert_state(ClientState.DISABLED, 0)
         self.assertEqual(self.clock.getDelayedCalls(), [])

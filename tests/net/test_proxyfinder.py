@@ -252,13 +252,20 @@ class DiscoveryTests(TestCase):
         finder = self.finder()
         with capturedLogs() as events:
             self.assertEqual(await finder.find(SERVER), DIRECT)
+            finder.forget()  # the direct way led nowhere
             self.assertEqual(await finder.find(SERVER), DIRECT)
         (only,) = [event for event in said(events) if "cannot be used" in event[1]]
         self.assertEqual(only[0], LogLevel.warn)
         self.assertIn("http://wpad.berlin.office.example/wpad.dat cannot be used: it fails: SyntaxError", only[1])
         self.assertIn("connecting directly", only[1])
         self.content = PAC  # mended, or another network's
-        self.assertEqual(await finder.find(SERVER), (A, None))
+        with capturedLogs() as events:
+            self.assertEqual(await finder.find(SERVER), (A, None))
+            finder.forget()
+            self.content = b"<html>Welcome to our hotel</html>"
+            self.assertEqual(await finder.find(SERVER), DIRECT)
+        levels = [level for level, sentence in said(events) if "wpad.dat s" in sentence or "wpad.dat c" in sentence]
+        self.assertEqual([LogLevel.info, LogLevel.warn], levels)
 
     async def test_none(self) -> None:
         """Where there is no such file, the connection is a direct one, and the search is repeated the next time."""

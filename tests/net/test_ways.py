@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import cast
 
 from twisted.internet.defer import CancelledError, Deferred, succeed
-from twisted.internet.error import ConnectionRefusedError
+from twisted.internet.error import ConnectionRefusedError, DNSLookupError
 from twisted.internet.interfaces import IProtocol, IStreamClientEndpoint
 from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.testing import StringTransport
@@ -65,6 +65,14 @@ class WaysTests(SynchronousTestCase):
         self.attempt.cancel()
         self.failureResultOf(self.attempt, CancelledError)
         self.assertEqual((self.endpoints[PROXY].cancelled, self.endpoints[None].attempts), (1, []))
+
+    def test_cancelled_in_other_words(self) -> None:
+        """What is given up may fail by another name, as Twisted's resolver does; no other way is tried all the same."""
+        self.endpoints[PROXY].cancelling = DNSLookupError
+        self.found.callback((PROXY, None))
+        self.attempt.cancel()
+        self.failureResultOf(self.attempt, DNSLookupError)
+        self.assertEqual((self.endpoints[None].attempts, self.forgotten), ([], 0))
 
     def test_not_found(self) -> None:
         """A search that fails, or is given up, is the attempt's failure."""

@@ -1,36 +1,6 @@
-"""What section 3.2 of [MS-IPHTTPS] says of the server, clause by clause, and the tests that show it.
+"""What section 3.2 says of the server, and what other sections say of it alone."""
 
-python -m tests.conformance           runs the tests and prints a verdict for each clause
-python -m tests.conformance document  prints docs/conformance.md
-"""
-
-from __future__ import annotations
-
-import sys
-from dataclasses import dataclass
-from functools import cache
-from typing import Any
-
-from twisted.trial.reporter import TestResult
-from twisted.trial.runner import TestLoader
-
-
-@dataclass(frozen=True, slots=True)
-class Clause:
-    """A normative statement: its number in the usual order, where it stands, what it says, how strongly.
-
-    `code` is where it is obeyed; `tests` show it, those first that look at it from outside; `note` says what is
-    to be said, and why there is no test where there is none.
-    """
-
-    number: int
-    section: str
-    says: str
-    level: str
-    code: str
-    tests: tuple[str, ...]
-    note: str = ""
-
+from tests.conformance.clause import Clause
 
 _CLAUSES = "lab.test_clauses."
 _NONE = _CLAUSES + "NoneClauseTests."
@@ -39,7 +9,7 @@ _WITNESS = "lab.test_witness.ServerWitnessTests."
 _MODES = "core.test_policy_modes."
 _SERVER = "core.test_server.ServerMachineTests."
 
-CLAUSES = (
+SERVER = (
     Clause(
         29, "3.2.1", "The Authentication Mode can be configured", "SHOULD", "app/server_options.py",
         ("lab.test_tunnel.SeveralClientsTests.test_certificates", "lab.test_tunnel.SeveralClientsTests.test_none"),
@@ -199,76 +169,3 @@ CLAUSES = (
         "and those of clients are passed over as RFC 4861 says of unknown options.",
     ),
 )  # fmt: skip
-
-
-def loaded(name: str) -> Any:
-    """Return the tests that a name stands for; it may be that of a module, a class or a method."""
-    return TestLoader().loadByName(f"tests.{name}")
-
-
-@cache
-def outcome(name: str) -> TestResult:
-    """Run the tests that a name stands for: once, though several clauses may name them."""
-    result = TestResult()
-    loaded(name).run(result)
-    return result
-
-
-def verdict(clause: Clause) -> str:
-    """Say what came of a clause's tests."""
-    if not clause.tests:
-        return "no test"
-    results = [outcome(name) for name in clause.tests]
-    if any(result.failures or result.errors for result in results):
-        return "FAILS"
-    if any(result.skips for result in results):
-        return "skipped"
-    return f"holds ({sum(result.testsRun for result in results)} tests)"
-
-
-def document() -> str:
-    """Return docs/conformance.md."""
-    rows = "\n".join(
-        f"| {clause.number} | {clause.section} | {clause.says}{_note(clause)} | {clause.level} "
-        f"| {_code(clause.code)} | {_tests(clause)} |"
-        for clause in CLAUSES
-    )
-    return f"""\
-# Conformance of the server
-
-Every normative statement of [MS-IPHTTPS] section 3.2, what we do about it, and the tests that show it. The tests under
-`tests/lab` look from outside, at real daemons, with clients that speak by hand or with real kernels.
-`python -m tests.conformance` runs them all and prints a verdict for each clause; this page is made by
-`python -m tests.conformance document`.
-
-| # | section | what it says | level | code, in iphttps/ | tests, in tests/ |
-| --- | --- | --- | --- | --- | --- |
-{rows}
-"""
-
-
-def _note(clause: Clause) -> str:
-    return f". *{clause.note}*" if clause.note else ""
-
-
-def _code(code: str) -> str:
-    return ", ".join(f"`{name}`" for name in code.split(", ")) if code else ""
-
-
-def _tests(clause: Clause) -> str:
-    return ", ".join(f"`{name}`" for name in clause.tests)
-
-
-def main() -> None:
-    """Print the document, or run everything and print a line for each clause."""
-    if sys.argv[1:] == ["document"]:
-        print(document(), end="")
-        return
-    verdicts = {clause: verdict(clause) for clause in CLAUSES}
-    for clause, found in verdicts.items():
-        print(f"{clause.number:>3}  {clause.section:<10} {clause.level:<11} {found:<20} {clause.says}")
-    sys.exit("FAILS" in verdicts.values())
-
-
-if __name__ == "__main__":
-    main()

@@ -1,0 +1,74 @@
+"""The table of all clauses, as a page, and the verdict on each."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+from twisted.trial.reporter import TestResult
+from twisted.trial.runner import TestLoader
+
+from tests.conformance.clause import Clause
+from tests.conformance.client import CLIENT
+from tests.conformance.server import SERVER
+
+CLAUSES = tuple(sorted((*CLIENT, *SERVER), key=lambda clause: clause.number))
+
+
+def loaded(name: str) -> Any:
+    """Return the tests that a name stands for; it may be that of a module, a class or a method."""
+    return TestLoader().loadByName(f"tests.{name}")
+
+
+@cache
+def outcome(name: str) -> TestResult:
+    """Run the tests that a name stands for: once, though several clauses may name them."""
+    result = TestResult()
+    loaded(name).run(result)
+    return result
+
+
+def verdict(clause: Clause) -> str:
+    """Say what came of a clause's tests."""
+    if not clause.tests:
+        return "no test"
+    results = [outcome(name) for name in clause.tests]
+    if any(result.failures or result.errors for result in results):
+        return "FAILS"
+    if any(result.skips for result in results):
+        return "skipped"
+    return f"holds ({sum(result.testsRun for result in results)} tests)"
+
+
+def document() -> str:
+    """Return docs/conformance.md."""
+    rows = "\n".join(
+        f"| {clause.number} | {clause.section} | {clause.says}{_note(clause)} | {clause.level} "
+        f"| {_code(clause.code)} | {_tests(clause)} |"
+        for clause in CLAUSES
+    )
+    return f"""\
+# Conformance
+
+Every normative statement of [MS-IPHTTPS] about the client (section 3.1), the server (section 3.2), or both, what we do
+about it, and the tests that show it. The tests under `tests/lab` look from outside, at real daemons, with servers and
+clients that speak by hand or with real kernels; the reconnect timer's look through a virtual clock.
+`python -m tests.conformance` runs them all and prints a verdict for each clause; this page is made by
+`python -m tests.conformance document`.
+
+| # | section | what it says | level | code, in iphttps/ | tests, in tests/ |
+| --- | --- | --- | --- | --- | --- |
+{rows}
+"""
+
+
+def _note(clause: Clause) -> str:
+    return f". *{clause.note}*" if clause.note else ""
+
+
+def _code(code: str) -> str:
+    return ", ".join(f"`{name}`" for name in code.split(", ")) if code else ""
+
+
+def _tests(clause: Clause) -> str:
+    return ", ".join(f"`{name}`" for name in clause.tests)
