@@ -31,6 +31,8 @@ class Flow:
     mbit: float
     """Mbit/s that arrived."""
     gigabytes: float
+    resent: int
+    """Segments that TCP inside the tunnel sent once more."""
     cpu: float
     """Seconds of processor time, of the tunnel's programs at both ends together."""
     delay: float | None
@@ -77,9 +79,10 @@ def one_flow(tunnel: Tunnel, direction: tuple[str, ...], *, pings: bool = False)
     if pings and tunnel.gateway:
         # The first fifth of the time belongs to iperf3's and TCP's start.
         delay = ping(tunnel.client, tunnel.gateway, int(SECONDS * 0.8 / BETWEEN_PINGS), BETWEEN_PINGS).average_ms
-    received = transfer.end()["sum_received"]
+    end = transfer.end()
     used = cpu.seconds(tunnel.daemons) - before
-    return Flow(received["bits_per_second"] / 1e6, received["bytes"] / 1e9, used, delay)
+    received, resent = end["sum_received"], end["sum_sent"].get("retransmits", 0)
+    return Flow(received["bits_per_second"] / 1e6, received["bytes"] / 1e9, resent, used, delay)
 
 
 def rate(tunnel: Tunnel, direction: tuple[str, ...]) -> float:

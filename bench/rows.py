@@ -40,6 +40,8 @@ class Row:
     against: str = ""
     others: Sequence[float] = ()
     goal: Goal | None = None
+    tunnel: str = ""
+    """Whose figure it is, in a row that is there for orientation."""
 
     @property
     def judged(self) -> list[float]:

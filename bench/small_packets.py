@@ -15,20 +15,20 @@ def most_per_second(tunnel: Tunnel) -> float:
     least, most, carried = LEAST, MOST, 0.0
     for _ in range(STEPS):
         offered = (least * most) ** 0.5  # half-way, as the scale is one of ratios
-        sent, lost = _offer(tunnel, offered)
-        if lost <= LOST:
-            carried = max(carried, sent)
+        # Once may be an accident; on a machine that others use as well it often is.
+        if passed := _carried(tunnel, offered) or _carried(tunnel, offered):
+            carried = max(carried, passed)
             least = offered
         else:
             most = offered
     return carried
 
 
-def _offer(tunnel: Tunnel, rate: float) -> tuple[float, float]:
-    """Return how many packets per second were sent in fact, and what share was lost, in percent."""
+def _carried(tunnel: Tunnel, rate: float) -> float:
+    """Return how many packets per second were sent in fact when so many were offered; 0 if too many were lost."""
     end = (
         Transfer(tunnel, "--udp", "--length", str(SIZE), "--bitrate", f"{rate * SIZE * 8:.0f}", "--time", str(SECONDS))
         .begin()
         .end()["sum"]
     )
-    return end["packets"] / end["seconds"], end["lost_percent"]
+    return float(end["packets"] / end["seconds"]) if end["lost_percent"] <= LOST else 0.0

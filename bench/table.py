@@ -10,12 +10,22 @@ FIGURES = ("what", "unit", "figure")
 
 
 def tables(rows: Sequence[Row], *, markdown: bool = False) -> str:
-    """Return two tables, of rows that are judged or compared and of the others; a figure is median (least to most)."""
+    """Return a table of the rows that are judged or compared, one of the tunnels side by side, and one of the others.
+
+    A figure is the median, with the least and the greatest behind it.
+    """
     lay_out = _markdown if markdown else _plain
-    judged = [_judged(row) for row in rows if row.goal or row.others]
-    others = [(row.what, row.unit, spread(row.figures)) for row in rows if not (row.goal or row.others)]
-    found = [lay_out([head, *cells]) for head, cells in ((GOALS, judged), (FIGURES, others)) if cells]
-    return "\n\n".join(found)
+    judged = [row for row in rows if row.goal or row.others]
+    tunnels = [row for row in rows if row.tunnel]
+    others = [row for row in rows if row not in judged and row not in tunnels]
+    found: list[Sequence[Sequence[str]]] = []
+    if judged:
+        found.append([GOALS, *map(_judged, judged)])
+    if tunnels:
+        found.append(_side_by_side(tunnels))
+    if others:
+        found.append([FIGURES, *((row.what, row.unit, spread(row.figures)) for row in others)])
+    return "\n\n".join(map(lay_out, found))
 
 
 def spread(figures: Sequence[float]) -> str:
@@ -29,6 +39,13 @@ def _judged(row: Row) -> tuple[str, ...]:
     compared = (row.against, spread(row.others), spread(row.judged)) if row.others else ("", "", "")
     goal = (str(row.goal), "met" if row.met else "NOT MET") if row.goal else ("", "")
     return (row.what, row.unit, spread(row.figures), *compared, *goal)
+
+
+def _side_by_side(rows: Sequence[Row]) -> list[Sequence[str]]:
+    """Have a line for each tunnel, and a column for each thing measured."""
+    cells = {(row.tunnel, f"{row.what}, {row.unit}"): spread(row.figures) for row in rows}
+    names, columns = (tuple(dict.fromkeys(keys)) for keys in zip(*cells, strict=True))
+    return [("", *columns), *((name, *(cells.get((name, column), "") for column in columns)) for name in names)]
 
 
 def _number(value: float) -> str:

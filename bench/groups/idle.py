@@ -117,8 +117,9 @@ def _wait_for_advertisements(crowded: Crowded, count: int) -> None:
 def _compare(crowded: dict[int, Crowded], rounds: int) -> list[Row]:
     rates: dict[int, list[float]] = {size: [] for size in crowded}
     for number in range(1, rounds + 1):
-        for size, each in crowded.items():
-            rates[size].append(mean([rate(each.tunnel, UP), rate(each.tunnel, DOWN)]))
+        for size in sorted(crowded, reverse=number % 2 == 0):
+            tunnel = crowded[size].tunnel
+            rates[size].append(mean([rate(tunnel, UP), rate(tunnel, DOWN)]))
         say(f"  round {number}: " + ", ".join(f"beside {size} {rates[size][-1]:.0f} Mbit/s" for size in rates))
     least = min(SIZES)
     return [

@@ -41,6 +41,8 @@ FIGURES: dict[str, tuple[str, Figure]] = {
     "ping, idle": ("ms", lambda measured: measured.idle),
     "ping during download": ("ms", lambda measured: measured.down.delay),
     "ping during upload": ("ms", lambda measured: measured.up.delay),
+    "segments resent, up": ("1/GB", lambda measured: measured.up.resent / measured.up.gigabytes),
+    "segments resent, down": ("1/GB", lambda measured: measured.down.resent / measured.down.gigabytes),
 }
 
 
@@ -102,7 +104,7 @@ def _goals(found: Sequence[Round], peers: Sequence[Peer]) -> list[Row]:
 
 def _figures(found: Sequence[Round], peers: Sequence[Peer]) -> list[Row]:
     return [
-        Row(f"{peer.name}: {name}", unit, column)
+        Row(name, unit, column, tunnel=peer.name)
         for peer in peers
         for name, (unit, figure) in FIGURES.items()
         if (column := _column(found, peer, figure))
