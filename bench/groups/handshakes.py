@@ -4,7 +4,7 @@ import re
 import sys
 from statistics import mean
 
-from bench import knocks
+from bench import cpu, knocks
 from bench.flow import DOWN, SECONDS, UP, rate
 from bench.peers.ours import ours
 from bench.peers.tunnel import Tunnel
@@ -21,14 +21,19 @@ FLAGS = ("--max-sessions-per-identity", "0", "--max-handshakes-per-source", "512
 
 def measure(rounds: int) -> list[Row]:
     """Knock at both servers in each round, then let a flow run without and with knocking beside it."""
-    done: dict[str, list[float]] = {"iphttps": [], "file": []}
+    done: dict[str, list[float]] = {}
+    costs: dict[str, list[float]] = {}
     calm: list[float] = []
     stormy: list[float] = []
     with ours(*FLAGS, another_host=True) as tunnel:
-        _start_s_server(tunnel.lab)
+        servers = (("iphttps", 443, tunnel.daemons[0]), ("file", PORT, _start_s_server(tunnel.lab)))
         for number in range(1, rounds + 1):
-            for request, port in (("iphttps", 443), ("file", PORT)):
-                done[request].append(_per_second(_knock(tunnel, request, port, SECONDS)))
+            for request, port, server in servers:
+                before = cpu.seconds([server])
+                per_second = _per_second(_knock(tunnel, request, port, SECONDS))
+                done.setdefault(request, []).append(per_second)
+                milliseconds = (cpu.seconds([server]) - before) * 1000
+                costs.setdefault(request, []).append(milliseconds / (per_second * SECONDS))
             calm.append(_both_ways(tunnel))
             # Longer than two flows take with all that belongs to them.
             storm = _knock(tunnel, "iphttps", 443, 2 * SECONDS + 2)
@@ -38,22 +43,25 @@ def measure(rounds: int) -> list[Row]:
                 f"  round {number}: {done['iphttps'][-1]:.0f} per second, s_server {done['file'][-1]:.0f}; "
                 f"a flow {calm[-1]:.0f} Mbit/s, beside {meanwhile:.0f} handshakes per second {stormy[-1]:.0f}"
             )
+    rival = "openssl s_server"
     return [
-        Row("full TLS handshakes to LINK_UP", "1/s", done["iphttps"], "openssl s_server", done["file"], at_least(0.3)),
+        Row("full TLS handshakes to LINK_UP", "1/s", done["iphttps"], rival, done["file"], at_least(0.3)),
+        Row("the server's CPU for such a handshake", "ms", costs["iphttps"], rival, costs["file"]),
         Row("one flow beside handshakes, mean of up and down", "Mbit/s", stormy, "without them", calm, at_least(0.5)),
     ]
 
 
-def _start_s_server(lab: Laboratory) -> None:
+def _start_s_server(lab: Laboratory) -> Program:
     """Start it with our server's certificate; it demands one as well, and answers with a file."""
     (lab.directory / "answer").write_text("here\n")
     identity = lab.server_identity
-    lab.program(
+    server = lab.program(
         lab.gateway, "s_server", "openssl", "s_server", "-6", "-accept", str(PORT), "-quiet", "-WWW",
         "-cert", str(identity.certificate), "-key", str(identity.private_key),
         "-CAfile", str(lab.authority.certificate), "-Verify", "1", "-verify_return_error",
     )  # fmt: skip
     wait_until(lambda: f":{PORT} " in lab.gateway.run("ss", "-Hltn").stdout, "s_server")
+    return server
 
 
 def _knock(tunnel: Tunnel, request: str, port: int, seconds: int) -> Program:
