@@ -36,7 +36,7 @@ def main() -> int:
             say(f"{name} has failed: {error}")
     say(f"{time.monotonic() - begin:.0f} s in all\n")
     print(tables(rows))
-    if asked.document:
+    if asked.document and not failed:
         write(rows, asked.rounds)
     return int(failed)
 
@@ -49,7 +49,7 @@ def _arguments() -> argparse.Namespace:
         "--only", action="append", choices=list(GROUPS), metavar="NAME",
         help=f"measure these rows alone, repeat for more: {', '.join(GROUPS)}",
     )  # fmt: skip
-    parser.add_argument("--document", action="store_true", help="write docs/performance.md as well")
+    parser.add_argument("--document", action="store_true", help="write the tables to docs/performance.md, too")
     return parser.parse_args()
 
 

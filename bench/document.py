@@ -45,8 +45,8 @@ Measured on {date} by `{command}`, {rounds}, on {cores} cores ({processor}).
   direction.
 - Pings go to the gateway's address in the tunnel every 20 ms, for as long as the flow runs; the figure is their
   average.
-- Small packets: iperf3 offers so many UDP packets for a second, and what is offered is halved until 7 % are left
-  between a number with at most 1 % lost and one with more.
+- Small packets: iperf3 offers so many UDP packets for a second, towards the private host. The greatest number is looked
+  for by bisection, down to 7 %; more than 1 % must be lost twice in a row to count.
 - Idle clients are real TLS sessions with two addresses each, after a full handshake. All crowds are there at the
   same time, beside a server and a busy client each, which take turns. A kB is 1000 bytes.
 - A turn is what the server's reactor does between two polls, during which nothing else is served; other programs
