@@ -27,9 +27,9 @@ check: $(INSTALLED)  ## types, style and dependencies
 	$(RUN) -m ruff format --check
 	$(RUN) -m pip check
 
-bench: $(INSTALLED)  ## what reading and writing in batches brings
-	@tools/setup programs test
-	$(RUN) bench/batching.py
+bench: $(INSTALLED)  ## how fast it is, side by side with other tunnels
+	@tools/setup programs bench
+	@$(RUN) -m bench
 
 clean:  ## remove what the other targets made, except for .venv
 	rm -rf build dist *.egg-info _trial_temp* .coverage* .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,57 @@
+"""The command: `python -m bench [--quick | --rounds N] [--only NAME]... [--document]`."""
+
+import argparse
+import sys
+import time
+
+from bench.document import write
+from bench.groups import batching, flows, handshakes, idle, packets, tunnels, unread
+from bench.progress import say
+from bench.rows import Row
+from bench.table import tables
+from iphttps.lab import privilege
+from iphttps.lab.errors import LabError, LabUnavailable
+
+GROUPS = {module.GROUP.name: module.GROUP for module in (tunnels, packets, flows, idle, handshakes, unread, batching)}
+ROUNDS = 5
+
+
+def main() -> int:
+    """Measure what is asked for, print the tables, and write the page if that is wanted."""
+    asked = _arguments()
+    try:
+        privilege.enter()
+    except LabUnavailable as reason:
+        say(str(reason))
+        return 1
+    rows: list[Row] = []
+    failed = False
+    begin = time.monotonic()
+    for name in asked.only or GROUPS:
+        say(f"{name}: {GROUPS[name].subject}")
+        try:
+            rows += GROUPS[name].measure(asked.rounds)
+        except LabError as error:
+            failed = True
+            say(f"{name} has failed: {error}")
+    say(f"{time.monotonic() - begin:.0f} s in all\n")
+    print(tables(rows))
+    if asked.document and not failed:
+        write(rows, asked.rounds)
+    return int(failed)
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m bench", description="How fast the tunnel is, beside others.")
+    parser.add_argument("--rounds", type=int, default=ROUNDS, metavar="N", help=f"so many rounds in place of {ROUNDS}")
+    parser.add_argument("--quick", action="store_const", const=1, dest="rounds", help="one round")
+    parser.add_argument(
+        "--only", action="append", choices=list(GROUPS), metavar="NAME",
+        help=f"measure these rows alone, repeat for more: {', '.join(GROUPS)}",
+    )  # fmt: skip
+    parser.add_argument("--document", action="store_true", help="write the tables to docs/performance.md, too")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

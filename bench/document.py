@@ -1,0 +1,105 @@
+"""docs/performance.md: the tables, with when and on what they were measured, and how."""
+
+import os
+import platform
+import shlex
+import subprocess
+import sys
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+
+from OpenSSL import SSL
+
+from bench.rows import Row
+from bench.table import tables
+
+PAGE = Path(__file__).parents[1] / "docs" / "performance.md"
+
+# Where Debian's package says more than the program would.
+PACKAGES = ("openvpn", "ocserv", "openconnect", "wireguard-go", "stunnel4", "openssl", "iperf3")
+
+TEXT = """\
+# How fast it is
+
+Measured on {date} by `{command}`, {rounds}, on {cores} cores ({processor}).
+
+{versions}
+
+{tables}
+
+## How it is measured
+
+- Clients, gateway and private host are network namespaces on one machine, with both ends of the tunnel and iperf3
+  on the same cores: a rate is that of the whole system. Its absolute value says little about other machines; the
+  ratios do more.
+- What is compared alternates within the run; a ratio is taken within its round. Of several rounds the median stands
+  here, with the least and the greatest in parentheses. A goal is judged by the median.
+- iphttps runs as it would for users: mode Certificates, TLS 1.3, a revocation list, all policy, an MTU of 1280.
+- OpenVPN runs in user space over TCP with AES-128-GCM, ocserv and openconnect without DTLS. All tunnels reach the
+  same host behind the gateway. The stunnel relay carries the bytes of the same TCP flow and no packets: no tunnel
+  can be faster.
+- The best C tunnel over TLS is the fastest of these in each round, OpenVPN with either MTU, or ocserv.
+- CPU is user and system time of the tunnel's processes at both ends together, for a gigabyte, half of it in each
+  direction.
+- Pings go to the gateway's address in the tunnel every 20 ms, for as long as the flow runs; the figure is their
+  average.
+- Small packets: iperf3 offers so many UDP packets for a second, towards the private host. The greatest number is looked
+  for by bisection, down to 7 %; more than 1 % must be lost twice in a row to count.
+- Idle clients are real TLS sessions with two addresses each, after a full handshake. All crowds are there at the
+  same time, beside a server and a busy client each, which take turns. A kB is 1000 bytes.
+- A turn is what the server's reactor does between two polls, during which nothing else is served; other programs
+  that take the processor away lengthen it, hence the second figure. Advertisements come every 3 seconds there, as
+  often as RFC 4861 allows, and as many as it allows in an hour.
+- Handshakes: four processes connect, show a certificate, ask, wait for the answer and go, without session tickets.
+  `openssl s_server` has the same certificate and demands one as well.
+- The client that stops reading is a stopped process, for which packets go on coming after all buffers are full.
+"""
+
+
+def write(rows: Sequence[Row], rounds: int) -> None:
+    """Write the page."""
+    PAGE.write_text(
+        TEXT.format(
+            date=datetime.now(UTC).date(),
+            command=shlex.join(["python", "-m", "bench", *sys.argv[1:]]),
+            rounds="one round" if rounds == 1 else f"{rounds} rounds",
+            cores=len(os.sched_getaffinity(0)),
+            processor=_processor(),
+            versions=", ".join(_versions()) + ".",
+            tables=tables(rows, markdown=True),
+        )
+    )
+
+
+def _processor() -> str:
+    for line in Path("/proc/cpuinfo").read_text().splitlines():
+        if line.startswith("model name"):
+            return line.partition(": ")[2]
+    return platform.machine()
+
+
+def _versions() -> list[str]:
+    found = [
+        f"iphttps {version('iphttps')}{_commit()}", f"Linux {platform.release()}",
+        f"{platform.python_implementation()} {platform.python_version()}", f"Twisted {version('twisted')}",
+        f"pyOpenSSL {version('pyopenssl')}", SSL.SSLeay_version(SSL.SSLEAY_VERSION).decode(),
+    ]  # fmt: skip
+    for package in PACKAGES:
+        if number := _output("dpkg-query", "--show", "--showformat", "${Version}", package):
+            found.append(f"{package} {number}")
+    return found
+
+
+def _commit() -> str:
+    number = _output("git", "-C", str(PAGE.parent), "rev-parse", "--short", "HEAD")
+    return f" ({number})" if number else ""
+
+
+def _output(*command: str) -> str:
+    """Return what a command prints, nothing if it fails or does not exist."""
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
+    except OSError:
+        return ""

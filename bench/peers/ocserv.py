@@ -1,0 +1,74 @@
+"""ocserv with openconnect, over TLS alone, with certificates at both ends."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from bench.peers.tunnel import DEVICE, Peer, Tunnel, forward
+from iphttps.lab.laboratory import TUNNEL_PREFIX, Laboratory
+from iphttps.lab.network import GATEWAY_IPV6, GATEWAY_NAME_IPV6, PRIVATE_HOST, PRIVATE_NETWORK
+from iphttps.lab.traffic import wait_reachable
+
+# Without a UDP port there is no DTLS. It wants an IPv4 network, which nobody uses here.
+CONFIG = """\
+auth = "certificate"
+listen-host = {address}
+tcp-port = 443
+server-cert = {server.certificate}
+server-key = {server.private_key}
+ca-cert = {authority}
+cert-user-oid = 2.5.4.3
+socket-file = {directory}/ocserv.sock
+run-as-user = root
+run-as-group = root
+isolate-workers = false
+use-occtl = false
+max-clients = 16
+keepalive = 300
+dpd = 300
+device = ocserv
+ipv4-network = 192.168.99.0/24
+ipv6-network = {prefix}
+ipv6-subnet-prefix = 128
+route = {network}
+"""
+
+# What openconnect runs, in place of the long script that would ask the system for its ways.
+SCRIPT = """\
+#!/bin/sh
+[ "$reason" = connect ] || exit 0
+ip link set "$TUNDEV" mtu "$INTERNAL_IP4_MTU" up
+ip -6 address add "${{INTERNAL_IP6_ADDRESS%/*}}/64" dev "$TUNDEV" nodad
+ip -6 route add {network} dev "$TUNDEV"
+echo connected
+"""
+
+
+@contextmanager
+def ocserv() -> Iterator[Tunnel]:
+    """Put the tunnel up."""
+    with Laboratory() as lab:
+        forward(lab)
+        config, script = lab.directory / "ocserv.conf", lab.directory / "connected.sh"
+        config.write_text(
+            CONFIG.format(
+                address=GATEWAY_IPV6, server=lab.server_identity, authority=lab.authority.certificate,
+                directory=lab.directory, prefix=TUNNEL_PREFIX, network=PRIVATE_NETWORK,
+            )
+        )  # fmt: skip
+        script.write_text(SCRIPT.format(network=PRIVATE_NETWORK))
+        script.chmod(0o755)
+        server = lab.program(lab.gateway, "ocserv", "ocserv", "-f", "-c", str(config))
+        server.wait_for("listening (TCP)")
+        identity = lab.authority.client("client1")
+        client = lab.program(
+            lab.clients[0], "openconnect", "openconnect", "--protocol=anyconnect", "--no-dtls", "--non-inter",
+            "--cafile", str(lab.authority.certificate), "--certificate", str(identity.certificate),
+            "--sslkey", str(identity.private_key), "--interface", DEVICE, "--script", str(script),
+            f"https://{GATEWAY_NAME_IPV6}/",
+        )  # fmt: skip
+        client.wait_for("connected", 20)
+        wait_reachable(lab.clients[0], PRIVATE_HOST)
+        yield Tunnel(lab, (server, client))
+
+
+OCSERV = Peer("ocserv with openconnect", ocserv, ("ocserv", "openconnect"), over_tls=True)

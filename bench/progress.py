@@ -1,0 +1,8 @@
+"""What a person sees while it runs; the tables alone go to standard output."""
+
+import sys
+
+
+def say(text: str) -> None:
+    """Write a line to standard error at once."""
+    print(text, file=sys.stderr, flush=True)

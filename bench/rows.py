@@ -1,0 +1,67 @@
+"""A row of the table: figures of several rounds, what they are compared with, and what is wanted of them."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from statistics import median
+
+
+@dataclass(frozen=True, slots=True)
+class Goal:
+    """What the median must keep to."""
+
+    limit: float
+    at_least: bool
+
+    def met_by(self, value: float) -> bool:
+        """Tell whether a value keeps to it."""
+        return value >= self.limit if self.at_least else value <= self.limit
+
+    def __str__(self) -> str:
+        return f"{'≥' if self.at_least else '≤'} {self.limit:g}"
+
+
+def at_least(limit: float) -> Goal:
+    """Return the goal to have this much or more."""
+    return Goal(limit, at_least=True)
+
+
+def at_most(limit: float) -> Goal:
+    """Return the goal to have this much or less."""
+    return Goal(limit, at_least=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """What was measured, a figure for each round; where there is something to compare with, as many figures of that."""
+
+    what: str
+    unit: str
+    figures: Sequence[float]
+    against: str = ""
+    others: Sequence[float] = ()
+    goal: Goal | None = None
+    tunnel: str = ""
+    """Whose figure it is, in a row that is there for orientation."""
+
+    @property
+    def judged(self) -> list[float]:
+        """What the goal is about: the figures, or their ratio to what they are compared with, each within its round."""
+        if not self.others:
+            return list(self.figures)
+        return [
+            figure / other if other else float("inf") for figure, other in zip(self.figures, self.others, strict=True)
+        ]
+
+    @property
+    def met(self) -> bool | None:
+        """Whether the goal is met; None if there is none."""
+        return self.goal.met_by(median(self.judged)) if self.goal else None
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Rows that are measured together, in so many rounds."""
+
+    name: str
+    subject: str
+    measure: Callable[[int], list[Row]]

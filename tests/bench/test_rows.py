@@ -1,0 +1,30 @@
+"""How a row is judged."""
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from bench.rows import Row, at_least, at_most
+
+
+class RowTests(SynchronousTestCase):
+    """Rows with and without something to compare with."""
+
+    def test_ratio_within_the_round(self) -> None:
+        """A ratio is taken within its round, and the median of the ratios is judged, not the ratio of the medians."""
+        row = Row("rate", "Mbit/s", [100, 10, 30], "other", [50, 20, 10], at_least(2))
+        self.assertEqual([2.0, 0.5, 3.0], row.judged)
+        self.assertTrue(row.met)
+
+    def test_missed(self) -> None:
+        """A goal is missed on the wrong side of its limit alone."""
+        self.assertFalse(Row("rate", "Mbit/s", [1.39], goal=at_least(1.4)).met)
+        self.assertTrue(Row("rate", "Mbit/s", [1.4], goal=at_least(1.4)).met)
+        self.assertTrue(Row("delay", "ms", [1.5], goal=at_most(1.5)).met)
+        self.assertFalse(Row("delay", "ms", [1.6], goal=at_most(1.5)).met)
+
+    def test_without_goal(self) -> None:
+        """What has no goal can neither meet nor miss it."""
+        self.assertIsNone(Row("rate", "Mbit/s", [1.0]).met)
+
+    def test_against_nothing(self) -> None:
+        """Against something that carried nothing at all the ratio is without bound, and no error."""
+        self.assertEqual([float("inf")], Row("packets", "1/s", [5], "other", [0]).judged)
