@@ -88,6 +88,9 @@ class ClientTable:
     def __len__(self) -> int:
         return len(self._entries)
 
+    def __contains__(self, entry: ClientEntry) -> bool:
+        return entry.number in self._entries
+
     def __iter__(self) -> Iterator[ClientEntry]:
         """Go through the entries as they are now; they may be removed meanwhile."""
         return iter(tuple(self._entries.values()))

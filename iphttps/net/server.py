@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from random import random
 
 from OpenSSL import SSL
@@ -39,6 +39,10 @@ _REASONS = {
 
 Listen = Callable[[IProtocolFactory], IListeningPort]
 """Starts to listen, TLS included, and returns the port; raises ConfigError."""
+
+
+AT_ONCE = 100
+"""Clients that a Router Advertisement goes to in one turn of the reactor; for each it is encrypted anew."""
 
 
 class Server(Factory):
@@ -78,6 +82,7 @@ class Server(Factory):
         self._machine = ServerMachine()
         self._port: IListeningPort | None = None
         self._advertisement: IDelayedCall | None = None
+        self._spreading: IDelayedCall | None = None
         self._solicitation = LoopingCall(self._solicit)
         self._solicitation.clock = clock
         self._tunnels: set[ServerTunnel] = set()
@@ -131,6 +136,7 @@ class Server(Factory):
             self._closed = self._port.stopListening() or succeed(None)
         if self._advertisement:
             self._advertisement.cancel()
+        self._stop_spreading()
         self._port = self._advertisement = None
         self.refusals.close()
         self._solicitation.stop()
@@ -230,8 +236,22 @@ class Server(Factory):
 
     def _advertise(self) -> None:
         forwarding, interval = self._link.advertise(random(), self.clock.seconds())
-        self._perform(forwarding)
+        self._stop_spreading()
+        self._spread(forwarding.clients)
         self._advertisement = self.clock.callLater(interval, self._advertise)
+
+    def _spread(self, waiting: Sequence[tuple[ClientEntry, Batch]]) -> None:
+        """Send to some clients now, and to the others in the next turns of the reactor, which goes on meanwhile."""
+        for entry, batch in waiting[:AT_ONCE]:
+            if entry in self._table:  # it may have gone since
+                entry.connection.send(batch)
+        following = waiting[AT_ONCE:]
+        self._spreading = self.clock.callLater(0, self._spread, following) if following else None
+
+    def _stop_spreading(self) -> None:
+        if self._spreading:
+            self._spreading.cancel()
+            self._spreading = None
 
     def _perform(self, forwarding: Forwarding) -> None:
         if forwarding.host:

@@ -50,6 +50,7 @@ class ClientTableTests(SynchronousTestCase):
         self.assertEqual([], list(table))
         second = self.join(table, "192.0.2.1")
         self.assertEqual([second], list(table))
+        self.assertEqual((False, True), (first in table, second in table))
         self.assertNotEqual(first.number, second.number)
 
     def test_remove_while_iterating(self) -> None:

@@ -15,6 +15,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from iphttps.core.advertisement import RouterAdvertisement
 from iphttps.core.errors import DropReason
 from iphttps.core.server import ServerEvent
+from iphttps.net import server
 from iphttps.net.server_tunnel import ServerTunnel
 from iphttps.net.tunnel import CLOSE_DEADLINE, HANDSHAKE_DEADLINE
 
@@ -211,6 +212,20 @@ class PacketTests(ServerCase):
         _, two = self.session(1)
         self.end.from_host(packet(PRIVATE_HOST, client_address(1)))
         self.assertEqual(two.value(), packet(PRIVATE_HOST, client_address(1)))
+
+    def test_advertisement_to_many(self) -> None:
+        """To many clients an advertisement goes in several turns of the reactor, and to none that has left."""
+        self.patch(server, "AT_ONCE", 2)
+        sessions = [self.session(number) for number in range(1, 6)]
+        for _, transport in sessions:
+            transport.clear()
+        self.end.server.advertise()
+        reached = [bool(transport.value()) for _, transport in sessions]
+        self.assertEqual(reached, [True, True, False, False, False])
+        sessions[3][0].connectionLost(Failure(ConnectionDone()))
+        self.clock.pump([0, 0])
+        reached = [bool(transport.value()) for _, transport in sessions]
+        self.assertEqual(reached, [True, True, True, False, True])
 
     def test_periodic_advertisement(self) -> None:
         """All clients hear Router Advertisements from time to time, while the server listens (3.2.3.1)."""
