@@ -74,6 +74,7 @@ class Servers:
             pins=options.pins,
             renegotiation=options["allow-renegotiation"],
             now=now,
+            ca_option="--ca",
         )
 
     def _condition(self) -> Condition | None:

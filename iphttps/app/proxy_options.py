@@ -87,7 +87,7 @@ class ProxyAccess:
 
     def settings(self, proxy: Proxy) -> ProxySettings:
         """Return what it takes to get through a proxy."""
-        tls = ClientTLS(proxy.host, self._authorities, None) if proxy.secure else None
+        tls = ClientTLS(proxy.host, self._authorities, None, ca_option="--proxy-ca") if proxy.secure else None
         return ProxySettings(proxy, self._credentials, tokens, tls)
 
 
