@@ -238,11 +238,13 @@ class Dialogue:
         demands = f"the proxy {self._proxy} demands a login ({', '.join(shown) or 'it does not say how'})"
         if self._waiting:
             who = "it has" if self._credentials.has_refused(self._proxy, self.login) else "other proxies have"
-            why = f"{who} refused the login there is, which is kept back for {max(self._waiting / 60, 1):.0f} minutes more"
-            return ProxyError(f"{demands}; {why}, or until it changes", ProxyFault.CREDENTIALS_WRONG)
+            until = f"for {max(self._waiting / 60, 1):.0f} minutes more, or until it changes"
+            why = f"{who} refused the login there is, which is kept back {until}"
+            return ProxyError(f"{demands}; {why}", ProxyFault.CREDENTIALS_WRONG)
         if not self.login:
             reason = "there is no user and password: give --proxy-credentials"
-            if schemes.keys() == {Way.BASIC.scheme} and not (self._proxy.secure or self._credentials.basic_in_clear):
+            allowed = self._proxy.secure or self._credentials.basic_in_clear or not self._credentials.named
+            if schemes.keys() == {Way.BASIC.scheme} and not allowed:
                 reason += ", and --proxy-basic if anybody on the way to the proxy may read the password"
             self._reasons.append(reason)
         reasons = "; ".join(self._reasons) or "none of which is known here"

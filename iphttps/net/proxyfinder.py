@@ -110,7 +110,7 @@ class ProxyFinder:
                 if proxy is None and uri.authority not in self._without:
                     self._without.add(uri.authority)
                     self.log.info(
-                        "the environment names no proxy for {server}; connecting directly", server=uri.authority
+                        "the environment names no proxy for {server}: the way is direct", server=uri.authority
                     )
                 return (proxy,)
             case ProxySource.AUTO:

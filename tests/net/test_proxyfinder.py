@@ -112,10 +112,8 @@ class ChoiceTests(SynchronousTestCase):
         """That the environment names no proxy is said, once for each server."""
         with capturedLogs() as events:
             finder = ProxyFinder(Clock(), ProxyChoice.parse("environment"), environment={})  # type: ignore[arg-type]
-            for _ in range(2):
-                self.assertEqual(self.successResultOf(finder.find(SERVER)), DIRECT)
-                finder.forget()
-        sentence = f"the environment names no proxy for {SERVER.authority}; connecting directly"
+            self.assertEqual([self.successResultOf(finder.find(SERVER)) for _ in range(2)], [DIRECT] * 2)
+        sentence = f"the environment names no proxy for {SERVER.authority}: the way is direct"
         self.assertEqual(said(events), [(LogLevel.info, sentence)])
 
     def test_wrong_environment(self) -> None:
