@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 from ..core.client_handshake import RequestLength
 from ..core.errors import ConfigError
+from ..core.proxychoice import ProxySource
 from ..core.reconnect import INITIAL, MAXIMUM
 from ..net.certificates import parse_pin
 from ..net.endpoints import URI
@@ -68,13 +69,20 @@ class Options(DaemonOptions):
                 "--when blocked and --probe go together: name a host that is reached where no tunnel is needed"
             )
         self.probe  # noqa: B018
+        if self["when"] == "command" and not self["control"]:
+            raise ConfigError("--when command needs --control: without it nobody can ask for the connection")
         self.number("keepalive", 0)
         self.device  # noqa: B018  # raises
         self.default_route  # noqa: B018
         self.scripts  # noqa: B018
-        self.number("reconnect-initial", 0.1)
-        self.number("reconnect-maximum", 0.1)
+        if self.number("reconnect-initial", 0.1) > self.number("reconnect-maximum", 0.1):
+            raise ConfigError(
+                f"--reconnect-initial {self['reconnect-initial']} is more than --reconnect-maximum "
+                f"{self['reconnect-maximum']}: give another one, or both"
+            )
         check_proxy(self, self.uris)
+        if self["when"] == "proxy" and self["proxy"] == ProxySource.NONE.value:
+            raise ConfigError("--when proxy needs --proxy: with none there is never a proxy, and so never a connection")
         if bool(self["certificate"]) != bool(self["private-key"]):
             raise ConfigError("--certificate and --private-key go together: give both or neither")
         self.request_length  # noqa: B018  # raises

@@ -63,8 +63,8 @@ class Servers:
 
     def _tls(self, uri: URI) -> ClientTLS:
         options = self._options
-        ca, certificate, key = options.path("ca"), options.path("certificate"), options.path("private-key")
-        crl, now = options.path("crl"), self._reactor.seconds
+        ca, certificate, key = options.file("ca"), options.file("certificate"), options.file("private-key")
+        crl, now = options.file("crl"), self._reactor.seconds
         authorities = load_certificates(ca) if ca else None
         return ClientTLS(
             uri.host,
@@ -74,6 +74,7 @@ class Servers:
             pins=options.pins,
             renegotiation=options["allow-renegotiation"],
             now=now,
+            ca_option="--ca",
         )
 
     @property

@@ -100,8 +100,9 @@ class ControlResource(Resource):
     isLeaf = True
     log = logger()
 
-    def __init__(self, routes: Iterable[Route]) -> None:
+    def __init__(self, routes: Iterable[Route], kind: str) -> None:
         super().__init__()
+        self._kind = kind
         self._routes = tuple(routes)
 
     def render(self, request: Request) -> int:
@@ -120,7 +121,9 @@ class ControlResource(Resource):
         matching = [(route, words) for route in self._routes if (words := route.words(path)) is not None]
         if not matching:
             there = ", ".join(f"{route.method} {route.path}" for route in self._routes)
-            raise Refusal(HTTPStatus.NOT_FOUND, f"there is no such path; this daemon knows {there}")
+            raise Refusal(
+                HTTPStatus.NOT_FOUND, f"there is no such path; this daemon is a {self._kind}, which knows {there}"
+            )
         for route, words in matching:
             if method == route.method or (method == "HEAD" and route.method == "GET"):
                 if method == "POST":
@@ -254,18 +257,24 @@ class ControlSite(Site):
 
 
 class Control:
-    """The control socket as a daemon has it: made with privileges, served without, removed at the end."""
+    """The control socket as a daemon has it: made with privileges, served without, removed at the end.
 
-    def __init__(self, reactor: IReactor, private: PrivateSocket, routes: Callable[[], Iterable[Route]]) -> None:
+    `kind` is what sentences call the daemon.
+    """
+
+    def __init__(
+        self, reactor: IReactor, private: PrivateSocket, routes: Callable[[], Iterable[Route]], kind: str
+    ) -> None:
         self._reactor = reactor
         self._private = private
         self._routes = routes
+        self._kind = kind
         self._acceptor: Acceptor | None = None
         self._site: ControlSite | None = None
 
     def start(self) -> None:
         """Answer from now on; those who called earlier have waited."""
-        self._site = ControlSite(ControlResource(self._routes()), self._reactor)
+        self._site = ControlSite(ControlResource(self._routes(), self._kind), self._reactor)
         self._acceptor = Acceptor(self._reactor, self._private.listening, self._site, _may_control)
         self._acceptor.start()
 

@@ -106,7 +106,7 @@ class Daemon(Service):
         """Make the control socket, before anything else: where another daemon has it, nothing is touched."""
         if self._control_path:
             private = PrivateSocket(self._control_path, *self._control_owner)
-            self._control = Control(self.reactor, private, self.routes)
+            self._control = Control(self.reactor, private, self.routes, self.command.removeprefix("iphttps-"))
 
     def _close_control(self) -> None:
         if self._control:

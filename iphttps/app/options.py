@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import stat
 import sys
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
@@ -91,7 +94,7 @@ class DaemonOptions(usage.Options):
         try:
             values = tomllib.loads(path.read_text(encoding="utf-8"))
         except OSError as error:
-            raise ConfigError(f"cannot read {path}: {error.strerror}") from error
+            raise ConfigError(f"--config: cannot read {path}: {error.strerror}") from error
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
             raise ConfigError(f"{path} is not TOML: {error}") from error
         for key, value in values.items():
@@ -109,6 +112,8 @@ class DaemonOptions(usage.Options):
             )
         elif key in self.flags:
             wanted, right = "true or false", isinstance(value, bool)
+        elif key in self._choices and isinstance(value, bool):
+            wanted, right, value = "", True, "yes" if value else "no"
         else:
             wanted, right = "a string or a number", isinstance(value, str | int | float) and not isinstance(value, bool)
         if not right:
@@ -124,6 +129,11 @@ class DaemonOptions(usage.Options):
     def flags(self) -> set[str]:
         """The options without a value."""
         return {flag[0] for flag in getattr(self, "optFlags", ())}
+
+    @property
+    def _choices(self) -> set[str]:
+        """The options that take yes or no, for which a file may have true or false."""
+        return {name for name, _, default, _ in self.optParameters if default in ("yes", "no")}
 
     # Checked values.
 
@@ -144,6 +154,21 @@ class DaemonOptions(usage.Options):
     def path(self, name: str) -> Path | None:
         """Return a path, absolute because a daemon changes its directory, or None if not given."""
         return Path(self[name]).absolute() if self[name] else None
+
+    def file(self, name: str) -> Path | None:
+        """Return the path of a file that is there to be read; raises ConfigError, which names the option, if not."""
+        path = self.path(name)
+        if path is None:
+            return None
+        try:
+            # Not opened: it may be a pipe, which can be read once.
+            if stat.S_ISDIR(path.stat().st_mode):
+                raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+            if not os.access(path, os.R_OK, effective_ids=True):
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+        except OSError as error:
+            raise ConfigError(f"--{name}: cannot read {path}: {error.strerror}") from error
+        return path
 
     def number(self, name: str, lowest: float) -> float:
         """Return a number that is at least `lowest`."""

@@ -64,6 +64,9 @@ def check_proxy(options: DaemonOptions, uris: Iterable[URI], environment: Mappin
     """Check what can be checked before anything is touched; raises ConfigError."""
     choice = proxy_choice(options)
     pac_location(options)
+    for name in ("proxy-credentials", "proxy-ca", "proxy-basic"):
+        if options[name] and choice.source is ProxySource.NONE:
+            raise ConfigError(f"--{name} is about a proxy, and --proxy names none: give both")
     if choice.source is ProxySource.ENVIRONMENT:
         for uri in uris:
             proxy_of(environment, uri.secure, uri.host, uri.port)
@@ -73,7 +76,7 @@ class ProxyAccess:
     """How a proxy is spoken to, whichever it is; what must be readable is read once, and ConfigError raised."""
 
     def __init__(self, options: DaemonOptions, environment: Mapping[str, str] = os.environ) -> None:
-        path, ca = options.path("proxy-credentials"), options.path("proxy-ca")
+        path, ca = options.file("proxy-credentials"), options.file("proxy-ca")
         source = CredentialsFile(path).login if path else lambda: environment_login(environment)
         source()
         # Without a file of the operator's own, whoever answers for the network names the proxy.
@@ -84,7 +87,7 @@ class ProxyAccess:
 
     def settings(self, proxy: Proxy) -> ProxySettings:
         """Return what it takes to get through a proxy."""
-        tls = ClientTLS(proxy.host, self._authorities, None) if proxy.secure else None
+        tls = ClientTLS(proxy.host, self._authorities, None, ca_option="--proxy-ca") if proxy.secure else None
         return ProxySettings(proxy, self._credentials, tokens, tls)
 
 

@@ -41,7 +41,7 @@ def contents(options: DaemonOptions) -> dict[str, bytes]:
             try:
                 digests[name] = sha256(path.read_bytes()).digest()
             except OSError as error:
-                raise ConfigError(f"cannot read {path}: {error.strerror}") from error
+                raise ConfigError(f"--{name}: cannot read {path}: {error.strerror}") from error
     return digests
 
 

@@ -15,6 +15,9 @@ from ..net.interfaces import IReactor
 from ..net.log import logger
 from .children import Child
 
+LONGEST_LINE = 256
+"""Bytes of a script's first line that the kernel looks at (BINPRM_BUF_SIZE)."""
+
 LIMIT = 10.0
 """Seconds that a script may take."""
 
@@ -90,6 +93,22 @@ def check(option: str, path: Path) -> Path:
         raise ConfigError(f"--{option} {path}: there is no such file")
     if not os.access(path, os.X_OK):
         raise ConfigError(f"--{option} {path} cannot be run: `chmod +x` makes it a program")
+    try:
+        with path.open("rb") as file:
+            first = file.readline(LONGEST_LINE)
+    except OSError:
+        return path  # a program that may be run and not read
+    if first.startswith(b"#!"):
+        interpreter = os.fsdecode((first[2:].rstrip(b"\n").split() or [b""])[0])
+        # From / a script is run.
+        if first.rstrip(b"\n").endswith(b"\r"):
+            raise ConfigError(f"--{option} {path}: its #! line ends as on Windows: have its lines end as here")
+        if not interpreter or not Path("/", interpreter).is_file():
+            raise ConfigError(f"--{option} {path}: its #! line names {interpreter!r}, and there is no such program")
+    elif not first.startswith(b"\x7fELF"):
+        raise ConfigError(
+            f"--{option} {path} cannot be run: its first line must be #! and a program, such as #!/bin/sh"
+        )
     return path
 
 

@@ -160,8 +160,8 @@ class ConnectHandshake:
                 "where somebody must log in with a browser first",
                 ProxyFault.CAPTIVE_PORTAL,
             )
-        line = _first_line(self._body)
-        words = f': "{ascii_only(line[:SHOWN_WORDS])}"' if line else ""
+        line = ascii_only(_first_line(self._body)[:SHOWN_WORDS])
+        words = "" if line.lower() in said.lower() else f': "{line}"'
         sentence = f"the proxy {self._name} refused to connect to {self._authority}: it answered {said}{words}"
         return ProxyError(sentence, ProxyFault.REFUSED)
 

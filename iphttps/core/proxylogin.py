@@ -237,11 +237,16 @@ class Dialogue:
         shown = [ascii_only(scheme.encode())[:20].capitalize() for scheme in schemes][:SHOWN_SCHEMES]
         demands = f"the proxy {self._proxy} demands a login ({', '.join(shown) or 'it does not say how'})"
         if self._waiting:
-            who = "" if self._credentials.has_refused(self._proxy, self.login) else "comes after others that "
-            why = f"{who}refused the one there is, and is shown it again in {max(self._waiting / 60, 1):.0f} minutes"
-            return ProxyError(f"{demands}, {why}, or when it changes", ProxyFault.CREDENTIALS_WRONG)
+            who = "it has" if self._credentials.has_refused(self._proxy, self.login) else "other proxies have"
+            until = f"for {max(self._waiting / 60, 1):.0f} minutes more, or until it changes"
+            why = f"{who} refused the login there is, which is kept back {until}"
+            return ProxyError(f"{demands}; {why}", ProxyFault.CREDENTIALS_WRONG)
         if not self.login:
-            self._reasons.append("there is no user and password: give --proxy-credentials")
+            reason = "there is no user and password: give --proxy-credentials"
+            allowed = self._proxy.secure or self._credentials.basic_in_clear or not self._credentials.named
+            if schemes.keys() == {Way.BASIC.scheme} and not allowed:
+                reason += ", and --proxy-basic if anybody on the way to the proxy may read the password"
+            self._reasons.append(reason)
         reasons = "; ".join(self._reasons) or "none of which is known here"
         return ProxyError(f"{demands}; {reasons}", ProxyFault.NO_CREDENTIALS)
 

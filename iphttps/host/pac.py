@@ -12,6 +12,7 @@ from __future__ import annotations
 import encodings.idna  # noqa: F401  # for look-ups: nothing of Python's can be read once root is given up
 import json
 import os
+import re
 import resource
 import signal
 import socket  # noqa: F401  # likewise
@@ -44,6 +45,9 @@ LIMITS = (
 
 LIFETIME = 15
 """Seconds after which it ends even if nobody ends it, because who started it is no more."""
+
+_PLACE = re.compile(r"<input>:([0-9]{1,9}):([0-9]{1,9})")
+"""A place in the file, as the library writes it."""
 
 NOBODY = 65534  # the kernel's overflow user, which owns nothing
 
@@ -113,13 +117,20 @@ def evaluate(context: Any, pac: str, url: str, host: str) -> str:
     except Refused:
         raise
     except Exception as error:  # JavaScript's own, memory that is out, values that Python has not
-        words = " ".join(str(error).split()) or type(error).__name__
-        raise Refused(f"it fails: {words[:SHOWN]}") from error
+        raise Refused(f"the file fails: {_reason(error)}") from error
     if not isinstance(answer, str):
         raise Refused("its FindProxyForURL does not answer with a string")
     if len(answer) > MAXIMUM_ANSWER:
         raise Refused(f"it answers with {len(answer)} characters, more than {MAXIMUM_ANSWER}")
     return answer
+
+
+def _reason(error: Exception) -> str:
+    """Put the library's error into a line: what it says, and of the places behind that the first."""
+    said, _, places = str(error).partition("\n    at ")
+    words = " ".join(said.removesuffix("\nundefined").split())[:SHOWN] or type(error).__name__
+    place = _PLACE.search(places)
+    return f"{words}, line {place[1]}, column {place[2]}" if place else words
 
 
 def _answer(values: dict[str, str], to: TextIO = sys.stdout) -> None:

@@ -14,6 +14,9 @@ from ..core.errors import ConfigError
 BACKLOG = 16
 """Connections that may wait to be accepted."""
 
+LONGEST = 107
+"""Bytes that a socket's path may have (sun_path of unix(7), without the zero at its end)."""
+
 _CREDENTIALS = struct.Struct("3i")  # struct ucred of unix(7): process, user, group
 
 
@@ -42,7 +45,7 @@ class PrivateSocket:
             self._inode = os.lstat(path).st_ino
         except OSError as error:
             self.listening.close()
-            raise ConfigError(f"cannot make the control socket {path}: {error.strerror or error}") from error
+            raise ConfigError(f"cannot make the control socket {path}: {_reason(path, error)}") from error
         except ConfigError:
             self.listening.close()
             raise
@@ -55,6 +58,17 @@ class PrivateSocket:
                 self.path.unlink()
         except OSError:
             pass  # gone already, or in a directory that is not ours to write: the next start replaces it
+
+
+def _reason(path: Path, error: OSError) -> str:
+    """Say why there can be no socket at a path, and what to do where that is known."""
+    if len(os.fsencode(path)) > LONGEST:
+        return f"its path is too long: give --control one of at most {LONGEST} bytes"
+    if isinstance(error, FileNotFoundError):
+        if (above := path.parent.parent).is_dir():
+            return f"the directory {path.parent} cannot be made: give --control a path in another one"
+        return f"there is no directory {above}: make it, or give --control another path"
+    return error.strerror or str(error)
 
 
 def peer_user(connected: socket.socket) -> int:

@@ -35,6 +35,11 @@ _TLS_WORDS = {
     "unsupported certificate": (f"{_REFUSED_OURS}: it is not meant for this use", Stage.CERTIFICATE, None),
     "access denied": (f"{_REFUSED_OURS}: whom it names may not come in", Stage.CERTIFICATE, None),
     "did not return a certificate": ("the {peer} showed no certificate", Stage.CERTIFICATE, None),
+    "internal error": (  # OpenSSL's alert for an application's own objection, ours included
+        "the {peer} failed, or refused our certificate for a reason of its own, such as the names or the key in it",
+        Stage.TLS,
+        None,
+    ),
     "unrecognized name": ("the {peer} serves no host of this name", Stage.TLS, None),
     "wrong version number": (_NO_TLS, Stage.TLS, None),
     "http request": ("the {peer} speaks plain HTTP to a TLS port", Stage.TLS, None),
@@ -64,6 +69,10 @@ _UNANSWERED = (
     "certificate, or wants one only now and must ask for it at once (on Windows `netsh http update sslcert` with "
     "clientcertnegotiation=enable)"
 )
+_UNANSWERED_PLAIN = (
+    "the server closed the connection instead of answering the request: it is no IP-HTTPS server, or the port is one "
+    "for https://"
+)
 
 
 def sentence(failure: Failure) -> str:
@@ -86,7 +95,9 @@ def explain_end(failure: Failure, tls: CheckedConnection | None, stage: Stage, *
     if tls and tls.asked_again and not answered:
         return Trouble(Stage.CERTIFICATE, LATE_REQUEST, CERTIFICATE_MISSING)
     if not answered and _hung_up(failure.value):
-        return Trouble(stage, _BROKEN_OFF if stage is Stage.TLS else _UNANSWERED)
+        if stage is Stage.TLS:
+            return Trouble(stage, _BROKEN_OFF)
+        return Trouble(stage, _UNANSWERED if tls else _UNANSWERED_PLAIN)
     return explain(failure, stage)
 
 
@@ -106,7 +117,8 @@ def _explain(reason: BaseException | None, stage: Stage, peer: str) -> Trouble:
         case error.DNSLookupError():
             return Trouble(Stage.RESOLVE, "the name cannot be resolved", HOST_NOT_FOUND)
         case error.NoRouteError():
-            return Trouble(stage, "there is no route to it")
+            # Where it is a peer, the sentence before has named it.
+            return Trouble(stage, f"there is no route to {'it' if peer == 'peer' else f'the {peer}'}")
         case error.ConnectionDone():
             return Trouble(stage, f"the {peer} closed the connection")
         case error.ConnectionAborted():

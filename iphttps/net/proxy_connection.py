@@ -10,6 +10,7 @@ from twisted.internet.interfaces import IHandshakeListener, IProtocol
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.protocols.tls import TLSMemoryBIOProtocol
 from twisted.python.failure import Failure
+from zope.interface import implementer
 
 from ..core.connect import Challenged, Connected, ConnectHandshake
 from ..core.errors import ProxyError, ProxyFault
@@ -27,6 +28,7 @@ class NoAnswerError(Exception):
         self.used = used
 
 
+@implementer(IHandshakeListener)
 class ProxyConnection(Protocol):
     """A connection to the proxy until the way is open; one request at a time is under way."""
 
@@ -36,6 +38,8 @@ class ProxyConnection(Protocol):
         self._waiting: Deferred[Connected | Challenged] | None = None
         self._gone: NoAnswerError | None = None
         self._used = False
+        self.secured: Deferred[None] = Deferred()
+        """Fires when TLS with the proxy is agreed on."""
 
     @property
     def peer(self) -> Any:
@@ -46,6 +50,10 @@ class ProxyConnection(Protocol):
         """Wait to be asked."""
         self._wire = cast(Any, self.transport)
         self._secure = isinstance(self.transport, TLSMemoryBIOProtocol)
+
+    def handshakeCompleted(self) -> None:
+        """Note that the proxy speaks TLS."""
+        self.secured.callback(None)
 
     def ask(self, authorization: bytes | None) -> Deferred[Connected | Challenged]:
         """Send a request; fails with ProxyError, or NoAnswerError if the connection ends before the answer."""
@@ -98,7 +106,10 @@ class ProxyConnection(Protocol):
 
     def expired(self) -> ProxyError:
         """Return what to say of the proxy if it has had its time."""
-        return self._handshake.expired()
+        error = self._handshake.expired()
+        if self._secure and not self.secured.called:
+            return ProxyError(f"{error}, not even in the TLS handshake: perhaps it is one for http://", error.fault)
+        return error
 
     def hand_over(self, protocol: IProtocol, rest: bytes) -> None:
         """Put a protocol in the place of this one, and give it the bytes that came behind the answer."""

@@ -84,6 +84,8 @@ class ProxyFinder:
         self._hostname = hostname
         self._known = _Known()
         self._said = ""
+        self._without: set[str] = set()
+        """The servers of which it was said that the environment names no proxy for them."""
 
     def find(self, uri: URI) -> Deferred[Proxies]:
         """Return what is to be tried for a server, at least one; it can be cancelled.
@@ -104,7 +106,13 @@ class ProxyFinder:
             case ProxySource.FIXED:
                 return (self._choice.proxy,)
             case ProxySource.ENVIRONMENT:
-                return (proxy_of(self._environment, uri.secure, uri.host, uri.port),)
+                proxy = proxy_of(self._environment, uri.secure, uri.host, uri.port)
+                if proxy is None and uri.authority not in self._without:
+                    self._without.add(uri.authority)
+                    self.log.info(
+                        "the environment names no proxy for {server}: the way is direct", server=uri.authority
+                    )
+                return (proxy,)
             case ProxySource.AUTO:
                 return await self._find_by_pac(uri)
 

@@ -89,7 +89,8 @@ class ClientTLS:
 
     With `pins` the server's key must be one of them, besides. `renegotiation` lets a TLS 1.2 server ask for the
     credentials later than in the first handshake. The revocation lists are read again, if their file has changed,
-    when a connection is made; they need `ca`. `now` is the time of day.
+    when a connection is made; they need `ca`. `now` is the time of day. `ca_option` is how the operator names
+    authorities, if that can be, for sentences.
     """
 
     log = logger()
@@ -104,10 +105,12 @@ class ClientTLS:
         pins: frozenset[str] = frozenset(),
         renegotiation: bool = False,
         now: Callable[[], float] = time,
+        ca_option: str = "",
     ) -> None:
         # A name may end in the root's dot (RFC 6066 section 3), an address in its zone; no certificate has either.
         self._name = name.removesuffix(".").partition("%")[0]
         self._ca = ca
+        self._authorities = _doubts(ca_option, given=ca is not None)
         self._credentials = credentials
         self._revocation = revocation
         self._pins = pins
@@ -120,7 +123,7 @@ class ClientTLS:
         """Make the TLS side of one connection, with SNI unless the server is named by an address."""
         if self._revocation:
             self._read_again(self._revocation)
-        connection = CheckedConnection(self._context, ServerCheck(self._name, self._pins))
+        connection = CheckedConnection(self._context, ServerCheck(self._name, self._pins, self._authorities))
         try:
             ip_address(self._name)
         except ValueError:
@@ -153,6 +156,13 @@ class ClientTLS:
                 revocation.install(store)
         context.set_verify(SSL.VERIFY_PEER, verify)
         return context
+
+
+def _doubts(option: str, *, given: bool) -> str:
+    """Say what may be wrong where a server's authority is not trusted."""
+    if not option:
+        return "the system lacks its authority"
+    return f"{option} is the wrong one" if given else f"its authority is not one of the system's: give {option}"
 
 
 def _server_context(settings: TLSSettings) -> SSL.Context:

@@ -71,10 +71,14 @@ class PeerCheck:
 
 
 class ServerCheck(PeerCheck):
-    """The client's check of a server: its certificate must be for the name in the URI (4.2.3), the key pinned."""
+    """The client's check of a server: its certificate must be for the name in the URI (4.2.3), the key pinned.
 
-    def __init__(self, name: str, pins: frozenset[str] = frozenset()) -> None:
+    `authorities` says in a sentence what may be wrong with those that are trusted.
+    """
+
+    def __init__(self, name: str, pins: frozenset[str], authorities: str) -> None:
         super().__init__()
+        self._authorities = authorities
         self._name = name
         self._pins = pins
 
@@ -82,12 +86,14 @@ class ServerCheck(PeerCheck):
         sentence = super()._refusal(certificate, code, depth)
         match code:
             case 18 | 19:  # the chain is whole, up to a root
-                return f"{sentence}: a proxy in between intercepts TLS, or --ca is the wrong one"
+                return f"{sentence}: a proxy in between intercepts TLS, or {self._authorities}"
             case 2 | 20 | 21:  # nobody knows what is above
                 return (
-                    f"{sentence}: a proxy in between intercepts TLS, --ca is the wrong one, or the server fails to "
-                    "show that issuer's certificate"
+                    f"{sentence}: a proxy in between intercepts TLS, {self._authorities}, or the server fails "
+                    "to show that issuer's certificate"
                 )
+            case 10:
+                return f"{sentence}: tell its administrator, or check this host's clock"
         return sentence
 
     def _fault(self, certificate: x509.Certificate, depth: int) -> str | None:
@@ -104,7 +110,10 @@ class ServerCheck(PeerCheck):
             verify_service_identity(patterns, obligatory_ids=[wanted], optional_ids=[])
         except (VerificationError, CertificateError, ValueError):
             self.code = _WRONG_NAME
-            return f"the certificate is for {certificates.hosts(certificate)}, not for {self._name}"
+            return (
+                f"the certificate is for {certificates.hosts(certificate)}, not for {self._name}: "
+                "use a name that is in it, or have it renewed with this one"
+            )
         return None
 
     def _wrong_key(self, certificate: x509.Certificate) -> str | None:

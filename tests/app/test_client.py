@@ -199,10 +199,11 @@ class RefusalTests(ClientDaemonCase):
         missing = str(self.directory / "missing.pem")
         good = {"--certificate": str(identity.certificate), "--private-key": str(identity.private_key)}
         for flag in ("--ca", *good):
-            flags = [word for pair in (good | {flag: missing}).items() for word in pair]
-            self.assert_refuses_to_start(
-                self.daemon("--uri", "https://127.0.0.1/", *flags), f"cannot read {missing}: No such file or directory"
-            )
+            for path, reason in ((missing, "No such file or directory"), (str(self.directory), "Is a directory")):
+                flags = [word for pair in (good | {flag: path}).items() for word in pair]
+                self.assert_refuses_to_start(
+                    self.daemon("--uri", "https://127.0.0.1/", *flags), f"{flag}: cannot read {path}: {reason}"
+                )
         self.assertEqual(self.devices, [])
 
     def test_name_taken(self) -> None:

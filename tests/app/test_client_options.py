@@ -90,6 +90,14 @@ class ClientFlagTests(AppCase):
                 (*uri, "--when", "blocked", "--probe", "[::1"),
                 "--probe '[::1' is not a host and a port, such as intranet.example.org:443",
             ),
+            (
+                (*uri, "--when", "command"),
+                "--when command needs --control: without it nobody can ask for the connection",
+            ),
+            (
+                (*uri, "--when", "proxy"),
+                "--when proxy needs --proxy: with none there is never a proxy, and so never a connection",
+            ),
             ((*uri, "--keepalive", "-1"), "--keepalive takes a number of at least 0, not '-1'"),
             ((*uri, "--certificate", "client.pem"), together),
             ((*uri, "--private-key", "client.key"), together),
@@ -110,5 +118,9 @@ class ClientFlagTests(AppCase):
             ),
             ((*uri, "--reconnect-initial", "0"), "--reconnect-initial takes a number of at least 0.1, not '0'"),
             ((*uri, "--reconnect-maximum", "-1"), "--reconnect-maximum takes a number of at least 0.1, not '-1'"),
+            (
+                (*uri, "--reconnect-maximum", "10"),
+                "--reconnect-initial 30 is more than --reconnect-maximum 10: give another one, or both",
+            ),
         ):
             self.assertEqual(self.refusal(client_options.Options(), *arguments), sentence)

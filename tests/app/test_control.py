@@ -43,7 +43,7 @@ class ControlCase(TestCase):
         self.path = Path(directory.name) / "control.sock"
         self.asked: list[Asked] = []
         self.waiting: Deferred[object] = Deferred()
-        self.control = Control(cast(IReactor, reactor), PrivateSocket(self.path), self.routes)
+        self.control = Control(cast(IReactor, reactor), PrivateSocket(self.path), self.routes, "client")
         self.control.start()
         self.addCleanup(self.control.stop)
 
@@ -173,7 +173,7 @@ class RefusalTests(ControlCase):
         for path in ("/", "/statusx", "/status/", "/things", "/things/7", "//", "/things/7/end/"):
             status, sentence = await self.refusal(GET.replace(b"/status", path.encode()))
             self.assertEqual(404, status, path)
-            self.assertIn("GET /status", sentence)
+            self.assertIn("this daemon is a client, which knows GET /status", sentence)
 
     async def test_method(self) -> None:
         """Status 405, with the methods in Allow (RFC 9110 section 15.5.6)."""
@@ -231,7 +231,7 @@ class EndTests(ControlCase):
     async def test_waiting(self) -> None:
         """Who calls while the daemon prepares itself is served when it is ready."""
         path = self.path.with_name("other.sock")
-        other = Control(cast(IReactor, reactor), PrivateSocket(path), self.routes)
+        other = Control(cast(IReactor, reactor), PrivateSocket(path), self.routes, "server")
         self.path = path
         wire = self.connect()
         wire.sendall(GET)

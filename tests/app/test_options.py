@@ -211,6 +211,13 @@ class FileTests(AppCase):
         refusal = self.refusal(server_options.Options(), *PLAIN, "--config", str(self.file("max-clients = 0.5\n")))
         self.assertEqual(refusal, "--max-clients takes a number of at least 1, not '0.5'")
 
+    def test_yes_or_no(self) -> None:
+        """Where the command line takes yes or no, the file may say true or false as well."""
+        for text, value in (("true", "yes"), ("false", "no"), ('"no"', "no")):
+            path = str(self.file(f"default-route = {text}\n"))
+            given = parsed(client_options.Options(), "--uri", "https://vpn.example.org/", "--config", path)
+            self.assertEqual(value, given["default-route"])
+
     def test_unknown_key(self) -> None:
         """An unknown key is named, with the file, and the one that was probably meant."""
         self.assertEqual(self.refused('interfaces = "vpn0"'), "unknown key 'interfaces'; is 'interface' meant?")
@@ -245,4 +252,6 @@ class FileTests(AppCase):
     def test_unreadable(self) -> None:
         """A file that cannot be read is named, with the system's reason."""
         for path, reason in (("nowhere.toml", "No such file or directory"), (".", "Is a directory")):
-            self.assertEqual(self.refusal(server_options.Options(), "--config", path), f"cannot read {path}: {reason}")
+            self.assertEqual(
+                self.refusal(server_options.Options(), "--config", path), f"--config: cannot read {path}: {reason}"
+            )

@@ -77,6 +77,13 @@ class ProxyTests(ProxyOptionCase):
         """What is no proxy's URL is refused before anything is touched."""
         self.assertIn("is not the URL of a proxy", self.refusal(Options(), *URI, "--proxy", "socks5://proxy.example"))
 
+    def test_of_no_use(self) -> None:
+        """What is about a proxy is refused where there is none."""
+        for flags in (("--proxy-credentials", "proxy.toml"), ("--proxy-ca", "ca.pem"), ("--proxy-basic",)):
+            self.assertEqual(
+                f"{flags[0]} is about a proxy, and --proxy names none: give both", self.refusal(Options(), *URI, *flags)
+            )
+
     def test_named(self) -> None:
         """Where it is the network that names the proxy, by WPAD or a file in clear, no password is sent as it is."""
         for flags, named in (
@@ -185,4 +192,6 @@ class CredentialsFileTests(ProxyOptionCase):
             self.assertIn(str(path), sentence)
             self.assertIn(words, sentence)
             self.assertNotIn("1234567", sentence)
-        self.assertIn("cannot read /nowhere/file", self.wrong(*PROXY, "--proxy-credentials", "/nowhere/file"))
+        self.assertIn(
+            "--proxy-credentials: cannot read /nowhere/file", self.wrong(*PROXY, "--proxy-credentials", "/nowhere/file")
+        )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from ipaddress import IPv6Address, IPv6Interface
 from pathlib import Path
 
@@ -84,3 +85,21 @@ class ScriptTests(ProgramCase):
         ):
             error = self.assertRaises(ConfigError, check, "up-script", path)
             self.assertEqual(str(error), f"--up-script {path}{complaint}")
+
+    def test_first_line(self) -> None:
+        """A script must say what it is run by, and that must be there; else the daemon does not start."""
+        script = self.note("script")
+        for text, complaint in (
+            ("", " cannot be run: its first line must be #! and a program, such as #!/bin/sh"),
+            ("echo hello\n", " cannot be run: its first line must be #! and a program, such as #!/bin/sh"),
+            ("#! /no/such/sh -e\n", ": its #! line names '/no/such/sh', and there is no such program"),
+            ("#!\n", ": its #! line names '', and there is no such program"),
+            ("#!/bin/sh\r\n", ": its #! line ends as on Windows: have its lines end as here"),
+        ):
+            script.write_bytes(text.encode())
+            script.chmod(0o755)
+            error = self.assertRaises(ConfigError, check, "up-script", script)
+            self.assertEqual(str(error), f"--up-script {script}{complaint}")
+        script.write_text("#! /bin/sh -e\n")
+        for good in (script, Path(sys.executable).resolve()):
+            self.assertEqual(check("up-script", good), good)

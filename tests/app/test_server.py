@@ -219,7 +219,8 @@ class TLSTests(ServerDaemonCase):
         missing = self.directory / "missing.pem"
         for flag in ("--certificate", "--private-key", "--client-ca"):
             self.assert_refuses_to_start(
-                self.daemon(*self.secure(flag, str(missing))), f"cannot read {missing}: No such file or directory"
+                self.daemon(*self.secure(flag, str(missing))),
+                f"{flag}: cannot read {missing}: No such file or directory",
             )
         self.assertEqual(self.devices, [])
 

@@ -195,6 +195,12 @@ class RefusalTests(ConnectCase):
             sentence,
         )  # fmt: skip
 
+    def test_repeated(self) -> None:
+        """A page that begins with the status or the reason once more is not quoted."""
+        head = b"HTTP/1.1 403 Access violation\r\nContent-Length: 99\r\n\r\n"
+        for line in (b"<h1>403 Access violation</h1>\n", b"Access Violation\n"):
+            self.assertTrue(self.fault(head + line)[1].endswith("it answered 403 Access violation"))
+
     def test_bounded(self) -> None:
         """A page without a line that says anything, or with an endless one, is not read to its end (PX-05)."""
         head = b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 104857600\r\n\r\n"

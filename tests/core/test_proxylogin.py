@@ -96,6 +96,22 @@ class ChoiceTests(LoginCase):
             self.assertEqual(ProxyFault.NO_CREDENTIALS, fault)
             self.assertIn(words, sentence)
 
+    def test_options_for_basic(self) -> None:
+        """Without a login the option for one is named, and at once the other that Basic alone takes in clear."""
+        self.login = None
+        self.credentials.basic_in_clear = False
+        give = "there is no user and password: give --proxy-credentials"
+        clear = ", and --proxy-basic if anybody on the way to the proxy may read the password"
+        for proxy, offers, words in (
+            (PROXY, [BASIC], give + clear),
+            (PROXY, [BASIC, DIGEST], give),
+            (SECURE, [BASIC], give),
+        ):
+            self.proxy = proxy
+            self.assertTrue(self.refusal(self.dialogue(), *offers)[1].endswith(f"; {words}"))
+        self.proxy, self.credentials.basic_in_clear = PROXY, True
+        self.assertTrue(self.refusal(self.dialogue(), BASIC)[1].endswith(f"; {give}"))
+
     def test_basic_in_clear(self) -> None:
         """Basic shows the password to everybody on the way unless there is TLS, so it must be allowed (PX-02)."""
         self.credentials.basic_in_clear = False
@@ -225,7 +241,7 @@ class PauseTests(LoginCase):
         for now, minutes in ((1000.0, 15), (1000.0 + PAUSE - 1, 1)):
             fault, sentence = self.refusal(self.dialogue(now), BASIC, DIGEST, NTLM)
             self.assertEqual(ProxyFault.CREDENTIALS_WRONG, fault)
-            self.assertIn(f"is shown it again in {minutes} minute", sentence)
+            self.assertIn(f"; it has refused the login there is, which is kept back for {minutes} minute", sentence)
         self.assertEqual(NextToken(Way.TICKET, None), self.answer(self.dialogue(1001.0), NEGOTIATE))
         self.assertEqual(basic(ALICE), self.answer(self.dialogue(1000.0 + PAUSE), BASIC))
 
@@ -250,7 +266,7 @@ class PauseTests(LoginCase):
         self.proxy = proxies[2]
         fault, sentence = self.refusal(self.dialogue(2.0), BASIC)
         self.assertEqual(ProxyFault.CREDENTIALS_WRONG, fault)
-        self.assertIn("comes after others that refused the one there is, and is shown it again in 15", sentence)
+        self.assertIn("; other proxies have refused the login there is, which is kept back for 15", sentence)
         self.login = Login("alice", "other")
         self.assertEqual(basic(self.login), self.answer(self.dialogue(2.0), BASIC))
         self.login = ALICE

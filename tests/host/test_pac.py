@@ -58,21 +58,26 @@ class ProgramTests(SynchronousTestCase):
     def test_refusals(self) -> None:
         """A file without an answer gets an error, in a few words and not more."""
         for text, words in (
-            ("<html>Please log in</html>", "it fails: SyntaxError"),
+            (
+                "<html>Please log in</html>",
+                "the file fails: SyntaxError: unexpected token in expression: '<', line 1, column 1",
+            ),
             ("var FindProxyForURL = 1;", "it has no function FindProxyForURL"),
             ("", "it has no function FindProxyForURL"),
             ("function FindProxyForURL() { return null; }", "does not answer with a string"),
             ("function FindProxyForURL() { return ['DIRECT']; }", "does not answer with a string"),
-            ("function FindProxyForURL() { return 1n; }", "it fails"),
+            ("function FindProxyForURL() { return 1n; }", "the file fails"),
             ("async function FindProxyForURL() { return 'DIRECT'; }", "does not answer with a string"),
-            ("function FindProxyForURL() { return '\\ud800'; }", "it fails"),
-            ("function FindProxyForURL() { throw {}; }", "it fails"),
-            ("throw 'x'.repeat(100000);", "it fails: xxx"),
+            ("function FindProxyForURL() { return '\\ud800'; }", "the file fails"),
+            ("function FindProxyForURL() { throw {}; }", "the file fails"),
+            ("throw 'why';", "the file fails: why"),
+            ("function FindProxyForURL() {\n  nosuch(); }", "nosuch is not defined, line 2, column 3"),
+            ("throw 'x'.repeat(100000);", "the file fails: xxx"),
             ("function FindProxyForURL() { return 'x'.repeat(5000); }", "it answers with 5000 characters"),
-            ("function f() { return f() + 1; } f();", "it fails: RangeError"),
+            ("function f() { return f() + 1; } f();", "the file fails: RangeError"),
             ("var many = []; while (true) many.push(new Array(100000).fill(1));", "out of memory"),
             ("'x'.repeat(1 << 29);", "out of memory"),
-            ("require('fs')", "it fails: ReferenceError"),
+            ("require('fs')", "the file fails: ReferenceError"),
         ):
             error = asked(text)["error"]
             self.assertIn(words, error)

@@ -63,7 +63,8 @@ class PrivateSocketTests(SynchronousTestCase):
         self.path = self.path.parent / "new" / "a.sock"
         self.private()
         self.connect()
-        self.assertIn("No such file or directory", self.refusal(self.path.parent / "other" / "one" / "a.sock"))
+        deep = self.path.parent / "other" / "one" / "a.sock"
+        self.assertIn(f"{deep}: there is no directory {deep.parent.parent}: make it", self.refusal(deep))
 
     @skipIf(os.geteuid() != 0, "It takes root to give something away.")
     def test_owner(self) -> None:
@@ -106,7 +107,8 @@ class PrivateSocketTests(SynchronousTestCase):
 
     def test_long_path(self) -> None:
         """A path longer than the kernel takes is refused with a sentence."""
-        self.assertIn("too long", self.refusal(self.path.with_name("x" * 120)))
+        sentence = self.refusal(self.path.with_name("x" * 120))
+        self.assertIn("its path is too long: give --control one of at most 107 bytes", sentence)
 
     def test_close(self) -> None:
         """Closed, it is gone, but not the socket that somebody else has put in its place."""

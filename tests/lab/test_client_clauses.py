@@ -132,7 +132,9 @@ class OpeningTests(ClientClauseCase):
 
     def test_behind_a_proxy(self) -> None:
         """A client told to connect behind a proxy does so there, by CONNECT; the rest is the same (3.1.3, 4.1)."""
-        client = self.start("--when", "proxy")
+        direct = self.lab.directory / "direct.pac"
+        direct.write_text('function FindProxyForURL() { return "DIRECT"; }')
+        client = self.start("--when", "proxy", "--proxy", "auto", "--pac", str(direct))
         client.wait_for("DISABLED -> ENABLED")
         self.assert_no_attempt()
         self.assertEqual("ENABLED", self.status()["state"])

@@ -9,6 +9,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from iphttps.core.stage import Stage, Trouble
 from iphttps.net.explain import explain, explain_end, sentence
+from iphttps.net.verification import CheckedConnection, PeerCheck
 
 
 class ExplainTests(SynchronousTestCase):
@@ -27,7 +28,7 @@ class ExplainTests(SynchronousTestCase):
             (error.TimeoutError(), Trouble(Stage.CONNECT, silent, "0x274C")),
             (error.TCPTimedOutError(), Trouble(Stage.CONNECT, silent, "0x274C")),
             (error.DNSLookupError("no"), Trouble(Stage.RESOLVE, "the name cannot be resolved", "0x2AF9")),
-            (error.NoRouteError(), Trouble(Stage.CONNECT, "there is no route to it")),
+            (error.NoRouteError(), Trouble(Stage.CONNECT, "there is no route to the server")),
         ):
             self.assertEqual(explain(Failure(reason)), trouble)
 
@@ -113,6 +114,12 @@ class ExplainTests(SynchronousTestCase):
         self.assertEqual(sentence(closed), "the peer closed the connection")
         none = SSL.Error([("SSL routines", "", "peer did not return a certificate")])
         self.assertEqual(sentence(Failure(none)), "the peer showed no certificate")
+        self.assertEqual(sentence(Failure(error.NoRouteError())), "there is no route to it")
+        internal = SSL.Error([("SSL routines", "", "tlsv1 alert internal error")])
+        self.assertEqual(
+            sentence(Failure(internal)),
+            "the peer failed, or refused our certificate for a reason of its own, such as the names or the key in it",
+        )
 
 
 class EndTests(SynchronousTestCase):
@@ -133,6 +140,12 @@ class EndTests(SynchronousTestCase):
             self.assertEqual(trouble.stage, Stage.TLS)
             self.assertIn("in the middle of the TLS handshake", trouble.sentence)
             trouble = explain_end(Failure(reason), None, Stage.HTTP, answered=False)
+            self.assertEqual(trouble.stage, Stage.HTTP)
+            self.assertIn("instead of answering the request", trouble.sentence)
+            self.assertIn("or the port is one for https://", trouble.sentence)
+            self.assertNotIn("certificate", trouble.sentence)
+            tls = CheckedConnection(SSL.Context(SSL.TLS_CLIENT_METHOD), PeerCheck())
+            trouble = explain_end(Failure(reason), tls, Stage.HTTP, answered=False)
             self.assertEqual(trouble.stage, Stage.HTTP)
             self.assertIn("instead of answering the request", trouble.sentence)
             self.assertIn("clientcertnegotiation=enable", trouble.sentence)

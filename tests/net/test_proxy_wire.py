@@ -19,6 +19,7 @@ from iphttps.core.proxy import Proxy
 from iphttps.core.proxylogin import ProxyCredentials
 from iphttps.net.endpoints import URI, client_endpoint
 from iphttps.net.proxy import ProxySettings
+from iphttps.net.proxy_connection import ProxyConnection
 from iphttps.net.spnego import tokens
 from iphttps.net.tunnel import QUEUE, UNSENT, Tunnel
 
@@ -126,6 +127,24 @@ class WireTests(TestCase):
                 self.assertTrue(tunnel.congested)
                 tunnel.disconnect("enough")
                 await tunnel.ended
+
+    async def test_plain(self) -> None:
+        """A proxy that does not do its part of TLS in time may be one for http://; with another the answer is late."""
+        silent = cast(IProtocolFactory, Factory.forProtocol(Protocol))
+        tls = TLSMemoryBIOFactory(self.certificates.server_tls(ask=False), False, silent)
+        for server, told in ((silent, True), (tls, False)):
+            port: IListeningPort = cast(Any, reactor).listenTCP(0, server, interface="127.0.0.1")
+            self.addCleanup(port.stopListening)
+            uri = URI.parse(f"https://127.0.0.1:{cast(Any, port.getHost()).port}/")
+            factory = Factory.forProtocol(lambda: ProxyConnection(Proxy(True, "proxy.example", 443), "vpn.example:443"))
+            endpoint = client_endpoint(reactor, uri, self.certificates.client_tls())
+            connection = cast(ProxyConnection, await endpoint.connect(cast(Any, factory)))
+            waiting = connection.ask(None)
+            if not told:
+                await connection.secured
+            self.assertEqual(told, "perhaps it is one for http://" in str(connection.expired()))
+            connection.abort()
+            self.assertNoResult(waiting)
 
     async def test_wrong_certificate(self) -> None:
         """A proxy at https:// must show a certificate for its name, before it hears anything."""

@@ -108,6 +108,14 @@ class ChoiceTests(SynchronousTestCase):
         plain = URI.parse("http://vpn.example.org/IPHTTPS")
         self.assertEqual(self.successResultOf(self.find("environment", plain, http_proxy="a:8080")), (A,))
 
+    def test_empty_environment(self) -> None:
+        """That the environment names no proxy is said, once for each server."""
+        with capturedLogs() as events:
+            finder = ProxyFinder(Clock(), ProxyChoice.parse("environment"), environment={})  # type: ignore[arg-type]
+            self.assertEqual([self.successResultOf(finder.find(SERVER)) for _ in range(2)], [DIRECT] * 2)
+        sentence = f"the environment names no proxy for {SERVER.authority}: the way is direct"
+        self.assertEqual(said(events), [(LogLevel.info, sentence)])
+
     def test_wrong_environment(self) -> None:
         """What is no proxy there fails with the variable's name."""
         failure = self.failureResultOf(self.find("environment", https_proxy="socks5://a"), ConfigError)
@@ -256,7 +264,7 @@ class DiscoveryTests(TestCase):
             self.assertEqual(await finder.find(SERVER), DIRECT)
         (only,) = [event for event in said(events) if "cannot be used" in event[1]]
         self.assertEqual(only[0], LogLevel.warn)
-        self.assertIn("http://wpad.berlin.office.example/wpad.dat cannot be used: it fails: SyntaxError", only[1])
+        self.assertIn("http://wpad.berlin.office.example/wpad.dat cannot be used: the file fails: SyntaxError", only[1])
         self.assertIn("connecting directly", only[1])
         self.content = PAC  # mended, or another network's
         with capturedLogs() as events:

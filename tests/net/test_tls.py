@@ -23,6 +23,9 @@ from .support import NAME, ClientEnd, ServerEnd
 SHOW_ONE = "the server demands a client certificate: give --certificate and --private-key"
 
 
+REMEDY = ": use a name that is in it, or have it renewed with this one"
+
+
 def sentences(events: Iterable[LogEvent]) -> list[str]:
     """Return what client and server said, without who and where it is about."""
     said = [formatEvent(event) for event in events if str(event["log_namespace"]).startswith("iphttps")]
@@ -80,33 +83,49 @@ class ServerCertificateTests(TLSCase):
         server = self.certificates.authority.server("*.example.org")
         tls = self.certificates.server_tls(server, ask=False)
         self.assertEqual(self.meet(tls, self.certificates.client_tls())[0], ClientState.LINK_UP)
-        self.assert_refused(server, "the certificate is for *.example.org, not for a.b.example.org", "a.b.example.org")
+        self.assert_refused(
+            server, f"the certificate is for *.example.org, not for a.b.example.org{REMEDY}", "a.b.example.org"
+        )
 
     def test_wrong_authority(self) -> None:
         """The certificate of an authority that is not trusted is refused, naming the authority."""
         self.assert_refused(
             self.certificates.other_authority().server(NAME),
             f"the certificate of CN={NAME} is issued by CN=Other CA, which is not among the trusted authorities: "
-            "a proxy in between intercepts TLS, --ca is the wrong one, or the server fails to show that issuer's "
-            "certificate",
+            "a proxy in between intercepts TLS, the system lacks its authority, or the server fails to show that "
+            "issuer's certificate",
         )
+
+    def test_advice_about_authorities(self) -> None:
+        """Whose authority is not trusted is told by which option to give it, or that the one given is wrong."""
+        server = self.certificates.self_signed(NAME)
+        tls = self.certificates.server_tls(server, ask=False)
+        for ca, words in (
+            (None, "or its authority is not one of the system's: give --proxy-ca"),
+            (self.certificates.trusted, "or --proxy-ca is the wrong one"),
+        ):
+            met = self.meet(tls, ClientTLS(NAME, ca, None, ca_option="--proxy-ca"))
+            self.assertIn(words, str(met))
 
     def test_wrong_name(self) -> None:
         """A certificate for other names is refused, naming them and the one wanted."""
         self.assert_refused(
             self.certificates.authority.server("www.example.org", "192.0.2.1"),
-            f"the certificate is for www.example.org, 192.0.2.1, not for {NAME}",
+            f"the certificate is for www.example.org, 192.0.2.1, not for {NAME}{REMEDY}",
         )
 
     def test_wrong_address(self) -> None:
         """A certificate for a name is not one for the address behind it."""
-        self.assert_refused(self.certificates.server, f"the certificate is for {NAME}, not for 192.0.2.9", "192.0.2.9")
+        self.assert_refused(
+            self.certificates.server, f"the certificate is for {NAME}, not for 192.0.2.9{REMEDY}", "192.0.2.9"
+        )
 
     def test_expired(self) -> None:
         """An expired certificate is refused, with its last day."""
         server = self.certificates.authority.server(NAME, expired=True)
         until = load_certificates(server.certificate)[0].not_valid_after_utc
-        self.assert_refused(server, f"the certificate of CN={NAME} has expired on {until:%Y-%m-%d %H:%M} UTC")
+        words = f"the certificate of CN={NAME} has expired on {until:%Y-%m-%d %H:%M} UTC"
+        self.assert_refused(server, f"{words}: tell its administrator, or check this host's clock")
 
     def test_self_signed(self) -> None:
         """A certificate signed by itself is refused unless it is trusted."""
@@ -114,7 +133,7 @@ class ServerCertificateTests(TLSCase):
         self.assert_refused(
             server,
             f"the certificate of CN={NAME} is signed by itself and is not among the trusted authorities: a proxy in "
-            "between intercepts TLS, or --ca is the wrong one",
+            "between intercepts TLS, or the system lacks its authority",
         )
         client = ClientTLS(NAME, load_certificates(server.certificate), None)
         tls = self.certificates.server_tls(server, ask=False)
