@@ -140,7 +140,7 @@ class LifeTests(ClientDaemonCase):
             for attempt in range(4):
                 self.assertEqual(len(self.reactor.tcpClients), attempt + 1)
                 self.refuse()
-                self.reactor.pump([0.5] * 8)  # the endpoint takes some time to see that there is no other address
+                self.reactor.pump([0.5] * 10)  # the endpoint takes some time to see that there is no other address
         said = [str(formatEvent(event)) for event in events]
         waited = [float(text.split()[3]) for text in said if text.startswith("next attempt in ")]
         for seconds, (least, most) in zip(waited, ((2, 2), (2, 3), (3, 3), (3, 3)), strict=True):

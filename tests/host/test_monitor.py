@@ -58,6 +58,11 @@ class MonitorCase(NamespaceCase):
             tuple(option for news in found for option in news.options),
         )
 
+    def expect(self, news: News, what: str) -> None:
+        """Check that these are the next news; the kernel tells of an address once it has worked through its list."""
+        found = wait_until(lambda: (told := self.news()) != News() and told, f"news of {what}")
+        self.assertEqual(found, news, what)
+
     def advertise(self, *options: Packet, **fields: Any) -> None:
         """Let the router at the other end of the tunnel advertise itself."""
         message = ICMPv6ND_RA(**fields)
@@ -106,7 +111,7 @@ class MonitorTests(MonitorCase):
         ):
             self.news()
             self.netlink(kind, command, **what)
-            self.assertEqual(self.news(), News(others=True), (kind, command, what))
+            self.expect(News(others=True), f"{kind} {command} {what}")
 
     def test_removed(self) -> None:
         """An interface that is made or removed is news."""
@@ -141,9 +146,9 @@ class MonitorTests(MonitorCase):
         wait_until(proven, "the link-local address, and nothing more")
         self.assertNotIn(True, [news.others for news in found])
         self.netlink("addr", "add", TUNNEL, address="2001:db8:2::2", prefixlen=64, flags=2)
-        self.assertEqual(self.news(), News(own=True))
+        self.expect(News(own=True), "the address")
         self.netlink("link", "set", TUNNEL, state="down")
-        self.assertEqual(self.news(), News(own=True))
+        self.expect(News(own=True), "its end")
         self.assertEqual(addresses(TUNNEL), [])
 
     def test_storm(self) -> None:
