@@ -329,4 +329,4 @@ class ClientControlTests(ControlCase):
         self.server()
         self.controlled_client()
         sentence = self.command("clients", name="client1", status=1)
-        self.assertIn("this daemon knows GET /status", sentence)
+        self.assertIn("this daemon is a client, which knows GET /status", sentence)

@@ -115,7 +115,7 @@ class ConnectTests(LabCase):
         self.assertIn("connection refused", self.complaint(self.lab.client()))
         for uri, said in (
             ("https://nowhere.example/IPHTTPS", "the name cannot be resolved"),
-            ("https://203.0.113.1/IPHTTPS", "there is no route to it"),
+            ("https://203.0.113.1/IPHTTPS", "there is no route to the server"),
         ):
             self.assertIn(said, self.complaint(self.lab.client(1, uri=uri)))
 

@@ -158,7 +158,7 @@ class HostileFileTests(FindingCase):
             asked += 1
             self.assertLess(asked, 1000, looping.tail())
         self.assertGreater(asked, 10)
-        hungry.wait_for(f"/{greedy.name}, cannot be used: it fails: ")
+        hungry.wait_for(f"/{greedy.name}, cannot be used: the file fails: ")
         self.assertIn(sentence, self.curl("/status", name="looping")[1]["last_failure"]["reason"])
         for file in (endless, greedy):
             self.write(file.name, pac(PROXY))
