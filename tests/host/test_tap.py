@@ -98,10 +98,14 @@ class KernelCase(NamespaceCase):
         settings = {"addr_gen_mode": 1} if address else {"accept_ra": 2}
         self.network.apply(NetworkConfig(NAME, up=True, addresses=addresses, settings=settings))
         if address:
-            # The route comes last of all: the group of the solicited nodes is there as soon as one of the two
-            # addresses is, for it is the same one.
-            routes = Path("/proc/thread-self/net/ipv6_route")
-            wait_until(lambda: OWN_ROUTE in routes.read_text(), "the kernel to take what is for its address")
+            self.wait_for_route()
+
+    def wait_for_route(self) -> None:
+        """Wait until the kernel takes what is for its own address."""
+        # The route comes last of all; the group of the solicited nodes is there as soon as either of the two addresses
+        # is, for it is the same one.
+        routes = Path("/proc/thread-self/net/ipv6_route")
+        wait_until(lambda: OWN_ROUTE in routes.read_text(), "the kernel to take what is for its address")
 
     def add(self, address: str, flags: int = 0) -> None:
         """Give the kernel an address."""
@@ -211,6 +215,7 @@ class ResolutionTests(KernelCase):
             netlink.link("set", index=self.index, ifname="renamed")
         link_up("renamed")
         self.add(OWN, IFA_F_NODAD)
+        self.wait_for_route()
         self.write(IPv6(src=OTHER, dst=OWN) / ICMPv6EchoRequest())
         self.expect(lambda packet: ICMPv6EchoReply in packet, "an answer")
 
