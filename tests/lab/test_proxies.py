@@ -223,7 +223,7 @@ class OtherProxiesTests(ProxyCase):
         client.wait_for(LINK_UP, 20, since=mark)
 
         mark = client.mark()
-        apache.stop()
+        apache.stop(30)  # it waits ten seconds for a child that is busy with a tunnel, before it kills that
         client.wait_for(LINK_DOWN, since=mark)
         client.wait_for("connection refused", since=mark)
         self.proxies.apache(nonce_lifetime=1)
