@@ -236,10 +236,11 @@ class OtherProxiesTests(ProxyCase):
             return self.logins("apache", APACHE)
 
         wait_until(lambda: len(logins()) >= 5, "five logins in Apache's log")
-        # Nonces that were good once were shown again unasked, and their age was held against nobody.
+        # Nonces that were good once were shown again unasked, each time with another count, and their age was held against
+        # nobody. Of a tunnel that ends with a killed child Apache logs nothing.
         counts = [int(re.findall(r"nc=([0-9a-f]+)", login)[0], 16) for login in logins()]
-        nonces = {re.findall(r'[" ]nonce=\\?"([^"\\]+)', login)[0] for login in logins()}
-        self.assertEqual(len(nonces), counts.count(1))
+        nonces = [re.findall(r'[" ]nonce=\\?"([^"\\]+)', login)[0] for login in logins()]
+        self.assertEqual(len(counts), len(set(zip(nonces, counts, strict=True))))
         self.assertGreaterEqual(sum(count > 1 for count in counts), 2)
 
         wrong = self.through(APACHE, credentials=self.credentials("wrong", "wrong-one"))
