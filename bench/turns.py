@@ -51,5 +51,5 @@ if __name__ == "__main__":
 
     router.MINIMUM_INTERVAL = router.MAXIMUM_INTERVAL = router.BETWEEN_MULTICAST
     signal.signal(signal.SIGUSR2, usual)
-    reactor._poller = TimedPoll(reactor._poller)  # type: ignore[attr-defined]
+    reactor._poller = TimedPoll(reactor._poller)  # type: ignore[attr-defined]  # of EPollReactor alone
     run()
