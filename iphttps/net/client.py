@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import cycle
 from typing import cast
 
 from twisted.internet.defer import Deferred, succeed
@@ -143,7 +144,7 @@ class Client(Factory):
         self.liveness = Liveness(clock, own_address, self._router_silent, keepalive)
         self._machine = machine
         self._servers = servers
-        self._waiting: list[RemoteServer] = []
+        self._turns = cycle(servers)
         self._device = device
         self._reader = reader(self._from_host)
         self._bring_up = bring_up
@@ -236,13 +237,12 @@ class Client(Factory):
         chosen.addCallbacks(self._chosen, self._not_connected, errbackArgs=(attempt,))
 
     def _chosen(self, servers: Sequence[RemoteServer]) -> None:
-        self._waiting = list(servers)
+        # The machine says how often; after a session the round goes on with the server behind that one.
+        self._turns = cycle(servers)
         self._connect_next()
 
     def _connect_next(self) -> None:
-        # The machine counts, too; after a session it may want one more than there was left of that round.
-        self._waiting = self._waiting or list(self._servers)
-        self.server = self._waiting.pop(0)
+        self.server = next(self._turns)
         self.log.info("connecting to {uri}", uri=self.server.uri)
         attempt = cast("Deferred[object]", self.server.endpoint.connect(self))
         self._attempt = attempt
