@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from ..core.body import LAST_CHUNK, chunk
-
-if TYPE_CHECKING:
-    from .tunnel import Wire
+from .tunnel import Wire
 
 
 class ChunkedWire:

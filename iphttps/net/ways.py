@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from twisted.internet.defer import Deferred, fail
+from twisted.internet.defer import CancelledError, Deferred, fail
 from twisted.internet.interfaces import IProtocol, IProtocolFactory, IStreamClientEndpoint
 from twisted.python.failure import Failure
 from zope.interface import implementer
@@ -71,6 +71,8 @@ class _Attempt:
         self._trying.addBoth(self._end)
 
     def _try(self, ways: Sequence[Way]) -> Deferred[IProtocol]:
+        if self._given_up:  # a search may go on to its end, although it was cancelled
+            return fail(CancelledError())
         way, *others = ways
         attempt: Deferred[IProtocol] = self._ways.endpoint(way).connect(self._factory)
         return attempt.addErrback(self._failed, way, others)

@@ -74,6 +74,16 @@ class WaysTests(SynchronousTestCase):
         self.failureResultOf(self.attempt, DNSLookupError)
         self.assertEqual((self.endpoints[None].attempts, self.forgotten), ([], 0))
 
+    def test_cancelled_in_vain(self) -> None:
+        """A search that goes on although it is cancelled finds ways that nobody takes any more."""
+        found: Deferred[tuple[Way, ...]] = Deferred(lambda cancelled: None)
+        found.addErrback(lambda failure: (PROXY, None))
+        ways = Ways(lambda: found, lambda way: cast(IStreamClientEndpoint, self.endpoints[way]), self.forget)
+        attempt = ways.connect(Factory.forProtocol(Protocol))
+        attempt.cancel()
+        self.failureResultOf(attempt, CancelledError)
+        self.assertEqual((self.endpoints[PROXY].attempts, self.endpoints[None].attempts), ([], []))
+
     def test_not_found(self) -> None:
         """A search that fails, or is given up, is the attempt's failure."""
         self.attempt.cancel()
