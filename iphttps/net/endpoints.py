@@ -11,7 +11,7 @@ from ipaddress import ip_address
 from typing import cast
 from urllib.parse import urlsplit
 
-from twisted.internet.endpoints import HostnameEndpoint, wrapClientTLS
+from twisted.internet.endpoints import HostnameEndpoint
 from twisted.internet.interfaces import (
     IListeningPort,
     IOpenSSLClientConnectionCreator,
@@ -22,10 +22,10 @@ from twisted.internet.interfaces import (
     IStreamClientEndpoint,
 )
 from twisted.internet.protocol import ServerFactory
-from twisted.protocols.tls import TLSMemoryBIOFactory
 
 from ..core.errors import ConfigError
 from ..core.handshake import DEFAULT_PATH
+from .prompt import PromptTLSFactory, TLSEndpoint
 from .proxy import ProxyEndpoint, ProxySettings
 
 # The resolver's first look-up imports encodings.idna, and cannot where `twistd --uid` gave up the right to read
@@ -93,11 +93,11 @@ def client_endpoint(
     if proxy:
         where = proxy.proxy
         endpoint = HostnameEndpoint(reactor, where.host, where.port, timeout=CONNECT_TIMEOUT)
-        endpoint = wrapClientTLS(proxy.tls, endpoint) if proxy.tls else endpoint
+        endpoint = TLSEndpoint(proxy.tls, endpoint) if proxy.tls else endpoint
         endpoint = ProxyEndpoint(cast(IReactorTime, reactor), endpoint, proxy, uri.host, uri.port)
     else:
         endpoint = HostnameEndpoint(reactor, uri.host, uri.port, timeout=CONNECT_TIMEOUT)
-    return wrapClientTLS(tls, endpoint) if tls else endpoint
+    return TLSEndpoint(tls, endpoint) if tls else endpoint
 
 
 def listen(
@@ -113,7 +113,7 @@ def listen(
     included.
     """
     if tls:
-        factory = TLSMemoryBIOFactory(tls, False, factory)
+        factory = PromptTLSFactory(tls, False, factory)
     if before:
         factory = before(factory)
     with _bind(uri) as bound:  # the reactor takes a duplicate

@@ -34,6 +34,7 @@ NULL_CIPHERS = "NULL-SHA256:NULL-SHA"
 ALPN = b"http/1.1"  # RFC 7301 section 6
 
 _RELEASE_BUFFERS = 0x10  # SSL_MODE_RELEASE_BUFFERS: an idle connection keeps no buffers
+_PARTIAL_WRITE = 0x01  # SSL_MODE_ENABLE_PARTIAL_WRITE, which pyOpenSSL sets: one call would write one record
 
 
 class NullEncryption(Enum):
@@ -232,6 +233,7 @@ def _context(method: int, credentials: Credentials | None, *, renegotiation: boo
     context.set_options(SSL.OP_NO_COMPRESSION | SSL.OP_NO_TICKET | (0 if renegotiation else SSL.OP_NO_RENEGOTIATION))
     context.set_session_cache_mode(SSL.SESS_CACHE_OFF)  # a resumed session would skip the verification
     context.set_mode(_RELEASE_BUFFERS)
+    context.clear_mode(_PARTIAL_WRITE)
     context.set_info_callback(note)
     if credentials:
         try:

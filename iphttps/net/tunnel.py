@@ -183,6 +183,7 @@ class Tunnel(Protocol):
         if not self.congested:
             self.counters.sent(len(batch), len(batch.data))
             self.wire.write(batch.data)
+            self._carrier.doWrite()
             return
         taken = self.backlog.add(batch)
         self.counters.sent(taken, batch.bounds[taken])
@@ -246,6 +247,8 @@ class Carrier(TypingProtocol):
 
     bufferSize: int
     """Bytes in the transport's buffer above which it tells its producer to pause."""
+
+    def doWrite(self) -> object: ...
 
 
 def _prepare(transport: object) -> Carrier:

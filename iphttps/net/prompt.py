@@ -1,0 +1,69 @@
+"""TLS that encrypts what is written at once and in one piece, in the place of Twisted's, which collects first.
+
+Twisted waits a turn of the reactor for more to be written, because many programs write little at a time. Tunnels write
+a batch of packets at a time; for them the wait is a delay and nothing else.
+"""
+
+from __future__ import annotations
+
+from typing import cast
+
+from OpenSSL import SSL
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import (
+    IOpenSSLClientConnectionCreator,
+    IOpenSSLServerConnectionCreator,
+    IProtocol,
+    IProtocolFactory,
+    IReactorTime,
+    IStreamClientEndpoint,
+)
+from twisted.protocols.tls import TLSMemoryBIOFactory, TLSMemoryBIOProtocol
+from zope.interface import implementer
+
+RECORD = 1 << 14
+"""The most bytes that a record of TLS holds (RFC 8446 section 5.1)."""
+
+OVERHEAD = 512
+"""More than what a record has around its bytes (RFC 5246 section 6.2.3 allows 2048, no suite of ours takes 64)."""
+
+
+class PromptTLS(TLSMemoryBIOProtocol):
+    """TLS on one connection."""
+
+    def write(self, data: bytes) -> None:
+        """Encrypt the bytes, which must be some, and hand them to the transport."""
+        connection = self.getHandle()
+        if self.disconnecting or connection is None:
+            super().write(data)
+            return
+        try:
+            connection.send(data)
+        except SSL.Error:
+            super().write(data)  # the handshake goes on, or the connection has failed: Twisted knows what to do
+        else:
+            self.transport.write(connection.bio_read(len(data) + OVERHEAD * (len(data) // RECORD + 2)))
+
+
+class PromptTLSFactory(TLSMemoryBIOFactory):
+    """Puts such TLS beneath the protocols of another factory."""
+
+    protocol = PromptTLS
+
+
+@implementer(IStreamClientEndpoint)
+class TLSEndpoint:
+    """Connects by another endpoint and puts such TLS on the connection."""
+
+    def __init__(
+        self, tls: IOpenSSLClientConnectionCreator, endpoint: IStreamClientEndpoint, clock: IReactorTime | None = None
+    ) -> None:
+        self._tls = tls
+        self._endpoint = endpoint
+        self._clock = clock
+
+    def connect(self, protocolFactory: IProtocolFactory) -> Deferred[IProtocol]:
+        """Connect a protocol of the factory; fires with that protocol."""
+        factory = PromptTLSFactory(self._tls, True, protocolFactory, self._clock)
+        connecting = cast("Deferred[PromptTLS]", self._endpoint.connect(cast(IProtocolFactory, factory)))
+        return connecting.addCallback(lambda tls: tls.wrappedProtocol)
