@@ -33,6 +33,17 @@ class Batch:
         packets = list(packets)
         return cls(b"".join(packets), list(accumulate(map(len, packets), initial=0)))
 
+    @classmethod
+    def joined(cls, batches: Sequence[Batch]) -> Batch:
+        """Lay batches end to end, of which there is one at least."""
+        if len(batches) == 1:
+            return batches[0]
+        bounds = [0]
+        for batch in batches:
+            before = bounds[-1]
+            bounds += [before + bound for bound in batch.bounds[1:]]
+        return cls(b"".join([batch.data for batch in batches]), bounds)
+
     def __len__(self) -> int:
         return len(self.bounds) - 1
 

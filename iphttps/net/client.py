@@ -129,7 +129,7 @@ class Client(Factory):
         machine: ClientMachine,
         servers: Sequence[RemoteServer],
         device: PacketDevice,
-        reader: Callable[[Callable[[Batch], None]], DeviceReader],
+        reader: Callable[[Callable[[Batch], int]], DeviceReader],
         *,
         bring_up: Callable[[ClientTunnel], None],
         take_down: Callable[[], None],
@@ -309,8 +309,9 @@ class Client(Factory):
 
     # Packets.
 
-    def _from_host(self, batch: Batch) -> None:
+    def _from_host(self, batch: Batch) -> int:
         self._current.send(batch)
+        return 1
 
     def from_server(self, batch: Batch) -> None:
         """Hand packets from the server to the kernel (3.1.5.3)."""

@@ -14,24 +14,31 @@ from ..core.framing import Batch
 from .interfaces import PacketDevice
 
 
+MOST_READS = 16
+"""How often a device is read in one turn of the reactor, at most."""
+
+
 @implementer(IReadDescriptor)
 class DeviceReader:
-    """Delivers the batches of a device: one for each turn of the reactor, so that nothing else starves.
+    """Delivers what a device has, once for each turn of the reactor, so that nothing else starves.
 
-    `lost` is called with the error once the device is gone.
+    `deliver` takes a batch and returns among how many connections it was divided. The more there were, the more is
+    read the next time: what it costs to write to a connection hardly depends on how much is written, and with many of
+    them a turn is long. `lost` is called with the error once the device is gone.
     """
 
     def __init__(
         self,
         reactor: IReactorFDSet,
         device: PacketDevice,
-        deliver: Callable[[Batch], None],
+        deliver: Callable[[Batch], int],
         lost: Callable[[OSError], None],
     ) -> None:
         self._reactor = reactor
         self._device = device
         self._deliver = deliver
         self._lost = lost
+        self._reads = 1
 
     def start(self) -> None:
         """Read from now on; again after `stop`."""
@@ -46,15 +53,17 @@ class DeviceReader:
         return self._device.fileno()
 
     def doRead(self) -> None:
-        """Read one batch and deliver it."""
+        """Read, and deliver what there was."""
+        batches = []
         try:
-            batch = self._device.read()
+            while len(batches) < self._reads and (batch := self._device.read()):
+                batches.append(batch)
         except OSError as error:
             self.stop()
             self._lost(error)
             return
-        if batch:
-            self._deliver(batch)
+        if batches:
+            self._reads = min(max(self._deliver(Batch.joined(batches)), 1), MOST_READS)
 
     def connectionLost(self, reason: Failure) -> None:
         """The descriptor has failed, which is how the kernel tells that the device is removed."""

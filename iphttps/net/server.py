@@ -221,9 +221,11 @@ class Server(Factory):
         """Forward packets from a client."""
         self._perform(self._link.from_client(entry, batch, self.clock.seconds()))
 
-    def from_host(self, batch: Batch) -> None:
-        """Forward packets from the host's kernel."""
-        self._perform(self._link.from_host(batch, self.clock.seconds()))
+    def from_host(self, batch: Batch) -> int:
+        """Forward packets from the host's kernel; returns to how many clients."""
+        forwarding = self._link.from_host(batch, self.clock.seconds())
+        self._perform(forwarding)
+        return len(forwarding.clients)
 
     def advertise(self) -> None:
         """Tell all clients at once what has changed about the link, if the server listens."""

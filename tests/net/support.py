@@ -245,7 +245,7 @@ class ClientEnd:
 
         return cast(IStreamClientEndpoint, Wrapped())
 
-    def _reader(self, deliver: Callable[[Batch], None]) -> DeviceReader:
+    def _reader(self, deliver: Callable[[Batch], int]) -> DeviceReader:
         self.reader = DeviceReader(cast(IReactorFDSet, self.clock), self.device, deliver, self.lost.append)
         return self.reader
 
