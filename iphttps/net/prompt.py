@@ -12,11 +12,11 @@ from OpenSSL import SSL
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import (
     IOpenSSLClientConnectionCreator,
-    IOpenSSLServerConnectionCreator,
     IProtocol,
     IProtocolFactory,
     IReactorTime,
     IStreamClientEndpoint,
+    ITransport,
 )
 from twisted.protocols.tls import TLSMemoryBIOFactory, TLSMemoryBIOProtocol
 from zope.interface import implementer
@@ -38,11 +38,13 @@ class PromptTLS(TLSMemoryBIOProtocol):
             super().write(data)
             return
         try:
-            connection.send(data)
+            sent = connection.send(data)
         except SSL.Error:
             super().write(data)  # the handshake goes on, or the connection has failed: Twisted knows what to do
-        else:
-            self.transport.write(connection.bio_read(len(data) + OVERHEAD * (len(data) // RECORD + 2)))
+            return
+        cast(ITransport, self.transport).write(connection.bio_read(sent + OVERHEAD * (sent // RECORD + 2)))
+        if sent < len(data):  # the context does not let OpenSSL write several records at a time
+            super().write(data[sent:])
 
 
 class PromptTLSFactory(TLSMemoryBIOFactory):

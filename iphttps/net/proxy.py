@@ -1,7 +1,7 @@
 """The way through a web proxy: an endpoint around the endpoint of the proxy (3.1.5.1).
 
 Once the way is open, nothing of this file is left in the connection: the protocol of the server behind the proxy takes
-its place at the transport. TLS to that server goes around this endpoint, by `wrapClientTLS`.
+its place at the transport. TLS to that server goes around this endpoint, by `TLSEndpoint`.
 """
 
 from __future__ import annotations

@@ -13,7 +13,6 @@ from zope.interface import implementer
 from ..core.framing import Batch
 from .interfaces import PacketDevice
 
-
 MOST_READS = 16
 """How often a device is read in one turn of the reactor, at most."""
 
@@ -54,7 +53,7 @@ class DeviceReader:
 
     def doRead(self) -> None:
         """Read, and deliver what there was."""
-        batches = []
+        batches: list[Batch] = []
         try:
             while len(batches) < self._reads and (batch := self._device.read()):
                 batches.append(batch)

@@ -18,6 +18,7 @@ from functools import partial
 from typing import Protocol as TypingProtocol
 from typing import cast
 
+from twisted.internet.abstract import FileDescriptor
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import (
     IDelayedCall,
@@ -105,6 +106,7 @@ class Tunnel(Protocol):
         """Start: with TLS the session can begin when its handshake is complete, else at once."""
         self.wire = cast(Wire, self.transport)
         self._carrier = _prepare(self.transport)
+        self._has_kernel = isinstance(self._carrier, FileDescriptor)  # and is no transport in memory
         self.wire.registerProducer(self, True)
         self._deadline = self.clock.callLater(self.handshake_deadline, self.expired)
         if ISSLTransport.providedBy(self.transport):
@@ -183,12 +185,21 @@ class Tunnel(Protocol):
         if not self.congested:
             self.counters.sent(len(batch), len(batch.data))
             self.wire.write(batch.data)
-            self._carrier.doWrite()
+            self._push()
             return
         taken = self.backlog.add(batch)
         self.counters.sent(taken, batch.bounds[taken])
         if taken < len(batch):
             self.counters.dropped(DropReason.CONGESTED, len(batch) - taken)
+
+    def _push(self) -> None:
+        """Have the kernel take what was just written, instead of in the reactor's next turn.
+
+        A connection that closes is left to the reactor, which must hear of its end.
+        """
+        carrier = self._carrier
+        if self._has_kernel and carrier.connected and not carrier.disconnecting:
+            carrier.doWrite()  # what fails here, fails again when the reactor does it
 
     def pauseProducing(self) -> None:
         """The transport's buffer is full."""
@@ -247,6 +258,8 @@ class Carrier(TypingProtocol):
 
     bufferSize: int
     """Bytes in the transport's buffer above which it tells its producer to pause."""
+    connected: int
+    disconnecting: int
 
     def doWrite(self) -> object: ...
 

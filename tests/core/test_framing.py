@@ -53,6 +53,12 @@ class BatchTests(SynchronousTestCase):
         self.assertEqual(SAMPLE, list(batch))
         self.assertEqual(len(SAMPLE), len(batch))
 
+    def test_joined(self) -> None:
+        """Batches laid end to end are one batch of the same packets; one alone stays as it is."""
+        first, second, third = Batch.of(SAMPLE[:2]), Batch.of(SAMPLE[2:]), Batch.of(SAMPLE)
+        self.assertEqual(Batch.of(SAMPLE * 2), Batch.joined([first, second, third]))
+        self.assertIs(first, Batch.joined([first]))
+
     def test_nothing(self) -> None:
         """No packets make a batch that counts as false, and has one bound, zero."""
         for batch in (EMPTY, Batch.of([])):

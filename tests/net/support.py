@@ -17,7 +17,6 @@ from twisted.internet.interfaces import (
 )
 from twisted.internet.protocol import Protocol
 from twisted.internet.testing import MemoryReactorClock
-from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.test.iosim import FakeTransport, IOPump
 from zope.interface import implementer
 
@@ -37,6 +36,7 @@ from iphttps.core.router import Router
 from iphttps.core.server import ServerEvent
 from iphttps.host.memory import MemoryDevice
 from iphttps.net.client import Client, RemoteServer
+from iphttps.net.prompt import PromptTLSFactory, TLSEndpoint
 from iphttps.net.reader import DeviceReader
 from iphttps.net.server import Server
 from iphttps.net.tls import ClientTLS, ServerTLS
@@ -178,7 +178,7 @@ class ServerEnd:
         self.server.handle(ServerEvent.START)
 
     def _listen(self, factory: IProtocolFactory) -> IListeningPort:
-        self.factory = TLSMemoryBIOFactory(self._tls, False, factory, self.clock) if self._tls else factory
+        self.factory = PromptTLSFactory(self._tls, False, factory, self.clock) if self._tls else factory
         self.ports.append(Port())
         return cast(IListeningPort, self.ports[-1])
 
@@ -215,8 +215,8 @@ class ClientEnd:
         self.machine = ClientMachine(ReconnectTimer())
         self.link: list[str] = []
         self.lost: list[OSError] = []
-        self._tls = tls
-        way = self._over_tls() if tls else cast(IStreamClientEndpoint, self.endpoint)
+        direct = cast(IStreamClientEndpoint, self.endpoint)
+        way = TLSEndpoint(tls, direct, clock) if tls else direct
         self.client = Client(
             clock,
             self.machine,
@@ -232,18 +232,6 @@ class ClientEnd:
     def _switch(self, *, up: bool) -> None:
         self.link.append("up" if up else "down")
         self.device.up = up
-
-    def _over_tls(self) -> IStreamClientEndpoint:
-        # What twisted.internet.endpoints.wrapClientTLS does, with this clock in the place of the reactor.
-        assert self._tls
-        tls, clock, endpoint = self._tls, self.clock, self.endpoint
-
-        @implementer(IStreamClientEndpoint)
-        class Wrapped:
-            def connect(self, factory: IProtocolFactory) -> Deferred[IProtocol]:
-                return endpoint.connect(TLSMemoryBIOFactory(tls, True, factory, clock))
-
-        return cast(IStreamClientEndpoint, Wrapped())
 
     def _reader(self, deliver: Callable[[Batch], int]) -> DeviceReader:
         self.reader = DeviceReader(cast(IReactorFDSet, self.clock), self.device, deliver, self.lost.append)

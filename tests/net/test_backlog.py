@@ -16,12 +16,12 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IProtocolFactory, IReactorTime
 from twisted.internet.task import deferLater
 from twisted.internet.testing import MemoryReactorClock
-from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.trial.unittest import TestCase
 
 from iphttps.core.clients import ClientEntry
 from iphttps.core.errors import DropReason
 from iphttps.core.framing import Framer
+from iphttps.net.prompt import PromptTLSFactory
 from iphttps.net.tls import ServerTLS
 
 from .certificates import Certificates
@@ -109,7 +109,7 @@ class BacklogTestsMixin(TestCase):
         factory: IProtocolFactory = self.end.server
         if self.certificates:
             tls: ServerTLS = self.certificates.server_tls()
-            factory = TLSMemoryBIOFactory(tls, False, factory, cast(IReactorTime, reactor))
+            factory = PromptTLSFactory(tls, False, factory, cast(IReactorTime, reactor))
         port = cast(Any, reactor).listenTCP(0, factory, interface="127.0.0.1")
         self.addCleanup(port.stopListening)
         address = port.getHost()
@@ -153,6 +153,15 @@ class BacklogTestsMixin(TestCase):
             await self.turn()
             if len(self.peers) > 1:
                 self.read += self.peers[1].read()
+
+    async def test_at_once(self) -> None:
+        """What finds room is with the kernel before the reactor turns once more."""
+        await self.open(1)
+        while not self.peers[0].read():  # the answer to the request, and nothing after it
+            await self.turn()
+        sent = [packet(PRIVATE_HOST, client_address(1), bytes(1200)) for _ in range(BATCH)]
+        self.end.from_host(*sent)
+        self.assertEqual(self.peers[0].read(), b"".join(sent))
 
     async def test_bound(self) -> None:
         """A client that never reads costs the server at most 1 MiB; what is more is dropped and counted."""

@@ -12,7 +12,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from iphttps.core.framing import Batch
 from iphttps.host.memory import MemoryDevice
 from iphttps.host.tun import READS
-from iphttps.net.reader import DeviceReader
+from iphttps.net.reader import MOST_READS, DeviceReader
 
 from .support import PRIVATE_HOST, client_address, packet
 
@@ -29,7 +29,12 @@ class DeviceReaderTests(SynchronousTestCase):
         self.addCleanup(self.device.close)
         self.delivered: list[Batch] = []
         self.lost: list[OSError] = []
-        self.reader = DeviceReader(self.reactor, self.device, self.delivered.append, self.lost.append)
+        self.divided = 1
+        self.reader = DeviceReader(self.reactor, self.device, self._deliver, self.lost.append)
+
+    def _deliver(self, batch: Batch) -> int:
+        self.delivered.append(batch)
+        return self.divided
 
     def test_start_and_stop(self) -> None:
         """The device is read between `start` and `stop`; each may be said twice, and again."""
@@ -50,6 +55,17 @@ class DeviceReaderTests(SynchronousTestCase):
         self.assertEqual([len(batch) for batch in self.delivered], [READS])
         self.reader.doRead()
         self.assertEqual([len(batch) for batch in self.delivered], [READS, 1])
+
+    def test_more_for_many(self) -> None:
+        """The more connections shared what was read last, the more is read in a turn, in one batch, up to a bound."""
+        waiting = READS * (MOST_READS + 4)
+        for divided, taken in ((3, 1), (0, 3), (1000, 1), (1, MOST_READS)):
+            for _ in range(waiting):
+                self.device.inject(PACKET)
+            self.divided = divided
+            self.reader.doRead()
+            self.assertEqual(len(self.delivered[-1]), taken * READS)
+            self.assertEqual(list(self.delivered[-1]), [PACKET] * (taken * READS))
 
     def test_nothing_waits(self) -> None:
         """Where nothing waits, or only rubbish does, nothing is delivered."""
