@@ -42,9 +42,20 @@ class PromptTLS(TLSMemoryBIOProtocol):
         except SSL.Error:
             super().write(data)  # the handshake goes on, or the connection has failed: Twisted knows what to do
             return
-        cast(ITransport, self.transport).write(connection.bio_read(sent + OVERHEAD * (sent // RECORD + 2)))
+        self._carry(connection, sent + OVERHEAD * (sent // RECORD + 2))
         if sent < len(data):  # the context does not let OpenSSL write several records at a time
             super().write(data[sent:])
+
+    def _carry(self, connection: SSL.Connection, size: int) -> None:
+        """Hand to the transport what OpenSSL has for it, so many bytes at a time; a handshake may have left some."""
+        piece = connection.bio_read(size)
+        cast(ITransport, self.transport).write(piece)
+        while len(piece) == size:
+            try:
+                piece = connection.bio_read(size)
+            except SSL.WantReadError:
+                break
+            cast(ITransport, self.transport).write(piece)
 
 
 class PromptTLSFactory(TLSMemoryBIOFactory):
