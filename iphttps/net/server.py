@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from random import random
 
 from OpenSSL import SSL
@@ -26,6 +26,7 @@ from .interfaces import PacketDevice
 from .log import logger
 from .refusals import Refusals
 from .server_tunnel import ServerTunnel
+from .spread import Spread
 from .tunnel import HANDSHAKE_DEADLINE
 
 SOLICITATION_INTERVAL = RETRANS_TIMER / 4
@@ -39,10 +40,6 @@ _REASONS = {
 
 Listen = Callable[[IProtocolFactory], IListeningPort]
 """Starts to listen, TLS included, and returns the port; raises ConfigError."""
-
-
-AT_ONCE = 100
-"""Clients that a Router Advertisement goes to in one turn of the reactor; for each it is encrypted anew."""
 
 
 class Server(Factory):
@@ -82,7 +79,8 @@ class Server(Factory):
         self._machine = ServerMachine()
         self._port: IListeningPort | None = None
         self._advertisement: IDelayedCall | None = None
-        self._spreading: IDelayedCall | None = None
+        self._advertising = Spread(clock, table)
+        self._soliciting = Spread(clock, table)
         self._solicitation = LoopingCall(self._solicit)
         self._solicitation.clock = clock
         self._tunnels: set[ServerTunnel] = set()
@@ -136,7 +134,8 @@ class Server(Factory):
             self._closed = self._port.stopListening() or succeed(None)
         if self._advertisement:
             self._advertisement.cancel()
-        self._stop_spreading()
+        self._advertising.stop()
+        self._soliciting.stop()
         self._port = self._advertisement = None
         self.refusals.close()
         self._solicitation.stop()
@@ -234,26 +233,13 @@ class Server(Factory):
             self._advertise()
 
     def _solicit(self) -> None:
-        self._perform(self._link.solicit(self.clock.seconds()))
+        self._soliciting.send(self._link.solicit(self.clock.seconds()).clients)
 
     def _advertise(self) -> None:
         forwarding, interval = self._link.advertise(random(), self.clock.seconds())
-        self._stop_spreading()
-        self._spread(forwarding.clients)
+        self._advertising.stop()
+        self._advertising.send(forwarding.clients)
         self._advertisement = self.clock.callLater(interval, self._advertise)
-
-    def _spread(self, waiting: Sequence[tuple[ClientEntry, Batch]]) -> None:
-        """Send to some clients now, and to the others in the next turns of the reactor, which goes on meanwhile."""
-        for entry, batch in waiting[:AT_ONCE]:
-            if entry in self._table:  # it may have gone since
-                entry.connection.send(batch)
-        following = waiting[AT_ONCE:]
-        self._spreading = self.clock.callLater(0, self._spread, following) if following else None
-
-    def _stop_spreading(self) -> None:
-        if self._spreading:
-            self._spreading.cancel()
-            self._spreading = None
 
     def _perform(self, forwarding: Forwarding) -> None:
         if forwarding.host:

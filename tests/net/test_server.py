@@ -15,7 +15,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from iphttps.core.advertisement import RouterAdvertisement
 from iphttps.core.errors import DropReason
 from iphttps.core.server import ServerEvent
-from iphttps.net import server
+from iphttps.net import spread
 from iphttps.net.server_tunnel import ServerTunnel
 from iphttps.net.tunnel import CLOSE_DEADLINE, HANDSHAKE_DEADLINE
 
@@ -215,15 +215,15 @@ class PacketTests(ServerCase):
 
     def test_advertisement_to_many(self) -> None:
         """To many clients an advertisement goes in several turns of the reactor, and to none that has left."""
-        self.patch(server, "AT_ONCE", 2)
+        self.patch(spread, "TURN", 0)  # one client in a turn
         sessions = [self.session(number) for number in range(1, 6)]
         for _, transport in sessions:
             transport.clear()
         self.end.server.advertise()
         reached = [bool(transport.value()) for _, transport in sessions]
-        self.assertEqual(reached, [True, True, False, False, False])
+        self.assertEqual(reached, [True, False, False, False, False])
         sessions[3][0].connectionLost(Failure(ConnectionDone()))
-        self.clock.pump([0, 0])
+        self.clock.advance(0)
         reached = [bool(transport.value()) for _, transport in sessions]
         self.assertEqual(reached, [True, True, True, False, True])
 
