@@ -26,6 +26,8 @@ _WEIGHT = 0.25
 class Backlog:
     """Packets that wait, and how many may; sizes in bytes, times in seconds."""
 
+    __slots__ = ("_rate", "_size", "_waiting", "room")
+
     def __init__(self) -> None:
         self.room = MOST // 2
         """How many bytes may wait."""

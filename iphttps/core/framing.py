@@ -62,6 +62,8 @@ class Framer:
     the session (3.1.5.3, 3.2.5.2.2).
     """
 
+    __slots__ = ("_rest", "fault")
+
     def __init__(self) -> None:
         self.fault: DropReason | None = None
         self._rest = b""

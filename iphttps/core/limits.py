@@ -6,6 +6,8 @@ from __future__ import annotations
 class TokenBucket:
     """Lets `rate` things through in a second, and `burst` at once after a rest."""
 
+    __slots__ = ("_burst", "_filled", "_rate", "_tokens")
+
     def __init__(self, rate: float, burst: float) -> None:
         self._rate = rate
         self._burst = burst

@@ -82,6 +82,7 @@ class ServerTunnel(Tunnel):
             return
         self.counters = self.entry.counters
         self.wire.write(self._handshake.accept(self.clock.seconds()))
+        del self._handshake  # some kilobytes for each client
         self._server.entrance.leave(self)
         self.opened(opened.rest, opened.body)
 

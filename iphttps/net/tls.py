@@ -66,6 +66,7 @@ class ServerTLS:
         self.changed: Callable[[], None] = _nothing
         self._context = _server_context(settings)
         self._settings = settings
+        self._lists = lambda: self._settings.revocation  # one for all connections
 
     @property
     def settings(self) -> TLSSettings:
@@ -80,7 +81,7 @@ class ServerTLS:
 
     def serverConnectionForTLS(self, tlsProtocol: TLSMemoryBIOProtocol) -> SSL.Connection:
         """Make the TLS side of one connection."""
-        check = PeerCheck() if self._settings.client_ca is None else ClientCheck(lambda: self._settings.revocation)
+        check = PeerCheck() if self._settings.client_ca is None else ClientCheck(self._lists)
         return CheckedConnection(self._context, check)
 
 

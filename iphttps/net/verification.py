@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from ipaddress import ip_address
 
 from cryptography import x509
@@ -40,6 +41,8 @@ _CODES = {
 
 class PeerCheck:
     """What was found wrong with the peer's certificate; one for each connection. This one asks nothing of a peer."""
+
+    __slots__ = ("code", "failure", "identity")
 
     def __init__(self) -> None:
         self.failure: str | None = None
@@ -129,13 +132,15 @@ class ServerCheck(PeerCheck):
 class ClientCheck(PeerCheck):
     """The server's check of a client: the certificate must be a client's, and must not be revoked (3.2.5.1)."""
 
+    __slots__ = ("_chain", "_lists")
+
     def __init__(self, lists: Callable[[], RevocationLists | None]) -> None:
         super().__init__()
         self._lists = lists
-        self._chain: set[tuple[x509.Name, int]] = set()
+        self._chain: tuple[tuple[x509.Name, int], ...] = ()
 
     def _fault(self, certificate: x509.Certificate, depth: int) -> str | None:
-        self._chain.add((certificate.issuer, certificate.serial_number))
+        self._chain = (*self._chain, (_shared(certificate.issuer), certificate.serial_number))
         if depth == 0:
             self.identity = certificates.identity(certificate)
         return _weakness(certificate) or (_wrong_client(certificate) if depth == 0 else None)
@@ -163,6 +168,12 @@ class CheckedConnection(SSL.Connection):
     def suite(self) -> str:
         """The version and the cipher suite agreed on."""
         return f"{self.get_protocol_version_name()} {self.get_cipher_name() or 'without a suite'}"
+
+
+@lru_cache(256)
+def _shared(name: x509.Name) -> x509.Name:
+    """Return the first name that was equal to this one: thousands of clients have few authorities."""
+    return name
 
 
 def verify(connection: SSL.Connection, certificate: crypto.X509, code: int, depth: int, passed: int) -> bool:
