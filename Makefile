@@ -21,11 +21,13 @@ test: $(INSTALLED)  ## every test; iphttps/core must be covered to the last bran
 	@tools/setup programs test
 	@tools/test
 
-check: $(INSTALLED)  ## types, style and dependencies
+check: $(INSTALLED)  ## types, style and dependencies; what is compiled is fuzzed for a moment
+	@tools/setup programs check
 	$(RUN) -m mypy iphttps tests bench
 	$(RUN) -m ruff check
 	$(RUN) -m ruff format --check
 	$(RUN) -m pip check
+	tools/fuzz 15
 
 bench: $(INSTALLED)  ## how fast it is, side by side with other tunnels
 	@tools/setup programs bench
@@ -36,5 +38,5 @@ clean:  ## remove what the other targets made, except for .venv
 	rm -f twisted/plugins/dropin.cache
 	find iphttps tests bench twisted -name __pycache__ -prune -exec rm -rf {} +
 
-$(INSTALLED): setup.cfg pyproject.toml
+$(INSTALLED): setup.cfg setup.py pyproject.toml iphttps/host/offload.c
 	@tools/setup venv

@@ -1,6 +1,7 @@
 """The package that is built from this checkout, and the commands that appear where it is installed."""
 
 import functools
+import os
 import shutil
 import subprocess
 import sys
@@ -11,15 +12,24 @@ from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from iphttps.host import offload
+
 ROOT = Path(__file__).parents[1]
-SOURCES = ("iphttps", "twisted", "setup.cfg", "pyproject.toml", "README.md", "LICENSE")
+SOURCES = ("iphttps", "twisted", "setup.cfg", "setup.py", "pyproject.toml", "README.md", "LICENSE")
+BUILT = shutil.ignore_patterns("__pycache__", "dropin.cache", "*.so")
 PLUGINS = ("iphttps-server", "iphttps-client")
 
 
-def run(*command: str | Path, directory: Path) -> str:
+def run(*command: str | Path, directory: Path, **environment: str) -> str:
     """Run a command to its successful end and return all it printed."""
     done = subprocess.run(
-        command, cwd=directory, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
+        command,
+        cwd=directory,
+        env=os.environ | environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
     )
     if done.returncode != 0:
         raise AssertionError(f"{command} ended with status {done.returncode}\n{done.stdout}")
@@ -27,15 +37,15 @@ def run(*command: str | Path, directory: Path) -> str:
 
 
 @functools.cache
-def build_wheel() -> Path:
+def build_wheel(**environment: str) -> Path:
     """Build the wheel, once, from a copy of the sources: what earlier builds left beside them stays out."""
     directory = Path(tempfile.mkdtemp(prefix="packaging-", dir=Path.cwd()))
     for name in SOURCES:
         if (ROOT / name).is_dir():
-            shutil.copytree(ROOT / name, directory / name, ignore=shutil.ignore_patterns("__pycache__", "dropin.cache"))
+            shutil.copytree(ROOT / name, directory / name, ignore=BUILT)
         else:
             shutil.copy(ROOT / name, directory)
-    run(sys.executable, "-m", "build", "--wheel", "--no-isolation", directory=directory)
+    run(sys.executable, "-m", "build", "--wheel", "--no-isolation", directory=directory, **environment)
     (wheel,) = (directory / "dist").glob("*.whl")
     return wheel
 
@@ -61,6 +71,29 @@ class WheelTests(SynchronousTestCase):
             names = set(wheel.namelist())
         modules = {str(path.relative_to(ROOT)) for path in (ROOT / "iphttps").rglob("*.py")}
         self.assertEqual(modules - names, set())
+
+
+class CompiledTests(SynchronousTestCase):
+    """The compiled part, which is optional."""
+
+    def compiled(self, **environment: str) -> set[str]:
+        """Build a wheel and return what in it was compiled; the rest must be there in any case."""
+        with zipfile.ZipFile(build_wheel(**environment)) as wheel:
+            names = set(wheel.namelist())
+        self.assertIn("iphttps/host/offload.py", names)
+        self.assertIn("iphttps/host/_offload.pyi", names)
+        return {name for name in names if name.endswith(".so")}
+
+    def test_compiler(self) -> None:
+        """Where there is a compiler it is built."""
+        self.assertEqual({f"iphttps/host/_offload{sysconfig.get_config_var('EXT_SUFFIX')}"}, self.compiled())
+
+    def test_no_compiler(self) -> None:
+        """Where there is none, everything else is installed, and a TUN device is one without offload."""
+        self.assertEqual(set(), self.compiled(CC="no-such-compiler"))
+        self.patch(offload, "COMPILED", False)
+        self.patch(offload, "TunDevice", lambda name: f"plain {name}")
+        self.assertEqual("plain vpn0", offload.open_tun("vpn0"))
 
 
 class InstalledTests(SynchronousTestCase):

@@ -14,7 +14,7 @@ def measure(rounds: int) -> list[Row]:
     single: dict[str, list[float]] = {name: [] for name in DIRECTIONS}
     for number in range(1, rounds + 1):
         for found, twistd in ((batched, None), (single, with_program("one_packet.py"))):
-            with ours(twistd=twistd) as tunnel:
+            with ours(twistd=twistd, device="plain") as tunnel:
                 for name, direction in DIRECTIONS.items():
                     found[name].append(rate(tunnel, direction))
         for name in DIRECTIONS:

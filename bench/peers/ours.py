@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 from bench.peers.tunnel import Peer, Tunnel
@@ -41,17 +42,24 @@ def start_clients(lab: Laboratory, count: int) -> list[Program]:
 
 @contextmanager
 def ours(
-    *flags: str, clients: int = 1, twistd: Sequence[str] | None = None, another_host: bool = False
+    *flags: str,
+    clients: int = 1,
+    twistd: Sequence[str] | None = None,
+    another_host: bool = False,
+    device: str = "tun",
 ) -> Iterator[Tunnel]:
-    """Put the tunnel up, perhaps with flags for the server, more clients, or another program as `twistd`.
+    """Put the tunnel up, perhaps with flags for the server, more clients, another program as `twistd`, another device.
 
     `another_host` is one more host in the place of a client, the last, from which the gateway can be reached.
     """
     with Laboratory(clients + another_host) as lab:
         lab.twistd = twistd or lab.twistd
+        lab.server_device = lab.client_device = device
         without_probing(lab)
         server = start_server(lab, *flags)
         yield Tunnel(lab, (server, *start_clients(lab, clients)))
 
 
 OURS = Peer("iphttps", ours)
+PYTHON = Peer("iphttps, pure Python", partial(ours, device="plain"))
+"""Ours, and ours without the compiled part."""

@@ -136,8 +136,10 @@ class ClientDaemon(Daemon):
     def _host_side(self) -> Value:
         """Return what the host has of the link, for the status."""
         interface = self._options["interface"]
+        assert self.device is not None
         return {
             "interface": interface,
+            "offload": self.device.offload,
             "addresses": [str(address) for address in addresses(interface)],
             "routes": [str(prefix) for prefix in routes(interface)],
         }

@@ -16,6 +16,7 @@ from typing import Any, ClassVar, NoReturn, Self, TypeVar
 from twisted.python import usage
 
 from ..core.errors import ConfigError
+from ..host.offload import open_tun
 from ..host.tap import TapDevice
 from ..host.tun import TunDevice
 from ..net.interfaces import PacketDevice
@@ -23,7 +24,13 @@ from ..net.log import LEVELS
 
 T = TypeVar("T")
 
-DEVICES: Mapping[str, Callable[[str], PacketDevice]] = {"tun": TunDevice, "tap": TapDevice}
+DEVICES: Mapping[tuple[str, bool], Callable[[str], PacketDevice]] = {
+    ("tun", True): open_tun,
+    ("tun", False): TunDevice,
+    ("tap", True): TapDevice,
+    ("tap", False): TapDevice,
+}
+"""What makes a device, by what it is and whether it may offload segmentation; a TAP device never does."""
 
 
 class DaemonOptions(usage.Options):
@@ -34,6 +41,7 @@ class DaemonOptions(usage.Options):
     """Options that may be given several times."""
     optParameters: ClassVar[Sequence[tuple[str, str | None, object, str]]] = (  # Twisted adds those of the daemon
         ("device", None, "tun", "what the interface is: tun, or tap for one that looks like Ethernet"),
+        ("offload", None, "auto", "whether a tun takes several packets of a flow at once, if it can: auto or off"),
         ("log-level", None, "info", "what is logged, and what weighs more: debug, info, warn, error or critical"),
         ("control", None, None, "UNIX socket for the `iphttps` command, such as /run/iphttps/iphttps0.sock"),
     )
@@ -189,8 +197,9 @@ class DaemonOptions(usage.Options):
     @property
     def device(self) -> Callable[[str], PacketDevice]:
         """The kind of device: what makes one of a name."""
+        offload = self.one_of("offload", ("auto", "off")) == "auto"
         try:
-            return DEVICES[self["device"]]
+            return DEVICES[self["device"], offload]
         except KeyError as error:
             raise ConfigError(f"--device is tun or tap, not {self['device']!r}") from error
 

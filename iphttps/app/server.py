@@ -162,10 +162,12 @@ class ServerDaemon(Daemon):
 
     def _settings(self) -> status.Value:
         options = self._options
+        assert self.device is not None
         return {
             "authentication": options.mode.value,
             "uri": str(options.uri),
             "interface": options["interface"],
+            "offload": self.device.offload,
             "addresses": [str(address) for address in (LINK_LOCAL, options.own_address)],
             "prefix": str(options.prefix),
             "routes": [str(route) for route in options.routes],

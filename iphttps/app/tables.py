@@ -23,6 +23,7 @@ def server(status: dict[str, Any]) -> str:
         ("listens at", status["uri"]),
         ("authentication", status["authentication"]),
         ("interface", prefix),
+        _offload(status),
         ("leads to", " ".join(routes) or "nothing"),
         ("clients", f"{status['clients']['now']} of at most {status['clients']['maximum']}"),
         *_traffic("device", status["counters"]["device"]),
@@ -49,6 +50,7 @@ def client(status: dict[str, Any]) -> str:
     if status["proxy"]:
         rows.append(("proxy", status["proxy"]))
     rows.append(("interface", " ".join([status["interface"], *status["addresses"]])))
+    rows.append(_offload(status))
     if status["routes"]:
         rows.append(("routes", " ".join(status["routes"])))
     if router := status["router"]:
@@ -67,6 +69,10 @@ def client(status: dict[str, Any]) -> str:
     if session := status["counters"]["session"]:
         rows += _traffic("session", session)
     return table(rows)
+
+
+def _offload(status: dict[str, Any]) -> Row:
+    return "offload", ", ".join(status["offload"]) or "none"
 
 
 def _router(router: dict[str, Any]) -> str:

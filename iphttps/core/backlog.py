@@ -16,8 +16,11 @@ TARGET = 0.01
 """Seconds for which a packet may wait."""
 
 LEAST = 32 * 1024
-MOST = 512 * 1024
-"""Bytes of room at any rate: for a burst on a slow connection, and what one that stands still may cost."""
+FIRST = 256 * 1024
+MOST = 2 * 1024 * 1024
+"""Bytes of room: for a burst on a slow connection; before a rate is known, which a peer that never reads is left with;
+on the fastest connection.
+"""
 
 _WEIGHT = 0.25
 """What the latest rate counts for, beside those before it."""
@@ -29,7 +32,7 @@ class Backlog:
     __slots__ = ("_rate", "_size", "_waiting", "room")
 
     def __init__(self) -> None:
-        self.room = MOST // 2
+        self.room = FIRST
         """How many bytes may wait."""
         self._waiting: list[bytes] = []
         self._size = 0

@@ -25,6 +25,8 @@ class MemoryDevice:
     `inject` is what a local program or the kernel sends into the device; `taken` is what the kernel got.
     """
 
+    offload: tuple[str, ...] = ()
+
     def __init__(self, name: str) -> None:
         self.name = name
         self.counters = Counters()

@@ -36,7 +36,9 @@ class KernelDevice(ABC):
     """
 
     kind: ClassVar[int]
-    """Which of the driver's devices it is."""
+    """Which of the driver's devices it is, and with what."""
+    offload: tuple[str, ...] = ()
+    """Of which protocols it gives and takes several packets at once."""
 
     def __init__(self, name: str) -> None:
         """Create the device; raises ConfigError if that cannot be."""

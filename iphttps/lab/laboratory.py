@@ -33,6 +33,9 @@ LISTENING = "STOPPED -> LISTEN"
 LINK_UP = "ESTABLISHED -> LINK_UP"
 LINK_DOWN = "LINK_UP -> LINK_DOWN"
 
+DEVICES = {"tun": ("--device", "tun"), "plain": ("--device", "tun", "--offload", "off"), "tap": ("--device", "tap")}
+"""What a daemon's device can be, and the flags for it; a plain one exchanges one packet at a time with the kernel."""
+
 
 class Laboratory(Network):
     """A network with an authority; programs are started in it and removed with it."""
@@ -57,7 +60,7 @@ class Laboratory(Network):
     ) -> Program:
         """Start the server on the gateway; flags given here come last and so prevail."""
         usual = ["--uri", uri, "--authentication", authentication]
-        usual += ["--device", self.server_device, "--interface", INTERFACE]
+        usual += [*DEVICES[self.server_device], "--interface", INTERFACE]
         usual += ["--prefix", TUNNEL_PREFIX, "--route", PRIVATE_NETWORK]
         if uri.startswith("https:"):
             usual += _identity_flags(identity or self.server_identity)
@@ -74,7 +77,7 @@ class Laboratory(Network):
     ) -> Program:
         """Start a client, by default with a certificate of its own; flags given here come last and so prevail."""
         host = self.clients[number - 1]
-        usual = ["--uri", uri, "--device", self.client_device, "--interface", INTERFACE]
+        usual = ["--uri", uri, *DEVICES[self.client_device], "--interface", INTERFACE]
         if uri.startswith("https:"):
             usual += ["--ca", str(self.authority.certificate)]
             usual += _identity_flags(identity or self.authority.client(host.label))

@@ -17,11 +17,13 @@ class IReactor(IReactorCore, IReactorTime, IReactorFDSet, IReactorSocket, IReact
 class PacketDevice(Protocol):
     """A device through which the kernel and this program exchange IPv6 packets, never blocking.
 
-    `counters` counts packets in from the kernel and out to it, and what was dropped on the way.
+    `counters` counts packets in from the kernel and out to it, and what was dropped on the way. `offload` says of
+    which protocols the kernel gives and takes several packets at once, which nobody here sees.
     """
 
     name: str
     counters: Counters
+    offload: tuple[str, ...]
 
     def fileno(self) -> int:
         """Return the descriptor that becomes readable when packets wait."""

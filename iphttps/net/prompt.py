@@ -28,8 +28,22 @@ OVERHEAD = 512
 """More than what a record has around its bytes (RFC 5246 section 6.2.3 allows 2048, no suite of ours takes 64)."""
 
 
+class Gathering:
+    """A protocol that gathers what it receives until it is told that nothing more comes in this turn."""
+
+    def turn_over(self) -> None:
+        """Take what was received."""
+        raise NotImplementedError
+
+
 class PromptTLS(TLSMemoryBIOProtocol):
     """TLS on one connection."""
+
+    def dataReceived(self, data: bytes) -> None:
+        """Decrypt the bytes, and say when that was all: one read of the socket may bring many records."""
+        super().dataReceived(data)
+        if isinstance(self.wrappedProtocol, Gathering):
+            self.wrappedProtocol.turn_over()
 
     def write(self, data: bytes) -> None:
         """Encrypt the bytes, which must be some, and hand them to the transport."""

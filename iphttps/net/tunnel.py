@@ -38,6 +38,7 @@ from ..core.counters import Counters
 from ..core.errors import DropReason
 from ..core.framing import Batch, Framer
 from ..core.limits import TokenBucket
+from .prompt import Gathering
 from .verification import CheckedConnection
 
 QUEUE = 256 * 1024
@@ -82,7 +83,7 @@ class Wire(TypingProtocol):
 
 
 @implementer(IHandshakeListener, IPushProducer)
-class Tunnel(Protocol):
+class Tunnel(Protocol, Gathering):
     """What both ends have in common; each role says how its handshake goes and where packets go."""
 
     def __init__(self, clock: IReactorTime, handshake_deadline: float = HANDSHAKE_DEADLINE) -> None:
@@ -96,6 +97,8 @@ class Tunnel(Protocol):
         self.framer = Framer()
         self.ended: Deferred[None] = Deferred()
         self._receive: Callable[[bytes], None] = self._discard
+        self._take: Callable[[bytes], None] = self._discard
+        self._gathered: list[bytes] = []
         self._deadline: IDelayedCall | None = None
         self.ending: str | None = None
         self._keys = TokenBucket(KEY_RATE, KEY_BURST)
@@ -148,7 +151,8 @@ class Tunnel(Protocol):
     def opened(self, rest: bytes, body: Body | None = None) -> None:
         """The session is open: from here on come packets, the first of them in `rest`; `body` reads one that ends."""
         self._cancel_deadline()
-        self._receive = partial(self._body_received, body) if body else self._packets_received
+        self._take = partial(self._body_received, body) if body else self._packets_received
+        self._receive = self._gathered.append if self.tls else self._take
         if rest:
             self._receive(rest)
 
@@ -157,6 +161,13 @@ class Tunnel(Protocol):
     def dataReceived(self, data: bytes) -> None:
         """Give the bytes to the phase."""
         self._receive(data)
+
+    def turn_over(self) -> None:
+        """TLS has given all records that one read of the socket brought: the more packets at a time, the better."""
+        if self._gathered:
+            data = b"".join(self._gathered)
+            self._gathered.clear()
+            self._take(data)
 
     def _body_received(self, body: Body, data: bytes) -> None:
         self._packets_received(body.feed(data))
@@ -168,7 +179,7 @@ class Tunnel(Protocol):
         if batch:
             self.deliver(batch)
         if self.framer.fault:
-            self._receive = self._discard
+            self._receive = self._take = self._discard
             self.counters.dropped(self.framer.fault)
             self.out_of_step(self.framer.fault)
 
@@ -226,7 +237,7 @@ class Tunnel(Protocol):
             return
         self.ending = sentence
         self._cancel_deadline()
-        self._receive = self._discard
+        self._receive = self._take = self._discard
         # A transport with a producer waits for the producer to finish before it closes.
         self.wire.unregisterProducer()
         self.hang_up()
@@ -238,7 +249,7 @@ class Tunnel(Protocol):
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """The connection has ended; the roles extend this."""
-        self._receive = self._discard
+        self._receive = self._take = self._discard
         self._cancel_deadline()
         if self.tls:
             self.tls.heard = None  # or the two would keep each other

@@ -106,6 +106,7 @@ class StatusTests(CommandCase):
                 "listens at      https://*/IPHTTPS",
                 "authentication  certificates",
                 "interface       iphttps0, fe80::1/64 2001:db8:2::1/64, prefix 2001:db8:2::/64",
+                "offload         tcp, udp",
                 "leads to        2001:db8:1::/64",
                 "clients         2 of at most 1000",
                 "device          in 9 packets, 9 kB; out 7 packets, 700 B",

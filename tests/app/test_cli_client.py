@@ -34,7 +34,9 @@ class ClientStatusTests(CommandCase):
         bare = {**documented("client"), **nothing, "routes": []}
         bare["counters"]["session"] = None
         _, said, _ = self.run_command(bare, "status")
-        self.assertEqual(["state", "server", "interface", "device"], [line.split()[0] for line in said.splitlines()])
+        self.assertEqual(
+            ["state", "server", "interface", "offload", "device"], [line.split()[0] for line in said.splitlines()]
+        )
 
     def test_waiting(self) -> None:
         """What the client waits for before it connects stands in a line of its own."""

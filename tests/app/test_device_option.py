@@ -8,6 +8,7 @@ from typing import cast
 from iphttps.app import client_options, server_options
 from iphttps.app.client import ClientDaemon
 from iphttps.app.options import DaemonOptions
+from iphttps.host.offload import open_tun
 from iphttps.host.tap import TapDevice
 from iphttps.host.tun import TunDevice
 from iphttps.net.interfaces import IReactor
@@ -25,8 +26,14 @@ class DeviceOptionTests(DaemonCase):
         yield server_options.Options(), (*plain, "--prefix", "2001:db8:2::/64", "--authentication", "none")
 
     def test_kinds(self) -> None:
-        """It is a TUN device unless a TAP is asked for."""
-        for given, expected in ((), TunDevice), (("--device", "tun"), TunDevice), (("--device=tap",), TapDevice):
+        """It is a TUN device, with offload if that can be, unless something else is asked for."""
+        for given, expected in (
+            ((), open_tun),
+            (("--device", "tun"), open_tun),
+            (("--offload", "off"), TunDevice),
+            (("--device=tap",), TapDevice),
+            (("--device=tap", "--offload=off"), TapDevice),
+        ):
             for options, plain in self.both():
                 options.parseOptions([*plain, *given])
                 self.assertIs(options.device, expected)
@@ -35,6 +42,7 @@ class DeviceOptionTests(DaemonCase):
         """Anything else is refused before anything is touched."""
         for options, plain in self.both():
             self.assertEqual(self.refusal(options, *plain, "--device", "TAP"), "--device is tun or tap, not 'TAP'")
+            self.assertEqual(self.refusal(options, *plain, "--offload", "1"), "--offload is auto or off, not '1'")
 
     def test_daemon(self) -> None:
         """A daemon opens what the option says, where it is not handed something else."""

@@ -51,7 +51,12 @@ class StatusCase(SynchronousTestCase):
         """Return the client's status."""
         addresses = [f"{self.client.address}/64"]
         counted, now = self.client.device.counters, self.clock.seconds()
-        link = {"interface": "iphttps0", "addresses": addresses, "routes": ["2001:db8:2::/64"]}
+        link = {
+            "interface": "iphttps0",
+            "offload": ("tcp", "udp"),
+            "addresses": addresses,
+            "routes": ["2001:db8:2::/64"],
+        }
         return client_status(self.client.client, None, link, counted, 0.0125, now)
 
 
@@ -62,7 +67,7 @@ class ServerStatusTests(StatusCase):
         """The server's status has the members that the document shows, in that order."""
         self.join()
         example = documented("server")
-        names = ("authentication", "uri", "interface", "addresses", "prefix", "routes", "default_router")
+        names = ("authentication", "uri", "interface", "offload", "addresses", "prefix", "routes", "default_router")
         settings = {name: example[name] for name in names}
         counted = Counters(1, 2, 3, 4)
         counted.dropped(DropReason.NOT_IPV6)
@@ -125,7 +130,7 @@ class ClientStatusTests(StatusCase):
         self.client.from_host(bytes(solicitation))
         connection.settle()
         stages.append(self.client_status()["stage"])
-        link = {"interface": "iphttps0", "addresses": ["fe80::2/64"], "routes": []}
+        link = {"interface": "iphttps0", "offload": ("tcp", "udp"), "addresses": ["fe80::2/64"], "routes": []}
         stages.append(client_status(client, None, link, self.client.device.counters, None, 0.0)["stage"])
         client.handle(ClientEvent.DISABLE)
         stages.append(self.client_status()["stage"])

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from iphttps.core.backlog import LEAST, MOST, TARGET, Backlog
+from iphttps.core.backlog import FIRST, LEAST, MOST, TARGET, Backlog
 from iphttps.core.framing import EMPTY, Batch
 
 PACKET = 1000
@@ -46,6 +46,7 @@ class BacklogTests(SynchronousTestCase):
     def test_slow(self) -> None:
         """A slow connection has little room, one that stands still some, and a fast one does not have any amount."""
         backlog = Backlog()
+        self.assertEqual(FIRST, backlog.room)
         backlog.drained(250_000, 10.0)
         self.assertEqual(LEAST, backlog.room)
         for _ in range(50):

@@ -13,7 +13,8 @@ from iphttps.core.counters import Counters
 from iphttps.core.errors import DropReason
 from iphttps.core.framing import EMPTY, Batch
 from iphttps.host.memory import MemoryDevice
-from iphttps.host.tun import READS, TunDevice
+from iphttps.host.offload import OffloadTunDevice
+from iphttps.host.tun import READS, KernelDevice, TunDevice
 from iphttps.net.interfaces import PacketDevice
 
 from .support import NamespaceCase, link_up, setting
@@ -154,10 +155,12 @@ class MemoryDeviceTests(DeviceTestsMixin, SynchronousTestCase):
 class TunDeviceTests(DeviceTestsMixin, NamespaceCase):
     """The kernel's TUN device, whose other side is a program with a packet socket."""
 
+    kind: type[KernelDevice] = TunDevice
+
     def setUp(self) -> None:
         """Make it, without IPv6 of its own, so that the kernel says nothing unasked."""
         super().setUp()
-        self.device = TunDevice(NAME)
+        self.device = self.kind(NAME)
         self.addCleanup(self.device.close)
         setting(NAME, "disable_ipv6", 1)
         link_up(NAME)
@@ -183,6 +186,12 @@ class TunDeviceTests(DeviceTestsMixin, NamespaceCase):
     def take_down(self) -> None:
         """Take the link down."""
         link_up(NAME, down=True)
+
+
+class OffloadTunDeviceTests(TunDeviceTests):
+    """The same with segmentation offload."""
+
+    kind = OffloadTunDevice
 
 
 del DeviceTestsMixin

@@ -48,12 +48,8 @@ NUD_FAILED = 0x20
 class TapDeviceTests(test_device.TunDeviceTests):
     """All that is asked of a TUN device; the program with the packet socket sends and receives frames."""
 
+    kind = TapDevice
     header = b"\xff" * 6 + b"\x02" + bytes(5) + ETHERTYPE
-
-    def setUp(self) -> None:
-        """Make a TAP device where the tests would make a TUN."""
-        self.patch(test_device, "TunDevice", TapDevice)
-        super().setUp()
 
     def inject(self, *packets: bytes) -> None:
         """Send packets into the device, in frames."""

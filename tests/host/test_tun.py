@@ -15,6 +15,7 @@ from iphttps.core.counters import Counters
 from iphttps.core.errors import ConfigError, DropReason
 from iphttps.core.framing import EMPTY, Batch
 from iphttps.host.network import IFA_F_NODAD
+from iphttps.host.offload import OffloadTunDevice
 from iphttps.host.tun import LONGEST, TunDevice
 from iphttps.lab.poll import wait_until
 
@@ -46,9 +47,11 @@ class InvalidNameTests(SynchronousTestCase):
 class TunDeviceTests(NamespaceCase):
     """A TUN device by itself."""
 
+    kind: type[TunDevice] = TunDevice
+
     def device(self, name: str = NAME) -> TunDevice:
         """Make a device, which is closed after the test."""
-        device = TunDevice(name)
+        device = self.kind(name)
         self.addCleanup(device.close)
         return device
 
@@ -108,10 +111,12 @@ class TunDeviceTests(NamespaceCase):
 class KernelTests(NamespaceCase):
     """A TUN device and what comes into it."""
 
+    kind: type[TunDevice] = TunDevice
+
     def setUp(self) -> None:
         """Make a link that is up and silent."""
         super().setUp()
-        self.device = TunDevice(NAME)
+        self.device = self.kind(NAME)
         self.addCleanup(self.device.close)
         setting(NAME, "disable_ipv6", 1)
         link_up(NAME)
@@ -190,3 +195,15 @@ class KernelTests(NamespaceCase):
                     return None
 
             self.assertEqual(wait_until(heard, "a packet out of the device"), b"hello")
+
+
+class OffloadTunDeviceTests(TunDeviceTests):
+    """A TUN device with segmentation offload by itself."""
+
+    kind = OffloadTunDevice
+
+
+class OffloadKernelTests(KernelTests):
+    """A TUN device with segmentation offload, and what comes into it."""
+
+    kind = OffloadTunDevice

@@ -8,7 +8,7 @@ from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.testing import MemoryReactorClock
 from twisted.trial.unittest import SynchronousTestCase
 
-from iphttps.net.prompt import RECORD, PromptTLSFactory
+from iphttps.net.prompt import RECORD, Gathering, PromptTLSFactory
 
 from .certificates import Certificates
 from .support import Connection
@@ -30,6 +30,18 @@ class Recorder(Protocol):
     def dataReceived(self, data: bytes) -> None:
         """Record."""
         self.heard += data
+
+
+class Gatherer(Recorder, Gathering):
+    """Notes how much it has heard each time that nothing more comes for now."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.turns: list[int] = []
+
+    def turn_over(self) -> None:
+        """Note it."""
+        self.turns.append(len(self.heard))
 
 
 class PromptTLSTests(SynchronousTestCase):
@@ -56,6 +68,16 @@ class PromptTLSTests(SynchronousTestCase):
             self.assertEqual(len(connection.server_end.stream), 1)
             connection.settle()
             self.assertEqual(client.heard, said)
+
+    def test_gathering(self) -> None:
+        """Who gathers is told once that nothing more comes, after all the records that one read has brought."""
+        client, server = Gatherer(), Recorder()
+        connection = self.connect(client, server)
+        client.turns.clear()
+        assert server.transport
+        server.transport.write(bytes(3 * RECORD))
+        connection.settle()
+        self.assertEqual([3 * RECORD], client.turns)
 
     def test_nothing(self) -> None:
         """Nothing at all can be written, and is heard as nothing."""

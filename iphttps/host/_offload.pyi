@@ -1,0 +1,14 @@
+"""What offload.c gives to Python."""
+
+def read(device: int, reads: int, /) -> tuple[bytes, bytes, int, int]:
+    """Read so many times at most; return packets, bounds (as of a Batch, 32 bits each), and two counts of drops.
+
+    They are of what is no IPv6 packet, and of what has a wrong length. Raises OSError if the device is gone.
+    """
+
+def write(device: int, data: bytes, bounds: bytes, datagrams: bool, /) -> tuple[int, int]:
+    """Write packets, and return how many of them, and how many bytes, the device did not take.
+
+    `bounds` are as `read` returns them. `datagrams` says that the kernel takes joined UDP. Raises ValueError if the
+    bounds do not fit the data.
+    """

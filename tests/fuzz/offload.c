@@ -1,0 +1,185 @@
+/* Fuzzes iphttps/host/offload.c under AddressSanitizer: reads of any content, and batches of packets of any content.
+ *
+ * Beyond that nothing is touched that must not be, it holds that what is cut are whole packets; and that what is joined,
+ * cut again, is what was to be written: the same packets, those of each flow in the same order.
+ */
+
+#define WITHOUT_PYTHON
+#include <sys/types.h>
+#include <sys/uio.h>
+
+static ssize_t written(int device, const struct iovec *parts, int count);
+#define WRITEV written
+#include "../../iphttps/host/offload.c"
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { ROOM = 2 * EXPANDED, MOST = ROOM / IPV6 };
+
+static uint8_t cut_out[EXPANDED], sent[ROOM];
+static uint32_t begin[MOST], end[MOST];
+static size_t used, count;
+
+static void demand(bool holds, const char *what)
+{
+    if (!holds) {
+        fprintf(stderr, "broken: %s\n", what);
+        abort();
+    }
+}
+
+/* Cut a read; each piece must be a whole packet. Return their size in all, or what `cut` returns. */
+static long checked_cut(const struct virtio_net_hdr *hint, const uint8_t *packet, size_t length, size_t *step)
+{
+    long made = cut(hint, packet, length, cut_out, step);
+    for (size_t at = 0, piece; made > 0 && at < (size_t)made; at += piece) {
+        piece = (size_t)made - at < *step ? (size_t)made - at : *step;
+        demand(piece >= IPV6 && piece <= LONGEST, "a packet's length");
+        demand(cut_out[at] >> 4 == 6 && piece == (size_t)IPV6 + get16(cut_out + at + 4), "a packet's header");
+    }
+    return made;
+}
+
+/* The kernel's place: takes what is written, and cuts it again. */
+static ssize_t written(int device, const struct iovec *parts, int pieces)
+{
+    struct virtio_net_hdr hint;
+    uint8_t *whole = malloc(LARGEST); /* of its own, so that one byte too many shows */
+    size_t length = 0, step;
+    demand(pieces >= 2 && parts[0].iov_len == sizeof hint, "the hint");
+    memcpy(&hint, parts[0].iov_base, sizeof hint);
+    for (int i = 1; i < pieces; i++) {
+        demand(length + parts[i].iov_len <= LARGEST, "a superpacket's length");
+        memcpy(whole + length, parts[i].iov_base, parts[i].iov_len);
+        length += parts[i].iov_len;
+    }
+    const uint8_t *from = whole;
+    if (hint.gso_type != VIRTIO_NET_HDR_GSO_NONE) {
+        length = (size_t)checked_cut(&hint, whole, length, &step);
+        demand((long)length > 0, "a superpacket that cannot be cut");
+        from = cut_out;
+    } else {
+        step = length; /* any bytes at all: what is no packet is written as it is */
+    }
+    for (size_t at = 0; at < length || step == 0; at += step) {
+        size_t piece = length - at < step ? length - at : step;
+        begin[count] = (uint32_t)used;
+        memcpy(sent + used, from + at, piece);
+        used += piece;
+        end[count++] = (uint32_t)used;
+        if (step == 0)
+            break;
+    }
+    free(whole);
+    return device ? -1 : (ssize_t)length; /* a device that refuses must change nothing else */
+}
+
+static bool of_one_flow(const uint8_t *one, size_t its_length, const uint8_t *other, size_t other_length)
+{
+    return its_length >= IPV6 + UDP && other_length >= IPV6 + UDP && same_flow(one, other) &&
+           (one[6] == IPPROTO_TCP || one[6] == IPPROTO_UDP);
+}
+
+static void check_joined(const uint8_t *data, const uint32_t *bounds, size_t packets)
+{
+    static bool found[MOST];
+    demand(packets == count, "the number of packets");
+    memset(found, 0, packets);
+    for (size_t i = 0; i < packets; i++) {
+        size_t length = bounds[i + 1] - bounds[i], j = 0;
+        const uint8_t *packet = data + bounds[i];
+        /* The first that is not found yet of the flow, or else any that is equal. */
+        for (; j < count; j++) {
+            if (found[j])
+                continue;
+            bool equal = end[j] - begin[j] == length && memcmp(sent + begin[j], packet, length) == 0;
+            if (equal || of_one_flow(sent + begin[j], end[j] - begin[j], packet, length)) {
+                demand(equal, "the order in a flow, or a packet");
+                break;
+            }
+        }
+        demand(j < count, "a packet is missing");
+        found[j] = true;
+    }
+}
+
+/* Make the checksum right, as random bytes hardly ever are. */
+static void mend(uint8_t *packet, size_t length)
+{
+    size_t at = packet[6] == IPPROTO_TCP && length >= IPV6 + TCP ? IPV6 + 16 : IPV6 + 6;
+    if (length < IPV6 + UDP || (packet[6] != IPPROTO_TCP && packet[6] != IPPROTO_UDP))
+        return;
+    put16(packet + 4, length - IPV6);
+    if (packet[6] == IPPROTO_UDP)
+        put16(packet + IPV6 + 4, length - IPV6);
+    memset(packet + at, 0, 2);
+    put_checksum(packet + at, pseudo_header(packet, length - IPV6) + sum(packet + IPV6, length - IPV6), at == IPV6 + 6);
+}
+
+/* Each packet is told by five bytes: a length, and how it differs from the one before. */
+static void fuzz_join(const uint8_t *bytes, size_t size)
+{
+    uint32_t bounds[258] = {0};
+    uint8_t *data = calloc(1, 258 * 300), flow[IPV6 + LONGEST_TCP] = {0x60};
+    size_t packets = 0;
+    bool datagrams = bytes[0] & 1;
+    flow[6] = bytes[0] & 2 ? IPPROTO_UDP : IPPROTO_TCP;
+    flow[IPV6 + 12] = 0x50 | (bytes[0] & 4 ? 0x30 : 0), flow[IPV6 + 13] = ACK;
+    for (bytes++, size--; size >= 5 && packets < 256; bytes += 5, size -= 5) {
+        uint8_t *packet = data + bounds[packets];
+        size_t length = (bytes[0] & 0xc0) == 0xc0 ? bytes[0] & 0x3f : 140u + (bytes[0] & 0xc0 ? 0u : bytes[0]);
+        if (bytes[3] & 1) /* another field, for good */
+            flow[bytes[1] % sizeof flow] ^= bytes[2];
+        size_t copied = length < sizeof flow ? length : sizeof flow;
+        memcpy(packet, flow, copied);
+        if (bytes[3] & 2 && length)
+            packet[bytes[1] % length] ^= bytes[2]; /* or for once */
+        if (!(bytes[3] & 4))
+            mend(packet, length);
+        if (flow[6] == IPPROTO_TCP && length > IPV6 + TCP && !(bytes[3] & 8))
+            put32(flow + IPV6 + 4, get32(flow + IPV6 + 4) + (uint32_t)(length - IPV6 - (flow[IPV6 + 12] >> 4) * 4u));
+        bounds[packets + 1] = bounds[packets] + (uint32_t)length;
+        packets++;
+    }
+    uint8_t *exact = malloc(bounds[packets] + 1u);
+    memcpy(exact, data, bounds[packets]);
+    for (int device = 0; device < 2; device++) {
+        used = count = 0;
+        struct refusal refused = join(device, exact, bounds, packets, datagrams);
+        check_joined(exact, bounds, packets);
+        demand(refused.packets == (device ? packets : 0) && refused.bytes == (device ? bounds[packets] : 0), "refusals");
+    }
+    free(exact);
+    free(data);
+}
+
+static void fuzz_cut(const uint8_t *bytes, size_t size)
+{
+    struct virtio_net_hdr hint;
+    size_t step;
+    if (size < sizeof hint)
+        return;
+    memcpy(&hint, bytes, sizeof hint);
+    checked_cut(&hint, bytes + sizeof hint, size - sizeof hint, &step);
+    /* And once more as something that is nearly right. */
+    size_t length = size - sizeof hint;
+    if (length < IPV6 || length > LARGEST)
+        return;
+    uint8_t *packet = malloc(length);
+    memcpy(packet, bytes + sizeof hint, length);
+    packet[0] = 0x60;
+    put16(packet + 4, length - IPV6);
+    hint.flags |= VIRTIO_NET_HDR_F_NEEDS_CSUM;
+    hint.gso_type = hint.gso_type & 1 ? VIRTIO_NET_HDR_GSO_TCPV6 : GSO_UDP_L4;
+    hint.csum_start = IPV6 + hint.csum_start % 64, hint.csum_offset = hint.gso_type == GSO_UDP_L4 ? 6 : 16;
+    checked_cut(&hint, packet, length, &step);
+    free(packet);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
+{
+    if (size < 2)
+        return 0;
+    (bytes[0] & 1 ? fuzz_join : fuzz_cut)(bytes + 1, size - 1);
+    return 0;
+}
