@@ -24,6 +24,7 @@ COMMANDS = {
     "enable": "running",
     "disable": "running",
     "reload": "running",
+    "check": "checking",
     "config": "configuration",
 }
 """The subcommands in the order in which help lists them, and the module in `commands/` that has each."""
