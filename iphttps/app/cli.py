@@ -18,6 +18,8 @@ from ..core.identity import printable
 from .ask import AskError
 
 COMMANDS = {
+    "up": "starting",
+    "down": "starting",
     "status": "running",
     "clients": "running",
     "disconnect": "running",
@@ -26,6 +28,8 @@ COMMANDS = {
     "reload": "running",
     "check": "checking",
     "config": "configuration",
+    "demo": "showing",
+    "completion": "showing",
 }
 """The subcommands in the order in which help lists them, and the module in `commands/` that has each."""
 
