@@ -168,7 +168,8 @@ class DaemonOptions(usage.Options):
         else:
             wanted, right = "a string or a number", isinstance(value, str | int | float) and not isinstance(value, bool)
         if not right:
-            yield Problem(f"{key} must be {wanted}, not {value!r}", key, file.path, line)
+            shown = "what has an @ in it" if "@" in repr(value) else repr(value)  # a password may stand before it
+            yield Problem(f"{key} must be {wanted}, not {shown}", key, file.path, line)
         elif key not in self._given:
             super().__setitem__(key, value if key in self.repeatable or key in self.flags else str(value))
 

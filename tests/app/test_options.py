@@ -238,6 +238,7 @@ class FileTests(AppCase):
             ('default-router = "yes"', "default-router must be true or false, not 'yes'"),
             ("default-router = 1", "default-router must be true or false, not 1"),
             ("route = 64", "route must be a string or a list of strings, not 64"),
+            ('uri = ["http://alice:secret@x"]', "uri must be a string or a number, not what has an @ in it"),
             ("route = [64]", "route must be a string or a list of strings, not [64]"),
         ):
             self.assertEqual(self.refused(text), f"1: {sentence}")
