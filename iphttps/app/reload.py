@@ -9,7 +9,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from hashlib import sha256
 
-from ..core.errors import ConfigError
 from .options import DaemonOptions
 
 FILES = ("certificate", "private-key", "client-ca", "client-crl", "identity-addresses")
@@ -35,14 +34,16 @@ class Changes:
 
 def contents(options: DaemonOptions) -> dict[str, bytes]:
     """Return a digest of each file that the options name; raises ConfigError if one cannot be read."""
-    digests = {}
-    for name in FILES:
-        if path := options.path(name):
-            try:
-                digests[name] = sha256(path.read_bytes()).digest()
-            except OSError as error:
-                raise ConfigError(f"--{name}: cannot read {path}: {error.strerror}") from error
-    return digests
+    return {name: content for name in FILES if (content := digest(options, name))}
+
+
+def digest(options: DaemonOptions, name: str) -> bytes | None:
+    """Return a digest of the file that an option names, None if it names none; raises ConfigError."""
+    path = options.path(name)
+    try:
+        return sha256(path.read_bytes()).digest() if path else None
+    except OSError as error:
+        raise options.located(f"--{name}: cannot read {path}: {error.strerror}", name) from error
 
 
 def compare(

@@ -37,11 +37,12 @@ from ..net.watch import RevocationWatch
 from . import status
 from .control import Route
 from .daemon import Daemon, HostNetwork
-from .identity_addresses import load_assignment
+from .identity_addresses import fixed_addresses
 from .reload import Changes, compare, contents
 from .server_actions import ServerActions
 from .server_options import Options
 from .server_tls import null_warning, tls_settings
+from .tomlfile import CONTROL
 
 LINK_LOCAL = IPv6Interface("fe80::1/64")
 
@@ -57,7 +58,7 @@ class ServerDaemon(Daemon):
         open_device: Callable[[str], PacketDevice] | None = None,
     ) -> None:
         super().__init__(options, reactor, network, open_device)
-        self._options = options
+        self._options: Options = options
         self._server: Server | None = None
         self._watch: RevocationWatch | None = None
 
@@ -106,7 +107,7 @@ class ServerDaemon(Daemon):
         if settings is None:
             return None
         if warning := null_warning(settings):
-            self.log.warn("{warning}", warning=warning)
+            self.log.warn("{sentence}", sentence=warning)
         self._authorities = settings.client_ca
         return ServerTLS(replace(settings, client_ca=self._asked_for(self._options.mode)))
 
@@ -118,7 +119,7 @@ class ServerDaemon(Daemon):
         options = self._options
         own = OwnAddresses(LINK_LOCAL.ip.packed, options.own_address.ip.packed)
         anycast = options.prefix.network_address  # that of routers on the subnet: RFC 4291 section 2.6.1
-        self._cache = cache = NeighborCache(int(options.number("max-addresses", 1)), _assignment(options))
+        self._cache = cache = NeighborCache(int(options.number("max-addresses", 1)), fixed_addresses(options))
         self._policy = policy = Policy(
             options.mode,
             options.prefix,
@@ -177,14 +178,14 @@ class ServerDaemon(Daemon):
     def _change_mode(self, mode: AuthenticationMode) -> None:
         """Treat new clients by another Authentication Mode (3.2.7.1); raises ConfigError and changes nothing."""
         options = self._options
-        before = options["authentication"]
-        options["authentication"] = mode.value
+        before, source = options["authentication"], options.source("authentication")
+        options.put("authentication", mode.value, CONTROL)
         try:
             options.check()
             if self._tls:
                 self._tls.change(replace(self._tls.settings, client_ca=self._asked_for(mode)))
         except ConfigError:
-            options["authentication"] = before
+            options.put("authentication", before, source)
             raise
         self.log.info("authentication mode: {mode}", mode=mode.value)
         self._policy.mode = mode
@@ -199,12 +200,12 @@ class ServerDaemon(Daemon):
         before, fresh = self._options, self._options.again()
         configured, files = fresh["authentication"], contents(fresh)
         if configured == self._configured_mode:
-            fresh["authentication"] = before["authentication"]  # perhaps set through the control socket since
+            fresh.keep("authentication", before)  # perhaps set through the control socket since
         changes = compare(before, self._files, fresh, files)
         for name in changes.restart:
-            fresh[name] = before[name]
+            fresh.keep(name, before)
         fresh.check()
-        assignment, settings = _assignment(fresh), tls_settings(fresh)
+        assignment, settings = fixed_addresses(fresh), tls_settings(fresh)
         if self._tls and settings:
             asked = settings.client_ca if fresh.mode is AuthenticationMode.CERTIFICATES else None
             self._tls.change(replace(settings, client_ca=asked))  # the last that can fail
@@ -250,12 +251,6 @@ class ServerDaemon(Daemon):
             self._watch.stop()
         self._server.handle(ServerEvent.SHUTDOWN)
         return self._server.gone()
-
-
-def _assignment(options: Options) -> Assignment | None:
-    path = options.path("identity-addresses")
-    taken = (options.prefix.network_address, options.own_address.ip)
-    return load_assignment(path, options.prefix, taken) if path else None
 
 
 def makeService(options: Options) -> ServerDaemon:
