@@ -63,6 +63,7 @@ class Options(DaemonOptions):
         """Check every value before anything is touched."""
         # The properties raise ConfigError for what is wrong: to name one is to check it, which B018 takes for idle.
         self.log_level  # noqa: B018
+        self.log_format  # noqa: B018
         self.uris  # noqa: B018
         self.one_of("select", SELECT)
         if (self.one_of("when", WHEN) == "blocked") != bool(self["probe"]):

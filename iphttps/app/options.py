@@ -25,6 +25,8 @@ T = TypeVar("T")
 
 DEVICES: Mapping[str, Callable[[str], PacketDevice]] = {"tun": TunDevice, "tap": TapDevice}
 
+LOG_FORMATS = ("text", "json")
+
 
 class DaemonOptions(usage.Options):
     """What both daemons have in common; a wrong word ends in one sentence and exit status 2."""
@@ -35,6 +37,7 @@ class DaemonOptions(usage.Options):
     optParameters: ClassVar[Sequence[tuple[str, str | None, object, str]]] = (  # Twisted adds those of the daemon
         ("device", None, "tun", "what the interface is: tun, or tap for one that looks like Ethernet"),
         ("log-level", None, "info", "what is logged, and what weighs more: debug, info, warn, error or critical"),
+        ("log-format", None, "text", "how it is logged: text, a line for people, or json, an object a line"),
         ("control", None, None, "UNIX socket for the `iphttps` command, such as /run/iphttps/iphttps0.sock"),
     )
 
@@ -143,6 +146,14 @@ class DaemonOptions(usage.Options):
         if self["log-level"] not in LEVELS:
             raise ConfigError(f"--log-level is one of {', '.join(LEVELS)}, not {self['log-level']!r}")
         return str(self["log-level"])
+
+    @property
+    def log_format(self) -> str:
+        """How it is logged."""
+        word = self.one_of("log-format", LOG_FORMATS)
+        if word == "json" and self.parent and self.parent.get("logger"):
+            raise ConfigError("--log-format json and twistd's --logger exclude each other: both say what makes the log")
+        return word
 
     def required(self, name: str, purpose: str) -> str:
         """Return the value of an option that must be given."""

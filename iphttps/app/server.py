@@ -98,7 +98,7 @@ class ServerDaemon(Daemon):
         self._server = server
         server.handle(ServerEvent.START)
         if not options.uri.secure:
-            self.log.warn("plain HTTP: only for use behind something that terminates TLS")
+            self.log.warn("plain HTTP: only for use behind something that terminates TLS", event="plain-http")
 
     def _load_tls(self) -> ServerTLS | None:
         # Everything in both modes: the mode can change when privileges are gone.
@@ -106,7 +106,7 @@ class ServerDaemon(Daemon):
         if settings is None:
             return None
         if warning := null_warning(settings):
-            self.log.warn("{warning}", warning=warning)
+            self.log.warn("{warning}", event="null-encryption", warning=warning)
         self._authorities = settings.client_ca
         return ServerTLS(replace(settings, client_ca=self._asked_for(self._options.mode)))
 
@@ -184,7 +184,7 @@ class ServerDaemon(Daemon):
         except ConfigError:
             options["authentication"] = before
             raise
-        self.log.info("authentication mode: {mode}", mode=mode.value)
+        self.log.info("authentication mode: {mode}", event="mode-changed", mode=mode.value)
         self._policy.mode = mode
         if self._server:
             self._server.demands_identity = self._relies_on_fronts(mode)
@@ -219,7 +219,9 @@ class ServerDaemon(Daemon):
             self._server.demands_identity = self._relies_on_fronts(fresh.mode)
             self._server.handle(ServerEvent.AUTHENTICATION)  # 3.2.7.1: ends every session
         self._server.advertise()
-        self.log.info("reloaded; {changes}", changes=str(changes))
+        self.log.info(
+            "reloaded; {changes}", event="reloaded", changes=str(changes), changed=changes.now, restart=changes.restart
+        )
         return changes
 
     def _hang_up(self, signum: int, frame: object) -> None:
@@ -229,7 +231,7 @@ class ServerDaemon(Daemon):
         try:
             self.reload()
         except ConfigError as error:
-            self.log.error("not reloaded, everything is as it was: {error}", error=str(error))
+            self.log.error("not reloaded, everything is as it was: {error}", event="not-reloaded", error=str(error))
 
     def startService(self) -> None:
         """Forward packets from now on, and reload on SIGHUP."""

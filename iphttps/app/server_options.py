@@ -79,6 +79,7 @@ class Options(DaemonOptions):
         # The properties raise ConfigError for what is wrong: to name one is to check it, which B018 takes for idle.
         self.uri  # noqa: B018
         self.log_level  # noqa: B018
+        self.log_format  # noqa: B018
         self.required("prefix", "give the link's IPv6 prefix, such as --prefix 2001:db8:2::/64")
         if self.prefix.prefixlen != 64:
             raise ConfigError(f"--prefix {self.prefix} must be a /64: clients form 64-bit interface identifiers")

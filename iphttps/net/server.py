@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from random import random
+from typing import Any
 
 from OpenSSL import SSL
 from twisted.internet.defer import Deferred, gatherResults, succeed
@@ -26,6 +27,7 @@ from .interfaces import PacketDevice
 from .log import logger
 from .refusals import Refusals
 from .server_tunnel import ServerTunnel
+from .sessionlog import TOTALS, totals
 from .tunnel import HANDSHAKE_DEADLINE
 
 SOLICITATION_INTERVAL = RETRANS_TIMER / 4
@@ -112,7 +114,7 @@ class Server(Factory):
         after = self._machine.state
         if after is not before:
             self.since = self.clock.seconds()
-            self.log.info("{before} -> {after}", before=before.name, after=after.name)
+            self.log.info("{before} -> {after}", event="state-changed", before=before.name, after=after.name)
 
     @property
     def state(self) -> ServerState:
@@ -152,7 +154,14 @@ class Server(Factory):
 
     def gone(self) -> Deferred[list[None]]:
         """Return a Deferred that fires when all connections there are now have ended, and a port given up is closed."""
-        return gatherResults([self._closed, *(tunnel.ended for tunnel in self._tunnels)])
+        gone = gatherResults([self._closed, *(tunnel.ended for tunnel in self._tunnels)])
+        return gone.addCallback(self._told)
+
+    def _told(self, result: list[None]) -> list[None]:
+        # Connections that ended last can have been refused after the port was closed.
+        if self._port is None:
+            self.refusals.close()
+        return result
 
     # Connections, in the order of their life.
 
@@ -185,7 +194,8 @@ class Server(Factory):
         if entry is None:
             self.refused(tunnel, f"the table is full with {self._table.maximum} clients", "the table is full")
         else:
-            self.log.info("{client} connected, {suite}", client=entry, suite=suite or "without TLS")
+            said = suite or "without TLS"
+            self.log.info("{who} connected, {suite}", event="session-opened", suite=said, **_named(entry))
         return entry
 
     def end_unwelcome(self) -> None:
@@ -201,10 +211,12 @@ class Server(Factory):
         self._link.remove(entry)
         self.past.add(entry.counters)
         self.log.info(
-            "{client} disconnected: {sentence}; {c.packets_in} packets in, {c.packets_out} out",
-            client=entry,
-            sentence=sentence,
-            c=entry.counters,
+            "{who} disconnected: {reason}; " + TOTALS,
+            event="session-ended",
+            reason=sentence,
+            suite=entry.suite,
+            **_named(entry),
+            **totals(entry.counters, entry.since, self.clock.seconds()),
         )
 
     def lost(self, tunnel: ServerTunnel, reason: Failure) -> None:
@@ -258,3 +270,9 @@ class Server(Factory):
             self._device.write(forwarding.host)
         for entry, batch in forwarding.clients:
             entry.connection.send(batch)
+
+
+def _named(entry: ClientEntry) -> dict[str, Any]:
+    """Return the fields that say who a client is."""
+    identity = entry.identity and str(entry.identity)
+    return {"who": str(entry), "client": entry.number, "identity": identity, "peer": entry.peer}
