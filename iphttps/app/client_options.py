@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -12,8 +13,8 @@ from ..core.proxychoice import ProxySource
 from ..core.reconnect import INITIAL, MAXIMUM
 from ..net.certificates import parse_pin
 from ..net.endpoints import URI
-from .options import DaemonOptions
-from .proxy_options import PROXY_FLAGS, PROXY_PARAMETERS, check_proxy
+from .options import Check, DaemonOptions
+from .proxy_options import PROXY_FLAGS, PROXY_PARAMETERS, check_proxy, pac_location, proxy_choice
 from .scripts import LinkEvent, check
 
 SELECT = ("ordered", "fastest")
@@ -59,44 +60,64 @@ class Options(DaemonOptions):
         """Connect only to a server with this key, sha256//... as curl writes it; repeat for more."""
         self["pin"] = [*self["pin"], pin]
 
-    def check(self) -> None:
-        """Check every value before anything is touched."""
-        # The properties raise ConfigError for what is wrong: to name one is to check it, which B018 takes for idle.
-        self.log_level  # noqa: B018
-        self.log_format  # noqa: B018
-        self.uris  # noqa: B018
-        self.one_of("select", SELECT)
+    def checks(self) -> Iterable[Check]:
+        """Return what has to be right before anything is touched."""
+        return (
+            *super().checks(),
+            *(("uri", partial(URI.parse, text)) for text in self["uri"]),
+            ("uri", lambda: self.uris),
+            ("select", lambda: self.one_of("select", SELECT)),
+            ("when", self._check_when),
+            ("probe", lambda: self.probe),
+            ("keepalive", lambda: self.number("keepalive", 0)),
+            ("default-route", lambda: self.default_route),
+            *((f"{event.value}-script", partial(self._script, event)) for event in LinkEvent),
+            ("reconnect-initial", self._check_reconnect),
+            ("proxy", lambda: proxy_choice(self)),
+            ("pac", lambda: pac_location(self)),
+            ("proxy", lambda: check_proxy(self, self.uris)),
+            ("when", self._check_when_proxy),
+            ("certificate", self._check_credentials),
+            ("request-length", lambda: self.request_length),
+            *(("pin", partial(parse_pin, text)) for text in self["pin"]),
+            *((name, partial(self._check_tls, name)) for name in ("pin", "crl")),
+            ("crl", self._check_lists),
+            ("allow-renegotiation", self._check_renegotiation),
+        )
+
+    def _check_when(self) -> None:
         if (self.one_of("when", WHEN) == "blocked") != bool(self["probe"]):
             raise ConfigError(
                 "--when blocked and --probe go together: name a host that is reached where no tunnel is needed"
             )
-        self.probe  # noqa: B018
         if self["when"] == "command" and not self["control"]:
             raise ConfigError("--when command needs --control: without it nobody can ask for the connection")
-        self.number("keepalive", 0)
-        self.device  # noqa: B018
-        self.default_route  # noqa: B018
-        self.scripts  # noqa: B018
+
+    def _check_when_proxy(self) -> None:
+        if self["when"] == "proxy" and self["proxy"] == ProxySource.NONE.value:
+            raise ConfigError("--when proxy needs --proxy: with none there is never a proxy, and so never a connection")
+
+    def _check_reconnect(self) -> None:
         if self.number("reconnect-initial", 0.1) > self.number("reconnect-maximum", 0.1):
             raise ConfigError(
                 f"--reconnect-initial {self['reconnect-initial']} is more than --reconnect-maximum "
                 f"{self['reconnect-maximum']}: give another one, or both"
             )
-        check_proxy(self, self.uris)
-        if self["when"] == "proxy" and self["proxy"] == ProxySource.NONE.value:
-            raise ConfigError("--when proxy needs --proxy: with none there is never a proxy, and so never a connection")
+
+    def _check_credentials(self) -> None:
         if bool(self["certificate"]) != bool(self["private-key"]):
             raise ConfigError("--certificate and --private-key go together: give both or neither")
-        self.request_length  # noqa: B018
-        self._check_server_checks()
 
-    def _check_server_checks(self) -> None:
+    def _check_tls(self, name: str) -> None:
         """Refuse what would be believed to protect and does not."""
-        pins = self.pins
-        if any(not uri.secure for uri in self.uris) and (pins or self["crl"]):
+        if self[name] and any(not uri.secure for uri in self.uris):
             raise ConfigError("--pin and --crl are about the server's certificate, which an http:// URI does without")
+
+    def _check_lists(self) -> None:
         if self["crl"] and not self["ca"]:
             raise ConfigError("--crl needs --ca: the authorities whose revocation lists it holds")
+
+    def _check_renegotiation(self) -> None:
         if self["allow-renegotiation"] and not self["certificate"]:
             raise ConfigError("--allow-renegotiation is there to show a certificate: give --certificate, too")
 
@@ -132,8 +153,12 @@ class Options(DaemonOptions):
     @property
     def scripts(self) -> Mapping[LinkEvent, Path]:
         """The scripts to run."""
-        paths = {event: self.path(f"{event.value}-script") for event in LinkEvent}
-        return {event: check(f"{event.value}-script", path) for event, path in paths.items() if path}
+        found = {event: self._script(event) for event in LinkEvent}
+        return {event: path for event, path in found.items() if path}
+
+    def _script(self, event: LinkEvent) -> Path | None:
+        path = self.path(f"{event.value}-script")
+        return check(f"{event.value}-script", path) if path else None
 
     @property
     def pins(self) -> frozenset[str]:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import stat
 import sys
-import tomllib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from ipaddress import AddressValueError, IPv6Network, NetmaskValueError
 from pathlib import Path
-from typing import Any, ClassVar, NoReturn, Self, TypeVar
+from typing import Any, ClassVar, NoReturn, Self
 
 from twisted.python import usage
 
@@ -20,8 +20,15 @@ from ..host.tap import TapDevice
 from ..host.tun import TunDevice
 from ..net.interfaces import PacketDevice
 from ..net.log import LEVELS
+from .tomlfile import Problem, TomlFile
 
-T = TypeVar("T")
+Check = tuple[str, Callable[[], object]]
+"""An option, and what raises ConfigError if something about it is wrong."""
+
+NOT_IN_FILES = ("config", "version", "help")
+"""Options that make sense on a command line only."""
+
+_OPTION = re.compile(r"(?<![\w-])--([a-z0-9-]*[a-z0-9])")
 
 DEVICES: Mapping[str, Callable[[str], PacketDevice]] = {"tun": TunDevice, "tap": TapDevice}
 
@@ -44,6 +51,8 @@ class DaemonOptions(usage.Options):
     def __init__(self) -> None:
         self._given: set[str] = set()
         self._arguments: list[str] | None = None
+        self._file: TomlFile | None = None
+        self._elsewhere: dict[str, str] = {}
         super().__init__()
         for name in self.repeatable:
             self[name] = []
@@ -62,15 +71,31 @@ class DaemonOptions(usage.Options):
 
     def parse(self, arguments: list[str] | None) -> None:
         """Parse the command line, then fill in from the file what it left unsaid; raises ConfigError."""
+        for problem in self.read(arguments):
+            raise problem
+
+    def read(self, arguments: list[str] | None) -> Iterator[Problem]:
+        """Do what `parse` does, and yield everything that is wrong instead of raising what comes first."""
         self._arguments = arguments
         self._given.clear()
+        self._file = None
         try:
             super().parseOptions(arguments)
         except usage.UsageError as error:
-            raise ConfigError(f"{self._suggest(str(error))}; see `twistd {self.command} --help`") from error
+            yield Problem(f"{self._suggest(str(error))}; see `twistd {self.command} --help`")
+            return
+        wrong: list[Problem] = []
         if self.get("config"):
-            self._read(Path(self["config"]))
-        self.check()
+            try:
+                self._file = TomlFile.read(Path(self["config"]))
+            except Problem as error:
+                yield error
+                return
+            wrong = [problem for key in self._file.values for problem in self._take(self._file, key)]
+        yield from wrong
+        known = {problem.key for problem in wrong}
+        # Where a value could not even be taken, what is wrong with its default is no news.
+        yield from (problem for problem in self.problems() if problem.key not in known)
 
     def again(self) -> Self:
         """Return the options as the same command line and the file, as it is now, give them; raises ConfigError."""
@@ -79,8 +104,41 @@ class DaemonOptions(usage.Options):
         fresh.parse(self._arguments)
         return fresh
 
+    def checks(self) -> Iterable[Check]:
+        """Return what has to be right before anything is touched. Each daemon extends this."""
+        return (
+            ("log-level", lambda: self.log_level),
+            ("log-format", lambda: self.log_format),
+            ("device", lambda: self.device),
+        )
+
+    def problems(self) -> Iterator[Problem]:
+        """Yield what is wrong with the values, each thing once."""
+        said = set()
+        for key, check in self.checks():
+            try:
+                check()
+            except ConfigError as error:
+                if str(error) not in said:
+                    said.add(str(error))
+                    yield self.located(str(error), key)
+
     def check(self) -> None:
-        """Check what was given; raises ConfigError. Each daemon extends this."""
+        """Check what was given; raises ConfigError."""
+        for problem in self.problems():
+            raise problem
+
+    def located(self, sentence: str, key: str) -> Problem:
+        """Return the problem in a sentence about an option, with its place if that is in the file."""
+        mentioned = [name for name in _OPTION.findall(sentence) if name in self]
+        about = [*mentioned, key]
+        if self._file is None:
+            return Problem(sentence, about[0])
+        for name in about:
+            if name in self._file.lines and name not in self._given:
+                return Problem(sentence, name, self._file.path, self._file.lines[name])
+        typed = any(name in self._given for name in about)
+        return Problem(sentence, about[0], None if typed else self._file.path)
 
     def parseArgs(self, *surplus: str) -> None:
         """Refuse words that belong to no option."""
@@ -93,22 +151,16 @@ class DaemonOptions(usage.Options):
         near = get_close_matches(words[0][2:], list(self)) if words and words[0][2:] not in self else []
         return f"{complaint} (is --{near[0]} meant?)" if near else complaint
 
-    def _read(self, path: Path) -> None:
-        try:
-            values = tomllib.loads(path.read_text(encoding="utf-8"))
-        except OSError as error:
-            raise ConfigError(f"--config: cannot read {path}: {error.strerror}") from error
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-            raise ConfigError(f"{path} is not TOML: {error}") from error
-        for key, value in values.items():
-            single = key in self.repeatable and isinstance(value, str)
-            self._take(path, key, [value] if single else value)
-
-    def _take(self, path: Path, key: str, value: Any) -> None:
-        if key not in self or key in ("config", "version", "help"):
-            near = get_close_matches(key, list(self))
-            raise ConfigError(f"{path}: unknown key {key!r}" + (f"; is {near[0]!r} meant?" if near else ""))
+    def _take(self, file: TomlFile, key: str) -> Iterator[Problem]:
+        """Take a value from the file, unless the command line has it; yield what is wrong with it instead."""
+        value, line = file.values[key], file.lines[key]
+        if key not in self or key in NOT_IN_FILES:
+            near = get_close_matches(key, [name for name in self if name not in NOT_IN_FILES])
+            meant = f"; is {near[0]!r} meant?" if near else ""
+            yield Problem(f"unknown key {key!r}{meant}", key, file.path, line)
+            return
         if key in self.repeatable:
+            value = [value] if isinstance(value, str) else value
             wanted, right = (
                 "a string or a list of strings",
                 isinstance(value, list) and all(isinstance(v, str) for v in value),
@@ -120,13 +172,37 @@ class DaemonOptions(usage.Options):
         else:
             wanted, right = "a string or a number", isinstance(value, str | int | float) and not isinstance(value, bool)
         if not right:
-            raise ConfigError(f"{path}: {key} must be {wanted}, not {value!r}")
-        if key not in self._given:
+            yield Problem(f"{key} must be {wanted}, not {value!r}", key, file.path, line)
+        elif key not in self._given:
             super().__setitem__(key, value if key in self.repeatable or key in self.flags else str(value))
+
+    def put(self, name: str, value: object, source: str) -> None:
+        """Set an option that neither the command line nor the file has said so, and say who has."""
+        super().__setitem__(name, value)
+        self._elsewhere[name] = source
+
+    def keep(self, name: str, before: Self) -> None:
+        """Leave an option as it was before."""
+        self.put(name, before[name], before.source(name))
+
+    def source(self, name: str) -> str:
+        """Return where the value of an option comes from: `default`, `command line`, or the file and its line."""
+        if name in self._elsewhere:
+            return self._elsewhere[name]
+        if name in self._given:
+            return "command line"
+        if self._file and name in self._file.lines:
+            return f"{self._file.path}:{self._file.lines[name]}"
+        return "default"
 
     def typed(self, name: str) -> bool:
         """Tell whether an option stands on the command line, which everybody on the host can read."""
         return name in self._given
+
+    @property
+    def keys_of_file(self) -> list[str]:
+        """The options that can stand in a file."""
+        return [name for name in self if name not in NOT_IN_FILES]
 
     @property
     def flags(self) -> set[str]:
@@ -178,7 +254,7 @@ class DaemonOptions(usage.Options):
             if not os.access(path, os.R_OK, effective_ids=True):
                 raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
         except OSError as error:
-            raise ConfigError(f"--{name}: cannot read {path}: {error.strerror}") from error
+            raise self.located(f"--{name}: cannot read {path}: {error.strerror}", name) from error
         return path
 
     def number(self, name: str, lowest: float) -> float:

@@ -9,7 +9,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from hashlib import sha256
 
-from ..core.errors import ConfigError
 from .options import DaemonOptions
 
 FILES = ("certificate", "private-key", "client-ca", "client-crl", "identity-addresses")
@@ -52,7 +51,7 @@ def contents(options: DaemonOptions) -> dict[str, bytes]:
             try:
                 digests[name] = sha256(path.read_bytes()).digest()
             except OSError as error:
-                raise ConfigError(f"--{name}: cannot read {path}: {error.strerror}") from error
+                raise options.located(f"--{name}: cannot read {path}: {error.strerror}", name) from error
     return digests
 
 

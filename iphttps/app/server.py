@@ -175,14 +175,14 @@ class ServerDaemon(Daemon):
     def _change_mode(self, mode: AuthenticationMode) -> None:
         """Treat new clients by another Authentication Mode (3.2.7.1); raises ConfigError and changes nothing."""
         options = self._options
-        before = options["authentication"]
-        options["authentication"] = mode.value
+        before, source = options["authentication"], options.source("authentication")
+        options.put("authentication", mode.value, "control socket")
         try:
             options.check()
             if self._tls:
                 self._tls.change(replace(self._tls.settings, client_ca=self._asked_for(mode)))
         except ConfigError:
-            options["authentication"] = before
+            options.put("authentication", before, source)
             raise
         self.log.info("authentication mode: {mode}", event="mode-changed", mode=mode.value)
         self._policy.mode = mode
@@ -197,10 +197,10 @@ class ServerDaemon(Daemon):
         before, fresh = self._options, self._options.again()
         configured, files = fresh["authentication"], contents(fresh)
         if configured == self._configured_mode:
-            fresh["authentication"] = before["authentication"]  # perhaps set through the control socket since
+            fresh.keep("authentication", before)  # perhaps set through the control socket since
         changes = compare(before, self._files, fresh, files)
         for name in changes.restart:
-            fresh[name] = before[name]
+            fresh.keep(name, before)
         fresh.check()
         assignment, settings = _assignment(fresh), tls_settings(fresh)
         if self._tls and settings:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from functools import partial
 from ipaddress import AddressValueError, IPv4Network, IPv6Address, IPv6Interface, IPv6Network, ip_network
 
 from ..core.advertisement import INFINITE_LIFETIME, PREF64_LENGTHS, RouterAdvertisement, encode_domain
@@ -12,10 +14,26 @@ from ..core.router import MAXIMUM_INTERVAL, Advertise
 from ..net.endpoints import URI
 from ..net.tls import NullEncryption
 from ..net.tunnel import HANDSHAKE_DEADLINE
-from .options import DaemonOptions, network
+from .options import Check, DaemonOptions, network
 
 MOST_DNS_SERVERS = 8
 """More would not help anybody: resolvers use three."""
+
+NUMBERS = {
+    "max-clients": 1,
+    "max-sessions-per-identity": 0,
+    "max-addresses": 1,
+    "max-handshakes": 1,
+    "max-handshakes-per-source": 1,
+    "handshake-timeout": 0.1,
+}
+"""Options that are numbers, and the least that each may be."""
+
+TLS_FILES = {
+    "certificate": "https:// needs the server's certificate",
+    "private-key": "https:// needs the certificate's key",
+}
+"""Options without which there is no TLS, and why."""
 
 
 class Options(DaemonOptions):
@@ -74,47 +92,52 @@ class Options(DaemonOptions):
         """Believe what this address, or prefix, says of the clients that it brings; repeat for more."""
         self["trusted-proxy"] = [*self["trusted-proxy"], network]
 
-    def check(self) -> None:
-        """Check every value before anything is touched."""
-        # The properties raise ConfigError for what is wrong: to name one is to check it, which B018 takes for idle.
-        self.uri  # noqa: B018
-        self.log_level  # noqa: B018
-        self.log_format  # noqa: B018
-        self.required("prefix", "give the link's IPv6 prefix, such as --prefix 2001:db8:2::/64")
-        if self.prefix.prefixlen != 64:
-            raise ConfigError(f"--prefix {self.prefix} must be a /64: clients form 64-bit interface identifiers")
-        first = self.prefix.network_address
-        if first.is_multicast or first.is_link_local or first.is_loopback or first.is_unspecified:
-            raise ConfigError(f"--prefix {self.prefix} must be global or unique local unicast")
-        self.device  # noqa: B018
-        self.mode  # noqa: B018
-        self.advertise  # noqa: B018
-        self.advertisement  # noqa: B018
-        self.number("max-clients", 1)
-        self.number("max-sessions-per-identity", 0)
-        self.number("max-addresses", 1)
-        self.number("max-handshakes", 1)
-        self.number("max-handshakes-per-source", 1)
-        self.number("handshake-timeout", 0.1)
-        self.null_encryption  # noqa: B018
-        self._check_fronts()
-        if self.uri.secure:
-            self.required("certificate", "https:// needs the server's certificate")
-            self.required("private-key", "https:// needs the certificate's key")
-            if self.mode is AuthenticationMode.CERTIFICATES:
-                self.required("client-ca", "mode certificates needs the authority that issues them")
-        if self["client-crl"] and not (self.uri.secure and self["client-ca"]):
-            raise ConfigError("--client-crl needs https:// and --client-ca: without them no certificate is looked up")
+    def checks(self) -> Iterable[Check]:
+        """Return what has to be right before anything is touched."""
+        return (
+            ("uri", lambda: self.uri),
+            ("prefix", lambda: self.prefix),
+            *super().checks(),
+            ("authentication", lambda: self.mode),
+            ("advertise", lambda: self.advertise),
+            *(("route", partial(network, "route", text)) for text in self["route"]),
+            ("valid-lifetime", self._lifetimes),
+            *(("dns-server", partial(_address, text)) for text in self["dns-server"]),
+            ("dns-server", self._dns_servers),
+            *(("search-domain", partial(_domain, text)) for text in self["search-domain"]),
+            ("nat64", self._nat64),
+            *((name, partial(self.number, name, lowest)) for name, lowest in NUMBERS.items()),
+            ("null-encryption", lambda: self.null_encryption),
+            *(("trusted-proxy", partial(_any_network, "trusted-proxy", text)) for text in self["trusted-proxy"]),
+            ("proxy-protocol", self._check_fronts),
+            ("uri", self._check_identities),
+            *((name, partial(self._check_tls, name, purpose)) for name, purpose in TLS_FILES.items()),
+            ("client-ca", self._check_authorities),
+            ("client-crl", self._check_lists),
+        )
 
     def _check_fronts(self) -> None:
-        fronts, announced = self.trusted_proxies, self["proxy-protocol"]
-        if announced and not fronts:
+        if self["proxy-protocol"] and not self["trusted-proxy"]:
             raise ConfigError("--proxy-protocol needs --trusted-proxy: nobody else's PROXY header is believed")
-        if not self.uri.secure and self.mode is AuthenticationMode.CERTIFICATES and not announced:
+
+    def _check_identities(self) -> None:
+        if not self.uri.secure and self.mode is AuthenticationMode.CERTIFICATES and not self["proxy-protocol"]:
             raise ConfigError(
                 "--authentication certificates with an http:// URI needs --trusted-proxy and --proxy-protocol: without "
                 "TLS, who a client is can only come from what has ended the TLS; or else give --authentication none"
             )
+
+    def _check_tls(self, name: str, purpose: str) -> None:
+        if self.uri.secure:
+            self.required(name, purpose)
+
+    def _check_authorities(self) -> None:
+        if self.uri.secure and self.mode is AuthenticationMode.CERTIFICATES:
+            self.required("client-ca", "mode certificates needs the authority that issues them")
+
+    def _check_lists(self) -> None:
+        if self["client-crl"] and not (self.uri.secure and self["client-ca"]):
+            raise ConfigError("--client-crl needs https:// and --client-ca: without them no certificate is looked up")
 
     @property
     def uri(self) -> URI:
@@ -139,7 +162,14 @@ class Options(DaemonOptions):
     @property
     def prefix(self) -> IPv6Network:
         """The link's prefix."""
-        return network("prefix", self["prefix"])
+        text = self.required("prefix", "give the link's IPv6 prefix, such as --prefix 2001:db8:2::/64")
+        prefix = network("prefix", text)
+        if prefix.prefixlen != 64:
+            raise ConfigError(f"--prefix {prefix} must be a /64: clients form 64-bit interface identifiers")
+        first = prefix.network_address
+        if first.is_multicast or first.is_link_local or first.is_loopback or first.is_unspecified:
+            raise ConfigError(f"--prefix {prefix} must be global or unique local unicast")
+        return prefix
 
     @property
     def routes(self) -> tuple[IPv6Network, ...]:
@@ -178,9 +208,7 @@ class Options(DaemonOptions):
     @property
     def advertisement(self) -> RouterAdvertisement:
         """The Router Advertisement in the Authentication Mode that is configured."""
-        valid, preferred = (int(self.number(name, 0)) for name in ("valid-lifetime", "preferred-lifetime"))
-        if not preferred <= valid <= INFINITE_LIFETIME:
-            raise ConfigError(f"--preferred-lifetime {preferred} must not exceed --valid-lifetime {valid}")
+        valid, preferred = self._lifetimes()
         return RouterAdvertisement(
             self.prefix,
             router_lifetime=int(3 * MAXIMUM_INTERVAL) if self["default-router"] else 0,
@@ -191,6 +219,12 @@ class Options(DaemonOptions):
             search_domains=tuple(_domain(text) for text in self["search-domain"]),
             nat64=self._nat64(),
         ).in_mode(self.mode)
+
+    def _lifetimes(self) -> tuple[int, int]:
+        valid, preferred = (int(self.number(name, 0)) for name in ("valid-lifetime", "preferred-lifetime"))
+        if not preferred <= valid <= INFINITE_LIFETIME:
+            raise ConfigError(f"--preferred-lifetime {preferred} must not exceed --valid-lifetime {valid}")
+        return valid, preferred
 
     def _dns_servers(self) -> tuple[IPv6Address, ...]:
         if len(self["dns-server"]) > MOST_DNS_SERVERS:

@@ -174,7 +174,7 @@ class FileTests(AppCase):
         """Return what is said of a file with this text, without the file's name in front of it."""
         refusal = self.refusal(server_options.Options(), *PLAIN, "--config", str(self.file(text)))
         self.assertTrue(refusal.startswith(str(self.path)), refusal)
-        return refusal.removeprefix(str(self.path)).removeprefix(": ")
+        return refusal.removeprefix(f"{self.path}:")
 
     def test_same_words(self) -> None:
         """Every option but --config itself can stand in the file, and means the same there."""
@@ -209,7 +209,7 @@ class FileTests(AppCase):
     def test_checked_like_flags(self) -> None:
         """A value from the file is checked like one from the command line."""
         refusal = self.refusal(server_options.Options(), *PLAIN, "--config", str(self.file("max-clients = 0.5\n")))
-        self.assertEqual(refusal, "--max-clients takes a number of at least 1, not '0.5'")
+        self.assertEqual(refusal, f"{self.path}:1: --max-clients takes a number of at least 1, not '0.5'")
 
     def test_yes_or_no(self) -> None:
         """Where the command line takes yes or no, the file may say true or false as well."""
@@ -220,15 +220,15 @@ class FileTests(AppCase):
 
     def test_unknown_key(self) -> None:
         """An unknown key is named, with the file, and the one that was probably meant."""
-        self.assertEqual(self.refused('interfaces = "vpn0"'), "unknown key 'interfaces'; is 'interface' meant?")
-        self.assertEqual(self.refused("quux = 1"), "unknown key 'quux'")
-        self.assertEqual(self.refused('private_key = "a"'), "unknown key 'private_key'; is 'private-key' meant?")
-        self.assertEqual(self.refused('[quux]\nuri = "http://*/"'), "unknown key 'quux'")
+        self.assertEqual(self.refused('interfaces = "vpn0"'), "1: unknown key 'interfaces'; is 'interface' meant?")
+        self.assertEqual(self.refused("quux = 1"), "1: unknown key 'quux'")
+        self.assertEqual(self.refused('private_key = "a"'), "1: unknown key 'private_key'; is 'private-key' meant?")
+        self.assertEqual(self.refused('[quux]\nuri = "http://*/"'), "1: unknown key 'quux'")
 
     def test_not_for_a_file(self) -> None:
         """Words that make sense on a command line only are unknown in a file."""
         for key in ("config", "version", "help"):
-            self.assertTrue(self.refused(f"{key} = true").startswith(f"unknown key {key!r}"))
+            self.assertTrue(self.refused(f"{key} = true").startswith(f"1: unknown key {key!r}"))
 
     def test_wrong_type(self) -> None:
         """A value of the wrong type is quoted, with the right type."""
@@ -240,14 +240,15 @@ class FileTests(AppCase):
             ("route = 64", "route must be a string or a list of strings, not 64"),
             ("route = [64]", "route must be a string or a list of strings, not [64]"),
         ):
-            self.assertEqual(self.refused(text), sentence)
+            self.assertEqual(self.refused(text), f"1: {sentence}")
 
     def test_not_toml(self) -> None:
         """A file that is no TOML is named, with the place of the mistake."""
-        self.assertRegex(self.refused("uri: http://*/\n"), r"^ is not TOML: .*line 1")
-        self.path.write_bytes(b'uri = "\xff"\n')
+        self.assertRegex(self.refused("uri: http://*/\n"), r"^1:4: not TOML: expected '='")
+        self.path.write_bytes(b'\nuri = "\xff"\n')
         refusal = self.refusal(server_options.Options(), "--config", str(self.path))
-        self.assertTrue(refusal.startswith(f"{self.path} is not TOML: "), refusal)
+        self.assertEqual(refusal, f"{self.path}:2: not TOML: it must be UTF-8 throughout")
+        self.assertEqual(self.refused('uri = "http://*/"\nroute = [\n'), "3: not TOML: invalid value")
 
     def test_unreadable(self) -> None:
         """A file that cannot be read is named, with the system's reason."""
