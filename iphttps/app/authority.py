@@ -10,8 +10,8 @@ So a crash between any two leaves nothing half done: the list is made from these
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -90,13 +90,13 @@ class Authority:
             if not (directory / KEY).exists():
                 made = issuing.new_key(key, AUTHORITY_BITS)
                 files.create(directory / KEY, issuing.key_pem(made), files.PRIVATE)
-            own = _load_key(directory / KEY)
+            own = load_key(directory / KEY)
             files.write(directory / SETTINGS, json.dumps({"crl_uris": uris}, indent=2).encode("ascii") + b"\n")
             files.make_directory(directory / CERTIFICATES)
             certificate = issuing.self_signed(subject, own, days, now())
             files.create(directory / CERTIFICATE, issuing.pem(certificate))
         authority = cls.open(directory, now=now)
-        authority.crl()
+        authority.mend()
         return authority
 
     @classmethod
@@ -115,7 +115,7 @@ class Authority:
             )
             raise ConfigError(f"cannot read {directory / CERTIFICATE}: {error.strerror}{who}") from error
         certificate = load_certificates(directory / CERTIFICATE)[0]
-        key = _load_key(directory / KEY)
+        key = load_key(directory / KEY)
         if key.public_key() != certificate.public_key():
             raise ConfigError(
                 f"{directory / KEY} is not the key of {directory / CERTIFICATE}: restore both from one copy"
@@ -130,13 +130,21 @@ class Authority:
         return issuing.pem(self.issuer.certificate)
 
     @property
+    def certificate_path(self) -> Path:
+        """The file of the authority's own certificate."""
+        return self.directory / CERTIFICATE
+
+    @property
     def list_path(self) -> Path:
         """The file of the revocation list."""
         return self.directory / LIST
 
-    def locked(self, patience: float = files.PATIENCE) -> AbstractContextManager[None]:
+    @contextmanager
+    def locked(self, patience: float = files.PATIENCE) -> Iterator[None]:
         """Keep all other commands away; raises files.Busy."""
-        return files.locked(self.directory, patience)
+        with files.locked(self.directory, patience):
+            files.sweep(self.directory / CERTIFICATES)
+            yield
 
     # Issuing.
 
@@ -162,7 +170,25 @@ class Authority:
         known = names.person(name)
         return self._issue(Kind.CLIENT, names.subject(known), names.client_names(known), key, days)
 
-    def renew(self, which: str, *, days: int = DAYS) -> Issued:
+    def given_server(self, hosts: Sequence[str], key: PublicKey, *, days: int = DAYS) -> Issued:
+        """Return the good certificate that a server of these names and this key has already, or issue one."""
+        known = names.hosts(hosts)
+        return self._given(Kind.SERVER, known, key) or self.sign_server(known, key, days=days)
+
+    def given_client(self, name: str, key: PublicKey, *, days: int = DAYS) -> Issued:
+        """Return the good certificate that a client of this name and this key has already, or issue one."""
+        known = names.person(name)
+        return self._given(Kind.CLIENT, (known,), key) or self.sign_client(known, key, days=days)
+
+    def _given(self, kind: Kind, known: Sequence[str], key: PublicKey) -> Issued | None:
+        """Find what a command had issued that was cut off before it could hand it out."""
+        for record in reversed(self.certificates()):
+            same = record.kind is kind and record.names == set(known) and record.name == known[0]
+            if same and record.state(self.now()) == "valid" and record.public_key == key:
+                return Issued(issuing.pem(record.certificate), b"", record.serial, record.not_after)
+        return None
+
+    def renew(self, which: int | str, *, days: int = DAYS) -> Issued:
         """Issue the certificate anew that has this name or serial number: the same names, the same key, a new end.
 
         The key stays because it then need not be moved, and whoever has pinned it goes on. The old certificate stays
@@ -203,7 +229,7 @@ class Authority:
             raise ConfigError(f"{which!r} is the name or the serial number of no certificate: see `iphttps ca list`")
         return found
 
-    def newest(self, which: str) -> Record:
+    def newest(self, which: int | str) -> Record:
         """Return the certificate that `which` names now: of several the latest. It must not be revoked."""
         good = [record for record in self.find(which) if not record.revoked]
         if not good:
@@ -239,6 +265,18 @@ class Authority:
         with self.locked(patience):
             return self._write_list()
 
+    def mend(self, patience: float = files.PATIENCE) -> bool:
+        """Write the list if there is none, or if it lacks one who is revoked; tell whether that was so.
+
+        That is what a crash leaves between the two.
+        """
+        current = self.current_list()
+        listed = {entry.serial_number for entry in current} if current else set()
+        if current and listed >= self.revoked().keys():
+            return False
+        self.crl(patience)
+        return True
+
     def revoked(self) -> dict[int, datetime]:
         """Return the serial numbers of all certificates revoked, with the times."""
         return revocations(self.directory / CERTIFICATES)
@@ -268,7 +306,8 @@ class Authority:
         return max(last + 1, by_time)
 
 
-def _load_key(path: Path) -> issuing.PrivateKey:
+def load_key(path: Path) -> issuing.PrivateKey:
+    """Read a private key that a certificate can be issued for; raises ConfigError."""
     try:
         key = load_pem_private_key(read(path), password=None)
     except (TypeError, *UNREADABLE) as error:

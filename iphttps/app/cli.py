@@ -13,6 +13,7 @@ from importlib import import_module
 import click
 
 from .. import __version__
+from ..core.errors import ConfigError
 from ..core.identity import printable
 from .ask import AskError
 
@@ -23,6 +24,7 @@ COMMANDS = {
     "enable": "running",
     "disable": "running",
     "reload": "running",
+    "ca": "ca",
 }
 """The subcommands in the order in which help lists them, and the module in `commands/` that has each."""
 
@@ -63,6 +65,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Carry out a command line; whatever goes wrong is one sentence on standard error."""
     try:
         return int(group.main(arguments, prog_name="iphttps", standalone_mode=False) or 0)
+    except ConfigError as error:
+        return _complain(str(error), 1)
     except AskError as error:
         return _complain(str(error), error.status)
     except click.exceptions.NoArgsIsHelpError as error:

@@ -80,7 +80,7 @@ def make_directory(path: Path) -> None:
 def locked(directory: Path, patience: float = PATIENCE) -> Iterator[None]:
     """Hold the lock of a directory; raises Busy if another holds it for longer than `patience` seconds.
 
-    Whoever holds it may be sure that unfinished files there are left from a crash, so they are removed.
+    What a crash has left unfinished there is removed, so all who write there must hold the lock.
     """
     try:
         descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -88,13 +88,17 @@ def locked(directory: Path, patience: float = PATIENCE) -> Iterator[None]:
         raise ConfigError(f"cannot open the directory {directory}: {error.strerror}") from error
     try:
         _lock(descriptor, directory, time.monotonic() + patience)
-        for name in os.listdir(descriptor):
-            if name.endswith(_UNFINISHED):
-                with suppress(OSError):
-                    os.unlink(name, dir_fd=descriptor)
+        sweep(directory)
         yield
     finally:
         os.close(descriptor)  # and with it the lock
+
+
+def sweep(directory: Path) -> None:
+    """Remove unfinished files; only for who knows that nobody else writes there now."""
+    for path in directory.glob(f".*{_UNFINISHED}"):
+        with suppress(OSError):
+            path.unlink()
 
 
 def _lock(descriptor: int, directory: Path, deadline: float) -> None:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from math import floor
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from cryptography import x509
@@ -17,7 +16,10 @@ from ..net.certificates import names as alternative_names
 from . import files
 from .issuing import Kind, PublicKey, kind_of
 
-DAY = 24 * 60 * 60
+
+def whole_days(left: timedelta) -> int:
+    """Return how many whole days a time is; negative if it is over."""
+    return left // timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +53,7 @@ class Record:
 
     def days_left(self, now: datetime) -> int:
         """Return how many whole days the certificate is still valid; negative once it has expired."""
-        return floor((self.not_after - now).total_seconds() / DAY)
+        return whole_days(self.not_after - now)
 
     def state(self, now: datetime) -> str:
         """Return `revoked`, `expired` or `valid`."""

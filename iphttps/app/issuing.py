@@ -77,6 +77,11 @@ def pem(signed: x509.Certificate | x509.CertificateRevocationList) -> bytes:
     return signed.public_bytes(Encoding.PEM)
 
 
+def as_der(crl_pem: bytes) -> bytes:
+    """Return a revocation list, given as PEM, as DER, which is what distribution points offer (RFC 5280 4.2.1.13)."""
+    return x509.load_pem_x509_crl(crl_pem).public_bytes(Encoding.DER)
+
+
 def lifetime(days: int, now: datetime) -> tuple[datetime, datetime]:
     """Return from when and until when a certificate made now is valid; raises ConfigError."""
     if not 0 < days <= MOST_DAYS:
