@@ -1,4 +1,4 @@
-"""Asks a daemon through its control socket, and finds that socket."""
+"""Asks a daemon through its control socket."""
 
 from __future__ import annotations
 
@@ -15,9 +15,6 @@ from ..core.identity import printable
 
 VARIABLE = "IPHTTPS_CONTROL"
 """The environment variable that names the control socket."""
-
-DIRECTORY = Path("/run/iphttps")
-"""Where the control sockets are that need not be named."""
 
 DEADLINE = 15.0
 """Seconds that the daemon has for its answer; it cuts a connection off sooner by itself."""
@@ -74,27 +71,14 @@ def ask(path: Path, method: str, resource: str, value: object = None) -> Any:
     return answer
 
 
-def find(named: str | None) -> Path:
-    """Return the socket that was named, or the only one of a daemon that runs; raises AskError."""
-    if named:
-        return Path(named)
-    found = sorted(DIRECTORY.glob("*.sock"))
-    live = [path for path in found if _is_live(path)] or found
-    if len(live) == 1:
-        return live[0]
-    if live:
-        names = ", ".join(map(str, live))
-        raise AskError(f"there are several daemons: choose one by --control, of {names}", 2)
-    raise AskError(f"there is no control socket in {DIRECTORY}: start a daemon with --control, or name its socket")
-
-
-def _is_live(path: Path) -> bool:
+def is_live(path: Path) -> bool:
+    """Tell whether somebody listens on a socket, or at least may: one that is closed to us counts."""
     with socket.socket(socket.AF_UNIX) as probe:
         probe.settimeout(DEADLINE)
         try:
             probe.connect(os.fspath(path))
         except OSError as error:
-            return not isinstance(error, ConnectionRefusedError | FileNotFoundError)
+            return not isinstance(error, ConnectionRefusedError | FileNotFoundError | NotADirectoryError)
         return True
 
 

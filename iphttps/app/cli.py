@@ -18,6 +18,9 @@ from ..core.identity import printable
 from .ask import AskError
 
 COMMANDS = {
+    "setup": "setup",
+    "enrol": "enrol",
+    "join": "join",
     "status": "running",
     "clients": "running",
     "disconnect": "running",
@@ -25,6 +28,7 @@ COMMANDS = {
     "disable": "running",
     "reload": "running",
     "ca": "ca",
+    "config": "configuration",
 }
 """The subcommands in the order in which help lists them, and the module in `commands/` that has each."""
 
@@ -45,6 +49,12 @@ class Commands(click.Group):
         assert isinstance(command, click.Command)
         return command
 
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the commands, each with a whole sentence, where click itself would cut long ones off."""
+        commands = [self.get_command(ctx, name) for name in self.list_commands(ctx)]
+        with formatter.section("Commands"):
+            formatter.write_dl([(one.name or "", sentence(one)) for one in commands if one and not one.hidden])
+
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
@@ -55,10 +65,25 @@ class Commands(click.Group):
         return super().resolve_command(ctx, args)
 
 
+def sentence(command: click.Command) -> str:
+    """Return what a command is for: the short help that it names itself, or the first sentence of its help."""
+    if command.short_help:
+        return command.short_help
+    paragraph = " ".join((command.help or "").split("\n\n")[0].split())
+    first, end, _ = paragraph.partition(". ")
+    return first + end.rstrip()
+
+
 @click.command(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, message="iphttps %(version)s")
 def group() -> None:
-    """Look at a running IP-HTTPS server or client, and control it."""
+    """Set up, check, run and watch an IP-HTTPS server or client.
+
+    INSTANCE is the name of a configuration in /etc/iphttps, such as main, or server/main where a client has the
+    same name. Where there is only one it need not be named.
+
+    Exit status: 0 all is fine, 1 there is a problem, 2 the command was used wrongly.
+    """
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -74,8 +99,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     except click.ClickException as error:
         return _complain(f"{error.format_message().rstrip('.')} (see `iphttps --help`)", error.exit_code)
-    except (KeyError, TypeError, AttributeError):  # only an answer is taken apart here
-        return _complain("the daemon's answer lacks something: is it of another version?", 1)
     except (click.Abort, KeyboardInterrupt):
         return 130
     except BrokenPipeError:

@@ -54,7 +54,7 @@ class ClientDaemon(Daemon):
         open_monitor: Callable[[str], Monitor] | None = None,
     ) -> None:
         super().__init__(options, reactor, network, open_device)
-        self._options = options
+        self._options: Options = options
         self._open_monitor = open_monitor or NetworkMonitor
         self._monitor: Monitor | None = None
         self._watch: HostWatch | None = None

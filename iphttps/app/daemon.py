@@ -17,6 +17,7 @@ from ..host.unix import PrivateSocket
 from ..net.interfaces import IReactor, PacketDevice
 from ..net.log import logger, set_level
 from .control import Control, Route
+from .effective import effective
 from .json_log import json_observer
 from .options import DaemonOptions, complain
 
@@ -43,6 +44,7 @@ class Daemon(Service):
         network: HostNetwork | None = None,
         open_device: Callable[[str], PacketDevice] | None = None,
     ) -> None:
+        self._options = options  # as they are in force
         set_level(options.log_level)
         self.command = options.command
         self._log_format = options.log_format
@@ -120,7 +122,10 @@ class Daemon(Service):
         """Make the control socket, before anything else: where another daemon has it, nothing is touched."""
         if self._control_path:
             private = PrivateSocket(self._control_path, *self._control_owner)
-            self._control = Control(self.reactor, private, self.routes, self.command.removeprefix("iphttps-"))
+            self._control = Control(self.reactor, private, self._offered, self.command.removeprefix("iphttps-"))
+
+    def _offered(self) -> Iterable[Route]:
+        return (*self.routes(), Route("GET", "/configuration", lambda asked: effective(self._options)))
 
     def _close_control(self) -> None:
         if self._control:

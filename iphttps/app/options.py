@@ -20,7 +20,7 @@ from ..host.tap import TapDevice
 from ..host.tun import TunDevice
 from ..net.interfaces import PacketDevice
 from ..net.log import LEVELS
-from .tomlfile import Problem, TomlFile
+from .tomlfile import COMMAND_LINE, DEFAULT, Problem, Source, TomlFile
 
 Check = tuple[str, Callable[[], object]]
 """An option, and what raises ConfigError if something about it is wrong."""
@@ -52,7 +52,7 @@ class DaemonOptions(usage.Options):
         self._given: set[str] = set()
         self._arguments: list[str] | None = None
         self._file: TomlFile | None = None
-        self._elsewhere: dict[str, str] = {}
+        self._elsewhere: dict[str, Source] = {}
         super().__init__()
         for name in self.repeatable:
             self[name] = []
@@ -176,7 +176,7 @@ class DaemonOptions(usage.Options):
         elif key not in self._given:
             super().__setitem__(key, value if key in self.repeatable or key in self.flags else str(value))
 
-    def put(self, name: str, value: object, source: str) -> None:
+    def put(self, name: str, value: object, source: Source) -> None:
         """Set an option that neither the command line nor the file has said so, and say who has."""
         super().__setitem__(name, value)
         self._elsewhere[name] = source
@@ -185,15 +185,15 @@ class DaemonOptions(usage.Options):
         """Leave an option as it was before."""
         self.put(name, before[name], before.source(name))
 
-    def source(self, name: str) -> str:
-        """Return where the value of an option comes from: `default`, `command line`, or the file and its line."""
+    def source(self, name: str) -> Source:
+        """Return where the value of an option comes from."""
         if name in self._elsewhere:
             return self._elsewhere[name]
         if name in self._given:
-            return "command line"
+            return COMMAND_LINE
         if self._file and name in self._file.lines:
-            return f"{self._file.path}:{self._file.lines[name]}"
-        return "default"
+            return Source("file", self._file.path, self._file.lines[name])
+        return DEFAULT
 
     def typed(self, name: str) -> bool:
         """Tell whether an option stands on the command line, which everybody on the host can read."""

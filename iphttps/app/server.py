@@ -42,6 +42,7 @@ from .reload import Changes, compare, contents
 from .server_actions import ServerActions
 from .server_options import Options
 from .server_tls import null_warning, tls_settings
+from .tomlfile import CONTROL
 
 LINK_LOCAL = IPv6Interface("fe80::1/64")
 
@@ -57,7 +58,7 @@ class ServerDaemon(Daemon):
         open_device: Callable[[str], PacketDevice] | None = None,
     ) -> None:
         super().__init__(options, reactor, network, open_device)
-        self._options = options
+        self._options: Options = options
         self._server: Server | None = None
         self._watch: RevocationWatch | None = None
 
@@ -176,7 +177,7 @@ class ServerDaemon(Daemon):
         """Treat new clients by another Authentication Mode (3.2.7.1); raises ConfigError and changes nothing."""
         options = self._options
         before, source = options["authentication"], options.source("authentication")
-        options.put("authentication", mode.value, "control socket")
+        options.put("authentication", mode.value, CONTROL)
         try:
             options.check()
             if self._tls:

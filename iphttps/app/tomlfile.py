@@ -33,6 +33,21 @@ class Problem(ConfigError):
 
 
 @dataclass(frozen=True, slots=True)
+class Source:
+    """Where the value of an option comes from: what that is, and the place in the file if it is one."""
+
+    kind: str
+    file: Path | None = None
+    line: int | None = None
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}" if self.file else self.kind
+
+
+DEFAULT, COMMAND_LINE, CONTROL = Source("default"), Source("command line"), Source("control socket")
+
+
+@dataclass(frozen=True, slots=True)
 class TomlFile:
     """What a file holds."""
 

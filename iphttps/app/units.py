@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+from dataclasses import dataclass
 from pathlib import Path
 
 from ..core.errors import ConfigError
@@ -16,24 +17,32 @@ DEADLINE = 90.0
 """Seconds that a unit has to start, as systemd itself has it by default."""
 
 
-def enable(places: Places, role: str, name: str) -> str | None:
-    """Have an instance started, now and at each boot; return what was done, or None if it was so already.
+@dataclass(frozen=True, slots=True)
+class Start:
+    """How an instance is started: whether that was `done` here and now, and a sentence about it."""
 
-    Where systemd does not run, or the paths are those of another machine, the sentence says how to start it. Raises
-    ConfigError if systemd knows the unit and does not start it.
+    done: bool
+    sentence: str
+
+
+def enable(places: Places, role: str, name: str) -> Start:
+    """Have an instance started, now and at each boot; where systemd cannot do that, say what will.
+
+    Raises ConfigError if systemd knows the unit and does not start it.
     """
     wanted = unit(role, name)
+    up = f"start it with `iphttps up {role}/{name}`"
     if places.root != Path("/"):
-        return f"on that machine, start it with `iphttps up {role}/{name}`"
+        return Start(False, f"on that machine, {up}")
     if not BOOTED.is_dir():
-        return f"systemd does not run here: start it with `iphttps up {role}/{name}`"
+        return Start(False, f"systemd does not run here: {up}")
     if not _systemctl("cat", wanted):
-        return f"systemd does not know {wanted}, which comes with the package: start it with `iphttps up {role}/{name}`"
+        return Start(False, f"systemd does not know {wanted}, which comes with the package: {up}")
     if _systemctl("is-enabled", wanted) and _systemctl("is-active", wanted):
-        return None
+        return Start(False, f"{wanted} is running")
     if not _systemctl("enable", "--now", wanted):
         raise ConfigError(f"systemd does not start {wanted}: `journalctl -u {wanted}` says why; then repeat this")
-    return f"started {wanted}, now and at each boot"
+    return Start(True, f"started {wanted}, now and at each boot")
 
 
 def _systemctl(*words: str) -> bool:

@@ -27,8 +27,8 @@ def configuration(role: str, path: str, values: Mapping[str, Value]) -> str:
     # What the example sets is an example, too.
     text = re.sub(r"^(?=[a-z])", "#", text, flags=re.MULTILINE)
     for key, value in values.items():
-        line = f"{key} = {toml(value)}"
-        text, found = re.subn(rf"^#{re.escape(key)} = .*$", lambda _, line=line: line, text, flags=re.MULTILINE)
+        line = f"{key} = {toml(value)}".replace("\\", r"\\")
+        text, found = re.subn(rf"^#{re.escape(key)} = .*$", line, text, flags=re.MULTILINE)
         if found != 1:
             raise ValueError(f"the example for a {role} has {key} {found} times")
     return text

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from .command import CommandCase
 from .schema import documented
-from .test_cli import CommandCase
 
 
 class ClientStatusTests(CommandCase):

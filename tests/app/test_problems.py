@@ -8,7 +8,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from iphttps.app import client_options, server_options
 from iphttps.app.options import DaemonOptions
-from iphttps.app.tomlfile import TomlFile, key_lines
+from iphttps.app.tomlfile import CONTROL, TomlFile, key_lines
 from iphttps.core.errors import ConfigError
 
 
@@ -113,11 +113,13 @@ class ProblemTests(SynchronousTestCase):
         path.write_text('uri = "http://*/"\nprefix = "2001:db8:2::/64"\nmax-clients = 5\n')
         options = server_options.Options()
         options.parse(["--config", str(path), "--max-clients", "7", "--authentication", "none"])
-        options.put("authentication", "none", "control socket")
+        options.put("authentication", "none", CONTROL)
         self.assertEqual(
             [f"{path}:2", "command line", "control socket", "default"],
-            [options.source(name) for name in ("prefix", "max-clients", "authentication", "max-addresses")],
+            [str(options.source(name)) for name in ("prefix", "max-clients", "authentication", "max-addresses")],
         )
         again = options.again()
         again.keep("authentication", options)
-        self.assertEqual(("control socket", f"{path}:1"), (again.source("authentication"), again.source("uri")))
+        self.assertEqual(
+            ("control socket", f"{path}:1"), tuple(str(again.source(name)) for name in ("authentication", "uri"))
+        )

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable
-from typing import Any, TypeVar
+from pathlib import Path
+from typing import Any
 
 import click
 
 from ...core.identity import printable
 from .. import tables
-from ..ask import VARIABLE, ask, find
-
-Command = TypeVar("Command", bound=Callable[..., Any])
+from ..ask import ask
+from .choices import echo_json, json_option, of_daemon, painted
 
 WORKING = {"server": "LISTEN", "client": "LINK_UP"}
 """The state in which a daemon does what it is there for."""
@@ -25,80 +23,77 @@ def working(status: dict[str, Any]) -> bool:
     return status["role"] == "server" or bool(status["router"] and status["router"]["round_trip"] is not None)
 
 
-def control_option(command: Command) -> Command:
-    """Let a command be told which daemon is meant."""
-    about = f"The daemon's control socket; without it ${VARIABLE}, or the only one in /run/iphttps."
-    return click.option("--control", metavar="PATH", envvar=VARIABLE, help=about)(command)
-
-
-def json_option(command: Command) -> Command:
-    """Let a command print JSON."""
-    return click.option("--json", "as_json", is_flag=True, help="Print the daemon's answer as JSON.")(command)
-
-
-@click.command()
-@control_option
+@click.command(short_help="Show what a daemon does.")
+@of_daemon
 @json_option
-def status(control: str | None, as_json: bool) -> int:
+def status(path: Path, as_json: bool) -> int:
     """Show what a daemon does; exit with 1 unless a server listens, or a client's link is up and its router answers."""
-    answer = ask(find(control), "GET", "/status")
+    answer = ask(path, "GET", "/status")
     text = tables.server if answer["role"] == "server" else tables.client
-    click.echo(_json(answer) if as_json else text(answer), nl=False)
+    if as_json:
+        echo_json(answer)
+    else:
+        click.echo(_painted(text(answer), answer), nl=False)
     return 0 if working(answer) else 1
 
 
 @click.command()
-@control_option
+@of_daemon
 @json_option
-def clients(control: str | None, as_json: bool) -> int:
+def clients(path: Path, as_json: bool) -> int:
     """Show a server's clients."""
-    answer = ask(find(control), "GET", "/clients")
-    click.echo(_json(answer) if as_json else tables.clients(answer["clients"]), nl=False)
+    answer = ask(path, "GET", "/clients")
+    if as_json:
+        echo_json(answer)
+    else:
+        click.echo(tables.clients(answer["clients"]), nl=False)
     return 0
 
 
 @click.command()
 @click.argument("client_id", metavar="ID", type=click.IntRange(1))
-@control_option
-def disconnect(client_id: int, control: str | None) -> int:
+@of_daemon
+def disconnect(client_id: int, path: Path) -> int:
     """End the session of the client that `iphttps clients` shows with this ID; it may come back."""
-    answer = ask(find(control), "POST", f"/clients/{client_id}/disconnect")
+    answer = ask(path, "POST", f"/clients/{client_id}/disconnect")
     who = printable(f"{answer['identity'] or 'not authenticated'}, {answer['peer']}")
     click.echo(f"client {client_id} ({who}) is disconnected")
     return 0
 
 
 @click.command()
-@control_option
-def enable(control: str | None) -> int:
+@of_daemon
+def enable(path: Path) -> int:
     """Have a server listen, or a client connect."""
-    return _switch(control, "/enable")
+    return _switch(path, "/enable")
 
 
 @click.command()
-@control_option
-def disable(control: str | None) -> int:
+@of_daemon
+def disable(path: Path) -> int:
     """Have a server disconnect all clients and listen no more, or a client take its link down."""
-    return _switch(control, "/disable")
+    return _switch(path, "/disable")
 
 
 @click.command()
-@control_option
-def reload(control: str | None) -> int:
+@of_daemon
+def reload(path: Path) -> int:
     """Have a server read its configuration and its files again; no session ends by it."""
-    answer = ask(find(control), "POST", "/reload")
+    answer = ask(path, "POST", "/reload")
     click.echo(f"changed: {', '.join(answer['changed']) or 'nothing'}")
     if answer["restart"]:
         click.echo(f"needs a restart: {', '.join(answer['restart'])}")
     return 0
 
 
-def _switch(control: str | None, resource: str) -> int:
-    answer = ask(find(control), "POST", resource)
+def _switch(path: Path, resource: str) -> int:
+    answer = ask(path, "POST", resource)
     stage = tables.STAGES.get(answer.get("stage"))
     click.echo(f"{answer['role']}: {answer['state']}" + (f", {stage}" if stage else ""))
     return 0
 
 
-def _json(answer: object) -> str:
-    return json.dumps(answer, indent=2) + "\n"
+def _painted(shown: str, status: dict[str, Any]) -> str:
+    """Return a status with its state in a colour."""
+    state = status["state"]
+    return shown.replace(state, painted(state, "green" if working(status) else "red"), 1)
