@@ -28,6 +28,7 @@ COMMANDS = {
     "disable": "running",
     "reload": "running",
     "ca": "ca",
+    "check": "checking",
     "config": "configuration",
 }
 """The subcommands in the order in which help lists them, and the module in `commands/` that has each."""

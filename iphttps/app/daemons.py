@@ -13,4 +13,5 @@ OPTIONS: dict[str, type[DaemonOptions]] = {"server": server_options.Options, "cl
 def read_options(instance: Instance) -> tuple[DaemonOptions, list[Problem]]:
     """Return what the daemon of an instance reads from its file, and everything that is wrong with it."""
     options = OPTIONS[instance.role]()
+    options.root = instance.places.root
     return options, list(options.read(["--config", str(instance.file)]))

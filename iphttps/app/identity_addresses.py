@@ -11,6 +11,14 @@ from ..core.assignment import Assignment
 from ..core.errors import ConfigError
 from ..core.identity import printable
 from ..net.certificates import distinguished, parsed, read
+from .server_options import Options
+
+
+def fixed_addresses(options: Options) -> Assignment | None:
+    """Read the file that the server's options name, if they do; raises ConfigError."""
+    path = options.path("identity-addresses")
+    taken = (options.prefix.network_address, options.own_address.ip)
+    return load_assignment(path, options.prefix, taken) if path else None
 
 
 def load_assignment(path: Path, prefix: IPv6Network, taken: Collection[IPv6Address]) -> Assignment:

@@ -41,6 +41,8 @@ class DaemonOptions(usage.Options):
     command: ClassVar[str]
     repeatable: ClassVar[tuple[str, ...]] = ()
     """Options that may be given several times."""
+    root = Path("/")
+    """Beneath what all paths are taken, other than / only to look at the configuration of another machine."""
     optParameters: ClassVar[Sequence[tuple[str, str | None, object, str]]] = (  # Twisted adds those of the daemon
         ("device", None, "tun", "what the interface is: tun, or tap for one that looks like Ethernet"),
         ("log-level", None, "info", "what is logged, and what weighs more: debug, info, warn, error or critical"),
@@ -240,7 +242,7 @@ class DaemonOptions(usage.Options):
 
     def path(self, name: str) -> Path | None:
         """Return a path, absolute because a daemon changes its directory, or None if not given."""
-        return Path(self[name]).absolute() if self[name] else None
+        return self.root / Path(self[name]).absolute().relative_to("/") if self[name] else None
 
     def file(self, name: str) -> Path | None:
         """Return the path of a file that is there to be read; raises ConfigError, which names the option, if not."""

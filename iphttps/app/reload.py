@@ -45,14 +45,16 @@ class Changes:
 
 def contents(options: DaemonOptions) -> dict[str, bytes]:
     """Return a digest of each file that the options name; raises ConfigError if one cannot be read."""
-    digests = {}
-    for name in FILES:
-        if path := options.path(name):
-            try:
-                digests[name] = sha256(path.read_bytes()).digest()
-            except OSError as error:
-                raise options.located(f"--{name}: cannot read {path}: {error.strerror}", name) from error
-    return digests
+    return {name: content for name in FILES if (content := digest(options, name))}
+
+
+def digest(options: DaemonOptions, name: str) -> bytes | None:
+    """Return a digest of the file that an option names, None if it names none; raises ConfigError."""
+    path = options.path(name)
+    try:
+        return sha256(path.read_bytes()).digest() if path else None
+    except OSError as error:
+        raise options.located(f"--{name}: cannot read {path}: {error.strerror}", name) from error
 
 
 def compare(

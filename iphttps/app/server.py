@@ -37,7 +37,7 @@ from ..net.watch import RevocationWatch
 from . import status
 from .control import Route
 from .daemon import Daemon, HostNetwork
-from .identity_addresses import load_assignment
+from .identity_addresses import fixed_addresses
 from .reload import Changes, compare, contents
 from .server_actions import ServerActions
 from .server_options import Options
@@ -107,7 +107,7 @@ class ServerDaemon(Daemon):
         if settings is None:
             return None
         if warning := null_warning(settings):
-            self.log.warn("{warning}", event="null-encryption", warning=warning)
+            self.log.warn("{sentence}", event="null-encryption", sentence=warning)
         self._authorities = settings.client_ca
         return ServerTLS(replace(settings, client_ca=self._asked_for(self._options.mode)))
 
@@ -119,7 +119,7 @@ class ServerDaemon(Daemon):
         options = self._options
         own = OwnAddresses(LINK_LOCAL.ip.packed, options.own_address.ip.packed)
         anycast = options.prefix.network_address  # that of routers on the subnet: RFC 4291 section 2.6.1
-        self._cache = cache = NeighborCache(int(options.number("max-addresses", 1)), _assignment(options))
+        self._cache = cache = NeighborCache(int(options.number("max-addresses", 1)), fixed_addresses(options))
         self._policy = policy = Policy(
             options.mode,
             options.prefix,
@@ -203,7 +203,7 @@ class ServerDaemon(Daemon):
         for name in changes.restart:
             fresh.keep(name, before)
         fresh.check()
-        assignment, settings = _assignment(fresh), tls_settings(fresh)
+        assignment, settings = fixed_addresses(fresh), tls_settings(fresh)
         if self._tls and settings:
             asked = settings.client_ca if fresh.mode is AuthenticationMode.CERTIFICATES else None
             self._tls.change(replace(settings, client_ca=asked))  # the last that can fail
@@ -251,12 +251,6 @@ class ServerDaemon(Daemon):
             self._watch.stop()
         self._server.handle(ServerEvent.SHUTDOWN)
         return self._server.gone()
-
-
-def _assignment(options: Options) -> Assignment | None:
-    path = options.path("identity-addresses")
-    taken = (options.prefix.network_address, options.own_address.ip)
-    return load_assignment(path, options.prefix, taken) if path else None
 
 
 def makeService(options: Options) -> ServerDaemon:

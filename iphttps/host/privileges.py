@@ -27,6 +27,14 @@ class _Data(ctypes.Structure):
     _fields_ = (("effective", ctypes.c_uint32), ("permitted", ctypes.c_uint32), ("inheritable", ctypes.c_uint32))
 
 
+def has(capability: int) -> bool:
+    """Tell whether this process has a capability in force."""
+    header, data = _Header(_VERSION_3, 0), (_Data * 2)()
+    if _libc.capget(ctypes.byref(header), data):
+        raise OSError(ctypes.get_errno(), "capget")
+    return bool(data[0].effective >> capability & 1)
+
+
 def keep() -> None:
     """Have the kernel leave the permitted capabilities when the user changes; call it before that."""
     if _libc.prctl(_PR_SET_KEEPCAPS, 1, 0, 0, 0):

@@ -14,15 +14,20 @@ _NO_ROUTE = 0x80000000 | 0x00000200
 
 def routes(interface: str) -> list[IPv6Network]:
     """Return what is reached through an interface, beyond what every interface has: link-local and multicast."""
+    return sorted(network for network, name in everywhere() if name == interface)
+
+
+def everywhere() -> set[tuple[IPv6Network, str]]:
+    """Return every prefix that is reached through an interface, with the interface's name."""
     try:
         lines = _LIST.read_text().splitlines()
     except OSError:
-        return []
+        return set()
     found = set()
     for line in lines:
         destination, length, *_, flags, name = line.split()
-        if name == interface and not int(flags, 16) & _NO_ROUTE:
+        if not int(flags, 16) & _NO_ROUTE:
             network = IPv6Network((int(destination, 16), int(length, 16)))
             if not network.is_link_local and not network.is_multicast:
-                found.add(network)
-    return sorted(found)
+                found.add((network, name))
+    return found

@@ -29,6 +29,16 @@ _NOT_IN_NAMES = frozenset("/:%")  # the kernel would make a name of its own from
 _NOT_NAMES = frozenset((".", "..", "all", "default"))  # the last two mean something else in /proc/sys
 
 
+def check_name(name: str) -> None:
+    """Raise ConfigError if no interface can be made of this name, or if there is one already."""
+    if not re.fullmatch(rf"[!-~]{{1,{NAME_LENGTH}}}", name) or set(name) & _NOT_IN_NAMES or name in _NOT_NAMES:
+        raise ConfigError(
+            f"{name!r} cannot name an interface: take 1 to {NAME_LENGTH} letters, digits and signs other than /:%"
+        )
+    if name in (other for _, other in socket.if_nameindex()):  # /sys may show another namespace's
+        raise ConfigError(f"there is an interface {name} already: stop what made it, or take another --interface")
+
+
 class KernelDevice(ABC):
     """A device which lives as long as it is open here.
 
@@ -40,16 +50,11 @@ class KernelDevice(ABC):
 
     def __init__(self, name: str) -> None:
         """Create the device; raises ConfigError if that cannot be."""
-        if not re.fullmatch(rf"[!-~]{{1,{NAME_LENGTH}}}", name) or set(name) & _NOT_IN_NAMES or name in _NOT_NAMES:
-            raise ConfigError(
-                f"{name!r} cannot name an interface: take 1 to {NAME_LENGTH} letters, digits and signs other than /:%"
-            )
-        if name in (other for _, other in socket.if_nameindex()):  # /sys may show another namespace's
-            raise ConfigError(f"there is an interface {name} already: stop what made it, or take another --interface")
+        check_name(name)
         try:
             self._device = pytun.TunTapDevice(name=name, flags=self.kind | pytun.IFF_NO_PI)
         except pytun.Error as error:
-            raise ConfigError(f"cannot create the interface {name}: {_mend(error)}") from error
+            raise ConfigError(f"cannot create the interface {name}: {mend(error)}") from error
         self.name = name
         self.counters = Counters()
         self.descriptor: int = self._device.fileno()
@@ -125,7 +130,8 @@ class TunDevice(KernelDevice):
         os.write(self.descriptor, packet)
 
 
-def _mend(error: OSError) -> str:
+def mend(error: OSError) -> str:
+    """Say why there can be no device, and what to do."""
     match error.errno:
         case errno.ENOENT | errno.ENODEV | errno.ENXIO:
             return "/dev/net/tun is missing; load the module with `modprobe tun`, or pass the device to the container"

@@ -17,6 +17,8 @@ BACKLOG = 16
 LONGEST = 107
 """Bytes that a socket's path may have (sun_path of unix(7), without the zero at its end)."""
 
+_TAKEN = "{path} is there already and is no socket: give --control another path"
+
 _CREDENTIALS = struct.Struct("3i")  # struct ucred of unix(7): process, user, group
 
 
@@ -45,7 +47,7 @@ class PrivateSocket:
             self._inode = os.lstat(path).st_ino
         except OSError as error:
             self.listening.close()
-            raise ConfigError(f"cannot make the control socket {path}: {_reason(path, error)}") from error
+            raise ConfigError(refusal(path, error)) from error
         except ConfigError:
             self.listening.close()
             raise
@@ -58,6 +60,19 @@ class PrivateSocket:
                 self.path.unlink()
         except OSError:
             pass  # gone already, or in a directory that is not ours to write: the next start replaces it
+
+
+def refusal(path: Path, error: OSError) -> str:
+    """Return the sentence for a socket that cannot be made."""
+    return f"cannot make the control socket {path}: {_reason(path, error)}"
+
+
+def check_place(path: Path) -> None:
+    """Raise ConfigError if it can be seen beforehand that there can be no socket at a path."""
+    if len(os.fsencode(path)) > LONGEST or not (path.parent.is_dir() or path.parent.parent.is_dir()):
+        raise ConfigError(refusal(path, FileNotFoundError()))
+    if path.exists() and not path.is_socket():
+        raise ConfigError(_TAKEN.format(path=path))
 
 
 def _reason(path: Path, error: OSError) -> str:
@@ -91,7 +106,7 @@ def _make_room(path: Path) -> None:
     """Remove the socket of a dead daemon; raises ConfigError if something else is there."""
     try:
         if not stat.S_ISSOCK(os.lstat(path).st_mode):
-            raise ConfigError(f"{path} is there already and is no socket: give --control another path")
+            raise ConfigError(_TAKEN.format(path=path))
     except FileNotFoundError:
         return
     with socket.socket(socket.AF_UNIX) as probe:

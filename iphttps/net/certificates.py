@@ -66,9 +66,8 @@ class Credentials:
             raise ConfigError(
                 f"{private_key} is not the key of {certificate}: give the key with which it was requested"
             )
-        expiry = chain[0].not_valid_after_utc
-        if expiry < datetime.now(UTC):
-            raise ConfigError(f"{certificate} has expired on {expiry:%Y-%m-%d %H:%M} UTC: renew it")
+        if sentence := expired(certificate, chain[0], datetime.now(UTC)):
+            raise ConfigError(sentence)
         return cls(chain, crypto.PKey.from_cryptography_key(key))  # type: ignore[arg-type]  # SSL takes any
 
     def install(self, context: SSL.Context) -> None:
@@ -77,6 +76,12 @@ class Credentials:
         for certificate in self.chain[1:]:
             context.add_extra_chain_cert(crypto.X509.from_cryptography(certificate))
         context.use_privatekey(self.key)
+
+
+def expired(path: Path, certificate: x509.Certificate, now: datetime) -> str | None:
+    """Say that the certificate in a file has expired, if it has."""
+    expiry = certificate.not_valid_after_utc
+    return f"{path} has expired on {expiry:%Y-%m-%d %H:%M} UTC: renew it" if expiry < now else None
 
 
 def load_certificates(path: Path) -> list[x509.Certificate]:

@@ -116,12 +116,13 @@ def listen(
         factory = TLSMemoryBIOFactory(tls, False, factory)
     if before:
         factory = before(factory)
-    with _bind(uri) as bound:  # the reactor takes a duplicate
+    with bind(uri) as bound:  # the reactor takes a duplicate
         bound.setblocking(False)
         return reactor.adoptStreamPort(bound.fileno(), bound.family, cast(ServerFactory, factory))
 
 
-def _bind(uri: URI) -> socket.socket:
+def bind(uri: URI) -> socket.socket:
+    """Return a socket that listens where the URI says; raises ConfigError if that cannot be."""
     try:
         if uri.host != ANY:
             family = socket.AF_INET6 if ip_address(uri.host).version == 6 else socket.AF_INET

@@ -138,7 +138,7 @@ class ClientCheck(PeerCheck):
         self._chain.add((certificate.issuer, certificate.serial_number))
         if depth == 0:
             self.identity = certificates.identity(certificate)
-        return _weakness(certificate) or (_wrong_client(certificate) if depth == 0 else None)
+        return weakness(certificate) or (wrong_client(certificate) if depth == 0 else None)
 
     def objection(self) -> str | None:
         """Say whether a certificate of the chain stands on the revocation lists in force now."""
@@ -183,7 +183,7 @@ def note(connection: SSL.Connection, where: int, detail: int) -> None:
 _NO_RENEGOTIATION = 100  # RFC 5246 section 7.2
 
 
-def _wrong_client(certificate: x509.Certificate) -> str | None:
+def wrong_client(certificate: x509.Certificate) -> str | None:
     """Say why a certificate is not one of a client; OpenSSL alone passes the CA's own, and one without usage."""
     extensions = certificate.extensions
     of = f"the certificate of {certificates.subject(certificate)}"
@@ -203,7 +203,7 @@ def _wrong_client(certificate: x509.Certificate) -> str | None:
     return None
 
 
-def _weakness(certificate: x509.Certificate) -> str | None:
+def weakness(certificate: x509.Certificate) -> str | None:
     """Say if a key or signature is too weak; OpenSSL does not look where NULL suites need security level 0."""
     of = f"the certificate of {certificates.subject(certificate)}"
     key = certificate.public_key()

@@ -95,11 +95,12 @@ def setup(
 
 def _show_obstacles(port: int, interface: str) -> None:
     """Say what the packet filter would do to clients, and what to type; forwarding the server turns on itself."""
-    rules = firewall.ruleset()
+    rules = firewall.nftables()
     if rules is None:
         click.echo(f"the packet filter could not be looked at: let port {port} in, and {interface} be forwarded")
         return
-    for obstacle in firewall.obstacles(rules, port, interface):
-        click.echo(f"the packet filter drops {obstacle.what} in its chain {obstacle.chain}; to let them through, type")
-        for command in obstacle.commands:
-            click.echo(f"    {printable(command)}")
+    found = [*firewall.forward_obstacles(rules, interface), *firewall.input_obstacles(rules, port)]
+    if older := firewall.legacy():
+        found += firewall.legacy_obstacles(older, interface, port)
+    for sentence in found:
+        click.echo(printable(sentence))

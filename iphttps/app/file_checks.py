@@ -1,0 +1,192 @@
+"""What `iphttps check` looks at in the files that the options name: certificates, keys, revocation lists."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from functools import partial
+from itertools import pairwise
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature
+from cryptography.x509.oid import ExtendedKeyUsageOID
+
+from ..core.errors import ConfigError
+from ..net.certificates import UNREADABLE, Credentials, expired, hosts, issuer, load_certificates, names, subject
+from ..net.revocation import RevocationLists
+from ..net.tls import ServerTLS
+from ..net.verification import weakness, wrong_client
+from . import client_options, server_options
+from .client_servers import Servers
+from .findings import Findings, Severity
+from .identity_addresses import fixed_addresses
+from .options import DaemonOptions
+from .proxy_options import ProxyAccess
+from .reload import FILES, digest
+from .server_tls import null_warning, tls_settings
+
+NOTICE = timedelta(days=14)
+"""How long before a certificate expires that is worth a warning."""
+
+
+def check_server_files(options: server_options.Options, findings: Findings, now: datetime) -> None:
+    """Read what the server would read, in the same way, then look closer at what it holds."""
+    readable = {name: findings.attempt(name, partial(digest, options, name)) is not None for name in FILES}
+    if readable["certificate"] and readable["private-key"]:
+        _check_credentials(options, findings, now, ExtendedKeyUsageOID.SERVER_AUTH)
+    authorities = _check_authorities(options, findings, now, "client-ca") if readable["client-ca"] else None
+    if readable["client-crl"] and authorities:
+        _check_lists(options, findings, now, "client-crl", authorities)
+    if readable["identity-addresses"]:
+        findings.attempt("identity-addresses", lambda: fixed_addresses(options))
+    if not findings.errors:
+        settings = findings.attempt("certificate", lambda: tls_settings(options))
+        if settings:
+            findings.attempt("null-encryption", lambda: ServerTLS(settings))
+        findings.add(Severity.WARNING, "null-encryption", null_warning(settings))
+
+
+def check_client_files(options: client_options.Options, findings: Findings, now: datetime) -> None:
+    """Read what the client would read, in the same way, then look closer at what it holds."""
+    findings.attempt("proxy-credentials", lambda: ProxyAccess(options))
+    authorities = _check_authorities(options, findings, now, "ca") if _readable(options, findings, "ca") else None
+    certificate, key = (_readable(options, findings, name) for name in ("certificate", "private-key"))
+    if certificate and key:
+        _check_credentials(options, findings, now, ExtendedKeyUsageOID.CLIENT_AUTH)
+    if _readable(options, findings, "crl") and authorities:
+        _check_lists(options, findings, now, "crl", authorities)
+    if not findings.errors:
+        from twisted.internet import reactor  # only made, never run
+
+        findings.attempt("uri", lambda: Servers(reactor, options))  # type: ignore[arg-type]  # the type of its module
+        for uri in options.uris:
+            if not uri.secure:
+                plain = f"{uri} is plain HTTP: nothing protects the packets on their way"
+                findings.add(Severity.WARNING, "uri", plain)
+
+
+def _readable(options: DaemonOptions, findings: Findings, name: str) -> bool:
+    return findings.attempt(name, partial(options.file, name)) is not None
+
+
+def _check_credentials(options: DaemonOptions, findings: Findings, now: datetime, usage: x509.ObjectIdentifier) -> None:
+    certificate, key = options.path("certificate"), options.path("private-key")
+    assert certificate is not None
+    assert key is not None
+    findings.attempt("certificate", lambda: Credentials.load(certificate, key))
+    others = key.stat().st_mode & 0o007
+    if others:
+        findings.add(Severity.WARNING, "private-key", f"{key} can be read by everybody on this host: make it 0600")
+    chain = findings.attempt("certificate", lambda: load_certificates(certificate)) or []
+    for depth, each in enumerate(chain):
+        findings.add(Severity.ERROR, "certificate", _understood(each, certificate))
+        if not _understood(each, certificate):
+            # Of its own certificate a daemon says itself that it has expired.
+            own = expired(certificate, each, now) if depth == 0 else None
+            findings.add(Severity.ERROR, "certificate", own)
+            if not own:
+                _check_validity(findings, "certificate", each, now)
+            findings.add(Severity.ERROR, "certificate", weakness(each))
+            if depth == 0:
+                wrong = _wrong_server(each) if usage == ExtendedKeyUsageOID.SERVER_AUTH else wrong_client(each)
+                findings.add(Severity.ERROR, "certificate", wrong)
+    for below, above in pairwise(chain):
+        if not _issued(below, above):
+            sentence = (
+                f"the next certificate in {certificate} behind that of {subject(below)} is that of {subject(above)}, "
+                "which has not issued it: put those between it and the root behind it, in this order"
+            )
+            findings.add(Severity.ERROR, "certificate", sentence)
+    if chain and usage == ExtendedKeyUsageOID.SERVER_AUTH:
+        last = chain[-1]
+        findings.add(
+            Severity.NOTE,
+            "certificate",
+            f"the certificate is for {hosts(chain[0])}, which must stand in the clients' URI; "
+            f"they must trust {subject(last) if last.issuer == last.subject else issuer(last)}",
+        )
+
+
+def _wrong_server(certificate: x509.Certificate) -> str | None:
+    """Say why every client would refuse a server's certificate."""
+    of = f"the certificate of {subject(certificate)}"
+    try:
+        usages = set(certificate.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value)
+    except x509.ExtensionNotFound:
+        usages = {ExtendedKeyUsageOID.SERVER_AUTH}
+    if not usages & {ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE}:
+        return f"{of} is not meant for a server: have one issued with the extended key usage serverAuth"
+    if not names(certificate):
+        return f"{of} has no subject alternative name, the only one that clients look at: have one issued that has"
+    return None
+
+
+def _check_authorities(
+    options: DaemonOptions, findings: Findings, now: datetime, name: str
+) -> list[x509.Certificate] | None:
+    path = options.path(name)
+    assert path is not None
+    found = findings.attempt(name, lambda: load_certificates(path))
+    for each in found or []:
+        findings.add(Severity.ERROR, name, _understood(each, path))
+        if not _understood(each, path):
+            _check_validity(findings, name, each, now)
+            findings.add(Severity.ERROR, name, _wrong_authority(each, path))
+    return found
+
+
+def _wrong_authority(certificate: x509.Certificate, path: Path) -> str | None:
+    try:
+        if certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.ca:
+            return None
+    except x509.ExtensionNotFound:
+        if certificate.version is x509.Version.v1 and certificate.issuer == certificate.subject:
+            return None  # a root from before there were extensions
+    return f"{path} holds the certificate of {subject(certificate)}, which is no authority: give the one that issued it"
+
+
+def _check_lists(
+    options: DaemonOptions, findings: Findings, now: datetime, name: str, authorities: Sequence[x509.Certificate]
+) -> None:
+    path = options.path(name)
+    assert path is not None
+    lists = findings.attempt(name, lambda: RevocationLists.load(path, authorities, now))
+    if lists:
+        for sentence in lists.expired(now):
+            findings.add(Severity.ERROR, name, sentence)
+        for sentence in lists.expiring(now):
+            findings.add(Severity.WARNING, name, sentence)
+
+
+def _check_validity(findings: Findings, key: str, certificate: x509.Certificate, now: datetime) -> None:
+    of = f"the certificate of {subject(certificate)}"
+    begin, end = certificate.not_valid_before_utc, certificate.not_valid_after_utc
+    if now < begin:
+        findings.add(Severity.ERROR, key, f"{of} is valid only from {begin:%Y-%m-%d %H:%M} UTC: check the clock")
+    elif end <= now:
+        findings.add(Severity.ERROR, key, f"{of} has expired on {end:%Y-%m-%d %H:%M} UTC: renew it")
+    elif end <= now + NOTICE:
+        left = (end - now).days
+        findings.add(Severity.WARNING, key, f"{of} expires on {end:%Y-%m-%d %H:%M} UTC, {left} days from now: renew it")
+    else:
+        findings.add(Severity.NOTE, key, f"{of} is good for {(end - now).days} days")
+
+
+def _understood(certificate: x509.Certificate, path: Path) -> str | None:
+    """Say if a certificate is malformed; what else is asked of it then would raise."""
+    try:
+        names(certificate)
+        list(certificate.extensions)
+        certificate.public_key()
+    except UNREADABLE as error:
+        return f"{path} holds a certificate that cannot be understood ({error}): have it issued again"
+    return None
+
+
+def _issued(below: x509.Certificate, above: x509.Certificate) -> bool:
+    try:
+        below.verify_directly_issued_by(above)
+    except (ValueError, TypeError, InvalidSignature, ConfigError):
+        return False
+    return True

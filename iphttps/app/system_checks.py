@@ -1,0 +1,109 @@
+"""What `iphttps check` looks at on the machine itself; nothing is changed."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from .. import __file__ as program
+from ..core.errors import IPHTTPSError
+from ..host import firewall, inspection, privileges
+from ..host.tun import check_name
+from ..host.unix import check_place
+from ..net.endpoints import bind
+from . import server_options
+from .ask import ask, is_live
+from .findings import Findings, Severity
+from .options import DaemonOptions
+
+PRIVILEGED_PORTS = 1024
+
+
+def running(control: Path | None) -> dict[str, Any] | None:
+    """Return the status of a daemon that answers on a control socket, None if there is none."""
+    if control is None or not is_live(control):
+        return None
+    try:
+        status = ask(control, "GET", "/status")
+    except IPHTTPSError:
+        return {}
+    return status if isinstance(status, dict) else {}
+
+
+def check_system(options: DaemonOptions, findings: Findings, now: datetime, control: Path | None) -> None:
+    """Look at what both daemons need; what a running one has taken already is not missed."""
+    findings.add(Severity.ERROR, "device", _clock(now))
+    obstacle = inspection.device_obstacle()
+    if obstacle:
+        findings.add(Severity.ERROR, "device", f"cannot create the interface {options['interface']}: {obstacle}")
+    if inspection.forwards() is None:
+        findings.add(Severity.ERROR, "interface", "this kernel has no IPv6: start it without ipv6.disable=1")
+    elif not inspection.can_forward():
+        findings.add(
+            Severity.ERROR, "interface", "/proc/sys is mounted read-only, and the interface needs settings there"
+        )
+    status = running(control)
+    if status is None or status.get("interface") not in (None, options["interface"]):
+        findings.attempt("interface", lambda: check_name(options["interface"]))
+    if status is None and (path := options.path("control")):
+        findings.attempt("control", lambda: check_place(path))
+    if not privileges.has(privileges.CAP_NET_ADMIN):
+        sentence = (
+            "this check does not run as root, so the firewall and perhaps some files stay unseen: repeat it as root"
+        )
+        findings.add(Severity.WARNING, "interface", sentence)
+    if isinstance(options, server_options.Options):
+        _check_server(options, findings, serving=status is not None)
+
+
+def _check_server(options: server_options.Options, findings: Findings, *, serving: bool) -> None:
+    port = options.uri.port
+    if not serving and (port >= PRIVILEGED_PORTS or privileges.has(privileges.CAP_NET_BIND_SERVICE)):
+        findings.attempt("uri", lambda: bind(options.uri).close())
+    interface, prefix = options["interface"], options.prefix
+    for other, name in inspection.overlapping(prefix, interface):
+        findings.add(
+            Severity.ERROR,
+            "prefix",
+            f"{other} leads to {name} already, and --prefix {prefix} is the tunnel's alone: take another one",
+        )
+    for route in options.routes:
+        found = inspection.leading(route)
+        if found is None:
+            findings.add(
+                Severity.WARNING,
+                "route",
+                f"this host itself has no route to {route}: give it one, or clients' packets for it go nowhere",
+            )
+        elif found[1] == interface:
+            findings.add(Severity.WARNING, "route", f"{route} leads to {interface}, back to the clients")
+    if inspection.forwards() is False and not serving:
+        findings.add(
+            Severity.NOTE, "route", "this host does not forward IPv6: the server turns that on, and off at its end"
+        )
+    findings.add(
+        Severity.NOTE, "prefix", f"the routers of your network must send {prefix} to this host, which nobody here sees"
+    )
+    _check_firewall(findings, interface, port)
+
+
+def _check_firewall(findings: Findings, interface: str, port: int) -> None:
+    ruleset = firewall.nftables()
+    if ruleset is not None:
+        for sentence in firewall.forward_obstacles(ruleset, interface):
+            findings.add(Severity.WARNING, "interface", sentence)
+        for sentence in firewall.input_obstacles(ruleset, port):
+            findings.add(Severity.WARNING, "uri", sentence)
+    rules = firewall.legacy()
+    if rules is not None:
+        for sentence in firewall.legacy_obstacles(rules, interface, port):
+            findings.add(Severity.WARNING, "interface", sentence)
+
+
+def _clock(now: datetime) -> str | None:
+    """Say if the clock cannot be right: certificates are judged by it."""
+    made = datetime.fromtimestamp(Path(program).stat().st_mtime, UTC)
+    if now < made - timedelta(days=1):
+        return f"the clock says {now:%Y-%m-%d %H:%M} UTC, which is before this program came here: set it"
+    return None

@@ -1,0 +1,119 @@
+"""The host's own packet filter: what in it may be in the way of a tunnel, as far as it can be read."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+DEADLINE = 10.0
+"""Seconds that a program has to list the rules."""
+
+_FAMILIES = {"forward": ("ip6", "inet"), "input": ("ip6", "ip", "inet")}
+"""Which tables see a packet that is forwarded inside the tunnel, and one of the tunnel's own connection."""
+
+_MATCHLESS = {"counter", "log", "drop", "reject", "comment"}
+"""What a rule for every packet consists of."""
+
+
+def nftables() -> dict[str, Any] | None:
+    """Return all rules as `nft -j list ruleset` does; None without the program or the privilege."""
+    listed = _run("nft", "-j", "list", "ruleset")
+    try:
+        value = json.loads(listed) if listed else None
+    except ValueError:
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def legacy() -> str | None:
+    """Return the rules of the older ip6tables as `ip6tables-legacy -S` does; None if there are none to be read."""
+    return _run("ip6tables-legacy", "-S")
+
+
+def _run(*command: str) -> str | None:
+    program = shutil.which(command[0], path="/usr/sbin:/sbin:/usr/bin:/bin:/usr/local/sbin")
+    if program is None:
+        return None
+    try:
+        done = subprocess.run((program, *command[1:]), capture_output=True, text=True, timeout=DEADLINE, check=False)
+    except (OSError, subprocess.TimeoutExpired, UnicodeDecodeError):
+        return None
+    return done.stdout if done.returncode == 0 else None
+
+
+def forward_obstacles(ruleset: dict[str, Any], interface: str) -> list[str]:
+    """Return a sentence for each chain that drops what it does not know, without a word about the interface."""
+    return [
+        f"the firewall's chain {where} drops what it does not know, and knows nothing of {interface}: let the tunnel "
+        f"pass, such as by `nft insert rule {where} iifname {interface} accept` and the same with oifname"
+        for where, words in _closed(ruleset, "forward")
+        if interface not in words and not any(word.endswith("*") and interface.startswith(word[:-1]) for word in words)
+    ]
+
+
+def input_obstacles(ruleset: dict[str, Any], port: int) -> list[str]:
+    """Return a sentence for each chain that drops what it does not know, without a word about the port."""
+    return [
+        f"the firewall's chain {where} drops what it does not know, and knows nothing of port {port}: let clients in, "
+        f"such as by `nft insert rule {where} tcp dport {port} accept`"
+        for where, words in _closed(ruleset, "input")
+        if str(port) not in words
+    ]
+
+
+def legacy_obstacles(rules: str, interface: str, port: int) -> list[str]:
+    """Return the same for ip6tables."""
+    lines = rules.splitlines()
+    found = []
+    for chain, known, mend in (
+        ("FORWARD", interface, f"-I FORWARD -i {interface} -j ACCEPT` and the same with -o"),
+        ("INPUT", str(port), f"-I INPUT -p tcp --dport {port} -j ACCEPT`"),
+    ):
+        accepts = any(known in line.split() for line in lines if line.startswith("-A "))
+        if f"-P {chain} DROP" in lines and not accepts:
+            found.append(f"ip6tables drops what its chain {chain} does not accept: `ip6tables-legacy {mend}")
+    return found
+
+
+def _closed(ruleset: dict[str, Any], hook: str) -> Iterator[tuple[str, set[str]]]:
+    """Yield the name of each chain at a hook that drops or rejects by default, and all words in its table's rules."""
+    items = [item for item in ruleset.get("nftables", ()) if isinstance(item, dict)]
+    for chain in (item["chain"] for item in items if "chain" in item):
+        if chain.get("hook") != hook or chain.get("family") not in _FAMILIES[hook]:
+            continue
+        # Chains call each other, but only inside their table.
+        table = [
+            item["rule"]
+            for item in items
+            if "rule" in item and all(item["rule"].get(key) == chain[key] for key in ("family", "table"))
+        ]
+        own = [rule for rule in table if rule.get("chain") == chain["name"]]
+        if chain.get("policy") == "drop" or any(map(_drops_all, own)):
+            words = set(_words([rule.get("expr") for rule in table]))
+            sets = (item[kind] for item in items for kind in ("set", "map") if kind in item)
+            words.update(_words([one.get("elem") for one in sets if one.get("table") == chain["table"]]))
+            yield f"{chain['family']} {chain['table']} {chain['name']}", words
+
+
+def _drops_all(rule: dict[str, Any]) -> bool:
+    kinds = {kind for expression in rule.get("expr", ()) for kind in expression}
+    return bool(kinds & {"drop", "reject"}) and kinds <= _MATCHLESS
+
+
+def _words(value: object) -> Iterable[str]:
+    """Yield every word and number in a value made of lists and dictionaries; of a range of numbers, all."""
+    match value:
+        case dict():
+            match value.get("range"):
+                case [int(first), int(last)]:
+                    yield from map(str, range(first, last + 1))
+            for one in value.values():
+                yield from _words(one)
+        case list():
+            for one in value:
+                yield from _words(one)
+        case str() | int():
+            yield str(value)
