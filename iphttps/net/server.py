@@ -17,6 +17,7 @@ from ..core.counters import Counters
 from ..core.entrance import Entrance, source
 from ..core.errors import ConfigError
 from ..core.framing import Batch
+from ..core.handshake import Document
 from ..core.link import Forwarding, ServerLink
 from ..core.neighbors import RETRANS_TIMER
 from ..core.server import ServerCommand, ServerEvent, ServerMachine, ServerState
@@ -72,6 +73,10 @@ class Server(Factory):
         self.name = name
         self.entrance = Entrance() if entrance is None else entrance
         self.handshake_deadline = handshake_deadline
+        self.documents: tuple[Document, ...] = ()
+        """What can be fetched beside the tunnel."""
+        self.admitted: Callable[[ServerTunnel], None] = _nothing
+        """Called for each session when it begins."""
         self.demands_identity = False
         """Whether a client without TLS needs a front that vouches for its certificate."""
         self.refusals = Refusals(clock, self.log)
@@ -186,6 +191,7 @@ class Server(Factory):
             self.refused(tunnel, f"the table is full with {self._table.maximum} clients", "the table is full")
         else:
             self.log.info("{client} connected, {suite}", client=entry, suite=suite or "without TLS")
+            self.admitted(tunnel)
         return entry
 
     def end_unwelcome(self) -> None:
@@ -258,3 +264,7 @@ class Server(Factory):
             self._device.write(forwarding.host)
         for entry, batch in forwarding.clients:
             entry.connection.send(batch)
+
+
+def _nothing(tunnel: ServerTunnel) -> None:
+    """Nobody wants to hear of sessions."""
