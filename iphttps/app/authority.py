@@ -271,8 +271,8 @@ class Authority:
         That is what a crash leaves between the two.
         """
         current = self.current_list()
-        listed = {entry.serial_number for entry in current} if current else set()
-        if current and listed >= self.revoked().keys():
+        # An empty list is false.
+        if current is not None and {entry.serial_number for entry in current} >= self.revoked().keys():
             return False
         self.crl(patience)
         return True
@@ -297,10 +297,11 @@ class Authority:
 
     def _number(self, now: datetime) -> int:
         """Return a number greater than that of every list before, even where the last one is lost (RFC 5280 5.2.3)."""
-        by_time = int(now.timestamp())
+        by_time = int(now.timestamp() * 1000)
         before = self.current_list()
         try:
-            last = before.extensions.get_extension_for_class(x509.CRLNumber).value.crl_number if before else 0
+            extensions = before.extensions if before is not None else x509.Extensions([])
+            last = extensions.get_extension_for_class(x509.CRLNumber).value.crl_number
         except (x509.ExtensionNotFound, ValueError):
             last = 0
         return max(last + 1, by_time)

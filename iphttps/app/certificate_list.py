@@ -11,6 +11,7 @@ from ..net.certificates import distinguished
 from . import tables
 from .authority import Authority
 from .issued import Record, whole_days
+from .status import iso
 
 Value = dict[str, Any]
 
@@ -82,4 +83,4 @@ def _certificate(record: Record, now: datetime) -> Value:
 
 
 def _iso(moment: datetime) -> str:
-    return f"{moment:%Y-%m-%dT%H:%M:%SZ}"
+    return iso(moment.timestamp())

@@ -26,6 +26,8 @@ RESTART = frozenset(
         "strict",
         "trusted-proxy",
         "proxy-protocol",
+        "authority",
+        "publish",
     )
 )
 """Options that take effect only when the server is started again."""

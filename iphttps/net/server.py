@@ -18,6 +18,7 @@ from ..core.counters import Counters
 from ..core.entrance import Entrance, source
 from ..core.errors import ConfigError
 from ..core.framing import Batch
+from ..core.handshake import Document
 from ..core.link import Forwarding, ServerLink
 from ..core.neighbors import RETRANS_TIMER
 from ..core.server import ServerCommand, ServerEvent, ServerMachine, ServerState
@@ -74,6 +75,10 @@ class Server(Factory):
         self.name = name
         self.entrance = Entrance() if entrance is None else entrance
         self.handshake_deadline = handshake_deadline
+        self.documents: tuple[Document, ...] = ()
+        """What can be fetched beside the tunnel."""
+        self.admitted: Callable[[ServerTunnel], None] = _nothing
+        """Called for each session when it begins."""
         self.demands_identity = False
         """Whether a client without TLS needs a front that vouches for its certificate."""
         self.refusals = Refusals(clock, self.log)
@@ -196,6 +201,7 @@ class Server(Factory):
         else:
             said = suite or "without TLS"
             self.log.info("{who} connected, {suite}", event="session-opened", suite=said, **_named(entry))
+            self.admitted(tunnel)
         return entry
 
     def end_unwelcome(self) -> None:
@@ -276,3 +282,7 @@ def _named(entry: ClientEntry) -> dict[str, Any]:
     """Return the fields that say who a client is."""
     identity = entry.identity and str(entry.identity)
     return {"who": str(entry), "client": entry.number, "identity": identity, "peer": entry.peer}
+
+
+def _nothing(tunnel: ServerTunnel) -> None:
+    """Nobody wants to hear of sessions."""

@@ -133,11 +133,14 @@ class ClientCheck(PeerCheck):
         super().__init__()
         self._lists = lists
         self._chain: set[tuple[x509.Name, int]] = set()
+        self.shown: tuple[x509.Name, int] | None = None
+        """The issuer and the serial number of the client's own certificate."""
 
     def _fault(self, certificate: x509.Certificate, depth: int) -> str | None:
         self._chain.add((certificate.issuer, certificate.serial_number))
         if depth == 0:
             self.identity = certificates.identity(certificate)
+            self.shown = certificate.issuer, certificate.serial_number
         return weakness(certificate) or (wrong_client(certificate) if depth == 0 else None)
 
     def objection(self) -> str | None:

@@ -14,6 +14,7 @@ DOCUMENTS = [Path(__file__).parents[2] / "docs" / name for name in ("control.md"
 NULLABLE = (
     "identity", "waiting", "stage", "proxy", "router", "round_trip",
     "last_failure", "code", "next_attempt", "tls", "session", "crl", "revoked", "used",
+    "authority", "published", "problem", "next_update",
 )  # fmt: skip
 """The members that the documents say can be null."""
 

@@ -189,6 +189,7 @@ class RevokingTests(AuthorityCase):
     def test_lost_list(self) -> None:
         """A list that is lost or damaged is made again, with everybody who was revoked."""
         alice = self.authority.issue_client("alice", key=KeyKind.ECDSA)
+        self.assertFalse(self.authority.mend())
         self.authority.revoke(alice.serial)
         self.assertFalse(self.authority.mend())
         for content in (None, b"rubbish"):

@@ -62,7 +62,7 @@ class ServerStatusTests(StatusCase):
         """The server's status has the members that the document shows, in that order."""
         self.join()
         example = documented("server")
-        names = ("authentication", "uri", "interface", "addresses", "prefix", "routes", "default_router")
+        names = ("authentication", "uri", "interface", "addresses", "prefix", "routes", "default_router", "authority")
         settings = {name: example[name] for name in names}
         counted = Counters(1, 2, 3, 4)
         counted.dropped(DropReason.NOT_IPV6)
