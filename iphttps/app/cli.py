@@ -21,6 +21,8 @@ COMMANDS = {
     "setup": "setup",
     "enrol": "enrol",
     "join": "join",
+    "up": "starting",
+    "down": "starting",
     "status": "running",
     "clients": "running",
     "disconnect": "running",
@@ -30,6 +32,8 @@ COMMANDS = {
     "ca": "ca",
     "check": "checking",
     "config": "configuration",
+    "demo": "showing",
+    "completion": "showing",
 }
 """The subcommands in the order in which help lists them, and the module in `commands/` that has each."""
 

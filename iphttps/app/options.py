@@ -242,7 +242,10 @@ class DaemonOptions(usage.Options):
 
     def path(self, name: str) -> Path | None:
         """Return a path, absolute because a daemon changes its directory, or None if not given."""
-        return self.root / Path(self[name]).absolute().relative_to("/") if self[name] else None
+        if not self[name]:
+            return None
+        path = Path(self[name]).absolute()
+        return path if path.is_relative_to(self.root) else self.root / path.relative_to("/")
 
     def file(self, name: str) -> Path | None:
         """Return the path of a file that is there to be read; raises ConfigError, which names the option, if not."""

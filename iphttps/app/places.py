@@ -11,6 +11,7 @@ from ..core.errors import ConfigError
 CONFIGURATION = Path("/etc/iphttps")
 STATE = Path("/var/lib/iphttps")
 RUN = Path("/run/iphttps")
+LOGS = Path("/var/log/iphttps")
 USER = GROUP = "iphttps"
 """Whom the daemons run as, and who may ask them what they do."""
 
@@ -45,8 +46,8 @@ class Places:
     """The directory where files for new clients are put."""
 
     def beneath(self, path: Path) -> Path:
-        """Return an absolute path beneath the root."""
-        return self.root / path.relative_to("/")
+        """Return an absolute path beneath the root, where it may lie already."""
+        return path if path.is_relative_to(self.root) else self.root / path.relative_to("/")
 
     @property
     def configuration(self) -> Path:
@@ -107,6 +108,10 @@ class Places:
     def pid_file(self, role: str, name: str) -> Path:
         """Return the file with the process that runs an instance where systemd does not."""
         return self.run / f"{role}-{checked_name(name)}.pid"
+
+    def log_file(self, role: str, name: str) -> Path:
+        """Return the log of an instance where systemd does not keep it."""
+        return self.beneath(LOGS) / f"{role}-{checked_name(name)}.log"
 
     def instances(self, role: str) -> list[str]:
         """Return the names of the instances that have a configuration, sorted."""

@@ -6,7 +6,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from .. import __file__ as program
 from ..core.errors import IPHTTPSError
 from ..host import firewall, inspection, privileges
 from ..host.tun import check_name
@@ -103,7 +102,7 @@ def _check_firewall(findings: Findings, interface: str, port: int) -> None:
 
 def _clock(now: datetime) -> str | None:
     """Say if the clock cannot be right: certificates are judged by it."""
-    made = datetime.fromtimestamp(Path(program).stat().st_mtime, UTC)
+    made = datetime.fromtimestamp(Path(__file__).stat().st_mtime, UTC)
     if now < made - timedelta(days=1):
         return f"the clock says {now:%Y-%m-%d %H:%M} UTC, which is before this program came here: set it"
     return None

@@ -28,6 +28,7 @@ class PlacesTest(TestCase):
                 places.authority,
                 places.control("server", "main"),
                 places.pid_file("client", "home"),
+                places.log_file("client", "home"),
                 places.enrolments,
             ],
             [
@@ -41,6 +42,7 @@ class PlacesTest(TestCase):
                 Path("/var/lib/iphttps/ca"),
                 Path("/run/iphttps/server-main.sock"),
                 Path("/run/iphttps/client-home.pid"),
+                Path("/var/log/iphttps/client-home.log"),
                 Path.cwd(),
             ],
         )
