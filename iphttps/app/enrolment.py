@@ -46,10 +46,10 @@ class Enrolment:
         own = certificate is not None and _issued(certificate, authority.issuer.certificate)
         return cls(authority, checked_uri(uri), authority.certificate_pem if own else None)
 
-    def issue(self, name: str, *, key: KeyKind = KeyKind.RSA, days: int = DAYS) -> tuple[Bundle, int]:
-        """Issue a certificate for a client; return what it needs, and the serial number. Raises ConfigError."""
+    def issue(self, name: str, *, key: KeyKind = KeyKind.RSA, days: int = DAYS) -> Bundle:
+        """Issue a certificate for a client, and return what it needs; raises ConfigError."""
         issued = self.authority.issue_client(name, key=key, days=days)
-        return Bundle(person(name), self.uri, issued.certificate_pem, issued.key_pem, self.ca_pem), issued.serial
+        return Bundle(person(name), self.uri, issued.certificate_pem, issued.key_pem, self.ca_pem)
 
     def valid(self, name: str) -> list[str]:
         """Return the serial numbers of the client's certificates that are good already."""

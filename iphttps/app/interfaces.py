@@ -23,8 +23,13 @@ def free_interface(places: Places) -> str:
 
 def interface_of(config: Path) -> str:
     """Return the interface that a configuration names, or the default; whatever else is wrong with it."""
-    try:
-        found = tomllib.loads(config.read_text(encoding="utf-8")).get("interface")
-    except (OSError, ValueError):
-        found = None
+    found = value_of(config, "interface")
     return found if isinstance(found, str) else DEFAULT
+
+
+def value_of(config: Path, key: str) -> object:
+    """Return what a configuration says to a key, None if it says nothing or cannot be read."""
+    try:
+        return tomllib.loads(config.read_text(encoding="utf-8")).get(key)
+    except (OSError, ValueError):
+        return None

@@ -66,6 +66,8 @@ def plain(value: object) -> Any:
         return value
     if isinstance(value, float):
         return value if abs(value) < float("inf") else None  # NaN is no JSON, either
+    if isinstance(value, datetime):
+        return value.isoformat()
     if isinstance(value, Mapping):
         return {legible(str(name)): plain(inner) for name, inner in value.items()}
     if isinstance(value, list | tuple | set | frozenset):

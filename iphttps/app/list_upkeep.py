@@ -118,7 +118,9 @@ class ListUpkeep:
             )
         if reason := self._reason():
             self.authority.crl(patience=0)
-            self.log.info("{path} is written anew: {reason}", path=self.authority.list_path, reason=reason)
+            self.log.info(
+                "{path} is written anew: {reason}", event="crl-written", path=self.authority.list_path, reason=reason
+            )
 
     def _reason(self) -> str | None:
         """Say why a new list is due, or return None."""
@@ -143,11 +145,12 @@ class ListUpkeep:
         if before is not None and abs(offset - before) > JUMP:
             self.log.warn(
                 "the clock was set {way} by {seconds:.0f} seconds: certificates and revocation lists are valid by it",
+                event="clock-set",
                 way="forward" if offset > before else "back",
                 seconds=abs(offset - before),
             )
 
     def _complain(self, sentence: str) -> None:
         if sentence != self.problem:
-            self.log.error("{sentence}", sentence=sentence)
+            self.log.error("{sentence}", event="authority-problem", sentence=sentence)
         self.problem = sentence

@@ -15,11 +15,12 @@ from secrets import randbits
 from ..core.errors import ConfigError
 from ..core.handshake import DEFAULT_PATH
 from ..net.certificates import Credentials, names
+from ..net.endpoints import ANY, URI, bind
 from . import certificate_names, files
-from .authority import CERTIFICATE, LIST, Authority
+from .authority import CERTIFICATE, Authority
 from .certificate_files import Pair
-from .certificate_names import LONGEST_COMMON_NAME
-from .interfaces import free_interface
+from .certificate_names import LONGEST_COMMON_NAME, crl_uri
+from .interfaces import free_interface, value_of
 from .issuing import KeyKind
 from .options import network
 from .owners import give, make_public_directory
@@ -27,7 +28,7 @@ from .places import Places
 from .server_options import Options
 from .written import Value, configuration
 
-HTTPS = 443
+HTTP, HTTPS = 80, 443
 
 
 def unique_local_prefix() -> IPv6Network:
@@ -85,6 +86,8 @@ class ServerSetup:
                 files.create(config, text.encode("utf-8"))
                 reached = ", ".join(map(str, routes)) or "nothing but the link itself"
                 yield f"wrote {config}: clients are in {prefix}, and reach {reached}"
+                if not value_of(config, "publish"):
+                    yield f"port {HTTP} is taken: Windows 7 looks there for {crl_uri(hosts[0])}, see docs/windows.md"
 
     @property
     def options(self) -> Options:
@@ -105,7 +108,9 @@ class ServerSetup:
             authority = Authority.open(directory)
             authority.mend()
             return authority
-        authority = Authority.create(directory, f"{host} CA"[-LONGEST_COMMON_NAME:].lstrip(".-"), key=self.key)
+        authority = Authority.create(
+            directory, f"{host} CA"[-LONGEST_COMMON_NAME:].lstrip(".-"), key=self.key, crl_uris=[crl_uri(host)]
+        )
         yield f"made an authority, whose key only root and the server can read: {directory}"
         return authority
 
@@ -133,15 +138,27 @@ class ServerSetup:
                     f"{self.instance}`, or set another --instance up"
                 )
 
+    def _may_publish(self) -> bool:
+        """Tell whether the revocation list can be published where certificates say it is: at port 80."""
+        configs = map(self.places.server_config, self.places.instances("server"))
+        if any(value_of(config, "publish") for config in configs):
+            return False
+        if self.places.root != Path("/"):
+            return True
+        try:
+            bind(URI.parse(f"http://{ANY}:{HTTP}")).close()
+        except ConfigError:
+            return False
+        return True
+
     def _values(self, prefix: IPv6Network, routes: Sequence[IPv6Network]) -> dict[str, Value]:
         there, name = self._there, self.instance
-        authority = there.authority
         return {
             "uri": f"https://*:{self.port or HTTPS}{DEFAULT_PATH}",
             "certificate": str(there.server_certificate(name)),
             "private-key": str(there.server_key(name)),
-            "client-ca": str(authority / CERTIFICATE),
-            "client-crl": str(authority / LIST),
+            "authority": str(there.authority),
+            **({"publish": f"http://{ANY}:{HTTP}"} if self._may_publish() else {}),
             "interface": free_interface(self.places),
             "prefix": str(prefix),
             "route": [str(route) for route in routes],

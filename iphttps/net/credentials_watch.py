@@ -64,7 +64,9 @@ class CredentialsWatch:
             if stamps != self._doubted:
                 self._doubted = stamps
                 return
-            self.log.error("{error}; the certificate read before stays in force", error=str(error))
+            self.log.error(
+                "{error}; the certificate read before stays in force", event="certificate-kept", error=str(error)
+            )
         self._settled = stamps
 
     def _take(self, fresh: Credentials, path: Path) -> None:
@@ -74,6 +76,7 @@ class CredentialsWatch:
         self._tls.change(replace(settings, credentials=fresh))
         self.log.info(
             "{path} is read again: clients are now shown the certificate of {subject} until {end:%Y-%m-%d}",
+            event="certificate-read",
             path=path,
             subject=subject(fresh.chain[0]),
             end=fresh.chain[0].not_valid_after_utc,

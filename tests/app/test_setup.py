@@ -37,8 +37,8 @@ class SetupTests(EnrolmentCase):
                 "uri": "https://*:443/IPHTTPS",
                 "certificate": "/etc/iphttps/server/main.pem",
                 "private-key": "/etc/iphttps/server/main.key",
-                "client-ca": "/var/lib/iphttps/ca/ca.pem",
-                "client-crl": "/var/lib/iphttps/ca/crl.pem",
+                "authority": "/var/lib/iphttps/ca",
+                "publish": "http://*:80",
                 "interface": "iphttps0",
                 "control": "/run/iphttps/server-main.sock",
             },
@@ -90,6 +90,7 @@ class SetupTests(EnrolmentCase):
         self.good(*self.setup_words())
         self.good(*self.setup_words("--instance", "two", "--port", "8443"))
         self.assertEqual("iphttps1", self.configured("two")["interface"])
+        self.assertIsNone(self.configured("two").publish)  # the first one does so
         self.assertNotEqual(self.configured("two").prefix, self.configured().prefix)
         self.assertEqual(2, len(self.authority.certificates()))
 
@@ -146,7 +147,7 @@ class SetupTests(EnrolmentCase):
             (issued,) = self.authority.certificates()
             own = Credentials.load(self.gateway.server_certificate("main"), self.gateway.server_key("main"))
             self.assertEqual(issued.serial, own.chain[0].serial_number)
-            self.assertEqual([], [name for name in self.everything(self.gateway) if name.endswith(".unfinished")])
+            self.assertEqual([], [*self.gateway.configuration.rglob("*.unfinished")])
             self.assertIn("nothing was changed", self.good(*self.setup_words()))
         self.assertGreater(moments, 20)
 

@@ -143,7 +143,16 @@ class FolderTests(EnrolmentCase):
 
     def opened(self, folder: Path, passphrase: str, *more: str) -> tuple[str, str]:
         """Return what OpenSSL says of the PKCS#12 file, and the certificate and key in it."""
-        command = ["openssl", "pkcs12", "-in", folder / "client.p12", "-passin", f"pass:{passphrase}", "-nodes", *more]
+        command = [
+            "openssl",
+            "pkcs12",
+            "-in",
+            str(folder / "client.p12"),
+            "-passin",
+            f"pass:{passphrase}",
+            "-nodes",
+            *more,
+        ]
         done = subprocess.run([*command, "-info"], capture_output=True, text=True, timeout=60, check=True)
         return done.stderr, done.stdout
 
@@ -156,7 +165,7 @@ class FolderTests(EnrolmentCase):
             {path.name: path.stat().st_mode & 0o777 for path in folder.iterdir()},
         )
         self.assertEqual(0o700, folder.stat().st_mode & 0o777)
-        command = ["openssl", "x509", "-inform", "DER", "-in", folder / "ca.cer"]
+        command = ["openssl", "x509", "-inform", "DER", "-in", str(folder / "ca.cer")]
         pem = subprocess.run(command, capture_output=True, timeout=60, check=True).stdout
         self.assertEqual(self.authority.certificate_pem, pem)
 

@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from iphttps.app.written import configuration, example
+from iphttps.app.written import Value, configuration, example
 
 ROOT = Path(__file__).parents[2]
-TEXT = st.text(st.characters(exclude_categories=("Cs",)))
+TEXT = st.text(st.characters(exclude_categories=["Cs"]))
 
 
 class WrittenTests(SynchronousTestCase):
@@ -34,7 +34,7 @@ class WrittenTests(SynchronousTestCase):
     @given(TEXT, st.lists(TEXT, max_size=3), st.booleans())
     def test_values(self, text: str, several: list[str], flag: bool) -> None:
         """Whatever a value is, it is read as it was given, and nothing else is."""
-        values = {"interface": text, "route": several, "default-router": flag}
+        values: dict[str, Value] = {"interface": text, "route": several, "default-router": flag}
         self.assertEqual(values, tomllib.loads(configuration("server", "/etc/x.toml", values)))
 
     def test_unknown(self) -> None:

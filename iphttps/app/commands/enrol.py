@@ -59,13 +59,12 @@ def enrol(
     target = out / (windows.folder_name(name) if for_windows else file_name(name, ENDING))
     check_absent(target)
     before = enrolment.valid(name)
-    bundle, serial = enrolment.issue(name, key=KeyKind(key), days=days)
+    bundle = enrolment.issue(name, key=KeyKind(key), days=days)
     passphrase = new_passphrase()
     if for_windows:
         windows.write_folder(target, bundle, passphrase, windows.Encryption(pkcs12))
     else:
         files.create(target, seal(bundle, passphrase), files.PRIVATE)
-    enrolment.authority.use(serial)
     click.echo(f"wrote {target}, which is good for {days} days from today at most")
     click.echo(f"passphrase: {passphrase}")
     if for_windows:
