@@ -21,6 +21,7 @@ from iphttps.core.errors import ConfigError
 from tests.app.authority import AuthorityCase
 from tests.app.enrolments import HOST, EnrolmentCase
 
+ROOT = Path(__file__).parents[2]
 GRAMMAR = Parser(Language(tree_sitter_powershell.language()))
 HOSTILE = (
     "bob'; Remove-Item C:\\ -Recurse #",
@@ -196,6 +197,16 @@ class FolderTests(EnrolmentCase):
         self.assertEqual("a_b_c_-windows", folder_name("a:b\\c?"))
         self.assertRaises(ConfigError, folder_name, "../x")
         self.assertRaises(ConfigError, folder_name, "\U00020000" * 64)
+
+    def test_documentation(self) -> None:
+        """The command of docs/windows.md makes the folder that the page says it does, with the files it lists."""
+        text = (ROOT / "docs" / "windows.md").read_text()
+        (command,) = re.findall(r"^```sh gateway\n(.*)\n```$", text, re.MULTILINE)
+        self.good(*self.setup_words())
+        self.good(*command.split()[1:], "--root", self.gateway.root, "--out", self.directory)
+        (folder,) = re.findall(r"makes a folder, `(.*?)`", text)
+        listed = re.findall(r"^\| `(.*?)` \|", text, re.MULTILINE)
+        self.assertEqual(set(listed), {path.name for path in (self.directory / folder).iterdir()})
 
     def test_no_overwriting(self) -> None:
         """A folder that is there stays as it is."""

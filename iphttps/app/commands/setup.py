@@ -99,7 +99,11 @@ def _show_obstacles(port: int, interface: str) -> None:
     if rules is None:
         click.echo(f"the packet filter could not be looked at: let port {port} in, and {interface} be forwarded")
         return
-    found = [*firewall.forward_obstacles(rules, interface), *firewall.input_obstacles(rules, port)]
+    found = [
+        *firewall.input_obstacles(rules, port),
+        *firewall.discovery_obstacles(rules, interface),
+        *firewall.forward_obstacles(rules, interface),
+    ]
     if older := firewall.legacy():
         found += firewall.legacy_obstacles(older, interface, port)
     for sentence in found:
