@@ -99,7 +99,7 @@ def mark(directory: Path, serial: int, what: str, when: datetime) -> None:
 
 
 def revoked(directory: Path) -> dict[int, Path]:
-    """Return the serial numbers of what is revoked, whether or not its certificate is there, and where that is noted."""
+    """Return the serial numbers of what is revoked, even if its certificate is gone, and where that is noted."""
     found = {}
     for path in directory.glob("[0-9a-f]*.revoked"):
         try:

@@ -19,14 +19,16 @@ from iphttps.core.errors import ConfigError
 from iphttps.net.certificates import Credentials
 from tests.app.authority import AuthorityCase
 
-TOUCHING = ("open", "os.rename", "os.link", "os.remove", "os.mkdir", "os.chmod", "os.chown")
-"""What CPython announces before it does it, of all that changes files."""
+TOUCHING = frozenset(
+    "open write flush fsync close rename replace link unlink mkdir chmod fchmod chown fchown flock".split()
+)
+"""The functions of CPython after which, or before which, something is different on the disk."""
 
 MOST = 500
 
 
 def killed_at(moment: int, work: Callable[[], object]) -> bool:
-    """Do the work in a process that is killed before the file system is touched for this time; tell if it was."""
+    """Do the work in a process that is killed before it touches the file system for this time; tell if it was."""
     child = os.fork()
     if not child:
         try:
@@ -41,14 +43,14 @@ def killed_at(moment: int, work: Callable[[], object]) -> bool:
 def _die_at(moment: int) -> None:
     touched = 0
 
-    def touching(event: str, arguments: tuple[object, ...]) -> None:
+    def touching(frame: object, event: str, called: object) -> None:
         nonlocal touched
-        if event in TOUCHING:
+        if event == "c_call" and getattr(called, "__name__", "") in TOUCHING:
             touched += 1
             if touched == moment:
                 os.kill(os.getpid(), signal.SIGKILL)
 
-    sys.addaudithook(touching)
+    sys.setprofile(touching)
 
 
 class CrashTests(AuthorityCase):

@@ -18,6 +18,8 @@ from tests.lab.raw import RawCase
 POLLED = 15.0
 """Seconds within which the server must have seen what has changed, with some patience."""
 
+NOBODY = ("--uid", "65534", "--gid", "65534")
+
 URI = f"http://{GATEWAY_NAME}/iphttps.crl"
 
 
@@ -121,7 +123,7 @@ class RevokedTests(AuthorityCase):
         """A directory that the server's user may not write to is said, and shown; when it may, all goes on."""
         server = self.lab.program(
             self.lab.gateway, "iphttps-server", *self.lab.twistd, "-n", "--pidfile=",
-            "--uid", "nobody", "--gid", "nogroup",
+            *NOBODY,
             "iphttps-server", "--uri", LISTEN_URI, "--interface", INTERFACE, "--prefix", TUNNEL_PREFIX,
             "--certificate", str(self.identity(GATEWAY_NAME).certificate),
             "--private-key", str(self.identity(GATEWAY_NAME).private_key),
@@ -130,13 +132,13 @@ class RevokedTests(AuthorityCase):
         server.wait_for("cannot be written to, so the revocation list is not renewed")
         self.assertIn("must belong to the user", str(self.status()["problem"]))
         mark = server.mark()
-        subprocess.run(["chown", "-R", "nobody:nogroup", self.place], check=True, timeout=30)
+        subprocess.run(["chown", "-R", "65534:65534", self.place], check=True, timeout=30)
         wait_until(lambda: self.status()["problem"] is None, "no problem in the status", POLLED)
         (self.place / "crl.pem").unlink()
         server.wait_for("crl.pem is written anew", POLLED, since=mark)
         # What root writes there stays that user's.
         self.ca("revoke", "alice")
-        self.assertEqual({"nobody"}, {path.owner() for path in self.place.rglob("*")})
+        self.assertEqual({65534}, {path.stat().st_uid for path in self.place.rglob("*")})
         wait_until(lambda: self.status()["revoked"] == 1, "the revoked one in the status", POLLED)
         server.wait_for("is read again: 1 certificates are revoked", POLLED, since=mark)
 
