@@ -19,9 +19,10 @@ from iphttps.core.errors import ConfigError
 from iphttps.net.certificates import Credentials
 from tests.app.authority import AuthorityCase
 
-TOUCHING = frozenset(
-    "open write flush fsync close rename replace link unlink mkdir chmod fchmod chown fchown flock".split()
-)
+TOUCHING = (
+    "open", "write", "flush", "fsync", "close", "rename", "replace", "link", "unlink", "mkdir",
+    "chmod", "fchmod", "chown", "fchown", "flock",
+)  # fmt: skip
 """The functions of CPython after which, or before which, something is different on the disk."""
 
 MOST = 500
