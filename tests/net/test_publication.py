@@ -155,7 +155,7 @@ class BesideTunnelTests(SynchronousTestCase):
             while transport.producer:
                 transport.producer.resumeProducing()
         self.assertEqual(CONTENT, transport.value().partition(b"\r\n\r\n")[2])
-        self.assertTrue(transport.half_closed)
+        self.assertTrue(transport.disconnecting)
         self.assertEqual(([], 0), (events, len(self.end.server.table)))
 
     def test_not_taken(self) -> None:
