@@ -26,7 +26,7 @@ from ..core.errors import ConfigError
 from ..net.certificates import UNREADABLE, load_certificates, read
 from . import certificate_names as names
 from . import files, issuing
-from .issued import Record, load_record, mark, records, revocations
+from .issued import Record, load_record, mark, records, revocations, revoked
 from .issuing import AUTHORITY_DAYS, DAYS, Issuer, KeyKind, Kind, PublicKey
 
 CERTIFICATE = "ca.pem"
@@ -135,6 +135,11 @@ class Authority:
         return self.directory / CERTIFICATE
 
     @property
+    def certificates_path(self) -> Path:
+        """The directory of all certificates, which changes with whatever happens to one."""
+        return self.directory / CERTIFICATES
+
+    @property
     def list_path(self) -> Path:
         """The file of the revocation list."""
         return self.directory / LIST
@@ -143,7 +148,7 @@ class Authority:
     def locked(self, patience: float = files.PATIENCE) -> Iterator[None]:
         """Keep all other commands away; raises files.Busy."""
         with files.locked(self.directory, patience):
-            files.sweep(self.directory / CERTIFICATES)
+            files.sweep(self.certificates_path)
             yield
 
     # Issuing.
@@ -205,21 +210,21 @@ class Authority:
         with self.locked():
             made = issuing.certificate(self.issuer, kind, subject, found, key, days, self.now())
             certificate_pem = issuing.pem(made)
-            files.make_directory(self.directory / CERTIFICATES)
-            files.create(self.directory / CERTIFICATES / f"{made.serial_number:x}.pem", certificate_pem)
+            files.make_directory(self.certificates_path)
+            files.create(self.certificates_path / f"{made.serial_number:x}.pem", certificate_pem)
         return Issued(certificate_pem, b"", made.serial_number, made.not_valid_after_utc)
 
     # What there is.
 
     def certificates(self) -> list[Record]:
         """Return all that was issued, by name, and of one name the oldest first."""
-        found = records(self.directory / CERTIFICATES)
+        found = records(self.certificates_path)
         return sorted(found, key=lambda record: (record.kind.value, record.name, record.not_before, record.serial))
 
     def find(self, which: int | str) -> list[Record]:
         """Return the certificates of this name, or the one of this serial number, of which the beginning will do."""
         if isinstance(which, int):
-            return [load_record(self.directory / CERTIFICATES / f"{which:x}.pem")]
+            return [load_record(self.certificates_path / f"{which:x}.pem")]
         every = self.certificates()
         digits = which.lower().replace(":", "").lstrip("0")
         found = [record for record in every if which in record.names] or [
@@ -249,15 +254,15 @@ class Authority:
         with self.locked():
             found = [record for record in self.find(which) if not record.revoked]
             for record in found:
-                mark(self.directory / CERTIFICATES, record.serial, "revoked", self.now())
+                mark(self.certificates_path, record.serial, "revoked", self.now())
             self._write_list()
         return found
 
     def use(self, serial: int) -> bool:
         """Note that a certificate is in use, the first time that it is; tell whether it is one of ours."""
-        if not (self.directory / CERTIFICATES / f"{serial:x}.pem").exists():
+        if not (self.certificates_path / f"{serial:x}.pem").exists():
             return False
-        mark(self.directory / CERTIFICATES, serial, "used", self.now())
+        mark(self.certificates_path, serial, "used", self.now())
         return True
 
     def crl(self, patience: float = files.PATIENCE) -> bytes:
@@ -271,15 +276,14 @@ class Authority:
         That is what a crash leaves between the two.
         """
         current = self.current_list()
-        # An empty list is false.
-        if current is not None and {entry.serial_number for entry in current} >= self.revoked().keys():
+        if current is not None and not self.lacking(current):  # an empty list is false
             return False
         self.crl(patience)
         return True
 
-    def revoked(self) -> dict[int, datetime]:
-        """Return the serial numbers of all certificates revoked, with the times."""
-        return revocations(self.directory / CERTIFICATES)
+    def lacking(self, current: x509.CertificateRevocationList) -> set[int]:
+        """Return the serial numbers that are revoked, and not on this list."""
+        return revoked(self.certificates_path).keys() - {entry.serial_number for entry in current}
 
     def current_list(self) -> x509.CertificateRevocationList | None:
         """Return the list as it lies there, or None if there is none that can be read."""
@@ -290,7 +294,9 @@ class Authority:
 
     def _write_list(self) -> bytes:
         now = self.now()
-        made = issuing.revocation_list(self.issuer, sorted(self.revoked().items()), self._number(now), now)
+        made = issuing.revocation_list(
+            self.issuer, sorted(revocations(self.certificates_path).items()), self._number(now), now
+        )
         content = issuing.pem(made)
         files.write(self.list_path, content)
         return content

@@ -98,18 +98,21 @@ def mark(directory: Path, serial: int, what: str, when: datetime) -> None:
         files.write(path, f"{when.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}\n".encode("ascii"))
 
 
-def revocations(directory: Path) -> dict[int, datetime]:
-    """Return the serial numbers of what is revoked, with the times, whether or not its certificate is still there."""
+def revoked(directory: Path) -> dict[int, Path]:
+    """Return the serial numbers of what is revoked, even if its certificate is gone, and where that is noted."""
     found = {}
     for path in directory.glob("[0-9a-f]*.revoked"):
-        when = _moment(path)
-        if when is None:
-            continue  # removed this moment
         try:
-            found[int(path.stem, 16)] = when
+            found[int(path.stem, 16)] = path
         except ValueError as error:
             raise ConfigError(f"{path} is not named by a serial number: move it away") from error
     return found
+
+
+def revocations(directory: Path) -> dict[int, datetime]:
+    """Return the serial numbers of what is revoked, with the times."""
+    found = ((serial, _moment(path)) for serial, path in revoked(directory).items())
+    return {serial: when for serial, when in found if when}  # else removed this moment
 
 
 def _moment(path: Path) -> datetime | None:

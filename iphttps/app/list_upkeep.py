@@ -55,7 +55,8 @@ class ListUpkeep:
         self._published = published
         self._call: IDelayedCall | None = None
         self._stamp: Stamp | None = None
-        self._since_start: float | None = None
+        self._compared: tuple[Stamp, Stamp | None] | None = None
+        self._offset: float | None = None
         self._in_use: set[int] = set()
         self.authority = Authority.open(directory, now=self._now)
         self.current: x509.CertificateRevocationList | None = None
@@ -135,13 +136,17 @@ class ListUpkeep:
             return "the old one had expired"
         if current.next_update_utc - now < LIST_LIFETIME - RENEWED_AFTER:
             return "the old one was a week old"
-        if not self.authority.revoked().keys() <= {entry.serial_number for entry in current}:
+        compared = Stamp.of(self.authority.certificates_path), self._stamp
+        if compared == self._compared:  # not each time: there may be many
+            return None
+        if self.authority.lacking(current):
             return "the old one lacks somebody who is revoked"
+        self._compared = compared
         return None
 
     def _note_jump(self) -> None:
         offset = self._clock.seconds() - self._monotonic()
-        before, self._since_start = self._since_start, offset
+        before, self._offset = self._offset, offset
         if before is not None and abs(offset - before) > JUMP:
             self.log.warn(
                 "the clock was set {way} by {seconds:.0f} seconds: certificates and revocation lists are valid by it",

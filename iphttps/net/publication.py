@@ -91,8 +91,12 @@ class Fetching(Protocol):
     def _answer(self, head: bytes, content: bytes) -> None:
         self._answered = True
         self._wire.write(head)
+        Sending(self._wire, content, self._close).start()
+
+    def _close(self) -> None:
+        self._wire.unregisterProducer()
         # Closed while bytes are unread, TCP resets, which can destroy the answer (RFC 9112 section 9.6).
-        Sending(self._wire, content, self._wire.loseWriteConnection).start()
+        self._wire.loseWriteConnection()
 
     @property
     def _wire(self) -> Wire:

@@ -20,12 +20,11 @@ class Transport(Protocol):
 
     def write(self, data: bytes) -> None: ...
     def registerProducer(self, producer: object, streaming: bool) -> None: ...
-    def unregisterProducer(self) -> None: ...
 
 
 @implementer(IPullProducer)
 class Sending:
-    """Gives the transport a piece whenever it has room, and calls `done` after the last.
+    """Gives the transport a piece whenever it has room, and calls `done` after the last, which unregisters it.
 
     So many who fetch a long answer slowly cost a piece each, and not the whole.
     """
@@ -47,7 +46,6 @@ class Sending:
         if piece:
             self._transport.write(piece)
         if self._sent == len(self._content):
-            self._transport.unregisterProducer()
             self._done()
 
     def stopProducing(self) -> None:

@@ -5,13 +5,15 @@ from __future__ import annotations
 from twisted.internet.address import IPv4Address
 from twisted.internet.protocol import Protocol
 from twisted.internet.testing import MemoryReactorClock, StringTransport
+from twisted.logger import capturedLogs
 from twisted.trial.unittest import SynchronousTestCase
 
 from iphttps.core.fronts import Fronts
 from iphttps.core.handshake import Document
 from iphttps.net.doorway import Doorway
 from iphttps.net.publication import CONNECTIONS, DEADLINE, PER_SOURCE, Publication
-from iphttps.net.sending import PIECE
+from iphttps.net.tunnel import HANDSHAKE_DEADLINE
+from tests.net.support import ServerEnd
 
 CONTENT = bytes(range(256)) * 1000
 REQUEST = b"GET /iphttps.crl HTTP/1.1\r\nHost: vpn.example.org\r\n\r\n"
@@ -92,7 +94,9 @@ class PublicationTests(SynchronousTestCase):
         protocol, transport = self.connect()
         assert protocol
         protocol.dataReceived(REQUEST)
-        self.assertLess(len(transport.value()), PIECE + 500)
+        assert transport.producer
+        transport.producer.resumeProducing()
+        self.assertLess(len(transport.value()), 32 * 1024)
 
     def test_deadline(self) -> None:
         """A connection ends in time, whether its peer says nothing, or takes nothing."""
@@ -121,4 +125,43 @@ class PublicationTests(SynchronousTestCase):
         _, transport = self.connect()
         self.doorway.doStart()
         self.doorway.doStop()
+        self.assertTrue(transport.disconnected)
+
+
+class BesideTunnelTests(SynchronousTestCase):
+    """The same document beside the tunnel."""
+
+    def setUp(self) -> None:
+        """Start a server."""
+        self.clock = MemoryReactorClock()
+        self.end = ServerEnd(self.clock)
+        self.addCleanup(self.end.device.close)
+        self.end.server.documents = (Document("/iphttps.crl", "application/pkix-crl", CONTENT),)
+
+    def ask(self) -> Transport:
+        """Ask for the document; the answer is not taken yet."""
+        assert self.end.factory
+        transport = Transport()
+        protocol = self.end.factory.buildProtocol(IPv4Address("TCP", "192.0.2.7", 40000))
+        assert protocol
+        protocol.makeConnection(transport)
+        protocol.dataReceived(REQUEST)
+        return transport
+
+    def test_get(self) -> None:
+        """GET gets it whole, and no session; that is no refusal."""
+        with capturedLogs() as events:
+            transport = self.ask()
+            while transport.producer:
+                transport.producer.resumeProducing()
+        self.assertEqual(CONTENT, transport.value().partition(b"\r\n\r\n")[2])
+        self.assertTrue(transport.disconnecting)
+        self.assertEqual(([], 0), (events, len(self.end.server.table)))
+
+    def test_not_taken(self) -> None:
+        """Who does not take it is cut off when the time of the handshake phase is up."""
+        transport = self.ask()
+        self.clock.advance(HANDSHAKE_DEADLINE - 1)
+        self.assertFalse(transport.disconnected)
+        self.clock.advance(1)
         self.assertTrue(transport.disconnected)
