@@ -2,7 +2,7 @@
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test check bench clean
+.PHONY: help demo test check bench man doc clean
 
 RUN := .venv/bin/python
 INSTALLED := .venv/installed
@@ -22,7 +22,7 @@ test: $(INSTALLED)  ## every test; iphttps/core must be covered to the last bran
 	@tools/test
 
 check: $(INSTALLED)  ## types, style and dependencies
-	$(RUN) -m mypy iphttps tests bench
+	$(RUN) -m mypy iphttps tests bench manual
 	$(RUN) -m ruff check
 	$(RUN) -m ruff format --check
 	$(RUN) -m pip check
@@ -31,10 +31,16 @@ bench: $(INSTALLED)  ## how fast it is, side by side with other tunnels
 	@tools/setup programs bench
 	@$(RUN) -m bench
 
+man: $(INSTALLED)  ## manual pages and completions, into build/man and build/completion
+	@$(RUN) -m manual build
+
+doc: $(INSTALLED)  ## docs/configuration.md, from the examples in etc/
+	@$(RUN) -m manual --document
+
 clean:  ## remove what the other targets made, except for .venv
 	rm -rf build dist *.egg-info _trial_temp* .coverage* .mypy_cache .ruff_cache .hypothesis
 	rm -f twisted/plugins/dropin.cache
-	find iphttps tests bench twisted -name __pycache__ -prune -exec rm -rf {} +
+	find iphttps tests bench manual twisted -name __pycache__ -prune -exec rm -rf {} +
 
 $(INSTALLED): setup.cfg pyproject.toml
 	@tools/setup venv

@@ -78,7 +78,9 @@ def is_live(path: Path) -> bool:
         try:
             probe.connect(os.fspath(path))
         except OSError as error:
-            return not isinstance(error, ConnectionRefusedError | FileNotFoundError | NotADirectoryError)
+            # Without a number it is the path that is too long for a socket.
+            gone = ConnectionRefusedError | FileNotFoundError | NotADirectoryError
+            return error.errno is not None and not isinstance(error, gone)
         return True
 
 

@@ -39,6 +39,7 @@ class DaemonOptions(usage.Options):
     """What both daemons have in common; a wrong word ends in one sentence and exit status 2."""
 
     command: ClassVar[str]
+    longdesc = "Every option can also stand in the file that --config names, there without the dashes."
     repeatable: ClassVar[tuple[str, ...]] = ()
     """Options that may be given several times."""
     root = Path("/")

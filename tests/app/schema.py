@@ -7,6 +7,8 @@ import re
 from pathlib import Path
 from typing import Any
 
+from jsonschema import Draft202012Validator
+
 from iphttps.core.errors import DropReason
 
 DOCUMENTS = [Path(__file__).parents[2] / "docs" / name for name in ("control.md", "certificates.md")]
@@ -27,6 +29,13 @@ def documented(name: str) -> dict[str, Any]:
     example = json.loads(found[1])
     assert isinstance(example, dict)
     return example
+
+
+def violations(name: str, value: object) -> list[str]:
+    """Return how a value differs from the JSON Schema of that name in docs/schemas."""
+    schema = json.loads((DOCUMENT.parent / "schemas" / f"{name}.schema.json").read_text())
+    Draft202012Validator.check_schema(schema)
+    return [f"{error.json_path}: {error.message}" for error in Draft202012Validator(schema).iter_errors(value)]
 
 
 def differences(example: object, actual: object, where: str = "") -> list[str]:

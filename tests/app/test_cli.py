@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import json
+import os
+import pty
 import socket
+import subprocess
+import sys
 from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
 from iphttps.app import ask, tables
+from iphttps.app.commands import configuration
+from iphttps.app.places import Places
 
 from .command import Answering, CommandCase
 from .schema import documented
@@ -176,6 +182,26 @@ class TroubleTests(CommandCase):
             self.assertIn("no daemon of iphttps", self.complaint(self.run_command(answer, "status")))
         self.assertIn("status 500", self.complaint(self.run_command({}, "status", status=500)))
 
+    def test_own_mistake(self) -> None:
+        """A mistake in this program itself does not pass for a daemon of another version."""
+
+        def wrong(places: Places) -> None:
+            raise KeyError("x")
+
+        self.patch(configuration, "only", wrong)
+        self.assertRaises(KeyError, self.run_bare, "config")
+
+    def test_broken_pipe(self) -> None:
+        """Who does not read to the end hears nothing about it."""
+        Answering.prepared = 200, json.dumps(documented("server")).encode()
+        reading, writing = os.pipe()
+        os.close(reading)
+        script = "import sys; from iphttps.app.cli import main; sys.exit(main())"
+        command = (sys.executable, "-c", script, "status", "--control", str(self.path))
+        done = subprocess.run(command, stdout=writing, stderr=subprocess.PIPE, check=False)
+        os.close(writing)
+        self.assertEqual((1, b""), (done.returncode, done.stderr))
+
     def test_other_version(self) -> None:
         """A daemon that answers something else than expected."""
         strange: tuple[Any, ...] = (
@@ -187,6 +213,33 @@ class TroubleTests(CommandCase):
         for answer in strange:
             self.assertIn("another version", self.complaint(self.run_command(answer, "status")))
         self.assertIn("another version", self.complaint(self.run_command({"clients": [1]}, "clients")))
+
+
+class ColourTests(CommandCase):
+    """Colours are for terminals, and for those who want them."""
+
+    def coloured(self, **environment: str) -> bool:
+        """Tell whether the status on a terminal is coloured."""
+        Answering.prepared = 200, json.dumps(documented("server")).encode()
+        reading, writing = pty.openpty()
+        self.addCleanup(os.close, reading)
+        script = "import sys; from iphttps.app.cli import main; sys.exit(main())"
+        command = (sys.executable, "-c", script, "status", "--control", str(self.path))
+        kept = {name: value for name, value in os.environ.items() if name != "NO_COLOR"}
+        process = subprocess.Popen(command, stdout=writing, env={**kept, **environment})
+        os.close(writing)
+        self.assertEqual(0, process.wait(30))
+        said = os.read(reading, 65536).decode()
+        self.assertIn("LISTEN", said)
+        return "\x1b[" in said
+
+    def test_colours(self) -> None:
+        """A terminal gets them, unless NO_COLOR is set to anything; nothing else does."""
+        self.assertTrue(self.coloured())
+        self.assertTrue(self.coloured(NO_COLOR=""))
+        self.assertFalse(self.coloured(NO_COLOR="1"))
+        _, said, _ = self.run_command(documented("server"), "status")
+        self.assertNotIn("\x1b", said)
 
 
 class WordTests(SynchronousTestCase):

@@ -14,7 +14,7 @@ from iphttps.lab.network import GATEWAY_IPV6, PRIVATE_HOST
 from iphttps.lab.poll import wait_until
 from iphttps.lab.programs import Program
 from iphttps.lab.traffic import Pings, ping, wait_reachable
-from tests.app.schema import differences, documented
+from tests.app.schema import differences, documented, violations
 from tests.lab.case import LabCase
 from tests.lab.raw import connect
 
@@ -87,6 +87,8 @@ class ServerControlTests(ControlCase):
         for number in (1, 2):
             self.controlled_client(number)
         before = self.curl("/status")[1]
+        for name in ("status", "clients", "configuration"):
+            self.assertEqual([], violations(name, self.curl(f"/{name}")[1]))
         with self.pinging():
             self.assertIn("LISTEN", self.command("status"))
             self.assertIn("client2", self.command("clients"))

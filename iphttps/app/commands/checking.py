@@ -14,7 +14,7 @@ from .choices import echo_json, file_argument, json_option, painted, role_option
 COLOURS = {"error": "red", "warning": "yellow", "note": "green"}
 
 
-@click.command()
+@click.command(short_help="Check configurations before a daemon meets them.")
 @functools.partial(file_argument, many=True)
 @click.option("--strict", is_flag=True, help="Exit with 1 for warnings as well.")
 @role_option

@@ -33,8 +33,13 @@ def completion(ctx: click.Context, shell: str) -> int:
     zsh:   source <(iphttps completion zsh)    in ~/.zshrc, after compinit
     fish:  iphttps completion fish > ~/.config/fish/completions/iphttps.fish
     """
+    click.echo(script(ctx.find_root().command, shell))
+    return 0
+
+
+def script(command: click.Command, shell: str) -> str:
+    """Return what has a shell complete the words of the whole command."""
     found = get_completion_class(shell)
     assert found is not None
     # bash's own class would look for bash here first.
-    click.echo(ShellComplete.source(found(ctx.find_root().command, {}, "iphttps", VARIABLE)))
-    return 0
+    return ShellComplete.source(found(command, {}, "iphttps", VARIABLE))

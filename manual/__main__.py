@@ -1,0 +1,41 @@
+"""`python -m manual DIRECTORY` writes pages and completions there; `--document` writes docs/configuration.md."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from iphttps.app.cli import group
+from iphttps.app.commands.showing import script
+
+from .example import ROOT
+from .markdown import document
+from .pages import pages
+
+COMPLETIONS = {"bash": "iphttps", "zsh": "_iphttps", "fish": "iphttps.fish"}
+"""The names under which the shells look for their files."""
+
+
+def main(arguments: list[str]) -> int:
+    """Write what is asked for."""
+    match arguments:
+        case ["--document"]:
+            (ROOT / "docs" / "configuration.md").write_text(document())
+        case [directory]:
+            for page in pages():
+                _write(Path(directory, "man", page.file), str(page))
+            for shell, name in COMPLETIONS.items():
+                _write(Path(directory, "completion", shell, name), script(group, shell))
+        case _:
+            print("usage: python -m manual DIRECTORY | --document", file=sys.stderr)
+            return 2
+    return 0
+
+
+def _write(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

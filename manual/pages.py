@@ -1,0 +1,190 @@
+"""The manual pages: of the command and its subcommands, of the daemons, and of their files."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator
+
+import click
+from twisted.python import reflect
+
+from iphttps.app import places
+from iphttps.app.ask import VARIABLE
+from iphttps.app.cli import group, sentence
+from iphttps.app.daemons import OPTIONS
+from iphttps.app.options import DaemonOptions
+from iphttps.app.proxy_options import PASSWORD, USER
+
+from .example import Example
+from .troff import Page
+
+WHAT = {
+    "server": "server for IPv6 over HTTPS, for Windows and for Linux",
+    "client": "client for IPv6 over HTTPS",
+}
+DAEMON_PAGES = tuple(f"iphttps-{role}(8)" for role in OPTIONS)
+FILE_PAGES = tuple(f"iphttps-{role}.toml(5)" for role in OPTIONS)
+
+
+def pages() -> Iterator[Page]:
+    """Make every page."""
+    yield _main()
+    context = _context()
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
+        assert command is not None
+        yield _command(command, click.Context(command, info_name=name, parent=context))
+    for role in OPTIONS:
+        yield _daemon(role)
+        yield _file(role)
+
+
+def _context() -> click.Context:
+    return click.Context(group, info_name="iphttps", **group.context_settings)
+
+
+def _main() -> Page:
+    page = Page("iphttps", 1, "set up, check, run and watch an IP-HTTPS server or client")
+    context = _context()
+    _synopsis(page, group, context)
+    page.heading("DESCRIPTION")
+    status = _help(page, group)
+    page.heading("COMMANDS")
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
+        assert command is not None
+        page.item(f"iphttps-{name}(1)", sentence(command))
+    _options(page, group, context)
+    page.heading("EXIT STATUS")
+    page.paragraph(status)
+    page.heading("ENVIRONMENT")
+    page.item(VARIABLE, "The control socket of the daemon that is meant, unless one is named.")
+    page.item("NO_COLOR", "If it is set, nothing is coloured. Where the output is no terminal nothing is anyway.")
+    page.heading("FILES")
+    for role in OPTIONS:
+        page.item(f"{places.CONFIGURATION}/{role}/INSTANCE.toml", f"The configuration of a {role}.")
+    page.item(f"{places.STATE}/ca", "The certificate authority.")
+    page.item(f"{places.RUN}/ROLE-INSTANCE.sock", "The control socket of an instance.")
+    page.item(f"{places.LOGS}/ROLE-INSTANCE.log", "The log of an instance that runs without systemd.")
+    page.see_also((*DAEMON_PAGES, *FILE_PAGES, "twistd(1)"))
+    return page
+
+
+def _command(command: click.Command, context: click.Context) -> Page:
+    page = Page(f"iphttps-{context.info_name}", 1, _what(command))
+    _synopsis(page, command, context)
+    page.heading("DESCRIPTION")
+    status = _help(page, command)
+    if isinstance(command, click.Group):
+        page.heading("COMMANDS")
+        for name in command.list_commands(context):
+            below = command.get_command(context, name)
+            assert below is not None
+            inner = click.Context(below, info_name=name, parent=context)
+            page.subheading(" ".join((inner.command_path, *below.collect_usage_pieces(inner))))
+            if more := _help(page, below):
+                page.paragraph(f"Exit status: {more}")
+            _items(page, below, inner)
+    _options(page, command, context)
+    page.heading("EXIT STATUS")
+    page.paragraph(status or "0 all is fine, 1 there is a problem, 2 the command was used wrongly.")
+    page.see_also(("iphttps(1)", *DAEMON_PAGES, *FILE_PAGES))
+    return page
+
+
+def _what(command: click.Command) -> str:
+    first = sentence(command).rstrip(".")
+    return first[:1].lower() + first[1:]
+
+
+def _synopsis(page: Page, command: click.Command, context: click.Context) -> None:
+    page.heading("SYNOPSIS")
+    page.paragraph(f"`{context.command_path}` {' '.join(command.collect_usage_pieces(context))}")
+
+
+def _help(page: Page, command: click.Command) -> str:
+    """Write what a command says of itself; return what it says of its exit status, which has a place of its own."""
+    status = ""
+    for paragraph in inspect.cleandoc(command.help or "").split("\n\n"):
+        if paragraph.startswith("Exit status: "):
+            status = paragraph.removeprefix("Exit status: ")
+        elif paragraph.startswith("\b"):
+            page.verbatim(paragraph.removeprefix("\b").strip("\n"))
+        else:
+            page.paragraph(paragraph)
+    return status
+
+
+def _options(page: Page, command: click.Command, context: click.Context) -> None:
+    page.heading("OPTIONS")
+    _items(page, command, context)
+
+
+def _items(page: Page, command: click.Command, context: click.Context) -> None:
+    for parameter in command.get_params(context):
+        record = parameter.get_help_record(context)
+        if record and record[1]:
+            page.item(*record)
+
+
+def _daemon(role: str) -> Page:
+    options = OPTIONS[role]()
+    name = f"iphttps-{role}"
+    page = Page(name, 8, WHAT[role])
+    page.heading("SYNOPSIS")
+    page.paragraph(f"`twistd` [twistd options] `{name}` [options]")
+    page.paragraph(f"`iphttps up` {role}/INSTANCE")
+    page.heading("DESCRIPTION")
+    page.paragraph(
+        f"The {role} of IP-HTTPS, Microsoft's protocol [MS-IPHTTPS], as a plugin of twistd(1): it carries IPv6 packets "
+        "inside HTTPS. It takes root, or the capabilities CAP_NET_ADMIN and CAP_NET_BIND_SERVICE, which are all it has "
+        "left after `twistd --uid` has changed the user."
+    )
+    page.paragraph(f"Every option can also stand in the file that `--config` names: see iphttps-{role}.toml(5).")
+    page.heading("OPTIONS")
+    for flag, value, text in flags(options):
+        page.item(f"--{flag}{f' {value}' if value else ''}", text)
+    page.heading("SIGNALS")
+    page.item("TERM, INT", "End all sessions, undo what was done to the host, and end.")
+    again = "the configuration and the files that it names" if role == "server" else "nothing; the log says what is"
+    page.item("HUP", f"Read again: {again}.")
+    if role == "client":
+        page.heading("ENVIRONMENT")
+        page.item(f"{USER}, {PASSWORD}", "The login for the web proxy, unless `--proxy-credentials` names a file.")
+    page.see_also(("iphttps(1)", f"iphttps-{role}.toml(5)", "twistd(1)"))
+    return page
+
+
+def flags(options: DaemonOptions) -> Iterator[tuple[str, str, str]]:
+    """Yield every option of a daemon: its name, what it takes, and a sentence, in the order of the alphabet."""
+    own: list[tuple[str, str | None, str]] = []
+    reflect.accumulateClassList(type(options), "optFlags", own)
+    parameters: list[tuple[str, str | None, object, str]] = []
+    reflect.accumulateClassList(type(options), "optParameters", parameters)
+    found = {name: ("", text) for name, _, text in own}
+    for name, _, default, text in parameters:
+        found[name] = ("VALUE", f"{text}{f' (by default {default})' if default is not None else ''}")
+    for name in options.repeatable:
+        found[name] = ("VALUE", inspect.getdoc(getattr(options, f"opt_{name.replace('-', '_')}")) or "")
+    for name in sorted(found):
+        value, text = found[name]
+        quoted = text.split()[0].endswith(":")  # a word that is to be given is not to be changed
+        yield name, value, (text if quoted else text[:1].upper() + text[1:]).rstrip(".") + "."
+
+
+def _file(role: str) -> Page:
+    page = Page(f"iphttps-{role}.toml", 5, f"configuration of the IP-HTTPS {role}")
+    page.heading("SYNOPSIS")
+    page.paragraph(f"`{places.CONFIGURATION}/{role}/INSTANCE.toml`")
+    page.heading("DESCRIPTION")
+    page.paragraph(
+        f"A file in TOML: a line `key = value` for each option of iphttps-{role}(8), with the same words. An option on "
+        "the command line prevails. `iphttps check` says what is wrong with it, `iphttps config --effective` what is "
+        "in force."
+    )
+    page.heading("KEYS")
+    for entry in Example.read(role).entries:
+        page.item([f"{key.name} = {key.value}" for key in entry.keys], entry.text)
+    page.paragraph("The values shown are the defaults, or where there is none an example.")
+    page.see_also((f"iphttps-{role}(8)", "iphttps-check(1)", "iphttps-config(1)"))
+    return page
