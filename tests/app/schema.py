@@ -11,7 +11,8 @@ from jsonschema import Draft202012Validator
 
 from iphttps.core.errors import DropReason
 
-DOCUMENTS = [Path(__file__).parents[2] / "docs" / name for name in ("control.md", "certificates.md")]
+DOCUMENT = Path(__file__).parents[2] / "docs" / "control.md"
+DOCUMENTS = [DOCUMENT, DOCUMENT.with_name("certificates.md")]
 
 NULLABLE = (
     "identity", "waiting", "stage", "proxy", "router", "round_trip",
@@ -33,7 +34,7 @@ def documented(name: str) -> dict[str, Any]:
 
 def violations(name: str, value: object) -> list[str]:
     """Return how a value differs from the JSON Schema of that name in docs/schemas."""
-    schema = json.loads((DOCUMENTS[0].parent / "schemas" / f"{name}.schema.json").read_text())
+    schema = json.loads((DOCUMENT.parent / "schemas" / f"{name}.schema.json").read_text())
     Draft202012Validator.check_schema(schema)
     return [f"{error.json_path}: {error.message}" for error in Draft202012Validator(schema).iter_errors(value)]
 

@@ -33,7 +33,13 @@ from .choices import root_option
     default=Path(),
     help="Where the file or the folder is put; without it the current directory.",
 )
-@click.option("--days", metavar="NUMBER", type=click.IntRange(1, MOST_DAYS), default=DAYS, help="How long it is valid.")
+@click.option(
+    "--days",
+    metavar="NUMBER",
+    type=click.IntRange(1, MOST_DAYS),
+    default=DAYS,
+    help=f"How long the certificate is valid; {DAYS} unless given.",
+)
 @click.option("--key", type=click.Choice([kind.value for kind in KeyKind]), default="rsa", help="The kind of key.")
 @click.option("--uri", metavar="URI", help="What the client calls the server, if not by the name in its certificate.")
 @click.option("--instance", metavar="NAME", help="Which server, where there are several.")
