@@ -57,7 +57,15 @@ class WheelTests(SynchronousTestCase):
         """The plugin, the laboratory and the mark of typed code are there; Twisted's own files are not."""
         with zipfile.ZipFile(build_wheel()) as wheel:
             names = set(wheel.namelist())
-        for name in ("twisted/plugins/iphttps_plugin.py", "iphttps/lab/demo.py", "iphttps/py.typed"):
+        for name in (
+            "twisted/plugins/iphttps_plugin.py",
+            "iphttps/lab/demo.py",
+            "iphttps/py.typed",
+            "iphttps/app/examples/server.toml",
+            "iphttps/app/examples/client.toml",
+            "iphttps/app/windows_scripts/Join.ps1",
+            "iphttps/app/windows_scripts/Leave.ps1",
+        ):
             self.assertIn(name, names)
         # Either would hide the rest of Twisted.
         self.assertNotIn("twisted/__init__.py", names)

@@ -18,6 +18,9 @@ from ..core.identity import printable
 from .ask import AskError
 
 COMMANDS = {
+    "setup": "setup",
+    "enrol": "enrol",
+    "join": "join",
     "up": "starting",
     "down": "starting",
     "status": "running",
@@ -26,6 +29,7 @@ COMMANDS = {
     "enable": "running",
     "disable": "running",
     "reload": "running",
+    "ca": "ca",
     "check": "checking",
     "config": "configuration",
     "demo": "showing",
@@ -91,10 +95,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Carry out a command line; whatever goes wrong is one sentence on standard error."""
     try:
         return int(group.main(arguments, prog_name="iphttps", standalone_mode=False) or 0)
-    except AskError as error:
-        return _complain(str(error), error.status)
     except ConfigError as error:
         return _complain(str(error), 1)
+    except AskError as error:
+        return _complain(str(error), error.status)
     except click.exceptions.NoArgsIsHelpError as error:
         click.echo(error.format_message(), err=True)
         return 2

@@ -124,6 +124,7 @@ class ClientDaemon(Daemon):
             self.log.info,
             "nothing is read again now: what changes in the configuration or its files takes a restart, but for the"
             " revocation lists and the proxy's login, which are read for each attempt",
+            event="nothing-to-reload",
         )
 
     def routes(self) -> Iterable[Route]:
@@ -168,7 +169,7 @@ class ClientDaemon(Daemon):
         """Something has happened to the host that the connection may not have survived."""
         assert self._precondition is not None
         assert self._servers is not None
-        self.log.info("{what}", what=what)
+        self.log.info("{what}", event="network-changed", what=what)
         self._servers.network_changed()
         self._precondition.network_changed(address_gone=self._address_gone())
 
@@ -195,7 +196,7 @@ class ClientDaemon(Daemon):
         assert self._watch is not None
         signal.signal(signal.SIGHUP, signal.SIG_DFL)
         self._watch.stop()
-        self._precondition.disable()
+        self._precondition.disable("the client shuts down")
         return DeferredList([self._client.gone(), self._link.ended()])
 
     def _clean_up(self) -> None:

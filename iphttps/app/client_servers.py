@@ -51,7 +51,9 @@ class Servers:
 
     def _server(self, uri: URI) -> RemoteServer:
         if not uri.secure:
-            self.log.warn("{uri} is plain HTTP: nothing protects the packets on their way", uri=str(uri))
+            self.log.warn(
+                "{uri} is plain HTTP: nothing protects the packets on their way", event="plain-http", uri=str(uri)
+            )
         handshake = partial(ClientHandshake, uri.authority, uri.path or DEFAULT_PATH, self._options.request_length)
         tls = self._tls(uri) if uri.secure else None
 
@@ -103,7 +105,7 @@ class Servers:
             first, *_ = await self._finder.find(uri)
             if first is not None:
                 return True
-        self.log.info("no web proxy stands before the server: no tunnel is needed")
+        self.log.info("no web proxy stands before the server: no tunnel is needed", event="not-needed")
         return False
 
     def network_changed(self) -> None:

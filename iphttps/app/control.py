@@ -127,7 +127,7 @@ class ControlResource(Resource):
         for route, words in matching:
             if method == route.method or (method == "HEAD" and route.method == "GET"):
                 if method == "POST":
-                    self.log.info("asked by the control socket: {path}", path=printable(path))
+                    self.log.info("asked by the control socket: {path}", event="asked", path=printable(path))
                 assert request.content is not None
                 return route.action(Asked(words, request.content.read()))
         allowed = [route.method for route, _ in matching]
@@ -135,7 +135,7 @@ class ControlResource(Resource):
         raise Refusal(HTTPStatus.METHOD_NOT_ALLOWED, f"{matching[0][0].path} takes {' or '.join(allowed)} only")
 
     def _failed(self, failure: Failure, request: Request) -> dict[str, str]:
-        self.log.failure("a request to the control socket failed", failure)
+        self.log.failure("a request to the control socket failed", failure, event="bug")
         request.setResponseCode(HTTPStatus.INTERNAL_SERVER_ERROR)
         return {"error": "this is a bug in iphttps, of which the daemon's log says more"}
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Protocol
 
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, succeed
+from twisted.python.components import Componentized
+from twisted.python.log import ILogObserver
 
 from ..core.errors import ConfigError
 from ..host import privileges
@@ -16,6 +18,7 @@ from ..net.interfaces import IReactor, PacketDevice
 from ..net.log import logger, set_level
 from .control import Control, Route
 from .effective import effective
+from .json_log import json_observer
 from .options import DaemonOptions, complain
 
 
@@ -44,6 +47,8 @@ class Daemon(Service):
         self._options = options  # as they are in force
         set_level(options.log_level)
         self.command = options.command
+        self._log_format = options.log_format
+        self._twistd: Mapping[str, Any] = options.parent or {}
         self.foreground = bool(options.parent and options.parent["nodaemon"])
         self.reactor = reactor
         self.network = network or LinuxNetwork()
@@ -54,6 +59,15 @@ class Daemon(Service):
         self._control_owner = parent["uid"], parent["gid"]
         self._control: Control | None = None
         self._failed = False
+
+    def setServiceParent(self, parent: object) -> None:
+        """Belong to the application, and have it log as the options say."""
+        if self._log_format == "json" and isinstance(parent, Componentized):
+            try:
+                parent.setComponent(ILogObserver, json_observer(self._twistd))
+            except ConfigError as error:
+                complain(self.command, str(error))
+        super().setServiceParent(parent)
 
     def prepare(self) -> None:
         """Do all that takes privileges; raises ConfigError. Each daemon says what."""
@@ -75,7 +89,7 @@ class Daemon(Service):
         """End the running program for a reason that waiting does not mend; once is enough."""
         if self.running and not self._failed:
             self._failed = True
-            self.log.critical("{sentence}; stopping", sentence=sentence)
+            self.log.critical("{sentence}; stopping", event="fatal", sentence=sentence)
             self.reactor.stop()
 
     def privilegedStartService(self) -> None:
@@ -88,7 +102,7 @@ class Daemon(Service):
             self._clean_up()
             # Once twistd has gone into the background, nobody sees standard error.
             if not self.foreground:
-                self.log.critical("{error}", error=str(error))
+                self.log.critical("{error}", event="not-started", error=str(error))
             complain(self.command, str(error))
 
     def startService(self) -> None:
@@ -123,7 +137,7 @@ class Daemon(Service):
         try:
             self.network.restore()
         except ConfigError as error:
-            self.log.error("{error}", error=str(error))
+            self.log.error("{error}", event="not-restored", error=str(error))
         if self.device:
             self.device.close()
             self.device = None

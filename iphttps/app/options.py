@@ -39,6 +39,8 @@ DEVICES: Mapping[tuple[str, bool], Callable[[str], PacketDevice]] = {
 }
 """What makes a device, by what it is and whether it may offload segmentation; a TAP device never does."""
 
+LOG_FORMATS = ("text", "json")
+
 
 class DaemonOptions(usage.Options):
     """What both daemons have in common; a wrong word ends in one sentence and exit status 2."""
@@ -53,6 +55,7 @@ class DaemonOptions(usage.Options):
         ("device", None, "tun", "what the interface is: tun, or tap for one that looks like Ethernet"),
         ("offload", None, "auto", "whether a tun takes several packets of a flow at once, if it can: auto or off"),
         ("log-level", None, "info", "what is logged, and what weighs more: debug, info, warn, error or critical"),
+        ("log-format", None, "text", "how it is logged: text, a line for people, or json, an object a line"),
         ("control", None, None, "UNIX socket for the `iphttps` command, such as /run/iphttps/iphttps0.sock"),
     )
 
@@ -114,7 +117,11 @@ class DaemonOptions(usage.Options):
 
     def checks(self) -> Iterable[Check]:
         """Return what has to be right before anything is touched. Each daemon extends this."""
-        return (("log-level", lambda: self.log_level), ("device", lambda: self.device))
+        return (
+            ("log-level", lambda: self.log_level),
+            ("log-format", lambda: self.log_format),
+            ("device", lambda: self.device),
+        )
 
     def problems(self) -> Iterator[Problem]:
         """Yield what is wrong with the values, each thing once."""
@@ -227,6 +234,14 @@ class DaemonOptions(usage.Options):
         if self["log-level"] not in LEVELS:
             raise ConfigError(f"--log-level is one of {', '.join(LEVELS)}, not {self['log-level']!r}")
         return str(self["log-level"])
+
+    @property
+    def log_format(self) -> str:
+        """How it is logged."""
+        word = self.one_of("log-format", LOG_FORMATS)
+        if word == "json" and self.parent and self.parent.get("logger"):
+            raise ConfigError("--log-format json and twistd's --logger exclude each other: both say what makes the log")
+        return word
 
     def required(self, name: str, purpose: str) -> str:
         """Return the value of an option that must be given."""

@@ -15,7 +15,20 @@ FILES = ("certificate", "private-key", "client-ca", "client-crl", "identity-addr
 """Options that name files, in which something can change while the option does not."""
 
 RESTART = frozenset(
-    ("uri", "interface", "device", "prefix", "control", "advertise", "strict", "trusted-proxy", "proxy-protocol")
+    (
+        "uri",
+        "interface",
+        "device",
+        "prefix",
+        "control",
+        "log-format",
+        "advertise",
+        "strict",
+        "trusted-proxy",
+        "proxy-protocol",
+        "authority",
+        "publish",
+    )
 )
 """Options that take effect only when the server is started again."""
 

@@ -52,6 +52,7 @@ class Resolved:
             self.log.info(
                 "the link announces the DNS servers {servers} and the search domains {domains}; systemd-resolved, "
                 "which could take them, is not here: an up script can",
+                event="names-unused",
                 servers=_listed(names.servers),
                 domains=_listed(names.domains),
             )
@@ -106,6 +107,7 @@ class Resolved:
             self.log.warn(
                 "systemd-resolved does not take what the link announces: {complaint}; who is not root needs a rule "
                 "of polkit, see Names in docs/client.md",
+                event="names-refused",
                 complaint=complaint,
             )
         self._complaint = complaint or self._complaint

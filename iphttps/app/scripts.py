@@ -73,17 +73,17 @@ class Scripts:
                 [str(path)],
                 facts.environment(event),
                 LIMIT,
-                lambda line: self.log.info("{path}: {line}", path=path, line=line),
+                lambda line: self.log.info("{path}: {line}", event="script-said", path=path, line=line),
             )
         except ConfigError as error:
-            self.log.error("{error}", error=str(error))
+            self.log.error("{error}", event="script-not-run", error=str(error))
             return None
         child.ended.addCallback(lambda sentence: self._ended(path, sentence))
         return child
 
     def _ended(self, path: Path, sentence: str) -> str:
         if sentence:
-            self.log.error("{path} {sentence}", path=path, sentence=sentence)
+            self.log.error("{path} {sentence}", event="script-failed", path=path, sentence=sentence)
         return sentence
 
 

@@ -26,6 +26,7 @@ from ..core.policy import Policy
 from ..core.router import Advertise, Router
 from ..core.server import ServerEvent
 from ..host.network import NetworkConfig
+from ..net.credentials_watch import CredentialsWatch, Paths
 from ..net.doorway import Doorway
 from ..net.endpoints import listen
 from ..net.interfaces import IReactor, PacketDevice
@@ -40,6 +41,7 @@ from .daemon import Daemon, HostNetwork
 from .identity_addresses import fixed_addresses
 from .reload import Changes, compare, contents
 from .server_actions import ServerActions
+from .server_authority import ServerAuthority
 from .server_options import Options
 from .server_tls import null_warning, tls_settings
 from .tomlfile import CONTROL
@@ -61,10 +63,14 @@ class ServerDaemon(Daemon):
         self._options: Options = options
         self._server: Server | None = None
         self._watch: RevocationWatch | None = None
+        self._credentials_watch: CredentialsWatch | None = None
+        self._authority: ServerAuthority | None = None
 
     def prepare(self) -> None:
         """Load the certificates, create the device, set up the host, and listen (3.2.3)."""
         options = self._options
+        if options["authority"]:
+            self._authority = ServerAuthority(options, self.reactor)
         self._files, self._configured_mode = contents(options), options["authentication"]
         self._tls = tls = self._load_tls()
         self.device = self.open_device(options["interface"])
@@ -95,11 +101,14 @@ class ServerDaemon(Daemon):
         if tls:
             tls.changed = server.end_unwelcome
             self._watch = RevocationWatch(self.reactor, tls)
+            self._credentials_watch = CredentialsWatch(self.reactor, tls, self._credentials)
         self._reader = DeviceReader(self.reactor, self.device, server.from_host, self.device_lost)
         self._server = server
+        if self._authority:
+            self._authority.join(server)
         server.handle(ServerEvent.START)
         if not options.uri.secure:
-            self.log.warn("plain HTTP: only for use behind something that terminates TLS")
+            self.log.warn("plain HTTP: only for use behind something that terminates TLS", event="plain-http")
 
     def _load_tls(self) -> ServerTLS | None:
         # Everything in both modes: the mode can change when privileges are gone.
@@ -107,9 +116,15 @@ class ServerDaemon(Daemon):
         if settings is None:
             return None
         if warning := null_warning(settings):
-            self.log.warn("{sentence}", sentence=warning)
+            self.log.warn("{sentence}", event="null-encryption", sentence=warning)
         self._authorities = settings.client_ca
         return ServerTLS(replace(settings, client_ca=self._asked_for(self._options.mode)))
+
+    def _credentials(self) -> Paths:
+        certificate, key = self._options.path("certificate"), self._options.path("private-key")
+        assert certificate
+        assert key
+        return certificate, key
 
     def _asked_for(self, mode: AuthenticationMode) -> list[x509.Certificate] | None:
         """Return the authorities of which clients must show a certificate, or None if they need none."""
@@ -173,6 +188,7 @@ class ServerDaemon(Daemon):
             "prefix": str(options.prefix),
             "routes": [str(route) for route in options.routes],
             "default_router": bool(options["default-router"]),
+            "authority": self._authority and self._authority.status(),
         }
 
     def _change_mode(self, mode: AuthenticationMode) -> None:
@@ -187,7 +203,7 @@ class ServerDaemon(Daemon):
         except ConfigError:
             options.put("authentication", before, source)
             raise
-        self.log.info("authentication mode: {mode}", mode=mode.value)
+        self.log.info("authentication mode: {mode}", event="mode-changed", mode=mode.value)
         self._policy.mode = mode
         if self._server:
             self._server.demands_identity = self._relies_on_fronts(mode)
@@ -222,7 +238,9 @@ class ServerDaemon(Daemon):
             self._server.demands_identity = self._relies_on_fronts(fresh.mode)
             self._server.handle(ServerEvent.AUTHENTICATION)  # 3.2.7.1: ends every session
         self._server.advertise()
-        self.log.info("reloaded; {changes}", changes=str(changes))
+        self.log.info(
+            "reloaded; {changes}", event="reloaded", changes=str(changes), changed=changes.now, restart=changes.restart
+        )
         return changes
 
     def _hang_up(self, signum: int, frame: object) -> None:
@@ -232,23 +250,27 @@ class ServerDaemon(Daemon):
         try:
             self.reload()
         except ConfigError as error:
-            self.log.error("not reloaded, everything is as it was: {error}", error=str(error))
+            self.log.error("not reloaded, everything is as it was: {error}", event="not-reloaded", error=str(error))
 
     def startService(self) -> None:
         """Forward packets from now on, and reload on SIGHUP."""
         super().startService()
         signal.signal(signal.SIGHUP, self._hang_up)
         self._reader.start()
-        if self._watch:
-            self._watch.start()
+        for kept in self._kept():
+            kept.start()
+
+    def _kept(self) -> Iterable[RevocationWatch | CredentialsWatch | ServerAuthority]:
+        """Return what looks at files while the server runs."""
+        return filter(None, (self._authority, self._watch, self._credentials_watch))
 
     def quit(self) -> Deferred[Any]:
         """Disconnect all clients and enter the Stopped state (3.2.7.3)."""
         assert self._server is not None
         signal.signal(signal.SIGHUP, signal.SIG_DFL)
         self._reader.stop()
-        if self._watch:
-            self._watch.stop()
+        for kept in self._kept():
+            kept.stop()
         self._server.handle(ServerEvent.SHUTDOWN)
         return self._server.gone()
 

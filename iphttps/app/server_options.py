@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from functools import partial
 from ipaddress import AddressValueError, IPv4Network, IPv6Address, IPv6Interface, IPv6Network, ip_network
+from pathlib import Path
 
 from ..core.advertisement import INFINITE_LIFETIME, PREF64_LENGTHS, RouterAdvertisement, encode_domain
 from ..core.authentication import AuthenticationMode
@@ -35,6 +36,9 @@ TLS_FILES = {
 }
 """Options without which there is no TLS, and why."""
 
+AUTHORITY_FILES = {"client-ca": "ca.pem", "client-crl": "crl.pem"}
+"""Options that stand for files of the authority where there is one."""
+
 
 class Options(DaemonOptions):
     """What the server is told."""
@@ -49,6 +53,13 @@ class Options(DaemonOptions):
         ("private-key", None, None, "PEM file: the key of the certificate"),
         ("client-ca", None, None, "PEM file: the authorities that issue the clients' certificates"),
         ("client-crl", None, None, "PEM file: the authorities' revocation lists; read again when it changes"),
+        (
+            "authority",
+            None,
+            None,
+            "directory that `iphttps ca` made: the server renews its list, and takes it as --client-ca",
+        ),
+        ("publish", None, None, "where to publish that list by plain HTTP, such as http://*:80"),
         ("null-encryption", None, "off", "suites that leave packets readable, for Windows: off, accept or prefer"),
         ("identity-addresses", None, None, "TOML file: names in certificates, and the fixed addresses of each"),
         ("interface", None, "iphttps0", "name of the network interface to create"),
@@ -114,6 +125,7 @@ class Options(DaemonOptions):
             *((name, partial(self._check_tls, name, purpose)) for name, purpose in TLS_FILES.items()),
             ("client-ca", self._check_authorities),
             ("client-crl", self._check_lists),
+            ("publish", lambda: self.publish),
         )
 
     def _check_fronts(self) -> None:
@@ -132,17 +144,39 @@ class Options(DaemonOptions):
             self.required(name, purpose)
 
     def _check_authorities(self) -> None:
-        if self.uri.secure and self.mode is AuthenticationMode.CERTIFICATES:
+        if self.uri.secure and self.mode is AuthenticationMode.CERTIFICATES and not self.path("client-ca"):
             self.required("client-ca", "mode certificates needs the authority that issues them")
 
     def _check_lists(self) -> None:
-        if self["client-crl"] and not (self.uri.secure and self["client-ca"]):
+        if self["client-crl"] and not (self.uri.secure and self.path("client-ca")):
             raise ConfigError("--client-crl needs https:// and --client-ca: without them no certificate is looked up")
 
     @property
     def uri(self) -> URI:
         """Where the server listens (3.2.1)."""
         return URI.parse(self.required("uri", "say where to listen, such as https://*:443/IPHTTPS"))
+
+    def path(self, name: str) -> Path | None:
+        """Return a path; the authority's files stand for what is not given besides it."""
+        if not self[name] and name in AUTHORITY_FILES and self["authority"] and self.uri.secure:
+            return Path(self["authority"]).absolute() / AUTHORITY_FILES[name]
+        return super().path(name)
+
+    @property
+    def publish(self) -> URI | None:
+        """Where the authority's revocation list is published, or None."""
+        if not self["publish"]:
+            return None
+        like = f"--publish {self['publish']!r} must look like http://*:80, or have an address of this host instead of *"
+        try:
+            found = URI.parse(self["publish"])
+        except ConfigError as error:
+            raise ConfigError(like) from error
+        if found.secure or found.path:
+            raise ConfigError(like)
+        if not self["authority"]:
+            raise ConfigError("--publish needs --authority, whose revocation list it publishes")
+        return found
 
     @property
     def client_limits(self) -> tuple[int, int]:

@@ -126,14 +126,15 @@ def tls(connection: CheckedConnection | None) -> Value | None:
 
 
 def _since(then: float, now: float) -> Value:
-    return {"since": _iso(then), "seconds": _seconds(now - then)}
+    return {"since": iso(then), "seconds": _seconds(now - then)}
 
 
 def _moment(then: float, distance: float) -> Value:
-    return {"time": _iso(then), "seconds": _seconds(distance)}
+    return {"time": iso(then), "seconds": _seconds(distance)}
 
 
-def _iso(then: float) -> str:
+def iso(then: float) -> str:
+    """Write a moment, given in seconds since 1970, as JSON has it."""
     return datetime.fromtimestamp(then, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 

@@ -92,6 +92,8 @@ def _check_firewall(findings: Findings, interface: str, port: int) -> None:
     if ruleset is not None:
         for sentence in firewall.forward_obstacles(ruleset, interface):
             findings.add(Severity.WARNING, "interface", sentence)
+        for sentence in firewall.discovery_obstacles(ruleset, interface):
+            findings.add(Severity.WARNING, "interface", sentence)
         for sentence in firewall.input_obstacles(ruleset, port):
             findings.add(Severity.WARNING, "uri", sentence)
     rules = firewall.legacy()

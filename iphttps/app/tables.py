@@ -25,11 +25,20 @@ def server(status: dict[str, Any]) -> str:
         ("interface", prefix),
         _offload(status),
         ("leads to", " ".join(routes) or "nothing"),
+        *_authority(status["authority"]),
         ("clients", f"{status['clients']['now']} of at most {status['clients']['maximum']}"),
         *_traffic("device", status["counters"]["device"]),
         *_traffic("link", status["counters"]["link"]),
     ]
     return table(rows)
+
+
+def _authority(authority: dict[str, Any] | None) -> Iterator[Row]:
+    if authority:
+        until = f", the list is valid until {_time(authority['next_update'])}" if authority["next_update"] else ""
+        yield "revoked", f"{authority['revoked'] or 0} certificates{until}"
+        if authority["problem"]:
+            yield "", authority["problem"]
 
 
 STAGES = {

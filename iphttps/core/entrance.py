@@ -8,7 +8,7 @@ of a few round trips, and whoever only waits must not keep out who comes in earn
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterator
 from ipaddress import IPv4Address, IPv6Address
 from typing import Generic, TypeVar
 
@@ -46,6 +46,9 @@ class Entrance(Generic[C]):
 
     def __len__(self) -> int:
         return len(self._inside)
+
+    def __iter__(self) -> Iterator[C]:
+        return iter(tuple(self._inside))
 
     def has_room(self, source: Hashable | None) -> bool:
         """Tell whether one more connection of this source may come in."""

@@ -9,7 +9,8 @@ The client's side is in `client_handshake`.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 from email.utils import formatdate
 from http import HTTPStatus
 
@@ -61,13 +62,31 @@ class Opened:
     forwarded_for: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Document:
+    """What anybody may fetch who finds the way here, at a path beside that of the tunnel; `kind` is its media type."""
+
+    path: str
+    kind: str
+    content: bytes = field(repr=False)
+
+
 class ServerHandshake:
     """The server's side: reads the request, and has the answers ready (3.2.5.1)."""
 
-    def __init__(self, paths: tuple[str, ...] = DEFAULT_PATHS, server: str = DEFAULT_SERVER) -> None:
+    def __init__(
+        self,
+        paths: tuple[str, ...] = DEFAULT_PATHS,
+        server: str = DEFAULT_SERVER,
+        documents: Iterable[Document] = (),
+    ) -> None:
         self._connection = h11.Connection(h11.SERVER, max_incomplete_event_size=MAXIMUM_HEAD)
         self._paths = frozenset(path.casefold() for path in paths)
+        self._documents = {document.path.casefold(): document for document in documents}
+        self.asked: Document | None = None
+        """The document that the request is for; `show` has the answer."""
         self._server = server
+        self._allowed = "POST"
         self._taken = 0
         self._first = b""
         self._method = b""
@@ -76,7 +95,8 @@ class ServerHandshake:
     def feed(self, data: bytes) -> Opened | None:
         """Take bytes from the client; returns None until the head of a proper request is whole.
 
-        Raises ProtocolError, with the status to answer, for any other request.
+        Raises ProtocolError, with the status to answer, for any other request; but for one for a document, which is
+        `asked` then.
         """
         room = MAXIMUM_HEAD - self._taken
         data, behind = data[:room], data[room:]
@@ -93,7 +113,9 @@ class ServerHandshake:
         if not isinstance(event, h11.Request):
             raise ProtocolError("the connection was closed in the middle of a request")
         self._method = event.method
-        self._check(event)
+        self.asked = self._check(event)
+        if self.asked:
+            return None
         rest = self._connection.trailing_data[0] + behind
         forwarded_for = b",".join(values(event, b"x-forwarded-for")).decode("latin-1")
         return Opened(rest, self._body(event), forwarded_for)
@@ -116,7 +138,8 @@ class ServerHandshake:
                 return ProtocolError(sentence)
         return ProtocolError(shortened(words), status)
 
-    def _check(self, request: h11.Request) -> None:
+    def _check(self, request: h11.Request) -> Document | None:
+        """Return the document that is asked for, or None for a request that opens a tunnel; raises ProtocolError."""
         if not request.http_version.startswith(b"1."):  # h11 takes any: RFC 9112 section 2.3
             raise ProtocolError("only HTTP/1.1 is spoken here", HTTPStatus.HTTP_VERSION_NOT_SUPPORTED)
         # RFC 9112 section 3.2; that there is one, and only one, h11 sees to.
@@ -125,6 +148,11 @@ class ServerHandshake:
         target = request.target.decode("ascii")
         if target.casefold().startswith(("http://", "https://")):  # absolute-form: RFC 9112 section 3.2.2
             target = "/" + target.partition("://")[2].partition("/")[2]
+        if document := self._documents.get(target.casefold()):
+            if request.method in (b"GET", b"HEAD"):
+                return document
+            self._allowed = "GET, HEAD"
+            raise ProtocolError("this can only be fetched", HTTPStatus.METHOD_NOT_ALLOWED)
         # The target of CONNECT is no path, and nothing is connected for anybody here.
         if target.casefold() not in self._paths and request.method != b"CONNECT":
             raise ProtocolError(f"there is no such path as {shortened(target)!r} here", HTTPStatus.NOT_FOUND)
@@ -135,6 +163,7 @@ class ServerHandshake:
             raise ProtocolError("no such expectation can be met", HTTPStatus.EXPECTATION_FAILED)
         # RFC 9110 section 10.1.1: in an HTTP/1.0 request it means nothing.
         self._continues = bool(expected) and request.http_version != b"1.0"
+        return None
 
     def _body(self, request: h11.Request) -> Body | None:
         """Return how the body ends, or None if it never does."""
@@ -160,11 +189,17 @@ class ServerHandshake:
         interim = b"HTTP/1.1 100 Continue\r\n\r\n" if self._continues else b""
         return interim + self._head(HTTPStatus.OK, now) + b"\r\n"
 
+    def show(self, document: Document, now: float) -> tuple[bytes, bytes]:
+        """Return the head and the body of the answer to who has asked for a document."""
+        about = f"Content-Type: {document.kind}\r\nContent-Length: {len(document.content)}\r\n"
+        head = self._head(HTTPStatus.OK, now) + f"Connection: close\r\n{about}\r\n".encode("ascii")
+        return head, b"" if self._method == b"HEAD" else document.content
+
     def refuse(self, error: ProtocolError, now: float) -> bytes:
         """Return the whole answer to a request that cannot open a session."""
         status = HTTPStatus(error.status)
         body = b"" if self._connection.their_state is h11.ERROR else f"{error}\n".encode("ascii", "backslashreplace")
-        allow = "Allow: POST\r\n" if status is HTTPStatus.METHOD_NOT_ALLOWED else ""
+        allow = f"Allow: {self._allowed}\r\n" if status is HTTPStatus.METHOD_NOT_ALLOWED else ""
         head = f"{allow}Connection: close\r\nContent-Type: text/plain\r\nContent-Length: {len(body)}\r\n\r\n"
         # RFC 9110 section 9.3.2: the answer to HEAD has no body, only the length of one.
         return self._head(status, now) + head.encode("ascii") + (b"" if self._method == b"HEAD" else body)

@@ -28,6 +28,16 @@ def printable(text: str, unwanted: re.Pattern[str] = _NOT_PRINTABLE) -> str:
     return unwanted.sub(escape, text)
 
 
+def legible(text: str) -> str:
+    """Return the text with every character escaped that ends a line, turns its direction, or is not to be seen at all.
+
+    What is only in another language stays: this is for sentences, whose words need not be ASCII as names are.
+    """
+    if text.isprintable():
+        return text
+    return "".join(character if character.isprintable() else printable(character) for character in text)
+
+
 @dataclass(frozen=True, slots=True)
 class Identity:
     """The subject of a certificate (RFC 4514) and its subject alternative names, escaped.

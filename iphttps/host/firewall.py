@@ -14,6 +14,8 @@ DEADLINE = 10.0
 _FAMILIES = {"forward": ("ip6", "inet"), "input": ("ip6", "ip", "inet")}
 """Which tables see a packet that is forwarded inside the tunnel, and one of the tunnel's own connection."""
 
+_ICMPV6 = {"icmpv6", "ipv6-icmp"}
+
 _MATCHLESS = {"counter", "log", "drop", "reject", "comment"}
 """What a rule for every packet consists of."""
 
@@ -50,7 +52,7 @@ def forward_obstacles(ruleset: dict[str, Any], interface: str) -> list[str]:
         f"the firewall's chain {where} drops what it does not know, and knows nothing of {interface}: let the tunnel "
         f"pass, such as by `nft insert rule {where} iifname {interface} accept` and the same with oifname"
         for where, words in _closed(ruleset, "forward")
-        if interface not in words and not any(word.endswith("*") and interface.startswith(word[:-1]) for word in words)
+        if not _knows(words, interface)
     ]
 
 
@@ -61,6 +63,20 @@ def input_obstacles(ruleset: dict[str, Any], port: int) -> list[str]:
         f"such as by `nft insert rule {where} tcp dport {port} accept`"
         for where, words in _closed(ruleset, "input")
         if str(port) not in words
+    ]
+
+
+def discovery_obstacles(ruleset: dict[str, Any], interface: str) -> list[str]:
+    """Return a sentence for each chain that drops what it does not know, Neighbor Discovery on the interface included.
+
+    Without it the host does not answer to its own address there, and no client finds it.
+    """
+    return [
+        f"the firewall's chain {where} drops Neighbor Discovery on {interface}, by which clients find this host: let "
+        f"it in, such as by `nft insert rule {where} iifname {interface} meta l4proto ipv6-icmp accept`"
+        for where, rules in _closed_rules(ruleset, "input", ("ip6", "inet"))
+        if not any(_knows(words, interface) for words in rules)
+        and not any(words & _ICMPV6 and not words & {"iif", "iifname"} for words in rules)
     ]
 
 
@@ -80,9 +96,17 @@ def legacy_obstacles(rules: str, interface: str, port: int) -> list[str]:
 
 def _closed(ruleset: dict[str, Any], hook: str) -> Iterator[tuple[str, set[str]]]:
     """Yield the name of each chain at a hook that drops or rejects by default, and all words in its table's rules."""
+    for where, rules in _closed_rules(ruleset, hook, _FAMILIES[hook]):
+        yield where, set().union(*rules)
+
+
+def _closed_rules(
+    ruleset: dict[str, Any], hook: str, families: tuple[str, ...]
+) -> Iterator[tuple[str, list[set[str]]]]:
+    """Yield the name of each such chain, and the words of each rule and each set of its table."""
     items = [item for item in ruleset.get("nftables", ()) if isinstance(item, dict)]
     for chain in (item["chain"] for item in items if "chain" in item):
-        if chain.get("hook") != hook or chain.get("family") not in _FAMILIES[hook]:
+        if chain.get("hook") != hook or chain.get("family") not in families:
             continue
         # Chains call each other, but only inside their table.
         table = [
@@ -92,10 +116,19 @@ def _closed(ruleset: dict[str, Any], hook: str) -> Iterator[tuple[str, set[str]]
         ]
         own = [rule for rule in table if rule.get("chain") == chain["name"]]
         if chain.get("policy") == "drop" or any(map(_drops_all, own)):
-            words = set(_words([rule.get("expr") for rule in table]))
             sets = (item[kind] for item in items for kind in ("set", "map") if kind in item)
-            words.update(_words([one.get("elem") for one in sets if one.get("table") == chain["table"]]))
-            yield f"{chain['family']} {chain['table']} {chain['name']}", words
+            yield (
+                f"{chain['family']} {chain['table']} {chain['name']}",
+                [
+                    *(set(_words(rule.get("expr"))) for rule in table),
+                    *(set(_words(one.get("elem"))) for one in sets if one.get("table") == chain["table"]),
+                ],
+            )
+
+
+def _knows(words: set[str], interface: str) -> bool:
+    """Tell whether the words name an interface, or the first letters of its name."""
+    return interface in words or any(word.endswith("*") and interface.startswith(word[:-1]) for word in words)
 
 
 def _drops_all(rule: dict[str, Any]) -> bool:

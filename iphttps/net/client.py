@@ -24,6 +24,7 @@ from .interfaces import PacketDevice
 from .liveness import Liveness
 from .log import logger
 from .reader import DeviceReader
+from .sessionlog import ClientSession
 from .tunnel import HANDSHAKE_DEADLINE, Tunnel
 
 
@@ -155,6 +156,8 @@ class Client(Factory):
         self._attempt: Deferred[object] | None = None
         self._timer: IDelayedCall | None = None
         self._gone: Deferred[None] = succeed(None)
+        self._session: ClientSession | None = None
+        self._why = ""
         self.since = clock.seconds()
         """When the state began."""
         self.last_failure: tuple[Trouble, str, float] | None = None
@@ -170,9 +173,14 @@ class Client(Factory):
         after = self._machine.state
         if after is not before:
             self.since = self.clock.seconds()
-            self.log.info("{before} -> {after}", before=before.name, after=after.name)
+            self.log.info("{before} -> {after}", event="state-changed", before=before.name, after=after.name)
         for command in commands:
             self._perform(command)
+
+    def disable(self, why: str) -> None:
+        """Disable the client, in whatever state it is (3.1.4.2); `why` is what the record of a session says."""
+        self._why = why
+        self.handle(ClientEvent.DISABLE)
 
     def network_changed(self, *, address_gone: bool = False) -> None:
         """The network under the client has changed: see whether the tunnel stands, or build it at once.
@@ -213,6 +221,8 @@ class Client(Factory):
                 self.liveness.stop()
                 self._reader.stop()
                 self._take_down()
+                if self._session:
+                    self._session.ended(self.log, self._why, self.clock.seconds())
             case Action.ASK_ROUTER:
                 self.liveness.check()
             case Action.DISCONNECT:
@@ -221,7 +231,7 @@ class Client(Factory):
                 if self._timer and self._timer.active():
                     self._timer.cancel()
             case StartTimer(delay):
-                self.log.info("next attempt in {delay:.1f} seconds", delay=delay)
+                self.log.info("next attempt in {delay:.1f} seconds", event="next-attempt", delay=delay)
                 self._timer = self.clock.callLater(delay, self.handle, ClientEvent.TIMER)
 
     @property
@@ -243,7 +253,7 @@ class Client(Factory):
 
     def _connect_next(self) -> None:
         self.server = next(self._turns)
-        self.log.info("connecting to {uri}", uri=self.server.uri)
+        self.log.info("connecting to {uri}", event="connecting", uri=self.server.uri)
         attempt = cast("Deferred[object]", self.server.endpoint.connect(self))
         self._attempt = attempt
         attempt.addErrback(self._not_connected, attempt)
@@ -268,7 +278,8 @@ class Client(Factory):
         self.handle(ClientEvent.RESPONSE)
 
     def _link_up(self, tunnel: ClientTunnel) -> None:
-        counted = tunnel.counters
+        counted, suite = tunnel.counters, tunnel.tls.suite if tunnel.tls else None
+        self._session = ClientSession(self.server.uri, self.server.through(), suite, counted, self.clock.seconds())
         self._bring_up(tunnel)
         self._reader.start()
         self.liveness.start(tunnel.send, lambda: counted.packets_in + counted.packets_out)
@@ -284,8 +295,16 @@ class Client(Factory):
         self.handle(ClientEvent.FAILED, trouble.retry_after or 0.0)
 
     def _say_failure(self, trouble: Trouble) -> None:
+        self._why = trouble.sentence
         self.last_failure = trouble, self.server.uri, self.clock.seconds()
-        self.log.warn("{uri}: {sentence}", uri=self.server.uri, sentence=trouble.sentence)
+        self.log.warn(
+            "{uri}: {sentence}",
+            event="attempt-failed",
+            uri=self.server.uri,
+            sentence=trouble.sentence,
+            stage=trouble.stage.value,
+            code=trouble.code,
+        )
 
     def _router_silent(self) -> None:
         self._cut_off(Trouble(Stage.ROUTER, "the router on the link does not answer"))

@@ -74,7 +74,7 @@ class Fastest:
 
     def __call__(self, servers: Sequence[RemoteServer]) -> Deferred[Sequence[RemoteServer]]:
         """Try all at once, until one answers, or all have failed, or patience ends."""
-        self.log.info("trying {count} servers at once", count=len(servers))
+        self.log.info("trying {count} servers at once", event="trying-servers", count=len(servers))
 
         def cancel(ordered: Deferred[Sequence[RemoteServer]]) -> None:
             ordered.errback(CancelledError())

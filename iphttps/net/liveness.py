@@ -134,6 +134,7 @@ class Liveness:
             self.log.warn(
                 "the link is up, but no router has advertised itself in {seconds:.0f} seconds:"
                 " nothing beyond the link can be reached",
+                event="no-router",
                 seconds=NO_ROUTER,
             )
 

@@ -48,11 +48,16 @@ class Blocked:
 
     def _reached(self, protocol: Protocol) -> bool:
         cast(ITCPTransport, protocol.transport).loseConnection()
-        self.log.info("{name} is reached directly: no tunnel is needed", name=self._name)
+        self.log.info("{name} is reached directly: no tunnel is needed", event="not-needed", name=self._name)
         return False
 
     def _not_reached(self, failure: Failure) -> bool:
-        self.log.info("{name} is not reached directly: {sentence}", name=self._name, sentence=explain(failure).sentence)
+        self.log.info(
+            "{name} is not reached directly: {sentence}",
+            event="needed",
+            name=self._name,
+            sentence=explain(failure).sentence,
+        )
         return True
 
 
@@ -82,7 +87,7 @@ class Precondition:
         """Enable the client (3.1.4.1), and look whether it is needed."""
         self._client.handle(ClientEvent.ENABLE)
         if self._needed is None:
-            self.log.info("not connecting: {sentence}", sentence=self._unmet)
+            self.log.info("not connecting: {sentence}", event="not-connecting", sentence=self._unmet)
         self.look()
 
     def look(self) -> None:
@@ -103,7 +108,9 @@ class Precondition:
     def _not_found(self, failure: Failure, looking: Deferred[bool]) -> None:
         if looking is self._looking:
             sentence = explain(failure).sentence
-            self.log.warn("cannot find out whether the tunnel is needed: {sentence}", sentence=sentence)
+            self.log.warn(
+                "cannot find out whether the tunnel is needed: {sentence}", event="need-unknown", sentence=sentence
+            )
             self._again = self._clock.callLater(AGAIN, self.look)
 
     def demand(self) -> None:
@@ -114,10 +121,10 @@ class Precondition:
         if self._client.state is ClientState.ENABLED:
             self._client.handle(ClientEvent.PRECONDITION)
 
-    def disable(self) -> None:
-        """Disable the client, in whatever state it is (3.1.4.2)."""
+    def disable(self, why: str = "the client is disabled") -> None:
+        """Disable the client, in whatever state it is (3.1.4.2), for a reason that the log gives."""
         self.stop()
-        self._client.handle(ClientEvent.DISABLE)
+        self._client.disable(why)
 
     def network_changed(self, *, address_gone: bool = False) -> None:
         """The network under the client has changed: what was true of it may not be any more."""

@@ -153,6 +153,7 @@ class ProxyAttempt:
                 self._dialogue.accepted()
                 self.log.info(
                     "{proxy} connects to {authority}{login}",
+                    event="proxy-connects",
                     proxy=self._proxy,
                     authority=self._authority,
                     login=f" (login by {self._dialogue.way.value})" if self._dialogue.way else "",
@@ -196,7 +197,13 @@ class ProxyAttempt:
             try:
                 token = await self._token(step)
             except NoTokenError as error:
-                self.log.info("{proxy}: no {way}: {error}", proxy=self._proxy, way=way.value, error=str(error))
+                self.log.info(
+                    "{proxy}: no {way}: {error}",
+                    event="proxy-login-unavailable",
+                    proxy=self._proxy,
+                    way=way.value,
+                    error=str(error),
+                )
                 self._dialogue.unavailable(str(error))
                 step = self._dialogue.challenged(challenges, _nonce())
             else:

@@ -110,7 +110,9 @@ class ProxyFinder:
                 if proxy is None and uri.authority not in self._without:
                     self._without.add(uri.authority)
                     self.log.info(
-                        "the environment names no proxy for {server}: the way is direct", server=uri.authority
+                        "the environment names no proxy for {server}: the way is direct",
+                        event="no-proxy",
+                        server=uri.authority,
                     )
                 return (proxy,)
             case ProxySource.AUTO:
@@ -137,13 +139,17 @@ class ProxyFinder:
         self._said = ""
         self.log.info(
             "{where} says how to connect to {server}: {way}",
+            event="proxy-found",
             where=where,
             server=uri.authority,
             way=", then ".join(str(proxy or "directly") for proxy in result.proxies),
         )
         if result.skipped:
             self.log.warn(
-                "{where} also says what is left out: {skipped}", where=where, skipped=", ".join(result.skipped)
+                "{where} also says what is left out: {skipped}",
+                event="proxy-skipped",
+                where=where,
+                skipped=", ".join(result.skipped),
             )
         return result.proxies
 
@@ -179,10 +185,15 @@ class ProxyFinder:
             self._said = str(error)
             if known.pac:
                 self.log.warn(
-                    "{where} cannot be used: {error}; connecting directly", where=known.pac[0], error=str(error)
+                    "{where} cannot be used: {error}; connecting directly",
+                    event="pac-unusable",
+                    where=known.pac[0],
+                    error=str(error),
                 )
             else:
-                self.log.info("no proxy was found ({error}); connecting directly", error=str(error))
+                self.log.info(
+                    "no proxy was found ({error}); connecting directly", event="no-proxy-found", error=str(error)
+                )
 
 
 def _endpoint(reactor: IReactorPrograms, uri: URI) -> IStreamClientEndpoint:

@@ -37,10 +37,12 @@ class Refusals:
         now = self._clock.seconds()
         window = self._windows.get(kind)
         if window is None or now >= window.end:
+            if window:
+                self._report_now(kind, window)  # the time has come, but this call was first
             window = self._windows[kind] = _Window(now + WINDOW)
         if window.lines < LINES:
             window.lines += 1
-            self._log.info("refused {peer}: {sentence}", peer=peer, sentence=sentence)
+            self._log.info("refused {peer}: {sentence}", event="refused", peer=peer, sentence=sentence, kind=kind)
             return
         window.left_out += 1
         window.last = peer
@@ -51,16 +53,20 @@ class Refusals:
         window.report = None
         self._log.warn(
             "refused {count} more within {seconds:g} s, the last of them {peer}: {kind}",
+            event="refused-more",
             count=window.left_out,
             seconds=WINDOW,
             peer=window.last,
             kind=kind,
         )
 
+    def _report_now(self, kind: str, window: _Window) -> None:
+        if window.report:
+            window.report.cancel()
+            self._report(kind, window)
+
     def close(self) -> None:
         """Tell now what would have been told later."""
         for kind, window in self._windows.items():
-            if window.report:
-                window.report.cancel()
-                self._report(kind, window)
+            self._report_now(kind, window)
         self._windows.clear()

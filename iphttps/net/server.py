@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from random import random
+from typing import Any
 
 from OpenSSL import SSL
 from twisted.internet.defer import Deferred, gatherResults, succeed
@@ -17,6 +18,7 @@ from ..core.counters import Counters
 from ..core.entrance import Entrance, source
 from ..core.errors import ConfigError
 from ..core.framing import Batch
+from ..core.handshake import Document
 from ..core.link import Forwarding, ServerLink
 from ..core.neighbors import RETRANS_TIMER
 from ..core.server import ServerCommand, ServerEvent, ServerMachine, ServerState
@@ -26,6 +28,7 @@ from .interfaces import PacketDevice
 from .log import logger
 from .refusals import Refusals
 from .server_tunnel import ServerTunnel
+from .sessionlog import TOTALS, totals
 from .spread import Spread
 from .tunnel import HANDSHAKE_DEADLINE
 
@@ -69,6 +72,10 @@ class Server(Factory):
         self.name = name
         self.entrance = Entrance() if entrance is None else entrance
         self.handshake_deadline = handshake_deadline
+        self.documents: tuple[Document, ...] = ()
+        """What can be fetched beside the tunnel."""
+        self.admitted: Callable[[ServerTunnel], None] = _nothing
+        """Called for each session when it begins."""
         self.demands_identity = False
         """Whether a client without TLS needs a front that vouches for its certificate."""
         self.refusals = Refusals(clock, self.log)
@@ -110,7 +117,7 @@ class Server(Factory):
         after = self._machine.state
         if after is not before:
             self.since = self.clock.seconds()
-            self.log.info("{before} -> {after}", before=before.name, after=after.name)
+            self.log.info("{before} -> {after}", event="state-changed", before=before.name, after=after.name)
 
     @property
     def state(self) -> ServerState:
@@ -151,7 +158,14 @@ class Server(Factory):
 
     def gone(self) -> Deferred[list[None]]:
         """Return a Deferred that fires when all connections there are now have ended, and a port given up is closed."""
-        return gatherResults([self._closed, *(tunnel.ended for tunnel in self._tunnels)])
+        gone = gatherResults([self._closed, *(tunnel.ended for tunnel in self._tunnels)])
+        return gone.addCallback(self._told)
+
+    def _told(self, result: list[None]) -> list[None]:
+        # Connections that ended last can have been refused after the port was closed.
+        if self._port is None:
+            self.refusals.close()
+        return result
 
     # Connections, in the order of their life.
 
@@ -184,7 +198,9 @@ class Server(Factory):
         if entry is None:
             self.refused(tunnel, f"the table is full with {self._table.maximum} clients", "the table is full")
         else:
-            self.log.info("{client} connected, {suite}", client=entry, suite=suite or "without TLS")
+            said = suite or "without TLS"
+            self.log.info("{who} connected, {suite}", event="session-opened", suite=said, **_named(entry))
+            self.admitted(tunnel)
         return entry
 
     def end_unwelcome(self) -> None:
@@ -200,10 +216,12 @@ class Server(Factory):
         self._link.remove(entry)
         self.past.add(entry.counters)
         self.log.info(
-            "{client} disconnected: {sentence}; {c.packets_in} packets in, {c.packets_out} out",
-            client=entry,
-            sentence=sentence,
-            c=entry.counters,
+            "{who} disconnected: {reason}; " + TOTALS,
+            event="session-ended",
+            reason=sentence,
+            suite=entry.suite,
+            **_named(entry),
+            **totals(entry.counters, entry.since, self.clock.seconds()),
         )
 
     def lost(self, tunnel: ServerTunnel, reason: Failure) -> None:
@@ -246,3 +264,13 @@ class Server(Factory):
             self._device.write(forwarding.host)
         for entry, batch in forwarding.clients:
             entry.connection.send(batch)
+
+
+def _named(entry: ClientEntry) -> dict[str, Any]:
+    """Return the fields that say who a client is."""
+    identity = entry.identity and str(entry.identity)
+    return {"who": str(entry), "client": entry.number, "identity": identity, "peer": entry.peer}
+
+
+def _nothing(tunnel: ServerTunnel) -> None:
+    """Nobody wants to hear of sessions."""

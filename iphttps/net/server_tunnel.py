@@ -14,10 +14,11 @@ from ..core.entrance import Entrance
 from ..core.errors import DropReason, ProtocolError
 from ..core.framing import Batch
 from ..core.fronts import written
-from ..core.handshake import Opened, ServerHandshake
+from ..core.handshake import Document, Opened, ServerHandshake
 from ..core.identity import Identity
 from .doorway import Arrival
 from .explain import sentence
+from .sending import TAKING, Sending
 from .tunnel import Tunnel
 
 
@@ -27,6 +28,7 @@ class Owner(Protocol):
     clock: IReactorTime
     handshake_deadline: float
     paths: tuple[str, ...]
+    documents: tuple[Document, ...]
     name: str
     demands_identity: bool
     entrance: Entrance[ServerTunnel]
@@ -47,13 +49,16 @@ class ServerTunnel(Tunnel):
         self.arrival = arrival
         self.entry: ClientEntry | None = None
         self._server = server
-        self._handshake = ServerHandshake(server.paths, server.name)
+        self._handshake = ServerHandshake(server.paths, server.name, server.documents)
         self._answered = False
 
     def head_received(self, data: bytes) -> None:
         """Read the request; answer it with 200 if the client finds room in the table (3.2.5.1)."""
         try:
             opened = self._handshake.feed(data)
+            if self._handshake.asked:
+                self._show(self._handshake.asked)
+                return
             if opened and self._server.demands_identity and not self.identity:
                 raise ProtocolError("the front vouches for no client certificate", HTTPStatus.FORBIDDEN)
         except ProtocolError as error:
@@ -64,6 +69,20 @@ class ServerTunnel(Tunnel):
             return
         if opened:
             self._admit(opened)
+
+    def _show(self, document: Document) -> None:
+        """Give a document to who has asked for it, who has for that the time of the handshake phase."""
+        self._answered = True
+        self._receive = self._discard
+        head, content = self._handshake.show(document, self.clock.seconds())
+        self.wire.write(head)
+        self.wire.unregisterProducer()
+        Sending(self.wire, content, self._shown).start()
+
+    def _shown(self) -> None:
+        self.disconnect("it was given what it has asked for")
+        if self._deadline and self._deadline.active():
+            self._deadline.reset(TAKING)
 
     @property
     def identity(self) -> Identity | None:
@@ -87,7 +106,10 @@ class ServerTunnel(Tunnel):
         self.opened(opened.rest, opened.body)
 
     def expired(self) -> None:
-        """The client did not send its request in time."""
+        """The client did not send its request in time, or does not take what it has asked for."""
+        if self._answered:
+            self.wire.abortConnection()
+            return
         sentence = "it sent no complete request in time"
         self._server.refused(self, sentence, "too late")
         self.disconnect(sentence)

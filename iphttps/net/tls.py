@@ -141,11 +141,18 @@ class ClientTLS:
             lists = old.again(now_of(self._now()))
         except ConfigError as error:
             self._refused = stamp
-            self.log.error("{error}; the revocation lists read before stay in force", error=str(error))
+            self.log.error(
+                "{error}; the revocation lists read before stay in force", event="crl-kept", error=str(error)
+            )
             return
         self._context = self._new_context(lists)
         self._revocation = lists
-        self.log.info("{path} is read again: {count} certificates are revoked", path=lists.path, count=lists.count)
+        self.log.info(
+            "{path} is read again: {count} certificates are revoked",
+            event="crl-read",
+            path=lists.path,
+            count=lists.count,
+        )
 
     def _new_context(self, revocation: RevocationLists | None) -> SSL.Context:
         context = _context(SSL.TLS_CLIENT_METHOD, self._credentials, renegotiation=self._renegotiation)

@@ -138,11 +138,15 @@ class ClientCheck(PeerCheck):
         super().__init__()
         self._lists = lists
         self._chain: tuple[tuple[x509.Name, int], ...] = ()
+        self.shown: tuple[x509.Name, int] | None = None
+        """The issuer and the serial number of the client's own certificate."""
 
     def _fault(self, certificate: x509.Certificate, depth: int) -> str | None:
-        self._chain = (*self._chain, (_shared(certificate.issuer), certificate.serial_number))
+        shown = _shared(certificate.issuer), certificate.serial_number
+        self._chain = (*self._chain, shown)
         if depth == 0:
             self.identity = certificates.identity(certificate)
+            self.shown = shown
         return weakness(certificate) or (wrong_client(certificate) if depth == 0 else None)
 
     def objection(self) -> str | None:

@@ -39,6 +39,7 @@ class RevocationWatch:
             except OSError as error:
                 self.log.error(
                     "{path} can be read no more ({reason}): the user given by --uid must have the right to",
+                    event="crl-unreadable",
                     path=lists.path,
                     reason=error.strerror,
                 )
@@ -70,10 +71,17 @@ class RevocationWatch:
             self._tls.change(replace(self._tls.settings, revocation=lists))
         except ConfigError as error:
             self._refused = stamp
-            self.log.error("{error}; the revocation lists read before stay in force", error=str(error))
+            self.log.error(
+                "{error}; the revocation lists read before stay in force", event="crl-kept", error=str(error)
+            )
             return old
         self._refused = None
-        self.log.info("{path} is read again: {count} certificates are revoked", path=lists.path, count=lists.count)
+        self.log.info(
+            "{path} is read again: {count} certificates are revoked",
+            event="crl-read",
+            path=lists.path,
+            count=lists.count,
+        )
         return lists
 
     def _report(self, lists: RevocationLists) -> None:
@@ -81,9 +89,9 @@ class RevocationWatch:
         seconds = self._clock.seconds()
         now = now_of(seconds)
         for sentence in lists.expired(now):
-            self.log.error("{sentence}", sentence=sentence)
+            self.log.error("{sentence}", event="crl-expired", sentence=sentence)
         for sentence in lists.expiring(now):
-            self.log.warn("{sentence}", sentence=sentence)
+            self.log.warn("{sentence}", event="crl-expires", sentence=sentence)
         expiry = lists.next_expiry(now)
         self._reported = lists
         self._report_due = min(seconds + DAY, expiry.timestamp() if expiry else float("inf"))

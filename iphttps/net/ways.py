@@ -83,7 +83,12 @@ class _Attempt:
         if not others:
             self._ways.in_vain()
             return fail(failure)
-        self.log.warn("{way}: {reason}; trying the next way", way=_name(way), reason=explain(failure).sentence)
+        self.log.warn(
+            "{way}: {sentence}; trying the next way",
+            event="way-failed",
+            way=_name(way),
+            sentence=explain(failure).sentence,
+        )
         return self._try(others)
 
     def _end(self, result: IProtocol | Failure) -> None:

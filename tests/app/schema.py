@@ -1,4 +1,4 @@
-"""The JSON that docs/control.md shows, and whether a value is like it."""
+"""The JSON that the documents show, and whether a value is like it."""
 
 from __future__ import annotations
 
@@ -12,17 +12,20 @@ from jsonschema import Draft202012Validator
 from iphttps.core.errors import DropReason
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "control.md"
+DOCUMENTS = [DOCUMENT, DOCUMENT.with_name("certificates.md")]
 
 NULLABLE = (
     "identity", "waiting", "stage", "proxy", "router", "round_trip",
-    "last_failure", "code", "next_attempt", "tls", "session",
+    "last_failure", "code", "next_attempt", "tls", "session", "crl", "revoked", "used",
+    "authority", "published", "problem", "next_update",
 )  # fmt: skip
-"""The members that the document says can be null."""
+"""The members that the documents say can be null."""
 
 
 def documented(name: str) -> dict[str, Any]:
-    """Return an example from the document."""
-    found = re.search(rf"^```json {name}\n(.*?)^```$", DOCUMENT.read_text(), re.DOTALL | re.MULTILINE)
+    """Return an example from a document."""
+    text = "".join(document.read_text() for document in DOCUMENTS)
+    found = re.search(rf"^```json {name}\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
     assert found is not None, f"no example {name}"
     example = json.loads(found[1])
     assert isinstance(example, dict)

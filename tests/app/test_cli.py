@@ -35,6 +35,7 @@ class StatusTests(CommandCase):
                 "interface       iphttps0, fe80::1/64 2001:db8:2::1/64, prefix 2001:db8:2::/64",
                 "offload         tcp, udp",
                 "leads to        2001:db8:1::/64",
+                "revoked         1 certificates, the list is valid until 2026-03-31 08:00:00 UTC",
                 "clients         2 of at most 1000",
                 "device          in 9 packets, 9 kB; out 7 packets, 700 B",
                 "                1 dropped: not an IPv6 packet",

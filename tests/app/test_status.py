@@ -68,6 +68,7 @@ class ServerStatusTests(StatusCase):
         self.join()
         example = documented("server")
         names = ("authentication", "uri", "interface", "offload", "addresses", "prefix", "routes", "default_router")
+        names += ("authority",)
         settings = {name: example[name] for name in names}
         counted = Counters(1, 2, 3, 4)
         counted.dropped(DropReason.NOT_IPV6)

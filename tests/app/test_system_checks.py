@@ -97,15 +97,16 @@ class SystemTests(NamespaceCase):
         self.assertIn("error: the clock says 1970-01-01 00:00 UTC", self.only(now=datetime.fromtimestamp(0, UTC)))
 
     def test_firewall(self) -> None:
-        """What the packet filter drops is a warning, about forwarding and about the port."""
+        """What the packet filter drops is a warning: about forwarding, Neighbor Discovery and the port."""
         self.route("::/0")
         chains = "".join(
             f"chain {hook} {{ type filter hook {hook} priority 0; policy drop; }}\n" for hook in ("input", "forward")
         )
         subprocess.run(["nft", "-f", "-"], input=f"table inet f {{\n{chains}}}", text=True, check=True)
-        one, other = self.found()
-        self.assertIn("warning: the firewall's chain inet f forward drops", one)
-        self.assertIn("knows nothing of port 8080", other)
+        forward, discovery, port = self.found()
+        self.assertIn("warning: the firewall's chain inet f forward drops", forward)
+        self.assertIn("drops Neighbor Discovery on iphttps0", discovery)
+        self.assertIn("knows nothing of port 8080", port)
 
     def test_no_privilege(self) -> None:
         """Who is not root learns that there is more to see."""

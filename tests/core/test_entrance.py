@@ -89,6 +89,7 @@ class EntranceTests(SynchronousTestCase):
                 if gone is not None:
                     del inside[gone]
                 inside[connection] = where
+            self.assertEqual(list(inside), list(entrance))
             self.assertEqual(len(inside), len(entrance))
             for source_ in ("x", "y"):
                 self.assertEqual(list(inside.values()).count(source_) < 2, entrance.has_room(source_))

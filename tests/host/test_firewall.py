@@ -6,7 +6,7 @@ import subprocess
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from iphttps.host.firewall import forward_obstacles, input_obstacles, legacy_obstacles, nftables
+from iphttps.host.firewall import discovery_obstacles, forward_obstacles, input_obstacles, legacy_obstacles, nftables
 
 from .support import NamespaceCase
 
@@ -41,6 +41,18 @@ class NftablesTests(NamespaceCase):
             self.assertEqual([], forward_obstacles(nftables() or {}, "iphttps0"))
         _, (sentence,) = self.load(self.base("input", "drop", "tcp dport 22 accept"))
         self.assertIn("`nft insert rule inet f c tcp dport 443 accept`", sentence)
+
+    def test_discovery(self) -> None:
+        """One that drops Neighbor Discovery on the interface is named, unless some rule lets all ICMPv6 in."""
+        self.load(self.base("input", "drop", "tcp dport 443 accept", 'iifname "eth0" meta l4proto ipv6-icmp accept'))
+        (sentence,) = discovery_obstacles(nftables() or {}, "iphttps0")
+        command = "nft insert rule inet f c iifname iphttps0 meta l4proto ipv6-icmp accept"
+        self.assertIn(f"`{command}`", sentence)
+        subprocess.run(command.split(), check=True, capture_output=True)
+        self.assertEqual([], discovery_obstacles(nftables() or {}, "iphttps0"))
+        for rule in ("icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert } accept", 'iifname "iphttps*" accept'):
+            self.load(self.base("input", "drop", rule))
+            self.assertEqual([], discovery_obstacles(nftables() or {}, "iphttps0"), rule)
 
     def test_last_rule(self) -> None:
         """So is one whose rule is to drop or reject everything, but not one that drops something."""

@@ -194,7 +194,7 @@ class LimitTests(IdentityCase):
         self.assertEqual((ClientState.LINK_UP, [2, 3, 4]), (state, self.there))
         self.assertEqual(
             "client 1 (CN=alice, 192.0.2.7:1234) disconnected: it came once more, and may have only 2 sessions "
-            "at a time; 0 packets in, 0 out",
+            "at a time; 0 packets (0 bytes) in, 0 (0 bytes) out, 0 dropped, 0 seconds",
             said[0],
         )
 

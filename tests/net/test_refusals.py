@@ -63,3 +63,13 @@ class RefusalsTests(SynchronousTestCase):
         (event,) = events
         self.assertEqual("refused 1 more within 60 s, the last of them peer 10: kind", formatEvent(event))
         self.assertEqual([], self.clock.getDelayedCalls())
+
+    def test_late_report(self) -> None:
+        """A count whose time has come is told before what comes next, and only once, however late the reactor is."""
+        self.noted(LINES + 1)
+        self.clock.rightNow += WINDOW
+        said = self.noted(1)
+        self.assertEqual(
+            ["refused 1 more within 60 s, the last of them peer 10: kind", "refused peer 0: a reason"], said
+        )
+        self.assertEqual([], self.passed(WINDOW))

@@ -142,8 +142,11 @@ class ChangeTests(RevokedCase):
         self.join(self.carol)
         said = self.change(self.root.revoke(self.alice), self.below.revoke())
         self.assertEqual(["CN=carol"], self.there)
+        (line,) = said
         self.assertEqual(
-            ["client 1 (CN=alice, 192.0.2.7:1234) disconnected: its certificate is revoked; 0 packets in, 0 out"], said
+            "client 1 (CN=alice, 192.0.2.7:1234) disconnected: its certificate is revoked;"
+            " 0 packets (0 bytes) in, 0 (0 bytes) out, 0 dropped, 0 seconds",
+            line,
         )
 
     def test_authority_of_a_live_session(self) -> None:

@@ -1,0 +1,83 @@
+"""Keeps the server's certificate fresh: reads it and its key again when their files change, whoever writes them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+
+from ..core.errors import ConfigError
+from .certificates import UNREADABLE, Credentials, subject
+from .log import logger
+from .revocation import Stamp
+from .tls import ServerTLS
+
+INTERVAL = 2.0
+"""Seconds between two looks at the files."""
+
+Paths = tuple[Path, Path]
+"""Where the certificate is, and where its key."""
+
+
+class CredentialsWatch:
+    """Watches the files, also through symbolic links that are swapped, as programs for ACME do.
+
+    The two cannot change at the same moment. So a pair that does not fit may only be half written: it is looked at
+    once more before anything is said, and what was read before stays in force in any case. No session ends by it.
+    """
+
+    log = logger()
+
+    def __init__(
+        self, clock: IReactorTime, tls: ServerTLS, paths: Callable[[], Paths], interval: float = INTERVAL
+    ) -> None:
+        self._clock = clock
+        self._tls = tls
+        self._paths = paths
+        self._interval = interval
+        self._call: IDelayedCall | None = None
+        self._settled: tuple[Stamp, ...] = ()
+        self._doubted: tuple[Stamp, ...] = ()
+
+    def start(self) -> None:
+        """Watch from now on; call it when the program is the user that it will stay."""
+        self._look()
+
+    def stop(self) -> None:
+        """Watch no more."""
+        if self._call:
+            self._call.cancel()
+            self._call = None
+
+    def _look(self) -> None:
+        # First of all: whatever happens below, this goes on.
+        self._call = self._clock.callLater(self._interval, self._look)
+        paths = self._paths()
+        stamps = tuple(map(Stamp.of, paths))  # before reading: what is written meanwhile shows as another change
+        if stamps == self._settled:
+            return
+        try:
+            self._take(Credentials.load(*paths), paths[0])
+        except (ConfigError, *UNREADABLE) as error:
+            if stamps != self._doubted:
+                self._doubted = stamps
+                return
+            self.log.error(
+                "{error}; the certificate read before stays in force", event="certificate-kept", error=str(error)
+            )
+        self._settled = stamps
+
+    def _take(self, fresh: Credentials, path: Path) -> None:
+        settings = self._tls.settings
+        if fresh.chain == settings.credentials.chain:
+            return
+        self._tls.change(replace(settings, credentials=fresh))
+        self.log.info(
+            "{path} is read again: clients are now shown the certificate of {subject} until {end:%Y-%m-%d}",
+            event="certificate-read",
+            path=path,
+            subject=subject(fresh.chain[0]),
+            end=fresh.chain[0].not_valid_after_utc,
+        )
