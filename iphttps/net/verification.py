@@ -132,7 +132,7 @@ class ServerCheck(PeerCheck):
 class ClientCheck(PeerCheck):
     """The server's check of a client: the certificate must be a client's, and must not be revoked (3.2.5.1)."""
 
-    __slots__ = ("_chain", "_lists")
+    __slots__ = ("_chain", "_lists", "shown")
 
     def __init__(self, lists: Callable[[], RevocationLists | None]) -> None:
         super().__init__()

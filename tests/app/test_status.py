@@ -67,8 +67,8 @@ class ServerStatusTests(StatusCase):
         """The server's status has the members that the document shows, in that order."""
         self.join()
         example = documented("server")
-        names = ("authentication", "uri", "interface", "offload", "addresses", "prefix", "routes", "default_router")
-        names += ("authority",)
+        names = ["authentication", "uri", "interface", "offload", "addresses", "prefix", "routes", "default_router"]
+        names.append("authority")
         settings = {name: example[name] for name in names}
         counted = Counters(1, 2, 3, 4)
         counted.dropped(DropReason.NOT_IPV6)
