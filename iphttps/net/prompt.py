@@ -1,4 +1,4 @@
-"""TLS that encrypts what is written at once and in one piece, in the place of Twisted's, which collects first.
+"""TLS that encrypts at once and in one piece what is written, in the place of Twisted's, which collects first.
 
 Twisted waits a turn of the reactor for more to be written, because many programs write little at a time. Tunnels write
 a batch of packets at a time; for them the wait is a delay and nothing else.
@@ -12,14 +12,20 @@ from OpenSSL import SSL
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import (
     IOpenSSLClientConnectionCreator,
+    IOpenSSLServerConnectionCreator,
     IProtocol,
     IProtocolFactory,
+    IPushProducer,
     IReactorTime,
     IStreamClientEndpoint,
     ITransport,
 )
+from twisted.internet.protocol import connectionDone
 from twisted.protocols.tls import TLSMemoryBIOFactory, TLSMemoryBIOProtocol
+from twisted.python.failure import Failure
 from zope.interface import implementer
+
+from .turnstile import Turnstile
 
 RECORD = 1 << 14
 """The most bytes that a record of TLS holds (RFC 8446 section 5.1)."""
@@ -37,7 +43,48 @@ class Gathering:
 
 
 class PromptTLS(TLSMemoryBIOProtocol):
-    """TLS on one connection."""
+    """TLS on one connection.
+
+    At a server, what comes before a session is open passes a turnstile, because handshakes are work: one waits for
+    the other, and packets for none.
+    """
+
+    factory: PromptTLSFactory
+    _turnstile: Turnstile | None = None
+    _waiting: bytes | None = None
+
+    def makeConnection(self, transport: ITransport) -> None:
+        """Begin."""
+        self._turnstile = self.factory.turnstile
+        super().makeConnection(transport)
+
+    def opened(self) -> None:
+        """Let all that comes from now on pass at once."""
+        self._turnstile = None
+
+    def dataReceived(self, data: bytes) -> None:
+        """Take what has come, or have it wait, and the peer with what is to follow."""
+        if self._turnstile is None:
+            super().dataReceived(data)
+        elif self._waiting is None:
+            self._waiting = data
+            self._turnstile.enter(self._step)
+            if self._waiting is not None:
+                cast(IPushProducer, self.transport).pauseProducing()
+        else:  # the transport had it already
+            self._waiting += data
+
+    def _step(self) -> None:
+        data, self._waiting = self._waiting, None
+        if data is not None:
+            cast(IPushProducer, self.transport).resumeProducing()
+            super().dataReceived(data)
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        """Take what has come before the end."""
+        self._turnstile = None
+        self._step()
+        super().connectionLost(reason)
 
     def dataReceived(self, data: bytes) -> None:
         """Decrypt the bytes, and say when that was all: one read of the socket may bring many records."""
@@ -76,6 +123,16 @@ class PromptTLSFactory(TLSMemoryBIOFactory):
     """Puts such TLS beneath the protocols of another factory."""
 
     protocol = PromptTLS
+
+    def __init__(
+        self,
+        creator: IOpenSSLClientConnectionCreator | IOpenSSLServerConnectionCreator,
+        isClient: bool,
+        wrapped: IProtocolFactory,
+        clock: IReactorTime | None = None,
+    ) -> None:
+        super().__init__(creator, isClient, wrapped, clock)
+        self.turnstile = None if isClient else Turnstile(self._clock)
 
 
 @implementer(IStreamClientEndpoint)

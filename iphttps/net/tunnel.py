@@ -38,7 +38,7 @@ from ..core.counters import Counters
 from ..core.errors import DropReason
 from ..core.framing import Batch, Framer
 from ..core.limits import TokenBucket
-from .prompt import Gathering
+from .prompt import Gathering, PromptTLS
 from .verification import CheckedConnection
 
 QUEUE = 256 * 1024
@@ -151,6 +151,9 @@ class Tunnel(Protocol, Gathering):
     def opened(self, rest: bytes, body: Body | None = None) -> None:
         """The session is open: from here on come packets, the first of them in `rest`; `body` reads one that ends."""
         self._cancel_deadline()
+        transport: object = self.transport
+        if isinstance(transport, PromptTLS):
+            transport.opened()
         self._take = partial(self._body_received, body) if body else self._packets_received
         self._receive = self._gathered.append if self.tls else self._take
         if rest:

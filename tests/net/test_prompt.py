@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from OpenSSL import SSL
+from twisted.internet.error import ConnectionDone
 from twisted.internet.protocol import Factory, Protocol
-from twisted.internet.testing import MemoryReactorClock
+from twisted.internet.testing import MemoryReactorClock, StringTransport
+from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
-from iphttps.net.prompt import RECORD, Gathering, PromptTLSFactory
+from iphttps.net.prompt import RECORD, Gathering, PromptTLS, PromptTLSFactory
 
 from .certificates import Certificates
 from .support import Connection
+from .test_hellos import client_hello
 
 
 class Recorder(Protocol):
@@ -115,3 +119,49 @@ class PromptTLSTests(SynchronousTestCase):
         assert server.transport
         server.transport.write(b"late")
         self.assertTrue(connection.server_end.disconnecting)
+
+
+class HandshakesTests(SynchronousTestCase):
+    """Several clients that come to a server at the same time."""
+
+    def setUp(self) -> None:
+        """Start the server's side; two clients have said hello before it turns to any."""
+        self.clock, certificates = MemoryReactorClock(), Certificates(Path(self.mktemp()))
+        self.heard = [Recorder(), Recorder()]
+        waiting = list(self.heard)
+        factory = PromptTLSFactory(
+            certificates.server_tls(), False, Factory.forProtocol(lambda: waiting.pop(0)), self.clock
+        )
+        self.transports = [StringTransport() for _ in self.heard]
+        self.ends = []
+        for transport in self.transports:
+            end = factory.buildProtocol(None)
+            end.makeConnection(transport)
+            end.dataReceived(client_hello(SSL.TLS1_3_VERSION))
+            self.ends.append(end)
+
+    def answered(self) -> list[bool]:
+        """Return who has an answer."""
+        return [bool(transport.value()) for transport in self.transports]
+
+    def test_one_after_the_other(self) -> None:
+        """Of two that come in one turn of the reactor the second waits for the next, and is not read meanwhile."""
+        self.assertEqual(self.answered(), [True, False])
+        self.assertEqual([transport.producerState for transport in self.transports], ["producing", "paused"])
+        self.clock.advance(0)
+        self.assertEqual(self.answered(), [True, True])
+        self.assertEqual([transport.producerState for transport in self.transports], ["producing", "producing"])
+
+    def test_end_while_waiting(self) -> None:
+        """What has come from a client before it hung up is taken, so that the log can tell what was wrong."""
+        self.ends[1].connectionLost(Failure(ConnectionDone()))
+        self.assertEqual(self.answered(), [True, True])
+        self.clock.advance(0)
+
+    def test_open(self) -> None:
+        """Once its session is open, nothing that comes from a client waits."""
+        end = self.ends[0]
+        assert isinstance(end, PromptTLS)
+        end.opened()
+        end.dataReceived(b"\x15\x03\x03\x00\x02\x02\x28")  # the alert handshake_failure
+        self.assertTrue(self.transports[0].disconnecting)
