@@ -23,6 +23,7 @@ COMMANDS = {
     "enable": "running",
     "disable": "running",
     "reload": "running",
+    "cleanup": "cleanup",
 }
 """The subcommands in the order in which help lists them, and the module in `commands/` that has each."""
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import socket
 import stat
@@ -87,22 +86,29 @@ def _make_directory(directory: Path, user: int, group: int) -> None:
     os.chown(directory, user, group)
 
 
-def _make_room(path: Path) -> None:
-    """Remove the socket of a dead daemon; raises ConfigError if something else is there."""
+def remove_dead(path: Path) -> bool:
+    """Remove the socket of a daemon that is dead; return whether nobody listens there.
+
+    Raises ConfigError if something else is there, and OSError if it cannot be looked at or removed.
+    """
     try:
         if not stat.S_ISSOCK(os.lstat(path).st_mode):
             raise ConfigError(f"{path} is there already and is no socket: give --control another path")
+        with socket.socket(socket.AF_UNIX) as probe:
+            probe.setblocking(False)
+            try:
+                probe.connect(os.fspath(path))
+            except BlockingIOError:
+                return False  # its queue is full, so it lives
+            except ConnectionRefusedError:
+                path.unlink()
+                return True
     except FileNotFoundError:
-        return
-    with socket.socket(socket.AF_UNIX) as probe:
-        probe.setblocking(False)
-        try:
-            probe.connect(os.fspath(path))
-        except BlockingIOError:
-            pass  # its queue is full, so it lives
-        except OSError as error:
-            if error.errno != errno.ECONNREFUSED:
-                raise
-            path.unlink()
-            return
-    raise ConfigError(f"another daemon answers on {path}: stop it, or give --control another path")
+        return True
+    return False
+
+
+def _make_room(path: Path) -> None:
+    """Remove the socket of a dead daemon; raises ConfigError if something else is there."""
+    if not remove_dead(path):
+        raise ConfigError(f"another daemon answers on {path}: stop it, or give --control another path")
