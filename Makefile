@@ -2,7 +2,7 @@
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test check bench clean
+.PHONY: help demo test check bench deb clean
 
 RUN := .venv/bin/python
 INSTALLED := .venv/installed
@@ -30,6 +30,10 @@ check: $(INSTALLED)  ## types, style and dependencies
 bench: $(INSTALLED)  ## how fast it is, side by side with other tunnels
 	@tools/setup programs bench
 	@$(RUN) -m bench
+
+deb: $(INSTALLED)  ## a package for Debian and its kin, in build/
+	@tools/setup programs deb
+	@tools/deb
 
 clean:  ## remove what the other targets made, except for .venv
 	rm -rf build dist *.egg-info _trial_temp* .coverage* .mypy_cache .ruff_cache .hypothesis

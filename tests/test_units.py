@@ -47,7 +47,7 @@ class UnitTests(SynchronousTestCase):
         run("systemd-analyze", "security", "--offline=true", "--threshold=1", UNITS[0], status=1)
 
     def test_valid(self) -> None:
-        """systemd understands every line."""
+        """Its own parser understands every line."""
         for unit in self.placed():
             self.assertEqual("", run("systemd-analyze", "--man=no", "verify", unit))
         wrong = self.placed()[0]
