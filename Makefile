@@ -2,7 +2,7 @@
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test check bench man doc clean
+.PHONY: help demo test check bench man doc deb clean
 
 RUN := .venv/bin/python
 INSTALLED := .venv/installed
@@ -38,6 +38,10 @@ man: $(INSTALLED)  ## manual pages and completions, into build/man and build/com
 
 doc: $(INSTALLED)  ## docs/configuration.md, from the examples in etc/
 	@$(RUN) -m manual --document
+
+deb: man  ## a package for Debian and its kin, in build/
+	@tools/setup programs deb
+	@tools/deb
 
 clean:  ## remove what the other targets made, except for .venv
 	rm -rf build dist *.egg-info _trial_temp* .coverage* .mypy_cache .ruff_cache .hypothesis

@@ -34,6 +34,7 @@ COMMANDS = {
     "config": "configuration",
     "demo": "showing",
     "completion": "showing",
+    "cleanup": "cleanup",
 }
 """The subcommands in the order in which help lists them, and the module in `commands/` that has each."""
 

@@ -26,6 +26,7 @@ from .client_actions import ClientActions
 from .client_link import ClientLink
 from .client_options import Options
 from .client_servers import Servers
+from .condition import Condition, of_client
 from .control import Route
 from .daemon import Daemon, HostNetwork
 from .host_watch import HostWatch, Monitor
@@ -133,6 +134,14 @@ class ClientDaemon(Daemon):
         assert self._precondition is not None
         assert self.device is not None
         return ClientActions(self._client, self._precondition, self.device, self._host_side).routes()
+
+    def condition(self) -> Condition:
+        """Return how far the link has come, and what is in its way."""
+        assert self._client is not None
+        assert self._precondition is not None
+        assert self._link is not None
+        looking, waiting = self._precondition.looking, self._precondition.waiting
+        return of_client(self._client, looking=looking, waiting=waiting, used=self._link.used)
 
     def _host_side(self) -> Value:
         """Return what the host has of the link, for the status."""

@@ -58,6 +58,11 @@ class ClientLink:
         self._is_up = True
         self._switch(True)
 
+    @property
+    def used(self) -> bool:
+        """Whether the link is up and has an address."""
+        return self._is_used
+
     def addressed(self) -> None:
         """Look at the addresses of the interface: with the first one the link can be used."""
         if not self._is_up or self._is_used:

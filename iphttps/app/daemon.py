@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
 from typing import Any, Protocol
 
 from twisted.application.service import Service
@@ -11,15 +13,25 @@ from twisted.python.components import Componentized
 from twisted.python.log import ILogObserver
 
 from ..core.errors import ConfigError
+from ..core.identity import printable
 from ..host import privileges
-from ..host.network import LinuxNetwork, NetworkConfig
+from ..host.network import LinuxNetwork, NetworkConfig, undo
+from ..host.systemd import ServiceManager
+from ..host.undo import Note
 from ..host.unix import PrivateSocket
 from ..net.interfaces import IReactor, PacketDevice
 from ..net.log import logger, set_level
+from .condition import Condition
 from .control import Control, Route
 from .effective import effective
 from .json_log import json_observer
 from .options import DaemonOptions, complain
+from .supervision import Supervision
+
+
+def note_beside(control: Path) -> Path:
+    """Return where the daemon with this control socket writes down what is to be undone should it be killed."""
+    return control.with_suffix(".undo")
 
 
 class HostNetwork(Protocol):
@@ -51,13 +63,16 @@ class Daemon(Service):
         self._twistd: Mapping[str, Any] = options.parent or {}
         self.foreground = bool(options.parent and options.parent["nodaemon"])
         self.reactor = reactor
-        self.network = network or LinuxNetwork()
         self.open_device = open_device or options.device
         self.device: PacketDevice | None = None
         parent = options.parent or {"uid": None, "gid": None}
         self._control_path = options.path("control")
         self._control_owner = parent["uid"], parent["gid"]
         self._control: Control | None = None
+        self._note = Note(note_beside(self._control_path), *self._control_owner) if self._control_path else None
+        self.network = network or LinuxNetwork(self._note)
+        self._manager = ServiceManager.of(os.environ)
+        self.supervision = Supervision(reactor, self._manager, self.condition)
         self._failed = False
 
     def setServiceParent(self, parent: object) -> None:
@@ -75,6 +90,10 @@ class Daemon(Service):
 
     def routes(self) -> Iterable[Route]:
         """Return what the control socket offers; called once everything is prepared. Each daemon says what."""
+        raise NotImplementedError
+
+    def condition(self) -> Condition:
+        """Return what the daemon is at, once it runs. Each daemon says what."""
         raise NotImplementedError
 
     def quit(self) -> Deferred[Any]:
@@ -100,6 +119,7 @@ class Daemon(Service):
             privileges.keep()
         except ConfigError as error:
             self._clean_up()
+            self._manager.tell(STATUS=printable(str(error)))
             # Once twistd has gone into the background, nobody sees standard error.
             if not self.foreground:
                 self.log.critical("{error}", event="not-started", error=str(error))
@@ -111,10 +131,12 @@ class Daemon(Service):
         super().startService()
         if self._control:
             self._control.start()
+        self.supervision.start()
 
     def stopService(self) -> Deferred[object]:
         """End all sessions, then undo what was done to the host."""
         super().stopService()
+        self.supervision.stopping()
         self._close_control()
         return self.quit().addBoth(lambda result: self._clean_up())
 
@@ -123,6 +145,10 @@ class Daemon(Service):
         if self._control_path:
             private = PrivateSocket(self._control_path, *self._control_owner)
             self._control = Control(self.reactor, private, self._offered, self.command.removeprefix("iphttps-"))
+        if self._note and undo(self._note):
+            self.log.info(
+                "put back what the daemon before, which was killed, had changed of this host", event="put-back"
+            )
 
     def _offered(self) -> Iterable[Route]:
         return (*self.routes(), Route("GET", "/configuration", lambda asked: effective(self._options)))
@@ -133,6 +159,7 @@ class Daemon(Service):
             self._control = None
 
     def _clean_up(self) -> None:
+        self.supervision.stop()
         self._close_control()
         try:
             self.network.restore()

@@ -36,6 +36,7 @@ from ..net.server import Server
 from ..net.tls import ServerTLS
 from ..net.watch import RevocationWatch
 from . import status
+from .condition import Condition, of_server
 from .control import Route
 from .daemon import Daemon, HostNetwork
 from .identity_addresses import fixed_addresses
@@ -176,6 +177,11 @@ class ServerDaemon(Daemon):
             self.reload,
         ).routes()
 
+    def condition(self) -> Condition:
+        """Return whether it listens, and how many clients there are."""
+        assert self._server is not None
+        return of_server(self._server, str(self._options.uri))
+
     def _settings(self) -> status.Value:
         options = self._options
         assert self.device is not None
@@ -212,6 +218,10 @@ class ServerDaemon(Daemon):
 
     def reload(self) -> Changes:
         """Read the options and their files again and put them in force; raises ConfigError and changes nothing."""
+        with self.supervision.reloading():
+            return self._reload()
+
+    def _reload(self) -> Changes:
         assert self._server is not None
         before, fresh = self._options, self._options.again()
         configured, files = fresh["authentication"], contents(fresh)

@@ -1,193 +1,92 @@
-"""Starts and stops instances: by systemd where it runs them, else each as a process with a pid file of its own."""
+"""Keeps the service manager informed: ready, what the daemon is at, alive, reloading, stopping."""
 
 from __future__ import annotations
 
-import os
-import pwd
-import shutil
-import signal
-import subprocess
-import sys
+import threading
 import time
-from collections.abc import Callable
-from pathlib import Path
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
-from ..core.errors import ConfigError
-from .instances import Instance
-from .places import GROUP, USER, unit
+from ..host.systemd import ServiceManager
+from ..net.interfaces import IReactor
+from .condition import Condition
 
-SYSTEMD = Path("/run/systemd/system")
-"""It is there where systemd runs the machine (sd_booted(3))."""
+LOOK = 1.0
+"""Seconds between two looks at what the daemon is at."""
 
-POLL = 0.1
-"""Seconds from one look at something that is waited for to the next."""
+PATIENCE = 20.0
+"""Seconds after which a daemon is called ready although it has not come up: it goes on trying.
 
-_STOPPING = 30.0
-"""Seconds that an instance has to end its sessions and undo what it did to the host."""
-
-
-class Systemd:
-    """The units of the instances."""
-
-    def start(self, instance: Instance) -> Callable[[], str | None]:
-        """Start the unit, and wait until systemd says that it is; raises ConfigError."""
-        self._do("start", instance)
-        return lambda: None
-
-    def stop(self, instance: Instance) -> bool:
-        """Stop the unit; return whether it was active. Raises ConfigError."""
-        active = _systemctl("is-active", "--quiet", _unit(instance)).returncode == 0
-        self._do("stop", instance)
-        return active
-
-    def _do(self, verb: str, instance: Instance) -> None:
-        done = _systemctl(verb, _unit(instance))
-        if done.returncode != 0:
-            why = done.stderr.strip().splitlines()
-            raise ConfigError(
-                f"systemd cannot {verb} {_unit(instance)}{f' ({why[0]})' if why else ''}: "
-                f"`journalctl -u {_unit(instance)} -n 20` says more"
-            )
+A boot shall not wait for somebody else's server, and systemd would end what is not ready after 90 seconds.
+"""
 
 
-class Processes:
-    """Processes of their own, in the background."""
+class Supervision:
+    """Tells a service manager about a daemon, from `start` to `stop`."""
 
-    def start(self, instance: Instance) -> Callable[[], str | None]:
-        """Start one; return what tells why it has ended, None as long as it runs. Raises ConfigError."""
-        assert instance.name
-        pid_file = instance.places.pid_file(instance.role, instance.name)
-        log_file = instance.places.log_file(instance.role, instance.name)
-        user = _user()
-        for directory in (pid_file.parent, log_file.parent):
-            _make(directory, user)
-        if _pid(pid_file) is None:
-            _remove(pid_file)  # of one that died; twistd would take whoever has its number by now for it
-        command = (
-            _twistd(), "-n", f"--pidfile={pid_file}", f"--logfile={log_file}",
-            *((f"--uid={USER}", f"--gid={GROUP}") if user else ()),
-            f"iphttps-{instance.role}", "--config", str(instance.file.absolute()), "--control", str(instance.control),
-        )  # fmt: skip
+    def __init__(
+        self,
+        reactor: IReactor,
+        manager: ServiceManager,
+        condition: Callable[[], Condition],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._reactor = reactor
+        self._manager = manager
+        self._condition = condition
+        self._clock = clock
+        self._ended = threading.Event()
+        self._stopping = False
+        self._ready = False
+        self._text = ""
+        self._began = self._fed = clock()
+
+    def start(self) -> None:
+        """Look every second from now on, if anybody wants to know."""
+        self._began = self._clock()
+        if self._manager:
+            self._reactor.callLater(0, self.look)  # the daemon is just being started
+            threading.Thread(target=self._tick, name="supervision", daemon=True).start()
+
+    def _tick(self) -> None:
+        # Not by the reactor's own timers, which go by the time of day: it may be set back by an hour. And not from
+        # here to the manager, which is to hear only of a reactor that turns.
+        while not self._ended.wait(LOOK):
+            self._reactor.callFromThread(self.look)
+
+    def look(self) -> None:
+        """Tell what there is to tell now."""
+        if self._ended.is_set():
+            return
+        now, interval = self._clock(), self._manager.watchdog
+        if interval and now - self._fed >= interval / 2 - LOOK:
+            self._manager.tell(WATCHDOG=1)
+            self._fed = now
+        if self._stopping:
+            return
+        condition = self._condition()
+        ready = self._ready or condition.up or now - self._began >= PATIENCE
+        words: dict[str, str | int] = {"READY": 1} if ready and not self._ready else {}
+        if condition.text != self._text:
+            words["STATUS"] = condition.text
+        # What did not go out is tried again with the next look.
+        if words and self._manager.tell(**words):
+            self._ready, self._text = ready, condition.text
+
+    @contextmanager
+    def reloading(self) -> Iterator[None]:
+        """Tell that the configuration is read again, and when that is over, however it ended."""
+        self._manager.tell(RELOADING=1, MONOTONIC_USEC=time.monotonic_ns() // 1000)
         try:
-            with log_file.open("ab") as log:
-                begin = log.tell()
-                process = subprocess.Popen(
-                    command, cwd="/", stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
-                )
-        except OSError as error:
-            raise ConfigError(f"cannot start {instance}: {error.filename}: {error.strerror}") from error
+            yield
+        finally:
+            self._ready = self._manager.tell(READY=1)
 
-        def ended() -> str | None:
-            if process.poll() is None:
-                return None
-            _remove(pid_file)
-            return _last_words(log_file, begin) or f"it ended with status {process.returncode}: {log_file} may say why"
+    def stopping(self) -> None:
+        """Tell that the daemon ends; that it is alive is still told."""
+        self._stopping = True
+        self._manager.tell(STOPPING=1, STATUS="ending the sessions")
 
-        return ended
-
-    def stop(self, instance: Instance) -> bool:
-        """Stop the process, and wait until it is gone; return whether there was one. Raises ConfigError."""
-        assert instance.name
-        pid_file = instance.places.pid_file(instance.role, instance.name)
-        pid = _pid(pid_file)
-        if pid is None:
-            return False
-        try:
-            os.kill(pid, signal.SIGTERM)
-        except PermissionError as error:
-            raise ConfigError(f"cannot stop {instance}, process {pid}: it takes root") from error
-        except ProcessLookupError:
-            return False
-        deadline = time.monotonic() + _STOPPING
-        while _runs(pid, pid_file):
-            if time.monotonic() > deadline:
-                raise ConfigError(
-                    f"{instance}, process {pid}, does not end: `kill -9 {pid}` ends it without tidying up"
-                )
-            time.sleep(POLL)
-        _remove(pid_file)  # it cannot always do that itself, as another user
-        return True
-
-
-def supervisor(instance: Instance) -> Systemd | Processes:
-    """Return what runs an instance on this machine."""
-    here = instance.places.root == Path("/")
-    if here and SYSTEMD.is_dir() and _systemctl("cat", _unit(instance)).returncode == 0:
-        return Systemd()
-    return Processes()
-
-
-def _unit(instance: Instance) -> str:
-    assert instance.name
-    return unit(instance.role, instance.name)
-
-
-def _systemctl(*arguments: str) -> subprocess.CompletedProcess[str]:
-    try:
-        return subprocess.run(("systemctl", *arguments), capture_output=True, text=True, check=False)
-    except OSError as error:
-        return subprocess.CompletedProcess(arguments, 1, "", f"systemctl: {error.strerror}")
-
-
-def _twistd() -> str:
-    """Return the twistd of this very installation."""
-    beside = Path(sys.executable).with_name("twistd")
-    found = str(beside) if beside.exists() else shutil.which("twistd")
-    if found is None:
-        raise ConfigError(f"there is no twistd beside {sys.executable}: is Twisted installed in full?")
-    return found
-
-
-def _user() -> pwd.struct_passwd | None:
-    """Return as whom the daemons run, None if there is no such user or we cannot become him."""
-    try:
-        return pwd.getpwnam(USER) if os.geteuid() == 0 else None
-    except KeyError:
-        return None
-
-
-def _make(directory: Path, user: pwd.struct_passwd | None) -> None:
-    try:
-        directory.mkdir(mode=0o755, parents=True)
-        if user:
-            os.chown(directory, user.pw_uid, user.pw_gid)
-    except FileExistsError:
-        return
-    except OSError as error:
-        raise ConfigError(f"cannot make {directory}: {error.strerror}; start instances as root") from error
-
-
-def _remove(pid_file: Path) -> None:
-    try:
-        pid_file.unlink(missing_ok=True)
-    except OSError as error:
-        raise ConfigError(f"cannot remove {pid_file}: {error.strerror}; stop and start instances as root") from error
-
-
-def _pid(pid_file: Path) -> int | None:
-    """Return the process that a pid file is about, if that is still the one."""
-    try:
-        pid = int(pid_file.read_text())
-    except (OSError, ValueError):
-        return None
-    return pid if _runs(pid, pid_file) else None
-
-
-def _runs(pid: int, pid_file: Path) -> bool:
-    """Tell whether a process runs that was started with a pid file; not one that only nobody has asked for its end."""
-    try:
-        if f"--pidfile={pid_file}".encode() not in Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0"):
-            return False
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except (OSError, IndexError):
-        return False
-
-
-def _last_words(log_file: Path, begin: int) -> str:
-    """Return the sentence with which a daemon ended, from its log."""
-    with log_file.open("rb") as log:
-        log.seek(begin)
-        said = log.read().decode("utf-8", "replace")
-    lines = [line for line in said.splitlines() if line.strip()]
-    sentences = [line.partition(": ")[2] for line in lines if line.startswith("twistd iphttps-")]
-    return (sentences or lines or [""])[-1]
+    def stop(self) -> None:
+        """Tell nothing more."""
+        self._ended.set()

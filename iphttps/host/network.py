@@ -23,8 +23,7 @@ from pyroute2.netlink.exceptions import NetlinkError
 
 from ..core.errors import ConfigError
 from ..core.ipv6 import MINIMUM_MTU
-
-_CONF = Path("/proc/sys/net/ipv6/conf")
+from .undo import CONF, Note
 
 RECENT = frozenset({"ra_defrtr_metric"})
 """Settings that older kernels lack, and can do without: Linux 5.12."""
@@ -58,14 +57,18 @@ class NetworkConfig:
 
 
 class LinuxNetwork:
-    """The network of the namespace that this process is in, by netlink and /proc/sys."""
+    """The network of the namespace that this process is in, by netlink and /proc/sys.
 
-    def __init__(self) -> None:
+    What outlives this process is written into the note before it is done, if there is one.
+    """
+
+    def __init__(self, note: Note | None = None) -> None:
         self._before: dict[Path, str] = {}
+        self._note = note
 
     def apply(self, config: NetworkConfig) -> None:
         """Make the network so; raises ConfigError if the kernel refuses."""
-        if not _CONF.is_dir():
+        if not CONF.is_dir():
             raise ConfigError("this kernel has no IPv6: start it without ipv6.disable=1")
         try:
             self._set_up(config)
@@ -82,8 +85,8 @@ class LinuxNetwork:
                 raise ConfigError(f"there is no interface {config.interface} any more")
             index = found[0]
             for name, value in {"disable_ipv6": 0, "accept_dad": 1, **config.settings}.items():
-                if name not in RECENT or (_CONF / config.interface / name).exists():
-                    _write(_CONF / config.interface / name, str(value))
+                if name not in RECENT or (CONF / config.interface / name).exists():
+                    _write(CONF / config.interface / name, str(value))
             if config.forwarding:
                 self._forward()
             up = IFF_UP if config.up else 0
@@ -99,19 +102,23 @@ class LinuxNetwork:
                 )
 
     def _forward(self) -> None:
-        if _read(_CONF / "all" / "forwarding") == "1":
+        if _read(CONF / "all" / "forwarding") == "1":
             return
         # What is written for all reaches every other, so it stands last, and is the first to be put back.
-        directories = sorted(_CONF.iterdir(), key=lambda directory: directory.name == "all")
+        directories = sorted(CONF.iterdir(), key=lambda directory: directory.name == "all")
         before = {directory / "forwarding": _read(directory / "forwarding") for directory in directories}
-        for directory in directories:
-            accept_ra = directory / "accept_ra"
+        listening = [
+            directory / "accept_ra"
+            for directory in directories
             # One that forwards already has not listened to routers, and does not begin to.
-            if _read(accept_ra) == "1" and before[directory / "forwarding"] == "0":
-                self._before[accept_ra] = "1"
-                _write(accept_ra, "2")
-        self._before |= before
-        _write(_CONF / "all" / "forwarding", "1")
+            if _read(directory / "accept_ra") == "1" and before[directory / "forwarding"] == "0"
+        ]
+        self._before = dict.fromkeys(listening, "1") | before
+        if self._note:
+            self._note.write(self._before)
+        for accept_ra in listening:
+            _write(accept_ra, "2")
+        _write(CONF / "all" / "forwarding", "1")
 
     def restore(self) -> None:
         """Put the settings back that outlive the device.
@@ -119,12 +126,38 @@ class LinuxNetwork:
         In reverse order, so that routers are still listened to while forwarding ends.
         """
         before, self._before = self._before, {}
-        for setting, value in reversed(before.items()):
-            try:
-                if _read(setting) != value:
-                    _write(setting, value)
-            except FileNotFoundError:
-                pass  # an interface that is gone since
+        _put_back(before)
+        if before and self._note:
+            self._note.erase()
+
+
+def undo(note: Note) -> bool:
+    """Put back what a daemon that was killed has left changed, by its note; return whether there was anything.
+
+    What somebody has set since stays as it is. Raises ConfigError.
+    """
+    before = note.read()
+    if not before:
+        note.erase()
+        return False
+    ours = {"forwarding": _read(CONF / "all" / "forwarding") == "1"}
+    left = {
+        setting: value
+        for setting, value in before.items()
+        if setting.exists() and ours.get(setting.name, _read(setting) == "2")
+    }
+    _put_back(left)
+    note.erase()
+    return bool(left)
+
+
+def _put_back(before: dict[Path, str]) -> None:
+    for setting, value in reversed(before.items()):
+        try:
+            if _read(setting) != value:
+                _write(setting, value)
+        except FileNotFoundError:
+            pass  # an interface that is gone since
 
 
 def _read(setting: Path) -> str:

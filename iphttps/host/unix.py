@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import socket
 import stat
@@ -41,7 +40,8 @@ class PrivateSocket:
                 self.listening.bind(os.fspath(path))
             finally:
                 os.umask(before)
-            os.chown(path, *owner, follow_symlinks=False)
+            if owner != (-1, -1):  # a filter of system calls may forbid to call it for nothing
+                os.chown(path, *owner, follow_symlinks=False)
             self.listening.listen(BACKLOG)
             self.listening.setblocking(False)
             self._inode = os.lstat(path).st_ino
@@ -99,25 +99,33 @@ def _make_directory(directory: Path, user: int, group: int) -> None:
     except FileExistsError:
         return
     # The socket is to be removed by its owner, which takes a directory of his own.
-    os.chown(directory, user, group)
+    if (user, group) != (-1, -1):
+        os.chown(directory, user, group)
+
+
+def remove_dead(path: Path) -> bool:
+    """Remove the socket of a daemon that is dead; return whether nobody listens there.
+
+    Raises ConfigError if something else is there, and OSError if it cannot be looked at or removed.
+    """
+    try:
+        if not stat.S_ISSOCK(os.lstat(path).st_mode):
+            raise ConfigError(f"{path} is there already and is no socket: give --control another path")
+        with socket.socket(socket.AF_UNIX) as probe:
+            probe.setblocking(False)
+            try:
+                probe.connect(os.fspath(path))
+            except BlockingIOError:
+                return False  # its queue is full, so it lives
+            except ConnectionRefusedError:
+                path.unlink()
+                return True
+    except FileNotFoundError:
+        return True
+    return False
 
 
 def _make_room(path: Path) -> None:
     """Remove the socket of a dead daemon; raises ConfigError if something else is there."""
-    try:
-        if not stat.S_ISSOCK(os.lstat(path).st_mode):
-            raise ConfigError(_TAKEN.format(path=path))
-    except FileNotFoundError:
-        return
-    with socket.socket(socket.AF_UNIX) as probe:
-        probe.setblocking(False)
-        try:
-            probe.connect(os.fspath(path))
-        except BlockingIOError:
-            pass  # its queue is full, so it lives
-        except OSError as error:
-            if error.errno != errno.ECONNREFUSED:
-                raise
-            path.unlink()
-            return
-    raise ConfigError(f"another daemon answers on {path}: stop it, or give --control another path")
+    if not remove_dead(path):
+        raise ConfigError(f"another daemon answers on {path}: stop it, or give --control another path")

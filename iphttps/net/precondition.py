@@ -83,6 +83,11 @@ class Precondition:
         """What the client waits for before it connects at all, if it does."""
         return self._unmet if self._client.state is ClientState.ENABLED else None
 
+    @property
+    def looking(self) -> bool:
+        """Whether it is not known yet if the condition is met."""
+        return self._looking is not None and not self._looking.called
+
     def enable(self) -> None:
         """Enable the client (3.1.4.1), and look whether it is needed."""
         self._client.handle(ClientEvent.ENABLE)

@@ -65,7 +65,7 @@ class PromptTLS(TLSMemoryBIOProtocol):
     def dataReceived(self, data: bytes) -> None:
         """Take what has come, or have it wait, and the peer with what is to follow."""
         if self._turnstile is None:
-            super().dataReceived(data)
+            self._decrypt(data)
         elif self._waiting is None:
             self._waiting = data
             self._turnstile.enter(self._step)
@@ -78,19 +78,19 @@ class PromptTLS(TLSMemoryBIOProtocol):
         data, self._waiting = self._waiting, None
         if data is not None:
             cast(IPushProducer, self.transport).resumeProducing()
-            super().dataReceived(data)
+            self._decrypt(data)
+
+    def _decrypt(self, data: bytes) -> None:
+        """Hand on what is in the bytes, and say when that was all: one read of the socket may bring many records."""
+        super().dataReceived(data)
+        if isinstance(self.wrappedProtocol, Gathering):
+            self.wrappedProtocol.turn_over()
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """Take what has come before the end."""
         self._turnstile = None
         self._step()
         super().connectionLost(reason)
-
-    def dataReceived(self, data: bytes) -> None:
-        """Decrypt the bytes, and say when that was all: one read of the socket may bring many records."""
-        super().dataReceived(data)
-        if isinstance(self.wrappedProtocol, Gathering):
-            self.wrappedProtocol.turn_over()
 
     def write(self, data: bytes) -> None:
         """Encrypt the bytes, which must be some, and hand them to the transport."""

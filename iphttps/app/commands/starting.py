@@ -12,8 +12,8 @@ from ...core.errors import ConfigError
 from .. import tables
 from ..ask import AskError, ask, is_live
 from ..instances import Instance, named, only
+from ..launch import POLL, supervisor
 from ..places import Places
-from ..supervision import POLL, supervisor
 from .choices import instance_argument, root_option
 from .running import working
 

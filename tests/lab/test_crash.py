@@ -1,0 +1,61 @@
+"""What a server that was killed has left of the host's settings, and who puts it back where no systemd does."""
+
+from iphttps.lab.laboratory import LISTENING
+from iphttps.lab.programs import Program
+from tests.lab.case import LabCase
+
+
+class CrashTests(LabCase):
+    """A server with a control socket, beside which it notes what it changes."""
+
+    def setUp(self) -> None:
+        """Know what was before."""
+        super().setUp()
+        self.control = self.lab.directory / "server.sock"
+        self.before = self.settings()
+
+    def settings(self) -> list[str]:
+        """Return what a server changes of the gateway."""
+        gateway = self.lab.gateway
+        return [gateway.setting(f"ipv6.conf.{name}") for name in ("all.forwarding", "default.accept_ra")]
+
+    def kill(self) -> None:
+        """Kill a server that is at work."""
+        self.start().kill()
+        self.assertNotEqual(self.before, self.settings())
+
+    def start(self) -> Program:
+        """Start a server."""
+        return self.server("--control", str(self.control))
+
+    def test_next_start(self) -> None:
+        """The next server knows what was before the first, and puts it back at its end."""
+        self.kill()
+        server = self.start()
+        self.assertIn("put back what the daemon before, which was killed", server.text)
+        server.stop()
+        self.assertEqual(self.before, self.settings())
+        self.assertFalse(list(self.lab.directory.glob("server.*")))
+
+    def test_next_start_in_vain(self) -> None:
+        """A next server that cannot start leaves everything as it was before the first."""
+        self.kill()
+        program = self.lab.server("--control", str(self.control), "--certificate", "/etc/hosts")
+        self.assertEqual(1, program.wait_ended())
+        self.assertNotIn(LISTENING, program.text)
+        self.assertEqual(self.before, self.settings())
+
+    def test_cleanup(self) -> None:
+        """`iphttps cleanup` puts it back without another server, and refuses while one runs."""
+        self.kill()
+        command = [
+            str(self.lab.twistd[0]).removesuffix("twistd") + "iphttps",
+            "cleanup",
+            "--control",
+            str(self.control),
+        ]
+        self.lab.gateway.run(*command)
+        self.assertEqual(self.before, self.settings())
+        self.start()
+        self.assertEqual(1, self.lab.gateway.run(*command, check=False).returncode)
+        self.assertNotEqual(self.before, self.settings())

@@ -1,0 +1,85 @@
+"""The files in etc/ for systemd and its neighbours, judged by systemd's own programs."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from pathlib import Path
+
+from twisted.trial.unittest import SynchronousTestCase
+
+ETC = Path(__file__).parents[1] / "etc"
+UNITS = sorted((ETC / "systemd").glob("*.service"))
+EXPOSED = 2.5
+"""The most of `systemd-analyze security` that a unit may have, of 10."""
+
+
+def run(*command: str | Path, status: int = 0) -> str:
+    """Run a command to this end and return all it printed."""
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode != status:
+        raise AssertionError(f"{command} ended with status {done.returncode}\n{done.stdout}{done.stderr}")
+    return done.stdout + done.stderr
+
+
+class UnitTests(SynchronousTestCase):
+    """The two units."""
+
+    def placed(self) -> list[Path]:
+        """Return copies of the units of which the programs are there."""
+        directory = Path(self.mktemp()).absolute()
+        directory.mkdir()
+        copies = []
+        for unit in UNITS:
+            copies.append(directory / unit.name)
+            copies[-1].write_text(re.sub(r"/opt/iphttps/bin/\w+", "/bin/true", unit.read_text()))
+        return copies
+
+    def test_there(self) -> None:
+        """There is one for servers and one for clients."""
+        self.assertEqual(["iphttps-client@.service", "iphttps-server@.service"], [unit.name for unit in UNITS])
+
+    def test_security(self) -> None:
+        """They are exposed no more than is needed, as systemd judges it."""
+        for unit in UNITS:
+            run("systemd-analyze", "security", "--offline=true", f"--threshold={EXPOSED * 10:.0f}", unit)
+        # The same command does find fault.
+        run("systemd-analyze", "security", "--offline=true", "--threshold=1", UNITS[0], status=1)
+
+    def test_valid(self) -> None:
+        """Its own parser understands every line."""
+        for unit in self.placed():
+            self.assertEqual("", run("systemd-analyze", "--man=no", "verify", unit))
+        wrong = self.placed()[0]
+        wrong.write_text(wrong.read_text().replace("RestartSec", "RestartSecs"))
+        self.assertIn("RestartSecs", run("systemd-analyze", "--man=no", "verify", wrong))
+
+    def test_breaking_settings(self) -> None:
+        """What breaks the daemons is not set: both look like more safety, and are tempting."""
+        for unit in UNITS:
+            for setting in ("MemoryDenyWriteExecute", "ProtectKernelTunables", "ProcSubset", "PrivateDevices"):
+                self.assertNotRegex(unit.read_text(), rf"(?m)^{setting}=")
+
+
+class SnippetTests(SynchronousTestCase):
+    """What makes the user and the directories."""
+
+    def test_made(self) -> None:
+        """User and directories come about below another root, with their owners and modes."""
+        root = Path(self.mktemp()).absolute()
+        (root / "etc").mkdir(parents=True)
+        run("systemd-sysusers", f"--root={root}", ETC / "sysusers.d" / "iphttps.conf")
+        users = dict(line.split(":", 1) for line in (root / "etc/passwd").read_text().splitlines())
+        self.assertTrue(users["iphttps"].endswith(":IP-HTTPS:/var/lib/iphttps:/usr/sbin/nologin"), users)
+        user = int(users["iphttps"].split(":")[1])
+        run("systemd-tmpfiles", f"--root={root}", "--create", ETC / "tmpfiles.d" / "iphttps.conf")
+        for name, mode, owner in (
+            ("run/iphttps", 0o755, user),
+            ("var/lib/iphttps", 0o700, user),
+            ("etc/iphttps", 0o755, 0),
+            ("etc/iphttps/server", 0o750, 0),
+            ("etc/iphttps/client", 0o750, 0),
+        ):
+            made = (root / name).stat()
+            self.assertEqual((mode, owner), (made.st_mode & 0o7777, made.st_uid), name)
+            self.assertEqual(0 if name == "etc/iphttps" else user, made.st_gid, name)
