@@ -163,7 +163,7 @@ class HAProxyTests(FrontCase):
         server.wait_for("connected")
         raw.send(b"1\r\n\x60\r\n27\r\n" + bytes(5) + b"\x3b\x40" + bytes(32) + b"\r\n0\r\n\r\n")
         line = server.wait_for("the body of its request has ended")
-        self.assertIn("1 packets in", line)
+        self.assertIn("1 packets (40 bytes) in", line)
 
     def test_chunked_client(self) -> None:
         """So does our client, if it is told to send its request in chunks."""
