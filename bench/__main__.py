@@ -5,14 +5,15 @@ import sys
 import time
 
 from bench.document import write
-from bench.groups import batching, flows, handshakes, idle, packets, tunnels, unread
+from bench.groups import batching, curve, flows, handshakes, idle, packets, tunnels, unread
 from bench.progress import say
 from bench.rows import Row
 from bench.table import tables
 from iphttps.lab import privilege
 from iphttps.lab.errors import LabError, LabUnavailable
 
-GROUPS = {module.GROUP.name: module.GROUP for module in (tunnels, packets, flows, idle, handshakes, unread, batching)}
+MODULES = (tunnels, packets, flows, idle, handshakes, unread, batching, curve)
+GROUPS = {module.GROUP.name: module.GROUP for module in MODULES}
 ROUNDS = 5
 
 

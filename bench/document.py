@@ -1,4 +1,4 @@
-"""docs/performance.md: the tables, with when and on what they were measured, and how."""
+"""docs/performance.md: the tables, with when and on what they were measured, and how; what was tried is left there."""
 
 import os
 import platform
@@ -16,6 +16,7 @@ from bench.rows import Row
 from bench.table import tables
 
 PAGE = Path(__file__).parents[1] / "docs" / "performance.md"
+BY_HAND = "## What was tried"  # from here on the page is kept
 
 # Where Debian's package says more than the program would.
 PACKAGES = ("openvpn", "ocserv", "openconnect", "wireguard-go", "stunnel4", "openssl", "iperf3")
@@ -28,6 +29,8 @@ Measured on {date} by `{command}`, {rounds}, on {cores} cores ({processor}).
 {versions}
 
 {tables}
+
+![What a packet costs at the server's link, with 1 to 10000 clients](performance.svg)
 
 ## How it is measured
 
@@ -55,21 +58,32 @@ Measured on {date} by `{command}`, {rounds}, on {cores} cores ({processor}).
 - Handshakes: four processes connect, show a certificate, ask, wait for the answer and go, without session tickets.
   `openssl s_server` has the same certificate and demands one as well.
 - The client that stops reading is a stopped process, for which packets go on coming after all buffers are full.
+- The curve is the cost of the link alone, policy and Neighbor Cache, without TLS and devices.
 """
 
 
 def write(rows: Sequence[Row], rounds: int) -> None:
     """Write the page."""
-    PAGE.write_text(
-        TEXT.format(
-            date=datetime.now(UTC).date(),
-            command=shlex.join(["python", "-m", "bench", *sys.argv[1:]]),
-            rounds="one round" if rounds == 1 else f"{rounds} rounds",
-            cores=len(os.sched_getaffinity(0)),
-            processor=_processor(),
-            versions=", ".join(_versions()) + ".",
-            tables=tables(rows, markdown=True),
-        )
+    before = PAGE.read_text() if PAGE.exists() else ""
+    PAGE.write_text(page(before, measured(rows, rounds)))
+
+
+def page(before: str, measured: str) -> str:
+    """Return the page with what is measured put in the place of what was, and what people have written kept."""
+    _, heading, kept = before.partition(BY_HAND)
+    return f"{measured}\n{heading}{kept}" if heading else measured
+
+
+def measured(rows: Sequence[Row], rounds: int) -> str:
+    """Return the part of the page that is generated."""
+    return TEXT.format(
+        date=datetime.now(UTC).date(),
+        command=shlex.join(["python", "-m", "bench", *sys.argv[1:]]),
+        rounds="one round" if rounds == 1 else f"{rounds} rounds",
+        cores=len(os.sched_getaffinity(0)),
+        processor=_processor(),
+        versions=", ".join(_versions()) + ".",
+        tables=tables(rows, markdown=True),
     )
 
 

@@ -1,0 +1,59 @@
+"""A line chart as SVG: figures against a number that grows by powers of ten."""
+
+from collections.abc import Mapping, Sequence
+from math import ceil, log10
+from xml.sax.saxutils import escape
+
+Points = Sequence[tuple[float, float]]
+
+WIDTH, HEIGHT = 640, 320
+LEFT, RIGHT, TOP, BOTTOM = 60, 130, 20, 50
+COLOURS = ("#1f77b4", "#d62728", "#2ca02c")
+FONT = 'font-family="sans-serif" font-size="12"'
+STEPS = 5
+
+
+def chart(lines: Mapping[str, Points], across: str, upward: str) -> str:
+    """Return the chart of some lines by their names; `across` and `upward` say what the axes are, upward from 0."""
+    points = [point for line in lines.values() for point in line]
+    most = max(y for _, y in points)
+    step = _round(most / STEPS)
+    top = ceil(most / step) * step
+    decades = max(ceil(log10(max(x for x, _ in points))), 1)
+
+    def place(x: float, y: float) -> tuple[float, float]:
+        return (
+            LEFT + (WIDTH - LEFT - RIGHT) * log10(x) / decades,
+            HEIGHT - BOTTOM - (HEIGHT - BOTTOM - TOP) * y / top,
+        )
+
+    parts = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" {FONT}>',
+        f'<rect width="{WIDTH}" height="{HEIGHT}" fill="white"/>',
+    ]
+    for number in range(round(top / step) + 1):
+        x, y = place(1, number * step)
+        parts.append(f'<path d="M{x:.1f} {y:.1f}H{WIDTH - RIGHT}" stroke="#ddd"/>')
+        parts.append(_text(x - 8, y + 4, f"{number * step:g}", "end"))
+    for decade in range(decades + 1):
+        x, y = place(10**decade, 0)
+        parts.append(f'<path d="M{x:.1f} {y:.1f}V{TOP}" stroke="#ddd"/>')
+        parts.append(_text(x, y + 18, f"{10**decade}", "middle"))
+    for (name, line), colour in zip(lines.items(), COLOURS, strict=False):
+        places = [place(x, y) for x, y in line]
+        path = " ".join(f"{x:.1f},{y:.1f}" for x, y in places)
+        parts.append(f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="2"/>')
+        parts.append(_text(places[-1][0] + 8, places[-1][1] + 4, name, "start", colour))
+    parts.append(_text((LEFT + WIDTH - RIGHT) / 2, HEIGHT - 12, across, "middle"))
+    parts.append(_text(LEFT, TOP - 7, upward, "start"))
+    return "\n".join([*parts, "</svg>", ""])
+
+
+def _round(value: float) -> float:
+    """Return the next number above that people count by: 1, 2 or 5 with zeros."""
+    power = 10.0 ** ceil(log10(value) - 1)
+    return next(power * step for step in (1, 2, 5, 10) if power * step >= value)
+
+
+def _text(x: float, y: float, text: str, anchor: str, colour: str = "black") -> str:
+    return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" fill="{colour}">{escape(text)}</text>'
