@@ -33,6 +33,7 @@ from .host_watch import HostWatch, Monitor
 from .resolved import Resolved, resolvectl
 from .scripts import LinkFacts, Scripts
 from .status import Value
+from .timekeeping import Timekeeper
 
 SETTINGS = {
     "accept_ra": 2,  # also where this host forwards
@@ -219,4 +220,5 @@ def makeService(options: Options) -> ClientDaemon:
     """Make the service for `twistd`."""
     from twisted.internet import reactor  # installed by twistd only just now
 
+    Timekeeper(cast(IReactor, reactor)).install()
     return ClientDaemon(options, cast(IReactor, reactor))

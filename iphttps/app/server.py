@@ -45,6 +45,7 @@ from .server_actions import ServerActions
 from .server_authority import ServerAuthority
 from .server_options import Options
 from .server_tls import null_warning, tls_settings
+from .timekeeping import Timekeeper
 from .tomlfile import CONTROL
 
 LINK_LOCAL = IPv6Interface("fe80::1/64")
@@ -289,4 +290,5 @@ def makeService(options: Options) -> ServerDaemon:
     """Make the service for `twistd`."""
     from twisted.internet import reactor  # installed by twistd only just now
 
+    Timekeeper(cast(IReactor, reactor)).install()
     return ServerDaemon(options, cast(IReactor, reactor))

@@ -14,7 +14,8 @@ from ..core.framing import Batch
 from .interfaces import PacketDevice
 
 MOST_READS = 16
-"""How often a device is read in one turn of the reactor, at most."""
+MOST_BYTES = 1 << 20
+"""How often a device is read in one turn of the reactor, at most, and after how many bytes no more."""
 
 
 @implementer(IReadDescriptor)
@@ -54,9 +55,11 @@ class DeviceReader:
     def doRead(self) -> None:
         """Read, and deliver what there was."""
         batches: list[Batch] = []
+        size = 0
         try:
-            while len(batches) < self._reads and (batch := self._device.read()):
+            while len(batches) < self._reads and size < MOST_BYTES and (batch := self._device.read()):
                 batches.append(batch)
+                size += len(batch.data)
         except OSError as error:
             self.stop()
             self._lost(error)

@@ -9,10 +9,11 @@ from twisted.internet.testing import MemoryReactorClock
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
+from iphttps.core import ipv6
 from iphttps.core.framing import Batch
 from iphttps.host.memory import MemoryDevice
 from iphttps.host.tun import READS
-from iphttps.net.reader import MOST_READS, DeviceReader
+from iphttps.net.reader import MOST_BYTES, MOST_READS, DeviceReader
 
 from .support import PRIVATE_HOST, client_address, packet
 
@@ -66,6 +67,18 @@ class DeviceReaderTests(SynchronousTestCase):
             self.reader.doRead()
             self.assertEqual(len(self.delivered[-1]), taken * READS)
             self.assertEqual(list(self.delivered[-1]), [PACKET] * (taken * READS))
+
+    def test_long_packets(self) -> None:
+        """However many connections there are, a turn reads no more once it has had a certain number of bytes."""
+        long = ipv6.packet(bytes(16), bytes(16), ipv6.NO_NEXT_HEADER, bytes(1240))
+        for divided in (MOST_READS, 1):
+            for _ in range(READS * MOST_READS):
+                self.device.inject(long)
+            self.divided = divided
+            self.reader.doRead()
+        size = len(self.delivered[-1].data)
+        self.assertLess(size, MOST_BYTES + READS * len(long))
+        self.assertGreaterEqual(size, MOST_BYTES)
 
     def test_nothing_waits(self) -> None:
         """Where nothing waits, or only rubbish does, nothing is delivered."""
