@@ -9,8 +9,14 @@ from .command import Answering, CommandCase
 from .machine import Machine, MachineCase
 from .schema import DOCUMENT, documented, violations
 
-DOCUMENTED = {"server": "status", "client": "status", "clients": "clients", "configuration": "configuration"}
-"""The examples in docs/control.md, and the schema of each."""
+DOCUMENTED = {
+    "server": "status",
+    "client": "status",
+    "clients": "clients",
+    "configuration": "configuration",
+    "list": "ca-list",
+}
+"""The examples in docs/control.md and docs/certificates.md, and the schema of each."""
 
 
 class SchemaTests(MachineCase, CommandCase):
@@ -61,6 +67,18 @@ class SchemaTests(MachineCase, CommandCase):
         value = self.printed("check", *root)
         self.assertEqual(["server/main", "client/main"], [one["instance"] for one in value["checked"]])
         self.assertEqual([], violations("check", value))
+
+    def test_ca_list(self) -> None:
+        """An authority without certificates, and one that has issued, and revoked."""
+        root = ("--root", str(self.places.root))
+        self.run_bare("ca", "init", *root)
+        self.assertEqual([], violations("ca-list", self.printed("ca", "list", *root)))
+        for words in (("server", "vpn.example.org"), ("client", "alice")):
+            self.run_bare("ca", *words, "--key", "ecdsa", "--out", str(self.directory), *root)
+        self.run_bare("ca", "revoke", "alice", *root)
+        found = self.printed("ca", "list", *root)
+        self.assertEqual({"valid", "revoked"}, {each["state"] for each in found["certificates"]})
+        self.assertEqual([], violations("ca-list", found))
 
     def test_all(self) -> None:
         """Every schema is spoken of in the documents."""
