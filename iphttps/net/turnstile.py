@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
-REST = 2
+REST = 4
 """How much time the others have for themselves, for each second that a piece of work took."""
 
 NOTHING = 0.0002
