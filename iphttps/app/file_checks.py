@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
+from typing import cast
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
@@ -14,6 +15,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from ..core.errors import ConfigError
 from ..net.certificates import UNREADABLE, Credentials, expired, hosts, issuer, load_certificates, names, subject
+from ..net.interfaces import IReactor
 from ..net.revocation import RevocationLists
 from ..net.tls import ServerTLS
 from ..net.verification import weakness, wrong_client
@@ -59,7 +61,7 @@ def check_client_files(options: client_options.Options, findings: Findings, now:
     if not findings.errors:
         from twisted.internet import reactor  # only made, never run
 
-        findings.attempt("uri", lambda: Servers(reactor, options))  # type: ignore[arg-type]  # the type of its module
+        findings.attempt("uri", lambda: Servers(cast(IReactor, reactor), options))
         for uri in options.uris:
             if not uri.secure:
                 plain = f"{uri} is plain HTTP: nothing protects the packets on their way"

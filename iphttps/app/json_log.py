@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, TextIO, cast
 
+from twisted.internet.interfaces import IReactorFromThreads
 from twisted.logger import FileLogObserver, ILogObserver, LogEvent, LogLevel, formatEvent
 from twisted.python.failure import Failure
 from twisted.python.logfile import LogFile
@@ -105,7 +106,7 @@ def _file(twistd: Mapping[str, Any]) -> TextIO:
 def _rotate(file: LogFile) -> None:
     from twisted.internet import reactor  # installed by twistd only just now
 
-    reactor.callFromThread(file.rotate)  # type: ignore[attr-defined]
+    cast(IReactorFromThreads, reactor).callFromThread(file.rotate)
 
 
 @implementer(ILogObserver)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from typing import Any
 
 import click
@@ -35,9 +34,7 @@ def up(instance: str | None, timeout: float, places: Places) -> int:
     meant = named(places, instance) if instance else only(places)
     control = meant.control
     assert control is not None
-    ended: Callable[[], str | None] = lambda: None  # noqa: E731
-    if not is_live(control):
-        ended = supervisor(meant).start(meant)
+    ended = _unseen if is_live(control) else supervisor(meant).start(meant)
     status: dict[str, Any] | None = None
     deadline = time.monotonic() + timeout
     while True:
@@ -55,6 +52,11 @@ def up(instance: str | None, timeout: float, places: Places) -> int:
         time.sleep(POLL)
     click.echo(f"{meant} is up: {status['waiting'] if status.get('waiting') else status['state']}")
     return 0
+
+
+def _unseen() -> str | None:
+    """Say why an instance that somebody else started has ended: nobody here can tell."""
+    return None
 
 
 @click.command()
