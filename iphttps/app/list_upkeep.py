@@ -10,11 +10,12 @@ from pathlib import Path
 
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
-from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.internet.interfaces import IReactorTime
 
 from ..core.errors import ConfigError
 from ..core.handshake import Document
 from ..net.log import logger
+from ..net.lookout import Lookout
 from ..net.revocation import Stamp, now_of
 from .authority import Authority
 from .certificate_names import DOCUMENT
@@ -33,7 +34,7 @@ JUMP = 60.0
 KIND = "application/pkix-crl"  # RFC 2585 section 4.2
 
 
-class ListUpkeep:
+class ListUpkeep(Lookout):
     """Looks after the list of one authority; `published` is told of each new one.
 
     Whoever enforces the list reads the file (`net/watch.py`); here it is only written. What prevents that is said
@@ -50,10 +51,9 @@ class ListUpkeep:
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         """Open the authority; raises ConfigError if that cannot be."""
-        self._clock = clock
+        super().__init__(clock, INTERVAL)
         self._monotonic = monotonic
         self._published = published
-        self._call: IDelayedCall | None = None
         self._stamp: Stamp | None = None
         self._compared: tuple[Stamp, Stamp | None] | None = None
         self._offset: float | None = None
@@ -64,17 +64,6 @@ class ListUpkeep:
 
     def _now(self) -> datetime:
         return now_of(self._clock.seconds())
-
-    def start(self) -> None:
-        """Look after the list from now on; call it when the program is the user that it will stay."""
-        self._call = self._clock.callLater(INTERVAL, self.start)
-        self.look()
-
-    def stop(self) -> None:
-        """Leave the list to itself."""
-        if self._call:
-            self._call.cancel()
-            self._call = None
 
     def look(self) -> None:
         """Write the list anew if it is time, and tell if it is another one than before, whoever wrote it."""

@@ -6,11 +6,12 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.internet.interfaces import IReactorTime
 
 from ..core.errors import ConfigError
 from .certificates import UNREADABLE, Credentials, subject
 from .log import logger
+from .lookout import Lookout
 from .revocation import Stamp
 from .tls import ServerTLS
 
@@ -21,7 +22,7 @@ Paths = tuple[Path, Path]
 """Where the certificate is, and where its key."""
 
 
-class CredentialsWatch:
+class CredentialsWatch(Lookout):
     """Watches the files, also through symbolic links that are swapped, as programs for ACME do.
 
     The two cannot change at the same moment. So a pair that does not fit may only be half written: it is looked at
@@ -33,27 +34,14 @@ class CredentialsWatch:
     def __init__(
         self, clock: IReactorTime, tls: ServerTLS, paths: Callable[[], Paths], interval: float = INTERVAL
     ) -> None:
-        self._clock = clock
+        super().__init__(clock, interval)
         self._tls = tls
         self._paths = paths
-        self._interval = interval
-        self._call: IDelayedCall | None = None
         self._settled: tuple[Stamp, ...] = ()
         self._doubted: tuple[Stamp, ...] = ()
 
-    def start(self) -> None:
-        """Watch from now on; call it when the program is the user that it will stay."""
-        self._look()
-
-    def stop(self) -> None:
-        """Watch no more."""
-        if self._call:
-            self._call.cancel()
-            self._call = None
-
-    def _look(self) -> None:
-        # First of all: whatever happens below, this goes on.
-        self._call = self._clock.callLater(self._interval, self._look)
+    def look(self) -> None:
+        """Take what the files hold, if they have changed."""
         paths = self._paths()
         stamps = tuple(map(Stamp.of, paths))  # before reading: what is written meanwhile shows as another change
         if stamps == self._settled:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.internet.interfaces import IReactorTime
 
 from ..core.errors import ConfigError
 from .log import logger
+from .lookout import Lookout
 from .revocation import RevocationLists, Stamp, now_of
 from .tls import ServerTLS
 
@@ -17,16 +18,14 @@ INTERVAL = 2.0
 DAY = 24 * 60 * 60.0
 
 
-class RevocationWatch:
+class RevocationWatch(Lookout):
     """Watches the file of the lists that are in force, whichever that is at the time."""
 
     log = logger()
 
     def __init__(self, clock: IReactorTime, tls: ServerTLS, interval: float = INTERVAL) -> None:
-        self._clock = clock
+        super().__init__(clock, interval)
         self._tls = tls
-        self._interval = interval
-        self._call: IDelayedCall | None = None
         self._refused: Stamp | None = None
         self._reported: RevocationLists | None = None
         self._report_due = 0.0
@@ -43,17 +42,10 @@ class RevocationWatch:
                     path=lists.path,
                     reason=error.strerror,
                 )
-        self._look()
+        super().start()
 
-    def stop(self) -> None:
-        """Watch no more."""
-        if self._call:
-            self._call.cancel()
-            self._call = None
-
-    def _look(self) -> None:
-        # First of all: whatever happens below, this goes on.
-        self._call = self._clock.callLater(self._interval, self._look)
+    def look(self) -> None:
+        """Take what the file holds, if it has changed, and warn if it is time to."""
         lists = self._tls.settings.revocation
         if lists is None:
             return
