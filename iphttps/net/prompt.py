@@ -25,6 +25,7 @@ from twisted.protocols.tls import TLSMemoryBIOFactory, TLSMemoryBIOProtocol
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from .carrier import put
 from .turnstile import Turnstile
 
 RECORD = 1 << 14
@@ -108,15 +109,16 @@ class PromptTLS(TLSMemoryBIOProtocol):
             super().write(data[sent:])
 
     def _carry(self, connection: SSL.Connection, size: int) -> None:
-        """Hand to the transport what OpenSSL has for it, so many bytes at a time; a handshake may have left some."""
+        """Hand on what OpenSSL has for the transport, so many bytes at a time; a handshake may have left some."""
+        transport = cast(ITransport, self.transport)
         piece = connection.bio_read(size)
-        cast(ITransport, self.transport).write(piece)
+        put(transport, piece)
         while len(piece) == size:
             try:
                 piece = connection.bio_read(size)
             except SSL.WantReadError:
                 break
-            cast(ITransport, self.transport).write(piece)
+            put(transport, piece)
 
 
 class PromptTLSFactory(TLSMemoryBIOFactory):

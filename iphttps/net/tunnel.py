@@ -12,13 +12,11 @@ slow one; a peer that stops reading costs at most the bounds and one batch more.
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Callable
 from functools import partial
 from typing import Protocol as TypingProtocol
 from typing import cast
 
-from twisted.internet.abstract import FileDescriptor
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import (
     IDelayedCall,
@@ -28,7 +26,6 @@ from twisted.internet.interfaces import (
     ISSLTransport,
 )
 from twisted.internet.protocol import Protocol, connectionDone
-from twisted.protocols.policies import ProtocolWrapper
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
@@ -38,22 +35,9 @@ from ..core.counters import Counters
 from ..core.errors import DropReason
 from ..core.framing import Batch, Framer
 from ..core.limits import TokenBucket
+from .carrier import QUEUE, prepare, put
 from .prompt import Gathering, PromptTLS
 from .verification import CheckedConnection
-
-QUEUE = 256 * 1024
-"""Bytes that may wait in the transport's buffer, at most, before the tunnel counts as congested."""
-
-UNSENT = 128 * 1024
-"""Bytes that the kernel may hold unsent for the connection (TCP_NOTSENT_LOWAT)."""
-
-KEEPALIVE = 60
-KEEPALIVE_INTERVAL = 10
-USER_TIMEOUT = 90
-"""Seconds: of silence before TCP asks, between two questions, and until a peer that acknowledges nothing is given up.
-
-IP-HTTPS has no keepalive of its own; without these a peer that lost power would hold its place for ever.
-"""
 
 HANDSHAKE_DEADLINE = 30.0
 """Seconds from the connection's start to the open session; after it there is no time limit (3.2.2)."""
@@ -108,8 +92,7 @@ class Tunnel(Protocol, Gathering):
     def connectionMade(self) -> None:
         """Start: with TLS the session can begin when its handshake is complete, else at once."""
         self.wire = cast(Wire, self.transport)
-        self._carrier = _prepare(self.transport)
-        self._has_kernel = isinstance(self._carrier, FileDescriptor)  # and is no transport in memory
+        self._carrier = prepare(self.transport)
         self.wire.registerProducer(self, True)
         self._deadline = self.clock.callLater(self.handshake_deadline, self.expired)
         if ISSLTransport.providedBy(self.transport):
@@ -198,22 +181,12 @@ class Tunnel(Protocol, Gathering):
         """Send whole packets to the peer; while the tunnel is congested they wait, or are dropped and counted."""
         if not self.congested:
             self.counters.sent(len(batch), len(batch.data))
-            self.wire.write(batch.data)
-            self._push()
+            put(self.wire, batch.data)
             return
         taken = self.backlog.add(batch)
         self.counters.sent(taken, batch.bounds[taken])
         if taken < len(batch):
             self.counters.dropped(DropReason.CONGESTED, len(batch) - taken)
-
-    def _push(self) -> None:
-        """Have the kernel take what was just written, instead of in the reactor's next turn.
-
-        A connection that closes is left to the reactor, which must hear of its end.
-        """
-        carrier = self._carrier
-        if self._has_kernel and carrier.connected and not carrier.disconnecting:
-            carrier.doWrite()  # what fails here, fails again when the reactor does it
 
     def pauseProducing(self) -> None:
         """The transport's buffer is full."""
@@ -227,7 +200,7 @@ class Tunnel(Protocol, Gathering):
             self._carrier.bufferSize = min(self.backlog.room, QUEUE)
         self.congested = False
         if waited := self.backlog.take():
-            self.wire.write(waited)
+            put(self.wire, waited)
 
     def stopProducing(self) -> None:
         """The transport is closing; `connectionLost` follows."""
@@ -265,31 +238,3 @@ class Tunnel(Protocol, Gathering):
 
     def _discard(self, data: bytes) -> None:
         """Take bytes that come before the phase in which they would mean something, or after it."""
-
-
-class Carrier(TypingProtocol):
-    """What is beneath all wrappers: twisted.internet.abstract.FileDescriptor."""
-
-    bufferSize: int
-    """Bytes in the transport's buffer above which it tells its producer to pause."""
-    connected: int
-    disconnecting: int
-
-    def doWrite(self) -> object: ...
-
-
-def _prepare(transport: object) -> Carrier:
-    """Set the TCP connection's options: bounded queues, no waiting for more to send, a dead peer found."""
-    while isinstance(transport, ProtocolWrapper):
-        transport = transport.transport
-    carrier = cast(Carrier, transport)
-    carrier.bufferSize = QUEUE
-    handle = getattr(transport, "getHandle", lambda: None)()
-    if isinstance(handle, socket.socket):
-        handle.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        handle.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        handle.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, KEEPALIVE)
-        handle.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, KEEPALIVE_INTERVAL)
-        handle.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, 1000 * USER_TIMEOUT)  # milliseconds
-        handle.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT)
-    return carrier

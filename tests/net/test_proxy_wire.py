@@ -17,11 +17,12 @@ from twisted.trial.unittest import TestCase
 from iphttps.core.errors import ProxyError, ProxyFault
 from iphttps.core.proxy import Proxy
 from iphttps.core.proxylogin import ProxyCredentials
+from iphttps.net.carrier import QUEUE, UNSENT
 from iphttps.net.endpoints import URI, client_endpoint
 from iphttps.net.proxy import ProxySettings
 from iphttps.net.proxy_connection import ProxyConnection
 from iphttps.net.spnego import tokens
-from iphttps.net.tunnel import QUEUE, UNSENT, Tunnel
+from iphttps.net.tunnel import Tunnel
 
 from .certificates import Certificates
 from .support import NAME

@@ -12,7 +12,8 @@ from iphttps.core.backlog import LEAST, MOST
 from iphttps.core.counters import Counters
 from iphttps.core.errors import DropReason
 from iphttps.core.framing import Batch
-from iphttps.net.tunnel import CLOSE_DEADLINE, HANDSHAKE_DEADLINE, QUEUE, Tunnel
+from iphttps.net.carrier import QUEUE
+from iphttps.net.tunnel import CLOSE_DEADLINE, HANDSHAKE_DEADLINE, Tunnel
 
 from .support import PRIVATE_HOST, client_address, packet
 
