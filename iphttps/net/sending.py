@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
-from twisted.internet.interfaces import IPullProducer
+from twisted.internet.interfaces import IPushProducer
 from zope.interface import implementer
 
 PIECE = 16 * 1024
@@ -22,11 +22,11 @@ class Transport(Protocol):
     def registerProducer(self, producer: object, streaming: bool) -> None: ...
 
 
-@implementer(IPullProducer)
+@implementer(IPushProducer)
 class Sending:
-    """Gives the transport a piece whenever it has room, and calls `done` after the last, which unregisters it.
+    """Gives the transport piece after piece while it has room, and calls `done` after the last, which unregisters it.
 
-    So many who fetch a long answer slowly cost a piece each, and not the whole.
+    So many who fetch a long answer slowly cost a transport's buffer each, and not the whole.
     """
 
     def __init__(self, transport: Transport, content: bytes, done: Callable[[], None]) -> None:
@@ -34,19 +34,27 @@ class Sending:
         self._content = content
         self._done = done
         self._sent = 0
+        self._paused = False
 
     def start(self) -> None:
         """Begin."""
-        self._transport.registerProducer(self, False)
+        self._transport.registerProducer(self, True)
+        self.resumeProducing()
 
     def resumeProducing(self) -> None:
-        """Give the next piece."""
-        piece = self._content[self._sent : self._sent + PIECE]
-        self._sent += len(piece)
-        if piece:
+        """Give what there is room for."""
+        self._paused = False
+        while not self._paused and self._sent < len(self._content):
+            piece = self._content[self._sent : self._sent + PIECE]
+            self._sent += len(piece)
             self._transport.write(piece)
-        if self._sent == len(self._content):
+        if not self._paused:
             self._done()
+
+    def pauseProducing(self) -> None:
+        """The transport's buffer is full."""
+        self._paused = True
 
     def stopProducing(self) -> None:
         """The connection has ended."""
+        self._paused = True

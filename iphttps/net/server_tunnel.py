@@ -18,8 +18,8 @@ from ..core.handshake import Document, Opened, ServerHandshake
 from ..core.identity import Identity
 from .doorway import Arrival
 from .explain import sentence
-from .sending import TAKING, Sending
-from .tunnel import Tunnel
+from .sending import PIECE, TAKING, Sending
+from .tunnel import Tunnel, discard
 
 
 class Owner(Protocol):
@@ -73,10 +73,11 @@ class ServerTunnel(Tunnel):
     def _show(self, document: Document) -> None:
         """Give a document to who has asked for it, who has for that the time of the handshake phase."""
         self._answered = True
-        self._receive = self._discard
+        self._receive = discard
         head, content = self._handshake.show(document, self.clock.seconds())
         self.wire.write(head)
         self.wire.unregisterProducer()
+        self._carrier.bufferSize = PIECE  # no more waits there for one who takes it slowly
         Sending(self.wire, content, self._shown).start()
 
     def _shown(self) -> None:

@@ -80,8 +80,8 @@ class Tunnel(Protocol, Gathering):
         self.tls: CheckedConnection | None = None
         self.framer = Framer()
         self.ended: Deferred[None] = Deferred()
-        self._receive: Callable[[bytes], None] = self._discard
-        self._take: Callable[[bytes], None] = self._discard
+        self._receive: Callable[[bytes], None] = discard
+        self._take: Callable[[bytes], None] = discard
         self._gathered: list[bytes] = []
         self._deadline: IDelayedCall | None = None
         self.ending: str | None = None
@@ -165,7 +165,7 @@ class Tunnel(Protocol, Gathering):
         if batch:
             self.deliver(batch)
         if self.framer.fault:
-            self._receive = self._take = self._discard
+            self._receive = self._take = discard
             self.counters.dropped(self.framer.fault)
             self.out_of_step(self.framer.fault)
 
@@ -213,7 +213,7 @@ class Tunnel(Protocol, Gathering):
             return
         self.ending = sentence
         self._cancel_deadline()
-        self._receive = self._take = self._discard
+        self._receive = self._take = discard
         # A transport with a producer waits for the producer to finish before it closes.
         self.wire.unregisterProducer()
         self.hang_up()
@@ -225,10 +225,13 @@ class Tunnel(Protocol, Gathering):
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """The connection has ended; the roles extend this."""
-        self._receive = self._take = self._discard
         self._cancel_deadline()
+        # Nothing may lead from here back to here, or it would all stay until a garbage collection.
+        self._receive = self._take = discard
         if self.tls:
-            self.tls.heard = None  # or the two would keep each other
+            self.tls.heard = None
+        if not self.ending:
+            self.wire.unregisterProducer()
         self.ended.callback(None)
 
     def _cancel_deadline(self) -> None:
@@ -236,5 +239,6 @@ class Tunnel(Protocol, Gathering):
             self._deadline.cancel()
         self._deadline = None
 
-    def _discard(self, data: bytes) -> None:
-        """Take bytes that come before the phase in which they would mean something, or after it."""
+
+def discard(data: bytes) -> None:
+    """Take bytes that come before the phase in which they would mean something, or after it."""
