@@ -35,7 +35,7 @@ from ..net.reader import DeviceReader
 from ..net.server import Server
 from ..net.tls import ServerTLS
 from ..net.watch import RevocationWatch
-from . import status
+from . import collecting, status
 from .condition import Condition, of_server
 from .control import Route
 from .daemon import Daemon, HostNetwork
@@ -249,6 +249,7 @@ class ServerDaemon(Daemon):
             self._server.demands_identity = self._relies_on_fronts(fresh.mode)
             self._server.handle(ServerEvent.AUTHENTICATION)  # 3.2.7.1: ends every session
         self._server.advertise()
+        collecting.look_at_all()  # the options from before refer to themselves
         self.log.info(
             "reloaded; {changes}", event="reloaded", changes=str(changes), changed=changes.now, restart=changes.restart
         )
@@ -291,4 +292,5 @@ def makeService(options: Options) -> ServerDaemon:
     from twisted.internet import reactor  # installed by twistd only just now
 
     Timekeeper(cast(IReactor, reactor)).install()
+    collecting.install()
     return ServerDaemon(options, cast(IReactor, reactor))
