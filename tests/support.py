@@ -182,10 +182,14 @@ def holders(cache: NeighborCache, *clients: ClientEntry) -> dict[bytes, ClientEn
 Delivered = tuple[list[bytes], dict[ClientEntry, list[bytes]]]
 
 
-def delivered(forwarding: Forwarding) -> Delivered:
-    """Return the packets for the host, and those for each client."""
+def delivered(forwarding: Forwarding, *everyone: ClientEntry) -> Delivered:
+    """Return the packets for the host, and those for each client, where these are all others."""
     clients = {client: list(batch) for client, batch in forwarding.clients}
     assert len(clients) == len(forwarding.clients), "one write for each client"
+    assert everyone or not forwarding.everyone, "nothing for everyone"
+    for client in everyone:
+        if forwarding.everyone:
+            clients.setdefault(client, []).extend(forwarding.everyone)
     return list(forwarding.host), clients
 
 
@@ -219,11 +223,14 @@ class LinkTestCase(SynchronousTestCase):
 
     def from_a(self, *packets: bytes, now: float = 0.0) -> Delivered:
         """Let `a` send the packets in one batch."""
-        return delivered(self.link.from_client(self.a, Batch.of(packets), now))
+        return delivered(
+            self.link.from_client(self.a, Batch.of(packets), now),
+            *[one for one in self.small.table if one is not self.a],
+        )
 
     def from_host(self, *packets: bytes, now: float = 0.0) -> Delivered:
         """Let the host's kernel send the packets in one batch."""
-        return delivered(self.link.from_host(Batch.of(packets), now))
+        return delivered(self.link.from_host(Batch.of(packets), now), *self.small.table)
 
     def drops(self, client: ClientEntry) -> dict[DropReason, int]:
         """Return what was dropped of a client's packets."""

@@ -6,7 +6,7 @@ host. Only packets with a new header are taken apart and shown to the policy.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -34,10 +34,14 @@ ERROR_BURST = 10.0
 
 @dataclass(frozen=True, slots=True)
 class Forwarding:
-    """Where the packets of a batch go: to the host's kernel, and to clients, one write for each."""
+    """Where the packets of a batch go: to the host's kernel, to clients, one write for each, and to everyone.
+
+    What goes to `everyone` each client gets but the one that it came from, in time: there may be thousands.
+    """
 
     host: Batch = EMPTY
     clients: Sequence[tuple[ClientEntry, Batch]] = ()
+    everyone: Batch = EMPTY
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +88,7 @@ class ServerLink:
 
     def _look_closer(self, client: ClientEntry, batch: Batch, now: float) -> Forwarding:
         host: list[bytes] = []
+        everyone: list[bytes] = []
         outgoing: dict[ClientEntry, list[bytes]] = {}
         for packet in batch:
             header = packet[ipv6.NEXT_HEADER : ipv6.HEADER_LENGTH]
@@ -101,21 +106,20 @@ class ServerLink:
                 host.append(packet)
             if reply := verdict.reply or self._advertise(verdict, client, packet, now):
                 outgoing.setdefault(client, []).append(reply)
-            receivers = self._others(client) if verdict.others else verdict.clients
-            if receivers and len(packet) > self._mtu:
+            others = verdict.others and len(self._table) > 1
+            if (others or verdict.clients) and len(packet) > self._mtu:
                 client.counters.dropped(DropReason.OVERSIZE)
                 continue
-            for receiver in receivers:
+            if others:
+                everyone.append(packet)
+            for receiver in verdict.clients:
                 outgoing.setdefault(receiver, []).append(packet)
-        return Forwarding(Batch.of(host), _batches(outgoing))
+        return Forwarding(Batch.of(host), _batches(outgoing), Batch.of(everyone))
 
     def _advertise(self, verdict: Verdict, client: ClientEntry, packet: bytes, now: float) -> bytes:
         if not verdict.solicits_router or self._router is None:
             return b""
         return self._router.answer(client, packet[ipv6.SOURCE : ipv6.DESTINATION], now)
-
-    def _others(self, client: ClientEntry) -> Iterable[ClientEntry]:
-        return [entry for entry in self._table if entry is not client]
 
     def from_host(self, batch: Batch, now: float) -> Forwarding:
         """Forward what the host's kernel sent into the link, its own packets and routed ones (3.2.5.2.1)."""
@@ -125,6 +129,7 @@ class ServerLink:
         if len(receivers) == 1 and (receiver := receivers[flows[0]]):
             return Forwarding(clients=[(receiver, batch)])
         errors: list[bytes] = []
+        everyone: list[bytes] = []
         outgoing: dict[ClientEntry, list[bytes]] = {}
         for flow, (start, end) in zip(flows, pairwise(bounds), strict=True):
             packet = data[start:end]
@@ -136,9 +141,11 @@ class ServerLink:
                 self.counters.dropped(verdict.drop)
             if verdict.drop is DropReason.NO_NEIGHBOR:
                 errors += self._miss(packet, now)
-            for receiver in self._table if verdict.others else verdict.clients:
+            if verdict.others:
+                everyone.append(packet)
+            for receiver in verdict.clients:
                 outgoing.setdefault(receiver, []).append(packet)
-        return Forwarding(Batch.of(errors), _batches(outgoing))
+        return Forwarding(Batch.of(errors), _batches(outgoing), Batch.of(everyone))
 
     def _receiver(self, flow: bytes, now: float) -> ClientEntry | None:
         """Return the holder of the destination, or None where the packets must be looked at singly."""
@@ -162,14 +169,17 @@ class ServerLink:
 
     def solicit(self, now: float) -> Forwarding:
         """Return the Neighbor Solicitations that are due; to be called once in a second or so."""
+        everyone: list[bytes] = []
         outgoing: dict[ClientEntry, list[bytes]] = {}
         for target, holder in self._cache.solicitations(now):
             if holder is None and self._policy.mode is AuthenticationMode.NONE:
                 continue  # left over from before a change of mode; 3.2.5.2.1: no multicast but RAs
             packet = neighbor_solicitation(target, self._addresses.link_local, unicast=holder is not None)
-            for receiver in self._table if holder is None else (holder,):
-                outgoing.setdefault(receiver, []).append(packet)
-        return Forwarding(clients=_batches(outgoing))
+            if holder is None:
+                everyone.append(packet)
+            else:
+                outgoing.setdefault(holder, []).append(packet)
+        return Forwarding(clients=_batches(outgoing), everyone=Batch.of(everyone))
 
     def advertise(self, chance: float, now: float) -> tuple[Forwarding, float]:
         """Return the periodic Router Advertisement to all clients, and the seconds until the next."""
@@ -178,15 +188,11 @@ class ServerLink:
         packet, interval = self._router.unsolicited(chance)
         for client in self._table:
             client.advertised = now
-        return self._to_all(packet), interval
+        return Forwarding(everyone=Batch.of([packet])), interval
 
     def farewell(self) -> Forwarding:
         """Return the Router Advertisement with which the server takes its leave."""
-        return self._to_all(self._router.farewell()) if self._router else Forwarding()
-
-    def _to_all(self, packet: bytes) -> Forwarding:
-        batch = Batch.of([packet])
-        return Forwarding(clients=[(client, batch) for client in self._table])
+        return Forwarding(everyone=Batch.of([self._router.farewell()])) if self._router else Forwarding()
 
     def change_mode(self, mode: AuthenticationMode) -> None:
         """Follow a change of the Authentication Mode; the sessions there were must end with it (3.2.7.1)."""

@@ -16,7 +16,7 @@ from twisted.python.failure import Failure
 from ..core.clients import ClientEntry, ClientTable
 from ..core.counters import Counters
 from ..core.entrance import Entrance, source
-from ..core.errors import ConfigError
+from ..core.errors import ConfigError, DropReason
 from ..core.framing import Batch
 from ..core.handshake import Document
 from ..core.link import Forwarding, ServerLink
@@ -88,6 +88,7 @@ class Server(Factory):
         self._advertisement: IDelayedCall | None = None
         self._advertising = Spread(clock, table)
         self._soliciting = Spread(clock, table)
+        self._multicasting = Spread(clock, table)
         self._solicitation = LoopingCall(self._solicit)
         self._solicitation.clock = clock
         self._tunnels: set[ServerTunnel] = set()
@@ -143,10 +144,13 @@ class Server(Factory):
             self._advertisement.cancel()
         self._advertising.stop()
         self._soliciting.stop()
+        self._multicasting.stop()
         self._port = self._advertisement = None
         self.refusals.close()
         self._solicitation.stop()
-        self._perform(self._link.farewell())
+        farewell = self._link.farewell().everyone
+        for entry in self._table if farewell else ():
+            entry.connection.send(farewell)  # at once: the connections end
 
     def limit(
         self, clients: int, sessions: int, handshakes: int, handshakes_per_source: int, handshake_deadline: float
@@ -236,7 +240,7 @@ class Server(Factory):
 
     def from_client(self, entry: ClientEntry, batch: Batch) -> None:
         """Forward packets from a client."""
-        self._perform(self._link.from_client(entry, batch, self.clock.seconds()))
+        self._perform(self._link.from_client(entry, batch, self.clock.seconds()), entry)
 
     def from_host(self, batch: Batch) -> int:
         """Forward packets from the host's kernel; returns to how many clients."""
@@ -251,19 +255,28 @@ class Server(Factory):
             self._advertise()
 
     def _solicit(self) -> None:
-        self._soliciting.send(self._link.solicit(self.clock.seconds()).clients)
+        forwarding = self._link.solicit(self.clock.seconds())
+        self._soliciting.send(forwarding.clients)
+        self._send_to_all(self._soliciting, forwarding.everyone)
 
     def _advertise(self) -> None:
         forwarding, interval = self._link.advertise(random(), self.clock.seconds())
         self._advertising.stop()
-        self._advertising.send(forwarding.clients)
+        self._send_to_all(self._advertising, forwarding.everyone)
         self._advertisement = self.clock.callLater(interval, self._advertise)
 
-    def _perform(self, forwarding: Forwarding) -> None:
+    def _perform(self, forwarding: Forwarding, origin: ClientEntry | None = None) -> None:
         if forwarding.host:
             self._device.write(forwarding.host)
         for entry, batch in forwarding.clients:
             entry.connection.send(batch)
+        if forwarding.everyone:
+            self._send_to_all(self._multicasting, forwarding.everyone, origin)
+
+    def _send_to_all(self, spread: Spread, batch: Batch, origin: ClientEntry | None = None) -> None:
+        if batch and not spread.send_to_all(batch, origin):
+            counters = origin.counters if origin else self._link.counters
+            counters.dropped(DropReason.TOO_MUCH, len(batch))
 
 
 def _named(entry: ClientEntry) -> dict[str, Any]:

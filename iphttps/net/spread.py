@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
@@ -13,6 +13,12 @@ from ..core.framing import Batch
 TURN = 0.002
 """Seconds that sending may take in one turn of the reactor; for each client a packet is encrypted anew."""
 
+MOST = 1000
+MOST_OF_ONE = 8
+"""How many batches may wait to be sent to many, at most, and how many of them from one source."""
+
+Packets = Iterator[tuple[ClientEntry, Batch]]
+
 
 class Spread:
     """Packets on their way to many clients; who leaves the table meanwhile gets none."""
@@ -20,14 +26,26 @@ class Spread:
     def __init__(self, clock: IReactorTime, table: ClientTable) -> None:
         self._clock = clock
         self._table = table
-        self._waiting: deque[tuple[ClientEntry, Batch]] = deque()
+        self._waiting: deque[tuple[object, Packets]] = deque()
         self._next: IDelayedCall | None = None
 
-    def send(self, packets: Iterable[tuple[ClientEntry, Batch]]) -> None:
-        """Begin at once, or after those that wait already."""
-        self._waiting.extend(packets)
+    def send(self, packets: Iterable[tuple[ClientEntry, Batch]], source: object = None) -> bool:
+        """Begin at once, or after those that wait already; or not at all, which is False, if too many do."""
+        if len(self._waiting) >= MOST or sum(other is source for other, _ in self._waiting) >= MOST_OF_ONE:
+            return False
+        self._waiting.append((source, iter(packets)))
         if not self._next:
             self._go_on()
+        return True
+
+    def send_to_all(self, batch: Batch, but: ClientEntry | None = None) -> bool:
+        """Send a batch to all clients but the one from which it comes, if it does; the same holds."""
+        return self.send(self._to_all(batch, but), but)
+
+    def _to_all(self, batch: Batch, but: ClientEntry | None) -> Packets:
+        for entry in self._table:  # as it is when their turn has come
+            if entry is not but:
+                yield entry, batch
 
     def stop(self) -> None:
         """Send no more of them."""
@@ -37,11 +55,13 @@ class Spread:
             self._next = None
 
     def _go_on(self) -> None:
+        self._next = None
         end = self._clock.seconds() + TURN
         while self._waiting:
-            entry, batch = self._waiting.popleft()
-            if entry in self._table:
-                entry.connection.send(batch)
-            if self._clock.seconds() >= end:
-                break
-        self._next = self._clock.callLater(0, self._go_on) if self._waiting else None
+            for entry, batch in self._waiting[0][1]:
+                if entry in self._table:
+                    entry.connection.send(batch)
+                if self._clock.seconds() >= end:
+                    self._next = self._clock.callLater(0, self._go_on)
+                    return
+            self._waiting.popleft()

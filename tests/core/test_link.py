@@ -95,9 +95,9 @@ class FromClientTests(LinkTestCase):
         self.assertEqual((packets, {self.b: packets, self.c: packets}), self.from_a(*packets))
 
     def test_one_write_for_each(self) -> None:
-        """Each receiver gets his packets in the order in which they came, in one batch."""
+        """Each receiver gets his packets in the order in which they came, in one batch, then what all others get."""
         to_b, to_all, to_c, probing = udp(A, B), udp(A, "ff02::fb"), udp(A, C), probe(B)
-        expected = {self.b: [to_b, to_all, probing], self.c: [to_all, to_c]}
+        expected = {self.b: [to_b, probing, to_all], self.c: [to_c, to_all]}
         self.assertEqual(([to_all], expected), self.from_a(to_b, to_all, to_c, probing))
 
     def test_probe_and_answer(self) -> None:
@@ -149,18 +149,21 @@ class FromClientTests(LinkTestCase):
         at = data.draw(st.integers(0, len(packets)))
         small = SmallLink(self.mode)
         host: list[bytes] = []
-        clients: dict[ClientEntry, list[bytes]] = {}
+        everyone: list[bytes] = []
+        clients: dict[ClientEntry, list[bytes]] = {small.b: [], small.c: []}
         for part in (packets[:at], packets[at:]):
-            to_host, to_clients = delivered(small.link.from_client(small.a, Batch.of(part), 0.0))
-            host += to_host
-            for client, received in to_clients.items():
-                clients.setdefault(client, []).extend(received)
-        expected = {
-            client: [sent for sent, kind in zip(packets, kinds, strict=True) if kind in (name, "all")]
-            for name, client in (("b", small.b), ("c", small.c))
+            forwarding = small.link.from_client(small.a, Batch.of(part), 0.0)
+            host += forwarding.host
+            everyone += forwarding.everyone
+            for client, received in forwarding.clients:
+                clients[client] += received
+        also = {"host": "all"}
+        wanted = {
+            name: [sent for sent, kind in zip(packets, kinds, strict=True) if kind in (name, also.get(name))]
+            for name in destinations
         }
-        wanted = [sent for sent, kind in zip(packets, kinds, strict=True) if kind in ("host", "all")]
-        self.assertEqual((wanted, {client: some for client, some in expected.items() if some}), (host, clients))
+        found = {"host": host, "b": clients[small.b], "c": clients[small.c], "all": everyone, "bad": []}
+        self.assertEqual(wanted | {"bad": []}, found)
 
 
 class ModeNoneTests(LinkTestCase):

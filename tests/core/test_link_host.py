@@ -93,7 +93,9 @@ class AdvertiseTests(LinkTestCase):
         for mode in AuthenticationMode:
             small = SmallLink(mode)
             sent = small.router.advertisement.farewell().packet(address(ROUTER))
-            self.assertEqual(([], {client: [sent] for client in small.table}), delivered(small.link.farewell()))
+            self.assertEqual(
+                ([], {client: [sent] for client in small.table}), delivered(small.link.farewell(), *small.table)
+            )
 
     def test_host_advertises(self) -> None:
         """A Router Advertisement by a program of the host's reaches all clients, in both modes (3.2.5.2.1)."""
@@ -101,7 +103,7 @@ class AdvertiseTests(LinkTestCase):
             small = SmallLink(mode, Advertise.HOST)
             sent = Batch.of([router_advertisement(ROUTER)])
             everybody = {client: list(sent) for client in small.table}
-            self.assertEqual(([], everybody), delivered(small.link.from_host(sent, 0.0)))
+            self.assertEqual(([], everybody), delivered(small.link.from_host(sent, 0.0), *small.table))
 
     def test_host_is_asked(self) -> None:
         """Then a Router Solicitation is the host's to answer, and the server does not (RFC 4861 section 6.2.6)."""
@@ -124,7 +126,7 @@ class AdvertiseTests(LinkTestCase):
             small = SmallLink(mode)
             forwarding, interval = small.link.advertise(0.5, 100.0)
             sent = small.router.advertisement.packet(address(ROUTER), address(ALL_NODES))
-            self.assertEqual(([], {client: [sent] for client in small.table}), delivered(forwarding))
+            self.assertEqual(([], {client: [sent] for client in small.table}), delivered(forwarding, *small.table))
             self.assertEqual(16.0, interval)
 
     def test_counts_as_answer(self) -> None:

@@ -40,7 +40,7 @@ class SearchTests(LinkTestCase):
 
     def solicited(self, now: float) -> tuple[list[bytes], dict[ClientEntry, list[bytes]]]:
         """Return the solicitations that are due."""
-        return delivered(self.link.solicit(now))
+        return delivered(self.link.solicit(now), *self.small.table)
 
     def test_search(self) -> None:
         """All clients are asked for the address three times, a second apart (RFC 4861 section 7.2.2)."""
@@ -149,7 +149,7 @@ class UnreachabilityTests(LinkTestCase):
             asked = solicitation(ROUTER, GLOBAL_B, GLOBAL_B)
             for now, expected in ((104.0, []), (105.0, [asked]), (106.0, [asked]), (107.0, [asked]), (108.0, [])):
                 found = {small.b: expected} if expected else {}
-                self.assertEqual(([], found), delivered(small.link.solicit(now)), now)
+                self.assertEqual(([], found), delivered(small.link.solicit(now), *small.table), now)
             self.assertEqual((None, small.b), (small.holder(GLOBAL_B), small.holder(B)))
 
     def test_answer(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from email.utils import formatdate
+from ipaddress import IPv6Address as Address
 
 from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.error import ConnectionDone
@@ -30,6 +31,7 @@ ANSWER = (
     "\r\n"
 ).encode()  # fmt: skip
 OTHERS = packet(client_address(1), PRIVATE_HOST, b"x")
+ALL_NODES = Address("ff02::1")
 
 
 class ServerCase(SynchronousTestCase):
@@ -226,6 +228,22 @@ class PacketTests(ServerCase):
         self.clock.advance(0)
         reached = [bool(transport.value()) for _, transport in sessions]
         self.assertEqual(reached, [True, True, True, False, True])
+
+    def test_multicast_to_many(self) -> None:
+        """A client's multicast goes to many others in several turns, too; what is too much is dropped and counted."""
+        self.patch(spread, "TURN", 0)
+        self.patch(spread, "MOST_OF_ONE", 2)
+        sessions = [self.session(number) for number in range(1, 6)]
+        for _, transport in sessions:
+            transport.clear()
+        sent = packet(SERVER_LINK_LOCAL + 4, ALL_NODES)
+        for _ in range(3):
+            sessions[4][0].dataReceived(sent)
+        self.assertEqual([len(transport.value()) // len(sent) for _, transport in sessions], [1, 0, 0, 0, 0])
+        self.clock.pump([0.0] * 10)
+        self.assertEqual([transport.value() for _, transport in sessions], [sent * 2] * 4 + [b""])
+        entry = list(self.end.table)[4]
+        self.assertEqual(entry.counters.drops, {DropReason.TOO_MUCH: 1})
 
     def test_periodic_advertisement(self) -> None:
         """All clients hear Router Advertisements from time to time, while the server listens (3.2.3.1)."""

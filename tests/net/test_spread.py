@@ -8,7 +8,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from iphttps.core.clients import ClientEntry, ClientTable
 from iphttps.core.framing import Batch
-from iphttps.net.spread import TURN, Spread
+from iphttps.net.spread import MOST, MOST_OF_ONE, TURN, Spread
 
 FIRST, SECOND = Batch.of([b"first"]), Batch.of([b"second"])
 
@@ -95,3 +95,26 @@ class SpreadTests(SynchronousTestCase):
         self.assertEqual((self.numbers(), self.clock.getDelayedCalls()), ([0, 1, 2], []))
         self.spread.send([(self.entries[0], SECOND)])
         self.assertEqual(self.numbers(), [0])
+
+    def test_to_all(self) -> None:
+        """All get it who are there when its turn comes, but the one that it is from."""
+        self.spread.send([(entry, FIRST) for entry in self.entries[:3]])
+        self.spread.send_to_all(SECOND, self.entries[1])
+        self.numbers()
+        self.table.remove(self.entries[0])
+        self.clock.turn()
+        self.clock.turn()
+        self.assertEqual(self.numbers(), [2, 3, 4, 5, 6])
+
+    def test_bounds(self) -> None:
+        """One source can have only so much waiting, and all together; what does not wait is told."""
+        sources = iter(self.entries)
+        one = next(sources)
+        self.assertTrue(all(self.spread.send_to_all(FIRST, one) for _ in range(MOST_OF_ONE)))
+        self.assertFalse(self.spread.send_to_all(FIRST, one))
+        self.assertTrue(self.spread.send_to_all(FIRST, next(sources)))
+        self.assertTrue(all(self.spread.send([(one, FIRST)], object()) for _ in range(MOST - MOST_OF_ONE - 1)))
+        self.assertFalse(self.spread.send_to_all(FIRST, next(sources)))
+        for _ in range(4):  # of the first batch six clients, of the second three and three
+            self.clock.turn()
+        self.assertTrue(self.spread.send_to_all(SECOND, one))
