@@ -15,7 +15,7 @@ TURN = 0.002
 
 MOST = 1000
 MOST_OF_ONE = 8
-"""How many batches may wait to be sent to many, at most, and how many of them from one source."""
+"""How many batches may wait before another is taken that is for all, and how many of them from its own source."""
 
 Packets = Iterator[tuple[ClientEntry, Batch]]
 
@@ -29,18 +29,18 @@ class Spread:
         self._waiting: deque[tuple[object, Packets]] = deque()
         self._next: IDelayedCall | None = None
 
-    def send(self, packets: Iterable[tuple[ClientEntry, Batch]], source: object = None) -> bool:
-        """Begin at once, or after those that wait already; or not at all, which is False, if too many do."""
-        if len(self._waiting) >= MOST or sum(other is source for other, _ in self._waiting) >= MOST_OF_ONE:
-            return False
+    def send(self, packets: Iterable[tuple[ClientEntry, Batch]], source: object = None) -> None:
+        """Begin at once, or after those that wait already."""
         self._waiting.append((source, iter(packets)))
         if not self._next:
             self._go_on()
-        return True
 
     def send_to_all(self, batch: Batch, but: ClientEntry | None = None) -> bool:
-        """Send a batch to all clients but the one from which it comes, if it does; the same holds."""
-        return self.send(self._to_all(batch, but), but)
+        """Do so for all clients but the one from which it comes, if it does; or return False if too many wait."""
+        if len(self._waiting) >= MOST or sum(source is but for source, _ in self._waiting) >= MOST_OF_ONE:
+            return False
+        self.send(self._to_all(batch, but), but)
+        return True
 
     def _to_all(self, batch: Batch, but: ClientEntry | None) -> Packets:
         for entry in self._table:  # as it is when their turn has come
