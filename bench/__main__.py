@@ -19,7 +19,7 @@ ROUNDS = 5
 
 def main() -> int:
     """Measure what is asked for, print the tables, and write the page if that is wanted."""
-    asked = _arguments()
+    asked = arguments().parse_args()
     try:
         privilege.enter()
     except LabUnavailable as reason:
@@ -42,7 +42,8 @@ def main() -> int:
     return int(failed)
 
 
-def _arguments() -> argparse.Namespace:
+def arguments() -> argparse.ArgumentParser:
+    """Return what reads the command line."""
     parser = argparse.ArgumentParser(prog="python -m bench", description="How fast the tunnel is, beside others.")
     parser.add_argument("--rounds", type=int, default=ROUNDS, metavar="N", help=f"so many rounds in place of {ROUNDS}")
     parser.add_argument("--quick", action="store_const", const=1, dest="rounds", help="one round")
@@ -51,7 +52,7 @@ def _arguments() -> argparse.Namespace:
         help=f"measure these rows alone, repeat for more: {', '.join(GROUPS)}",
     )  # fmt: skip
     parser.add_argument("--document", action="store_true", help="write the tables to docs/performance.md, too")
-    return parser.parse_args()
+    return parser
 
 
 if __name__ == "__main__":

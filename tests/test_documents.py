@@ -9,12 +9,15 @@ from pathlib import Path
 import click
 from twisted.trial.unittest import SynchronousTestCase
 
+from bench.__main__ import arguments
 from iphttps.app.cli import COMMANDS, Commands
 from iphttps.app.client_options import Options as ClientOptions
 from iphttps.app.server_options import Options as ServerOptions
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+OPTION = r"(?<![\w-])--[a-z][a-z0-9-]+"
+
 OTHERS = {
     "--uid", "--gid", "--pidfile", "--logfile", "--logger", "--syslog",  # twistd
     "--unix-socket", "--pinnedpubkey", "--fail", "--silent", "--show-error",  # curl
@@ -77,13 +80,13 @@ class DocumentsTests(SynchronousTestCase):
         self.assertEqual(set(), set(PAGES) - found)
 
     def test_options(self) -> None:
-        """Every option that is named is one of the daemons, of `iphttps`, or of a program named here."""
+        """Every option that is named belongs to the daemons, `iphttps`, the benchmark, or a program named here."""
         known = {f"--{name}" for options in (ServerOptions(), ClientOptions()) for name in options.longOpt}
-        known = {name.rstrip("=") for name in known} | OTHERS
+        known = {name.rstrip("=") for name in known} | set(re.findall(OPTION, arguments().format_help())) | OTHERS
         for _, command in commands():
             known |= {name for parameter in command.params for name in parameter.opts} | {"--help"}
         for page in PAGES:
-            for name in re.findall(r"(?<![\w-])--[a-z][a-z0-9-]+", page.read_text()):
+            for name in re.findall(OPTION, page.read_text()):
                 self.assertIn(name, known, page.name)
 
     def test_commands(self) -> None:
