@@ -92,10 +92,12 @@ class ClientClauseCase(RawServerCase):
                 return packet
         raise AssertionError  # packets() ends by an exception only
 
-    def assert_carries(self, peer: RawClient, own: str) -> None:
-        """Check that the tunnel works both ways."""
+    def assert_carries(self, peer: RawClient) -> str:
+        """Check that the tunnel works both ways; returns the client's address, which comes and goes with the link."""
+        own = self.own_address()
         peer.send(echo(own, 77))
         self.assertEqual(77, self.heard(peer, ICMPv6EchoReply)[ICMPv6EchoReply].seq)
+        return own
 
     def assert_silent(self, peer: RawClient) -> None:
         """Check that nothing comes from the client."""
@@ -151,7 +153,7 @@ class OpeningTests(ClientClauseCase):
         self.assertEqual(REQUEST, sorted(peer.head.decode().split("\r\n"), key=REQUEST.index))
         peer.send(OK)
         client.wait_for(LINK_UP)
-        self.assert_carries(peer, self.own_address())
+        self.assert_carries(peer)
 
     def test_request_and_answer(self) -> None:
         """The server is named in the handshake and gets the request; no packet comes before its answer (3.1.5.2)."""
@@ -171,8 +173,7 @@ class OpeningTests(ClientClauseCase):
             self.assertNotIn(LINK_UP, client.text)
             peer.send(bytes((byte,)))
         client.wait_for(LINK_UP)
-        own = self.own_address()
-        self.assert_carries(peer, own)
+        own = self.assert_carries(peer)
         peer.close()
         # Head and packet in one piece; the kernel gets it, whatever it has by then of the address it is for.
         peer = self.meet()
@@ -263,8 +264,7 @@ class TransferTests(ClientClauseCase):
         with packet_socket(self.lab.clients[0], ALL_PACKETS) as door:
             for number, rubbish in enumerate(RUBBISH.values()):
                 peer = self.session()
-                own = self.own_address()
-                self.assert_carries(peer, own)
+                own = self.assert_carries(peer)
                 arrived(door)
                 mark = client.mark()
                 last = echo(own, number)
@@ -274,7 +274,7 @@ class TransferTests(ClientClauseCase):
                 client.wait_for("framing is lost: not an IPv6 packet", since=mark)
                 client.wait_for("next attempt in", since=mark)
                 self.assertEqual([last], arrived(door))
-            self.assert_carries(self.session(), own)
+            self.assert_carries(self.session())
 
 
 class EndTests(ClientClauseCase):
@@ -299,7 +299,7 @@ class EndTests(ClientClauseCase):
         bare.recv(65536)
         bare.sendall(b"\x15\x03\x03\0\x02\x02\x28")
         client.wait_for("next attempt in", since=mark)
-        self.assert_carries(self.session(), self.own_address())
+        self.assert_carries(self.session())
 
     def test_disable(self) -> None:
         """Disabled, the client ends TLS and TCP, and its link, and rests; enabled, it comes (3.1.4.1, 3.1.4.2)."""
@@ -319,4 +319,4 @@ class EndTests(ClientClauseCase):
         self.assert_no_attempt()
         self.assertEqual("DISABLED", self.status()["state"])
         self.ask("enable", "--request", "POST")
-        self.assert_carries(self.session(), self.own_address())
+        self.assert_carries(self.session())
