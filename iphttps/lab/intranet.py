@@ -1,7 +1,5 @@
 """What a company's network has for its hosts to find the web proxy by: a name server and a web server."""
 
-import sys
-
 from iphttps.lab.errors import LabError
 from iphttps.lab.laboratory import Laboratory
 from iphttps.lab.namespaces import Namespace
@@ -39,7 +37,7 @@ class Intranet:
         names.write_text(f"{PROXY_IPV4} {WPAD_NAME}\n")
         # /etc/hosts would not do: what is looked for by its full name, with a dot at the end, is not found there.
         self._start("dns", 53, *lab.twistd, "-n", "--pidfile=", "dns", "--hosts-file", str(names))
-        self._start("web", 80, sys.executable, "-u", "-m", "http.server", "--directory", str(self.site), "80")
+        self._start("web", 80, *lab.twistd, "-n", "--pidfile=", "web", "--listen=tcp:80", f"--path={self.site}")
 
     def _have_ask(self, client: Namespace) -> None:
         etc = self._lab.directory / f"etc-{client.label}"

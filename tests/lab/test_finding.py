@@ -184,9 +184,11 @@ class UnprivilegedTests(FindingCase):
             reach(by_pac)
             reach(by_wpad)
             return
-        sentence = f"the user that this is (number 65534) may not run {sys.executable} to evaluate it: install iphttps"
-        by_pac.wait_for(sentence)
-        by_wpad.wait_for(f"{sentence} where `twistd --uid` may, as in /opt, or name the proxy by --proxy; connecting")
+        sentence = "the user that this is (number 65534) may not run "  # and which Python twistd is run by
+        advice = "to evaluate it: install iphttps where `twistd --uid` may, as in /opt, or name the proxy by --proxy"
+        for client, then in ((by_pac, ""), (by_wpad, "; connecting")):
+            client.wait_for(sentence)
+            client.wait_for(advice + then)
         attempt = "connecting to"
         wait_until(lambda: by_wpad.text.count(attempt) > 2, "three attempts")
         self.assertEqual(1, by_wpad.text.count(sentence))
