@@ -165,11 +165,11 @@ class ClientTests(MachineCase):
         other = Authority(self.lab.directory / "other", "Other CA")
         trusted = self.client_machine.directory / f"etc/iphttps/client/{GATEWAY_NAME}-ca.pem"
         shutil.copy(other.certificate, trusted)
-        done = self.client_machine.run(IPHTTPS, "up", "--timeout", "2", check=False)
+        done = self.client_machine.run(IPHTTPS, "up", "--timeout", "8", check=False)
         self.assertEqual(1, done.returncode)
         self.assertRegex(
             done.stderr,
-            r"^iphttps: client/gateway\.example runs, but is not up after 2 s: certificate: the chain ends at "
+            r"^iphttps: client/gateway\.example runs, but is not up after 8 s: certificate: the chain ends at "
             r"CN=gateway\.example CA, which is not among the trusted authorities: a proxy in between intercepts TLS, "
             r"or --ca is the wrong one; the next attempt is due in \d+ s\n$",
         )

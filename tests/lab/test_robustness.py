@@ -8,7 +8,7 @@ import time
 from scapy.layers.inet6 import ICMPv6EchoReply, ICMPv6EchoRequest, ICMPv6ND_RA, IPv6
 from scapy.packet import Raw
 
-from iphttps.lab.laboratory import INTERFACE, TUNNEL_SERVER, tunnel_address
+from iphttps.lab.laboratory import INTERFACE, TUNNEL_SERVER, addresses, tunnel_address
 from iphttps.lab.namespaces import Namespace
 from iphttps.lab.network import GATEWAY_IPV4, PRIVATE_HOST
 from iphttps.lab.poll import wait_until
@@ -107,6 +107,7 @@ class FramingTests(RawCase):
         wire.recv(4096)
         raw.send(b"HTTP/1.1 200 OK\r\n\r\n")
         client.wait_for("ESTABLISHED -> LINK_UP")
+        wait_until(lambda: addresses(self.lab.clients[0]), "the interface is up")
         for lie in lies(GLOBAL, TUNNEL_SERVER):
             write_into_device(self.lab.clients[0], lie)
         write_into_device(self.lab.clients[0], bytes(ECHO))

@@ -104,8 +104,8 @@ class UpTests(LabCase):
     def test_not_in_time(self) -> None:
         """A client that cannot get through says what is in its way, and goes on trying."""
         host = self.lab.clients[0]
-        said = self.command(host, "up", "client/main", "--timeout", "4", status=1)
-        self.assertIn("client/main runs, but is not up after 4 s: connect: connection refused", said)
+        said = self.command(host, "up", "client/main", "--timeout", "8", status=1)
+        self.assertIn("client/main runs, but is not up after 8 s: connect: connection refused", said)
         self.assertIn("next attempt is due in", said)
         self.command(host, "down", "client/main")
 

@@ -35,20 +35,20 @@ def up(instance: str | None, timeout: float, places: Places) -> int:
     control = meant.control
     assert control is not None
     ended = _unseen if is_live(control) else supervisor(meant).start(meant)
-    status: dict[str, Any] | None = None
     deadline = time.monotonic() + timeout
     while True:
         if why := ended():
             raise ConfigError(f"{meant} does not start: {why}")
         try:
             status = ask(control, "GET", "/status")
-        except AskError:
-            if time.monotonic() > deadline:
-                raise
-        if status and (working(status) or status.get("waiting")):
-            break
+        except AskError as error:
+            lacks = str(error) if control.exists() else "it is still about to start"
+        else:
+            if working(status) or status.get("waiting"):
+                break
+            lacks = _lacks(meant, status)
         if time.monotonic() > deadline:
-            raise ConfigError(f"{meant} runs, but is not up after {timeout:g} s: {_lacks(meant, status)}")
+            raise ConfigError(f"{meant} runs, but is not up after {timeout:g} s: {lacks}")
         time.sleep(POLL)
     click.echo(f"{meant} is up: {status['waiting'] if status.get('waiting') else status['state']}")
     return 0
@@ -72,10 +72,8 @@ def down(instance: str | None, places: Places) -> int:
     return 0
 
 
-def _lacks(instance: Instance, status: dict[str, Any] | None) -> str:
+def _lacks(instance: Instance, status: dict[str, Any]) -> str:
     """Say what an instance waits for."""
-    if status is None:
-        return "it does not answer"
     failure, attempt = status.get("last_failure"), status.get("next_attempt")
     if failure and attempt:
         return (
