@@ -12,6 +12,7 @@ from twisted.internet.defer import Deferred, DeferredList
 from ..core.client import ClientMachine
 from ..core.errors import ConfigError
 from ..core.reconnect import ReconnectTimer
+from ..host import allocator
 from ..host.addresses import addresses, has, usable
 from ..host.monitor import NetworkMonitor
 from ..host.network import NetworkConfig
@@ -220,5 +221,6 @@ def makeService(options: Options) -> ClientDaemon:
     """Make the service for `twistd`."""
     from twisted.internet import reactor  # installed by twistd only just now
 
+    allocator.keep_buffers()
     Timekeeper(cast(IReactor, reactor)).install()
     return ClientDaemon(options, cast(IReactor, reactor))

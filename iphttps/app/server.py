@@ -25,6 +25,7 @@ from ..core.neighbors import NeighborCache
 from ..core.policy import Policy
 from ..core.router import Advertise, Router
 from ..core.server import ServerEvent
+from ..host import allocator
 from ..host.network import NetworkConfig
 from ..net.credentials_watch import CredentialsWatch, Paths
 from ..net.doorway import Doorway
@@ -291,6 +292,7 @@ def makeService(options: Options) -> ServerDaemon:
     """Make the service for `twistd`."""
     from twisted.internet import reactor  # installed by twistd only just now
 
+    allocator.keep_buffers()
     Timekeeper(cast(IReactor, reactor)).install()
     collecting.install()
     return ServerDaemon(options, cast(IReactor, reactor))
