@@ -135,6 +135,11 @@ class RecordingConnection:
         """Note the packets."""
         self.events.append(list(batch))
 
+    def send_urgent(self, batch: Batch) -> bool:
+        """Note the packets."""
+        self.events.append(list(batch))
+        return True
+
     def disconnect(self, sentence: str) -> None:
         """Note the end, and its reason."""
         self.events.append(sentence)

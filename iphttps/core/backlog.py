@@ -22,6 +22,9 @@ MOST = 2 * 1024 * 1024
 on the fastest connection.
 """
 
+RESERVED = 8 * 1024
+"""Bytes of room for urgent packets alone: the link's own Neighbor Discovery, which no amount of data may displace."""
+
 _WEIGHT = 0.25
 """What the latest rate counts for, beside those before it."""
 
@@ -29,13 +32,15 @@ _WEIGHT = 0.25
 class Backlog:
     """Packets that wait, and how many may; sizes in bytes, times in seconds."""
 
-    __slots__ = ("_rate", "_size", "_waiting", "room")
+    __slots__ = ("_rate", "_size", "_urgent", "_urgent_size", "_waiting", "room")
 
     def __init__(self) -> None:
         self.room = FIRST
         """How many bytes may wait."""
         self._waiting: list[bytes] = []
         self._size = 0
+        self._urgent: list[bytes] = []
+        self._urgent_size = 0
         self._rate = 0.0
 
     def add(self, batch: Batch) -> int:
@@ -45,15 +50,26 @@ class Backlog:
         if len(data) > left:
             taken = max(bisect_right(batch.bounds, left) - 1, 0)
             data = data[: batch.bounds[taken]]
-        self._waiting.append(data)
-        self._size += len(data)
+        if taken:
+            self._waiting.append(data)
+            self._size += len(data)
         return taken
 
+    def add_urgent(self, batch: Batch) -> bool:
+        """Have the packets of a batch wait ahead of all others, or none of them; returns whether they found room."""
+        size = len(batch.data)
+        if self._urgent_size + size > RESERVED:
+            return False
+        self._urgent.append(batch.data)
+        self._urgent_size += size
+        return True
+
     def take(self) -> bytes:
-        """Return all that waits, in order; then nothing does."""
-        data = b"".join(self._waiting)
+        """Return all that waits, the urgent packets first, each kind in order; then nothing does."""
+        data = b"".join((*self._urgent, *self._waiting))
         self._waiting.clear()
-        self._size = 0
+        self._urgent.clear()
+        self._size = self._urgent_size = 0
         return data
 
     def drained(self, size: int, seconds: float) -> None:

@@ -22,6 +22,12 @@ class Connection(Protocol):
     def send(self, batch: Batch) -> None:
         """Send whole packets, or drop and count them if the connection is full."""
 
+    def send_urgent(self, batch: Batch) -> bool:
+        """Send packets of the link's own Neighbor Discovery ahead of data that waits.
+
+        Returns False, with the drop counted, if even the room reserved for them is full.
+        """
+
     def disconnect(self, sentence: str) -> None:
         """End the session for the reason given; what was sent before still goes out if the peer takes it in time."""
 
@@ -32,8 +38,8 @@ class ClientEntry:
 
     `connection` is the spec's "HTTP Connection". `number` names the entry to people. `peer` is the outer
     address, `identity` what the certificate says, `suite` how the connection is encrypted. `proven` remembers
-    headers whose packets passed policy, `advertised` when the client was last sent a Router Advertisement, in
-    seconds; `link_traffic` bounds what others must hear of it.
+    headers whose packets passed policy. `advertised` and `answered` are when the client was last sent a Router
+    Advertisement, by multicast and by unicast, in seconds. `link_traffic` bounds what others must hear of it.
     """
 
     number: int
@@ -45,6 +51,7 @@ class ClientEntry:
     counters: Counters = field(default_factory=Counters)
     proven: set[bytes] = field(default_factory=set)
     advertised: float = float("-inf")
+    answered: float = float("-inf")
     link_traffic: TokenBucket = field(default_factory=lambda: TokenBucket(LINK_TRAFFIC_RATE, LINK_TRAFFIC_BURST))
 
     def __str__(self) -> str:

@@ -36,10 +36,12 @@ ERROR_BURST = 10.0
 class Forwarding:
     """Where the packets of a batch go: to the host's kernel, to clients, one write for each, and to everyone.
 
-    What goes to `everyone` each client gets but the one that it came from, in time: there may be thousands.
+    What goes to `everyone` each client gets but the one that it came from, in time: there may be thousands. `own` is
+    the server's own Neighbor Discovery, which does not queue behind data.
     """
 
     host: Batch = EMPTY
+    own: Sequence[tuple[ClientEntry, Batch]] = ()
     clients: Sequence[tuple[ClientEntry, Batch]] = ()
     everyone: Batch = EMPTY
 
@@ -88,6 +90,7 @@ class ServerLink:
 
     def _look_closer(self, client: ClientEntry, batch: Batch, now: float) -> Forwarding:
         host: list[bytes] = []
+        replies: list[bytes] = []
         everyone: list[bytes] = []
         outgoing: dict[ClientEntry, list[bytes]] = {}
         for packet in batch:
@@ -105,7 +108,7 @@ class ServerLink:
             if verdict.host:
                 host.append(packet)
             if reply := verdict.reply or self._advertise(verdict, client, packet, now):
-                outgoing.setdefault(client, []).append(reply)
+                replies.append(reply)
             others = verdict.others and len(self._table) > 1
             if (others or verdict.clients) and len(packet) > self._mtu:
                 client.counters.dropped(DropReason.OVERSIZE)
@@ -114,7 +117,8 @@ class ServerLink:
                 everyone.append(packet)
             for receiver in verdict.clients:
                 outgoing.setdefault(receiver, []).append(packet)
-        return Forwarding(Batch.of(host), _batches(outgoing), Batch.of(everyone))
+        own = [(client, Batch.of(replies))] if replies else ()
+        return Forwarding(Batch.of(host), own, _batches(outgoing), Batch.of(everyone))
 
     def _advertise(self, verdict: Verdict, client: ClientEntry, packet: bytes, now: float) -> bytes:
         if not verdict.solicits_router or self._router is None:
@@ -145,7 +149,7 @@ class ServerLink:
                 everyone.append(packet)
             for receiver in verdict.clients:
                 outgoing.setdefault(receiver, []).append(packet)
-        return Forwarding(Batch.of(errors), _batches(outgoing), Batch.of(everyone))
+        return Forwarding(Batch.of(errors), (), _batches(outgoing), Batch.of(everyone))
 
     def _receiver(self, flow: bytes, now: float) -> ClientEntry | None:
         """Return the holder of the destination, or None where the packets must be looked at singly."""
@@ -179,7 +183,12 @@ class ServerLink:
                 everyone.append(packet)
             else:
                 outgoing.setdefault(holder, []).append(packet)
-        return Forwarding(clients=_batches(outgoing), everyone=Batch.of(everyone))
+        return Forwarding(own=_batches(outgoing), everyone=Batch.of(everyone))
+
+    def not_solicited(self, batch: Batch) -> None:
+        """Note that a batch of unicast Neighbor Solicitations found no room and was dropped."""
+        for packet in batch:
+            self._cache.not_solicited(packet[ipv6.DESTINATION : ipv6.HEADER_LENGTH])
 
     def advertise(self, chance: float, now: float) -> tuple[Forwarding, float]:
         """Return the periodic Router Advertisement to all clients, and the seconds until the next."""

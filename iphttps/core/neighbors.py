@@ -9,7 +9,11 @@ source. What is learned so says nothing about the way back, and is STALE:
     STALE -- a packet goes there --> DELAY -- 5 s --> PROBE -- no answer to 3 solicitations --> forgotten
       ^                                |                |
       |                                +- an answer ----+--> REACHABLE
+      +-- any packet from the address -+----------------+       |
       +--------------------------------- after 30 s ------------'
+
+A holder that sends is alive, whether or not its answers get through, so its packets end a probe; they are no proof of
+the way to it (RFC 4861 section 7.3.1), so the entry is STALE then and not REACHABLE.
 
 INCOMPLETE are the addresses that the server itself looks for, in mode Certificates. And a client that probes for
 an address which another holds gets a claim: not the address, but for a while the right to hear its holder defend
@@ -125,6 +129,13 @@ class NeighborCache:
             entry.state, entry.until = Reachability.REACHABLE, now + REACHABLE_TIME
             self._timed.pop(address, None)
 
+    def heard(self, address: bytes, client: ClientEntry) -> None:
+        """Note that the client has sent a packet from the address: its holder is alive."""
+        entry = self._timed.get(address)
+        if entry and entry.client is client:
+            entry.state = Reachability.STALE
+            del self._timed[address]
+
     def claim(self, address: bytes, client: ClientEntry, now: float) -> None:
         """Note that the client probed for an address that another holds, and have that one prove itself."""
         self._claims[address] = (client, now + CLAIM_LIFETIME)
@@ -186,6 +197,8 @@ class NeighborCache:
                 continue
             entry.state, entry.until = Reachability.PROBE, now + RETRANS_TIMER
             entry.probes += 1
+            # Headers that have passed the policy do so again without a look: now each sign of life is to be seen.
+            entry.client.proven.clear()
             yield address, entry.client
         for address, search in [item for item in self._searches.items() if now >= item[1].until]:
             if search.probes >= MAX_MULTICAST_SOLICIT:
@@ -195,6 +208,11 @@ class NeighborCache:
             last = search.probes == MAX_MULTICAST_SOLICIT
             search.until = now + RETRANS_TIMER + (FRUITLESS_TIME if last else 0)
             yield address, None
+
+    def not_solicited(self, address: bytes) -> None:
+        """Take back a solicitation of a holder that was dropped here: its silence says nothing."""
+        if entry := self._timed.get(address):
+            entry.probes -= 1
 
     # For those who look on.
 

@@ -22,6 +22,7 @@ from . import ipv6
 from .authentication import AuthenticationMode
 from .clients import ClientEntry
 from .errors import DropReason
+from .mld import is_listener_report
 from .ndp import Kind, Message, neighbor_advertisement, recognise
 from .neighbors import NeighborCache
 from .router import Advertise
@@ -86,7 +87,7 @@ class Policy:
             return Verdict(DropReason.TOO_MUCH)
         # Asked before this very packet teaches the cache that its sender holds the target.
         known = message is not None and self._cache.holder(message.target) is not None
-        refusal = _check_destination(destination) or self._check_source(source, destination, message, client)
+        refusal = _check_destination(destination) or self._check_source(packet, message, client)
         if refusal:
             return Verdict(refusal)
         if message:
@@ -103,20 +104,20 @@ class Policy:
             return False  # 3.2.5.2.2: MUST NOT be dropped; its answers have a limit of their own
         return message is not None or ipv6.is_multicast(destination)
 
-    def _check_source(
-        self, source: bytes, destination: bytes, message: Message | None, client: ClientEntry
-    ) -> DropReason | None:
+    def _check_source(self, packet: bytes, message: Message | None, client: ClientEntry) -> DropReason | None:
+        source = packet[ipv6.SOURCE : ipv6.DESTINATION]
         if source == ipv6.UNSPECIFIED:
-            # Who has no address yet may ask for one, and report listeners (RFC 3590); all of it on the link.
-            speechless = message is None and ipv6.multicast_scope(destination) != 2
-            return DropReason.SOURCE_INVALID if speechless or not ipv6.is_multicast(destination) else None
+            return None if _may_be_unspecified(packet, message) else DropReason.SOURCE_INVALID
         if ipv6.is_multicast(source) or source == ipv6.LOOPBACK or source.startswith(ipv6.V4_MAPPED_PREFIX):
             return DropReason.SOURCE_INVALID
         if source in self.own:
             return DropReason.SOURCE_HELD
         if not self._is_on_link(source):
             return DropReason.SOURCE_FOREIGN
-        return None if self._cache.bind(source, client) else DropReason.SOURCE_HELD
+        if not self._cache.bind(source, client):
+            return DropReason.SOURCE_HELD
+        self._cache.heard(source, client)
+        return None
 
     def _is_on_link(self, address: bytes) -> bool:
         return ipv6.is_link_local(address) or address.startswith(self._prefix)
@@ -231,6 +232,19 @@ class Policy:
         if self.mode is AuthenticationMode.NONE and not advertises:
             return Verdict(DropReason.MULTICAST)  # 3.2.5.2.1: MUST NOT send or forward any but RAs
         return Verdict(others=True)
+
+
+def _may_be_unspecified(packet: bytes, message: Message | None) -> bool:
+    """Tell whether a packet may come from `::`, the source of a node that has no address yet.
+
+    That is a probe for a duplicate address (RFC 4862 section 5.4.2), a Router Solicitation (RFC 4861 section 4.1) and a
+    report of multicast listeners (RFC 3590), each to a multicast address, and nothing else.
+    """
+    if not ipv6.is_multicast(packet[ipv6.DESTINATION : ipv6.HEADER_LENGTH]):
+        return False
+    if message:
+        return message.is_probe or message.kind is Kind.ROUTER_SOLICITATION
+    return is_listener_report(packet)
 
 
 def _check_destination(destination: bytes) -> DropReason | None:

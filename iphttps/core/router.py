@@ -43,12 +43,18 @@ class Router:
 
         It goes over the asking connection only. A solicitor with an address is answered at it, one
         without by multicast (RFC 4861 section 6.2.6), at once: other routers with whom to collide, the
-        reason for a random delay, cannot be on this link.
+        reason for a random delay, cannot be on this link. Only multicast advertisements are limited to one in
+        MIN_DELAY_BETWEEN_RAS, so one sent by unicast does not hold the next multicast one back.
         """
         by_multicast = solicitor == ipv6.UNSPECIFIED
-        if now - client.advertised < (BETWEEN_MULTICAST if by_multicast else BETWEEN_UNICAST):
-            return b""
-        client.advertised = now
+        if by_multicast:
+            if now - client.advertised < BETWEEN_MULTICAST:
+                return b""
+            client.advertised = now
+        else:
+            if now - max(client.advertised, client.answered) < BETWEEN_UNICAST:
+                return b""
+            client.answered = now
         return self.advertisement.packet(self._source, ipv6.ALL_NODES if by_multicast else solicitor)
 
     def unsolicited(self, chance: float) -> tuple[bytes, float]:

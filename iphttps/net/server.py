@@ -86,8 +86,9 @@ class Server(Factory):
         self._machine = ServerMachine()
         self._port: IListeningPort | None = None
         self._advertisement: IDelayedCall | None = None
-        self._advertising = Spread(clock, table)
-        self._soliciting = Spread(clock, table)
+        self._advertising = Spread(clock, table, _send_urgent)
+        self._soliciting = Spread(clock, table, self._solicit_holder)
+        self._searching = Spread(clock, table)
         self._multicasting = Spread(clock, table)
         self._solicitation = LoopingCall(self._solicit)
         self._solicitation.clock = clock
@@ -144,6 +145,7 @@ class Server(Factory):
             self._advertisement.cancel()
         self._advertising.stop()
         self._soliciting.stop()
+        self._searching.stop()
         self._multicasting.stop()
         self._port = self._advertisement = None
         self.refusals.close()
@@ -256,8 +258,12 @@ class Server(Factory):
 
     def _solicit(self) -> None:
         forwarding = self._link.solicit(self.clock.seconds())
-        self._soliciting.send(forwarding.clients)
-        self._send_to_all(self._soliciting, forwarding.everyone)
+        self._soliciting.send(forwarding.own)
+        self._send_to_all(self._searching, forwarding.everyone)
+
+    def _solicit_holder(self, entry: ClientEntry, batch: Batch) -> None:
+        if not entry.connection.send_urgent(batch):
+            self._link.not_solicited(batch)
 
     def _advertise(self) -> None:
         forwarding, interval = self._link.advertise(random(), self.clock.seconds())
@@ -268,6 +274,8 @@ class Server(Factory):
     def _perform(self, forwarding: Forwarding, origin: ClientEntry | None = None) -> None:
         if forwarding.host:
             self._device.write(forwarding.host)
+        for entry, batch in forwarding.own:
+            entry.connection.send_urgent(batch)
         for entry, batch in forwarding.clients:
             entry.connection.send(batch)
         if forwarding.everyone:
@@ -277,6 +285,10 @@ class Server(Factory):
         if batch and not spread.send_to_all(batch, origin):
             counters = origin.counters if origin else self._link.counters
             counters.dropped(DropReason.TOO_MUCH, len(batch))
+
+
+def _send_urgent(entry: ClientEntry, batch: Batch) -> None:
+    entry.connection.send_urgent(batch)
 
 
 def _named(entry: ClientEntry) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
@@ -21,11 +21,17 @@ Packets = Iterator[tuple[ClientEntry, Batch]]
 
 
 class Spread:
-    """Packets on their way to many clients; who leaves the table meanwhile gets none."""
+    """Packets on their way to many clients; who leaves the table meanwhile gets none.
 
-    def __init__(self, clock: IReactorTime, table: ClientTable) -> None:
+    `deliver` sends a batch to one client; without it, that is `Connection.send`.
+    """
+
+    def __init__(
+        self, clock: IReactorTime, table: ClientTable, deliver: Callable[[ClientEntry, Batch], None] | None = None
+    ) -> None:
         self._clock = clock
         self._table = table
+        self._deliver = deliver or _send
         self._waiting: deque[tuple[object, Packets]] = deque()
         self._next: IDelayedCall | None = None
 
@@ -60,8 +66,12 @@ class Spread:
         while self._waiting:
             for entry, batch in self._waiting[0][1]:
                 if entry in self._table:
-                    entry.connection.send(batch)
+                    self._deliver(entry, batch)
                 if self._clock.seconds() >= end:
                     self._next = self._clock.callLater(0, self._go_on)
                     return
             self._waiting.popleft()
+
+
+def _send(entry: ClientEntry, batch: Batch) -> None:
+    entry.connection.send(batch)

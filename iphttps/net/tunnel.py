@@ -188,6 +188,21 @@ class Tunnel(Protocol, Gathering):
         if taken < len(batch):
             self.counters.dropped(DropReason.CONGESTED, len(batch) - taken)
 
+    def send_urgent(self, batch: Batch) -> bool:
+        """Send the link's own Neighbor Discovery; while the tunnel is congested it waits ahead of data.
+
+        Returns False, with the drop counted, if there is no room for it either.
+        """
+        if not self.congested:
+            self.send(batch)
+            return True
+        taken = self.backlog.add_urgent(batch)
+        if taken:
+            self.counters.sent(len(batch), len(batch.data))
+        else:
+            self.counters.dropped(DropReason.CONGESTED, len(batch))
+        return taken
+
     def pauseProducing(self) -> None:
         """The transport's buffer is full."""
         self.congested = True
