@@ -10,6 +10,7 @@ from typing import Any
 from scapy.layers.inet import UDP
 from scapy.layers.inet6 import (
     ICMPv6EchoRequest,
+    ICMPv6MLReport2,
     ICMPv6ND_NA,
     ICMPv6ND_NS,
     ICMPv6ND_RA,
@@ -98,6 +99,12 @@ def advertisement(source: str, target: str, destination: str = ALL_NODES, *, sol
 def redirect(source: str, destination: str, target: str, redirected: str) -> bytes:
     """Build a Redirect: `redirected` is to be reached through `target`."""
     return packet(source, destination, ICMPv6ND_Redirect(tgt=target, dst=redirected))
+
+
+def listener_report(source: str, group: str = "ff02::16") -> bytes:
+    """Build a report of multicast listeners, behind the Hop-by-Hop header it must have (RFC 3810 section 5)."""
+    bare = packet(source, group, ICMPv6MLReport2(), hlim=1)
+    return behind(bare, (0, bytes((0, 5, 2, 0, 0, 1, 0))))
 
 
 def behind(bare: bytes, *headers: tuple[int, bytes]) -> bytes:
@@ -189,8 +196,11 @@ Delivered = tuple[list[bytes], dict[ClientEntry, list[bytes]]]
 
 def delivered(forwarding: Forwarding, *everyone: ClientEntry) -> Delivered:
     """Return the packets for the host, and those for each client, where these are all others."""
-    clients = {client: list(batch) for client, batch in forwarding.clients}
-    assert len(clients) == len(forwarding.clients), "one write for each client"
+    clients: dict[ClientEntry, list[bytes]] = {}
+    for sent in (forwarding.own, forwarding.clients):
+        assert len({client for client, _ in sent}) == len(sent), "one write for each client"
+        for client, batch in sent:
+            clients.setdefault(client, []).extend(batch)
     assert everyone or not forwarding.everyone, "nothing for everyone"
     for client in everyone:
         if forwarding.everyone:

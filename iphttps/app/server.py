@@ -27,6 +27,7 @@ from ..core.router import Advertise, Router
 from ..core.server import ServerEvent
 from ..host import allocator
 from ..host.network import NetworkConfig
+from ..host.tap import TapDevice
 from ..net.credentials_watch import CredentialsWatch, Paths
 from ..net.doorway import Doorway
 from ..net.endpoints import listen
@@ -88,6 +89,8 @@ class ServerDaemon(Daemon):
         )
         table = ClientTable(*options.client_limits)
         self._link = link = self._make_link(table)
+        if isinstance(self.device, TapDevice):
+            self.device.answer_for(lambda address: self._cache.holder(address) is not None)
         paths = (options.uri.path,) if options.uri.path else DEFAULT_PATHS
         server = Server(
             self.reactor,
@@ -145,6 +148,7 @@ class ServerDaemon(Daemon):
             cache,
             options.advertise,
             strict=bool(options["strict"]),
+            isolate=options.isolate,
         )
         builtin = options.advertise is Advertise.BUILTIN
         self._router = router = Router(options.advertisement, own.link_local) if builtin else None
@@ -243,6 +247,7 @@ class ServerDaemon(Daemon):
         self._server.limit(*fresh.client_limits, *fresh.handshake_limits, fresh.number("handshake-timeout", 0.1))
         self._cache.limit = int(fresh.number("max-addresses", 1))
         self._cache.assign(assignment or Assignment())
+        self._link.isolate(fresh.isolate)
         if self._router:
             self._router.advertisement = fresh.advertisement
         if "authentication" in changes.now:

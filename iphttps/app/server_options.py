@@ -75,6 +75,12 @@ class Options(DaemonOptions):
         ),
         ("handshake-timeout", None, f"{HANDSHAKE_DEADLINE:g}", "seconds until a connection must be a session"),
         ("max-addresses", None, "32", "how many addresses a client may have at a time"),
+        (
+            "isolate",
+            None,
+            "auto",
+            "keep clients from each other: yes, no, or auto, which does with authentication none",
+        ),
         ("advertise", None, "builtin", "who sends Router Advertisements: builtin; host: a program such as radvd; off"),
         ("valid-lifetime", None, "2592000", "seconds for which a client's address is valid, once advertised"),
         ("preferred-lifetime", None, "604800", "seconds for which it may begin new connections"),
@@ -110,6 +116,7 @@ class Options(DaemonOptions):
             ("prefix", lambda: self.prefix),
             *super().checks(),
             ("authentication", lambda: self.mode),
+            ("isolate", lambda: self.isolate),
             ("advertise", lambda: self.advertise),
             *(("route", partial(network, "route", text)) for text in self["route"]),
             ("valid-lifetime", self._lifetimes),
@@ -230,6 +237,11 @@ class Options(DaemonOptions):
     def own_address(self) -> IPv6Interface:
         """The server's address in the prefix: the first one."""
         return IPv6Interface((self.prefix.network_address + 1, self.prefix.prefixlen))
+
+    @property
+    def isolate(self) -> bool | None:
+        """Whether clients are kept from each other; None where the authentication mode decides."""
+        return {"yes": True, "no": False, "auto": None}[self.one_of("isolate", ("yes", "no", "auto"))]
 
     @property
     def advertise(self) -> Advertise:

@@ -15,6 +15,12 @@ LINK_TRAFFIC_RATE = 100.0
 LINK_TRAFFIC_BURST = 200.0
 """Packets of multicast and Neighbor Discovery that are taken from one client: in a second, and at once."""
 
+MULTIPLIED_RATE = 1_000_000.0
+MULTIPLIED_BURST = 4_000_000.0
+"""Bytes that are sent to other clients on behalf of one, a packet counted once for each that gets it: in a second, and
+at once. A burst lets a client come up on a link of ten thousand: a probe for a duplicate address has 64 bytes.
+"""
+
 
 class Connection(Protocol):
     """The HTTP connection over which a client has connected, as far as the core uses it."""
@@ -39,7 +45,8 @@ class ClientEntry:
     `connection` is the spec's "HTTP Connection". `number` names the entry to people. `peer` is the outer
     address, `identity` what the certificate says, `suite` how the connection is encrypted. `proven` remembers
     headers whose packets passed policy. `advertised` and `answered` are when the client was last sent a Router
-    Advertisement, by multicast and by unicast, in seconds. `link_traffic` bounds what others must hear of it.
+    Advertisement, by multicast and by unicast, in seconds. `link_traffic` bounds in packets what others must hear of
+    it, `multiplied` in bytes for all who hear it.
     """
 
     number: int
@@ -53,6 +60,7 @@ class ClientEntry:
     advertised: float = float("-inf")
     answered: float = float("-inf")
     link_traffic: TokenBucket = field(default_factory=lambda: TokenBucket(LINK_TRAFFIC_RATE, LINK_TRAFFIC_BURST))
+    multiplied: TokenBucket = field(default_factory=lambda: TokenBucket(MULTIPLIED_RATE, MULTIPLIED_BURST))
 
     def __str__(self) -> str:
         return f"client {self.number} ({self.identity or 'not authenticated'}, {self.peer})"

@@ -76,6 +76,8 @@ class DropReason(Enum):
     DESTINATION_INVALID = "a destination address that does not leave a host"
     BEYOND_SCOPE = "a link-local source, a destination beyond the link"  # RFC 4007
     LINK_LOCAL = "link-local unicast between clients"  # 3.2.5.2.2, mode None
+    ISOLATED = "from a client to another client, which --isolate forbids"
+    DHCP_SERVER = "a message of a DHCPv6 server from a client"  # RFC 7610
     MULTICAST = "multicast that the authentication mode forbids"  # 3.2.5.2.1, 3.2.5.2.2
     NO_NEIGHBOR = "no client holds the destination address"
     HEADER_CHAIN = "the chain of extension headers does not end inside the packet"  # RFC 7112

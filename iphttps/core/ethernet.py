@@ -15,7 +15,7 @@ The link has no link-layer addresses: whom a packet is for decides the tunnel, f
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from . import icmpv6, ipv6
@@ -71,10 +71,15 @@ class Answer:
 
 
 class Ethernet:
-    """The Ethernet between the kernel, whose own address is `station`, and the link."""
+    """The Ethernet between the kernel, whose own address is `station`, and the link.
+
+    `knows` tells whether an address, 16 raw bytes, is a neighbour's. A question for another is not answered here, so
+    that a scan of the prefix does not fill the kernel's table of neighbours; it crosses the link, for policy to judge.
+    """
 
     def __init__(self, station: bytes) -> None:
         self.station = station
+        self.knows: Callable[[bytes], bool] = _everybody
         self._routers: dict[bytes, None] = {}
 
     def outward(self, frame: bytes) -> bytes | Answer | DropReason:
@@ -87,7 +92,7 @@ class Ethernet:
         message = _recognise(packet)
         if message is None:
             return packet
-        if _asks_for_address(message):
+        if _asks_for_address(message) and self.knows(message.target):
             # 3.2.5.2.2 has the same message for another purpose: unsolicited, to all nodes. The Router flag
             # must be right, or the kernel would give up a router as being none (RFC 4861 section 7.2.5).
             router = message.target in self._routers
@@ -118,6 +123,11 @@ class Ethernet:
             self._routers[neighbor] = None
             if len(self._routers) > MAXIMUM_ROUTERS:
                 del self._routers[next(iter(self._routers))]
+
+
+def _everybody(address: bytes) -> bool:
+    """Take any address for a neighbour's: a client cannot know who is on the link."""
+    return True
 
 
 def _recognise(packet: bytes) -> Message | None:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 
 class TokenBucket:
-    """Lets `rate` things through in a second, and `burst` at once after a rest."""
+    """Lets `rate` things through in a second, and `burst` at once after a rest.
+
+    What costs more than a whole burst passes after a rest, and is paid for afterwards.
+    """
 
     __slots__ = ("_burst", "_filled", "_rate", "_tokens")
 
@@ -14,11 +17,11 @@ class TokenBucket:
         self._tokens = burst
         self._filled = float("-inf")
 
-    def take(self, now: float) -> bool:
-        """Tell whether one more may pass at the time `now`, in seconds, and count it if so."""
+    def take(self, now: float, cost: float = 1.0) -> bool:
+        """Tell whether so much may pass at the time `now`, in seconds, and count it if so."""
         self._tokens = min(self._burst, self._tokens + (now - self._filled) * self._rate)
         self._filled = now
-        if self._tokens < 1:
+        if self._tokens < min(cost, self._burst):
             return False
-        self._tokens -= 1
+        self._tokens -= cost
         return True

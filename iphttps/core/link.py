@@ -113,6 +113,9 @@ class ServerLink:
             if (others or verdict.clients) and len(packet) > self._mtu:
                 client.counters.dropped(DropReason.OVERSIZE)
                 continue
+            if others and not client.multiplied.take(now, len(packet) * (len(self._table) - 1)):
+                client.counters.dropped(DropReason.TOO_MUCH)
+                continue
             if others:
                 everyone.append(packet)
             for receiver in verdict.clients:
@@ -154,7 +157,7 @@ class ServerLink:
     def _receiver(self, flow: bytes, now: float) -> ClientEntry | None:
         """Return the holder of the destination, or None where the packets must be looked at singly."""
         source, destination = flow[: ipv6.ADDRESS_LENGTH], flow[ipv6.ADDRESS_LENGTH :]
-        if ipv6.is_link_local(source):
+        if ipv6.is_link_local(source) or self._policy.isolated(source):
             return None
         return self._cache.use(destination, now)
 
@@ -208,6 +211,12 @@ class ServerLink:
         self._policy.mode = mode
         if self._router:
             self._router.advertisement = self._router.advertisement.in_mode(mode)
+
+    def isolate(self, wanted: bool | None) -> None:
+        """Keep clients from each other, or not, from now on; None has the Authentication Mode decide."""
+        self._policy.isolate = wanted
+        for client in self._table:
+            client.proven.clear()  # verdicts under the old rule
 
     def remove(self, client: ClientEntry) -> None:
         """Tear down the state of a client whose connection has ended (3.2.5.3, 3.2.7.2)."""

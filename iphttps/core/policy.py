@@ -5,12 +5,17 @@ link-local unicast but to the server, no multicast but the two kinds that a host
 Solicitation and a probe for a duplicate address. In mode Certificates the link is a link: multicast reaches
 every other client, except that a question about an address which somebody holds only concerns its holder.
 
-Three rules are ours, on in both modes; the clauses neither ask for them nor forbid them, except the second:
+Four rules are ours, on in both modes; the clauses neither ask for them nor forbid them, except the second:
 
 - A client sends only from addresses bound to it, so that nobody speaks for another (RFC 7039).
 - Router Advertisements and Redirects from clients are dropped (RFC 6105), though in mode Certificates
   the letter would forward them; one client could otherwise become the router of all. `strict` follows it.
+- Messages of DHCPv6 servers from clients are dropped (RFC 7610): nobody but the gateway configures a client.
 - Global unicast goes through the host's kernel even between two clients, so that its firewall sees it.
+
+With `isolate`, which is on by default in mode None, no client reaches another by any way: neither by link-local nor by
+global unicast, and what it sends by multicast goes to the host alone. The server then defends addresses itself, as in
+mode None.
 """
 
 from __future__ import annotations
@@ -21,6 +26,7 @@ from ipaddress import IPv6Network
 from . import ipv6
 from .authentication import AuthenticationMode
 from .clients import ClientEntry
+from .dhcpv6 import is_server_message
 from .errors import DropReason
 from .mld import is_listener_report
 from .ndp import Kind, Message, neighbor_advertisement, recognise
@@ -68,13 +74,25 @@ class Policy:
         advertise: Advertise = Advertise.BUILTIN,
         *,
         strict: bool = False,
+        isolate: bool | None = None,
     ) -> None:
+        """Apply the rules of a mode; `isolate` is None where the mode decides."""
         self.mode = mode
+        self.isolate = isolate
         self.own = own
         self._cache = cache
         self._advertise = advertise
         self._strict = strict
         self._prefix = prefix.network_address.packed[: prefix.prefixlen // 8]
+
+    @property
+    def isolates(self) -> bool:
+        """Whether clients are kept from each other."""
+        return self.mode is AuthenticationMode.NONE if self.isolate is None else self.isolate
+
+    def isolated(self, source: bytes) -> bool:
+        """Tell whether what the host routes from this address, 16 raw bytes, comes from a client that is kept apart."""
+        return self.isolates and source.startswith(self._prefix) and source not in self.own
 
     def judge(self, packet: bytes, client: ClientEntry, now: float) -> Verdict:
         """Decide about one packet from a client, and learn from it who holds what."""
@@ -83,6 +101,8 @@ class Policy:
         message = recognise(packet)
         if isinstance(message, DropReason):
             return Verdict(message)
+        if message is None and is_server_message(packet):
+            return Verdict(DropReason.DHCP_SERVER)
         if self._burdens_others(message, destination) and not client.link_traffic.take(now):
             return Verdict(DropReason.TOO_MUCH)
         # Asked before this very packet teaches the cache that its sender holds the target.
@@ -145,11 +165,13 @@ class Policy:
         certificates = self.mode is AuthenticationMode.CERTIFICATES
         if message and message.kind is Kind.ROUTER_SOLICITATION:
             # 3.2.5.2.2, mode None: "Router Solicitation packets MUST NOT be dropped".
-            return replace(self._solicitation(), others=certificates)
+            return replace(self._solicitation(), others=certificates and not self.isolates)
         if message and message.is_probe:
             return self._probe(message.target, known, client, now)
         if not certificates:
             return Verdict(DropReason.MULTICAST)  # 3.2.5.2.2, mode None: MUST drop all other multicast
+        if self.isolates:
+            return _HOST
         if message and message.kind is Kind.NEIGHBOR_ADVERTISEMENT and known:
             # 3.2.5.2.2: of a target in the cache only those are told who have an entry for it.
             return Verdict(host=True, clients=self._cache.concerned(message.target, now) - {client})
@@ -167,12 +189,12 @@ class Policy:
         if self._cache.bind(target, client):
             # In mode Certificates an address new to the link could still be in use by a client that has not
             # spoken yet; once it is known, and so the prober's own, the question concerns nobody else.
-            asks = self.mode is AuthenticationMode.CERTIFICATES and not known
+            asks = self.mode is AuthenticationMode.CERTIFICATES and not known and not self.isolates
             return Verdict(others=True) if asks else _SETTLED
         held = self._cache.holder(target) is not None
         if held:
             self._cache.claim(target, client, now)  # so that a holder who is dead loses the address
-        if self.mode is AuthenticationMode.NONE or not held:
+        if self.mode is AuthenticationMode.NONE or self.isolates or not held:
             # In mode Certificates too, where nobody holds the address: then it is assigned to somebody else,
             # who may not be there to defend it.
             return Verdict(reply=neighbor_advertisement(target, router=False))
@@ -196,26 +218,39 @@ class Policy:
             if self.mode is AuthenticationMode.NONE:
                 return Verdict(DropReason.LINK_LOCAL)
             return self._to_holder(destination, client)
+        on_link = self._is_on_link(destination)
         if message:
             # Hop Limit 255 is the proof of not having been routed: never through the kernel's forwarding.
-            if self.mode is AuthenticationMode.CERTIFICATES and self._is_on_link(destination):
+            if self.mode is AuthenticationMode.CERTIFICATES and on_link:
                 return self._to_holder(destination, client)
             return Verdict(DropReason.ND_OFF_LINK)
         if ipv6.is_link_local(source):
             return Verdict(DropReason.BEYOND_SCOPE)
+        if on_link and self.isolates:
+            return Verdict(DropReason.ISOLATED)
         # Behind these headers Neighbor Discovery could be found, so each such packet is looked at.
         if next_header == ipv6.ICMPV6 or next_header in ipv6.EXTENSION_HEADERS:
+            return _HOST
+        # Between clients, so could a message of a DHCPv6 server in each datagram.
+        if on_link and next_header == ipv6.UDP:
             return _HOST
         return _HOST_LASTING
 
     def _to_holder(self, destination: bytes, client: ClientEntry) -> Verdict:
+        if self.isolates:
+            return Verdict(DropReason.ISOLATED)
         holder = self._cache.holder(destination)
         if holder is None or holder is client:
             return Verdict(DropReason.NO_NEIGHBOR)
         return Verdict(clients=frozenset((holder,)))
 
     def judge_own(self, packet: bytes) -> Verdict:
-        """Decide about a packet of the server's own kernel, multicast or from a link-local address."""
+        """Decide about a packet of the server's own kernel, multicast or from a link-local address.
+
+        With `isolates` also about one that the kernel has routed from one client to another.
+        """
+        if self.isolated(packet[ipv6.SOURCE : ipv6.DESTINATION]):
+            return Verdict(DropReason.ISOLATED)
         destination = packet[ipv6.DESTINATION : ipv6.HEADER_LENGTH]
         message = recognise(packet)
         kind = message.kind if isinstance(message, Message) else None

@@ -6,6 +6,7 @@ import fcntl
 import os
 import socket
 import struct
+from collections.abc import Callable
 from contextlib import suppress
 
 import pytun
@@ -35,6 +36,10 @@ class TapDevice(KernelDevice):
         # whoever is configuring the network.
         self._request = _REQUEST.pack(name.encode(), b"")
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+
+    def answer_for(self, knows: Callable[[bytes], bool]) -> None:
+        """Answer the kernel's questions for a neighbour only for addresses, 16 raw bytes, of which `knows` is true."""
+        self._ethernet.knows = knows
 
     def take(self, data: bytes) -> bytes | DropReason:
         """Return the packet in a frame; a question of the Ethernet's own is answered at once."""

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from iphttps.core.backlog import FIRST, LEAST, MOST, TARGET, Backlog
+from iphttps.core.backlog import FIRST, LEAST, MOST, RESERVED, TARGET, Backlog
 from iphttps.core.framing import EMPTY, Batch
 
 PACKET = 1000
@@ -52,6 +52,33 @@ class BacklogTests(SynchronousTestCase):
         for _ in range(50):
             backlog.drained(250_000, 0.0)
         self.assertEqual(MOST, backlog.room)
+
+    def test_refused(self) -> None:
+        """What finds no room leaves nothing behind, however often."""
+        backlog = Backlog()
+        backlog.room = PACKET // 2
+        for _ in range(1000):
+            self.assertEqual(0, backlog.add(batch(1)))
+        self.assertEqual([], backlog._waiting)
+
+    def test_urgent(self) -> None:
+        """Urgent packets have room of their own, whatever else waits, and leave first, in order."""
+        backlog = Backlog()
+        backlog.room = PACKET
+        self.assertEqual(1, backlog.add(batch(2)))
+        self.assertTrue(backlog.add_urgent(batch(1, 10)))
+        self.assertTrue(backlog.add_urgent(batch(2, 11)))
+        self.assertEqual(batch(3, 10).data + batch(1).data, backlog.take())
+        self.assertEqual(b"", backlog.take())
+
+    def test_urgent_room(self) -> None:
+        """That room is bounded; what is refused is refused whole, and there is room again after the rest has gone."""
+        backlog = Backlog()
+        self.assertFalse(backlog.add_urgent(batch(RESERVED // PACKET + 1)))
+        self.assertTrue(backlog.add_urgent(batch(RESERVED // PACKET)))
+        self.assertFalse(backlog.add_urgent(batch(1)))
+        backlog.take()
+        self.assertTrue(backlog.add_urgent(batch(1)))
 
     def test_less_than_before(self) -> None:
         """Where the room has shrunk below what waits already, nothing more is taken."""

@@ -32,6 +32,7 @@ from tests.support import (
     ALL_ROUTERS,
     ROUTER,
     UNSPECIFIED,
+    address,
     advertisement,
     behind,
     echo,
@@ -196,6 +197,13 @@ class ResolutionTests(EthernetTestCase):
         told = answer[ICMPv6ND_NA]
         self.assertEqual((told.tgt, told.R, told.S, told.O), (B, 0, 0, 1))
         self.assertEqual(told[TARGET].lladdr, NEIGHBORS)
+
+    def test_nobody(self) -> None:
+        """A question for an address that is no neighbour's is not answered, and crosses the link without options."""
+        self.ethernet.knows = lambda target: target == address(B)
+        self.assertEqual(B, self.answer(self.ask())[ICMPv6ND_NA].tgt)
+        stranger = "2001:db8:2::dead"
+        self.assertEqual(solicitation(A, stranger), self.ethernet.outward(frame(self.ask(stranger))))
 
     def test_own_address(self) -> None:
         """A question for the asker's own address gets no answer, which would look like a conflict."""

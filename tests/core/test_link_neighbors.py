@@ -127,10 +127,48 @@ class UnreachableTests(LinkTestCase):
 
     def test_from_inside(self) -> None:
         """A client that scans the prefix gets its errors the way of all packets, by the host (RFC 6583 section 7)."""
+        self.small.policy.isolate = False
         lost = udp(GLOBAL_B, NOBODY)
         error = unreachable(lost, GLOBAL_B)
         self.assertEqual(([error], {}), self.from_host(lost, now=100.0))
         self.assertEqual(([], {self.b: [error]}), self.from_host(error, now=100.0))
+
+    def test_sign_of_life(self) -> None:
+        """Any packet from an address shows that its holder lives, and keeps the address for it (RFC 6620)."""
+        cache, probed = self.small.cache, address(GLOBAL_B)
+        data = Batch.of([udp(GLOBAL_B, PRIVATE_HOST)])
+        self.link.from_client(self.b, data, 99.0)
+        cache.claim(probed, self.a, 100.0)
+        for now in (100.0, 101.0, 102.0):
+            self.assertEqual(
+                ([], {self.b: [solicitation(ROUTER, GLOBAL_B, GLOBAL_B)]}), delivered(self.link.solicit(now))
+            )
+        self.assertEqual(list(data), list(self.link.from_client(self.b, data, 102.9).host))
+        self.assertEqual(([], {}), delivered(self.link.solicit(103.0)))
+        self.assertIs(self.b, cache.holder(probed))
+        self.assertIs(Reachability.STALE, cache.state(probed, 103.0))
+
+    def test_others_are_no_sign(self) -> None:
+        """A packet from another address of the same client says nothing of this one."""
+        self.small.cache.claim(address(GLOBAL_B), self.a, 100.0)
+        for now in (100.0, 101.0, 102.0):
+            self.link.solicit(now)
+            self.link.from_client(self.b, Batch.of([udp(B, ROUTER)]), now)
+        self.link.solicit(103.0)
+        self.assertIsNone(self.small.cache.holder(address(GLOBAL_B)))
+
+    def test_not_solicited(self) -> None:
+        """A solicitation that was dropped here does not count: silence after it says nothing (RFC 4861 7.3.3)."""
+        self.small.cache.claim(address(GLOBAL_B), self.a, 100.0)
+        for now in range(100, 120):
+            ((holder, sent),) = self.link.solicit(float(now)).own
+            self.assertIs(self.b, holder)
+            self.link.not_solicited(sent)
+        self.link.not_solicited(Batch.of([solicitation(ROUTER, NOBODY, NOBODY)]))
+        self.assertIs(self.b, self.small.cache.holder(address(GLOBAL_B)))
+        for now in range(120, 124):
+            self.link.solicit(float(now))
+        self.assertIsNone(self.small.cache.holder(address(GLOBAL_B)))
 
     def test_multicast_is_no_miss(self) -> None:
         """Multicast that is dropped is answered by no error (RFC 4443 section 2.4 (e.3))."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from scapy.layers.inet import TCP
 from scapy.layers.inet6 import ICMPv6ND_NA
 
 from iphttps.core import ipv6
@@ -123,7 +124,11 @@ class DestinationTests(PolicyTestCase):
     def test_between_clients(self) -> None:
         """Global unicast between clients goes through the host's kernel, so that its firewall sees it (3.2.3.1)."""
         for link in self.both():
-            self.assert_verdict(Verdict(host=True, lasting=True), link, udp(GLOBAL_A, GLOBAL_B))
+            link.policy.isolate = False
+            tcp = packet(GLOBAL_A, GLOBAL_B, TCP())
+            self.assert_verdict(Verdict(host=True, lasting=True), link, tcp)
+            # Each datagram between clients is looked at: a DHCPv6 server could hide behind one that was harmless.
+            self.assert_verdict(HOST, link, udp(GLOBAL_A, GLOBAL_B))
 
     def test_server(self) -> None:
         """Packets to the server itself reach it, link-local ones too (3.2.5.2.2)."""

@@ -25,6 +25,7 @@ from tests.support import (
     client,
     echo,
     holders,
+    listener_report,
     packet,
     probe,
     redirect,
@@ -184,7 +185,7 @@ class RateTests(PolicyTestCase):
         for link in self.both():
             before = holders(link.cache, *link.table)
             for number in range(100):
-                link.policy.judge(packet(UNSPECIFIED, f"ff02::1:{number:x}", ICMPv6MLReport2(), hlim=1), link.a, 0.0)
+                link.policy.judge(listener_report(UNSPECIFIED, f"ff02::1:{number:x}"), link.a, 0.0)
             self.assertEqual((before, set()), (holders(link.cache, *link.table), link.a.proven))
 
 

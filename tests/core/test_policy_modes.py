@@ -21,6 +21,7 @@ from tests.support import (
     advertisement,
     behind,
     echo,
+    listener_report,
     packet,
     probe,
     redirect,
@@ -59,7 +60,7 @@ class NoneTests(PolicyTestCase):
     def test_multicast(self) -> None:
         """When a multicast packet is received the server MUST drop it (3.2.5.2.2)."""
         report = packet(A, "ff02::16", ICMPv6MLReport2(), hlim=1)
-        nameless = packet(UNSPECIFIED, "ff02::16", ICMPv6MLReport2(), hlim=1)
+        nameless = listener_report(UNSPECIFIED)
         datagrams = [udp(A, destination) for destination in ("ff02::fb", "ff02::1:2", "ff05::2", "ff0e::1")]
         own = advertisement(A, A)
         for sent in (
@@ -132,7 +133,7 @@ class CertificatesTests(PolicyTestCase):
     def test_multicast(self) -> None:
         """When a multicast packet is received the server MUST forward it to all other clients (3.2.5.2.2)."""
         report = packet(A, "ff02::16", ICMPv6MLReport2(), hlim=1)
-        nameless = packet(UNSPECIFIED, "ff02::16", ICMPv6MLReport2(), hlim=1)
+        nameless = listener_report(UNSPECIFIED)
         datagrams = [udp(A, destination) for destination in ("ff02::fb", "ff05::2", "ff0e::1")]
         for sent in (echo(A, ALL_NODES), report, nameless, *datagrams, solicitation(A, B)):
             self.assert_verdict(HOST_AND_OTHERS, self.link, sent)

@@ -1,0 +1,28 @@
+"""DHCPv6: the messages of servers, which only the gateway may send on the link (RFC 7610)."""
+
+from __future__ import annotations
+
+from . import ipv6
+
+CLIENT_PORT = (546).to_bytes(2)
+"""The UDP port at which clients hear servers and relay agents (RFC 8415 section 7.2), as it stands in the header."""
+
+
+def is_server_message(packet: bytes) -> bool:
+    """Tell whether a packet goes to a DHCPv6 client, so is a server's or a relay agent's (RFC 7610 section 5).
+
+    The header chain is walked to its end, as in Neighbor Discovery; the port is in the first fragment, without which
+    nobody can use the others (RFC 7112).
+    """
+    next_header, offset = packet[ipv6.NEXT_HEADER], ipv6.HEADER_LENGTH
+    while next_header in ipv6.EXTENSION_HEADERS and offset + 8 <= len(packet):
+        if next_header == ipv6.FRAGMENT:
+            if packet[offset + 2] or packet[offset + 3] & 0xF8:
+                return False
+            length = 8
+        elif next_header == ipv6.AUTHENTICATION:
+            length = 4 * packet[offset + 1] + 8
+        else:
+            length = 8 * packet[offset + 1] + 8
+        next_header, offset = packet[offset], offset + length
+    return next_header == ipv6.UDP and packet[offset + 2 : offset + 4] == CLIENT_PORT
