@@ -157,8 +157,15 @@ class ServerDaemon(Daemon):
         assert self._server is not None
         fronts = Fronts(self._options.trusted_proxies)
         announced = bool(self._options["proxy-protocol"])
+        server = self._server
         return Doorway(
-            factory, self.reactor, self._server.entrance, self._server.refusals, fronts, proxy_protocol=announced
+            factory,
+            self.reactor,
+            server.entrance,
+            server.refusals,
+            fronts,
+            proxy_protocol=announced,
+            patience=lambda: server.handshake_deadline,
         )
 
     def _relies_on_fronts(self, mode: AuthenticationMode) -> bool:

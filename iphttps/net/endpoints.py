@@ -37,6 +37,9 @@ CONNECT_TIMEOUT = 30.0
 BACKLOG = 1024
 """Connections that may wait to be accepted."""
 
+DEFER_ACCEPT = 1
+"""Seconds for which the kernel keeps a connection on which nothing has come: clients and fronts always speak first."""
+
 ANY = "*"
 
 
@@ -118,6 +121,7 @@ def listen(
         factory = before(factory)
     with bind(uri) as bound:  # the reactor takes a duplicate
         bound.setblocking(False)
+        bound.setsockopt(socket.IPPROTO_TCP, socket.TCP_DEFER_ACCEPT, DEFER_ACCEPT)
         return reactor.adoptStreamPort(bound.fileno(), bound.family, cast(ServerFactory, factory))
 
 

@@ -15,7 +15,7 @@ from twisted.python.failure import Failure
 
 from ..core.clients import ClientEntry, ClientTable
 from ..core.counters import Counters
-from ..core.entrance import Entrance, source
+from ..core.entrance import Entrance
 from ..core.errors import ConfigError, DropReason
 from ..core.framing import Batch
 from ..core.handshake import Document
@@ -178,9 +178,9 @@ class Server(Factory):
         arrival = Arrival.of(addr)
         tunnel = ServerTunnel(self, arrival)
         self._tunnels.add(tunnel)
-        longest = self.entrance.enter(tunnel, arrival.address and source(arrival.address))
-        if longest:
-            longest.give_way()
+        displaced = self.entrance.enter(tunnel, arrival.address)
+        if displaced:
+            displaced.give_way()
         return tunnel
 
     def refused(self, tunnel: ServerTunnel, sentence: str, kind: str) -> None:

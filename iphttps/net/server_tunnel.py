@@ -54,6 +54,7 @@ class ServerTunnel(Tunnel):
 
     def head_received(self, data: bytes) -> None:
         """Read the request; answer it with 200 if the client finds room in the table (3.2.5.1)."""
+        self.begun()
         try:
             opened = self._handshake.feed(data)
             if self._handshake.asked:
@@ -69,6 +70,10 @@ class ServerTunnel(Tunnel):
             return
         if opened:
             self._admit(opened)
+
+    def begun(self) -> None:
+        """Note that the client has sent something, be it of TLS or of HTTP."""
+        self._server.entrance.heard(self)
 
     def _show(self, document: Document) -> None:
         """Give a document to who has asked for it, who has for that the time of the handshake phase."""
@@ -117,7 +122,7 @@ class ServerTunnel(Tunnel):
 
     def give_way(self) -> None:
         """End in the middle of the handshake phase, at once, for somebody who came later."""
-        sentence = "it has waited longest, and too many others are waiting"
+        sentence = "it made room for another: too many connections have not opened a session yet"
         self._server.refused(self, sentence, "too many")
         self.disconnect(sentence)
         self.wire.abortConnection()
