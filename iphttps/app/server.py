@@ -101,6 +101,7 @@ class ServerDaemon(Daemon):
             handshake_deadline=options.number("handshake-timeout", 0.1),
         )
         server.demands_identity = self._relies_on_fronts(options.mode)
+        server.sources.most = options.sessions_per_source
         if tls:
             tls.changed = server.end_unwelcome
             self._watch = RevocationWatch(self.reactor, tls)
@@ -248,6 +249,7 @@ class ServerDaemon(Daemon):
         self._options, self._files, self._configured_mode = fresh, files, configured
         set_level(fresh.log_level)
         self._server.limit(*fresh.client_limits, *fresh.handshake_limits, fresh.number("handshake-timeout", 0.1))
+        self._server.sources.most = fresh.sessions_per_source
         self._cache.limit = int(fresh.number("max-addresses", 1))
         self._cache.assign(assignment or Assignment())
         if self._router:

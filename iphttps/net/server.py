@@ -22,12 +22,14 @@ from ..core.handshake import Document
 from ..core.link import Forwarding, ServerLink
 from ..core.neighbors import RETRANS_TIMER
 from ..core.server import ServerCommand, ServerEvent, ServerMachine, ServerState
+from ..core.sources import IPAddress, Sources
 from .doorway import Arrival
 from .explain import sentence
 from .interfaces import PacketDevice
 from .log import logger
 from .refusals import Refusals
 from .server_tunnel import ServerTunnel
+from .sessionlines import SessionLines
 from .sessionlog import TOTALS, totals
 from .spread import Spread
 from .tunnel import HANDSHAKE_DEADLINE
@@ -79,6 +81,11 @@ class Server(Factory):
         self.demands_identity = False
         """Whether a client without TLS needs a front that vouches for its certificate."""
         self.refusals = Refusals(clock, self.log)
+        self.sources = Sources()
+        """Where clients without a certificate come from."""
+        self._anonymous: dict[ClientEntry, IPAddress | None] = {}
+        self._lines = SessionLines(clock, self.log)
+        self._unlogged: set[ClientEntry] = set()
         self._table = table
         self._link = link
         self._device = device
@@ -147,6 +154,7 @@ class Server(Factory):
         self._multicasting.stop()
         self._port = self._advertisement = None
         self.refusals.close()
+        self._lines.close()
         self._solicitation.stop()
         farewell = self._link.farewell().everyone
         for entry in self._table if farewell else ():
@@ -169,6 +177,7 @@ class Server(Factory):
         # Connections that ended last can have been refused after the port was closed.
         if self._port is None:
             self.refusals.close()
+            self._lines.close()
         return result
 
     # Connections, in the order of their life.
@@ -198,13 +207,22 @@ class Server(Factory):
         for old in self._table.surplus(identity):
             limit = self._table.per_identity
             old.connection.disconnect(f"it came once more, and may have only {limit} sessions at a time")
+        if identity is None and (source := self.sources.full(tunnel.address)):
+            self.refused(tunnel, f"{source} has as many sessions as --max-sessions-per-source lets it", "too many sessions")
+            return None
         entry = self._table.add(tunnel, tunnel.peer, identity, self.clock.seconds(), suite)
         if entry is None:
             self.refused(tunnel, f"the table is full with {self._table.maximum} clients", "the table is full")
-        else:
+            return None
+        if identity is None:
+            self.sources.add(tunnel.address)
+            self._anonymous[entry] = tunnel.address
+        if identity or self._lines.wanted(tunnel.address):
             said = suite or "without TLS"
             self.log.info("{who} connected, {suite}", event="session-opened", suite=said, **_named(entry))
-            self.admitted(tunnel)
+        else:
+            self._unlogged.add(entry)
+        self.admitted(tunnel)
         return entry
 
     def end_unwelcome(self) -> None:
@@ -219,6 +237,11 @@ class Server(Factory):
         """Tear down the state of a client; the server stays in its state (3.2.5.3, 3.2.7.2)."""
         self._link.remove(entry)
         self.past.add(entry.counters)
+        if entry in self._anonymous:
+            self.sources.remove(self._anonymous.pop(entry))
+        if entry in self._unlogged:
+            self._unlogged.remove(entry)
+            return
         self.log.info(
             "{who} disconnected: {reason}; " + TOTALS,
             event="session-ended",

@@ -47,6 +47,8 @@ class ServerTunnel(Tunnel):
         super().__init__(server.clock, server.handshake_deadline)
         self.peer = arrival.peer
         self.arrival = arrival
+        self.address = arrival.address
+        """The client's outer address, unless a front hides it."""
         self.entry: ClientEntry | None = None
         self._server = server
         self._handshake = ServerHandshake(server.paths, server.name, server.documents)
@@ -99,7 +101,7 @@ class ServerTunnel(Tunnel):
 
     def _admit(self, opened: Opened) -> None:
         if self.arrival.fronts and (client := self.arrival.fronts.client(opened.forwarded_for)):
-            self.peer = written(client)
+            self.peer, self.address = written(client), client
         self.entry = self._server.admit(self)
         if self.entry is None:
             # 3.2.5.1: "If the attempt fails, it MUST disconnect the client": without a 200.

@@ -8,7 +8,7 @@ from pathlib import Path
 from iphttps.lab.namespaces import Namespace
 from iphttps.lab.network import GATEWAY_IPV6
 from tests.lab import knocking
-from tests.lab.raw import REQUEST, RawCase, connect, client_context
+from tests.lab.raw import REQUEST, RawCase, client_context, connect
 
 FLOODED = "2001:db8:f00d"
 RATE = 2000

@@ -259,6 +259,27 @@ class ForwardedTests(DoorwayCase):
         self.assertIn("it sends a PROXY header", line)
 
 
+class SourceTests(DoorwayCase):
+    """Whose sessions are counted behind a front."""
+
+    def test_announced(self) -> None:
+        """The source is the one that the PROXY header announces."""
+        self.end.server.sources.most = 1
+        for host, opened in (("192.0.2.7", True), ("192.0.2.7", False), ("203.0.113.8", True)):
+            transport = self.say(version2(host, "198.51.100.1", 1) + request())
+            self.assertEqual(opened, transport.value().startswith(b"HTTP/1.1 200"))
+
+    def test_forwarded(self) -> None:
+        """It is the one in X-Forwarded-For; of a front that tells nothing, sessions are not limited."""
+        self.proxy_protocol = False
+        self.doorway = self.before(self.end)
+        self.end.server.sources.most = 1
+        header = b"X-Forwarded-For: 192.0.2.7\r\n"
+        for lines, opened in ((header, True), (header, False), (b"", True), (b"", True)):
+            transport = self.say(request(lines))
+            self.assertEqual(opened, transport.value().startswith(b"HTTP/1.1 200"))
+
+
 class BoundTests(DoorwayCase):
     """Bounds on connections in the handshake phase."""
 
