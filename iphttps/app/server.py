@@ -33,6 +33,7 @@ from ..net.endpoints import listen
 from ..net.interfaces import IReactor, PacketDevice
 from ..net.log import set_level
 from ..net.reader import DeviceReader
+from ..net.reserve import RESERVE
 from ..net.server import Server
 from ..net.tls import ServerTLS
 from ..net.watch import RevocationWatch
@@ -111,6 +112,15 @@ class ServerDaemon(Daemon):
         if self._authority:
             self._authority.join(server)
         server.handle(ServerEvent.START)
+        most, _ = options.client_limits
+        if self.descriptors and most + RESERVE > self.descriptors:
+            self.log.warn(
+                "--max-clients {clients} needs more than the {limit} descriptors that this process may have: raise "
+                "LimitNOFILE= of the unit, or `ulimit -n`",
+                event="few-descriptors",
+                clients=most,
+                limit=self.descriptors,
+            )
         if not options.uri.secure:
             self.log.warn("plain HTTP: only for use behind something that terminates TLS", event="plain-http")
 

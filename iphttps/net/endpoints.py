@@ -27,6 +27,7 @@ from ..core.errors import ConfigError
 from ..core.handshake import DEFAULT_PATH
 from .prompt import PromptTLSFactory, TLSEndpoint
 from .proxy import ProxyEndpoint, ProxySettings
+from .reserve import keep_reserve
 
 # The resolver's first look-up imports encodings.idna, and cannot where `twistd --uid` gave up the right to read
 # Python's own files; Twisted then waits for ever. Hence the import above.
@@ -122,7 +123,9 @@ def listen(
     with bind(uri) as bound:  # the reactor takes a duplicate
         bound.setblocking(False)
         bound.setsockopt(socket.IPPROTO_TCP, socket.TCP_DEFER_ACCEPT, DEFER_ACCEPT)
-        return reactor.adoptStreamPort(bound.fileno(), bound.family, cast(ServerFactory, factory))
+        port = reactor.adoptStreamPort(bound.fileno(), bound.family, cast(ServerFactory, factory))
+    keep_reserve(port)
+    return port
 
 
 def bind(uri: URI) -> socket.socket:

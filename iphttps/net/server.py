@@ -208,7 +208,9 @@ class Server(Factory):
             limit = self._table.per_identity
             old.connection.disconnect(f"it came once more, and may have only {limit} sessions at a time")
         if identity is None and (source := self.sources.full(tunnel.address)):
-            self.refused(tunnel, f"{source} has as many sessions as --max-sessions-per-source lets it", "too many sessions")
+            self.refused(
+                tunnel, f"{source} has as many sessions as --max-sessions-per-source lets it", "too many sessions"
+            )
             return None
         entry = self._table.add(tunnel, tunnel.peer, identity, self.clock.seconds(), suite)
         if entry is None:

@@ -1,5 +1,7 @@
 """Floods from strangers and from clients, and what becomes of everybody else meanwhile."""
 
+import json
+import shutil
 import ssl
 import sys
 import time
@@ -8,7 +10,7 @@ from pathlib import Path
 from iphttps.lab.namespaces import Namespace
 from iphttps.lab.network import GATEWAY_IPV6
 from tests.lab import knocking
-from tests.lab.raw import REQUEST, RawCase, client_context, connect
+from tests.lab.raw import REQUEST, RawCase, RawClient, client_context, connect
 
 FLOODED = "2001:db8:f00d"
 RATE = 2000
@@ -58,3 +60,32 @@ class KnockingTests(RawCase):
                 if not (data := wire.recv(65536)):
                     return b"the server closed the connection"
                 received.write(data)
+
+
+class DescriptorTests(RawCase):
+    """A server that may have few descriptors, and a crowd that wants them all."""
+
+    def test_exhausted(self) -> None:
+        """The log stays short, the control socket answers, and who is revoked has to go."""
+        prlimit = shutil.which("prlimit")
+        assert prlimit
+        self.lab.twistd = [prlimit, "--nofile=32:80", *self.lab.twistd]
+        crl, control = self.lab.authority.revoke(), self.lab.directory / "control.sock"
+        flags = ("--client-crl", str(crl), "--control", str(control), "--max-handshakes-per-source", "1000")
+        server = self.server(*flags)
+        self.assertIn("--max-clients 1000 needs more than the 80 descriptors", server.text)
+        alice = self.lab.authority.client("alice")
+        raw = RawClient.tls(self.lab.clients[0], GATEWAY_IPV6, client_context(self.lab.authority.certificate, alice))
+        self.addCleanup(raw.close)
+        raw.post()
+        for _ in range(150):
+            wire = connect(self.lab.clients[0], GATEWAY_IPV6, 443)
+            self.addCleanup(wire.close)
+            wire.sendall(b"\x16")
+        server.wait_for("new connections have to wait: of 80 descriptors")
+        mark = server.mark()
+        self.lab.authority.revoke(alice)
+        server.wait_for("disconnected: its certificate is revoked")
+        asked = self.lab.gateway.run("curl", "-s", "--unix-socket", str(control), "http://local/status")
+        self.assertEqual("LISTEN", json.loads(asked.stdout)["state"])
+        self.assertLess(server.text[mark:].count("\n"), 10)
