@@ -18,7 +18,6 @@ from ..net.certificates import names as alternative_names
 from . import files
 from .issuing import Kind, PublicKey, kind_of
 
-
 _SERIAL = re.compile(r"[0-9a-f]")
 
 

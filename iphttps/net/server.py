@@ -20,6 +20,7 @@ from ..core.errors import ConfigError, DropReason
 from ..core.framing import Batch
 from ..core.handshake import Document
 from ..core.link import Forwarding, ServerLink
+from ..core.memory import SharedMemory
 from ..core.neighbors import RETRANS_TIMER
 from ..core.server import ServerCommand, ServerEvent, ServerMachine, ServerState
 from ..core.sources import IPAddress, Sources
@@ -81,6 +82,8 @@ class Server(Factory):
         self.demands_identity = False
         """Whether a client without TLS needs a front that vouches for its certificate."""
         self.refusals = Refusals(clock, self.log)
+        self.memory = SharedMemory()
+        """What waits for all clients together."""
         self.sources = Sources()
         """Where clients without a certificate come from."""
         self._anonymous: dict[ClientEntry, IPAddress | None] = {}

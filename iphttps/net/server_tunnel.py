@@ -16,6 +16,7 @@ from ..core.framing import Batch
 from ..core.fronts import written
 from ..core.handshake import Document, Opened, ServerHandshake
 from ..core.identity import Identity
+from ..core.memory import SharedMemory
 from .doorway import Arrival
 from .explain import sentence
 from .sending import PIECE, TAKING, Sending
@@ -32,6 +33,7 @@ class Owner(Protocol):
     name: str
     demands_identity: bool
     entrance: Entrance[ServerTunnel]
+    memory: SharedMemory
 
     def refused(self, tunnel: ServerTunnel, sentence: str, kind: str) -> None: ...
     def admit(self, tunnel: ServerTunnel) -> ClientEntry | None: ...
@@ -44,7 +46,7 @@ class ServerTunnel(Tunnel):
     """One client's connection, as the server has it."""
 
     def __init__(self, server: Owner, arrival: Arrival) -> None:
-        super().__init__(server.clock, server.handshake_deadline)
+        super().__init__(server.clock, server.handshake_deadline, server.memory)
         self.peer = arrival.peer
         self.arrival = arrival
         self.address = arrival.address
