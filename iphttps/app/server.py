@@ -108,6 +108,7 @@ class ServerDaemon(Daemon):
             self._watch = RevocationWatch(self.reactor, tls)
             self._credentials_watch = CredentialsWatch(self.reactor, tls, self._credentials)
         self._reader = DeviceReader(self.reactor, self.device, server.from_host, self.device_lost)
+        server.wrote = self._reader.wrote
         self._server = server
         if self._authority:
             self._authority.join(server)

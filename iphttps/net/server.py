@@ -81,6 +81,8 @@ class Server(Factory):
         """Called for each session when it begins."""
         self.demands_identity = False
         """Whether a client without TLS needs a front that vouches for its certificate."""
+        self.wrote: Callable[[int], None] = _nothing
+        """Called with how many packets the device was given."""
         self.refusals = Refusals(clock, self.log)
         self.memory = SharedMemory()
         """What waits for all clients together."""
@@ -296,6 +298,7 @@ class Server(Factory):
     def _perform(self, forwarding: Forwarding, origin: ClientEntry | None = None) -> None:
         if forwarding.host:
             self._device.write(forwarding.host)
+            self.wrote(len(forwarding.host))
         for entry, batch in forwarding.clients:
             entry.connection.send(batch)
         if forwarding.everyone:
@@ -313,5 +316,5 @@ def _named(entry: ClientEntry) -> dict[str, Any]:
     return {"who": str(entry), "client": entry.number, "identity": identity, "peer": entry.peer}
 
 
-def _nothing(tunnel: ServerTunnel) -> None:
-    """Nobody wants to hear of sessions."""
+def _nothing(what: object) -> None:
+    """Nobody wants to hear of it."""

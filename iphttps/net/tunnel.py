@@ -167,6 +167,7 @@ class Tunnel(Protocol, Gathering):
     def _body_received(self, body: Body, data: bytes) -> None:
         self._packets_received(body.feed(data))
         if body.end:
+            self.settle()
             self.disconnect(body.end)
 
     def _packets_received(self, data: bytes) -> None:
@@ -176,11 +177,15 @@ class Tunnel(Protocol, Gathering):
         if self.framer.fault:
             self._receive = self._take = discard
             self.counters.dropped(self.framer.fault)
+            self.settle()
             self.out_of_step(self.framer.fault)
 
     def deliver(self, batch: Batch) -> None:
         """Take the packets that have arrived: each role in its way."""
         raise NotImplementedError
+
+    def settle(self) -> None:
+        """Take at once what has arrived and was put off, if anything was."""
 
     def out_of_step(self, fault: DropReason) -> None:
         """The peer sent something else than IPv6 packets: each role in its way."""

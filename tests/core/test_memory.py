@@ -29,7 +29,7 @@ class SharedMemoryTests(SynchronousTestCase):
         self.assertGreater(few.share, MOST // 4)
 
     def test_tight(self) -> None:
-        """From a quarter on transports hold less, but always some; nothing is less than nothing; and it is given back."""
+        """From a quarter on transports hold less, but always some; and all is given back."""
         memory = SharedMemory()
         memory.hold(MOST_TOGETHER // 4 + 1)
         self.assertTrue(memory.tight)

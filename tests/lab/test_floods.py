@@ -7,9 +7,14 @@ import sys
 import time
 from pathlib import Path
 
+from scapy.layers.inet6 import ICMPv6EchoRequest, IPv6
+
+from iphttps.lab.laboratory import TUNNEL_SERVER
 from iphttps.lab.namespaces import Namespace
-from iphttps.lab.network import GATEWAY_IPV6
-from tests.lab import knocking
+from iphttps.lab.network import GATEWAY_IPV6, PRIVATE_HOST
+from iphttps.lab.poll import wait_until
+from iphttps.lab.traffic import ping, wait_reachable
+from tests.lab import knocking, pouring
 from tests.lab.raw import REQUEST, RawCase, RawClient, client_context, connect
 
 FLOODED = "2001:db8:f00d"
@@ -89,3 +94,37 @@ class DescriptorTests(RawCase):
         asked = self.lab.gateway.run("curl", "-s", "--unix-socket", str(control), "http://local/status")
         self.assertEqual("LISTEN", json.loads(asked.stdout)["state"])
         self.assertLess(server.text[mark:].count("\n"), 10)
+
+
+class SmallPacketTests(RawCase):
+    """One identity that has the host answer as many small packets as go through its sessions."""
+
+    clients = 2
+
+    def test_bystander(self) -> None:
+        """Somebody else's packets get through, in both directions."""
+        server = self.server()
+        attacker, bystander = self.lab.clients
+        self.client(2)
+        wait_reachable(bystander, PRIVATE_HOST)
+        mallory = self.lab.authority.client("mallory")
+        packets = [
+            bytes(IPv6(src=f"2001:db8:2::bad:{number}", dst=TUNNEL_SERVER) / ICMPv6EchoRequest(id=number)).hex()
+            for number in range(4)
+        ]
+        files = (self.lab.authority.certificate, mallory.certificate, mallory.private_key)
+        command = (sys.executable, str(Path(pouring.__file__)), *map(str, files), GATEWAY_IPV6, *packets)
+        flood = self.lab.program(attacker, "pouring", *command)
+        flood.wait_for("going")
+        before = echoes(self.lab.gateway)
+        wait_until(lambda: echoes(self.lab.gateway) > before + 10_000, "the flood")
+        pings = ping(bystander, PRIVATE_HOST, 50, 0.05, patience=3.0)
+        self.assertLessEqual(pings.lost, 2)
+        self.assertTrue(flood.running)
+        self.assertNotIn("disconnected", server.text)
+
+
+def echoes(host: Namespace) -> int:
+    """Return how many echo requests the kernel of a host has received."""
+    lines = host.run("cat", "/proc/net/snmp6").stdout.splitlines()
+    return int(next(line.split()[1] for line in lines if line.startswith("Icmp6InEchos ")))

@@ -177,7 +177,7 @@ class BacklogTestsMixin(TestCase):
         self.assertGreater(dropped, 0)
 
     async def test_together(self) -> None:
-        """All that never read hold together no more than the bound, where each could have that much; and give it back."""
+        """All that never read hold together no more than a bound that each could reach alone, and give it back."""
         bound = MEBIBYTE // 2
         memory = self.end.server.memory = SharedMemory(bound)
         for number in range(1, 7):
