@@ -31,7 +31,8 @@ class DeviceReader:
     `deliver` takes a batch and returns among how many connections it was divided. The more there were, the more is
     read the next time: what it costs to write to a connection hardly depends on how much is written, and with many of
     them a turn is long. As much is read as was written since, too, because each packet may have an answer, and what
-    the queue in the kernel has no room for is lost, whomever it is for. `lost` is called with the error once the device is gone.
+    the queue in the kernel has no room for is lost, whomever it is for. `lost` is called with the error once the device
+    is gone.
     """
 
     def __init__(

@@ -23,7 +23,6 @@ from .explain import sentence
 from .sending import PIECE, TAKING, Sending
 from .tunnel import Tunnel, discard
 
-
 BUDGET = 256
 """Packets that are taken of one session in one turn of the reactor.
 

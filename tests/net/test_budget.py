@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from twisted.internet.error import ConnectionDone
-from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
 
 from iphttps.net.server_tunnel import BUDGET, ServerTunnel
