@@ -30,9 +30,9 @@ class DeviceReader:
 
     `deliver` takes a batch and returns among how many connections it was divided. The more there were, the more is
     read the next time: what it costs to write to a connection hardly depends on how much is written, and with many of
-    them a turn is long. As much is read as was written since, too, because each packet may have an answer, and what
-    the queue in the kernel has no room for is lost, whomever it is for. `lost` is called with the error once the device
-    is gone.
+    them a turn is long. Where much more was written than read, as much is read at once, because each packet may have an
+    answer, and what the queue in the kernel has no room for is lost, whomever it is for. `lost` is called with the error
+    once the device is gone.
     """
 
     def __init__(
@@ -68,19 +68,23 @@ class DeviceReader:
         """Read, and deliver what there was."""
         batches: list[Batch] = []
         size = 0
-        reads = min(max(self._reads, -(-self._written // READ)), MOST_READS)
-        self._written = 0
+        reads = self._reads if self._written < QUEUED else max(self._reads, min(self._written // READ, MOST_READS))
         try:
-            while len(batches) < reads and size < MOST_BYTES and (batch := self._device.read()):
+            while len(batches) < reads and size < MOST_BYTES:
+                batch = self._device.read()
+                if not batch:
+                    self._written = 0
+                    break
                 batches.append(batch)
                 size += len(batch.data)
+                self._written = max(self._written - len(batch), 0)
         except OSError as error:
             self.stop()
             self._lost(error)
             return
         if batches:
             self._busy = True
-            self._reads = max(self._deliver(Batch.joined(batches)), 1)
+            self._reads = min(max(self._deliver(Batch.joined(batches)), 1), MOST_READS)
             self._busy = False
 
     def wrote(self, packets: int) -> None:

@@ -69,9 +69,9 @@ class DeviceReaderTests(SynchronousTestCase):
             self.assertEqual(list(self.delivered[-1]), [PACKET] * (taken * READS))
 
     def test_answers(self) -> None:
-        """As much is read as was written since the last time, up to the bound, and no more the time after."""
-        for written, taken in ((READS + 1, 2), (0, 1), (READS, 1), (3 * READS, 3)):
-            for _ in range(READS * 8):
+        """Where more was written than read, by as much as the queue takes, it is read; then it is as before."""
+        for written, taken in ((QUEUED - 1, 1), (READS, 1), (READS + 1, 4), (0, 1), (10_000, MOST_READS)):
+            for _ in range(READS * MOST_READS):
                 self.device.inject(PACKET)
             self.reader.wrote(written)
             self.reader.doRead()
