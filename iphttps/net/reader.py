@@ -30,9 +30,9 @@ class DeviceReader:
 
     `deliver` takes a batch and returns among how many connections it was divided. The more there were, the more is
     read the next time: what it costs to write to a connection hardly depends on how much is written, and with many of
-    them a turn is long. Where much more was written than read, as much is read at once, because each packet may have an
-    answer, and what the queue in the kernel has no room for is lost, whomever it is for. `lost` is called with the error
-    once the device is gone.
+    them a turn is long. Where much more was written than read, as much is read at once, because each packet may have
+    an answer, and what the queue in the kernel has no room for is lost, whomever it is for. `lost` is called with the
+    error once the device is gone.
     """
 
     def __init__(
