@@ -15,6 +15,7 @@ from twisted.python.log import ILogObserver
 from ..core.errors import ConfigError
 from ..core.identity import printable
 from ..host import privileges
+from ..host.descriptors import raise_limit
 from ..host.network import LinuxNetwork, NetworkConfig, undo
 from ..host.systemd import ServiceManager
 from ..host.undo import Note
@@ -65,6 +66,8 @@ class Daemon(Service):
         self.reactor = reactor
         self.open_device = open_device or options.device
         self.device: PacketDevice | None = None
+        self.descriptors = 0
+        """How many this process may have open, once it has started."""
         parent = options.parent or {"uid": None, "gid": None}
         self._control_path = options.path("control")
         self._control_owner = parent["uid"], parent["gid"]
@@ -114,6 +117,7 @@ class Daemon(Service):
     def privilegedStartService(self) -> None:
         """Prepare, or end the program with the reason and nothing left behind."""
         try:
+            self.descriptors = raise_limit()
             self._open_control()
             self.prepare()
             privileges.keep()

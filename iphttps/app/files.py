@@ -96,9 +96,10 @@ def locked(directory: Path, patience: float = PATIENCE) -> Iterator[None]:
 
 def sweep(directory: Path) -> None:
     """Remove unfinished files; only for who knows that nobody else writes there now."""
-    for path in directory.glob(f".*{_UNFINISHED}"):
-        with suppress(OSError):
-            path.unlink()
+    with suppress(OSError):  # without a descriptor for the directory they stay until the next time
+        for path in directory.glob(f".*{_UNFINISHED}"):
+            with suppress(OSError):
+                path.unlink()
 
 
 def _lock(descriptor: int, directory: Path, deadline: float) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -15,6 +17,8 @@ from ..net.certificates import UNREADABLE, load_certificates
 from ..net.certificates import names as alternative_names
 from . import files
 from .issuing import Kind, PublicKey, kind_of
+
+_SERIAL = re.compile(r"[0-9a-f]")
 
 
 def whole_days(left: timedelta) -> int:
@@ -64,7 +68,7 @@ class Record:
 
 def records(directory: Path) -> list[Record]:
     """Return all certificates of the directory; raises ConfigError if one cannot be read."""
-    return [load_record(path) for path in directory.glob("[0-9a-f]*.pem")]
+    return [load_record(path) for path in _files(directory, ".pem")]
 
 
 def load_record(path: Path) -> Record:
@@ -101,7 +105,7 @@ def mark(directory: Path, serial: int, what: str, when: datetime) -> None:
 def revoked(directory: Path) -> dict[int, Path]:
     """Return the serial numbers of what is revoked, even if its certificate is gone, and where that is noted."""
     found = {}
-    for path in directory.glob("[0-9a-f]*.revoked"):
+    for path in _files(directory, ".revoked"):
         try:
             found[int(path.stem, 16)] = path
         except ValueError as error:
@@ -113,6 +117,18 @@ def revocations(directory: Path) -> dict[int, datetime]:
     """Return the serial numbers of what is revoked, with the times."""
     found = ((serial, _moment(path)) for serial, path in revoked(directory).items())
     return {serial: when for serial, when in found if when}  # else removed this moment
+
+
+def _files(directory: Path, suffix: str) -> list[Path]:
+    """Return the files of serial numbers with a suffix; raises ConfigError.
+
+    Not by Path.glob, which takes a directory that cannot be read for an empty one: no revocation may be lost.
+    """
+    try:
+        names = os.listdir(directory)
+    except OSError as error:
+        raise ConfigError(f"cannot read the directory {directory}: {error.strerror}") from error
+    return [directory / name for name in names if _SERIAL.match(name) and name.endswith(suffix)]
 
 
 def _moment(path: Path) -> datetime | None:

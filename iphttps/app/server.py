@@ -34,6 +34,7 @@ from ..net.endpoints import listen
 from ..net.interfaces import IReactor, PacketDevice
 from ..net.log import set_level
 from ..net.reader import DeviceReader
+from ..net.reserve import RESERVE
 from ..net.server import Server
 from ..net.tls import ServerTLS
 from ..net.watch import RevocationWatch
@@ -104,15 +105,26 @@ class ServerDaemon(Daemon):
             handshake_deadline=options.number("handshake-timeout", 0.1),
         )
         server.demands_identity = self._relies_on_fronts(options.mode)
+        server.sources.most = options.sessions_per_source
         if tls:
             tls.changed = server.end_unwelcome
             self._watch = RevocationWatch(self.reactor, tls)
             self._credentials_watch = CredentialsWatch(self.reactor, tls, self._credentials)
         self._reader = DeviceReader(self.reactor, self.device, server.from_host, self.device_lost)
+        server.wrote = self._reader.wrote
         self._server = server
         if self._authority:
             self._authority.join(server)
         server.handle(ServerEvent.START)
+        most, _ = options.client_limits
+        if self.descriptors and most + RESERVE > self.descriptors:
+            self.log.warn(
+                "--max-clients {clients} needs more than the {limit} descriptors that this process may have: raise "
+                "LimitNOFILE= of the unit, or `ulimit -n`",
+                event="few-descriptors",
+                clients=most,
+                limit=self.descriptors,
+            )
         if not options.uri.secure:
             self.log.warn("plain HTTP: only for use behind something that terminates TLS", event="plain-http")
 
@@ -161,8 +173,15 @@ class ServerDaemon(Daemon):
         assert self._server is not None
         fronts = Fronts(self._options.trusted_proxies)
         announced = bool(self._options["proxy-protocol"])
+        server = self._server
         return Doorway(
-            factory, self.reactor, self._server.entrance, self._server.refusals, fronts, proxy_protocol=announced
+            factory,
+            self.reactor,
+            server.entrance,
+            server.refusals,
+            fronts,
+            proxy_protocol=announced,
+            patience=lambda: server.handshake_deadline,
         )
 
     def _relies_on_fronts(self, mode: AuthenticationMode) -> bool:
@@ -245,6 +264,7 @@ class ServerDaemon(Daemon):
         self._options, self._files, self._configured_mode = fresh, files, configured
         set_level(fresh.log_level)
         self._server.limit(*fresh.client_limits, *fresh.handshake_limits, fresh.number("handshake-timeout", 0.1))
+        self._server.sources.most = fresh.sessions_per_source
         self._cache.limit = int(fresh.number("max-addresses", 1))
         self._cache.assign(assignment or Assignment())
         self._link.isolate(fresh.isolate)

@@ -23,6 +23,7 @@ MOST_DNS_SERVERS = 8
 NUMBERS = {
     "max-clients": 1,
     "max-sessions-per-identity": 0,
+    "max-sessions-per-source": 0,
     "max-addresses": 1,
     "max-handshakes": 1,
     "max-handshakes-per-source": 1,
@@ -66,6 +67,12 @@ class Options(DaemonOptions):
         ("prefix", None, None, "the link's IPv6 prefix, a /64, from which clients form their addresses"),
         ("max-clients", None, "1000", "how many clients may be connected at a time"),
         ("max-sessions-per-identity", None, "4", "how many sessions one identity may have at a time; 0: any number"),
+        (
+            "max-sessions-per-source",
+            None,
+            "64",
+            "how many sessions without a certificate one IPv4 address or IPv6 /64 may have; 0: any number",
+        ),
         ("max-handshakes", None, str(HANDSHAKES), "how many connections may be on their way to a session at a time"),
         (
             "max-handshakes-per-source",
@@ -189,6 +196,11 @@ class Options(DaemonOptions):
     def client_limits(self) -> tuple[int, int]:
         """How many clients there may be, and sessions of one identity."""
         return int(self.number("max-clients", 1)), int(self.number("max-sessions-per-identity", 0))
+
+    @property
+    def sessions_per_source(self) -> int:
+        """How many sessions without a certificate one source may have."""
+        return int(self.number("max-sessions-per-source", 0))
 
     @property
     def handshake_limits(self) -> tuple[int, int]:

@@ -44,6 +44,13 @@ class Batch:
             bounds += [before + bound for bound in batch.bounds[1:]]
         return cls(b"".join([batch.data for batch in batches]), bounds)
 
+    def portions(self, most: int) -> Iterator[Batch]:
+        """Yield the packets in batches of so many at most, in order."""
+        for first in range(0, len(self), most):
+            bounds = self.bounds[first : first + most + 1]
+            start = bounds[0]
+            yield Batch(self.data[start : bounds[-1]], [bound - start for bound in bounds])
+
     def __len__(self) -> int:
         return len(self.bounds) - 1
 

@@ -1,12 +1,15 @@
 """The doorway: what a connection passes before TLS, or before HTTP where there is no TLS.
 
 A source that already has too many connections in the handshake phase is turned away. A front that has been told
-to, announces whom it brings by the PROXY protocol. Once it has, nothing of this file is left in the connection:
-the next protocol takes its place at the transport.
+to, announces whom it brings by the PROXY protocol. TLS is made for a connection when its first bytes come, because
+that takes far longer than to accept it. Then nothing of this file is left in the connection: the next protocol takes
+its place at the transport.
 """
 
 from __future__ import annotations
 
+import socket
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -19,7 +22,7 @@ from twisted.internet.tcp import Connection
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from ..core.entrance import Entrance, source
+from ..core.entrance import Entrance
 from ..core.errors import ProtocolError
 from ..core.fronts import Fronts, IPAddress, plain, written
 from ..core.identity import Identity
@@ -29,6 +32,9 @@ from .refusals import Refusals
 
 HEADER_DEADLINE = 10.0
 """Seconds that a front has to send its PROXY header, which is the first thing that it sends."""
+
+SILENCE = 10.0
+"""Seconds that a client has to send its first bytes, if the handshake phase is not shorter altogether."""
 
 
 @implementer(IAddress)
@@ -71,14 +77,18 @@ class Doorway(ServerFactory):
         fronts: Fronts,
         *,
         proxy_protocol: bool,
+        patience: Callable[[], float] = lambda: SILENCE,
     ) -> None:
         self._wrapped = wrapped
         self.clock = clock
         self.refusals = refusals
-        self._entrance = entrance
+        self.entrance = entrance
         self._fronts = fronts
         self._proxy_protocol = proxy_protocol
+        self.patience = patience
+        """How long a connection may stay in the handshake phase."""
         self.announcing: set[FrontProtocol] = set()
+        self.silent: set[SilentProtocol] = set()
 
     def buildProtocol(self, addr: IAddress | None) -> Protocol | None:
         """Build what a connection begins with, or None to have it closed."""
@@ -90,11 +100,23 @@ class Doorway(ServerFactory):
         return self.admit(Arrival(arrival.peer, fronts=self._fronts))
 
     def admit(self, arrival: Arrival) -> Protocol | None:
-        """Build what speaks to a client, or None if too many of its connections are there already."""
-        if arrival.address and not self._entrance.has_room(source(arrival.address)):
-            self.refusals.note(arrival.peer, "too many of its connections have not opened a session yet", "too many")
+        """Build what waits for a client to speak, or None if too many of its connections are there already."""
+        if not self._has_room(arrival):
             return None
-        return cast(Protocol, self._wrapped.buildProtocol(arrival))
+        silent = SilentProtocol(self, arrival)
+        if displaced := self.entrance.enter(silent, arrival.address):
+            displaced.give_way()
+        return silent
+
+    def greet(self, arrival: Arrival) -> IProtocol | None:
+        """Build what speaks to a client that has begun to, or None if too many of its connections are there already."""
+        return self._wrapped.buildProtocol(arrival) if self._has_room(arrival) else None
+
+    def _has_room(self, arrival: Arrival) -> bool:
+        if self.entrance.has_room(arrival.address):
+            return True
+        self.refusals.note(arrival.peer, "too many of its connections have not opened a session yet", "too many")
+        return False
 
     def doStart(self) -> None:
         """The port is open."""
@@ -104,6 +126,8 @@ class Doorway(ServerFactory):
         """The port is closed: nobody else comes through, whomever a front is about to announce."""
         for protocol in tuple(self.announcing):
             protocol.abort()
+        for silent in tuple(self.silent):
+            silent.abort()
         self._wrapped.doStop()
 
 
@@ -169,6 +193,68 @@ class FrontProtocol(Protocol):
 
     def _leave(self) -> None:
         self._doorway.announcing.discard(self)
+        if self._deadline and self._deadline.active():
+            self._deadline.cancel()
+
+
+class SilentProtocol(Protocol):
+    """A client's connection until its first bytes have come."""
+
+    def __init__(self, doorway: Doorway, arrival: Arrival) -> None:
+        self._doorway = doorway
+        self._arrival = arrival
+        self._deadline: IDelayedCall | None = None
+
+    def connectionMade(self) -> None:
+        """Wait for the first bytes, but not for ever."""
+        if self._spoken():
+            self._doorway.entrance.heard(self)
+        self._doorway.silent.add(self)
+        self._deadline = self._doorway.clock.callLater(min(SILENCE, self._doorway.patience()), self._expired)
+
+    def dataReceived(self, data: bytes) -> None:
+        """Hand over to the next protocol, to which the transport gives its bytes from here on."""
+        self._leave()
+        transport = cast(Connection, self.transport)
+        protocol = self._doorway.greet(self._arrival)
+        if protocol is None:
+            self.abort()
+            return
+        transport.protocol = protocol
+        protocol.makeConnection(transport)
+        protocol.dataReceived(data)
+
+    def _spoken(self) -> bool:
+        """Tell whether something waits to be read: many may be accepted before any is read."""
+        handle = getattr(self.transport, "getHandle", lambda: None)()
+        if not isinstance(handle, socket.socket):
+            return False
+        try:
+            return bool(handle.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT))
+        except OSError:
+            return False
+
+    def _expired(self) -> None:
+        self._doorway.refusals.note(self._arrival.peer, "it sent no complete request in time", "too late")
+        self.abort()
+
+    def give_way(self) -> None:
+        """End at once, for somebody who came later."""
+        self._doorway.refusals.note(self._arrival.peer, "it sent nothing, and another needed its place", "too many")
+        self.abort()
+
+    def abort(self) -> None:
+        """End the connection at once."""
+        self._leave()
+        cast(ITCPTransport, self.transport).abortConnection()
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        """The connection has ended."""
+        self._leave()
+
+    def _leave(self) -> None:
+        self._doorway.entrance.leave(self)
+        self._doorway.silent.discard(self)
         if self._deadline and self._deadline.active():
             self._deadline.cancel()
 

@@ -27,6 +27,7 @@ from ..core.errors import ConfigError
 from ..core.handshake import DEFAULT_PATH
 from .prompt import PromptTLSFactory, TLSEndpoint
 from .proxy import ProxyEndpoint, ProxySettings
+from .reserve import keep_reserve
 
 # The resolver's first look-up imports encodings.idna, and cannot where `twistd --uid` gave up the right to read
 # Python's own files; Twisted then waits for ever. Hence the import above.
@@ -36,6 +37,9 @@ CONNECT_TIMEOUT = 30.0
 
 BACKLOG = 1024
 """Connections that may wait to be accepted."""
+
+DEFER_ACCEPT = 1
+"""Seconds for which the kernel keeps a connection on which nothing has come: clients and fronts always speak first."""
 
 ANY = "*"
 
@@ -118,7 +122,10 @@ def listen(
         factory = before(factory)
     with bind(uri) as bound:  # the reactor takes a duplicate
         bound.setblocking(False)
-        return reactor.adoptStreamPort(bound.fileno(), bound.family, cast(ServerFactory, factory))
+        bound.setsockopt(socket.IPPROTO_TCP, socket.TCP_DEFER_ACCEPT, DEFER_ACCEPT)
+        port = reactor.adoptStreamPort(bound.fileno(), bound.family, cast(ServerFactory, factory))
+    keep_reserve(port)
+    return port
 
 
 def bind(uri: URI) -> socket.socket:

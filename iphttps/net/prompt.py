@@ -38,6 +38,9 @@ OVERHEAD = 512
 class Gathering:
     """A protocol that gathers what it receives until it is told that nothing more comes in this turn."""
 
+    def begun(self) -> None:
+        """Learn that the peer has sent something, perhaps nothing yet that is for this protocol."""
+
     def turn_over(self) -> None:
         """Take what was received."""
         raise NotImplementedError
@@ -68,6 +71,8 @@ class PromptTLS(TLSMemoryBIOProtocol):
         if self._turnstile is None:
             self._decrypt(data)
         elif self._waiting is None:
+            if isinstance(self.wrappedProtocol, Gathering):
+                self.wrappedProtocol.begun()
             self._waiting = data
             self._turnstile.enter(self._step)
             if self._waiting is not None:

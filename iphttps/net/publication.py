@@ -12,7 +12,7 @@ from twisted.internet.interfaces import IAddress, IDelayedCall, IReactorTime
 from twisted.internet.protocol import Protocol, ServerFactory, connectionDone
 from twisted.python.failure import Failure
 
-from ..core.entrance import Entrance, source
+from ..core.entrance import Entrance
 from ..core.errors import ProtocolError
 from ..core.handshake import Document, ServerHandshake
 from .doorway import Arrival
@@ -46,9 +46,9 @@ class Publication(ServerFactory):
         """Make what speaks to one who has just connected."""
         arrival = Arrival.of(addr)
         fetching = Fetching(self, arrival.peer)
-        longest = self.entrance.enter(fetching, arrival.address and source(arrival.address))
-        if longest:
-            longest.abort()
+        displaced = self.entrance.enter(fetching, arrival.address)
+        if displaced:
+            displaced.give_way()
         return fetching
 
     def doStop(self) -> None:
@@ -76,6 +76,7 @@ class Fetching(Protocol):
         """Read the request, and answer it; what comes after it is of no interest."""
         if self._answered:
             return
+        self._publication.entrance.heard(self)
         now = self._publication.clock.seconds()
         try:
             self._handshake.feed(data)
@@ -101,6 +102,10 @@ class Fetching(Protocol):
     @property
     def _wire(self) -> Wire:
         return cast(Wire, self.transport)
+
+    def give_way(self) -> None:
+        """End at once, for somebody who came later."""
+        self.abort()
 
     def abort(self) -> None:
         """End the connection at once."""

@@ -15,19 +15,22 @@ from twisted.python.failure import Failure
 
 from ..core.clients import ClientEntry, ClientTable
 from ..core.counters import Counters
-from ..core.entrance import Entrance, source
+from ..core.entrance import Entrance
 from ..core.errors import ConfigError, DropReason
 from ..core.framing import Batch
 from ..core.handshake import Document
 from ..core.link import Forwarding, ServerLink
+from ..core.memory import SharedMemory
 from ..core.neighbors import RETRANS_TIMER
 from ..core.server import ServerCommand, ServerEvent, ServerMachine, ServerState
+from ..core.sources import IPAddress, Sources
 from .doorway import Arrival
 from .explain import sentence
 from .interfaces import PacketDevice
 from .log import logger
 from .refusals import Refusals
 from .server_tunnel import ServerTunnel
+from .sessionlines import SessionLines
 from .sessionlog import TOTALS, totals
 from .spread import Spread
 from .tunnel import HANDSHAKE_DEADLINE
@@ -78,7 +81,16 @@ class Server(Factory):
         """Called for each session when it begins."""
         self.demands_identity = False
         """Whether a client without TLS needs a front that vouches for its certificate."""
+        self.wrote: Callable[[int], None] = _nothing
+        """Called with how many packets the device was given."""
         self.refusals = Refusals(clock, self.log)
+        self.memory = SharedMemory()
+        """What waits for all clients together."""
+        self.sources = Sources()
+        """Where clients without a certificate come from."""
+        self._anonymous: dict[ClientEntry, IPAddress | None] = {}
+        self._lines = SessionLines(clock, self.log)
+        self._unlogged: set[ClientEntry] = set()
         self._table = table
         self._link = link
         self._device = device
@@ -149,6 +161,7 @@ class Server(Factory):
         self._multicasting.stop()
         self._port = self._advertisement = None
         self.refusals.close()
+        self._lines.close()
         self._solicitation.stop()
         farewell = self._link.farewell().everyone
         for entry in self._table if farewell else ():
@@ -171,6 +184,7 @@ class Server(Factory):
         # Connections that ended last can have been refused after the port was closed.
         if self._port is None:
             self.refusals.close()
+            self._lines.close()
         return result
 
     # Connections, in the order of their life.
@@ -180,9 +194,9 @@ class Server(Factory):
         arrival = Arrival.of(addr)
         tunnel = ServerTunnel(self, arrival)
         self._tunnels.add(tunnel)
-        longest = self.entrance.enter(tunnel, arrival.address and source(arrival.address))
-        if longest:
-            longest.give_way()
+        displaced = self.entrance.enter(tunnel, arrival.address)
+        if displaced:
+            displaced.give_way()
         return tunnel
 
     def refused(self, tunnel: ServerTunnel, sentence: str, kind: str) -> None:
@@ -200,13 +214,24 @@ class Server(Factory):
         for old in self._table.surplus(identity):
             limit = self._table.per_identity
             old.connection.disconnect(f"it came once more, and may have only {limit} sessions at a time")
+        if identity is None and (source := self.sources.full(tunnel.address)):
+            self.refused(
+                tunnel, f"{source} has as many sessions as --max-sessions-per-source lets it", "too many sessions"
+            )
+            return None
         entry = self._table.add(tunnel, tunnel.peer, identity, self.clock.seconds(), suite)
         if entry is None:
             self.refused(tunnel, f"the table is full with {self._table.maximum} clients", "the table is full")
-        else:
+            return None
+        if identity is None:
+            self.sources.add(tunnel.address)
+            self._anonymous[entry] = tunnel.address
+        if identity or self._lines.wanted(tunnel.address):
             said = suite or "without TLS"
             self.log.info("{who} connected, {suite}", event="session-opened", suite=said, **_named(entry))
-            self.admitted(tunnel)
+        else:
+            self._unlogged.add(entry)
+        self.admitted(tunnel)
         return entry
 
     def end_unwelcome(self) -> None:
@@ -221,6 +246,11 @@ class Server(Factory):
         """Tear down the state of a client; the server stays in its state (3.2.5.3, 3.2.7.2)."""
         self._link.remove(entry)
         self.past.add(entry.counters)
+        if entry in self._anonymous:
+            self.sources.remove(self._anonymous.pop(entry))
+        if entry in self._unlogged:
+            self._unlogged.remove(entry)
+            return
         self.log.info(
             "{who} disconnected: {reason}; " + TOTALS,
             event="session-ended",
@@ -274,6 +304,7 @@ class Server(Factory):
     def _perform(self, forwarding: Forwarding, origin: ClientEntry | None = None) -> None:
         if forwarding.host:
             self._device.write(forwarding.host)
+            self.wrote(len(forwarding.host))
         for entry, batch in forwarding.own:
             entry.connection.send_urgent(batch)
         for entry, batch in forwarding.clients:
@@ -297,5 +328,5 @@ def _named(entry: ClientEntry) -> dict[str, Any]:
     return {"who": str(entry), "client": entry.number, "identity": identity, "peer": entry.peer}
 
 
-def _nothing(tunnel: ServerTunnel) -> None:
-    """Nobody wants to hear of sessions."""
+def _nothing(what: object) -> None:
+    """Nobody wants to hear of it."""

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections import deque
 from http import HTTPStatus
-from typing import Protocol
+from typing import Protocol, cast
 
-from twisted.internet.interfaces import IReactorTime, ITCPTransport
+from twisted.internet.interfaces import IDelayedCall, IPushProducer, IReactorTime, ITCPTransport
 from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
 
@@ -16,10 +17,18 @@ from ..core.framing import Batch
 from ..core.fronts import written
 from ..core.handshake import Document, Opened, ServerHandshake
 from ..core.identity import Identity
+from ..core.memory import SharedMemory
 from .doorway import Arrival
 from .explain import sentence
 from .sending import PIECE, TAKING, Sending
 from .tunnel import Tunnel, discard
+
+BUDGET = 256
+"""Packets that are taken of one session in one turn of the reactor.
+
+As many small ones as come in one read of the socket, thousands, would keep the device from being read for so long that
+its queue in the kernel overflows, and with it what is for other clients. Of packets of 1280 bytes fewer come at a time.
+"""
 
 
 class Owner(Protocol):
@@ -32,6 +41,7 @@ class Owner(Protocol):
     name: str
     demands_identity: bool
     entrance: Entrance[ServerTunnel]
+    memory: SharedMemory
 
     def refused(self, tunnel: ServerTunnel, sentence: str, kind: str) -> None: ...
     def admit(self, tunnel: ServerTunnel) -> ClientEntry | None: ...
@@ -44,16 +54,21 @@ class ServerTunnel(Tunnel):
     """One client's connection, as the server has it."""
 
     def __init__(self, server: Owner, arrival: Arrival) -> None:
-        super().__init__(server.clock, server.handshake_deadline)
+        super().__init__(server.clock, server.handshake_deadline, server.memory)
         self.peer = arrival.peer
         self.arrival = arrival
+        self.address = arrival.address
+        """The client's outer address, unless a front hides it."""
         self.entry: ClientEntry | None = None
         self._server = server
         self._handshake = ServerHandshake(server.paths, server.name, server.documents)
         self._answered = False
+        self._put_off: deque[Batch] = deque()
+        self._next: IDelayedCall | None = None
 
     def head_received(self, data: bytes) -> None:
         """Read the request; answer it with 200 if the client finds room in the table (3.2.5.1)."""
+        self.begun()
         try:
             opened = self._handshake.feed(data)
             if self._handshake.asked:
@@ -69,6 +84,10 @@ class ServerTunnel(Tunnel):
             return
         if opened:
             self._admit(opened)
+
+    def begun(self) -> None:
+        """Note that the client has sent something, be it of TLS or of HTTP."""
+        self._server.entrance.heard(self)
 
     def _show(self, document: Document) -> None:
         """Give a document to who has asked for it, who has for that the time of the handshake phase."""
@@ -94,7 +113,7 @@ class ServerTunnel(Tunnel):
 
     def _admit(self, opened: Opened) -> None:
         if self.arrival.fronts and (client := self.arrival.fronts.client(opened.forwarded_for)):
-            self.peer = written(client)
+            self.peer, self.address = written(client), client
         self.entry = self._server.admit(self)
         if self.entry is None:
             # 3.2.5.1: "If the attempt fails, it MUST disconnect the client": without a 200.
@@ -117,15 +136,46 @@ class ServerTunnel(Tunnel):
 
     def give_way(self) -> None:
         """End in the middle of the handshake phase, at once, for somebody who came later."""
-        sentence = "it has waited longest, and too many others are waiting"
+        sentence = "it made room for another: too many connections have not opened a session yet"
         self._server.refused(self, sentence, "too many")
         self.disconnect(sentence)
         self.wire.abortConnection()
 
     def deliver(self, batch: Batch) -> None:
-        """Forward packets from the client (3.2.5.2.2)."""
+        """Forward packets from the client (3.2.5.2.2): now, or what goes beyond its budget in later turns."""
         assert self.entry is not None
-        self._server.from_client(self.entry, batch)
+        if len(batch) <= BUDGET and not self._put_off:
+            self._server.from_client(self.entry, batch)
+            return
+        if not self._put_off:
+            self._reading.pauseProducing()
+        self._put_off.extend(batch.portions(BUDGET))
+        if not self._next:
+            self._go_on()
+
+    @property
+    def _reading(self) -> IPushProducer:
+        return cast(IPushProducer, self.transport)
+
+    def _go_on(self) -> None:
+        self._next = None
+        if self.entry and self._put_off:
+            self._server.from_client(self.entry, self._put_off.popleft())
+        if self._put_off:
+            self._next = self.clock.callLater(0, self._go_on)
+        else:
+            self._reading.resumeProducing()
+
+    def _drop_rest(self) -> None:
+        self._put_off.clear()
+        if self._next:
+            self._next.cancel()
+            self._next = None
+
+    def settle(self) -> None:
+        """Forward at once what was put off: the stream, or its framing, ends here."""
+        while self.entry and self._put_off:
+            self._server.from_client(self.entry, self._put_off.popleft())
 
     def out_of_step(self, fault: DropReason) -> None:
         """End the session with the offending client, as 3.2.5.2.2 says a server SHOULD."""
@@ -133,6 +183,9 @@ class ServerTunnel(Tunnel):
 
     def disconnect(self, sentence: str) -> None:
         """End the session, and have the client's state torn down without waiting for the peer to hang up."""
+        if self._next:
+            self._drop_rest()
+            self._reading.resumeProducing()  # the peer's close_notify is to be heard
         super().disconnect(sentence)
         self._leave(sentence)
 
@@ -149,11 +202,13 @@ class ServerTunnel(Tunnel):
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """Have the client's state torn down (3.2.5.3)."""
+        self.settle()
         self._server.lost(self, reason)
         self._leave(sentence(reason))
         super().connectionLost(reason)
 
     def _leave(self, sentence: str) -> None:
+        self._drop_rest()
         if self.entry:
             entry, self.entry = self.entry, None
             self._server.left(entry, sentence)

@@ -7,7 +7,8 @@ There are three queues, one behind the other, and each is bounded. Twisted tells
 the backlog (`core/backlog.py`), or is dropped and counted where there is no room. The kernel is kept from taking more
 than `UNSENT` bytes ahead of what the peer has room for (TCP_NOTSENT_LOWAT). How much there is room for follows the rate
 at which the connection drains, so that a packet waits some milliseconds on a fast connection and not much longer on a
-slow one; a peer that stops reading costs at most the bounds and one batch more.
+slow one; a peer that stops reading costs at most the bounds and one batch more. What all of a server's tunnels hold is
+bounded as well (`core/memory.py`): the more that is, the less may wait for each.
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ from ..core.counters import Counters
 from ..core.errors import DropReason
 from ..core.framing import Batch, Framer
 from ..core.limits import TokenBucket
+from ..core.memory import SharedMemory
 from .carrier import QUEUE, prepare, put
 from .prompt import Gathering, PromptTLS
 from .verification import CheckedConnection
@@ -70,12 +72,19 @@ class Wire(TypingProtocol):
 class Tunnel(Protocol, Gathering):
     """What both ends have in common; each role says how its handshake goes and where packets go."""
 
-    def __init__(self, clock: IReactorTime, handshake_deadline: float = HANDSHAKE_DEADLINE) -> None:
+    def __init__(
+        self,
+        clock: IReactorTime,
+        handshake_deadline: float = HANDSHAKE_DEADLINE,
+        memory: SharedMemory | None = None,
+    ) -> None:
         self.clock = clock
         self.handshake_deadline = handshake_deadline
         self.counters = Counters()
         self.congested = False
         self.backlog = Backlog()
+        self._memory = SharedMemory() if memory is None else memory
+        self._held = 0
         self._full_since = 0.0
         self.tls: CheckedConnection | None = None
         self.framer = Framer()
@@ -158,6 +167,7 @@ class Tunnel(Protocol, Gathering):
     def _body_received(self, body: Body, data: bytes) -> None:
         self._packets_received(body.feed(data))
         if body.end:
+            self.settle()
             self.disconnect(body.end)
 
     def _packets_received(self, data: bytes) -> None:
@@ -167,11 +177,15 @@ class Tunnel(Protocol, Gathering):
         if self.framer.fault:
             self._receive = self._take = discard
             self.counters.dropped(self.framer.fault)
+            self.settle()
             self.out_of_step(self.framer.fault)
 
     def deliver(self, batch: Batch) -> None:
         """Take the packets that have arrived: each role in its way."""
         raise NotImplementedError
+
+    def settle(self) -> None:
+        """Take at once what has arrived and was put off, if anything was."""
 
     def out_of_step(self, fault: DropReason) -> None:
         """The peer sent something else than IPv6 packets: each role in its way."""
@@ -180,10 +194,14 @@ class Tunnel(Protocol, Gathering):
     def send(self, batch: Batch) -> None:
         """Send whole packets to the peer; while the tunnel is congested they wait, or are dropped and counted."""
         if not self.congested:
+            if self._memory.tight:
+                self._carrier.bufferSize = min(self._carrier.bufferSize, self._memory.transport_share)
             self.counters.sent(len(batch), len(batch.data))
             put(self.wire, batch.data)
             return
+        self.backlog.room = min(self.backlog.room, self._memory.share)
         taken = self.backlog.add(batch)
+        self._hold(batch.bounds[taken])
         self.counters.sent(taken, batch.bounds[taken])
         if taken < len(batch):
             self.counters.dropped(DropReason.CONGESTED, len(batch) - taken)
@@ -207,6 +225,11 @@ class Tunnel(Protocol, Gathering):
         """The transport's buffer is full."""
         self.congested = True
         self._full_since = self.clock.seconds()
+        self._hold(self._carrier.bufferSize)
+
+    def _hold(self, size: int) -> None:
+        self._held += size
+        self._memory.hold(size)
 
     def resumeProducing(self) -> None:
         """The transport's buffer is empty again: what has waited is next."""
@@ -214,6 +237,7 @@ class Tunnel(Protocol, Gathering):
             self.backlog.drained(self._carrier.bufferSize, self.clock.seconds() - self._full_since)
             self._carrier.bufferSize = min(self.backlog.room, QUEUE)
         self.congested = False
+        self._hold(-self._held)
         if waited := self.backlog.take():
             put(self.wire, waited)
 
@@ -243,6 +267,7 @@ class Tunnel(Protocol, Gathering):
         self._cancel_deadline()
         # Nothing may lead from here back to here, or it would all stay until a garbage collection.
         self._receive = self._take = discard
+        self._hold(-self._held)
         if self.tls:
             self.tls.heard = None
         if not self.ending:

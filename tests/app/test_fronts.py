@@ -53,6 +53,7 @@ class FrontFlagTests(AppCase):
         for flag, value in (
             ("--max-handshakes", "0"),
             ("--max-handshakes-per-source", "x"),
+            ("--max-sessions-per-source", "-1"),
             ("--handshake-timeout", "0"),
         ):
             refusal = self.refusal(server_options.Options(), *SECURE, flag, value)
@@ -75,6 +76,16 @@ class FrontDaemonTests(ServerDaemonCase):
                 daemon._change_mode(mode)
             self.assertEqual(b"HTTP/1.1 " + status, self.session(before=nobody).value()[:12])
             self.assertEqual(b"HTTP/1.1 200", self.session(before=BROUGHT).value()[:12])
+
+    def test_sessions_per_source(self) -> None:
+        """The option bounds the sessions of one source; without it there is a bound, too, and 0 takes it away."""
+        self.start("--max-sessions-per-source", "1")
+        answers = [self.session().value()[:12] for _ in range(3)]
+        self.assertEqual([b"HTTP/1.1 200", b"", b""], answers)
+        for flags, most in (((), 64), (("--max-sessions-per-source", "0"), 0)):
+            daemon = self.start(*flags)
+            assert daemon._server
+            self.assertEqual(most, daemon._server.sources.most)
 
     def test_no_such_mode(self) -> None:
         """Without a front the mode cannot be changed to Certificates over plain HTTP."""

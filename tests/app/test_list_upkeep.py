@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import time
 from datetime import timedelta
 
@@ -18,6 +19,7 @@ from tests.app.authority import AuthorityCase
 
 HOUR = 3600.0
 DAY = 24 * HOUR
+WRITTEN = LogLevel.info, "there was none that can be used"
 
 
 class UpkeepTests(AuthorityCase):
@@ -90,6 +92,26 @@ class UpkeepTests(AuthorityCase):
             if content:
                 self.authority.list_path.write_bytes(content)
             self.assertEqual([(LogLevel.info, f"CA/crl.pem is written anew: {reason}")], self.said())
+            self.assertEqual(1, len(x509.load_pem_x509_crl(self.authority.list_path.read_bytes())))
+
+    def test_no_descriptors(self) -> None:
+        """Without a descriptor it complains in one sentence, and loses no revocation; with one again it goes on."""
+        self.authority.issue_client("alice", key=KeyKind.ECDSA)
+        self.authority.revoke("alice")
+        _, hard = limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+        self.said()
+        for count in (0, 1, 2):  # none, and one or two that others will have taken
+            self.authority.list_path.unlink()
+            lowest = os.dup(0)
+            os.close(lowest)
+            resource.setrlimit(resource.RLIMIT_NOFILE, (lowest + count, hard))
+            try:
+                lines = self.said(), self.said()
+            finally:
+                resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+            for level, line in (line for said in lines for line in said):
+                self.assertIn((level, line.rpartition(": ")[2]), ((LogLevel.error, "Too many open files"), WRITTEN))
+            self.said()
             self.assertEqual(1, len(x509.load_pem_x509_crl(self.authority.list_path.read_bytes())))
 
     def test_clock_forward(self) -> None:

@@ -76,10 +76,11 @@ class ServerDaemonCase(DaemonCase):
         transport = StringTransport()
         protocol = self.factory().buildProtocol(transport.getPeer())
         assert protocol
+        transport.protocol = protocol  # type: ignore[attr-defined]
         protocol.makeConnection(transport)
         head = f"POST {path} HTTP/1.1\r\nHost: a\r\nContent-Length: {CONTENT_LENGTH}\r\n\r\n"
         protocol.dataReceived(before + head.encode() + packets)
-        self.protocols.append(protocol)
+        self.protocols.append(transport.protocol)  # type: ignore[attr-defined]  # another by now
         return transport
 
     def advertised(self, *flags: str, before: bytes = b"") -> bytes:
@@ -212,7 +213,12 @@ class TLSTests(ServerDaemonCase):
     def test_tls(self) -> None:
         """An https URI has TLS around each connection."""
         self.start(*self.secure())
-        self.assertIsInstance(self.factory().buildProtocol(StringTransport().getPeer()), TLSMemoryBIOProtocol)
+        transport = StringTransport()
+        protocol = self.factory().buildProtocol(transport.getPeer())
+        assert protocol
+        protocol.makeConnection(transport)
+        protocol.dataReceived(b"\x16")
+        self.assertIsInstance(transport.protocol, TLSMemoryBIOProtocol)  # type: ignore[attr-defined]
 
     def test_wrong_files(self) -> None:
         """A file that cannot serve ends the program before anything is touched."""

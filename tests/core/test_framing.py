@@ -59,6 +59,16 @@ class BatchTests(SynchronousTestCase):
         self.assertEqual(Batch.of(SAMPLE * 2), Batch.joined([first, second, third]))
         self.assertIs(first, Batch.joined([first]))
 
+    def test_portions(self) -> None:
+        """A batch is cut into portions of the same packets, in order, each a batch like any other."""
+        batch = Batch.of(SAMPLE * 3)
+        for most in (1, 2, 4, len(batch), 2 * len(batch)):
+            portions = list(batch.portions(most))
+            self.assertEqual(batch, Batch.joined(portions))
+            self.assertEqual([list(portion) for portion in portions], [list(Batch.of(portion)) for portion in portions])
+            self.assertLessEqual(max(map(len, portions)), most)
+        self.assertEqual([], list(EMPTY.portions(1)))
+
     def test_nothing(self) -> None:
         """No packets make a batch that counts as false, and has one bound, zero."""
         for batch in (EMPTY, Batch.of([])):

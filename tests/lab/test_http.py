@@ -251,14 +251,18 @@ class FloodTests(PlainCase):
         answer = self.answer(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n" * 3)
         self.assertEqual(1, answer.count(b"\r\nServer: "))
 
-    def test_silent_connections(self) -> None:
+    def test_waiting_connections(self) -> None:
         """One source has only so many connections on their way to a session; others do not notice."""
         bystander = self.bystander()
-        silent = [self.plain() for _ in range(8)]
-        self.assertEqual(b"", self.plain().recv(1))
+        waiting = [self.plain() for _ in range(8)]
+        for wire in waiting:
+            wire.sendall(request()[:5])
+        ninth = self.plain()
+        ninth.sendall(request())
+        self.assertRaises(ConnectionError, ninth.recv, 1)
         self.gateway.wait_for("too many of its connections have not opened a session yet")
         self.assertEqual(0, ping(bystander, PRIVATE_HOST).lost)
         # Those that are there go on, and make room once they are sessions.
-        silent[0].sendall(request())
-        self.assertEqual(b"HTTP/1.1 200", silent[0].recv(12))
+        waiting[0].sendall(request()[5:])
+        self.assertEqual(b"HTTP/1.1 200", waiting[0].recv(12))
         self.assertTrue(self.answer(post(HOST, method=b"GET")).startswith(b"HTTP/1.1 405 "))

@@ -21,7 +21,9 @@ from twisted.trial.unittest import TestCase
 from iphttps.core.clients import ClientEntry
 from iphttps.core.errors import DropReason
 from iphttps.core.framing import Framer
+from iphttps.core.memory import SharedMemory
 from iphttps.net.prompt import PromptTLSFactory
+from iphttps.net.server_tunnel import ServerTunnel
 from iphttps.net.tls import ServerTLS
 
 from .certificates import Certificates
@@ -173,6 +175,23 @@ class BacklogTestsMixin(TestCase):
         dropped = entry.counters.drops[DropReason.CONGESTED]
         self.assertEqual(entry.counters.packets_out + dropped, OFFERED // (BATCH * 1240) * BATCH)
         self.assertGreater(dropped, 0)
+
+    async def test_together(self) -> None:
+        """All that never read hold together no more than a bound that each could reach alone, and give it back."""
+        bound = MEBIBYTE // 2
+        memory = self.end.server.memory = SharedMemory(bound)
+        for number in range(1, 7):
+            await self.open(number)
+        self.assertEqual(0, memory.held)
+        await self.offer(1, 3, 4, 5, 6)
+        tunnels = [cast(ServerTunnel, entry.connection) for entry in self.end.table]
+        self.assertEqual([True, False, True, True, True, True], [tunnel.congested for tunnel in tunnels])
+        self.assertLess(memory.held, bound)
+        self.assertGreater(memory.held, bound // 4)
+        for tunnel in tunnels:
+            tunnel.wire.abortConnection()
+        await self.end.server.gone()
+        self.assertEqual(0, memory.held)
 
     async def test_neighbour(self) -> None:
         """A client that never reads costs its neighbour nothing."""

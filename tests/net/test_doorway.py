@@ -16,7 +16,6 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from iphttps.core.client import ClientEvent, ClientState
-from iphttps.core.entrance import Entrance
 from iphttps.core.fronts import Fronts
 from iphttps.core.identity import Identity
 from iphttps.net.doorway import HEADER_DEADLINE, Doorway, FrontProtocol
@@ -254,50 +253,3 @@ class ForwardedTests(DoorwayCase):
         """Where no PROXY header is expected, one is not HTTP, from a front as from others."""
         (line,) = self.refusals(HEADER + request())
         self.assertIn("it sends a PROXY header", line)
-
-
-class BoundTests(DoorwayCase):
-    """Bounds on connections in the handshake phase."""
-
-    def setUp(self) -> None:
-        """Have room for few."""
-        super().setUp()
-        self.end.server.entrance = Entrance(maximum=4, per_source=2)
-        self.doorway = self.before(self.end)
-
-    def test_per_source(self) -> None:
-        """Of one source only so many are let in; another source, and sessions, are not touched."""
-        open_ = self.say(request(), address=STRANGER)
-        self.assertTrue(self.connect(STRANGER) and self.connect(STRANGER))
-        with capturedLogs() as events:
-            self.assertIsNone(self.connect(STRANGER))
-        self.assertIn("refused 192.0.2.66:40000: too many of its connections", str([formatEvent(e) for e in events]))
-        self.assertTrue(self.connect(IPv4Address("TCP", "192.0.2.67", 1)))
-        self.assertFalse(open_.disconnecting)
-
-    def test_room_again(self) -> None:
-        """Who has a session, or is gone, makes room for the next of its source."""
-        for end in (
-            lambda t: t.protocol.dataReceived(request()),
-            lambda t: t.protocol.connectionLost(Failure(ConnectionDone())),
-        ):
-            one, two = self.connect(STRANGER), self.connect(STRANGER)
-            assert one and two
-            self.assertIsNone(self.connect(STRANGER))
-            end(one)
-            end(two)
-            self.assertEqual(0, len(self.end.server.entrance))
-
-    def test_announced(self) -> None:
-        """Behind a front the bound is on each client, not on the front."""
-        for number in (1, 2, 3, 4):
-            transport = self.say(version2(f"192.0.2.{number // 3}", "198.51.100.1", 1))
-            self.assertFalse(transport.disconnected)
-        fifth = self.say(version2("192.0.2.0", "198.51.100.1", 1))
-        self.assertTrue(fifth.disconnected)
-
-    def test_longest(self) -> None:
-        """Of too many together the one that has waited longest is cut off, in favour of the newest."""
-        transports = [self.connect(IPv4Address("TCP", f"192.0.2.{number}", 1)) for number in range(6)]
-        cut = [transport.disconnected for transport in transports if transport]
-        self.assertEqual([True, True, False, False, False, False], cut)

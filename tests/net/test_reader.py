@@ -13,7 +13,7 @@ from iphttps.core import ipv6
 from iphttps.core.framing import Batch
 from iphttps.host.memory import MemoryDevice
 from iphttps.host.tun import READS
-from iphttps.net.reader import MOST_BYTES, MOST_READS, DeviceReader
+from iphttps.net.reader import MOST_BYTES, MOST_READS, QUEUED, DeviceReader
 
 from .support import PRIVATE_HOST, client_address, packet
 
@@ -67,6 +67,41 @@ class DeviceReaderTests(SynchronousTestCase):
             self.reader.doRead()
             self.assertEqual(len(self.delivered[-1]), taken * READS)
             self.assertEqual(list(self.delivered[-1]), [PACKET] * (taken * READS))
+
+    def test_answers(self) -> None:
+        """Where more was written than read, by as much as the queue takes, it is read; then it is as before."""
+        for written, taken in ((QUEUED - 1, 1), (READS, 1), (READS + 1, 4), (0, 1), (10_000, MOST_READS)):
+            for _ in range(READS * MOST_READS):
+                self.device.inject(PACKET)
+            self.reader.wrote(written)
+            self.reader.doRead()
+            self.assertEqual(len(self.delivered[-1]), taken * READS)
+
+    def test_many_answers(self) -> None:
+        """Where so much was written that the answers hardly find room, they are read at once, while it runs at all."""
+        for _ in range(QUEUED):
+            self.device.inject(PACKET)
+        self.reader.wrote(QUEUED)
+        self.assertEqual([], self.delivered)
+        self.reader.start()
+        self.reader.wrote(1)
+        self.assertEqual([QUEUED], [len(batch) for batch in self.delivered])
+
+    def test_not_within(self) -> None:
+        """What is written while it delivers makes it read later, not once more inside."""
+        depth = []
+
+        def deliver(batch: Batch) -> int:
+            depth.append(len(batch))
+            self.device.inject(PACKET)
+            self.reader.wrote(QUEUED)
+            return 1
+
+        self.reader = DeviceReader(self.reactor, self.device, deliver, self.lost.append)
+        self.reader.start()
+        self.device.inject(PACKET)
+        self.reader.doRead()
+        self.assertEqual([1], depth)
 
     def test_long_packets(self) -> None:
         """However many connections there are, a turn reads no more once it has had a certain number of bytes."""
