@@ -177,12 +177,22 @@ class ServerDaemon(Daemon):
             self._settings,
             self._change_mode,
             self.reload,
+            self._not_taken,
         ).routes()
 
     def condition(self) -> Condition:
         """Return whether it listens, and how many clients there are."""
         assert self._server is not None
-        return of_server(self._server, str(self._options.uri))
+        return of_server(self._server, str(self._options.uri), self._not_taken())
+
+    def _not_taken(self) -> list[str]:
+        """Return a sentence for each file that the server has found changed and cannot use."""
+        found = []
+        if self._watch and self._watch.problem:
+            found.append(status.crl_not_taken(self._watch.problem))
+        if self._credentials_watch and self._credentials_watch.problem:
+            found.append(status.certificate_not_taken(self._credentials_watch.problem))
+        return found
 
     def _settings(self) -> status.Value:
         options = self._options

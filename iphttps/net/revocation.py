@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -19,17 +20,27 @@ from .certificates import distinguished, read
 NOTICE = timedelta(days=14)
 """How long before a list expires the operator is warned."""
 
+RECENT = 1
+"""Seconds, far more than the tick of any file system's clock."""
+
 _BEGIN = b"-----BEGIN X509 CRL-----"
 _PEM = re.compile(_BEGIN + b".*?-----END X509 CRL-----", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
 class Stamp:
-    """By what a file is seen to have changed."""
+    """By what a file is seen to have changed.
+
+    The time of the inode's change counts too: it moves when a mode is changed, and cannot be set by `touch`.
+    A file that was written less than `RECENT` seconds ago can change once more within the file system's clock tick
+    and look the same, so it has one stamp now and another one later, and is read twice.
+    """
 
     inode: int = 0
     size: int = 0
     modified: int = 0
+    changed: int = 0
+    recent: bool = False
 
     @classmethod
     def of(cls, path: Path) -> Stamp:
@@ -38,7 +49,8 @@ class Stamp:
             found = os.stat(path)
         except OSError:
             return cls()
-        return cls(found.st_ino, found.st_size, found.st_mtime_ns)
+        recent = 0 <= time.time_ns() - found.st_ctime_ns < RECENT * 1_000_000_000
+        return cls(found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns, recent)
 
 
 @dataclass(frozen=True, slots=True)

@@ -118,8 +118,15 @@ class ClientTLS:
         self._pins = pins
         self._renegotiation = renegotiation
         self._now = now
-        self._refused: Stamp | None = None
+        self._same: Stamp | None = None
+        self.problem: str | None = None
+        """Why the lists that the file holds now are not in force, if they are not."""
         self._context = self._new_context(revocation)
+
+    @property
+    def revocation(self) -> RevocationLists | None:
+        """The lists in force."""
+        return self._revocation
 
     def clientConnectionForTLS(self, tlsProtocol: TLSMemoryBIOProtocol) -> SSL.Connection:
         """Make the TLS side of one connection, with SNI unless the server is named by an address."""
@@ -133,20 +140,30 @@ class ClientTLS:
         return connection
 
     def _read_again(self, old: RevocationLists) -> None:
-        """Read lists that have changed; if they cannot serve, those read before stay in force."""
+        """Read lists that have changed; if they cannot serve, those read before stay in force.
+
+        What cannot be taken is tried again for each connection, for what is wrong may pass without a change of the file.
+        """
         stamp = Stamp.of(old.path)
-        if stamp in (old.stamp, self._refused):
+        if stamp in (old.stamp, self._same):
+            self.problem = None
             return
         try:
             lists = old.again(now_of(self._now()))
+            if lists.lists != old.lists:
+                self._context = self._new_context(lists)
+                self._revocation = lists
+            elif self.problem is None:
+                self._same = stamp
+                return
         except ConfigError as error:
-            self._refused = stamp
-            self.log.error(
-                "{error}; the revocation lists read before stay in force", event="crl-kept", error=str(error)
-            )
+            if str(error) != self.problem:
+                self.problem = str(error)
+                self.log.error(
+                    "{error}; the revocation lists read before stay in force", event="crl-kept", error=self.problem
+                )
             return
-        self._context = self._new_context(lists)
-        self._revocation = lists
+        self._same, self.problem = stamp, None
         self.log.info(
             "{path} is read again: {count} certificates are revoked",
             event="crl-read",
