@@ -16,6 +16,7 @@ from OpenSSL import crypto
 
 from ..core.errors import ConfigError
 from .certificates import distinguished, read
+from .lenient import list_issuer
 
 NOTICE = timedelta(days=14)
 """How long before a list expires the operator is warned."""
@@ -79,7 +80,8 @@ class RevocationLists:
         revoked: dict[x509.Name, frozenset[int]] = {}
         for each in lists:
             serials = frozenset(entry.serial_number for entry in each)
-            revoked[each.issuer] = revoked.get(each.issuer, frozenset()) | serials
+            issuer = list_issuer(each)
+            revoked[issuer] = revoked.get(issuer, frozenset()) | serials
         return cls(path, authorities, stamp, lists, revoked)
 
     def again(self, now: datetime) -> RevocationLists:
@@ -131,7 +133,7 @@ class RevocationLists:
         # section 5.1.2.5, but is its issuer's to decide.
         newest: dict[tuple[x509.Name, bytes], x509.CertificateRevocationList] = {}
         for each in self.lists:
-            key = each.issuer, _key_identifier(each)
+            key = list_issuer(each), _key_identifier(each)
             if key not in newest or newest[key].last_update_utc < each.last_update_utc:
                 newest[key] = each
         for each in newest.values():
@@ -177,9 +179,9 @@ def _check_signer(
     authorities: Sequence[x509.Certificate],
 ) -> None:
     name = distinguished(authority.subject)
-    own = [each for each in lists if each.issuer == authority.subject]
+    own = [each for each in lists if list_issuer(each) == authority.subject]
     if not own:
-        found = ", ".join(dict.fromkeys(distinguished(each.issuer) for each in lists))
+        found = ", ".join(dict.fromkeys(distinguished(list_issuer(each)) for each in lists))
         raise ConfigError(
             f"{path} holds no revocation list of {name}, but of {found}: "
             "each authority whose certificates are trusted needs one"
@@ -205,7 +207,7 @@ def _key_identifier(one: x509.CertificateRevocationList) -> bytes:
 
 
 def _name(one: x509.CertificateRevocationList) -> str:
-    return f"the revocation list of {distinguished(one.issuer)}"
+    return f"the revocation list of {distinguished(list_issuer(one))}"
 
 
 def _time(moment: datetime) -> str:

@@ -21,6 +21,7 @@ from zope.interface import implementer
 
 from ..core.errors import ConfigError
 from .certificates import Credentials, subject
+from .lenient import as_openssl
 from .log import logger
 from .revocation import RevocationLists, Stamp, now_of
 from .verification import CheckedConnection, ClientCheck, PeerCheck, ServerCheck, note, verify
@@ -142,7 +143,7 @@ class ClientTLS:
     def _read_again(self, old: RevocationLists) -> None:
         """Read lists that have changed; if they cannot serve, those read before stay in force.
 
-        What cannot be taken is tried again for each connection, for what is wrong may pass without a change of the file.
+        What cannot be taken is tried again for each connection, for what is wrong may pass by itself.
         """
         stamp = Stamp.of(old.path)
         if stamp in (old.stamp, self._same):
@@ -200,7 +201,7 @@ def _server_context(settings: TLSSettings) -> SSL.Context:
         store = _trust(context, settings.client_ca)
         if settings.revocation:
             settings.revocation.install(store)
-        context.set_client_ca_list([crypto.X509.from_cryptography(ca).get_subject() for ca in settings.client_ca])
+        context.set_client_ca_list([as_openssl(ca).get_subject() for ca in settings.client_ca])
         context.set_verify(SSL.VERIFY_PEER | SSL.VERIFY_FAIL_IF_NO_PEER_CERT, verify)
     return context
 
@@ -273,7 +274,7 @@ def _trust(context: SSL.Context, authorities: list[x509.Certificate]) -> crypto.
     store = context.get_cert_store()
     assert store is not None
     for authority in authorities:
-        store.add_cert(crypto.X509.from_cryptography(authority))
+        store.add_cert(as_openssl(authority))
     return store
 
 

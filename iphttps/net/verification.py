@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import lru_cache
-from ipaddress import ip_address
+from ipaddress import IPv4Address, IPv6Address, ip_address
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
@@ -12,12 +12,11 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID
 from OpenSSL import SSL, crypto
 from service_identity import CertificateError, VerificationError
-from service_identity.cryptography import extract_patterns
-from service_identity.hazmat import DNS_ID, IPAddress_ID, verify_service_identity
+from service_identity.hazmat import DNS_ID, DNSPattern, IPAddress_ID, IPAddressPattern, verify_service_identity
 
 from ..core.identity import Identity
-from . import certificates
-from .certificates import UNREADABLE
+from . import certificates, lenient
+from .lenient import UNREADABLE
 from .revocation import RevocationLists
 
 LEAST_RSA_BITS = 2048  # NIST SP 800-57 part 1 table 2: 112 bits of security, as OpenSSL's level 2
@@ -50,12 +49,17 @@ class PeerCheck:
         """What Windows shows for the failure, if that is known."""
         self.identity: Identity | None = None
 
-    def verify(self, certificate: x509.Certificate, code: int, depth: int, *, passed: bool) -> bool:
-        """Decide about one certificate of the chain, after OpenSSL did; OpenSSL goes from the CA down."""
+    def verify(self, der: bytes, code: int, depth: int, *, passed: bool) -> bool:
+        """Decide about one certificate of the chain, after OpenSSL did; OpenSSL goes from the CA down.
+
+        Whatever a peer has written there, this does not raise: Twisted would log a traceback for each connection.
+        """
         if self.failure is None:
             try:
+                certificate = lenient.certificate(der) if depth == 0 else _above(der)
                 self.failure = self._fault(certificate, depth) if passed else self._refusal(certificate, code, depth)
             except UNREADABLE:
+                self.code = None if passed else _CODES.get(code)
                 self.failure = f"the certificate at depth {depth} of the chain is malformed"
         return self.failure is None
 
@@ -109,8 +113,7 @@ class ServerCheck(PeerCheck):
         except ValueError:
             wanted = DNS_ID(self._name)
         try:
-            patterns = extract_patterns(certificate)
-            verify_service_identity(patterns, obligatory_ids=[wanted], optional_ids=[])
+            verify_service_identity(list(_patterns(certificate)), obligatory_ids=[wanted], optional_ids=[])
         except (VerificationError, CertificateError, ValueError):
             self.code = _WRONG_NAME
             return (
@@ -174,6 +177,12 @@ class CheckedConnection(SSL.Connection):
         return f"{self.get_protocol_version_name()} {self.get_cipher_name() or 'without a suite'}"
 
 
+@lru_cache(64)
+def _above(der: bytes) -> x509.Certificate:
+    """Read the certificate of an authority; thousands of clients have few."""
+    return lenient.certificate(der)
+
+
 @lru_cache(256)
 def _shared(name: x509.Name) -> x509.Name:
     """Return the first name that was equal to this one: thousands of clients have few authorities."""
@@ -183,7 +192,8 @@ def _shared(name: x509.Name) -> x509.Name:
 def verify(connection: SSL.Connection, certificate: crypto.X509, code: int, depth: int, passed: int) -> bool:
     """Have the connection's own check decide; this is what OpenSSL calls."""
     assert isinstance(connection, CheckedConnection)
-    return connection.check.verify(certificate.to_cryptography(), code, depth, passed=bool(passed))
+    der = crypto.dump_certificate(crypto.FILETYPE_ASN1, certificate)
+    return connection.check.verify(der, code, depth, passed=bool(passed))
 
 
 def note(connection: SSL.Connection, where: int, detail: int) -> None:
@@ -196,6 +206,23 @@ def note(connection: SSL.Connection, where: int, detail: int) -> None:
 
 
 _NO_RENEGOTIATION = 100  # RFC 5246 section 7.2
+
+
+def _patterns(certificate: x509.Certificate) -> Iterator[DNSPattern | IPAddressPattern]:
+    """Go through the names of hosts that a certificate is for; one that is none does not spoil the others."""
+    try:
+        names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except x509.ExtensionNotFound:
+        return
+    for name in names:
+        match name:
+            case x509.DNSName(value=text):
+                try:
+                    yield DNSPattern.from_bytes(text.encode("ascii"))
+                except (CertificateError, ValueError):
+                    continue
+            case x509.IPAddress(value=IPv4Address() | IPv6Address() as address):
+                yield IPAddressPattern(address)
 
 
 def wrong_client(certificate: x509.Certificate) -> str | None:

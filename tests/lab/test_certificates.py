@@ -26,6 +26,7 @@ from tests.lab.openssl import (
 )
 from tests.lab.raw import RawCase, RawClient, client_context, connect
 from tests.lab.test_kernels import flags as address_flags
+from tests.net.odd_certificates import UNPRINTABLE, common_name, issue, resigned, save
 
 GLOBAL = "2001:db8:2::a"
 ECHO = IPv6(src=GLOBAL, dst=TUNNEL_SERVER) / ICMPv6EchoRequest(id=1)
@@ -160,6 +161,19 @@ class IdentityTests(RawCase):
         self.client(1, identity=identity)
         line = server.wait_for("client 1 (")
         self.assertIn(r"CN=x\0A2026-01-01T00:00:00 client 9 (CN=root) connected\1B[2J [alice@example.org]", line)
+
+    def test_unreadable_names(self) -> None:
+        """A stranger with a name that cannot be read is refused in a line; a client of ours comes in."""
+        server = self.server()
+        mine, other = self.lab.authority, Authority(self.lab.directory / "other", "Other CA")
+        for number, value in enumerate(UNPRINTABLE.values()):
+            shown = resigned(other, issue(other, common_name("abcdef")), b"\x0c\x06abcdef", value)
+            identity = save(shown, self.lab.directory / f"stranger{number}")
+            handshake(self.lab.clients[0], *flags(mine.certificate, identity))
+        server.wait_for("is issued by CN=Other CA, which is not among the trusted authorities")
+        shown = resigned(mine, issue(mine, common_name("abcdef")), b"\x0c\x06abcdef", UNPRINTABLE["ESC"])
+        self.client(1, identity=save(shown, self.lab.directory / "escaping"))
+        server.wait_for(r"CN=a\1Bcdef")
 
     def test_fixed_addresses(self) -> None:
         """An assigned address is its owner's alone, who has no other in the prefix; kernels find out by DAD."""

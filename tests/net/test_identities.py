@@ -136,7 +136,7 @@ class RefusalTests(IdentityCase):
 
     def test_malformed(self) -> None:
         """A certificate that cannot be read is refused, and is no bug."""
-        for content in (b"", b"\x30\x03\x82\x01\xff", b"\x05\x00"):
+        for content in (b"", b"\x30\x03\x82\x04\xff", b"\x05\x00"):
             shown = issue(self.certificates.authority, common_name("x"), unreadable=content)
             state, (line,) = self.join(shown)
             self.assertEqual(ClientState.LINK_DOWN, state)
