@@ -74,7 +74,11 @@ class Servers:
             uri.host,
             authorities,
             Credentials.load(certificate, key) if certificate and key else None,
-            revocation=RevocationLists.load(crl, authorities, now_of(now())) if crl and authorities else None,
+            revocation=RevocationLists.load(
+                crl, authorities, now_of(now()), allow_older=bool(options["allow-older-crl"])
+            )
+            if crl and authorities
+            else None,
             pins=options.pins,
             renegotiation=options["allow-renegotiation"],
             now=now,

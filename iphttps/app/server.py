@@ -243,11 +243,14 @@ class ServerDaemon(Daemon):
         for name in changes.restart:
             fresh.keep(name, before)
         fresh.check()
-        assignment, settings = fixed_addresses(fresh), tls_settings(fresh)
+        lists = self._tls.settings.revocation if self._tls else None
+        assignment, settings = fixed_addresses(fresh), tls_settings(fresh, lists)
         if self._tls and settings:
             asked = settings.client_ca if fresh.mode is AuthenticationMode.CERTIFICATES else None
             self._tls.change(replace(settings, client_ca=asked))  # the last that can fail
             self._authorities = settings.client_ca
+            for sentence in settings.revocation.older if settings.revocation else ():
+                self.log.warn("{sentence}, and taken all the same", event="crl-older", sentence=sentence)
         self._options, self._files, self._configured_mode = fresh, files, configured
         set_level(fresh.log_level)
         self._server.limit(*fresh.client_limits, *fresh.handshake_limits, fresh.number("handshake-timeout", 0.1))

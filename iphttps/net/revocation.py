@@ -11,12 +11,12 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
 from OpenSSL import crypto
 
 from ..core.errors import ConfigError
 from .certificates import distinguished, read
 from .lenient import list_issuer
+from .list_age import Ages, ages, highest, is_signed_by, older
 
 NOTICE = timedelta(days=14)
 """How long before a list expires the operator is warned."""
@@ -64,12 +64,26 @@ class RevocationLists:
     lists: Sequence[x509.CertificateRevocationList] = field(repr=False)
     revoked: Mapping[x509.Name, frozenset[int]] = field(repr=False)
     """Serial numbers by issuer."""
+    marks: Ages = field(default_factory=dict, repr=False)
+    """How new a list must be to follow these, or those before them."""
+    allow_older: bool = False
+    older: Sequence[str] = ()
+    """A sentence for each list that is older than the one before it, taken only because that is allowed."""
 
     @classmethod
-    def load(cls, path: Path, authorities: Sequence[x509.Certificate], now: datetime) -> RevocationLists:
+    def load(
+        cls,
+        path: Path,
+        authorities: Sequence[x509.Certificate],
+        now: datetime,
+        *,
+        after: RevocationLists | None = None,
+        allow_older: bool = False,
+    ) -> RevocationLists:
         """Read a PEM file; raises ConfigError if it is not whole, or has no list of one of the authorities.
 
-        A list that has expired is taken: with it the server fails closed, as the operator may see from the log.
+        A list that has expired is taken: with it the server fails closed, as the operator may see from the log. One
+        that is older than its issuer's list in `after` is not, unless `allow_older`.
         """
         stamp = Stamp.of(path)  # before reading: what is written meanwhile will show as another change
         lists = _parse(path)
@@ -77,16 +91,25 @@ class RevocationLists:
             _check(path, each, now)
         for authority in authorities:
             _check_signer(path, lists, authority, authorities)
+        marks = ages(lists, authorities)
+        before = after.marks if after else {}
+        behind = [
+            f"the revocation list of {distinguished(name)} in {path} is older than the one in force: {why}"
+            for name, why in older(marks, before, now)
+        ]
+        if behind and not allow_older:
+            raise ConfigError(f"{behind[0]}; get the latest one, or give --allow-older-crl if this one is right")
+        marks = marks if allow_older else highest(marks, before)
         revoked: dict[x509.Name, frozenset[int]] = {}
         for each in lists:
             serials = frozenset(entry.serial_number for entry in each)
             issuer = list_issuer(each)
             revoked[issuer] = revoked.get(issuer, frozenset()) | serials
-        return cls(path, authorities, stamp, lists, revoked)
+        return cls(path, authorities, stamp, lists, revoked, marks, allow_older, behind)
 
     def again(self, now: datetime) -> RevocationLists:
         """Read the file again, to replace these; raises ConfigError, also if one of the new lists has expired."""
-        lists = RevocationLists.load(self.path, self.authorities, now)
+        lists = RevocationLists.load(self.path, self.authorities, now, after=self, allow_older=self.allow_older)
         for each, until in lists._expiries():
             if until <= now:
                 raise ConfigError(f"{_name(each)} in {self.path} has expired on {_time(until)}: get a new one")
@@ -188,15 +211,8 @@ def _check_signer(
         )
     # After a change of its key an authority has two certificates, and one list, signed with the newer key.
     keys = [each for each in authorities if each.subject == authority.subject]
-    if not any(_is_signed_by(each, key) for each in own for key in keys):
+    if not any(is_signed_by(each, key) for each in own for key in keys):
         raise ConfigError(f"the revocation list of {name} in {path} is not signed by that authority")
-
-
-def _is_signed_by(one: x509.CertificateRevocationList, authority: x509.Certificate) -> bool:
-    try:
-        return one.is_signature_valid(authority.public_key())  # type: ignore[arg-type]  # raises TypeError
-    except (TypeError, ValueError, UnsupportedAlgorithm):
-        return False
 
 
 def _key_identifier(one: x509.CertificateRevocationList) -> bytes:

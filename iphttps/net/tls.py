@@ -171,6 +171,8 @@ class ClientTLS:
             path=lists.path,
             count=lists.count,
         )
+        for sentence in lists.older:
+            self.log.warn("{sentence}, and taken all the same", event="crl-older", sentence=sentence)
 
     def _new_context(self, revocation: RevocationLists | None) -> SSL.Context:
         context = _context(SSL.TLS_CLIENT_METHOD, self._credentials, renegotiation=self._renegotiation)

@@ -88,6 +88,8 @@ class RevocationWatch(Lookout):
             path=lists.path,
             count=lists.count,
         )
+        for sentence in lists.older:
+            self.log.warn("{sentence}, and taken all the same", event="crl-older", sentence=sentence)
         return lists
 
     def _report(self, lists: RevocationLists) -> None:

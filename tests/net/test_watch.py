@@ -22,7 +22,7 @@ from .certificates import Certificates, credentials
 ONE_DAY = DAY.total_seconds()
 
 
-class WatchTests(SynchronousTestCase):
+class WatchCase(SynchronousTestCase):
     """A watch, with an authority that renews its list."""
 
     def setUp(self) -> None:
@@ -59,6 +59,10 @@ class WatchTests(SynchronousTestCase):
         """How many certificates are revoked for new connections."""
         assert self.tls.settings.revocation
         return self.tls.settings.revocation.count
+
+
+class WatchTests(WatchCase):
+    """What it does with the file."""
 
     def test_unchanged(self) -> None:
         """While the file stays as it is, nothing is read and nothing said."""
