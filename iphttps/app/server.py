@@ -31,7 +31,9 @@ from ..net.credentials_watch import CredentialsWatch, Paths
 from ..net.doorway import Doorway
 from ..net.endpoints import listen
 from ..net.interfaces import IReactor, PacketDevice
+from ..net.lifetime import LifetimeWatch
 from ..net.log import set_level
+from ..net.lookout import Lookout
 from ..net.reader import DeviceReader
 from ..net.server import Server
 from ..net.tls import ServerTLS
@@ -66,6 +68,7 @@ class ServerDaemon(Daemon):
         self._options: Options = options
         self._server: Server | None = None
         self._watch: RevocationWatch | None = None
+        self._lifetime_watch: LifetimeWatch | None = None
         self._credentials_watch: CredentialsWatch | None = None
         self._authority: ServerAuthority | None = None
 
@@ -104,6 +107,7 @@ class ServerDaemon(Daemon):
         if tls:
             tls.changed = server.end_unwelcome
             self._watch = RevocationWatch(self.reactor, tls)
+            self._lifetime_watch = LifetimeWatch(self.reactor, lambda: server.end_overdue(tls.now()))
             self._credentials_watch = CredentialsWatch(self.reactor, tls, self._credentials)
         self._reader = DeviceReader(self.reactor, self.device, server.from_host, self.device_lost)
         self._server = server
@@ -286,9 +290,9 @@ class ServerDaemon(Daemon):
         for kept in self._kept():
             kept.start()
 
-    def _kept(self) -> Iterable[RevocationWatch | CredentialsWatch | ServerAuthority]:
-        """Return what looks at files while the server runs."""
-        return filter(None, (self._authority, self._watch, self._credentials_watch))
+    def _kept(self) -> Iterable[Lookout | ServerAuthority]:
+        """Return what looks at files and at sessions while the server runs."""
+        return filter(None, (self._authority, self._watch, self._lifetime_watch, self._credentials_watch))
 
     def quit(self) -> Deferred[Any]:
         """Disconnect all clients and enter the Stopped state (3.2.7.3)."""

@@ -63,11 +63,17 @@ class ServerTLS:
     `changed` is called after each change, and is where sessions are ended whose certificates do not stand any more.
     """
 
-    def __init__(self, settings: TLSSettings) -> None:
+    def __init__(self, settings: TLSSettings, now: Callable[[], float] = time) -> None:
         self.changed: Callable[[], None] = _nothing
+        self.now = now
+        """Returns the time of day."""
         self._context = _server_context(settings)
+        self._put(settings)
+
+    def _put(self, settings: TLSSettings) -> None:
         self._settings = settings
-        self._lists = lambda: self._settings.revocation  # one for all connections
+        self._trusted = frozenset(settings.client_ca or ())
+        self._store: crypto.X509Store | None = None
 
     @property
     def settings(self) -> TLSSettings:
@@ -77,12 +83,36 @@ class ServerTLS:
     def change(self, settings: TLSSettings) -> None:
         """Put other settings in force, for new connections; raises ConfigError and leaves all as it was."""
         self._context = _server_context(settings)
-        self._settings = settings
+        self._put(settings)
         self.changed()
+
+    @property
+    def lists(self) -> RevocationLists | None:
+        """The revocation lists in force."""
+        return self._settings.revocation
+
+    def trusts(self, anchor: x509.Certificate, connection: SSL.Connection) -> bool:
+        """Tell whether the peer's chain, which led to this authority, leads to a trusted one now.
+
+        It does where the same authority's certificate was only renewed. Nobody is asked in mode none.
+        """
+        client_ca = self._settings.client_ca
+        if client_ca is None or anchor in self._trusted:
+            return True
+        if self._store is None:
+            self._store = _trusting(crypto.X509Store(), client_ca)
+        leaf = connection.get_peer_certificate()
+        if leaf is None:
+            return False
+        try:
+            crypto.X509StoreContext(self._store, leaf, connection.get_peer_cert_chain()).verify_certificate()
+        except crypto.X509StoreContextError:
+            return False
+        return True
 
     def serverConnectionForTLS(self, tlsProtocol: TLSMemoryBIOProtocol) -> SSL.Connection:
         """Make the TLS side of one connection."""
-        check = PeerCheck() if self._settings.client_ca is None else ClientCheck(self._lists)
+        check = PeerCheck() if self._settings.client_ca is None else ClientCheck(self)
         return CheckedConnection(self._context, check)
 
 
@@ -275,6 +305,10 @@ def _context(method: int, credentials: Credentials | None, *, renegotiation: boo
 def _trust(context: SSL.Context, authorities: list[x509.Certificate]) -> crypto.X509Store:
     store = context.get_cert_store()
     assert store is not None
+    return _trusting(store, authorities)
+
+
+def _trusting(store: crypto.X509Store, authorities: list[x509.Certificate]) -> crypto.X509Store:
     for authority in authorities:
         store.add_cert(as_openssl(authority))
     return store

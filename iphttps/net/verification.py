@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address
+from math import inf
+from typing import Protocol
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
@@ -38,16 +41,32 @@ _CODES = {
 """What Windows shows (winerror.h) for OpenSSL's verification results (x509_vfy.h)."""
 
 
+class Trust(Protocol):
+    """What clients' certificates are judged by as long as their sessions last."""
+
+    @property
+    def lists(self) -> RevocationLists | None:
+        """The revocation lists in force."""
+
+    def now(self) -> float:
+        """Return the time of day."""
+
+    def trusts(self, anchor: x509.Certificate, connection: SSL.Connection) -> bool:
+        """Tell whether the peer's chain, which led to this authority, leads to a trusted one now."""
+
+
 class PeerCheck:
     """What was found wrong with the peer's certificate; one for each connection. This one asks nothing of a peer."""
 
-    __slots__ = ("code", "failure", "identity")
+    __slots__ = ("code", "failure", "identity", "until")
 
     def __init__(self) -> None:
         self.failure: str | None = None
         self.code: str | None = None
         """What Windows shows for the failure, if that is known."""
         self.identity: Identity | None = None
+        self.until = inf
+        """When the peer is not welcome any more, in seconds since 1970."""
 
     def verify(self, der: bytes, code: int, depth: int, *, passed: bool) -> bool:
         """Decide about one certificate of the chain, after OpenSSL did; OpenSSL goes from the CA down.
@@ -72,7 +91,7 @@ class PeerCheck:
         """Say what is wrong with a certificate that OpenSSL passed."""
         return None
 
-    def objection(self) -> str | None:
+    def objection(self, connection: SSL.Connection) -> str | None:
         """Say why the peer, whose certificate was good in the handshake, is not welcome any more."""
         return None
 
@@ -135,11 +154,13 @@ class ServerCheck(PeerCheck):
 class ClientCheck(PeerCheck):
     """The server's check of a client: the certificate must be a client's, and must not be revoked (3.2.5.1)."""
 
-    __slots__ = ("_chain", "_lists", "shown")
+    __slots__ = ("_anchor", "_chain", "_ends_with", "_trust", "shown")
 
-    def __init__(self, lists: Callable[[], RevocationLists | None]) -> None:
+    def __init__(self, trust: Trust) -> None:
         super().__init__()
-        self._lists = lists
+        self._trust = trust
+        self._anchor: x509.Certificate | None = None
+        self._ends_with = ""
         self._chain: tuple[tuple[x509.Name, int], ...] = ()
         self.shown: tuple[x509.Name, int] | None = None
         """The issuer and the serial number of the client's own certificate."""
@@ -147,16 +168,25 @@ class ClientCheck(PeerCheck):
     def _fault(self, certificate: x509.Certificate, depth: int) -> str | None:
         shown = _shared(certificate.issuer), certificate.serial_number
         self._chain = (*self._chain, shown)
+        if self._anchor is None:
+            self._anchor = certificate  # OpenSSL begins at the top of the chain
+        if (until := certificate.not_valid_after_utc.timestamp()) < self.until:
+            self.until = until
+            self._ends_with = "a certificate of its chain" if depth else "its certificate"
         if depth == 0:
             self.identity = certificates.identity(certificate)
             self.shown = shown
         return weakness(certificate) or (wrong_client(certificate) if depth == 0 else None)
 
-    def objection(self) -> str | None:
-        """Say whether a certificate of the chain stands on the revocation lists in force now."""
-        lists = self._lists()
+    def objection(self, connection: SSL.Connection) -> str | None:
+        """Say whether a certificate of the chain has expired, is revoked, or is not trusted any more."""
+        lists = self._trust.lists
         if lists and any(lists.revokes(issuer, serial) for issuer, serial in self._chain):
             return "its certificate is revoked"
+        if self._trust.now() > self.until:
+            return f"{self._ends_with} has expired on {datetime.fromtimestamp(self.until, UTC):%Y-%m-%d %H:%M} UTC"
+        if self._anchor and not self._trust.trusts(self._anchor, connection):
+            return f"its authority {certificates.subject(self._anchor)} is not trusted any more"
         return None
 
 
@@ -170,6 +200,10 @@ class CheckedConnection(SSL.Connection):
         """Called for each message of TLS itself after the handshake, the peer's or ours, such as KeyUpdate."""
         self.asked_again = False
         """Whether the peer has asked for another handshake, and was told that there is none (RFC 5246 7.2.2)."""
+
+    def objection(self) -> str | None:
+        """Say why the peer is not welcome any more, if it is not."""
+        return self.check.objection(self)
 
     @property
     def suite(self) -> str:

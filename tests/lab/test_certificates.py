@@ -2,12 +2,14 @@
 
 import os
 import re
+import signal
 import socket
 import ssl
 import sys
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from cryptography.hazmat.primitives.serialization import Encoding
 from scapy.layers.inet6 import ICMPv6EchoReply, ICMPv6EchoRequest, IPv6
 
 from iphttps.lab.authority import DAY, Authority, KeyKind
@@ -15,6 +17,7 @@ from iphttps.lab.laboratory import INTERFACE, LINK_DOWN, TUNNEL_SERVER, addresse
 from iphttps.lab.network import GATEWAY_IPV4, GATEWAY_NAME, PRIVATE_HOST
 from iphttps.lab.poll import wait_until
 from iphttps.lab.traffic import ping, wait_reachable
+from iphttps.net.certificates import load_certificates
 from tests.lab.openssl import (
     HANDSHAKE_FAILURE,
     PROTOCOL_VERSION,
@@ -27,6 +30,7 @@ from tests.lab.openssl import (
 from tests.lab.raw import RawCase, RawClient, client_context, connect
 from tests.lab.test_kernels import flags as address_flags
 from tests.net.odd_certificates import UNPRINTABLE, common_name, issue, resigned, save
+from tests.net.test_lifetime import renewed
 
 GLOBAL = "2001:db8:2::a"
 ECHO = IPv6(src=GLOBAL, dst=TUNNEL_SERVER) / ICMPv6EchoRequest(id=1)
@@ -61,6 +65,42 @@ class RevocationTests(RawCase):
         mark = alice.mark()
         self.lab.authority.revoke()
         alice.wait_for("ESTABLISHED -> LINK_UP", POLLED, since=mark)
+
+    def test_bad_moment(self) -> None:
+        """A list dated a little ahead of the clock is in force as soon as its time has come, though its file stays."""
+        server = self.server("--client-crl", str(self.crl))
+        self.client(1, identity=self.alice)
+        self.lab.authority.revoke(self.alice, begin=timedelta(seconds=6))
+        server.wait_for("is valid only from", POLLED)
+        server.wait_for("disconnected: its certificate is revoked", 2 * POLLED)
+        self.assertEqual(1, server.text.count("is valid only from"))
+
+    def test_older_list(self) -> None:
+        """An older list leaves the revoked where they are."""
+        self.lab.authority.revoke(self.alice, number=2)
+        server = self.server("--client-crl", str(self.crl))
+        self.lab.authority.revoke(number=1)
+        server.wait_for("is older than the one in force: it has the number 1, which is lower than 2", POLLED)
+        alice = self.lab.client(1, *self.reconnect, identity=self.alice)
+        alice.wait_for("refused our certificate: it is revoked")
+
+    def test_end_of_session(self) -> None:
+        """A session ends with its certificate, and with its authority."""
+        (old,) = load_certificates(self.alice.certificate)
+        end = datetime.now(UTC) + timedelta(seconds=8) - old.not_valid_before_utc
+        fresh = renewed(self.lab.authority, old, end)
+        self.alice.certificate.write_bytes(fresh.public_bytes(Encoding.PEM))
+        authorities = self.lab.directory / "authorities.pem"
+        authorities.write_bytes(self.lab.authority.certificate.read_bytes())
+        server = self.server("--client-ca", str(authorities))
+        self.client(1, identity=self.alice)
+        self.client(2, identity=self.bob)
+        server.wait_for("disconnected: its certificate has expired on", 2 * POLLED)
+        other = Authority(self.lab.directory / "other", "Other CA")
+        authorities.write_bytes(other.certificate.read_bytes())
+        os.kill(server.pid, signal.SIGHUP)
+        server.wait_for("disconnected: its authority CN=Laboratory CA is not trusted any more")
+        self.assertIn("CN=bob", server.wait_for("is not trusted any more"))
 
     def test_resumption(self) -> None:
         """No session of TLS can be taken up again, least of all after its certificate was revoked (RFC 9325 3.4)."""

@@ -206,7 +206,11 @@ class MutationTests(SynchronousTestCase):
                 data[chance.randrange(len(data))] = chance.choice(
                     (0, 1, 0x0C, 0x13, 0x1B, 0x30, 0x80, 0xFF, chance.randrange(256))
                 )
-            for check in (PeerCheck(), ClientCheck(lambda: None), ServerCheck(NAME, frozenset(("x",)), "")):
+            for check in (
+                PeerCheck(),
+                ClientCheck(ServerTLS(TLSSettings(credentials(certificates.server)))),
+                ServerCheck(NAME, frozenset(("x",)), ""),
+            ):
                 passed, code = chance.random() < 0.7, chance.choice((2, 9, 10, 12, 20, 34))
                 check.verify(bytes(data), code, chance.choice((0, 1)), passed=passed)
                 self.assertTrue((check.failure or "").isprintable())
