@@ -15,6 +15,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from .lenient import UNREADABLE, list_issuer
+from .list_scope import particulars
 
 Kind = tuple[x509.Name, bytes, bytes]
 """What makes lists comparable: their issuer, the key that has signed them, and what they are about."""
@@ -40,8 +41,9 @@ def ages(lists: Sequence[x509.CertificateRevocationList], authorities: Sequence[
     """Return how new the newest list of each kind is."""
     found: dict[Kind, Age] = {}
     for each in lists:
-        kind = list_issuer(each), _signer(each, authorities), _scope(each)
-        age = Age(each.last_update_utc, _number(each))
+        said = particulars(each)
+        kind = list_issuer(each), _signer(each, authorities), said.scope.written
+        age = Age(each.last_update_utc, said.number)
         found[kind] = age.newer(found[kind]) if kind in found else age
     return found
 
@@ -69,21 +71,6 @@ def older(fresh: Ages, before: Ages, now: datetime) -> Iterator[tuple[x509.Name,
 def highest(fresh: Ages, before: Ages) -> dict[Kind, Age]:
     """Return the marks of both together: also of an issuer whose list is missing for a while."""
     return {**before, **{kind: age.newer(before[kind]) if kind in before else age for kind, age in fresh.items()}}
-
-
-def _number(one: x509.CertificateRevocationList) -> int | None:
-    try:
-        return one.extensions.get_extension_for_class(x509.CRLNumber).value.crl_number
-    except (x509.ExtensionNotFound, *UNREADABLE):
-        return None
-
-
-def _scope(one: x509.CertificateRevocationList) -> bytes:
-    """Return what a list is about, if not about everything: each part of it is numbered by itself."""
-    try:
-        return one.extensions.get_extension_for_class(x509.IssuingDistributionPoint).value.public_bytes()
-    except (x509.ExtensionNotFound, *UNREADABLE):
-        return b""
 
 
 def _signer(one: x509.CertificateRevocationList, authorities: Sequence[x509.Certificate]) -> bytes:

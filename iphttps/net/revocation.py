@@ -15,8 +15,9 @@ from OpenSSL import crypto
 
 from ..core.errors import ConfigError
 from .certificates import distinguished, read
-from .lenient import list_issuer
+from .lenient import UNREADABLE, list_issuer
 from .list_age import Ages, ages, highest, is_signed_by, older
+from .list_scope import particulars
 
 NOTICE = timedelta(days=14)
 """How long before a list expires the operator is warned."""
@@ -102,7 +103,10 @@ class RevocationLists:
         marks = marks if allow_older else highest(marks, before)
         revoked: dict[x509.Name, frozenset[int]] = {}
         for each in lists:
-            serials = frozenset(entry.serial_number for entry in each)
+            try:
+                serials = frozenset(entry.serial_number for entry in each)
+            except UNREADABLE as error:
+                raise ConfigError(f"{_name(each)} in {path} has a damaged entry: {error}") from error
             issuer = list_issuer(each)
             revoked[issuer] = revoked.get(issuer, frozenset()) | serials
         return cls(path, authorities, stamp, lists, revoked, marks, allow_older, behind)
@@ -114,6 +118,15 @@ class RevocationLists:
             if until <= now:
                 raise ConfigError(f"{_name(each)} in {self.path} has expired on {_time(until)}: get a new one")
         return lists
+
+    def partial(self) -> list[str]:
+        """Return a sentence for each list that only some certificates can be looked up in."""
+        return [
+            f"{_name(each)} in {self.path} names a distribution point: only certificates that name the same one can be "
+            "looked up in it, and nobody else comes in; see that the clients' do, or give a list without"
+            for each in self.lists
+            if particulars(each).scope.named
+        ]
 
     def install(self, store: crypto.X509Store) -> None:
         """Have OpenSSL look every certificate of a chain up in these lists."""
@@ -185,14 +198,25 @@ def _parse(path: Path) -> list[x509.CertificateRevocationList]:
 
 def _check(path: Path, one: x509.CertificateRevocationList, now: datetime) -> None:
     try:
-        begin = one.last_update_utc
-        delta = any(isinstance(extension.value, x509.DeltaCRLIndicator) for extension in one.extensions)
-    except (ValueError, x509.DuplicateExtension) as error:
+        said = particulars(one)
+        begin, _, _ = one.last_update_utc, one.next_update_utc, list_issuer(one)
+        crypto.X509Store().add_crl(one)
+    except (crypto.Error, *UNREADABLE) as error:
         raise ConfigError(f"{path} holds a damaged certificate revocation list: {error}") from error
     if begin > now:
         raise ConfigError(f"{_name(one)} in {path} is valid only from {_time(begin)}: check the clock")
-    if delta:  # RFC 5280 section 5.2.4
+    if said.delta:  # RFC 5280 section 5.2.4
         raise ConfigError(f"{_name(one)} in {path} lists changes only: give the complete list")
+    if said.scope.indirect:
+        raise ConfigError(
+            f"{_name(one)} in {path} is an indirect one, for which there is no support: give a direct one"
+        )
+    if said.scope.some_reasons:
+        raise ConfigError(f"{_name(one)} in {path} is for some reasons of revocation only: give the complete list")
+    if said.unsupported:
+        raise ConfigError(
+            f"{_name(one)} in {path} has {said.unsupported} that OpenSSL does not know, and lets nobody in"
+        )
 
 
 def _check_signer(
@@ -211,15 +235,46 @@ def _check_signer(
         )
     # After a change of its key an authority has two certificates, and one list, signed with the newer key.
     keys = [each for each in authorities if each.subject == authority.subject]
-    if not any(is_signed_by(each, key) for each in own for key in keys):
+    signed = [each for each in own if any(is_signed_by(each, key) for key in keys)]
+    # OpenSSL would take the newest of those that may be the authority's by their key identifier.
+    identifiers = {_subject_key(key) for key in keys}
+    false = [each for each in own if each not in signed and _key_identifier(each) in {b"", *identifiers}]
+    if not signed or false:
         raise ConfigError(f"the revocation list of {name} in {path} is not signed by that authority")
+    if not any(may_sign_lists(key) for key in keys):
+        raise ConfigError(
+            f"the certificate of {name} lacks the key usage cRLSign, so that no revocation list of it counts: have it "
+            "renewed with it, or do without its list"
+        )
+    if not any(_key_identifier(each) in {b"", *identifiers} or b"" in identifiers for each in signed):
+        raise ConfigError(f"the revocation list of {name} in {path} names another key than that authority's")
+    if not any(particulars(each).scope.users for each in signed):
+        raise ConfigError(
+            f"the revocation list of {name} in {path} is about authorities or attribute certificates only: add the one "
+            "about other certificates"
+        )
 
 
 def _key_identifier(one: x509.CertificateRevocationList) -> bytes:
     try:
         return one.extensions.get_extension_for_class(x509.AuthorityKeyIdentifier).value.key_identifier or b""
+    except (x509.ExtensionNotFound, *UNREADABLE):
+        return b""
+
+
+def _subject_key(authority: x509.Certificate) -> bytes:
+    try:
+        return authority.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value.digest
     except x509.ExtensionNotFound:
         return b""
+
+
+def may_sign_lists(authority: x509.Certificate) -> bool:
+    """Tell whether an authority's certificate lets it sign lists (RFC 5280 section 4.2.1.3)."""
+    try:
+        return authority.extensions.get_extension_for_class(x509.KeyUsage).value.crl_sign
+    except x509.ExtensionNotFound:
+        return True
 
 
 def _name(one: x509.CertificateRevocationList) -> str:

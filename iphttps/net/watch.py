@@ -100,6 +100,8 @@ class RevocationWatch(Lookout):
             self.log.error("{sentence}", event="crl-expired", sentence=sentence)
         for sentence in lists.expiring(now):
             self.log.warn("{sentence}", event="crl-expires", sentence=sentence)
+        for sentence in lists.partial():
+            self.log.warn("{sentence}", event="crl-partial", sentence=sentence)
         expiry = lists.next_expiry(now)
         self._reported = lists
         self._report_due = min(seconds + DAY, expiry.timestamp() if expiry else float("inf"))
