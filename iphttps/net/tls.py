@@ -21,6 +21,7 @@ from zope.interface import implementer
 
 from ..core.errors import ConfigError
 from .certificates import Credentials, subject
+from .choosing import ChoosingConnection
 from .lenient import as_openssl
 from .log import logger
 from .revocation import RevocationLists, Stamp, now_of
@@ -67,7 +68,7 @@ class ServerTLS:
         self.changed: Callable[[], None] = _nothing
         self.now = now
         """Returns the time of day."""
-        self._context = _server_context(settings)
+        self._contexts = _server_contexts(settings)
         self._put(settings)
 
     def _put(self, settings: TLSSettings) -> None:
@@ -82,7 +83,7 @@ class ServerTLS:
 
     def change(self, settings: TLSSettings) -> None:
         """Put other settings in force, for new connections; raises ConfigError and leaves all as it was."""
-        self._context = _server_context(settings)
+        self._contexts = _server_contexts(settings)
         self._put(settings)
         self.changed()
 
@@ -113,7 +114,10 @@ class ServerTLS:
     def serverConnectionForTLS(self, tlsProtocol: TLSMemoryBIOProtocol) -> SSL.Connection:
         """Make the TLS side of one connection."""
         check = PeerCheck() if self._settings.client_ca is None else ClientCheck(self)
-        return CheckedConnection(self._context, check)
+        usual, bare = self._contexts
+        if bare is None:
+            return CheckedConnection(usual, check)
+        return ChoosingConnection(usual, bare, check, prefer=self._settings.null_encryption is NullEncryption.PREFER)
 
 
 @implementer(IOpenSSLClientConnectionCreator)
@@ -224,11 +228,23 @@ def _doubts(option: str, *, given: bool) -> str:
     return f"{option} is the wrong one" if given else f"its authority is not one of the system's: give {option}"
 
 
-def _server_context(settings: TLSSettings) -> SSL.Context:
+def _server_contexts(settings: TLSSettings) -> tuple[SSL.Context, SSL.Context | None]:
+    """Return the usual context, and that of suites without encryption where they are allowed."""
+    usual = _server_context(settings, CIPHERS)
+    if settings.null_encryption is NullEncryption.OFF:
+        return usual, None
+    _check_fit_for_null(settings.credentials.chain[0])
+    return usual, _server_context(settings, f"{NULL_CIPHERS}:@SECLEVEL=0")
+
+
+def _server_context(settings: TLSSettings, suites: str) -> SSL.Context:
     context = _context(SSL.TLS_SERVER_METHOD, settings.credentials)
     context.set_options(SSL.OP_CIPHER_SERVER_PREFERENCE)
     context.set_alpn_select_callback(_choose_protocol)  # not called for who offers none, as Windows does
-    _choose_suites(context, settings)
+    context.set_cipher_list(suites.encode("ascii"))
+    if settings.null_encryption is NullEncryption.PREFER:
+        # The version is agreed on before the suite, and TLS 1.3 has no such suites.
+        context.set_max_proto_version(SSL.TLS1_2_VERSION)
     if settings.client_ca is not None:
         store = _trust(context, settings.client_ca)
         if settings.revocation:
@@ -246,27 +262,6 @@ def _choose_protocol(connection: SSL.Connection, offered: list[bytes]) -> bytes:
     if ALPN not in offered:
         raise SSL.Error([("SSL routines", "", "no application protocol")])
     return ALPN
-
-
-def _choose_suites(context: SSL.Context, settings: TLSSettings) -> None:
-    """Set the suites of TLS 1.2, with or without those that do not encrypt.
-
-    These must be named: `DEFAULT` and the like exclude them for good. They also need security level 0, which lets
-    weak certificates pass; those are found by our own verification. Twisted's own way of setting suites would
-    drop both.
-    """
-    match settings.null_encryption:
-        case NullEncryption.OFF:
-            suites = CIPHERS
-        case NullEncryption.ACCEPT:
-            suites = f"{CIPHERS}:{NULL_CIPHERS}:@SECLEVEL=0"
-        case NullEncryption.PREFER:
-            suites = f"{NULL_CIPHERS}:{CIPHERS}:@SECLEVEL=0"
-            # The version is agreed on before the suite, and TLS 1.3 has no such suites.
-            context.set_max_proto_version(SSL.TLS1_2_VERSION)
-    if settings.null_encryption is not NullEncryption.OFF:
-        _check_fit_for_null(settings.credentials.chain[0])
-    context.set_cipher_list(suites.encode("ascii"))
 
 
 def _check_fit_for_null(certificate: x509.Certificate) -> None:

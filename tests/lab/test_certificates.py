@@ -2,14 +2,12 @@
 
 import os
 import re
-import signal
 import socket
 import ssl
 import sys
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 
-from cryptography.hazmat.primitives.serialization import Encoding
 from scapy.layers.inet6 import ICMPv6EchoReply, ICMPv6EchoRequest, IPv6
 
 from iphttps.lab.authority import DAY, Authority, KeyKind
@@ -17,7 +15,6 @@ from iphttps.lab.laboratory import INTERFACE, LINK_DOWN, TUNNEL_SERVER, addresse
 from iphttps.lab.network import GATEWAY_IPV4, GATEWAY_NAME, PRIVATE_HOST
 from iphttps.lab.poll import wait_until
 from iphttps.lab.traffic import ping, wait_reachable
-from iphttps.net.certificates import load_certificates
 from tests.lab.openssl import (
     HANDSHAKE_FAILURE,
     PROTOCOL_VERSION,
@@ -29,8 +26,6 @@ from tests.lab.openssl import (
 )
 from tests.lab.raw import RawCase, RawClient, client_context, connect
 from tests.lab.test_kernels import flags as address_flags
-from tests.net.odd_certificates import UNPRINTABLE, common_name, issue, resigned, save
-from tests.net.test_lifetime import renewed
 
 GLOBAL = "2001:db8:2::a"
 ECHO = IPv6(src=GLOBAL, dst=TUNNEL_SERVER) / ICMPv6EchoRequest(id=1)
@@ -65,42 +60,6 @@ class RevocationTests(RawCase):
         mark = alice.mark()
         self.lab.authority.revoke()
         alice.wait_for("ESTABLISHED -> LINK_UP", POLLED, since=mark)
-
-    def test_bad_moment(self) -> None:
-        """A list dated a little ahead of the clock is in force as soon as its time has come, though its file stays."""
-        server = self.server("--client-crl", str(self.crl))
-        self.client(1, identity=self.alice)
-        self.lab.authority.revoke(self.alice, begin=timedelta(seconds=6))
-        server.wait_for("is valid only from", POLLED)
-        server.wait_for("disconnected: its certificate is revoked", 2 * POLLED)
-        self.assertEqual(1, server.text.count("is valid only from"))
-
-    def test_older_list(self) -> None:
-        """An older list leaves the revoked where they are."""
-        self.lab.authority.revoke(self.alice, number=2)
-        server = self.server("--client-crl", str(self.crl))
-        self.lab.authority.revoke(number=1)
-        server.wait_for("is older than the one in force: it has the number 1, which is lower than 2", POLLED)
-        alice = self.lab.client(1, *self.reconnect, identity=self.alice)
-        alice.wait_for("refused our certificate: it is revoked")
-
-    def test_end_of_session(self) -> None:
-        """A session ends with its certificate, and with its authority."""
-        (old,) = load_certificates(self.alice.certificate)
-        end = datetime.now(UTC) + timedelta(seconds=8) - old.not_valid_before_utc
-        fresh = renewed(self.lab.authority, old, end)
-        self.alice.certificate.write_bytes(fresh.public_bytes(Encoding.PEM))
-        authorities = self.lab.directory / "authorities.pem"
-        authorities.write_bytes(self.lab.authority.certificate.read_bytes())
-        server = self.server("--client-ca", str(authorities))
-        self.client(1, identity=self.alice)
-        self.client(2, identity=self.bob)
-        server.wait_for("disconnected: its certificate has expired on", 2 * POLLED)
-        other = Authority(self.lab.directory / "other", "Other CA")
-        authorities.write_bytes(other.certificate.read_bytes())
-        os.kill(server.pid, signal.SIGHUP)
-        server.wait_for("disconnected: its authority CN=Laboratory CA is not trusted any more")
-        self.assertIn("CN=bob", server.wait_for("is not trusted any more"))
 
     def test_resumption(self) -> None:
         """No session of TLS can be taken up again, least of all after its certificate was revoked (RFC 9325 3.4)."""
@@ -201,19 +160,6 @@ class IdentityTests(RawCase):
         self.client(1, identity=identity)
         line = server.wait_for("client 1 (")
         self.assertIn(r"CN=x\0A2026-01-01T00:00:00 client 9 (CN=root) connected\1B[2J [alice@example.org]", line)
-
-    def test_unreadable_names(self) -> None:
-        """A stranger with a name that cannot be read is refused in a line; a client of ours comes in."""
-        server = self.server()
-        mine, other = self.lab.authority, Authority(self.lab.directory / "other", "Other CA")
-        for number, value in enumerate(UNPRINTABLE.values()):
-            shown = resigned(other, issue(other, common_name("abcdef")), b"\x0c\x06abcdef", value)
-            identity = save(shown, self.lab.directory / f"stranger{number}")
-            handshake(self.lab.clients[0], *flags(mine.certificate, identity))
-        server.wait_for("is issued by CN=Other CA, which is not among the trusted authorities")
-        shown = resigned(mine, issue(mine, common_name("abcdef")), b"\x0c\x06abcdef", UNPRINTABLE["ESC"])
-        self.client(1, identity=save(shown, self.lab.directory / "escaping"))
-        server.wait_for(r"CN=a\1Bcdef")
 
     def test_fixed_addresses(self) -> None:
         """An assigned address is its owner's alone, who has no other in the prefix; kernels find out by DAD."""
