@@ -189,7 +189,7 @@ def _parse(path: Path) -> list[x509.CertificateRevocationList]:
         raise ConfigError(f"{path} holds no certificate revocation list in PEM form")
     try:
         lists = [x509.load_pem_x509_crl(block) for block in blocks]
-    except ValueError:
+    except UNREADABLE:
         lists = []
     if len(lists) != content.count(_BEGIN):
         raise ConfigError(f"{path} holds a damaged certificate revocation list: was it written to the end?")

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import contextlib
+import random
+from base64 import b64encode
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import UTC, datetime
 
 from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
 from OpenSSL import crypto
 
 from iphttps.core.client import ClientState
 from iphttps.core.errors import ConfigError
+from iphttps.net import list_age, revocation
 from iphttps.net.revocation import RevocationLists
 from iphttps.net.tls import ServerTLS, TLSSettings
 
@@ -85,6 +89,23 @@ class KindTests(RevokedCase):
             error = self.assertRaises(ConfigError, self.load, extensions)
             self.assertIn(words, str(error))
             self.assert_of_no_use()
+
+    def test_any(self) -> None:
+        """Any bytes in a list's place end in a sentence, or in a list that OpenSSL can read."""
+        path = self.root.revoke(self.certificates.server, extensions=[(x509.CRLNumber(1), False)])
+        der = x509.load_pem_x509_crl(path.read_bytes()).public_bytes(Encoding.DER)
+        chance = random.Random(2)
+        self.patch(revocation, "is_signed_by", lambda one, authority: True)  # so that more of it is looked at
+        self.patch(list_age, "is_signed_by", lambda one, authority: True)
+        for _ in range(1500):
+            data = bytearray(der)
+            data[chance.randrange(len(data))] = chance.choice((0, 1, 2, 0x17, 0x18, 0x30, 0xA0, chance.randrange(256)))
+            text = b64encode(bytes(data))
+            path.write_bytes(b"-----BEGIN X509 CRL-----\n" + text + b"\n-----END X509 CRL-----\n")
+            with contextlib.suppress(ConfigError):
+                lists = RevocationLists.load(path, self.certificates.trusted, datetime.now(UTC))
+                lists.install(crypto.X509Store())
+                lists.expired(datetime.now(UTC))
 
     def test_critical_entry(self) -> None:
         """So is one with an entry that has a critical extension."""
