@@ -135,7 +135,11 @@ class ClientDaemon(Daemon):
         assert self._client is not None
         assert self._precondition is not None
         assert self.device is not None
-        return ClientActions(self._client, self._precondition, self.device, self._host_side).routes()
+        return ClientActions(self._client, self._precondition, self.device, self._host_side, self._not_taken).routes()
+
+    def _not_taken(self) -> list[str]:
+        assert self._servers is not None
+        return self._servers.not_taken()
 
     def condition(self) -> Condition:
         """Return how far the link has come, and what is in its way."""
@@ -143,7 +147,9 @@ class ClientDaemon(Daemon):
         assert self._precondition is not None
         assert self._link is not None
         looking, waiting = self._precondition.looking, self._precondition.waiting
-        return of_client(self._client, looking=looking, waiting=waiting, used=self._link.used)
+        return of_client(
+            self._client, looking=looking, waiting=waiting, used=self._link.used, not_taken=self._not_taken()
+        )
 
     def _host_side(self) -> Value:
         """Return what the host has of the link, for the status."""

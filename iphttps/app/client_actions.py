@@ -14,7 +14,10 @@ from .status import Value, client_status
 
 
 class ClientActions:
-    """What can be asked of the client, and what it can be told; `link` returns what the host has of it."""
+    """What can be asked of the client, and what it can be told; `link` returns what the host has of it.
+
+    `not_taken` returns a sentence for each file whose content is not in force.
+    """
 
     def __init__(
         self,
@@ -22,11 +25,13 @@ class ClientActions:
         precondition: Precondition,
         device: PacketDevice,
         link: Callable[[], Value],
+        not_taken: Callable[[], list[str]] = list,
     ) -> None:
         self._client = client
         self._precondition = precondition
         self._device = device
         self._link = link
+        self._not_taken = not_taken
 
     def routes(self) -> Iterable[Route]:
         """Return the paths, and what is done for each."""
@@ -43,7 +48,7 @@ class ClientActions:
     def _status(self, round_trip: float | None = None) -> Value:
         now = self._client.clock.seconds()
         waiting, link = self._precondition.waiting, self._link()
-        return client_status(self._client, waiting, link, self._device.counters, round_trip, now)
+        return client_status(self._client, waiting, link, self._device.counters, round_trip, now, self._not_taken())
 
     def enable(self, asked: Asked) -> Value:
         """Enable the client (3.1.4.1); that somebody asks for it is a condition for the link (3.1.3)."""

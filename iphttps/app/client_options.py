@@ -49,6 +49,7 @@ class Options(DaemonOptions):
 
     optFlags = (  # the name is Twisted's
         ("allow-renegotiation", None, "show the certificate also to a TLS 1.2 server that asks late for it"),
+        ("allow-older-crl", None, "take a revocation list in --crl that is older than the one in force, too"),
         *PROXY_FLAGS,
     )
 
@@ -116,6 +117,8 @@ class Options(DaemonOptions):
     def _check_lists(self) -> None:
         if self["crl"] and not self["ca"]:
             raise ConfigError("--crl needs --ca: the authorities whose revocation lists it holds")
+        if self["allow-older-crl"] and not self["crl"]:
+            raise ConfigError("--allow-older-crl needs --crl: it is about the lists there")
 
     def _check_renegotiation(self) -> None:
         if self["allow-renegotiation"] and not self["certificate"]:

@@ -26,6 +26,7 @@ from ..net.tls import ClientTLS
 from ..net.ways import Ways
 from .client_options import Options
 from .proxy_options import ProxyAccess, pac_location, proxy_choice
+from .status import crl_not_taken
 
 PROBE_TIMEOUT = 5.0
 """Seconds in which the host of --probe must be reached."""
@@ -44,6 +45,7 @@ class Servers:
         self._options = options
         self._access = ProxyAccess(options)
         self._finder = ProxyFinder(cast(IReactorPrograms, reactor), proxy_choice(options), pac_location(options))
+        self._checked: list[ClientTLS] = []
         self.all = [self._server(uri) for uri in options.uris]
         fastest = options["select"] == "fastest" and len(self.all) > 1
         self.choose: Choice = Fastest(reactor) if fastest else as_listed
@@ -68,16 +70,27 @@ class Servers:
         ca, certificate, key = options.file("ca"), options.file("certificate"), options.file("private-key")
         crl, now = options.file("crl"), self._reactor.seconds
         authorities = load_certificates(ca) if ca else None
-        return ClientTLS(
+        tls = ClientTLS(
             uri.host,
             authorities,
             Credentials.load(certificate, key) if certificate and key else None,
-            revocation=RevocationLists.load(crl, authorities, now_of(now())) if crl and authorities else None,
+            revocation=RevocationLists.load(
+                crl, authorities, now_of(now()), allow_older=bool(options["allow-older-crl"])
+            )
+            if crl and authorities
+            else None,
             pins=options.pins,
             renegotiation=options["allow-renegotiation"],
             now=now,
             ca_option="--ca",
         )
+        self._checked.append(tls)
+        return tls
+
+    def not_taken(self) -> list[str]:
+        """Return a sentence for each file that has been found changed and cannot be used."""
+        problems = dict.fromkeys(tls.problem for tls in self._checked if tls.problem)
+        return [crl_not_taken(problem) for problem in problems]
 
     @property
     def unmet(self) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from ..core.client import ClientState
@@ -19,24 +20,28 @@ class Condition:
     text: str
 
 
-def of_server(server: Server, uri: str) -> Condition:
-    """Return the condition of a server: it is up when it listens."""
+def of_server(server: Server, uri: str, not_taken: Iterable[str] = ()) -> Condition:
+    """Return the condition of a server: it is up when it listens. `not_taken` are files that are not in force."""
     if server.state is not ServerState.LISTEN:
         return Condition(up=True, text=f"{server.state.name}: `iphttps enable` has it listen")
     clients = len(server.table)
-    return Condition(up=True, text=f"listening at {uri}; {clients} {'client' if clients == 1 else 'clients'}")
+    text = f"listening at {uri}; {clients} {'client' if clients == 1 else 'clients'}"
+    return Condition(up=True, text=printable("; ".join((text, *not_taken))))
 
 
-def of_client(client: Client, *, looking: bool, waiting: str | None, used: bool) -> Condition:
+def of_client(
+    client: Client, *, looking: bool, waiting: str | None, used: bool, not_taken: Iterable[str] = ()
+) -> Condition:
     """Return the condition of a client.
 
     It is up when its link has an address; but also as soon as there is nothing to wait for, because an attempt has
-    failed or none is wanted: `waiting` says why, unless the client is still `looking` whether one is.
+    failed or none is wanted: `waiting` says why, unless the client is still `looking` whether one is. `not_taken` are
+    files that are not in force.
     """
     match client.state:
         case ClientState.LINK_UP:
             text = f"link up to {client.server.uri}" + ("" if used else ", which has no address yet")
-            return Condition(used, printable(text))
+            return Condition(used, printable("; ".join((text, *not_taken))))
         case ClientState.DISABLED:
             return Condition(up=True, text="DISABLED: `iphttps enable` has it connect")
         case ClientState.ENABLED:

@@ -11,11 +11,14 @@ from typing import cast
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from ..core.errors import ConfigError
 from ..net.certificates import UNREADABLE, Credentials, expired, hosts, issuer, load_certificates, names, subject
 from ..net.interfaces import IReactor
+from ..net.lenient import original
+from ..net.list_scope import names_distribution_point
 from ..net.revocation import RevocationLists
 from ..net.tls import ServerTLS
 from ..net.verification import weakness, wrong_client
@@ -157,8 +160,19 @@ def _check_lists(
     if lists:
         for sentence in lists.expired(now):
             findings.add(Severity.ERROR, name, sentence)
+        for sentence in lists.partial():
+            findings.add(Severity.WARNING if _names_lists(options) else Severity.ERROR, name, sentence)
         for sentence in lists.expiring(now):
             findings.add(Severity.WARNING, name, sentence)
+
+
+def _names_lists(options: DaemonOptions) -> bool:
+    """Tell whether the own certificate names a distribution point, as a sign that its authority's do."""
+    path = options.path("certificate")
+    try:
+        return path is not None and names_distribution_point(load_certificates(path)[0])
+    except (ConfigError, *UNREADABLE):
+        return False
 
 
 def _check_validity(findings: Findings, key: str, certificate: x509.Certificate, now: datetime) -> None:
@@ -190,5 +204,7 @@ def _issued(below: x509.Certificate, above: x509.Certificate) -> bool:
     try:
         below.verify_directly_issued_by(above)
     except (ValueError, TypeError, InvalidSignature, ConfigError):
-        return False
+        # A copy made for reading has no good signature; its names must do.
+        copied = any(original(each) != each.public_bytes(Encoding.DER) for each in (below, above))
+        return copied and below.issuer == above.subject
     return True

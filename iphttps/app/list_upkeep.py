@@ -93,8 +93,9 @@ class ListUpkeep(Lookout):
         stamp = Stamp.of(self.authority.list_path)
         if stamp == self._stamp:
             return
-        self._stamp = stamp
         self.current = self.authority.current_list()
+        # What could not be read is tried again at the next look.
+        self._stamp = None if self.current is None else stamp
         if self.current is None:  # an empty one is false
             self._published(())
         else:

@@ -32,7 +32,9 @@ from ..net.credentials_watch import CredentialsWatch, Paths
 from ..net.doorway import Doorway
 from ..net.endpoints import listen
 from ..net.interfaces import IReactor, PacketDevice
+from ..net.lifetime import LifetimeWatch
 from ..net.log import set_level
+from ..net.lookout import Lookout
 from ..net.reader import DeviceReader
 from ..net.reserve import RESERVE
 from ..net.server import Server
@@ -68,6 +70,7 @@ class ServerDaemon(Daemon):
         self._options: Options = options
         self._server: Server | None = None
         self._watch: RevocationWatch | None = None
+        self._lifetime_watch: LifetimeWatch | None = None
         self._credentials_watch: CredentialsWatch | None = None
         self._authority: ServerAuthority | None = None
 
@@ -109,6 +112,7 @@ class ServerDaemon(Daemon):
         if tls:
             tls.changed = server.end_unwelcome
             self._watch = RevocationWatch(self.reactor, tls)
+            self._lifetime_watch = LifetimeWatch(self.reactor, lambda: server.end_overdue(tls.now()))
             self._credentials_watch = CredentialsWatch(self.reactor, tls, self._credentials)
         self._reader = DeviceReader(self.reactor, self.device, server.from_host, self.device_lost)
         server.wrote = self._reader.wrote
@@ -200,12 +204,22 @@ class ServerDaemon(Daemon):
             self._settings,
             self._change_mode,
             self.reload,
+            self._not_taken,
         ).routes()
 
     def condition(self) -> Condition:
         """Return whether it listens, and how many clients there are."""
         assert self._server is not None
-        return of_server(self._server, str(self._options.uri))
+        return of_server(self._server, str(self._options.uri), self._not_taken())
+
+    def _not_taken(self) -> list[str]:
+        """Return a sentence for each file that the server has found changed and cannot use."""
+        found = []
+        if self._watch and self._watch.problem:
+            found.append(status.crl_not_taken(self._watch.problem))
+        if self._credentials_watch and self._credentials_watch.problem:
+            found.append(status.certificate_not_taken(self._credentials_watch.problem))
+        return found
 
     def _settings(self) -> status.Value:
         options = self._options
@@ -256,11 +270,14 @@ class ServerDaemon(Daemon):
         for name in changes.restart:
             fresh.keep(name, before)
         fresh.check()
-        assignment, settings = fixed_addresses(fresh), tls_settings(fresh)
+        lists = self._tls.settings.revocation if self._tls else None
+        assignment, settings = fixed_addresses(fresh), tls_settings(fresh, lists)
         if self._tls and settings:
             asked = settings.client_ca if fresh.mode is AuthenticationMode.CERTIFICATES else None
             self._tls.change(replace(settings, client_ca=asked))  # the last that can fail
             self._authorities = settings.client_ca
+            for sentence in settings.revocation.older if settings.revocation else ():
+                self.log.warn("{sentence}, and taken all the same", event="crl-older", sentence=sentence)
         self._options, self._files, self._configured_mode = fresh, files, configured
         set_level(fresh.log_level)
         self._server.limit(*fresh.client_limits, *fresh.handshake_limits, fresh.number("handshake-timeout", 0.1))
@@ -298,9 +315,9 @@ class ServerDaemon(Daemon):
         for kept in self._kept():
             kept.start()
 
-    def _kept(self) -> Iterable[RevocationWatch | CredentialsWatch | ServerAuthority]:
-        """Return what looks at files while the server runs."""
-        return filter(None, (self._authority, self._watch, self._credentials_watch))
+    def _kept(self) -> Iterable[Lookout | ServerAuthority]:
+        """Return what looks at files and at sessions while the server runs."""
+        return filter(None, (self._authority, self._watch, self._lifetime_watch, self._credentials_watch))
 
     def quit(self) -> Deferred[Any]:
         """Disconnect all clients and enter the Stopped state (3.2.7.3)."""

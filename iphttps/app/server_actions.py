@@ -27,7 +27,7 @@ class ServerActions:
 
     `settings` returns the part of the status that comes from the options, as they are in force; `change_mode` has
     new connections treated by another Authentication Mode, or raises ConfigError and changes nothing, and so does
-    `reload`, which reads the configuration again.
+    `reload`, which reads the configuration again. `not_taken` returns a sentence for each file that is not in force.
     """
 
     def __init__(
@@ -39,6 +39,7 @@ class ServerActions:
         settings: Callable[[], Value],
         change_mode: Callable[[AuthenticationMode], None],
         reload: Callable[[], Changes],
+        not_taken: Callable[[], list[str]] = list,
     ) -> None:
         self._server = server
         self._link = link
@@ -47,6 +48,7 @@ class ServerActions:
         self._settings = settings
         self._change_mode = change_mode
         self._reload = reload
+        self._not_taken = not_taken
         # One change at a time: the port of a server that was disabled must be closed before it listens again.
         self._changing = DeferredLock()
 
@@ -82,7 +84,7 @@ class ServerActions:
         for counted in (self._link.counters, self._server.past, *(entry.counters for entry in self._server.table)):
             link.add(counted)
         now = self._server.clock.seconds()
-        return server_status(self._server, self._settings(), self._device.counters, link, now)
+        return server_status(self._server, self._settings(), self._device.counters, link, now, self._not_taken())
 
     def clients(self, asked: Asked) -> Value:
         """Tell who the clients are."""

@@ -97,6 +97,7 @@ class Options(DaemonOptions):
     optFlags = (
         ("default-router", None, "be the clients' default router, not only that of the routes"),
         ("proxy-protocol", None, "every --trusted-proxy must send a PROXY header, of version 1 or 2, before all else"),
+        ("allow-older-crl", None, "take a revocation list that is older than the one in force, too"),
         ("strict", None, "forward Router Advertisements and Redirects of clients, to the letter of [MS-IPHTTPS]"),
     )
 
@@ -164,6 +165,8 @@ class Options(DaemonOptions):
     def _check_lists(self) -> None:
         if self["client-crl"] and not (self.uri.secure and self.path("client-ca")):
             raise ConfigError("--client-crl needs https:// and --client-ca: without them no certificate is looked up")
+        if self["allow-older-crl"] and not self.path("client-crl"):
+            raise ConfigError("--allow-older-crl needs --client-crl: it is about the lists there")
 
     @property
     def uri(self) -> URI:

@@ -15,15 +15,21 @@ NULL_WARNING = (
 )
 
 
-def tls_settings(options: Options) -> TLSSettings | None:
-    """Read the files that the options name, whatever the mode; None without TLS. Raises ConfigError."""
+def tls_settings(options: Options, before: RevocationLists | None = None) -> TLSSettings | None:
+    """Read the files that the options name, whatever the mode; None without TLS. Raises ConfigError.
+
+    `before` are the revocation lists in force, which no older ones must follow.
+    """
     certificate, key = options.path("certificate"), options.path("private-key")
     if not options.uri.secure or not certificate or not key:
         return None
     credentials = Credentials.load(certificate, key)
     ca_path, crl_path = options.path("client-ca"), options.path("client-crl")
     authorities = load_certificates(ca_path) if ca_path else None
-    lists = RevocationLists.load(crl_path, authorities, datetime.now(UTC)) if crl_path and authorities else None
+    lists = None
+    if crl_path and authorities:
+        allow = bool(options["allow-older-crl"])
+        lists = RevocationLists.load(crl_path, authorities, datetime.now(UTC), after=before, allow_older=allow)
     return TLSSettings(credentials, authorities, lists, options.null_encryption)
 
 

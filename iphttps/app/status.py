@@ -20,14 +20,20 @@ from ..net.verification import CheckedConnection
 Value = dict[str, Any]
 
 
-def server_status(server: Server, settings: Value, device: Counters, link: Counters, now: float) -> Value:
-    """Return the status of the server; `settings` are those that the options and the mode make."""
+def server_status(
+    server: Server, settings: Value, device: Counters, link: Counters, now: float, not_taken: Iterable[str] = ()
+) -> Value:
+    """Return the status of the server; `settings` are those that the options and the mode make.
+
+    `not_taken` has a sentence for each file whose content is not in force.
+    """
     return {
         "role": "server",
         "version": __version__,
         "state": server.state.name,
         **_since(server.since, now),
         **settings,
+        "not_taken": list(not_taken),
         "clients": {"now": len(server.table), "maximum": server.table.maximum},
         "counters": {"device": counters(device), "link": counters(link)},
     }
@@ -40,11 +46,13 @@ def client_status(
     device: Counters,
     round_trip: float | None,
     now: float,
+    not_taken: Iterable[str] = (),
 ) -> Value:
     """Return the status of the client daemon.
 
     `waiting` says what it waits for before it connects at all, `link` is what the host has of it, and `round_trip` how
-    many seconds away the router is, if that is known.
+    many seconds away the router is, if that is known. `not_taken` has a sentence for each file whose content is not in
+    force.
     """
     tunnel, failure, attempt = client.tunnel, client.last_failure, client.next_attempt
     router = client.liveness.router
@@ -64,11 +72,22 @@ def client_status(
             "address": str(IPv6Address(router)),
             "round_trip": None if round_trip is None else round(round_trip, 6),
         },
+        "not_taken": list(not_taken),
         "last_failure": failure and trouble(*failure, now),
         "next_attempt": attempt and _moment(attempt, attempt - now),
         "tls": tunnel and tls(tunnel.tls),
         "counters": {"device": counters(device), "session": tunnel and counters(tunnel.counters)},
     }
+
+
+def crl_not_taken(problem: str) -> str:
+    """Say that a file of revocation lists is not in force, for a reason."""
+    return f"revocation list not taken: {problem}; the one read before stays in force"
+
+
+def certificate_not_taken(problem: str) -> str:
+    """Say that the server's certificate or its key is not in force, for a reason."""
+    return f"certificate not taken: {problem}; the one read before stays in force"
 
 
 def _stage(client: Client, addresses: Iterable[IPv6Interface]) -> Stage | None:

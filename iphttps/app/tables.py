@@ -26,6 +26,7 @@ def server(status: dict[str, Any]) -> str:
         _offload(status),
         ("leads to", " ".join(routes) or "nothing"),
         *_authority(status["authority"]),
+        *_not_taken(status),
         ("clients", f"{status['clients']['now']} of at most {status['clients']['maximum']}"),
         *_traffic("device", status["counters"]["device"]),
         *_traffic("link", status["counters"]["link"]),
@@ -39,6 +40,12 @@ def _authority(authority: dict[str, Any] | None) -> Iterator[Row]:
         yield "revoked", f"{authority['revoked'] or 0} certificates{until}"
         if authority["problem"]:
             yield "", authority["problem"]
+
+
+def _not_taken(status: dict[str, Any]) -> Iterator[Row]:
+    # A daemon of an earlier version does not say.
+    for sentence in status.get("not_taken", ()):
+        yield "problem", sentence
 
 
 STAGES = {
@@ -70,6 +77,7 @@ def client(status: dict[str, Any]) -> str:
         rows.append(
             ("last failure", f"{failure['stage']}:{server} {failure['reason']} ({_time(failure['time'])}{code})")
         )
+    rows += _not_taken(status)
     if attempt := status["next_attempt"]:
         rows.append(("next attempt", f"in {duration(attempt['seconds'])}"))
     if tls := status["tls"]:

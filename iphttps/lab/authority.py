@@ -95,9 +95,17 @@ class Authority:
         return self._issue(name, (name,) if names is None else names, kind, usages, expired)
 
     def revoke(
-        self, *identities: Identity, begin: datetime.timedelta = -DAY, end: datetime.timedelta = 30 * DAY
+        self,
+        *identities: Identity,
+        begin: datetime.timedelta = -DAY,
+        end: datetime.timedelta = 30 * DAY,
+        number: int | None = None,
+        extensions: Iterable[tuple[x509.ExtensionType, bool]] = (),
     ) -> Path:
-        """Write a revocation list naming exactly these identities, valid from and until so far from now; return it."""
+        """Write a revocation list naming exactly these identities, valid from and until so far from now; return it.
+
+        It has the number, if there is one, and these other extensions, critical or not.
+        """
         now = _now()
         builder = (
             x509.CertificateRevocationListBuilder()
@@ -106,6 +114,10 @@ class Authority:
             .next_update(now + end)
             .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key()), critical=False)
         )
+        if number is not None:
+            builder = builder.add_extension(x509.CRLNumber(number), critical=False)
+        for extension, critical in extensions:
+            builder = builder.add_extension(extension, critical=critical)
         for identity in identities:
             certificate = x509.load_pem_x509_certificate(identity.certificate.read_bytes())
             builder = builder.add_revoked_certificate(

@@ -11,22 +11,14 @@ from hashlib import sha256
 from pathlib import Path
 
 from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
 from cryptography.x509.oid import NameOID
 from OpenSSL import SSL, crypto
 
 from ..core.errors import ConfigError
 from ..core.identity import Identity, printable, shortened
-
-UNREADABLE = (
-    ValueError,
-    UnsupportedAlgorithm,
-    x509.DuplicateExtension,
-    x509.InvalidVersion,
-    x509.UnsupportedGeneralNameType,
-)
-"""What cryptography raises when it is shown a malformed certificate, at the first look at the part that is."""
+from . import lenient
+from .lenient import UNREADABLE as UNREADABLE  # for those who read certificates by this file
 
 # What may stand unescaped in an alternative name. Without "=" none looks like a subject, without "," or a blank
 # like two; only addresses of mail have "@".
@@ -35,6 +27,8 @@ _NOT_IN_DNS_NAME = re.compile(r"[^A-Za-z0-9.*_-]")
 
 _USER_PRINCIPAL_NAME = x509.ObjectIdentifier("1.3.6.1.4.1.311.20.2.3")  # what Active Directory puts there
 _UTF8_STRING = 0x0C
+
+_PEM = re.compile(rb"-----BEGIN (?:X509 )?CERTIFICATE-----(.*?)-----END (?:X509 )?CERTIFICATE-----", re.DOTALL)
 
 PIN = "sha256//"
 
@@ -72,9 +66,9 @@ class Credentials:
 
     def install(self, context: SSL.Context) -> None:
         """Have the context present this certificate."""
-        context.use_certificate(crypto.X509.from_cryptography(self.chain[0]))
+        context.use_certificate(lenient.as_openssl(self.chain[0]))
         for certificate in self.chain[1:]:
-            context.add_extra_chain_cert(crypto.X509.from_cryptography(certificate))
+            context.add_extra_chain_cert(lenient.as_openssl(certificate))
         context.use_privatekey(self.key)
 
 
@@ -85,11 +79,20 @@ def expired(path: Path, certificate: x509.Certificate, now: datetime) -> str | N
 
 
 def load_certificates(path: Path) -> list[x509.Certificate]:
-    """Read the certificates in a PEM file; raises ConfigError if there is none."""
-    try:
-        return x509.load_pem_x509_certificates(read(path))
-    except ValueError as error:
-        raise ConfigError(f"{path} holds no certificate in PEM form") from error
+    """Read the certificates in a PEM file; raises ConfigError if there is none, or one that cannot be read."""
+    blocks = _PEM.findall(read(path))
+    if not blocks:
+        raise ConfigError(f"{path} holds no certificate in PEM form")
+    found = []
+    for number, block in enumerate(blocks, 1):
+        try:
+            found.append(lenient.kept(b64decode(b"".join(block.split()), validate=True)))
+        except UNREADABLE as error:
+            raise ConfigError(
+                f"certificate {number} of {len(blocks)} in {path} is damaged or malformed, and OpenSSL or this program "
+                f"cannot read it ({error}): replace it, or remove it"
+            ) from error
+    return found
 
 
 def read(path: Path) -> bytes:

@@ -26,7 +26,8 @@ class CredentialsWatch(Lookout):
     """Watches the files, also through symbolic links that are swapped, as programs for ACME do.
 
     The two cannot change at the same moment. So a pair that does not fit may only be half written: it is looked at
-    once more before anything is said, and what was read before stays in force in any case. No session ends by it.
+    once more before anything is said, and what was read before stays in force in any case. A pair that cannot serve is
+    tried again at each look. No session ends by it.
     """
 
     log = logger()
@@ -39,23 +40,28 @@ class CredentialsWatch(Lookout):
         self._paths = paths
         self._settled: tuple[Stamp, ...] = ()
         self._doubted: tuple[Stamp, ...] = ()
+        self.problem: str | None = None
+        """Why what the files hold now is not in force, if it is not."""
 
     def look(self) -> None:
         """Take what the files hold, if they have changed."""
         paths = self._paths()
         stamps = tuple(map(Stamp.of, paths))  # before reading: what is written meanwhile shows as another change
         if stamps == self._settled:
+            self.problem = None
             return
         try:
             self._take(Credentials.load(*paths), paths[0])
         except (ConfigError, *UNREADABLE) as error:
             if stamps != self._doubted:
                 self._doubted = stamps
-                return
-            self.log.error(
-                "{error}; the certificate read before stays in force", event="certificate-kept", error=str(error)
-            )
-        self._settled = stamps
+            elif str(error) != self.problem:
+                self.problem = str(error)
+                self.log.error(
+                    "{error}; the certificate read before stays in force", event="certificate-kept", error=self.problem
+                )
+            return
+        self._settled, self.problem = stamps, None
 
     def _take(self, fresh: Credentials, path: Path) -> None:
         settings = self._tls.settings

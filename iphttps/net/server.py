@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import inf
 from random import random
 from typing import Any
 
@@ -106,6 +107,7 @@ class Server(Factory):
         self._solicitation.clock = clock
         self._tunnels: set[ServerTunnel] = set()
         self._closed: Deferred[None] = succeed(None)
+        self._next_end = inf
         self.since = clock.seconds()
         """When the state began."""
         self.past = Counters()
@@ -208,7 +210,7 @@ class Server(Factory):
         identity = tunnel.identity
         suite = tunnel.tls.suite if tunnel.tls else None
         # The lists may have changed since the handshake.
-        if objection := tunnel.tls and tunnel.tls.check.objection():
+        if objection := tunnel.tls and tunnel.tls.objection():
             self.refused(tunnel, objection, "the certificate")
             return None
         for old in self._table.surplus(identity):
@@ -226,6 +228,8 @@ class Server(Factory):
         if identity is None:
             self.sources.add(tunnel.address)
             self._anonymous[entry] = tunnel.address
+        if tunnel.tls:
+            self._next_end = min(self._next_end, tunnel.tls.check.until)
         if identity or self._lines.wanted(tunnel.address):
             said = suite or "without TLS"
             self.log.info("{who} connected, {suite}", event="session-opened", suite=said, **_named(entry))
@@ -237,10 +241,16 @@ class Server(Factory):
     def end_unwelcome(self) -> None:
         """End the sessions whose certificates do not stand any more."""
         for tunnel in tuple(self._tunnels):
-            if objection := tunnel.tls and tunnel.tls.check.objection():
+            if objection := tunnel.tls and tunnel.tls.objection():
                 if not tunnel.entry:
                     self.refused(tunnel, objection, "the certificate")
                 tunnel.disconnect(objection)
+
+    def end_overdue(self, now: float) -> None:
+        """End the sessions whose certificates have expired, if it is time for the first of them."""
+        if now > self._next_end:
+            self.end_unwelcome()
+            self._next_end = min((tunnel.tls.check.until for tunnel in self._tunnels if tunnel.tls), default=inf)
 
     def left(self, entry: ClientEntry, sentence: str) -> None:
         """Tear down the state of a client; the server stays in its state (3.2.5.3, 3.2.7.2)."""

@@ -21,6 +21,8 @@ from zope.interface import implementer
 
 from ..core.errors import ConfigError
 from .certificates import Credentials, subject
+from .choosing import ChoosingConnection
+from .lenient import as_openssl
 from .log import logger
 from .revocation import RevocationLists, Stamp, now_of
 from .verification import CheckedConnection, ClientCheck, PeerCheck, ServerCheck, note, verify
@@ -62,11 +64,17 @@ class ServerTLS:
     `changed` is called after each change, and is where sessions are ended whose certificates do not stand any more.
     """
 
-    def __init__(self, settings: TLSSettings) -> None:
+    def __init__(self, settings: TLSSettings, now: Callable[[], float] = time) -> None:
         self.changed: Callable[[], None] = _nothing
-        self._context = _server_context(settings)
+        self.now = now
+        """Returns the time of day."""
+        self._contexts = _server_contexts(settings)
+        self._put(settings)
+
+    def _put(self, settings: TLSSettings) -> None:
         self._settings = settings
-        self._lists = lambda: self._settings.revocation  # one for all connections
+        self._trusted = frozenset(settings.client_ca or ())
+        self._store: crypto.X509Store | None = None
 
     @property
     def settings(self) -> TLSSettings:
@@ -75,14 +83,41 @@ class ServerTLS:
 
     def change(self, settings: TLSSettings) -> None:
         """Put other settings in force, for new connections; raises ConfigError and leaves all as it was."""
-        self._context = _server_context(settings)
-        self._settings = settings
+        self._contexts = _server_contexts(settings)
+        self._put(settings)
         self.changed()
+
+    @property
+    def lists(self) -> RevocationLists | None:
+        """The revocation lists in force."""
+        return self._settings.revocation
+
+    def trusts(self, anchor: x509.Certificate, connection: SSL.Connection) -> bool:
+        """Tell whether the peer's chain, which led to this authority, leads to a trusted one now.
+
+        It does where the same authority's certificate was only renewed. Nobody is asked in mode none.
+        """
+        client_ca = self._settings.client_ca
+        if client_ca is None or anchor in self._trusted:
+            return True
+        if self._store is None:
+            self._store = _trusting(crypto.X509Store(), client_ca)
+        leaf = connection.get_peer_certificate()
+        if leaf is None:
+            return False
+        try:
+            crypto.X509StoreContext(self._store, leaf, connection.get_peer_cert_chain()).verify_certificate()
+        except crypto.X509StoreContextError:
+            return False
+        return True
 
     def serverConnectionForTLS(self, tlsProtocol: TLSMemoryBIOProtocol) -> SSL.Connection:
         """Make the TLS side of one connection."""
-        check = PeerCheck() if self._settings.client_ca is None else ClientCheck(self._lists)
-        return CheckedConnection(self._context, check)
+        check = PeerCheck() if self._settings.client_ca is None else ClientCheck(self)
+        usual, bare = self._contexts
+        if bare is None:
+            return CheckedConnection(usual, check)
+        return ChoosingConnection(usual, bare, check, prefer=self._settings.null_encryption is NullEncryption.PREFER)
 
 
 @implementer(IOpenSSLClientConnectionCreator)
@@ -118,8 +153,15 @@ class ClientTLS:
         self._pins = pins
         self._renegotiation = renegotiation
         self._now = now
-        self._refused: Stamp | None = None
+        self._same: Stamp | None = None
+        self.problem: str | None = None
+        """Why the lists that the file holds now are not in force, if they are not."""
         self._context = self._new_context(revocation)
+
+    @property
+    def revocation(self) -> RevocationLists | None:
+        """The lists in force."""
+        return self._revocation
 
     def clientConnectionForTLS(self, tlsProtocol: TLSMemoryBIOProtocol) -> SSL.Connection:
         """Make the TLS side of one connection, with SNI unless the server is named by an address."""
@@ -133,26 +175,38 @@ class ClientTLS:
         return connection
 
     def _read_again(self, old: RevocationLists) -> None:
-        """Read lists that have changed; if they cannot serve, those read before stay in force."""
+        """Read lists that have changed; if they cannot serve, those read before stay in force.
+
+        What cannot be taken is tried again for each connection, for what is wrong may pass by itself.
+        """
         stamp = Stamp.of(old.path)
-        if stamp in (old.stamp, self._refused):
+        if stamp in (old.stamp, self._same):
+            self.problem = None
             return
         try:
             lists = old.again(now_of(self._now()))
+            if lists.lists != old.lists:
+                self._context = self._new_context(lists)
+                self._revocation = lists
+            elif self.problem is None:
+                self._same = stamp
+                return
         except ConfigError as error:
-            self._refused = stamp
-            self.log.error(
-                "{error}; the revocation lists read before stay in force", event="crl-kept", error=str(error)
-            )
+            if str(error) != self.problem:
+                self.problem = str(error)
+                self.log.error(
+                    "{error}; the revocation lists read before stay in force", event="crl-kept", error=self.problem
+                )
             return
-        self._context = self._new_context(lists)
-        self._revocation = lists
+        self._same, self.problem = stamp, None
         self.log.info(
             "{path} is read again: {count} certificates are revoked",
             event="crl-read",
             path=lists.path,
             count=lists.count,
         )
+        for sentence in lists.older:
+            self.log.warn("{sentence}, and taken all the same", event="crl-older", sentence=sentence)
 
     def _new_context(self, revocation: RevocationLists | None) -> SSL.Context:
         context = _context(SSL.TLS_CLIENT_METHOD, self._credentials, renegotiation=self._renegotiation)
@@ -174,16 +228,28 @@ def _doubts(option: str, *, given: bool) -> str:
     return f"{option} is the wrong one" if given else f"its authority is not one of the system's: give {option}"
 
 
-def _server_context(settings: TLSSettings) -> SSL.Context:
+def _server_contexts(settings: TLSSettings) -> tuple[SSL.Context, SSL.Context | None]:
+    """Return the usual context, and that of suites without encryption where they are allowed."""
+    usual = _server_context(settings, CIPHERS)
+    if settings.null_encryption is NullEncryption.OFF:
+        return usual, None
+    _check_fit_for_null(settings.credentials.chain[0])
+    return usual, _server_context(settings, f"{NULL_CIPHERS}:@SECLEVEL=0")
+
+
+def _server_context(settings: TLSSettings, suites: str) -> SSL.Context:
     context = _context(SSL.TLS_SERVER_METHOD, settings.credentials)
     context.set_options(SSL.OP_CIPHER_SERVER_PREFERENCE)
     context.set_alpn_select_callback(_choose_protocol)  # not called for who offers none, as Windows does
-    _choose_suites(context, settings)
+    context.set_cipher_list(suites.encode("ascii"))
+    if settings.null_encryption is NullEncryption.PREFER:
+        # The version is agreed on before the suite, and TLS 1.3 has no such suites.
+        context.set_max_proto_version(SSL.TLS1_2_VERSION)
     if settings.client_ca is not None:
         store = _trust(context, settings.client_ca)
         if settings.revocation:
             settings.revocation.install(store)
-        context.set_client_ca_list([crypto.X509.from_cryptography(ca).get_subject() for ca in settings.client_ca])
+        context.set_client_ca_list([as_openssl(ca).get_subject() for ca in settings.client_ca])
         context.set_verify(SSL.VERIFY_PEER | SSL.VERIFY_FAIL_IF_NO_PEER_CERT, verify)
     return context
 
@@ -196,27 +262,6 @@ def _choose_protocol(connection: SSL.Connection, offered: list[bytes]) -> bytes:
     if ALPN not in offered:
         raise SSL.Error([("SSL routines", "", "no application protocol")])
     return ALPN
-
-
-def _choose_suites(context: SSL.Context, settings: TLSSettings) -> None:
-    """Set the suites of TLS 1.2, with or without those that do not encrypt.
-
-    These must be named: `DEFAULT` and the like exclude them for good. They also need security level 0, which lets
-    weak certificates pass; those are found by our own verification. Twisted's own way of setting suites would
-    drop both.
-    """
-    match settings.null_encryption:
-        case NullEncryption.OFF:
-            suites = CIPHERS
-        case NullEncryption.ACCEPT:
-            suites = f"{CIPHERS}:{NULL_CIPHERS}:@SECLEVEL=0"
-        case NullEncryption.PREFER:
-            suites = f"{NULL_CIPHERS}:{CIPHERS}:@SECLEVEL=0"
-            # The version is agreed on before the suite, and TLS 1.3 has no such suites.
-            context.set_max_proto_version(SSL.TLS1_2_VERSION)
-    if settings.null_encryption is not NullEncryption.OFF:
-        _check_fit_for_null(settings.credentials.chain[0])
-    context.set_cipher_list(suites.encode("ascii"))
 
 
 def _check_fit_for_null(certificate: x509.Certificate) -> None:
@@ -255,8 +300,12 @@ def _context(method: int, credentials: Credentials | None, *, renegotiation: boo
 def _trust(context: SSL.Context, authorities: list[x509.Certificate]) -> crypto.X509Store:
     store = context.get_cert_store()
     assert store is not None
+    return _trusting(store, authorities)
+
+
+def _trusting(store: crypto.X509Store, authorities: list[x509.Certificate]) -> crypto.X509Store:
     for authority in authorities:
-        store.add_cert(crypto.X509.from_cryptography(authority))
+        store.add_cert(as_openssl(authority))
     return store
 
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from functools import lru_cache
-from ipaddress import ip_address
+from ipaddress import IPv4Address, IPv6Address, ip_address
+from math import inf
+from typing import Protocol
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
@@ -12,12 +15,11 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID
 from OpenSSL import SSL, crypto
 from service_identity import CertificateError, VerificationError
-from service_identity.cryptography import extract_patterns
-from service_identity.hazmat import DNS_ID, IPAddress_ID, verify_service_identity
+from service_identity.hazmat import DNS_ID, DNSPattern, IPAddress_ID, IPAddressPattern, verify_service_identity
 
 from ..core.identity import Identity
-from . import certificates
-from .certificates import UNREADABLE
+from . import certificates, lenient
+from .lenient import UNREADABLE
 from .revocation import RevocationLists
 
 LEAST_RSA_BITS = 2048  # NIST SP 800-57 part 1 table 2: 112 bits of security, as OpenSSL's level 2
@@ -39,23 +41,44 @@ _CODES = {
 """What Windows shows (winerror.h) for OpenSSL's verification results (x509_vfy.h)."""
 
 
+class Trust(Protocol):
+    """What clients' certificates are judged by as long as their sessions last."""
+
+    @property
+    def lists(self) -> RevocationLists | None:
+        """The revocation lists in force."""
+
+    def now(self) -> float:
+        """Return the time of day."""
+
+    def trusts(self, anchor: x509.Certificate, connection: SSL.Connection) -> bool:
+        """Tell whether the peer's chain, which led to this authority, leads to a trusted one now."""
+
+
 class PeerCheck:
     """What was found wrong with the peer's certificate; one for each connection. This one asks nothing of a peer."""
 
-    __slots__ = ("code", "failure", "identity")
+    __slots__ = ("code", "failure", "identity", "until")
 
     def __init__(self) -> None:
         self.failure: str | None = None
         self.code: str | None = None
         """What Windows shows for the failure, if that is known."""
         self.identity: Identity | None = None
+        self.until = inf
+        """When the peer is not welcome any more, in seconds since 1970."""
 
-    def verify(self, certificate: x509.Certificate, code: int, depth: int, *, passed: bool) -> bool:
-        """Decide about one certificate of the chain, after OpenSSL did; OpenSSL goes from the CA down."""
+    def verify(self, der: bytes, code: int, depth: int, *, passed: bool) -> bool:
+        """Decide about one certificate of the chain, after OpenSSL did; OpenSSL goes from the CA down.
+
+        Whatever a peer has written there, this does not raise: Twisted would log a traceback for each connection.
+        """
         if self.failure is None:
             try:
+                certificate = lenient.certificate(der) if depth == 0 else _above(der)
                 self.failure = self._fault(certificate, depth) if passed else self._refusal(certificate, code, depth)
             except UNREADABLE:
+                self.code = None if passed else _CODES.get(code)
                 self.failure = f"the certificate at depth {depth} of the chain is malformed"
         return self.failure is None
 
@@ -68,7 +91,7 @@ class PeerCheck:
         """Say what is wrong with a certificate that OpenSSL passed."""
         return None
 
-    def objection(self) -> str | None:
+    def objection(self, connection: SSL.Connection) -> str | None:
         """Say why the peer, whose certificate was good in the handshake, is not welcome any more."""
         return None
 
@@ -109,8 +132,7 @@ class ServerCheck(PeerCheck):
         except ValueError:
             wanted = DNS_ID(self._name)
         try:
-            patterns = extract_patterns(certificate)
-            verify_service_identity(patterns, obligatory_ids=[wanted], optional_ids=[])
+            verify_service_identity(list(_patterns(certificate)), obligatory_ids=[wanted], optional_ids=[])
         except (VerificationError, CertificateError, ValueError):
             self.code = _WRONG_NAME
             return (
@@ -132,11 +154,13 @@ class ServerCheck(PeerCheck):
 class ClientCheck(PeerCheck):
     """The server's check of a client: the certificate must be a client's, and must not be revoked (3.2.5.1)."""
 
-    __slots__ = ("_chain", "_lists", "shown")
+    __slots__ = ("_anchor", "_chain", "_ends_with", "_trust", "shown")
 
-    def __init__(self, lists: Callable[[], RevocationLists | None]) -> None:
+    def __init__(self, trust: Trust) -> None:
         super().__init__()
-        self._lists = lists
+        self._trust = trust
+        self._anchor: x509.Certificate | None = None
+        self._ends_with = ""
         self._chain: tuple[tuple[x509.Name, int], ...] = ()
         self.shown: tuple[x509.Name, int] | None = None
         """The issuer and the serial number of the client's own certificate."""
@@ -144,16 +168,25 @@ class ClientCheck(PeerCheck):
     def _fault(self, certificate: x509.Certificate, depth: int) -> str | None:
         shown = _shared(certificate.issuer), certificate.serial_number
         self._chain = (*self._chain, shown)
+        if self._anchor is None:
+            self._anchor = certificate  # OpenSSL begins at the top of the chain
+        if (until := certificate.not_valid_after_utc.timestamp()) < self.until:
+            self.until = until
+            self._ends_with = "a certificate of its chain" if depth else "its certificate"
         if depth == 0:
             self.identity = certificates.identity(certificate)
             self.shown = shown
         return weakness(certificate) or (wrong_client(certificate) if depth == 0 else None)
 
-    def objection(self) -> str | None:
-        """Say whether a certificate of the chain stands on the revocation lists in force now."""
-        lists = self._lists()
+    def objection(self, connection: SSL.Connection) -> str | None:
+        """Say whether a certificate of the chain has expired, is revoked, or is not trusted any more."""
+        lists = self._trust.lists
         if lists and any(lists.revokes(issuer, serial) for issuer, serial in self._chain):
             return "its certificate is revoked"
+        if self._trust.now() > self.until:
+            return f"{self._ends_with} has expired on {datetime.fromtimestamp(self.until, UTC):%Y-%m-%d %H:%M} UTC"
+        if self._anchor and not self._trust.trusts(self._anchor, connection):
+            return f"its authority {certificates.subject(self._anchor)} is not trusted any more"
         return None
 
 
@@ -168,10 +201,20 @@ class CheckedConnection(SSL.Connection):
         self.asked_again = False
         """Whether the peer has asked for another handshake, and was told that there is none (RFC 5246 7.2.2)."""
 
+    def objection(self) -> str | None:
+        """Say why the peer is not welcome any more, if it is not."""
+        return self.check.objection(self)
+
     @property
     def suite(self) -> str:
         """The version and the cipher suite agreed on."""
         return f"{self.get_protocol_version_name()} {self.get_cipher_name() or 'without a suite'}"
+
+
+@lru_cache(64)
+def _above(der: bytes) -> x509.Certificate:
+    """Read the certificate of an authority; thousands of clients have few."""
+    return lenient.certificate(der)
 
 
 @lru_cache(256)
@@ -183,7 +226,8 @@ def _shared(name: x509.Name) -> x509.Name:
 def verify(connection: SSL.Connection, certificate: crypto.X509, code: int, depth: int, passed: int) -> bool:
     """Have the connection's own check decide; this is what OpenSSL calls."""
     assert isinstance(connection, CheckedConnection)
-    return connection.check.verify(certificate.to_cryptography(), code, depth, passed=bool(passed))
+    der = crypto.dump_certificate(crypto.FILETYPE_ASN1, certificate)
+    return connection.check.verify(der, code, depth, passed=bool(passed))
 
 
 def note(connection: SSL.Connection, where: int, detail: int) -> None:
@@ -196,6 +240,23 @@ def note(connection: SSL.Connection, where: int, detail: int) -> None:
 
 
 _NO_RENEGOTIATION = 100  # RFC 5246 section 7.2
+
+
+def _patterns(certificate: x509.Certificate) -> Iterator[DNSPattern | IPAddressPattern]:
+    """Go through the names of hosts that a certificate is for; one that is none does not spoil the others."""
+    try:
+        names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except x509.ExtensionNotFound:
+        return
+    for name in names:
+        match name:
+            case x509.DNSName(value=text):
+                try:
+                    yield DNSPattern.from_bytes(text.encode("ascii"))
+                except (CertificateError, ValueError):
+                    continue
+            case x509.IPAddress(value=IPv4Address() | IPv6Address() as address):
+                yield IPAddressPattern(address)
 
 
 def wrong_client(certificate: x509.Certificate) -> str | None:

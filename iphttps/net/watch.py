@@ -26,7 +26,9 @@ class RevocationWatch(Lookout):
     def __init__(self, clock: IReactorTime, tls: ServerTLS, interval: float = INTERVAL) -> None:
         super().__init__(clock, interval)
         self._tls = tls
-        self._refused: Stamp | None = None
+        self._same: Stamp | None = None
+        self.problem: str | None = None
+        """Why what the file holds now is not in force, if it is not."""
         self._reported: RevocationLists | None = None
         self._report_due = 0.0
 
@@ -45,14 +47,19 @@ class RevocationWatch(Lookout):
         super().start()
 
     def look(self) -> None:
-        """Take what the file holds, if it has changed, and warn if it is time to."""
+        """Take what the file holds, if it has changed, and warn if it is time to.
+
+        A file that cannot be taken is tried again at each look, for what is wrong may pass without a change of the
+        file: a date ahead of the clock, or no descriptor free.
+        """
         lists = self._tls.settings.revocation
         if lists is None:
+            self.problem = None
             return
         stamp = Stamp.of(lists.path)
-        if stamp == lists.stamp:
-            self._refused = None
-        elif stamp != self._refused:
+        if stamp in (lists.stamp, self._same):
+            self.problem = None
+        else:
             lists = self._read_again(lists, stamp)
         if lists is not self._reported or self._clock.seconds() >= self._report_due:
             self._report(lists)
@@ -60,20 +67,29 @@ class RevocationWatch(Lookout):
     def _read_again(self, old: RevocationLists, stamp: Stamp) -> RevocationLists:
         try:
             lists = old.again(now_of(self._clock.seconds()))
-            self._tls.change(replace(self._tls.settings, revocation=lists))
+            if unchanged := lists.lists == old.lists:
+                lists = old
+            else:
+                self._tls.change(replace(self._tls.settings, revocation=lists))
         except ConfigError as error:
-            self._refused = stamp
-            self.log.error(
-                "{error}; the revocation lists read before stay in force", event="crl-kept", error=str(error)
-            )
+            if str(error) != self.problem:
+                self.problem = str(error)
+                self.log.error(
+                    "{error}; the revocation lists read before stay in force", event="crl-kept", error=self.problem
+                )
             return old
-        self._refused = None
+        self._same = stamp
+        before, self.problem = self.problem, None
+        if unchanged and before is None:
+            return old
         self.log.info(
             "{path} is read again: {count} certificates are revoked",
             event="crl-read",
             path=lists.path,
             count=lists.count,
         )
+        for sentence in lists.older:
+            self.log.warn("{sentence}, and taken all the same", event="crl-older", sentence=sentence)
         return lists
 
     def _report(self, lists: RevocationLists) -> None:
@@ -84,6 +100,8 @@ class RevocationWatch(Lookout):
             self.log.error("{sentence}", event="crl-expired", sentence=sentence)
         for sentence in lists.expiring(now):
             self.log.warn("{sentence}", event="crl-expires", sentence=sentence)
+        for sentence in lists.partial():
+            self.log.warn("{sentence}", event="crl-partial", sentence=sentence)
         expiry = lists.next_expiry(now)
         self._reported = lists
         self._report_due = min(seconds + DAY, expiry.timestamp() if expiry else float("inf"))

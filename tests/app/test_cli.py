@@ -51,6 +51,13 @@ class StatusTests(CommandCase):
             status, said, _ = self.run_command({**documented(role), "state": state}, "status")
             self.assertEqual((1, True), (status, state in said))
 
+    def test_not_taken(self) -> None:
+        """A file that has changed and cannot be used is a problem of one that does its work."""
+        for role in ("server", "client"):
+            sentence = "revocation list not taken: it is damaged"
+            status, said, _ = self.run_command({**documented(role), "not_taken": [sentence]}, "status")
+            self.assertEqual((1, True), (status, sentence in said))
+
     def test_json(self) -> None:
         """With --json the answer is printed as it is."""
         for role in ("server", "client"):

@@ -42,6 +42,13 @@ class ServerConditionTests(SynchronousTestCase):
             wanted = Condition(up=True, text=f"listening at https://*:443/IPHTTPS; {words}")
             self.assertEqual(wanted, self.condition(ServerState.LISTEN, clients))
 
+    def test_not_taken(self) -> None:
+        """It says which file it cannot use."""
+        server = cast(Server, SimpleNamespace(state=ServerState.LISTEN, table=()))
+        condition = of_server(server, URI, ["revocation list not taken: it is damaged"])
+        wanted = f"listening at {URI}; 0 clients; revocation list not taken: it is damaged"
+        self.assertEqual(Condition(up=True, text=wanted), condition)
+
     def test_disabled(self) -> None:
         """One that was disabled says how it listens again."""
         self.assertIn("iphttps enable", self.condition(ServerState.DISABLED, 0).text)

@@ -57,6 +57,26 @@ class SettingsTests(AppCase):
         """A list that cannot serve is refused before anything is touched."""
         self.assertRaises(ConfigError, tls_settings, self.options("--client-crl", "/nowhere.pem"))
 
+    def test_older_lists(self) -> None:
+        """An older list than the one in force is refused by a reload, too, unless it is allowed."""
+        alice = self.authority.client("alice")
+        crl = str(self.authority.revoke(alice, number=2))
+        before = self.settings("--client-crl", crl).revocation
+        self.authority.revoke(number=1)
+        error = self.assertRaises(ConfigError, tls_settings, self.options("--client-crl", crl), before)
+        self.assertIn(
+            "it has the number 1, which is lower than 2; get the latest one, or give --allow-older-crl", str(error)
+        )
+        settings = tls_settings(self.options("--client-crl", crl, "--allow-older-crl"), before)
+        assert settings
+        assert settings.revocation
+        self.assertEqual((0, 1), (settings.revocation.count, len(settings.revocation.older)))
+
+    def test_older_in_vain(self) -> None:
+        """To allow an older list where there is none is a mistake."""
+        sentence = "--allow-older-crl needs --client-crl: it is about the lists there"
+        self.assertEqual(sentence, self.refusal(Options(), *self.given, "--allow-older-crl"))
+
     def test_lists_in_vain(self) -> None:
         """A list that nobody would be looked up in is a mistake."""
         sentence = "--client-crl needs https:// and --client-ca: without them no certificate is looked up"

@@ -14,8 +14,8 @@ from iphttps.lab.network import PRIVATE_HOST
 from iphttps.lab.programs import Program
 from iphttps.lab.traffic import wait_reachable
 
-# No daemon may log one, whatever is done to it.
-TRACEBACK = "Traceback (most recent call last)"
+# No daemon may log one of these, whatever is done to it: looked for after every test.
+TRACEBACKS = ("Traceback (most recent call last)", "Unhandled Error", "Unhandled error in Deferred")
 
 
 class LabCase(SynchronousTestCase):
@@ -84,7 +84,7 @@ class LabCase(SynchronousTestCase):
 
     def _check_logs(self) -> None:
         for program in self.lab.programs:
-            if TRACEBACK in program.text:
+            if any(words in program.text for words in TRACEBACKS):
                 self.fail(f"{program.name} logged a traceback\n{program.tail()}")
 
 

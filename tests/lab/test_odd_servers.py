@@ -4,11 +4,15 @@ import contextlib
 import socket
 import subprocess
 
+from cryptography.x509.oid import ExtendedKeyUsageOID
+
+from iphttps.lab.authority import Authority
 from iphttps.lab.laboratory import LINK_DOWN, LINK_UP
 from iphttps.lab.poll import wait_until
 from iphttps.lab.programs import Program
 from tests.lab.raw import inside
-from tests.lab.raw_server import RawServerCase, say
+from tests.lab.raw_server import RawServerCase, say, server_context
+from tests.net.odd_certificates import UNPRINTABLE, common_name, issue, resigned, save
 
 
 class AnswerTests(RawServerCase):
@@ -139,6 +143,16 @@ class CertificateTests(RawServerCase):
                 self.serve(say(drain=False))
         client.wait_for("is revoked")
         self.assertEqual("0x800B010C", self.status()["last_failure"]["code"])
+
+    def test_unreadable_names(self) -> None:
+        """A rogue server's certificate with a name that cannot be read is refused in a sentence."""
+        other, usage = Authority(self.lab.directory / "other", "Other CA"), ExtendedKeyUsageOID.SERVER_AUTH
+        shown = resigned(other, issue(other, common_name("abcdef"), usage=usage), b"\x0c\x06abcdef", UNPRINTABLE["LF"])
+        self.context = server_context(save(shown, self.lab.directory / "rogue"))
+        client = self.start()
+        with contextlib.suppress(OSError):
+            self.meet()
+        client.wait_for(r"CN=a\0Acdef is issued by CN=Other CA, which is not among the trusted authorities")
 
     def late(self, *flags: str) -> tuple[Program, SServer]:
         """Start a client, and a TLS 1.2 server that asks for its certificate once it has the request."""

@@ -204,7 +204,7 @@ class ContextTests(SynchronousTestCase):
     def test_change(self) -> None:
         """Where other certificates are put in force, the old ones do not stay."""
         tls = Certificates(Path(self.mktemp())).server_tls()
-        old = ref(tls._context)
+        old = ref(tls._contexts[0])
         gc.collect()
         gc.freeze()
         self.addCleanup(gc.unfreeze)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import time
 from pathlib import Path
 
@@ -39,7 +41,7 @@ class CredentialsWatchTests(SynchronousTestCase):
         """Watch what is in force."""
         settings = TLSSettings(credentials(self.first), null_encryption=self.null_encryption)
         self.tls = ServerTLS(settings)
-        watch = CredentialsWatch(self.clock, self.tls, lambda: (self.certificate, self.key))
+        self.kept = watch = CredentialsWatch(self.clock, self.tls, lambda: (self.certificate, self.key))
         watch.start()
         self.addCleanup(watch.stop)
 
@@ -91,6 +93,23 @@ class CredentialsWatchTests(SynchronousTestCase):
         self.swap(self.key, self.second.private_key)
         self.assertEqual([LogLevel.info], [level for level, _ in self.said()])
         self.assertTrue(self.in_force(self.second))
+
+    def test_bad_moment(self) -> None:
+        """A pair that could not be read for a while, its files as they are, is taken as soon as it can be."""
+
+        def fails(path: Path) -> bytes:
+            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+        self.swap(self.certificate, self.second.certificate)
+        self.swap(self.key, self.second.private_key)
+        patch = self.patch(Path, "read_bytes", fails)
+        ((level, sentence),) = self.said()
+        self.assertEqual((LogLevel.error, True), (level, "Too many open files" in sentence))
+        self.assertIn("Too many open files", self.kept.problem or "")
+        patch.restore()
+        self.assertEqual([LogLevel.info], [level for level, _ in self.said()])
+        self.assertTrue(self.in_force(self.second))
+        self.assertIsNone(self.kept.problem)
 
     def test_bad(self) -> None:
         """What cannot serve is complained of once, whatever is wrong with it."""

@@ -136,7 +136,7 @@ class RefusalTests(IdentityCase):
 
     def test_malformed(self) -> None:
         """A certificate that cannot be read is refused, and is no bug."""
-        for content in (b"", b"\x30\x03\x82\x01\xff", b"\x05\x00"):
+        for content in (b"", b"\x30\x03\x82\x04\xff", b"\x05\x00"):
             shown = issue(self.certificates.authority, common_name("x"), unreadable=content)
             state, (line,) = self.join(shown)
             self.assertEqual(ClientState.LINK_DOWN, state)
@@ -146,19 +146,29 @@ class RefusalTests(IdentityCase):
         """A weak key or signature is refused, also where NULL suites turn OpenSSL's own check off."""
         authority = self.certificates.authority
         weak = issue(authority, common_name("x"), key=rsa.generate_private_key(public_exponent=65537, key_size=1024))
-        for choice, sentence in (
-            (NullEncryption.OFF, "the certificate of CN=x has a key or a signature that is too weak"),
-            (NullEncryption.ACCEPT, "the certificate of CN=x has a key of 1024 bits, where at least 2048 are demanded"),
+        theirs = "the certificate of CN=x has a key or a signature that is too weak"
+        ours = "the certificate of CN=x has a key of 1024 bits, where at least 2048 are demanded"
+        for choice, ciphers, sentence in (
+            (NullEncryption.OFF, b"ALL", theirs),
+            (NullEncryption.ACCEPT, b"ALL", theirs),
+            (NullEncryption.ACCEPT, b"NULL-SHA256", ours),
+            (NullEncryption.ACCEPT, b"NULL-SHA256:ECDHE-RSA-AES128-GCM-SHA256", theirs),
+            (NullEncryption.PREFER, b"ALL", theirs),
+            (NullEncryption.PREFER, b"ECDHE-RSA-AES128-GCM-SHA256:NULL-SHA256", ours),
         ):
             self.tls.change(replace(self.tls.settings, null_encryption=choice))
-            self.assertEqual(sentence, self.verdict(weak))
+            self.assertEqual(sentence, self.verdict(weak, ciphers))
         sha1 = issue(authority, common_name("x"), digest="sha1")
-        self.assertEqual("the certificate of CN=x is signed with sha1, which is broken", self.verdict(sha1))
+        self.assertEqual(
+            "the certificate of CN=x is signed with sha1, which is broken", self.verdict(sha1, b"NULL-SHA256")
+        )
 
-    def verdict(self, shown: Credentials) -> str | None:
+    def verdict(self, shown: Credentials, ciphers: bytes = b"ALL") -> str | None:
         """Return what the server finds wrong with a client that is set to show anything."""
         context = SSL.Context(SSL.TLS_CLIENT_METHOD)
-        context.set_cipher_list(b"ALL:@SECLEVEL=0")
+        context.set_cipher_list(ciphers + b":@SECLEVEL=0")
+        if b"NULL" in ciphers:  # those of TLS 1.3 would be offered besides
+            context.set_max_proto_version(SSL.TLS1_2_VERSION)
         shown.install(context)
         client = SSL.Connection(context, None)
         client.set_connect_state()

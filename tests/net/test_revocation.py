@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -193,3 +195,25 @@ class StampTests(RevocationCase):
         self.path.unlink()
         seen.append(Stamp.of(self.path))
         self.assertEqual(3, len(set(seen)))
+
+    def test_mode(self) -> None:
+        """Another mode, and a file written in place whose times were set back, are changes too."""
+        self.load(self.authority.revoke().read_bytes())
+        seen = [Stamp.of(self.path)]
+        times = os.stat(self.path)
+        self.path.chmod(0o600)
+        seen.append(Stamp.of(self.path))
+        content = self.path.read_bytes()
+        self.path.write_bytes(content[::-1])
+        os.utime(self.path, ns=(times.st_atime_ns, times.st_mtime_ns))
+        seen.append(Stamp.of(self.path))
+        self.assertEqual([3, 1], [len(set(seen)), len({stamp.modified for stamp in seen})])
+
+    def test_recent(self) -> None:
+        """A file written this moment has another stamp later: a change within the clock's tick would look the same."""
+        self.load(self.authority.revoke().read_bytes())
+        before = Stamp.of(self.path)
+        later = time.time_ns() + 2_000_000_000
+        self.patch(time, "time_ns", lambda: later)
+        self.assertEqual([True, False], [before.recent, Stamp.of(self.path).recent])
+        self.assertNotEqual(before, Stamp.of(self.path))

@@ -103,8 +103,8 @@ class HandshakeTests(RevokedCase):
         self.assert_good(settings, self.certificates.client)
 
 
-class ChangeTests(RevokedCase):
-    """Other lists while clients are connected."""
+class JoinCase(RevokedCase):
+    """A server to which clients of two authorities can come."""
 
     def setUp(self) -> None:
         """Start a server with a client of each authority."""
@@ -125,16 +125,20 @@ class ChangeTests(RevokedCase):
         client.connect(self.server)
         return client
 
+    @property
+    def there(self) -> list[str]:
+        """Who has a session."""
+        return [entry.identity.subject for entry in self.server.table if entry.identity]
+
+
+class ChangeTests(JoinCase):
+    """Other lists while clients are connected."""
+
     def change(self, *lists: Path) -> list[str]:
         """Put other lists in force; return what is said."""
         with capturedLogs() as events:
             self.tls.change(self.settings(*lists))
         return [formatEvent(event) for event in events]
-
-    @property
-    def there(self) -> list[str]:
-        """Who has a session."""
-        return [entry.identity.subject for entry in self.server.table if entry.identity]
 
     def test_live_session(self) -> None:
         """Revocation ends the sessions of that certificate, with the reason, and no others."""

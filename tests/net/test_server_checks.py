@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import errno
+import os
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -163,7 +165,7 @@ class RevocationTests(ServerCheckCase):
     def client(self) -> ClientTLS:
         """Make a client with the lists as they are now."""
         lists = RevocationLists.load(self.path, self.certificates.trusted, self.now)
-        return ClientTLS(NAME, self.certificates.trusted, None, revocation=lists, now=self.now.timestamp)
+        return ClientTLS(NAME, self.certificates.trusted, None, revocation=lists, now=lambda: self.now.timestamp())
 
     def test_not_revoked(self) -> None:
         """Who is not on the list is good."""
@@ -184,6 +186,29 @@ class RevocationTests(ServerCheckCase):
             self.assert_refused(client, "is revoked", "0x800B010C")
         self.certificates.authority.revoke()
         self.assertIsNone(self.meet(client))
+
+    def test_early(self) -> None:
+        """A list dated ahead of the clock is tried again for each connection, and holds when its time has come."""
+        client = self.client()
+        self.certificates.authority.revoke(self.certificates.server, begin=timedelta(minutes=1))
+        self.assertIsNone(self.meet(client))
+        self.assertIn("is valid only from", client.problem or "")
+        self.now += timedelta(minutes=2)  # the real clock, by which OpenSSL goes, is not there yet
+        self.assert_refused(client, "is not valid yet", "0x80092013")
+        self.assertIsNone(client.problem)
+
+    def test_bad_moment(self) -> None:
+        """A list that could not be read once is read for the next connection, though its file is the same."""
+
+        def fails(path: Path) -> bytes:
+            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+        client = self.client()
+        self.certificates.authority.revoke(self.certificates.server)
+        patch = self.patch(Path, "read_bytes", fails)
+        self.assertIsNone(self.meet(client))
+        patch.restore()
+        self.assert_refused(client, "is revoked", "0x800B010C")
 
     def test_expired(self) -> None:
         """With a list that has expired nobody is good: this fails hard, and names the list."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import time
 from datetime import timedelta
 from pathlib import Path
@@ -20,7 +22,7 @@ from .certificates import Certificates, credentials
 ONE_DAY = DAY.total_seconds()
 
 
-class WatchTests(SynchronousTestCase):
+class WatchCase(SynchronousTestCase):
     """A watch, with an authority that renews its list."""
 
     def setUp(self) -> None:
@@ -58,6 +60,10 @@ class WatchTests(SynchronousTestCase):
         assert self.tls.settings.revocation
         return self.tls.settings.revocation.count
 
+
+class WatchTests(WatchCase):
+    """What it does with the file."""
+
     def test_unchanged(self) -> None:
         """While the file stays as it is, nothing is read and nothing said."""
         self.watch()
@@ -89,6 +95,52 @@ class WatchTests(SynchronousTestCase):
             self.assertTrue(sentence.startswith(wrong), sentence)
             self.assertTrue(sentence.endswith("; the revocation lists read before stay in force"), sentence)
         self.assertEqual((1, 0), (self.revoked, self.changes))
+
+    def test_early(self) -> None:
+        """A list dated ahead of the clock is complained of once, and taken when its time has come."""
+        watch = self.watch()
+        self.authority.revoke(self.certificates.client, begin=timedelta(seconds=30))
+        ((level, sentence),) = self.said(20)
+        self.assertEqual(LogLevel.error, level)
+        self.assertIn("is valid only from", sentence)
+        self.assertEqual(sentence.partition(";")[0], (watch.problem or "").replace(str(self.path), "FILE"))
+        self.assertEqual([(LogLevel.info, "FILE is read again: 1 certificates are revoked")], self.said(20))
+        self.assertEqual((1, None), (self.revoked, watch.problem))
+
+    def test_bad_moment(self) -> None:
+        """A list that could not be read once, while its file stays as it is, is taken as soon as it can be."""
+        for number in (errno.EMFILE, errno.ENFILE, errno.EIO, errno.EACCES):
+            self.authority.revoke()
+            watch = self.watch()
+            self.authority.revoke(self.certificates.client)
+
+            def fails(path: Path, number: int = number) -> bytes:
+                raise OSError(number, os.strerror(number))
+
+            patch = self.patch(Path, "read_bytes", fails)
+            ((level, sentence),) = self.said(10 * INTERVAL)
+            self.assertEqual((LogLevel.error, 0), (level, self.revoked))
+            self.assertIn(os.strerror(number), sentence)
+            patch.restore()
+            self.assertIn((LogLevel.info, "FILE is read again: 1 certificates are revoked"), self.said(INTERVAL))
+            self.assertEqual(1, self.revoked)
+            watch.stop()
+
+    def test_same_again(self) -> None:
+        """When the file that was in force is back after a bad one, that is said, and no context is made."""
+        watch = self.watch()
+        content = self.path.read_bytes()
+        self.path.write_bytes(b"")
+        self.said(INTERVAL)
+        self.path.write_bytes(content)
+        self.assertEqual([(LogLevel.info, "FILE is read again: 0 certificates are revoked")], self.said(10 * INTERVAL))
+        self.assertEqual((0, None), (self.changes, watch.problem))
+
+    def test_touched(self) -> None:
+        """A file that is only touched is not spoken of."""
+        self.watch()
+        self.path.touch()
+        self.assertEqual(([], 0), (self.said(10 * INTERVAL), self.changes))
 
     def test_good_again(self) -> None:
         """After a bad file a good one is taken."""

@@ -27,14 +27,18 @@ def working(status: dict[str, Any]) -> bool:
 @of_daemon
 @json_option
 def status(path: Path, as_json: bool) -> int:
-    """Show what a daemon does; exit with 1 unless a server listens, or a client's link is up and its router answers."""
+    """Show what a daemon does; exit with 1 unless all is well.
+
+    A server must listen, a client's link must be up and its router answer, and no file may have changed that cannot be
+    used.
+    """
     answer = ask(path, "GET", "/status")
     text = tables.server if answer["role"] == "server" else tables.client
     if as_json:
         echo_json(answer)
     else:
         click.echo(_painted(text(answer), answer), nl=False)
-    return 0 if working(answer) else 1
+    return 0 if working(answer) and not answer.get("not_taken") else 1
 
 
 @click.command()

@@ -1,0 +1,40 @@
+"""The cipher suites that a TLS client offers, read from the beginning of its ClientHello (RFC 5246 section 7.4.1.2)."""
+
+from __future__ import annotations
+
+LONGEST = 2048
+"""How many bytes are looked at; a hello whose suites are not among them counts as one without any."""
+
+_HANDSHAKE_RECORD = 22
+_CLIENT_HELLO = 1
+
+
+def offered(data: bytes) -> frozenset[int] | None:
+    """Return the suites that the bytes of a connection so far offer, or None as long as more are needed."""
+    message, complete = _message(data[:LONGEST])
+    complete = complete or len(data) >= LONGEST
+    try:
+        if message and message[0] != _CLIENT_HELLO:
+            return frozenset()
+        # Type and length, version and random, the session's length.
+        begin = 4 + 2 + 32
+        begin += 1 + message[begin]
+        size = message[begin] << 8 | message[begin + 1]
+        suites = message[begin + 2 : begin + 2 + size]
+    except IndexError:
+        suites, size = b"", 2
+    if len(suites) < size:
+        return frozenset() if complete else None
+    return frozenset(suites[at] << 8 | suites[at + 1] for at in range(0, size - 1, 2))
+
+
+def _message(data: bytes) -> tuple[bytes, bool]:
+    """Put together what the records carry; tell whether there is nothing more to come for us."""
+    message = b""
+    while len(data) >= 5:
+        if data[0] != _HANDSHAKE_RECORD:
+            return message, True
+        size = data[3] << 8 | data[4]
+        message += data[5 : 5 + size]
+        data = data[5 + size :]
+    return message, False

@@ -1,0 +1,213 @@
+"""Certificates and revocation lists read as OpenSSL reads them, where cryptography takes exception to something.
+
+Authorities have written names in Latin-1, notices with accents and alternative names that are none; OpenSSL passes
+such certificates, because it does not look at what it does not need. cryptography refuses them, some whole and some at
+the first look at the part. Of those a copy is made in which each string of a name is a UTF8String, and in which what
+cannot be read and is not needed is left out. The copy is for reading only: the signature is not good for it, and
+OpenSSL, which has verified the original or will, is always given that.
+
+A copy lacks nothing that is decided by. A certificate is refused in which an extension that counts cannot be read or is
+there twice, as by OpenSSL.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+
+from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.serialization import Encoding
+from OpenSSL import crypto
+
+from .der import INTEGER, OBJECT_IDENTIFIER, OCTET_STRING, SEQUENCE, UTF8_STRING, Element, encode, only
+
+UNREADABLE = (
+    ValueError,
+    TypeError,
+    UnsupportedAlgorithm,
+    x509.DuplicateExtension,
+    x509.InvalidVersion,
+    x509.UnsupportedGeneralNameType,
+)
+"""What cryptography raises when it is shown a malformed certificate, at the first look at the part that is."""
+
+MOST_EXTENSIONS = 64
+"""How many extensions a certificate that needs a copy may have; to find the bad ones takes a look at each."""
+
+MOST_NAMES = 256
+"""How many alternative names such a certificate may have."""
+
+_VERSION = 0xA0
+_EXTENSIONS = 0xA3
+
+# RFC 5280 section 4.2.1: basicConstraints, keyUsage, extKeyUsage, subjectAltName.
+_NEEDED = frozenset(encode(OBJECT_IDENTIFIER, bytes((0x55, 0x1D, number))) for number in (19, 15, 37, 17))
+_ALTERNATIVE_NAMES = encode(OBJECT_IDENTIFIER, bytes((0x55, 0x1D, 17)))
+
+_ENCODINGS = {
+    UTF8_STRING: "utf-8",
+    0x12: "utf-8",  # NumericString
+    0x13: "utf-8",  # PrintableString
+    0x14: "utf-8",  # T61String, in which everybody has written UTF-8 or Latin-1
+    0x16: "utf-8",  # IA5String
+    0x1A: "utf-8",  # VisibleString
+    0x1B: "utf-8",  # GeneralString
+    0x1C: "utf-32-be",  # UniversalString
+    0x1E: "utf-16-be",  # BMPString
+}
+
+_originals: dict[x509.Certificate, bytes] = {}
+
+
+def certificate(der: bytes) -> x509.Certificate:
+    """Read a certificate, or a copy of it that can be read; raises one of UNREADABLE if there can be none."""
+    try:
+        found = x509.load_der_x509_certificate(der)
+        _look_at(found)
+    except UNREADABLE:
+        found = x509.load_der_x509_certificate(_certificate_copy(der))
+        _look_at(found)
+    return found
+
+
+def kept(der: bytes) -> x509.Certificate:
+    """Read a certificate of the operator's, for which `as_openssl` must return the original.
+
+    Raises one of UNREADABLE, also if OpenSSL cannot read it.
+    """
+    try:
+        crypto.load_certificate(crypto.FILETYPE_ASN1, der)
+    except crypto.Error as error:
+        raise ValueError("OpenSSL cannot read it") from error
+    found = certificate(der)
+    if is_copy(found, der):
+        _originals[found] = der
+    return found
+
+
+def is_copy(found: x509.Certificate, der: bytes) -> bool:
+    """Tell whether what was read of these bytes is only a copy."""
+    return found.public_bytes(Encoding.DER) != der
+
+
+def original(found: x509.Certificate) -> bytes:
+    """Return the bytes that a certificate of the operator's was read from."""
+    return _originals.get(found) or found.public_bytes(Encoding.DER)
+
+
+def as_openssl(found: x509.Certificate) -> crypto.X509:
+    """Return a certificate for OpenSSL: the one that its issuer has signed."""
+    return crypto.load_certificate(crypto.FILETYPE_ASN1, original(found))
+
+
+def list_issuer(found: x509.CertificateRevocationList) -> x509.Name:
+    """Return the issuer of a revocation list; raises one of UNREADABLE."""
+    try:
+        return found.issuer
+    except UNREADABLE:
+        first, second, third, *_ = only(found.tbs_certlist_bytes, SEQUENCE).parts
+        return _name(third if first.tag == INTEGER else second)  # the version need not be said
+
+
+def _look_at(found: x509.Certificate) -> None:
+    """Raise what each part of a certificate raises that somebody may look at."""
+    _ = found.subject, found.issuer, found.extensions, found.not_valid_after_utc, found.not_valid_before_utc
+
+
+def _certificate_copy(der: bytes) -> bytes:
+    tbs, *signature = only(der, SEQUENCE).parts
+    fields = tbs.parts
+    at = int(bool(fields) and fields[0].tag == _VERSION)
+    if len(fields) < at + 6:
+        raise ValueError("the certificate lacks a part")
+    copied = [field.whole for field in fields]
+    issuer, subject = at + 2, at + 4
+    copied[issuer], copied[subject] = _name_copy(fields[issuer]), _name_copy(fields[subject])
+    for number, field in enumerate(fields[at + 6 :], at + 6):
+        if field.tag == _EXTENSIONS:
+            listed = only(field.content, SEQUENCE).parts
+            bare = [*copied[:number], *copied[number + 1 :]]
+            fit = list(_fit_extensions(listed, bare, signature))
+            copied[number] = encode(_EXTENSIONS, encode(SEQUENCE, fit)) if fit else b""
+    return _joined(copied, signature)
+
+
+def _joined(fields: list[bytes], signature: list[Element]) -> bytes:
+    return encode(SEQUENCE, (encode(SEQUENCE, fields), *(part.whole for part in signature)))
+
+
+def _fit_extensions(listed: list[Element], bare: list[bytes], signature: list[Element]) -> Iterator[bytes]:
+    """Go through the extensions that can be read; raises ValueError if one that is needed cannot."""
+
+    def readable(extension: bytes) -> bool:
+        single = encode(_EXTENSIONS, encode(SEQUENCE, extension))
+        try:
+            _look_at(x509.load_der_x509_certificate(_joined([*bare, single], signature)))
+        except UNREADABLE:
+            return False
+        return True
+
+    if len(listed) > MOST_EXTENSIONS:
+        raise ValueError(f"the certificate has more than {MOST_EXTENSIONS} extensions")
+    seen: set[bytes] = set()
+    for extension in listed:
+        identifier, *_ = extension.parts
+        kind = identifier.whole
+        twice, needed = kind in seen, kind in _NEEDED
+        seen.add(kind)
+        if not twice and readable(extension.whole):
+            yield extension.whole
+        elif not twice and kind == _ALTERNATIVE_NAMES:
+            yield from _fit_names(extension, readable)
+        elif needed:
+            raise ValueError("the certificate has an extension twice, or one that cannot be read")
+
+
+def _fit_names(extension: Element, readable: Callable[[bytes], bool]) -> Iterator[bytes]:
+    """Write alternative names anew, without those that cannot be read, if any can; raises ValueError."""
+    kind, *_, value = extension.parts
+    listed = only(only(value.whole, OCTET_STRING).content, SEQUENCE).parts
+    if len(listed) > MOST_NAMES:
+        raise ValueError(f"the certificate has more than {MOST_NAMES} names")
+
+    def written(names: Iterable[bytes]) -> bytes:
+        return encode(SEQUENCE, (kind.whole, encode(OCTET_STRING, encode(SEQUENCE, names))))
+
+    fit = [name.whole for name in listed if readable(written([name.whole]))]
+    if fit:
+        yield written(fit)
+
+
+def _name_copy(name: Element) -> bytes:
+    """Write a distinguished name anew, with every string of it as a UTF8String."""
+    if name.tag != SEQUENCE:
+        raise ValueError("a name is no sequence")
+    return encode(SEQUENCE, (encode(0x31, map(_attribute_copy, rdn.parts)) for rdn in name.parts))
+
+
+def _attribute_copy(attribute: Element) -> bytes:
+    kind, value = attribute.parts
+    if value.tag not in _ENCODINGS:
+        return attribute.whole
+    return encode(SEQUENCE, (kind.whole, encode(UTF8_STRING, _text(value).encode("utf-8"))))
+
+
+def _text(value: Element) -> str:
+    encoding = _ENCODINGS[value.tag]
+    if encoding != "utf-8":
+        return value.content.decode(encoding, "replace")
+    try:
+        return value.content.decode("utf-8")
+    except UnicodeDecodeError:
+        return value.content.decode("latin-1")
+
+
+def _name(element: Element) -> x509.Name:
+    """Read a distinguished name by way of a certificate that has it, for which there is no other function."""
+    template = x509.load_der_x509_certificate
+    empty = encode(SEQUENCE, b"")
+    time = encode(0x17, b"250101000000Z")
+    algorithm = encode(SEQUENCE, bytes.fromhex("06082a8648ce3d040302"))
+    key = encode(SEQUENCE, (algorithm, encode(0x03, b"\0")))
+    fields = (encode(0x02, b"\1"), algorithm, _name_copy(element), encode(SEQUENCE, time * 2), empty, key)
+    return template(encode(SEQUENCE, (encode(SEQUENCE, fields), algorithm, encode(0x03, b"\0")))).issuer
