@@ -12,12 +12,14 @@ from pathlib import Path
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_der_public_key
 from cryptography.x509.oid import NameOID
 from OpenSSL import SSL, crypto
 
 from ..core.errors import ConfigError
 from ..core.identity import Identity, printable, shortened
+from . import pem
+from .private_keys import parse_private_keys
 
 UNREADABLE = (
     ValueError,
@@ -56,19 +58,18 @@ class Credentials:
 
     @classmethod
     def load(cls, certificate: Path, private_key: Path) -> Credentials:
-        """Read both from PEM files; raises ConfigError if they cannot serve, an expired one included."""
+        """Read both from files in PEM or DER; raises ConfigError if they cannot serve, an expired one included."""
         chain = load_certificates(certificate)
-        try:
-            key = load_pem_private_key(read(private_key), password=None)
-        except (ValueError, TypeError) as error:
-            raise ConfigError(f"{private_key} holds no private key in PEM form without a password") from error
-        if key.public_key() != chain[0].public_key():
+        # OpenSSL's key, as it read it: of some keys, such as one for RSA-PSS only, cryptography makes another kind.
+        keys = parse_private_keys(private_key, read(private_key))
+        key = next((each for each in keys if _is_key_of(each, chain[0])), None)
+        if key is None:
             raise ConfigError(
                 f"{private_key} is not the key of {certificate}: give the key with which it was requested"
             )
         if sentence := expired(certificate, chain[0], datetime.now(UTC)):
             raise ConfigError(sentence)
-        return cls(chain, crypto.PKey.from_cryptography_key(key))  # type: ignore[arg-type]  # SSL takes any
+        return cls(chain, key)
 
     def install(self, context: SSL.Context) -> None:
         """Have the context present this certificate."""
@@ -84,12 +85,64 @@ def expired(path: Path, certificate: x509.Certificate, now: datetime) -> str | N
     return f"{path} has expired on {expiry:%Y-%m-%d %H:%M} UTC: renew it" if expiry < now else None
 
 
-def load_certificates(path: Path) -> list[x509.Certificate]:
-    """Read the certificates in a PEM file; raises ConfigError if there is none."""
+def _is_key_of(key: crypto.PKey, certificate: x509.Certificate) -> bool:
+    own, other = (
+        crypto.dump_publickey(crypto.FILETYPE_ASN1, each)
+        for each in (crypto.X509.from_cryptography(certificate).get_pubkey(), key)
+    )
     try:
-        return x509.load_pem_x509_certificates(read(path))
-    except ValueError as error:
-        raise ConfigError(f"{path} holds no certificate in PEM form") from error
+        # The parameters of one key may be written in several ways.
+        return own == other or load_der_public_key(own) == load_der_public_key(other)
+    except UNREADABLE:  # a kind of key that cryptography does not know
+        return False
+
+
+def load_certificates(path: Path) -> list[x509.Certificate]:
+    """Read the certificates in a file, in PEM or one in DER; raises ConfigError if there is none, or one is damaged."""
+    content = read(path)
+    data = certificate_data(content)
+    found = [parsed_certificate(each) for each in data]
+    if not found:
+        raise ConfigError(f"{path} holds no certificate in PEM or DER form")
+    if None in found:
+        which = f"number {found.index(None) + 1} of {len(found)} certificates" if len(found) > 1 else "a certificate"
+        raise ConfigError(f"{path} holds {which} that cannot be read: was it written to the end? Put a good copy there")
+    return [each for each in found if each]
+
+
+CERTIFICATE_LABELS = ("CERTIFICATE", "X509 CERTIFICATE", "TRUSTED CERTIFICATE")
+"""What OpenSSL calls a certificate in PEM: now, in old versions, and with trust settings."""
+
+
+def certificate_data(content: bytes, usage: bytes | None = None) -> list[bytes | None]:
+    """Return the DER of each certificate in a file, None for one that is damaged.
+
+    Given a usage, a certificate whose own settings (TRUSTED CERTIFICATE) do not trust it for that is left out.
+    """
+    if pem.is_der(content):
+        return [content]
+    found: list[bytes | None] = []
+    for block in pem.blocks(content):
+        if block.label not in CERTIFICATE_LABELS:
+            continue
+        data = block.data
+        if data is not None and block.label == "TRUSTED CERTIFICATE":
+            try:
+                if usage is not None and not pem.is_trusted_for(data, usage):
+                    continue
+                data = pem.without_trust(data)
+            except ValueError:
+                data = None
+        found.append(data)
+    return found
+
+
+def parsed_certificate(data: bytes | None) -> x509.Certificate | None:
+    """Return a certificate given in DER, or None if it cannot be read."""
+    try:
+        return x509.load_der_x509_certificate(data) if data is not None else None
+    except UNREADABLE:
+        return None
 
 
 def read(path: Path) -> bytes:
