@@ -90,17 +90,45 @@ def lifetime(days: int, now: datetime) -> tuple[datetime, datetime]:
     return now - BACK, now + timedelta(days=days)
 
 
-def self_signed(name: x509.Name, key: PrivateKey, days: int, now: datetime) -> x509.Certificate:
-    """Make an authority's own certificate; raises ConfigError for a lifetime that cannot be."""
+def self_signed(
+    name: x509.Name,
+    key: PrivateKey,
+    days: int,
+    now: datetime,
+    kind: Kind | None = None,
+    constraints: x509.NameConstraints | None = None,
+) -> x509.Certificate:
+    """Make an authority's own certificate; raises ConfigError for a lifetime that cannot be.
+
+    With `kind` all that it issues is good for that only, with `constraints` for those names only: OpenSSL and Windows
+    hold every certificate of the chain to both.
+    """
     begin, end = lifetime(days, now)
     usage = _key_usage(key_cert_sign=True, crl_sign=True)
-    return (
+    builder = (
         _builder(name, name, key.public_key(), begin, end)
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         .add_extension(usage, critical=True)
         .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(key.public_key()), critical=False)
-        .sign(key, hashes.SHA256())
     )
+    if kind:
+        builder = builder.add_extension(x509.ExtendedKeyUsage([kind.usage]), critical=False)
+    if constraints:
+        builder = builder.add_extension(constraints, critical=True)  # RFC 5280 section 4.2.1.10
+    return builder.sign(key, hashes.SHA256())
+
+
+def check_kind(issuer: Issuer, kind: Kind) -> None:
+    """Raise ConfigError if the authority's certificates are not good for servers, or not for clients."""
+    try:
+        usages = issuer.certificate.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
+    except x509.ExtensionNotFound:
+        return  # it is for both
+    if kind.usage not in usages:
+        others = "clients" if kind is Kind.SERVER else "servers"
+        raise ConfigError(
+            f"the authority issues certificates for {others} only: name the one for {kind.value}s by --authority"
+        )
 
 
 def certificate(
