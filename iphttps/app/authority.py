@@ -239,15 +239,9 @@ class Authority:
             certificate_pem = issuing.pem(made)
             files.make_directory(self.certificates_path)
             files.create(self.certificates_path / f"{made.serial_number:x}.pem", certificate_pem)
+            if not issuing.issues(self.issuer, Kind.CLIENT):
+                self._write_list()  # no daemon renews it
         return Issued(certificate_pem, b"", made.serial_number, made.not_valid_after_utc)
-
-    def issues(self, kind: Kind) -> bool:
-        """Tell whether it issues certificates for servers, or for clients."""
-        try:
-            issuing.check_kind(self.issuer, kind)
-        except ConfigError:
-            return False
-        return True
 
     # What there is.
 

@@ -19,6 +19,9 @@ MOST_HOSTS = 100
 DOCUMENT = "/iphttps.crl"
 """The path at which a server publishes its authority's revocation list."""
 
+SERVERS_DOCUMENT = "/iphttps-servers.crl"
+"""The same for the authority that is for servers only, whose key the server has not got."""
+
 _LABEL = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 _MAIL = re.compile(r"[A-Za-z0-9.!#$%&'*+=?^_`{|}~-]+@[A-Za-z0-9.-]+")
 _INVISIBLE = ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp")
@@ -144,10 +147,10 @@ def client_names(known: str) -> list[x509.GeneralName]:
         return [x509.DirectoryName(subject(known))]
 
 
-def crl_uri(name: str) -> str:
+def crl_uri(name: str, document: str = DOCUMENT) -> str:
     """Return where the server of this name publishes the revocation list over plain HTTP; raises ConfigError."""
     known = host(name)
-    return f"http://{f'[{known}]' if ':' in known else known}{DOCUMENT}"
+    return f"http://{f'[{known}]' if ':' in known else known}{document}"
 
 
 def checked_uri(text: str) -> str:

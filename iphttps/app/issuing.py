@@ -21,6 +21,9 @@ BACK = timedelta(minutes=5)
 LIST_LIFETIME = timedelta(days=30)
 """How long a revocation list is valid."""
 
+SERVERS_LIST_LIFETIME = timedelta(days=400)
+"""The same for an authority for servers only: its key is used when a certificate is issued, once a year at least."""
+
 AUTHORITY_DAYS = 3650
 DAYS = 365
 MOST_DAYS = 36500
@@ -118,13 +121,17 @@ def self_signed(
     return builder.sign(key, hashes.SHA256())
 
 
+def issues(issuer: Issuer, kind: Kind) -> bool:
+    """Tell whether the authority's certificates are good for servers, or for clients."""
+    try:
+        return kind.usage in issuer.certificate.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
+    except x509.ExtensionNotFound:
+        return True  # it is for both
+
+
 def check_kind(issuer: Issuer, kind: Kind) -> None:
     """Raise ConfigError if the authority's certificates are not good for servers, or not for clients."""
-    try:
-        usages = issuer.certificate.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
-    except x509.ExtensionNotFound:
-        return  # it is for both
-    if kind.usage not in usages:
+    if not issues(issuer, kind):
         others = "clients" if kind is Kind.SERVER else "servers"
         raise ConfigError(
             f"the authority issues certificates for {others} only: name the one for {kind.value}s by --authority"
@@ -172,7 +179,7 @@ def revocation_list(
         x509.CertificateRevocationListBuilder()
         .issuer_name(issuer.certificate.subject)
         .last_update(now - BACK)
-        .next_update(now + LIST_LIFETIME)
+        .next_update(now + (LIST_LIFETIME if issues(issuer, Kind.CLIENT) else SERVERS_LIST_LIFETIME))
         .add_extension(_authority_identifier(issuer), critical=False)
         .add_extension(x509.CRLNumber(number), critical=False)
     )

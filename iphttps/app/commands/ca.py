@@ -16,6 +16,7 @@ from .. import certificate_names as names
 from ..authority import CERTIFICATE, Authority, Issued
 from ..issuing import AUTHORITY_DAYS, DAYS, MOST_DAYS, KeyKind, Kind
 from ..places import Places
+from ..servers_list import copy_servers_list
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -111,7 +112,8 @@ def init(
     """
     kind = next((kind for kind in Kind if f"{kind.value}s" == purpose), None)
     place = directory or (Places(root).server_authority if kind is Kind.SERVER else Places(root).authority)
-    places = [*([names.crl_uri(hosts[0])] if hosts and kind is not Kind.SERVER else []), *uris]
+    document = names.SERVERS_DOCUMENT if kind is Kind.SERVER else names.DOCUMENT
+    places = [*([names.crl_uri(hosts[0], document)] if hosts else []), *uris]
     confined = hosts if kind is Kind.SERVER else ()
     made = Authority.create
     authority = made(place, name, key=KeyKind(key), days=days, crl_uris=places, kind=kind, hosts=confined)
@@ -151,6 +153,7 @@ def server(hosts: tuple[str, ...], key: str, days: int, out: Path, directory: Pa
     authority = _open_to_change(directory or _of_servers(root), root)
     pair = certificate_files.Pair.of(out, known[0])
     issued = pair.complete(KeyKind(key), lambda public: authority.given_server(known, public, days=days))
+    copy_servers_list(Places(root))
     _say_issued(pair, issued)
 
 
@@ -196,6 +199,7 @@ def renew(which: str, days: int, out: Path, directory: Path | None, root: Path) 
     certificate_files.check_same_key(path, record.public_key)
     issued = authority.renew(record.serial, days=days)
     files.write(path, issued.certificate_pem)
+    copy_servers_list(Places(root))
     click.echo(f"wrote {path}, valid until {_date(issued.not_after)}; its key is the one that {record.name} has")
 
 
@@ -207,7 +211,7 @@ def revoke(which: tuple[str, ...], directory: Path | None, root: Path) -> None:
 
     A name means all certificates of that name, a serial number, or its first eight digits, one.
     """
-    authority = _open_to_change(directory, root)
+    authority = _open_to_change(directory or _that_knows(which[0], root), root)
     for each in which:
         authority.find(each)  # all are there, or nothing is done
     for each in which:
@@ -216,6 +220,7 @@ def revoke(which: tuple[str, ...], directory: Path | None, root: Path) -> None:
             click.echo(f"revoked {record.shown_serial}, {record.kind.value} {record.name}")
         if not found:
             click.echo(f"{each} was revoked before")
+    copy_servers_list(Places(root))
 
 
 @ca.command(name="list")
