@@ -9,7 +9,8 @@ from pathlib import Path
 from twisted.trial.unittest import SynchronousTestCase
 
 ETC = Path(__file__).parents[1] / "etc"
-UNITS = sorted((ETC / "systemd").glob("*.service"))
+UNITS = sorted((ETC / "systemd").glob("*@.service"))
+LIST, TIMER = ETC / "systemd" / "iphttps-crl.service", ETC / "systemd" / "iphttps-crl.timer"
 EXPOSED = 2.5
 """The most of `systemd-analyze security` that a unit may have, of 10."""
 
@@ -30,7 +31,7 @@ class UnitTests(SynchronousTestCase):
         directory = Path(self.mktemp()).absolute()
         directory.mkdir()
         copies = []
-        for unit in UNITS:
+        for unit in (*UNITS, LIST, TIMER):
             copies.append(directory / unit.name)
             copies[-1].write_text(re.sub(r"/opt/iphttps/bin/\w+", "/bin/true", unit.read_text()))
         return copies
@@ -41,10 +42,19 @@ class UnitTests(SynchronousTestCase):
 
     def test_security(self) -> None:
         """They are exposed no more than is needed, as systemd judges it."""
-        for unit in UNITS:
+        for unit in (*UNITS, LIST):
             run("systemd-analyze", "security", "--offline=true", f"--threshold={EXPOSED * 10:.0f}", unit)
         # The same command does find fault.
         run("systemd-analyze", "security", "--offline=true", "--threshold=1", UNITS[0], status=1)
+
+    def test_list(self) -> None:
+        """The revocation list is signed by another user than the daemons', who sees no network."""
+        text = LIST.read_text()
+        self.assertIn("\nUser=iphttps-ca\n", text)
+        self.assertIn("\nPrivateNetwork=yes\n", text)
+        for unit in UNITS:
+            self.assertIn("\nUser=iphttps\n", unit.read_text())
+            self.assertNotIn("iphttps-ca", unit.read_text())
 
     def test_valid(self) -> None:
         """Its own parser understands every line."""
@@ -71,6 +81,7 @@ class SnippetTests(SynchronousTestCase):
         run("systemd-sysusers", f"--root={root}", ETC / "sysusers.d" / "iphttps.conf")
         users = dict(line.split(":", 1) for line in (root / "etc/passwd").read_text().splitlines())
         self.assertTrue(users["iphttps"].endswith(":IP-HTTPS:/var/lib/iphttps:/usr/sbin/nologin"), users)
+        self.assertIn("iphttps-ca", users)
         user = int(users["iphttps"].split(":")[1])
         run("systemd-tmpfiles", f"--root={root}", "--create", ETC / "tmpfiles.d" / "iphttps.conf")
         for name, mode, owner in (

@@ -19,13 +19,12 @@ from time import time
 from typing import Self
 
 from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
-from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from ..core.errors import ConfigError
-from ..net.certificates import UNREADABLE, load_certificates, read
+from ..net.certificates import UNREADABLE, load_certificates
 from . import certificate_names as names
 from . import files, issuing
+from .authority_files import crl_uris_of, load_key, may_sign
 from .issued import Record, load_record, mark, records, revocations, revoked
 from .issuing import AUTHORITY_DAYS, DAYS, Issuer, KeyKind, Kind, PublicKey
 
@@ -73,14 +72,20 @@ class Authority:
         key: KeyKind = KeyKind.RSA,
         days: int = AUTHORITY_DAYS,
         crl_uris: Sequence[str] = (),
+        kind: Kind | None = None,
+        hosts: Sequence[str] = (),
         now: Callable[[], datetime] = _now,
     ) -> Self:
         """Make an authority of this name; raises ConfigError if there is one already, which stays as it is.
 
-        `crl_uris` is where its revocation list is to be had; the certificates it issues will say so.
+        `crl_uris` is where its revocation list is to be had; the certificates it issues will say so. With `kind` it is
+        for servers or for clients only, and one for servers for these `hosts` only.
         """
         subject = names.subject(names.person(name))
         uris = [names.checked_uri(uri) for uri in crl_uris]
+        if kind is not Kind.SERVER and hosts:
+            raise ConfigError("only an authority for servers is confined to hosts")
+        constraints = names.constraints(names.hosts(hosts)) if kind is Kind.SERVER else None
         issuing.lifetime(days, now())
         files.make_directory(directory)
         with files.locked(directory):
@@ -93,7 +98,7 @@ class Authority:
             own = load_key(directory / KEY)
             files.write(directory / SETTINGS, json.dumps({"crl_uris": uris}, indent=2).encode("ascii") + b"\n")
             files.make_directory(directory / CERTIFICATES)
-            certificate = issuing.self_signed(subject, own, days, now())
+            certificate = issuing.self_signed(subject, own, days, now(), kind, constraints)
             files.create(directory / CERTIFICATE, issuing.pem(certificate))
         authority = cls.open(directory, now=now)
         authority.mend()
@@ -120,9 +125,9 @@ class Authority:
             raise ConfigError(
                 f"{directory / KEY} is not the key of {directory / CERTIFICATE}: restore both from one copy"
             )
-        if not _may_sign(certificate):
+        if not may_sign(certificate):
             raise ConfigError(f"{directory / CERTIFICATE} is not the certificate of an authority")
-        return cls(directory, Issuer(certificate, key, _settings(directory / SETTINGS)), now)
+        return cls(directory, Issuer(certificate, key, crl_uris_of(directory / SETTINGS)), now)
 
     @property
     def certificate_pem(self) -> bytes:
@@ -168,6 +173,11 @@ class Authority:
     def sign_server(self, hosts: Sequence[str], key: PublicKey, *, days: int = DAYS) -> Issued:
         """Issue a certificate for a server of these names that has this key."""
         known = names.hosts(hosts)
+        if missing := names.excluded(self.issuer.certificate, known):
+            raise ConfigError(
+                f"the authority in {self.directory} is not for {', '.join(missing)}: "
+                "`iphttps ca allow HOST` makes it so"
+            )
         return self._issue(Kind.SERVER, names.subject(known[0]), names.server_names(known), key, days)
 
     def sign_client(self, name: str, key: PublicKey, *, days: int = DAYS) -> Issued:
@@ -184,6 +194,22 @@ class Authority:
         """Return the good certificate that a client of this name and this key has already, or issue one."""
         known = names.person(name)
         return self._given(Kind.CLIENT, (known,), key) or self.sign_client(known, key, days=days)
+
+    def allow(self, hosts: Sequence[str], *, days: int = AUTHORITY_DAYS) -> bool:
+        """Have an authority that is confined to hosts vouch for these as well; tell whether it did not before.
+
+        Its own certificate is made anew, for the same name and key. So what it has issued stays good, and whoever
+        trusts the old certificate goes on with the old names; for a new name it takes the new certificate.
+        """
+        known, own = names.hosts(hosts), self.issuer.certificate
+        before = names.permitted(own)
+        if before is None or not names.excluded(own, known):
+            return False
+        with self.locked():
+            constraints = names.constraints(tuple(dict.fromkeys((*before, *known))))
+            made = issuing.self_signed(own.subject, self.issuer.key, days, self.now(), Kind.SERVER, constraints)
+            files.write(self.certificate_path, issuing.pem(made))
+        return True
 
     def _given(self, kind: Kind, known: Sequence[str], key: PublicKey) -> Issued | None:
         """Find what a command had issued that was cut off before it could hand it out."""
@@ -207,11 +233,14 @@ class Authority:
     def _issue(
         self, kind: Kind, subject: x509.Name, found: Sequence[x509.GeneralName], key: PublicKey, days: int
     ) -> Issued:
+        issuing.check_kind(self.issuer, kind)
         with self.locked():
             made = issuing.certificate(self.issuer, kind, subject, found, key, days, self.now())
             certificate_pem = issuing.pem(made)
             files.make_directory(self.certificates_path)
             files.create(self.certificates_path / f"{made.serial_number:x}.pem", certificate_pem)
+            if not issuing.issues(self.issuer, Kind.CLIENT):
+                self._write_list()  # no daemon renews it
         return Issued(certificate_pem, b"", made.serial_number, made.not_valid_after_utc)
 
     # What there is.
@@ -311,30 +340,3 @@ class Authority:
         except (x509.ExtensionNotFound, ValueError):
             last = 0
         return max(last + 1, by_time)
-
-
-def load_key(path: Path) -> issuing.PrivateKey:
-    """Read a private key that a certificate can be issued for; raises ConfigError."""
-    try:
-        key = load_pem_private_key(read(path), password=None)
-    except (TypeError, *UNREADABLE) as error:
-        raise ConfigError(f"{path} holds no private key in PEM form without a password") from error
-    if not isinstance(key, rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey):
-        raise ConfigError(f"{path} holds a key of another kind than RSA or ECDSA")
-    return key
-
-
-def _may_sign(certificate: x509.Certificate) -> bool:
-    try:
-        return certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
-    except (x509.ExtensionNotFound, *UNREADABLE):
-        return False
-
-
-def _settings(path: Path) -> tuple[str, ...]:
-    if not path.exists():
-        return ()
-    try:
-        return tuple(names.checked_uri(uri) for uri in json.loads(read(path))["crl_uris"])
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ConfigError(f'{path} is damaged: it must look like {{"crl_uris": []}}') from error

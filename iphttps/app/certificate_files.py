@@ -10,7 +10,8 @@ from typing import Self
 from ..core.errors import ConfigError
 from ..net.certificates import load_certificates
 from . import files, issuing
-from .authority import Issued, load_key
+from .authority import Issued
+from .authority_files import load_key
 from .issuing import KeyKind, PublicKey
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Sequence
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_network
 from urllib.parse import urlsplit
 
 from cryptography import x509
@@ -18,6 +18,9 @@ LONGEST_HOST = 253  # RFC 1123 section 2.1, RFC 1035 section 2.3.4
 MOST_HOSTS = 100
 DOCUMENT = "/iphttps.crl"
 """The path at which a server publishes its authority's revocation list."""
+
+SERVERS_DOCUMENT = "/iphttps-servers.crl"
+"""The same for the authority that is for servers only, whose key the server has not got."""
 
 _LABEL = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 _MAIL = re.compile(r"[A-Za-z0-9.!#$%&'*+=?^_`{|}~-]+@[A-Za-z0-9.-]+")
@@ -85,6 +88,55 @@ def server_names(known: Sequence[str]) -> list[x509.GeneralName]:
     return [_host_name(name) for name in known]
 
 
+def constraints(known: Sequence[str]) -> x509.NameConstraints:
+    """Return what confines an authority to servers of these names, and of names below them (RFC 5280 4.2.1.10).
+
+    Where there is no name of a host, or no address, all of that kind are excluded: what is not mentioned is not
+    confined.
+    """
+    permitted: list[x509.GeneralName] = []
+    for name in known:
+        try:
+            permitted.append(x509.IPAddress(ip_network(name)))
+        except ValueError:
+            permitted.append(x509.DNSName(name))
+    excluded: list[x509.GeneralName] = []
+    if not any(isinstance(each, x509.DNSName) for each in permitted):
+        excluded.append(x509.DNSName(""))
+    if not any(isinstance(each, x509.IPAddress) for each in permitted):
+        excluded += [x509.IPAddress(ip_network(every)) for every in ("0.0.0.0/0", "::/0")]
+    return x509.NameConstraints(permitted, excluded or None)
+
+
+def permitted(certificate: x509.Certificate) -> tuple[str, ...] | None:
+    """Return the names to which an authority is confined by `constraints`, or None if it is not."""
+    try:
+        found = certificate.extensions.get_extension_for_class(x509.NameConstraints).value.permitted_subtrees
+    except x509.ExtensionNotFound:
+        return None
+    # An address is confined to as a network of one.
+    return tuple(
+        str(each.value).partition("/")[0] for each in found or [] if isinstance(each, x509.DNSName | x509.IPAddress)
+    )
+
+
+def excluded(certificate: x509.Certificate, known: Sequence[str]) -> list[str]:
+    """Return those of a server's names to which an authority cannot vouch."""
+    own = permitted(certificate)
+    return (
+        [] if own is None else [name for name in known if not any(name == each or _below(name, each) for each in own)]
+    )
+
+
+def _below(name: str, domain: str) -> bool:
+    """Tell whether a name is that of a host below a domain; nothing is below an address."""
+    try:
+        ip_address(domain)
+    except ValueError:
+        return name.endswith(f".{domain}")
+    return False
+
+
 def client_names(known: str) -> list[x509.GeneralName]:
     """Return a client's alternative name: of mail, of a host where it can be one, or else the subject once more."""
     if _MAIL.fullmatch(known):
@@ -95,10 +147,10 @@ def client_names(known: str) -> list[x509.GeneralName]:
         return [x509.DirectoryName(subject(known))]
 
 
-def crl_uri(name: str) -> str:
+def crl_uri(name: str, document: str = DOCUMENT) -> str:
     """Return where the server of this name publishes the revocation list over plain HTTP; raises ConfigError."""
     known = host(name)
-    return f"http://{f'[{known}]' if ':' in known else known}{DOCUMENT}"
+    return f"http://{f'[{known}]' if ':' in known else known}{document}"
 
 
 def checked_uri(text: str) -> str:

@@ -12,7 +12,8 @@ from twisted.internet.interfaces import IStreamClientEndpoint
 from ..core.client_handshake import ClientHandshake
 from ..core.handshake import DEFAULT_PATH
 from ..core.proxy import Proxy
-from ..net.certificates import Credentials, load_certificates
+from ..net.authorities import SERVER_AUTH, load_authorities
+from ..net.certificates import Credentials
 from ..net.client import Choice, RemoteServer, as_listed
 from ..net.endpoints import URI, client_endpoint
 from ..net.fastest import Fastest
@@ -69,7 +70,7 @@ class Servers:
         options = self._options
         ca, certificate, key = options.file("ca"), options.file("certificate"), options.file("private-key")
         crl, now = options.file("crl"), self._reactor.seconds
-        authorities = load_certificates(ca) if ca else None
+        authorities = load_authorities(ca, SERVER_AUTH) if ca else None
         tls = ClientTLS(
             uri.host,
             authorities,

@@ -7,12 +7,13 @@ from pathlib import Path
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from ..core.errors import ConfigError
 from ..core.handshake import DEFAULT_PATH
 from ..net.certificates import load_certificates, names
 from ..net.endpoints import ANY
-from .authority import Authority
+from .authority import CERTIFICATE, Authority
 from .bundle import Bundle, checked_uri
 from .certificate_names import person
 from .issuing import DAYS, KeyKind
@@ -43,8 +44,7 @@ class Enrolment:
             if certificate is None:
                 raise ConfigError("a front speaks TLS for this server: give --uri, by which clients reach the front")
             uri = f"https://{_host(options, certificate)}{_port(options)}{options.uri.path or DEFAULT_PATH}"
-        own = certificate is not None and _issued(certificate, authority.issuer.certificate)
-        return cls(authority, checked_uri(uri), authority.certificate_pem if own else None)
+        return cls(authority, checked_uri(uri), _trusted(places, authority, certificate))
 
     def issue(self, name: str, *, key: KeyKind = KeyKind.RSA, days: int = DAYS) -> Bundle:
         """Issue a certificate for a client, and return what it needs; raises ConfigError."""
@@ -59,6 +59,16 @@ class Enrolment:
             for record in self.authority.certificates()
             if record.name == person(name) and record.state(now) == "valid"
         ]
+
+
+def _trusted(places: Places, authority: Authority, certificate: x509.Certificate | None) -> bytes | None:
+    """Return the certificate of the authority here that has issued the server's, or None."""
+    others = [places.server_authority / CERTIFICATE] if (places.server_authority / CERTIFICATE).exists() else []
+    for path in (*others, authority.certificate_path):
+        own = load_certificates(path)[0]
+        if certificate is not None and _issued(certificate, own):
+            return own.public_bytes(Encoding.PEM)
+    return None
 
 
 def _only(places: Places) -> str:

@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from ..core.errors import ConfigError
+from ..net.authorities import CLIENT_AUTH, SERVER_AUTH, anchored, read_bundle
 from ..net.certificates import UNREADABLE, Credentials, expired, hosts, issuer, load_certificates, names, subject
 from ..net.interfaces import IReactor
 from ..net.lenient import original
@@ -40,7 +41,9 @@ def check_server_files(options: server_options.Options, findings: Findings, now:
     readable = {name: findings.attempt(name, partial(digest, options, name)) is not None for name in FILES}
     if readable["certificate"] and readable["private-key"]:
         _check_credentials(options, findings, now, ExtendedKeyUsageOID.SERVER_AUTH)
-    authorities = _check_authorities(options, findings, now, "client-ca") if readable["client-ca"] else None
+    authorities = (
+        _check_authorities(options, findings, now, "client-ca", CLIENT_AUTH) if readable["client-ca"] else None
+    )
     if readable["client-crl"] and authorities:
         _check_lists(options, findings, now, "client-crl", authorities)
     if readable["identity-addresses"]:
@@ -55,7 +58,8 @@ def check_server_files(options: server_options.Options, findings: Findings, now:
 def check_client_files(options: client_options.Options, findings: Findings, now: datetime) -> None:
     """Read what the client would read, in the same way, then look closer at what it holds."""
     findings.attempt("proxy-credentials", lambda: ProxyAccess(options))
-    authorities = _check_authorities(options, findings, now, "ca") if _readable(options, findings, "ca") else None
+    readable = _readable(options, findings, "ca")
+    authorities = _check_authorities(options, findings, now, "ca", SERVER_AUTH) if readable else None
     certificate, key = (_readable(options, findings, name) for name in ("certificate", "private-key"))
     if certificate and key:
         _check_credentials(options, findings, now, ExtendedKeyUsageOID.CLIENT_AUTH)
@@ -84,15 +88,17 @@ def _check_credentials(options: DaemonOptions, findings: Findings, now: datetime
     if others:
         findings.add(Severity.WARNING, "private-key", f"{key} can be read by everybody on this host: make it 0600")
     chain = findings.attempt("certificate", lambda: load_certificates(certificate)) or []
+    needed = _needed([each for each in chain if not _understood(each, certificate)], now)
     for depth, each in enumerate(chain):
-        findings.add(Severity.ERROR, "certificate", _understood(each, certificate))
+        severity = Severity.ERROR if depth == 0 or each in needed else Severity.WARNING
+        findings.add(severity, "certificate", _understood(each, certificate))
         if not _understood(each, certificate):
             # Of its own certificate a daemon says itself that it has expired.
             own = expired(certificate, each, now) if depth == 0 else None
             findings.add(Severity.ERROR, "certificate", own)
             if not own:
-                _check_validity(findings, "certificate", each, now)
-            findings.add(Severity.ERROR, "certificate", weakness(each))
+                _check_validity(findings, "certificate", each, now, severity)
+            findings.add(severity, "certificate", weakness(each))
             if depth == 0:
                 wrong = _wrong_server(each) if usage == ExtendedKeyUsageOID.SERVER_AUTH else wrong_client(each)
                 findings.add(Severity.ERROR, "certificate", wrong)
@@ -100,9 +106,10 @@ def _check_credentials(options: DaemonOptions, findings: Findings, now: datetime
         if not _issued(below, above):
             sentence = (
                 f"the next certificate in {certificate} behind that of {subject(below)} is that of {subject(above)}, "
-                "which has not issued it: put those between it and the root behind it, in this order"
+                "which has not issued it: put those between it and the root behind it, in this order, since not every "
+                "peer sorts them"
             )
-            findings.add(Severity.ERROR, "certificate", sentence)
+            findings.add(Severity.WARNING, "certificate", sentence)
     if chain and usage == ExtendedKeyUsageOID.SERVER_AUTH:
         last = chain[-1]
         findings.add(
@@ -122,33 +129,77 @@ def _wrong_server(certificate: x509.Certificate) -> str | None:
         usages = {ExtendedKeyUsageOID.SERVER_AUTH}
     if not usages & {ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE}:
         return f"{of} is not meant for a server: have one issued with the extended key usage serverAuth"
+    try:
+        key = certificate.extensions.get_extension_for_class(x509.KeyUsage).value
+        if not (key.digital_signature or key.key_encipherment or key.key_agreement):
+            return f"{of} has a key usage that TLS has no use for: have one issued with digitalSignature"
+    except x509.ExtensionNotFound:
+        pass
     if not names(certificate):
         return f"{of} has no subject alternative name, the only one that clients look at: have one issued that has"
     return None
 
 
+def _needed(chain: Sequence[x509.Certificate], now: datetime) -> list[x509.Certificate]:
+    """Return what nobody can do without: the own certificate, and its issuer's if the chain has just one for it.
+
+    A peer may trust any of those above, such as the new root that an expired old one has signed as well.
+    """
+    issuers = [each for each in chain[1:] if _issued(chain[0], each)]
+    good = [each for each in issuers if each.not_valid_before_utc <= now < each.not_valid_after_utc]
+    return [*chain[:1], *(good or issuers)[:1]]
+
+
 def _check_authorities(
-    options: DaemonOptions, findings: Findings, now: datetime, name: str
+    options: DaemonOptions, findings: Findings, now: datetime, name: str, usage: bytes
 ) -> list[x509.Certificate] | None:
     path = options.path(name)
     assert path is not None
-    found = findings.attempt(name, lambda: load_certificates(path))
-    for each in found or []:
-        findings.add(Severity.ERROR, name, _understood(each, path))
+    bundle = findings.attempt(name, lambda: read_bundle(path, usage))
+    if bundle is None:
+        return None
+    for sentence in bundle.problems:
+        findings.add(Severity.WARNING, name, sentence)
+    found = bundle.certificates
+    # One that is of use is enough: a bundle holds expired ones and others beside it.
+    useful = anchored(found, now)
+    severity = Severity.WARNING if useful else Severity.ERROR
+    for each in found:
+        findings.add(Severity.WARNING, name, _understood(each, path))
         if not _understood(each, path):
-            _check_validity(findings, name, each, now)
-            findings.add(Severity.ERROR, name, _wrong_authority(each, path))
+            _check_validity(findings, name, each, now, severity)
+            _check_authority(findings, name, each, path, severity, useful=each in useful)
     return found
 
 
-def _wrong_authority(certificate: x509.Certificate, path: Path) -> str | None:
+def _check_authority(
+    findings: Findings, name: str, certificate: x509.Certificate, path: Path, severity: Severity, *, useful: bool
+) -> None:
+    """Note whom a trusted certificate does not vouch for."""
+    alone = certificate.issuer == certificate.subject
+    of = f"{path} holds the certificate of {subject(certificate)}"
+    if _is_authority(certificate):
+        if not useful and not alone:
+            sentence = f"{of}, but not that of its issuer {issuer(certificate)}, up to a root: add those above it"
+            findings.add(severity, name, sentence)
+    elif alone:
+        sentence = f"{of}, which is no authority: only the one whose own certificate this is will be trusted"
+        findings.add(Severity.WARNING, name, sentence)
+    else:
+        findings.add(severity, name, f"{of}, which is no authority: give the one that issued it")
+
+
+def _is_authority(certificate: x509.Certificate) -> bool:
+    """Tell whether a certificate may have issued others, as OpenSSL sees it (X509_check_ca)."""
     try:
-        if certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.ca:
-            return None
+        return certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
     except x509.ExtensionNotFound:
-        if certificate.version is x509.Version.v1 and certificate.issuer == certificate.subject:
-            return None  # a root from before there were extensions
-    return f"{path} holds the certificate of {subject(certificate)}, which is no authority: give the one that issued it"
+        pass
+    try:
+        return certificate.extensions.get_extension_for_class(x509.KeyUsage).value.key_cert_sign
+    except x509.ExtensionNotFound:
+        # A root from before there were extensions.
+        return certificate.version is x509.Version.v1 and certificate.issuer == certificate.subject
 
 
 def _check_lists(
@@ -175,13 +226,16 @@ def _names_lists(options: DaemonOptions) -> bool:
         return False
 
 
-def _check_validity(findings: Findings, key: str, certificate: x509.Certificate, now: datetime) -> None:
+def _check_validity(
+    findings: Findings, key: str, certificate: x509.Certificate, now: datetime, severity: Severity
+) -> None:
+    """Note how long a certificate is valid still; `severity` is how bad it is if it is not."""
     of = f"the certificate of {subject(certificate)}"
     begin, end = certificate.not_valid_before_utc, certificate.not_valid_after_utc
     if now < begin:
-        findings.add(Severity.ERROR, key, f"{of} is valid only from {begin:%Y-%m-%d %H:%M} UTC: check the clock")
+        findings.add(severity, key, f"{of} is valid only from {begin:%Y-%m-%d %H:%M} UTC: check the clock")
     elif end <= now:
-        findings.add(Severity.ERROR, key, f"{of} has expired on {end:%Y-%m-%d %H:%M} UTC: renew it")
+        findings.add(severity, key, f"{of} has expired on {end:%Y-%m-%d %H:%M} UTC: renew it")
     elif end <= now + NOTICE:
         left = (end - now).days
         findings.add(Severity.WARNING, key, f"{of} expires on {end:%Y-%m-%d %H:%M} UTC, {left} days from now: renew it")
@@ -203,7 +257,7 @@ def _understood(certificate: x509.Certificate, path: Path) -> str | None:
 def _issued(below: x509.Certificate, above: x509.Certificate) -> bool:
     try:
         below.verify_directly_issued_by(above)
-    except (ValueError, TypeError, InvalidSignature, ConfigError):
+    except (TypeError, InvalidSignature, ConfigError, *UNREADABLE):
         # A copy made for reading has no good signature; its names must do.
         copied = any(original(each) != each.public_bytes(Encoding.DER) for each in (below, above))
         return copied and below.issuer == above.subject

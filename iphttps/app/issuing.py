@@ -21,6 +21,9 @@ BACK = timedelta(minutes=5)
 LIST_LIFETIME = timedelta(days=30)
 """How long a revocation list is valid."""
 
+SERVERS_LIST_LIFETIME = timedelta(days=400)
+"""The same for an authority for servers only: its key is used when a certificate is issued, once a year at least."""
+
 AUTHORITY_DAYS = 3650
 DAYS = 365
 MOST_DAYS = 36500
@@ -90,17 +93,49 @@ def lifetime(days: int, now: datetime) -> tuple[datetime, datetime]:
     return now - BACK, now + timedelta(days=days)
 
 
-def self_signed(name: x509.Name, key: PrivateKey, days: int, now: datetime) -> x509.Certificate:
-    """Make an authority's own certificate; raises ConfigError for a lifetime that cannot be."""
+def self_signed(
+    name: x509.Name,
+    key: PrivateKey,
+    days: int,
+    now: datetime,
+    kind: Kind | None = None,
+    constraints: x509.NameConstraints | None = None,
+) -> x509.Certificate:
+    """Make an authority's own certificate; raises ConfigError for a lifetime that cannot be.
+
+    With `kind` all that it issues is good for that only, with `constraints` for those names only: OpenSSL and Windows
+    hold every certificate of the chain to both.
+    """
     begin, end = lifetime(days, now)
     usage = _key_usage(key_cert_sign=True, crl_sign=True)
-    return (
+    builder = (
         _builder(name, name, key.public_key(), begin, end)
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         .add_extension(usage, critical=True)
         .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(key.public_key()), critical=False)
-        .sign(key, hashes.SHA256())
     )
+    if kind:
+        builder = builder.add_extension(x509.ExtendedKeyUsage([kind.usage]), critical=False)
+    if constraints:
+        builder = builder.add_extension(constraints, critical=True)  # RFC 5280 section 4.2.1.10
+    return builder.sign(key, hashes.SHA256())
+
+
+def issues(issuer: Issuer, kind: Kind) -> bool:
+    """Tell whether the authority's certificates are good for servers, or for clients."""
+    try:
+        return kind.usage in issuer.certificate.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
+    except x509.ExtensionNotFound:
+        return True  # it is for both
+
+
+def check_kind(issuer: Issuer, kind: Kind) -> None:
+    """Raise ConfigError if the authority's certificates are not good for servers, or not for clients."""
+    if not issues(issuer, kind):
+        others = "clients" if kind is Kind.SERVER else "servers"
+        raise ConfigError(
+            f"the authority issues certificates for {others} only: name the one for {kind.value}s by --authority"
+        )
 
 
 def certificate(
@@ -144,7 +179,7 @@ def revocation_list(
         x509.CertificateRevocationListBuilder()
         .issuer_name(issuer.certificate.subject)
         .last_update(now - BACK)
-        .next_update(now + LIST_LIFETIME)
+        .next_update(now + (LIST_LIFETIME if issues(issuer, Kind.CLIENT) else SERVERS_LIST_LIFETIME))
         .add_extension(_authority_identifier(issuer), critical=False)
         .add_extension(x509.CRLNumber(number), critical=False)
     )

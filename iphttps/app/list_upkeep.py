@@ -21,6 +21,7 @@ from .authority import Authority
 from .certificate_names import DOCUMENT
 from .files import Busy
 from .issuing import LIST_LIFETIME
+from .servers_list import COPY, KIND, servers_list
 
 INTERVAL = 10.0
 """Seconds between two looks."""
@@ -30,8 +31,6 @@ RENEWED_AFTER = timedelta(days=7)
 
 JUMP = 60.0
 """Seconds by which the time of day must differ from what has passed, to be called a jump."""
-
-KIND = "application/pkix-crl"  # RFC 2585 section 4.2
 
 
 class ListUpkeep(Lookout):
@@ -55,6 +54,7 @@ class ListUpkeep(Lookout):
         self._monotonic = monotonic
         self._published = published
         self._stamp: Stamp | None = None
+        self._copied: Stamp | None = None
         self._compared: tuple[Stamp, Stamp | None] | None = None
         self._offset: float | None = None
         self._in_use: set[int] = set()
@@ -90,16 +90,17 @@ class ListUpkeep(Lookout):
             self._complain(str(error))
 
     def _read(self) -> None:
-        stamp = Stamp.of(self.authority.list_path)
-        if stamp == self._stamp:
+        stamp, copied = Stamp.of(self.authority.list_path), Stamp.of(self.authority.directory / COPY)
+        if (stamp, copied) == (self._stamp, self._copied):
             return
         self.current = self.authority.current_list()
+        others = servers_list(self.authority.directory)
         # What could not be read is tried again at the next look.
-        self._stamp = None if self.current is None else stamp
+        self._stamp, self._copied = None if self.current is None else stamp, copied
         if self.current is None:  # an empty one is false
-            self._published(())
+            self._published(others)
         else:
-            self._published((Document(DOCUMENT, KIND, self.current.public_bytes(Encoding.DER)),))
+            self._published((Document(DOCUMENT, KIND, self.current.public_bytes(Encoding.DER)), *others))
 
     def _keep(self) -> None:
         if not os.access(self.authority.directory, os.W_OK, effective_ids=True):

@@ -69,6 +69,11 @@ class Places:
         """The directory of the certificate authority."""
         return self.state / "ca"
 
+    @property
+    def server_authority(self) -> Path:
+        """The directory of the authority that clients trust; where there is none, `authority` is for both."""
+        return self.configuration / "server-ca"  # only root can change anything there
+
     def config(self, role: str, name: str) -> Path:
         """Return the configuration of an instance; raises ConfigError for a name that cannot be one."""
         return self.configuration / role / f"{checked_name(name)}.toml"

@@ -13,7 +13,7 @@ from ..core.proxy import Login, Proxy
 from ..core.proxychoice import PACLocation, ProxyChoice, ProxySource
 from ..core.proxyenvironment import proxy_of
 from ..core.proxylogin import ProxyCredentials
-from ..net.certificates import load_certificates
+from ..net.authorities import SERVER_AUTH, load_authorities
 from ..net.endpoints import URI
 from ..net.proxy import ProxySettings
 from ..net.spnego import tokens
@@ -83,7 +83,7 @@ class ProxyAccess:
         pac = pac_location(options)
         named = options["proxy"] != ProxySource.AUTO.value or (pac is not None and not pac.url.startswith("http:"))
         self._credentials = ProxyCredentials(source, basic_in_clear=bool(options["proxy-basic"]), named=named)
-        self._authorities = load_certificates(ca) if ca else None
+        self._authorities = load_authorities(ca, SERVER_AUTH) if ca else None
 
     def settings(self, proxy: Proxy) -> ProxySettings:
         """Return what it takes to get through a proxy."""

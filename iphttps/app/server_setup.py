@@ -16,16 +16,17 @@ from ..core.errors import ConfigError
 from ..core.handshake import DEFAULT_PATH
 from ..net.certificates import Credentials, names
 from ..net.endpoints import ANY, URI, bind
-from . import certificate_names, files
+from . import certificate_names, files, issuing
 from .authority import CERTIFICATE, Authority
 from .certificate_files import Pair
-from .certificate_names import LONGEST_COMMON_NAME, crl_uri
+from .certificate_names import LONGEST_COMMON_NAME, SERVERS_DOCUMENT, crl_uri
 from .interfaces import free_interface, value_of
-from .issuing import KeyKind
+from .issuing import KeyKind, Kind
 from .options import network
 from .owners import give, make_public_directory
 from .places import Places
 from .server_options import Options
+from .servers_list import copy_servers_list
 from .written import Value, configuration
 
 HTTP, HTTPS = 80, 443
@@ -41,6 +42,10 @@ def link_prefix(text: str) -> IPv6Network:
     options = Options()
     options["prefix"] = text
     return options.prefix
+
+
+def _name(host: str, what: str) -> str:
+    return f"{host} {what}"[-LONGEST_COMMON_NAME:].lstrip(".-")
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,12 +73,15 @@ class ServerSetup:
             self._compare(config, prefix, routes)
         make_public_directory(config.parent)
         with files.locked(config.parent):
-            authority = yield from self._authority(hosts[0])
+            if pair.certificate.exists():
+                self._check_names(pair, hosts)  # before another name is allowed that there will be no certificate for
+            authority = yield from self._authorities(hosts)
             if not pair.certificate.exists():
                 issued = pair.complete(self.key, lambda key: authority.given_server(hosts, key))
                 yield f"issued a certificate for {', '.join(hosts)}, valid until {issued.not_after:%Y-%m-%d}: " + str(
                     pair.certificate
                 )
+            copy_servers_list(self.places)
             give(self.places, pair.key)
             self._check_names(pair, hosts)
             if not config.exists():
@@ -96,22 +104,49 @@ class ServerSetup:
         options.parse(["--config", str(self.places.server_config(self.instance))])
         return options
 
-    def _authority(self, host: str) -> Generator[str, None, Authority]:
-        """Open the authority, or make it."""
-        directory = self.places.authority
+    def _authorities(self, hosts: Sequence[str]) -> Generator[str, None, Authority]:
+        """Open the authority for clients and the one for servers, or make them; return the one for servers.
+
+        Clients trust only the latter, which is confined to the hosts, and whose key the server cannot read. Where
+        there is one authority for both already, it stays.
+        """
+        directory, of_servers = self.places.authority, self.places.server_authority
         make_public_directory(directory.parent.parent)
         files.make_directory(directory.parent)
         give(self.places, directory.parent)
-        files.make_directory(directory)
-        give(self.places, directory)
         if (directory / CERTIFICATE).exists():
             authority = Authority.open(directory)
             authority.mend()
+            if issuing.issues(authority.issuer, Kind.SERVER):
+                return authority
+        else:
+            # First the one for servers: what is cut off in between must not look like one for both.
+            yield from self._server_authority(of_servers, hosts)
+            files.make_directory(directory)
+            give(self.places, directory)
+            Authority.create(
+                directory, _name(hosts[0], "CA"), key=self.key, crl_uris=[crl_uri(hosts[0])], kind=Kind.CLIENT
+            )
+            yield f"made an authority for clients, whose key only root and the server can read: {directory}"
+        return (yield from self._server_authority(of_servers, hosts))
+
+    def _server_authority(self, directory: Path, hosts: Sequence[str]) -> Generator[str, None, Authority]:
+        files.make_directory(directory)
+        if not (directory / CERTIFICATE).exists():
+            name, uris = _name(hosts[0], "server CA"), [crl_uri(hosts[0], SERVERS_DOCUMENT)]
+            authority = Authority.create(directory, name, key=self.key, crl_uris=uris, kind=Kind.SERVER, hosts=hosts)
+            yield f"made an authority for {', '.join(hosts)} only, whose key only root can read: {directory}"
             return authority
-        authority = Authority.create(
-            directory, f"{host} CA"[-LONGEST_COMMON_NAME:].lstrip(".-"), key=self.key, crl_uris=[crl_uri(host)]
-        )
-        yield f"made an authority, whose key only root and the server can read: {directory}"
+        authority = Authority.open(directory)
+        authority.mend()
+        with authority.locked():
+            pass  # removes what a crash has left unfinished
+        if authority.allow(hosts):
+            yield (
+                f"{directory} now vouches for {', '.join(hosts)} as well: clients that are enrolled already call the "
+                "server by a new name once they have the new ca.pem"
+            )
+            authority = Authority.open(directory)
         return authority
 
     def _check_names(self, pair: Pair, hosts: Sequence[str]) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from ..net.certificates import Credentials, load_certificates
+from ..net.authorities import CLIENT_AUTH, load_authorities
+from ..net.certificates import Credentials
 from ..net.revocation import RevocationLists
 from ..net.tls import NullEncryption, TLSSettings
 from .server_options import Options
@@ -25,7 +26,7 @@ def tls_settings(options: Options, before: RevocationLists | None = None) -> TLS
         return None
     credentials = Credentials.load(certificate, key)
     ca_path, crl_path = options.path("client-ca"), options.path("client-crl")
-    authorities = load_certificates(ca_path) if ca_path else None
+    authorities = load_authorities(ca_path, CLIENT_AUTH) if ca_path else None
     lists = None
     if crl_path and authorities:
         allow = bool(options["allow-older-crl"])

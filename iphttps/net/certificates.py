@@ -11,14 +11,15 @@ from hashlib import sha256
 from pathlib import Path
 
 from cryptography import x509
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_der_public_key
 from cryptography.x509.oid import NameOID
 from OpenSSL import SSL, crypto
 
 from ..core.errors import ConfigError
 from ..core.identity import Identity, printable, shortened
-from . import lenient
+from . import lenient, pem
 from .lenient import UNREADABLE as UNREADABLE  # for those who read certificates by this file
+from .private_keys import parse_private_keys
 
 # What may stand unescaped in an alternative name. Without "=" none looks like a subject, without "," or a blank
 # like two; only addresses of mail have "@".
@@ -50,19 +51,18 @@ class Credentials:
 
     @classmethod
     def load(cls, certificate: Path, private_key: Path) -> Credentials:
-        """Read both from PEM files; raises ConfigError if they cannot serve, an expired one included."""
+        """Read both from files in PEM or DER; raises ConfigError if they cannot serve, an expired one included."""
         chain = load_certificates(certificate)
-        try:
-            key = load_pem_private_key(read(private_key), password=None)
-        except (ValueError, TypeError) as error:
-            raise ConfigError(f"{private_key} holds no private key in PEM form without a password") from error
-        if key.public_key() != chain[0].public_key():
+        # OpenSSL's key, as it read it: of some keys, such as one for RSA-PSS only, cryptography makes another kind.
+        keys = parse_private_keys(private_key, read(private_key))
+        key = next((each for each in keys if _is_key_of(each, chain[0])), None)
+        if key is None:
             raise ConfigError(
                 f"{private_key} is not the key of {certificate}: give the key with which it was requested"
             )
         if sentence := expired(certificate, chain[0], datetime.now(UTC)):
             raise ConfigError(sentence)
-        return cls(chain, crypto.PKey.from_cryptography_key(key))  # type: ignore[arg-type]  # SSL takes any
+        return cls(chain, key)
 
     def install(self, context: SSL.Context) -> None:
         """Have the context present this certificate."""
@@ -78,21 +78,64 @@ def expired(path: Path, certificate: x509.Certificate, now: datetime) -> str | N
     return f"{path} has expired on {expiry:%Y-%m-%d %H:%M} UTC: renew it" if expiry < now else None
 
 
+def _is_key_of(key: crypto.PKey, certificate: x509.Certificate) -> bool:
+    own, other = (
+        crypto.dump_publickey(crypto.FILETYPE_ASN1, each)
+        for each in (lenient.as_openssl(certificate).get_pubkey(), key)
+    )
+    try:
+        # The parameters of one key may be written in several ways.
+        return own == other or load_der_public_key(own) == load_der_public_key(other)
+    except UNREADABLE:  # a kind of key that cryptography does not know
+        return False
+
+
 def load_certificates(path: Path) -> list[x509.Certificate]:
-    """Read the certificates in a PEM file; raises ConfigError if there is none, or one that cannot be read."""
-    blocks = _PEM.findall(read(path))
-    if not blocks:
-        raise ConfigError(f"{path} holds no certificate in PEM form")
-    found = []
-    for number, block in enumerate(blocks, 1):
-        try:
-            found.append(lenient.kept(b64decode(b"".join(block.split()), validate=True)))
-        except UNREADABLE as error:
-            raise ConfigError(
-                f"certificate {number} of {len(blocks)} in {path} is damaged or malformed, and OpenSSL or this program "
-                f"cannot read it ({error}): replace it, or remove it"
-            ) from error
+    """Read the certificates in a file, in PEM or one in DER; raises ConfigError if there is none, or one is damaged."""
+    content = read(path)
+    data = certificate_data(content)
+    found = [parsed_certificate(each) for each in data]
+    if not found:
+        raise ConfigError(f"{path} holds no certificate in PEM or DER form")
+    if None in found:
+        which = f"number {found.index(None) + 1} of {len(found)} certificates" if len(found) > 1 else "a certificate"
+        raise ConfigError(f"{path} holds {which} that cannot be read: was it written to the end? Put a good copy there")
+    return [each for each in found if each]
+
+
+CERTIFICATE_LABELS = ("CERTIFICATE", "X509 CERTIFICATE", "TRUSTED CERTIFICATE")
+"""What OpenSSL calls a certificate in PEM: now, in old versions, and with trust settings."""
+
+
+def certificate_data(content: bytes, usage: bytes | None = None) -> list[bytes | None]:
+    """Return the DER of each certificate in a file, None for one that is damaged.
+
+    Given a usage, a certificate whose own settings (TRUSTED CERTIFICATE) do not trust it for that is left out.
+    """
+    if pem.is_der(content):
+        return [content]
+    found: list[bytes | None] = []
+    for block in pem.blocks(content):
+        if block.label not in CERTIFICATE_LABELS:
+            continue
+        data = block.data
+        if data is not None and block.label == "TRUSTED CERTIFICATE":
+            try:
+                if usage is not None and not pem.is_trusted_for(data, usage):
+                    continue
+                data = pem.without_trust(data)
+            except ValueError:
+                data = None
+        found.append(data)
     return found
+
+
+def parsed_certificate(data: bytes | None) -> x509.Certificate | None:
+    """Return a certificate given in DER, or None if it cannot be read."""
+    try:
+        return lenient.kept(data) if data is not None else None
+    except UNREADABLE:
+        return None
 
 
 def read(path: Path) -> bytes:

@@ -318,6 +318,8 @@ def _sentence(certificate: x509.Certificate, code: int, depth: int) -> str:
             return f"{of} cannot be checked, because the revocation list of {issuer} is not valid yet: check the clock"
         case 3 | 8 | 33 | 35 | 36 | 44:
             return f"{of} cannot be checked, because there is no revocation list of {issuer} that can be used for it"
+        case 47 | 48:
+            return f"{of} is for names outside the names that its authority may vouch for (name constraints)"
         case 66 | 67 | 68:
             return f"{of} has a key or a signature that is too weak"
         case _:

@@ -69,6 +69,11 @@ class EnrolmentCase(SynchronousTestCase):
         """The gateway's authority."""
         return Authority.open(self.gateway.authority)
 
+    @property
+    def server_authority(self) -> Authority:
+        """The one that the gateway's clients trust."""
+        return Authority.open(self.gateway.server_authority)
+
     def everything(self, places: Places) -> dict[str, tuple[int, bytes]]:
         """Return all files beneath a root, with modes and contents."""
         return {

@@ -192,7 +192,10 @@ class CloserTests(MachineCase):
         path = self.places.server_certificate("main")
         good = path.read_text()
         path.write_text(good + self.places.client_certificate("main").read_text())
-        self.assertIn("CN=alice, which has not issued it", self.only("server"))
+        self.assertEqual([], self.found("server"))  # the daemon starts, and whoever trusts the issuer connects
+        self.assertTrue(
+            any("CN=alice, which has not issued it" in one for one in self.found("server", Severity.WARNING))
+        )
         path.write_text(good + self.machine.authority.certificate.read_text())
         self.assertEqual([], self.found("server"))
 

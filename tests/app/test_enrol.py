@@ -40,7 +40,7 @@ class EnrolTests(Enrolled):
         self.assertEqual((self.directory / "alice.iphttps", 0o600), (self.file, self.file.stat().st_mode & 0o777))
         bundle = unseal(read_bundle(self.file), self.secret.read_text().strip())
         self.assertEqual(("alice", f"https://{HOST}/IPHTTPS"), (bundle.name, bundle.uri))
-        self.assertEqual(self.authority.certificate_pem, bundle.ca_pem)
+        self.assertEqual(self.server_authority.certificate_pem, bundle.ca_pem)
         self.assertEqual(["alice"], list(names(x509.load_pem_x509_certificate(bundle.certificate_pem))))
 
     def test_listed(self) -> None:
@@ -77,7 +77,7 @@ class EnrolTests(Enrolled):
             words = ("--root", self.gateway.root, "--out", self.directory)
             self.command("enrol", *words, "--", name)
             self.assertEqual(1, self.command("enrol", *words, "--", name)[0], name)
-        self.assertEqual(2, len(self.authority.certificates()))
+        self.assertEqual(1, len(self.authority.certificates()))
         self.assertIn("too long for the name of a file", self.bad("enrol", "\U00020000" * 64, *words))
 
     def test_no_server(self) -> None:
@@ -127,7 +127,8 @@ class JoinTests(Enrolled):
             self.assertEqual(value, options[key])
         self.assertEqual(0o600, self.laptop.client_key(HOST).stat().st_mode & 0o777)
         own = Credentials.load(self.laptop.client_certificate(HOST), self.laptop.client_key(HOST))
-        own.chain[0].verify_directly_issued_by(x509.load_pem_x509_certificate(self.laptop.client_ca(HOST).read_bytes()))
+        own.chain[0].verify_directly_issued_by(self.authority.issuer.certificate)
+        self.assertEqual(self.server_authority.certificate_pem, self.laptop.client_ca(HOST).read_bytes())
 
     def test_repeated(self) -> None:
         """A second time nothing is changed, and that is said."""

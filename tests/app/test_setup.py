@@ -8,11 +8,16 @@ import shutil
 import tomllib
 from ipaddress import IPv6Network
 
+from cryptography import x509
 from twisted.trial.unittest import SynchronousTestCase
 
+from iphttps.app.authority import Authority
+from iphttps.app.certificate_names import permitted
+from iphttps.app.issuing import KeyKind, Kind, issues
 from iphttps.app.server_options import Options
 from iphttps.app.server_setup import unique_local_prefix
-from iphttps.net.certificates import Credentials, names
+from iphttps.app.servers_list import servers_list
+from iphttps.net.certificates import Credentials, load_certificates, names
 from tests.app.enrolments import HOST, EnrolmentCase
 from tests.app.test_authority_crashes import killed_at
 
@@ -85,6 +90,42 @@ class SetupTests(EnrolmentCase):
         ]
         self.assertEqual([HOST, "192.0.2.1"], list(names(certificate)))
 
+    def test_authorities(self) -> None:
+        """Clients trust an authority for the hosts alone, of which the server has no key; it trusts another one."""
+        self.good(*self.setup_words("--name", "192.0.2.1"))
+        own = load_certificates(self.gateway.server_certificate("main"))[0]
+        trusted = self.server_authority.issuer.certificate
+        own.verify_directly_issued_by(trusted)
+        found = trusted.extensions.get_extension_for_class(x509.NameConstraints)
+        self.assertEqual((HOST, "192.0.2.1"), permitted(trusted))
+        self.assertTrue(found.critical)
+        self.assertNotIn(self.gateway.state, self.gateway.server_authority.parents)
+        kept, of_servers = self.authority, self.server_authority
+        for authority, kinds in ((kept, {Kind.CLIENT}), (of_servers, {Kind.SERVER})):
+            self.assertEqual(kinds, {kind for kind in Kind if issues(authority.issuer, kind)})
+        (document,) = servers_list(kept.directory)
+        self.assertEqual("/iphttps-servers.crl", document.path)
+        points = own.extensions.get_extension_for_class(x509.CRLDistributionPoints).value
+        names_of_point = [each for point in points for each in point.full_name or []]
+        self.assertEqual([f"http://{HOST}{document.path}"], [each.value for each in names_of_point])
+
+    def test_one_authority(self) -> None:
+        """An authority for both, as there was in 0.1.0, goes on as it is, and with it what it has issued."""
+        before = Authority.create(self.gateway.authority, "Old CA", key=KeyKind.ECDSA).certificate_pem
+        self.good(*self.setup_words())
+        self.assertFalse(self.gateway.server_authority.exists())
+        own = load_certificates(self.gateway.server_certificate("main"))[0]
+        own.verify_directly_issued_by(x509.load_pem_x509_certificate(before))
+        self.good(*self.setup_words())
+        self.assertEqual(before, self.authority.certificate_pem)
+
+    def test_new_name(self) -> None:
+        """Another instance of another name has the same authority, which is for both names then."""
+        self.good(*self.setup_words())
+        words = ("setup", "--name", "www.example.com", "--key", "ecdsa", "--root", str(self.gateway.root))
+        self.assertIn("now vouches for www.example.com as well", self.good(*words, "--instance", "two"))
+        self.assertEqual((HOST, "www.example.com"), permitted(self.server_authority.issuer.certificate))
+
     def test_second_server(self) -> None:
         """Another instance has the same authority, and an interface of its own."""
         self.good(*self.setup_words())
@@ -92,7 +133,7 @@ class SetupTests(EnrolmentCase):
         self.assertEqual("iphttps1", self.configured("two")["interface"])
         self.assertIsNone(self.configured("two").publish)  # the first one does so
         self.assertNotEqual(self.configured("two").prefix, self.configured().prefix)
-        self.assertEqual(2, len(self.authority.certificates()))
+        self.assertEqual(2, len(self.server_authority.certificates()))
 
     def test_contradictions(self) -> None:
         """What is there and different is not overwritten: a sentence says what it has."""
@@ -144,7 +185,7 @@ class SetupTests(EnrolmentCase):
                 break
             moments += 1
             self.good(*self.setup_words())
-            (issued,) = self.authority.certificates()
+            (issued,) = self.server_authority.certificates()
             own = Credentials.load(self.gateway.server_certificate("main"), self.gateway.server_key("main"))
             self.assertEqual(issued.serial, own.chain[0].serial_number)
             self.assertEqual([], [*self.gateway.configuration.rglob("*.unfinished")])

@@ -168,7 +168,7 @@ class FolderTests(EnrolmentCase):
         self.assertEqual(0o700, folder.stat().st_mode & 0o777)
         command = ["openssl", "x509", "-inform", "DER", "-in", str(folder / "ca.cer")]
         pem = subprocess.run(command, capture_output=True, timeout=60, check=True).stdout
-        self.assertEqual(self.authority.certificate_pem, pem)
+        self.assertEqual(self.server_authority.certificate_pem, pem)
 
     def test_encryption(self) -> None:
         """By default it is the form that every Windows imports, or else AES; only the passphrase opens them."""

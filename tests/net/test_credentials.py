@@ -78,19 +78,25 @@ class CredentialsTests(SynchronousTestCase):
         """A key where the certificate belongs, or the other way round, is told from the right one."""
         server = self.certificates.server
         self.assert_refused(
-            server.private_key, server.private_key, f"{server.private_key} holds no certificate in PEM form"
+            server.private_key, server.private_key, f"{server.private_key} holds no certificate in PEM or DER form"
         )
         self.assert_refused(
             server.certificate,
             server.certificate,
-            f"{server.certificate} holds no private key in PEM form without a password",
+            f"{server.certificate} holds no private key in PEM or DER form",
         )
 
     def test_not_pem(self) -> None:
-        """An empty file and a binary one hold no certificate."""
-        for content in (b"", b"\x30\x82\x01\x0a"):
+        """An empty file, a binary one and a broken one hold no certificate."""
+        broken = b"-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n"
+        unreadable = "a certificate that cannot be read: was it written to the end? Put a good copy there"
+        for content, words in (
+            (b"", "no certificate in PEM or DER form"),
+            (b"\x30\x82\x01\x0a", unreadable),
+            (broken, unreadable),
+        ):
             path = self.file(content)
-            self.assert_refused(path, self.certificates.server.private_key, f"{path} holds no certificate in PEM form")
+            self.assert_refused(path, self.certificates.server.private_key, f"{path} holds {words}")
 
     def test_key_with_password(self) -> None:
         """A key behind a password is refused: nobody is there to type it."""
@@ -103,7 +109,12 @@ class CredentialsTests(SynchronousTestCase):
                 serialization.BestAvailableEncryption(b"secret"),
             )
         )
-        self.assert_refused(server.certificate, path, f"{path} holds no private key in PEM form without a password")
+        self.assert_refused(
+            server.certificate,
+            path,
+            f"{path} needs a password, and nobody is there to type it: `openssl pkey -in {path} -out NEW` writes a key "
+            "without one",
+        )
 
     def test_odd_key(self) -> None:
         """A key of a kind that TLS has no certificate for is refused like any that does not match."""

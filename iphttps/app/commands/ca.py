@@ -10,11 +10,13 @@ from typing import Any, TypeVar
 
 import click
 
+from ...core.errors import ConfigError
 from .. import certificate_files, certificate_list, files, issuing
 from .. import certificate_names as names
-from ..authority import Authority, Issued
-from ..issuing import AUTHORITY_DAYS, DAYS, MOST_DAYS, KeyKind
+from ..authority import CERTIFICATE, Authority, Issued
+from ..issuing import AUTHORITY_DAYS, DAYS, MOST_DAYS, KeyKind, Kind
 from ..places import Places
+from ..servers_list import copy_servers_list
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -73,23 +75,66 @@ def ca() -> None:
 
 @ca.command()
 @click.option("--name", metavar="NAME", default="IP-HTTPS CA", help="What the authority is called in its certificates.")
-@click.option("--host", metavar="HOST", help="The server's name: certificates will say that it publishes the list.")
+@click.option(
+    "--for",
+    "purpose",
+    type=click.Choice([*(kind.value + "s" for kind in Kind), "both"]),
+    default="both",
+    help="What its certificates are good for: servers, clients, or both.",
+)
+@click.option(
+    "--host",
+    "hosts",
+    metavar="HOST",
+    multiple=True,
+    help="The server's name; repeatable. The first is where certificates say that the list is published.",
+)
 @click.option("--crl-uri", "uris", metavar="URI", multiple=True, help="Where else the revocation list is to be had.")
 @key_option
 @days_option(AUTHORITY_DAYS)
 @authority_option
 def init(
-    name: str, host: str | None, uris: tuple[str, ...], key: str, days: int, directory: Path | None, root: Path
+    name: str,
+    purpose: str,
+    hosts: tuple[str, ...],
+    uris: tuple[str, ...],
+    key: str,
+    days: int,
+    directory: Path | None,
+    root: Path,
 ) -> None:
     """Make an authority.
 
     That is a key, its own certificate, and an empty revocation list. One that is there is never overwritten.
+
+    One for servers is confined to the names given by --host, and those below them: whoever trusts it trusts it for
+    nothing else. `iphttps ca allow` adds names later.
     """
-    place = directory or Places(root).authority
-    places = [*([names.crl_uri(host)] if host else []), *uris]
-    authority = Authority.create(place, name, key=KeyKind(key), days=days, crl_uris=places)
+    kind = next((kind for kind in Kind if f"{kind.value}s" == purpose), None)
+    place = directory or (Places(root).server_authority if kind is Kind.SERVER else Places(root).authority)
+    document = names.SERVERS_DOCUMENT if kind is Kind.SERVER else names.DOCUMENT
+    places = [*([names.crl_uri(hosts[0], document)] if hosts else []), *uris]
+    confined = hosts if kind is Kind.SERVER else ()
+    made = Authority.create
+    authority = made(place, name, key=KeyKind(key), days=days, crl_uris=places, kind=kind, hosts=confined)
     click.echo(f"made an authority in {place}, valid until {_date(authority.issuer.certificate.not_valid_after_utc)}")
     click.echo(f"its certificate, which all clients need, is {authority.certificate_path}")
+
+
+@ca.command()
+@click.argument("hosts", metavar="HOST...", nargs=-1, required=True)
+@authority_option
+def allow(hosts: tuple[str, ...], directory: Path | None, root: Path) -> None:
+    """Add hosts to an authority for servers.
+
+    Its own certificate is made anew, for the same key: certificates of the old names stay good. Clients that have the
+    old ca.pem need the new one before they call the server by a new name.
+    """
+    authority = _open_to_change(directory or _of_servers(root), root)
+    if authority.allow(hosts):
+        click.echo(f"wrote {authority.certificate_path}: clients need it before they call the server by a new name")
+    else:
+        click.echo(f"{authority.directory} vouches for {', '.join(hosts)} already")
 
 
 @ca.command()
@@ -105,9 +150,10 @@ def server(hosts: tuple[str, ...], key: str, days: int, out: Path, directory: Pa
     HOST.key that is there already, without a HOST.pem, is the key that it gets.
     """
     known = names.hosts(hosts)
-    authority = _open_to_change(directory, root)
+    authority = _open_to_change(directory or _of_servers(root), root)
     pair = certificate_files.Pair.of(out, known[0])
     issued = pair.complete(KeyKind(key), lambda public: authority.given_server(known, public, days=days))
+    copy_servers_list(Places(root))
     _say_issued(pair, issued)
 
 
@@ -147,12 +193,13 @@ def renew(which: str, days: int, out: Path, directory: Path | None, root: Path) 
     It has the same names, and takes the place of NAME.pem. Only the certificate is new, so nothing secret has to be
     moved. The old one is good until it ends, or is revoked. For another key, issue a new certificate.
     """
-    authority = _open_to_change(directory, root)
+    authority = _open_to_change(directory or _that_knows(which, root), root)
     record = authority.newest(which)
     path = out / f"{record.name}.pem" if out.is_dir() else out
     certificate_files.check_same_key(path, record.public_key)
     issued = authority.renew(record.serial, days=days)
     files.write(path, issued.certificate_pem)
+    copy_servers_list(Places(root))
     click.echo(f"wrote {path}, valid until {_date(issued.not_after)}; its key is the one that {record.name} has")
 
 
@@ -164,7 +211,7 @@ def revoke(which: tuple[str, ...], directory: Path | None, root: Path) -> None:
 
     A name means all certificates of that name, a serial number, or its first eight digits, one.
     """
-    authority = _open_to_change(directory, root)
+    authority = _open_to_change(directory or _that_knows(which[0], root), root)
     for each in which:
         authority.find(each)  # all are there, or nothing is done
     for each in which:
@@ -173,6 +220,7 @@ def revoke(which: tuple[str, ...], directory: Path | None, root: Path) -> None:
             click.echo(f"revoked {record.shown_serial}, {record.kind.value} {record.name}")
         if not found:
             click.echo(f"{each} was revoked before")
+    copy_servers_list(Places(root))
 
 
 @ca.command(name="list")
@@ -207,6 +255,21 @@ def crl(out: Path | None, der: bool, directory: Path | None, root: Path) -> None
 
 def _open(directory: Path | None, root: Path) -> Authority:
     return Authority.open(directory or Places(root).authority)
+
+
+def _of_servers(root: Path) -> Path | None:
+    """Return the authority that is for servers only, or None if the other is for both."""
+    directory = Places(root).server_authority
+    return directory if (directory / CERTIFICATE).exists() else None
+
+
+def _that_knows(which: str, root: Path) -> Path | None:
+    """Return the authority for servers if it has issued this certificate, or None."""
+    directory = _of_servers(root)
+    try:
+        return directory if directory and Authority.open(directory).find(which) else None
+    except ConfigError:
+        return None
 
 
 def _open_to_change(directory: Path | None, root: Path) -> Authority:

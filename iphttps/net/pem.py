@@ -1,0 +1,138 @@
+"""PEM files (RFC 7468) as programs write them: any line ends, text around the blocks, OpenSSL's trust settings."""
+
+from __future__ import annotations
+
+import codecs
+import re
+from base64 import b64decode, b64encode
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+_BEGIN = b"-----BEGIN "
+_LABEL = re.compile(rb"[A-Z0-9 ]+")
+_HEADER = re.compile(rb"[A-Za-z0-9-]+:")
+
+_SEQUENCE, _REJECTED, _IDENTIFIER = 0x30, 0xA0, 0x06
+
+SERVER_AUTH = bytes.fromhex("2b06010505070301")
+CLIENT_AUTH = bytes.fromhex("2b06010505070302")
+_ANY_USAGE = bytes.fromhex("551d2500")
+"""Extended key usages (RFC 5280 section 4.2.1.12) as DER writes them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """One block of a file; `data` is None where it is damaged, `encrypted` says that it needs a password."""
+
+    label: str
+    data: bytes | None
+    encrypted: bool
+
+
+def blocks(content: bytes) -> list[Block]:
+    """Return the blocks of a PEM file; of a file in DER, which has no labels, none.
+
+    A block that is cut off is one without data.
+    """
+    return list(_blocks(_as_bytes(content)))
+
+
+def is_der(content: bytes) -> bool:
+    """Tell whether a file looks like DER, of which each kind that is of interest here is a SEQUENCE."""
+    return content[:1] == bytes((_SEQUENCE,)) and _BEGIN not in content
+
+
+def written(label: str, data: bytes) -> bytes:
+    """Write a block as OpenSSL does."""
+    text = b64encode(data)
+    lines = b"\n".join(text[start : start + 64] for start in range(0, len(text), 64))
+    name = label.encode("ascii")
+    return _BEGIN + name + b"-----\n" + lines + b"\n-----END " + name + b"-----\n"
+
+
+def _as_bytes(content: bytes) -> bytes:
+    """Return the text as bytes, where Windows has written it with two bytes a character."""
+    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return content.decode("utf-16", "replace").encode("utf-8")
+    return content
+
+
+def _blocks(content: bytes) -> Iterator[Block]:
+    for part in content.split(_BEGIN)[1:]:
+        label, _, rest = part.partition(b"-----")
+        if not _LABEL.fullmatch(label):
+            continue  # a line of text
+        body, end, _ = rest.partition(b"-----END " + label + b"-----")
+        headers, text = _headers(body)
+        encrypted = label.startswith(b"ENCRYPTED ") or any(b"ENCRYPTED" in line for line in headers)
+        yield Block(label.decode("ascii"), _decoded(text) if end else None, encrypted)
+
+
+def _headers(body: bytes) -> tuple[list[bytes], bytes]:
+    """Split what stands between the two lines into headers (RFC 1421 section 4.6) and base64."""
+    lines = body.split()
+    if not any(map(_HEADER.match, lines)):
+        return [], b"".join(lines)
+    head, _, text = body.replace(b"\r\n", b"\n").strip().partition(b"\n\n")
+    return head.split(b"\n"), b"".join(text.split())
+
+
+def _decoded(text: bytes) -> bytes | None:
+    try:
+        return b64decode(text, validate=True)
+    except ValueError:
+        return None
+
+
+# TRUSTED CERTIFICATE: a certificate, and what its owner trusts it for (X509_CERT_AUX in OpenSSL's x509.h).
+
+
+def without_trust(data: bytes) -> bytes:
+    """Return the certificate of a block that is a TRUSTED CERTIFICATE; raises ValueError."""
+    _, _, end = _element(data, 0)
+    return data[:end]
+
+
+def is_trusted_for(data: bytes, usage: bytes) -> bool:
+    """Tell whether such a block trusts the certificate for a usage, as OpenSSL decides; raises ValueError.
+
+    What is rejected is rejected; where some usages are trusted, no others are.
+    """
+    position = _element(data, 0)[2]
+    if position == len(data):
+        return True
+    tag, position, end = _element(data, position)
+    trusted: list[bytes] | None = None
+    rejected: list[bytes] = []
+    while position < end:
+        tag, start, position = _element(data, position)
+        if tag == _SEQUENCE:
+            trusted = list(_identifiers(data[start:position]))
+        elif tag == _REJECTED:
+            rejected = list(_identifiers(data[start:position]))
+    meant = {usage, _ANY_USAGE}
+    return meant.isdisjoint(rejected) and (trusted is None or not meant.isdisjoint(trusted))
+
+
+def _identifiers(data: bytes) -> Iterator[bytes]:
+    position = 0
+    while position < len(data):
+        tag, start, position = _element(data, position)
+        if tag == _IDENTIFIER:
+            yield data[start:position]
+
+
+def _element(data: bytes, position: int) -> tuple[int, int, int]:
+    """Return the tag of the element of DER at a position, and where its content begins and ends."""
+    try:
+        tag, length = data[position], data[position + 1]
+    except IndexError as error:
+        raise ValueError("cut off") from error
+    start = position + 2
+    if length & 0x80:
+        size = length & 0x7F
+        length = int.from_bytes(data[start : start + size])
+        start += size
+    if start + length > len(data):
+        raise ValueError("cut off")
+    return tag, start, start + length
