@@ -57,7 +57,7 @@ def pac_location(options: DaemonOptions) -> PACLocation | None:
         raise ConfigError("--pac says where the proxies are written down that --proxy auto looks for: give both")
     location = PACLocation.parse(options["pac"])
     # A daemon changes its directory.
-    return PACLocation(path=str(Path(location.path).absolute())) if location.path else location
+    return PACLocation(path=str(options.beneath(Path(location.path)))) if location.path else location
 
 
 def check_proxy(options: DaemonOptions, uris: Iterable[URI], environment: Mapping[str, str] = os.environ) -> None:
