@@ -13,6 +13,7 @@ from ..core.proxy import Login, Proxy
 from ..core.proxychoice import PACLocation, ProxyChoice, ProxySource
 from ..core.proxyenvironment import proxy_of
 from ..core.proxylogin import ProxyCredentials
+from ..core.text import text_of
 from ..net.certificates import load_certificates
 from ..net.endpoints import URI
 from ..net.proxy import ProxySettings
@@ -123,7 +124,7 @@ class CredentialsFile:
         if others := _others(path):
             raise ConfigError(f"{path} holds a password, and {others}")
         try:
-            values = tomllib.loads(path.read_text(encoding="utf-8"))
+            values = tomllib.loads(text_of(path.read_bytes()))
         except OSError as error:
             raise ConfigError(f"cannot read {path}: {error.strerror}") from error
         except (tomllib.TOMLDecodeError, UnicodeDecodeError):

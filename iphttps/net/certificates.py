@@ -18,6 +18,7 @@ from OpenSSL import SSL, crypto
 
 from ..core.errors import ConfigError
 from ..core.identity import Identity, printable, shortened
+from ..core.text import without_mark
 
 UNREADABLE = (
     ValueError,
@@ -93,9 +94,9 @@ def load_certificates(path: Path) -> list[x509.Certificate]:
 
 
 def read(path: Path) -> bytes:
-    """Read a file; raises ConfigError if that cannot be."""
+    """Read a file, without a byte order mark in front of its text; raises ConfigError if that cannot be."""
     try:
-        return path.read_bytes()
+        return without_mark(path.read_bytes())
     except OSError as error:
         raise ConfigError(f"cannot read {path}: {error.strerror}") from error
 

@@ -6,8 +6,8 @@ import os
 
 import click
 
-from iphttps.app.client_options import Options as ClientOptions
 from iphttps.app.cli import group
+from iphttps.app.client_options import Options as ClientOptions
 from iphttps.app.daemons import read_options
 from iphttps.app.instances import named
 from iphttps.app.proxy_options import pac_location
