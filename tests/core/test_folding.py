@@ -8,6 +8,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from iphttps.core.client_handshake import ClientHandshake
 from iphttps.core.errors import ProtocolError
+from iphttps.core.folding import Folds
 from iphttps.core.handshake import ServerHandshake
 
 POST = b"POST /IPHTTPS HTTP/1.1\r\nHost: a.example\r\n"
@@ -75,6 +76,11 @@ class TwoWaysTests(SynchronousTestCase):
                 opened = handshake().feed(head + lines)
                 assert opened is not None
                 self.assertEqual(lines, opened.rest)
+
+    def test_over(self) -> None:
+        """Nor is anything that comes after the head has ended."""
+        folds = Folds()
+        self.assertEqual([False, False], [folds.feed(POST + b"\r\n"), folds.feed(b"a\r\n b")])
 
     def _refused(self, handshake: ServerHandshake | ClientHandshake, *pieces: bytes) -> None:
         def feed() -> None:
