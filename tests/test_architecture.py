@@ -41,6 +41,7 @@ PURE = (
     "base64",
     "binascii",
     "bisect",
+    "codecs",
     "collections",
     "dataclasses",
     "difflib",
@@ -61,7 +62,7 @@ PURE = (
     "urllib.parse",
 )
 """What else core may import: bytes, values and the time come in, values go out."""
-IMPURE = ("http.client", "http.server", "http.cookiejar")
+IMPURE = ("http.client", "http.server", "http.cookiejar", "codecs.open", "codecs.lookup")
 """What the prefixes in PURE would let through."""
 
 NOT_THEIRS = {

@@ -33,6 +33,7 @@ from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from ..core.errors import ConfigError
+from ..core.text import without_mark
 from ..net.certificates import UNREADABLE
 from ..net.endpoints import URI
 from . import issuing
@@ -112,7 +113,7 @@ def check_data(content: bytes) -> bytes:
     """Return what stands between the two lines; raises ConfigError, to be said of the file, if it cannot be opened."""
     if len(content) > LARGEST:
         raise ConfigError(f"is larger than any enrolment, which has at most {LARGEST // 1024} KiB")
-    lines = content.decode("ascii", "replace").replace("\r\n", "\n").strip().split("\n")
+    lines = without_mark(content).decode("ascii", "replace").replace("\r\n", "\n").strip().split("\n")
     if lines[0].rstrip() != BEGIN:
         raise ConfigError("is no enrolment: `iphttps enrol` on the server makes one")
     try:

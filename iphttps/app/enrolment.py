@@ -36,6 +36,7 @@ class Enrolment:
         `uri` is what clients call it, where that cannot be known from its configuration and its certificate.
         """
         options = Options()
+        options.root = places.root
         options.parse(["--config", str(places.server_config(instance or _only(places)))])
         authority = Authority.open(places.authority)
         authority.mend()

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ..core.errors import ConfigError
+from ..core.text import text_of
 from .ask import AskError, is_live
 from .places import ROLES, Places, checked_name
 
@@ -122,7 +123,7 @@ def _listed(instances: Iterable[Instance]) -> str:
 def _loosely(path: Path) -> dict[str, Any]:
     """Return what a file says, nothing if that cannot be read: to complain of it is for others."""
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(text_of(path.read_bytes()))
     except (OSError, ValueError):
         return {}
 

@@ -7,6 +7,7 @@ import tomllib
 from itertools import count
 from pathlib import Path
 
+from ..core.text import text_of
 from .places import ROLES, Places
 
 DEFAULT = "iphttps0"
@@ -30,6 +31,6 @@ def interface_of(config: Path) -> str:
 def value_of(config: Path, key: str) -> object:
     """Return what a configuration says to a key, None if it says nothing or cannot be read."""
     try:
-        return tomllib.loads(config.read_text(encoding="utf-8")).get(key)
+        return tomllib.loads(text_of(config.read_bytes())).get(key)
     except (OSError, ValueError):
         return None

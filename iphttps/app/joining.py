@@ -61,6 +61,7 @@ class Joining:
     def _compare(self, config: Path) -> None:
         """Raise ConfigError if the configuration that is there is for another server."""
         options = Options()
+        options.root = self.places.root
         options.parse(["--config", str(config)])
         if self.bundle.uri not in [str(uri) for uri in options.uris]:
             raise ConfigError(

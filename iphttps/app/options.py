@@ -254,7 +254,11 @@ class DaemonOptions(usage.Options):
         """Return a path, absolute because a daemon changes its directory, or None if not given."""
         if not self[name]:
             return None
-        path = Path(self[name]).absolute()
+        return self.beneath(Path(self[name]))
+
+    def beneath(self, path: Path) -> Path:
+        """Return a path made absolute and taken beneath the root, where it may lie already."""
+        path = path.absolute()
         return path if path.is_relative_to(self.root) else self.root / path.relative_to("/")
 
     def file(self, name: str) -> Path | None:

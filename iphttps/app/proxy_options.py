@@ -13,6 +13,7 @@ from ..core.proxy import Login, Proxy
 from ..core.proxychoice import PACLocation, ProxyChoice, ProxySource
 from ..core.proxyenvironment import proxy_of
 from ..core.proxylogin import ProxyCredentials
+from ..core.text import text_of
 from ..net.authorities import SERVER_AUTH, load_authorities
 from ..net.endpoints import URI
 from ..net.proxy import ProxySettings
@@ -57,7 +58,7 @@ def pac_location(options: DaemonOptions) -> PACLocation | None:
         raise ConfigError("--pac says where the proxies are written down that --proxy auto looks for: give both")
     location = PACLocation.parse(options["pac"])
     # A daemon changes its directory.
-    return PACLocation(path=str(Path(location.path).absolute())) if location.path else location
+    return PACLocation(path=str(options.beneath(Path(location.path)))) if location.path else location
 
 
 def check_proxy(options: DaemonOptions, uris: Iterable[URI], environment: Mapping[str, str] = os.environ) -> None:
@@ -123,7 +124,7 @@ class CredentialsFile:
         if others := _others(path):
             raise ConfigError(f"{path} holds a password, and {others}")
         try:
-            values = tomllib.loads(path.read_text(encoding="utf-8"))
+            values = tomllib.loads(text_of(path.read_bytes()))
         except OSError as error:
             raise ConfigError(f"cannot read {path}: {error.strerror}") from error
         except (tomllib.TOMLDecodeError, UnicodeDecodeError):

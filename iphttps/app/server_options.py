@@ -176,7 +176,7 @@ class Options(DaemonOptions):
     def path(self, name: str) -> Path | None:
         """Return a path; the authority's files stand for what is not given besides it."""
         if not self[name] and name in AUTHORITY_FILES and self["authority"] and self.uri.secure:
-            return Path(self["authority"]).absolute() / AUTHORITY_FILES[name]
+            return self.beneath(Path(self["authority"])) / AUTHORITY_FILES[name]
         return super().path(name)
 
     @property

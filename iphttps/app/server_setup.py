@@ -101,6 +101,7 @@ class ServerSetup:
     def options(self) -> Options:
         """The configuration as it is now; raises ConfigError."""
         options = Options()
+        options.root = self.places.root
         options.parse(["--config", str(self.places.server_config(self.instance))])
         return options
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ..core.errors import ConfigError
+from ..core.text import text_of
 
 _PLACE = re.compile(r"(?P<what>.*) \(at line (?P<line>\d+), column (?P<column>\d+)\)", re.DOTALL)
 _ENDINGS = ("]", '"""', "'''")
@@ -64,7 +65,7 @@ class TomlFile:
         except OSError as error:
             raise Problem(f"--config: cannot read {path}: {error.strerror}", "config") from error
         try:
-            text = content.decode("utf-8")
+            text = text_of(content)
         except UnicodeDecodeError as error:
             line = content.count(b"\n", 0, error.start) + 1
             raise Problem("not TOML: it must be UTF-8 throughout", None, path, line) from error

@@ -9,6 +9,7 @@ import h11
 
 from .body import Body, BoundedBody, ChunkedBody
 from .errors import ProtocolError
+from .folding import FOLDED, Folds
 from .handshake import ENDLESS, MAXIMUM_HEAD, Opened, ascii_only, shortened, values
 
 CONTENT_LENGTH = 18446744073709551615
@@ -83,6 +84,7 @@ class ClientHandshake:
         self._target = target
         self._length = length
         self._first = b""
+        self._folds = Folds()
         self._interim = 0
 
     @property
@@ -113,6 +115,8 @@ class ClientHandshake:
                 event = self._connection.next_event()
         except h11.RemoteProtocolError as error:
             raise self._not_http(error) from error
+        if self._folds.feed(data):
+            raise ProtocolError(f"the server's answer is not HTTP: {FOLDED}")
         if event is h11.NEED_DATA:
             self._check_beginning()
             return None

@@ -18,6 +18,7 @@ import h11
 
 from .body import Body, BoundedBody, ChunkedBody
 from .errors import ProtocolError
+from .folding import FOLDED, Folds
 
 DEFAULT_PATH = "/IPHTTPS"
 DEFAULT_PATHS = (DEFAULT_PATH, "/IPTLS")
@@ -89,6 +90,7 @@ class ServerHandshake:
         self._allowed = "POST"
         self._taken = 0
         self._first = b""
+        self._folds = Folds()
         self._method = b""
         self._continues = False
 
@@ -107,6 +109,8 @@ class ServerHandshake:
             event = self._connection.next_event()
         except h11.RemoteProtocolError as error:
             raise self._not_http(str(error), error.error_status_hint) from error
+        if self._folds.feed(data):
+            raise self._not_http(FOLDED)
         if event is h11.NEED_DATA:
             self._check_beginning(self._connection.trailing_data[0])
             return None

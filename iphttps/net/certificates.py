@@ -17,6 +17,7 @@ from OpenSSL import SSL, crypto
 
 from ..core.errors import ConfigError
 from ..core.identity import Identity, printable, shortened
+from ..core.text import without_mark
 from . import lenient, pem
 from .lenient import UNREADABLE as UNREADABLE  # for those who read certificates by this file
 from .private_keys import parse_private_keys
@@ -139,9 +140,9 @@ def parsed_certificate(data: bytes | None) -> x509.Certificate | None:
 
 
 def read(path: Path) -> bytes:
-    """Read a file; raises ConfigError if that cannot be."""
+    """Read a file, without a byte order mark in front of its text; raises ConfigError if that cannot be."""
     try:
-        return path.read_bytes()
+        return without_mark(path.read_bytes())
     except OSError as error:
         raise ConfigError(f"cannot read {path}: {error.strerror}") from error
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TextIO
+from typing import BinaryIO
 
 import click
 
 from ...core.errors import ConfigError
 from ...core.identity import printable
+from ...core.text import without_mark
 from .. import units
 from ..bundle import Bundle, read_bundle, unseal
 from ..joining import Joining, default_instance
@@ -27,13 +28,13 @@ LONGEST = 1024
 @click.option(
     "--passphrase-file",
     metavar="FILE",
-    type=click.File("r", encoding="utf-8", errors="replace"),
+    type=click.File("rb"),
     help="Where the passphrase stands, - for standard input; without it, it is asked for.",
 )
 @click.option("--instance", metavar="NAME", help="What this client is called here; without it as its server.")
 @click.option("--replace", is_flag=True, help="Put this enrolment in the place of an earlier one with this server.")
 @root_option
-def join(file: Path, passphrase_file: TextIO | None, instance: str | None, replace: bool, places: Places) -> int:
+def join(file: Path, passphrase_file: BinaryIO | None, instance: str | None, replace: bool, places: Places) -> int:
     """Make this machine a client, by a file that `iphttps enrol` has made, and start it where systemd runs.
 
     To give the command once more changes nothing, and nothing of another client is overwritten.
@@ -54,10 +55,10 @@ def join(file: Path, passphrase_file: TextIO | None, instance: str | None, repla
     return 0
 
 
-def _opened(data: bytes, source: TextIO | None) -> Bundle:
+def _opened(data: bytes, source: BinaryIO | None) -> Bundle:
     """Open the file with the passphrase, which a person may mistype twice."""
     if source is not None:
-        return unseal(data, read_passphrase(source.read(LONGEST)))
+        return unseal(data, read_passphrase(without_mark(source.read(LONGEST)).decode("utf-8", "replace")))
     if not sys.stdin.isatty():
         return unseal(data, read_passphrase(sys.stdin.readline(LONGEST)))
     for left in reversed(range(TRIES)):

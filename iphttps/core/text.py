@@ -1,0 +1,29 @@
+"""The text of files that a person writes, with the byte order marks that editors put in front of it."""
+
+from __future__ import annotations
+
+from codecs import BOM_UTF8, BOM_UTF16_BE, BOM_UTF16_LE, utf_16_be_decode, utf_16_le_decode
+
+
+def text_of(content: bytes) -> str:
+    """Return the text of a file: UTF-8, or UTF-16 if a byte order mark says so; the mark is left out.
+
+    Raises:
+        UnicodeDecodeError: if the file is neither.
+    """
+    # These functions are built in: a codec by name is a file, which may be out of reach after `twistd --uid`.
+    if content.startswith(BOM_UTF16_LE):
+        return utf_16_le_decode(content.removeprefix(BOM_UTF16_LE), "strict", True)[0]
+    if content.startswith(BOM_UTF16_BE):
+        return utf_16_be_decode(content.removeprefix(BOM_UTF16_BE), "strict", True)[0]
+    return content.removeprefix(BOM_UTF8).decode("utf-8")
+
+
+def without_mark(content: bytes) -> bytes:
+    """Return the same text as UTF-8 without a byte order mark; what has no mark, or is cut off, comes as it is."""
+    if not content.startswith((BOM_UTF8, BOM_UTF16_LE, BOM_UTF16_BE)):
+        return content
+    try:
+        return text_of(content).encode("utf-8")
+    except UnicodeDecodeError:
+        return content
