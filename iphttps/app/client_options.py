@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from ..core.client_handshake import RequestLength
 from ..core.errors import ConfigError
 from ..core.proxychoice import ProxySource
+from ..core.proxyheaders import read_headers
 from ..core.reconnect import INITIAL, MAXIMUM
 from ..net.certificates import parse_pin
 from ..net.endpoints import URI
@@ -25,7 +26,7 @@ class Options(DaemonOptions):
     """What the client is told."""
 
     command = "iphttps-client"
-    repeatable = ("uri", "pin")
+    repeatable = ("uri", "pin", "proxy-header")
     synopsis = "[options]"
     optParameters = (  # the name is Twisted's
         ("select", None, "ordered", "of several servers try first: ordered, the one named first, or fastest"),
@@ -61,6 +62,10 @@ class Options(DaemonOptions):
         """Connect only to a server with this key, sha256//... as curl writes it; repeat for more."""
         self["pin"] = [*self["pin"], pin]
 
+    def opt_proxy_header(self, header: str) -> None:
+        """Send this header to the proxy, such as "User-Agent: Mozilla/5.0"; repeat for more."""
+        self["proxy-header"] = [*self["proxy-header"], header]
+
     def checks(self) -> Iterable[Check]:
         """Return what has to be right before anything is touched."""
         return (
@@ -76,6 +81,7 @@ class Options(DaemonOptions):
             ("reconnect-initial", self._check_reconnect),
             ("proxy", lambda: proxy_choice(self)),
             ("pac", lambda: pac_location(self)),
+            ("proxy-header", lambda: read_headers(self["proxy-header"])),
             ("proxy", lambda: check_proxy(self, self.uris)),
             ("when", self._check_when_proxy),
             ("certificate", self._check_credentials),

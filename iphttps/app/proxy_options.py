@@ -12,6 +12,7 @@ from ..core.errors import ConfigError
 from ..core.proxy import Login, Proxy
 from ..core.proxychoice import PACLocation, ProxyChoice, ProxySource
 from ..core.proxyenvironment import proxy_of
+from ..core.proxyheaders import harmless, read_headers
 from ..core.proxylogin import ProxyCredentials
 from ..core.text import text_of
 from ..net.authorities import SERVER_AUTH, load_authorities
@@ -34,7 +35,10 @@ PROXY_PARAMETERS = (
     ("proxy-credentials", None, None, "TOML file, of mode 0600, with `user`, `password` and perhaps `domain`"),
     ("proxy-ca", None, None, "PEM file: the authorities to trust for a proxy at https://, not the system's"),
 )
-PROXY_FLAGS = (("proxy-basic", None, "send the password in clear to a proxy at http:// that offers only Basic"),)
+PROXY_FLAGS = (
+    ("proxy-basic", None, "send the password in clear to a proxy at http:// that offers only Basic"),
+    ("proxy-trust-network", None, "log in also to a proxy that WPAD or a PAC file at http:// names, whosever it is"),
+)
 
 
 def proxy_choice(options: DaemonOptions) -> ProxyChoice:
@@ -65,9 +69,11 @@ def check_proxy(options: DaemonOptions, uris: Iterable[URI], environment: Mappin
     """Check what can be checked before anything is touched; raises ConfigError."""
     choice = proxy_choice(options)
     pac_location(options)
-    for name in ("proxy-credentials", "proxy-ca", "proxy-basic"):
+    for name in ("proxy-credentials", "proxy-ca", "proxy-basic", "proxy-header"):
         if options[name] and choice.source is ProxySource.NONE:
             raise ConfigError(f"--{name} is about a proxy, and --proxy names none: give both")
+    if options["proxy-trust-network"] and choice.source is not ProxySource.AUTO:
+        raise ConfigError("--proxy-trust-network is about proxies that the network names for --proxy auto: give both")
     if choice.source is ProxySource.ENVIRONMENT:
         for uri in uris:
             proxy_of(environment, uri.secure, uri.host, uri.port)
@@ -82,14 +88,18 @@ class ProxyAccess:
         source()
         # Without a file of the operator's own, whoever answers for the network names the proxy.
         pac = pac_location(options)
-        named = options["proxy"] != ProxySource.AUTO.value or (pac is not None and not pac.url.startswith("http:"))
+        named = bool(options["proxy-trust-network"]) or (
+            options["proxy"] != ProxySource.AUTO.value or (pac is not None and not pac.url.startswith("http:"))
+        )
         self._credentials = ProxyCredentials(source, basic_in_clear=bool(options["proxy-basic"]), named=named)
+        self._headers = read_headers(options["proxy-header"])
         self._authorities = load_authorities(ca, SERVER_AUTH) if ca else None
 
     def settings(self, proxy: Proxy) -> ProxySettings:
         """Return what it takes to get through a proxy."""
         tls = ClientTLS(proxy.host, self._authorities, None, ca_option="--proxy-ca") if proxy.secure else None
-        return ProxySettings(proxy, self._credentials, tokens, tls)
+        headers = self._headers if self._credentials.trusts(proxy) else harmless(self._headers)
+        return ProxySettings(proxy, self._credentials, tokens, tls, headers)
 
 
 def environment_login(environment: Mapping[str, str]) -> Login | None:

@@ -7,12 +7,14 @@ it. Whatever comes behind the head of a 2xx belongs to who is behind the proxy.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import h11
 
 from .errors import ProxyError, ProxyFault
 from .handshake import MAXIMUM_HEAD, ascii_only
+from .responsehead import HeadCleaner
 
 MAXIMUM_BODY = 64 * 1024
 """Bytes of an answer's body that are read away so that the connection can be used again."""
@@ -26,7 +28,13 @@ SHOWN_WORDS = 100
 MAXIMUM_INTERIM = 8
 """1xx answers that are skipped before the real one."""
 
+AGENT = (b"User-Agent", b"iphttps")
+"""Some proxies refuse a request without it."""
+
 _TAG = re.compile(rb"<[^<>]*>")
+
+Header = tuple[bytes, bytes]
+"""The name and the value of a header."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,13 +60,16 @@ class Challenged:
 class ConnectHandshake:
     """The client's side of one connection to a proxy: as many requests as it takes, one after the other.
 
-    `authority` is the server behind the proxy as host:port; `name` is what sentences call the proxy.
+    `authority` is the server behind the proxy as host:port; `name` is what sentences call the proxy. `headers` are sent
+    with each request; one that the request has anyway is replaced, and left out if the value is empty.
     """
 
-    def __init__(self, authority: str, name: str) -> None:
+    def __init__(self, authority: str, name: str, headers: Sequence[Header] = ()) -> None:
         self._authority = authority
         self._name = name
+        self._headers = headers
         self._connection = h11.Connection(h11.CLIENT)
+        self._cleaner = HeadCleaner(connect=True)
         self._answer: h11.Response | None = None
         self._interim = 0
         self._body = b""
@@ -68,6 +79,7 @@ class ConnectHandshake:
     def request(self, authorization: bytes | None = None) -> bytes:
         """Return the head of a CONNECT request, to be sent at the start and after each challenge."""
         self._connection = h11.Connection(h11.CLIENT, max_incomplete_event_size=MAXIMUM_HEAD)
+        self._cleaner = HeadCleaner(connect=True)
         self._answer = None
         self._interim = 0
         self._body = b""
@@ -75,7 +87,10 @@ class ConnectHandshake:
         self._looked = 0
         # Proxy-Connection is what proxies of old look at, and some NTLM proxies still.
         target = self._authority.encode("ascii")
-        headers = [(b"Host", target), (b"Proxy-Connection", b"Keep-Alive")]
+        own = [AGENT, (b"Proxy-Connection", b"Keep-Alive")]
+        given = {name.lower() for name, _ in self._headers}
+        headers = [(b"Host", target), *(header for header in own if header[0].lower() not in given)]
+        headers += [header for header in self._headers if header[1]]
         if authorization:
             headers.append((b"Proxy-Authorization", authorization))
         request = h11.Request(method=b"CONNECT", target=target, headers=headers)
@@ -89,12 +104,25 @@ class ConnectHandshake:
         Raises ProxyError for an answer that neither opens the way nor asks for a login.
         """
         try:
-            self._connection.receive_data(data)
+            if cleaned := self._cleaner.feed(data):
+                self._connection.receive_data(cleaned)
             return self._read()
         except h11.RemoteProtocolError as error:
             if self._answer:  # its body only is faulty
                 return self._over(whole=False)
             raise self._not_http(data, error) from error
+
+    @property
+    def answered(self) -> bool:
+        """Whether the head of an answer has come that does not open the way, and its body has not ended yet."""
+        return self._answer is not None
+
+    def settle(self) -> Challenged:
+        """Return the challenge without the rest of its body, for which nobody waits any longer.
+
+        Raises ProxyError for a refusal. To be called only when `answered`.
+        """
+        return self._over(whole=False)
 
     def closed(self) -> Challenged | None:
         """The proxy has closed the connection: return its challenge, or None if there is no answer.
@@ -122,6 +150,8 @@ class ConnectHandshake:
                         # RFC 9110 section 9.3.6: a length or an encoding mean nothing here.
                         return Connected(self._connection.trailing_data[0])
                     self._answer = event
+                    if self._to_be_left():
+                        return self._over(whole=False)
                 case h11.Data():
                     self._taken += len(event.data)
                     self._body += event.data[: MAXIMUM_SHOWN - len(self._body)]
@@ -131,6 +161,13 @@ class ConnectHandshake:
                     return self._over(whole=True)
                 case _:
                     return None
+
+    def _to_be_left(self) -> bool:
+        """Tell whether it is a challenge on a connection that cannot be used again, whatever its body is."""
+        answer = self._answer
+        assert answer
+        framed = _values(answer, b"content-length") or _values(answer, b"transfer-encoding")
+        return answer.status_code in (401, 407) and not (framed and _stays_open(answer))
 
     def _settled(self) -> bool:
         """Tell whether the rest of the body is not worth reading: too long, or a refusal that has said why."""

@@ -32,11 +32,17 @@ _STRENGTH = ("md5", "md5-sess", "sha-256", "sha-256-sess")
 
 @dataclass(frozen=True, slots=True)
 class Challenge:
-    """One offer of a proxy: a scheme in lower case, with parameters or with a token in base64."""
+    """One offer of a proxy: a scheme in lower case, with parameters or with a token in base64.
+
+    `spelling` is the scheme as the proxy writes it, and `quoted` are the parameters that came as quoted strings, quotes
+    and backslashes included. Each character is one byte of the header.
+    """
 
     scheme: str
     parameters: Mapping[str, str] = field(default_factory=dict)
     token: str = ""
+    spelling: str = field(default="", compare=False)
+    quoted: Mapping[str, str] = field(default_factory=dict, compare=False)
 
     @property
     def stale(self) -> bool:
@@ -57,30 +63,37 @@ def read_challenges(headers: Iterable[bytes]) -> list[Challenge]:
     found: list[Challenge] = []
     for header in headers:
         parameters: dict[str, str] | None = None  # of the challenge that is being read
-        for item in _ITEM.findall(header.decode("utf-8", "replace")):
+        quoted: dict[str, str] = {}
+        # RFC 9110 section 5.5: no encoding is known, and what is sent back must be the same bytes.
+        for item in _ITEM.findall(header.decode("latin-1")):
             words = item.strip(" \t")
             if parameter := _PARAMETER.fullmatch(words):
                 if parameters is not None:
-                    parameters.setdefault(*_value(parameter))
+                    _add(parameter, parameters, quoted)
             elif scheme := _SCHEME.fullmatch(words):
-                parameters = {}
+                parameters, quoted = {}, {}
                 rest = (scheme[2] or "").strip(" \t")
                 if parameter := _PARAMETER.fullmatch(rest):
-                    parameters.update([_value(parameter)])
+                    _add(parameter, parameters, quoted)
                     rest = ""
-                found.append(Challenge(scheme[1].lower(), parameters, rest))
+                found.append(Challenge(scheme[1].lower(), parameters, rest, scheme[1], quoted))
     return found
 
 
-def _value(parameter: re.Match[str]) -> tuple[str, str]:
-    quoted = parameter[2]
-    value = parameter[3] if quoted is None else re.sub(r"\\(.)", r"\1", quoted, flags=re.DOTALL)
-    return parameter[1].lower(), value
+def _add(parameter: re.Match[str], parameters: dict[str, str], quoted: dict[str, str]) -> None:
+    name, value = parameter[1].lower(), parameter[3]
+    if name in parameters:
+        return
+    if value is None:
+        quoted[name] = parameter[2]
+        # A proxy that writes realm="EXAMPLE\users" knows of no escapes, and means the backslash.
+        value = re.sub(r'\\(["\\])', r"\1", parameter[2])
+    parameters[name] = value
 
 
-def basic(login: Login) -> bytes:
-    """Return the header's value for Basic, in UTF-8 (RFC 7617)."""
-    return b"Basic " + b64encode(f"{login.user}:{login.password}".encode())
+def basic(login: Login, spelling: str = "") -> bytes:
+    """Return the header's value for Basic, in UTF-8 (RFC 7617), the scheme as the proxy spells it."""
+    return (spelling or "Basic").encode("ascii") + b" " + b64encode(f"{login.user}:{login.password}".encode())
 
 
 class Digest:
@@ -92,6 +105,8 @@ class Digest:
         self._method = method
         self._authority = authority
         self._parameters = challenge.parameters
+        self._quoted = challenge.quoted
+        self._spelling = challenge.spelling or "Digest"
         self._algorithm = _algorithm(challenge)
         self._count = 0
 
@@ -116,34 +131,40 @@ class Digest:
         algorithm, session = self._algorithm.removesuffix("-sess"), self._algorithm.endswith("-sess")
         self._count += 1
         count = f"{self._count:08x}"
-        user, nonce = self._login.user, asked["nonce"]
 
-        def digest(*words: str) -> str:
-            return _ALGORITHMS[algorithm](":".join(words).encode()).hexdigest()
+        def digest(*words: str | bytes) -> str:
+            parts = (word if isinstance(word, bytes) else word.encode() for word in words)
+            return _ALGORITHMS[algorithm](b":".join(parts)).hexdigest()
 
-        secret = digest(user, asked["realm"], self._login.password)
+        nonce = asked["nonce"].encode("latin-1")
+        secret = digest(self._login.user, asked["realm"].encode("latin-1"), self._login.password)
         if session:
             secret = digest(secret, nonce, cnonce)
         request = digest(self._method, self._authority)
         with_qop = bool(asked.get("qop"))
         middle = (nonce, count, cnonce, "auth") if with_qop else (nonce,)
         values = [
-            ("username", user),
-            ("realm", asked["realm"]),
-            ("nonce", nonce),
-            ("uri", self._authority),
-            ("response", digest(secret, *middle, request)),
+            ("username", _quoted(self._login.user.encode())),
+            ("realm", self._as_it_came("realm")),
+            ("nonce", self._as_it_came("nonce")),
+            ("uri", _quoted(self._authority.encode())),
+            ("response", _quoted(digest(secret, *middle, request).encode())),
         ]
         if "opaque" in asked:
-            values.append(("opaque", asked["opaque"]))
+            values.append(("opaque", self._as_it_came("opaque")))
         if with_qop or session:
-            values.append(("cnonce", cnonce))
-        bare = [f"{name}={_quoted(value)}" for name, value in values]
+            values.append(("cnonce", _quoted(cnonce.encode())))
         if "algorithm" in asked:
-            bare.append(f"algorithm={asked['algorithm']}")
+            values.append(("algorithm", asked["algorithm"].encode("latin-1")))
         if with_qop:
-            bare += ["qop=auth", f"nc={count}"]
-        return f"Digest {', '.join(bare)}".encode()
+            values += [("qop", b"auth"), ("nc", count.encode())]
+        return self._spelling.encode() + b" " + b", ".join(name.encode() + b"=" + value for name, value in values)
+
+    def _as_it_came(self, name: str) -> bytes:
+        """Return a parameter of the challenge in quotes, with the bytes that the proxy has written."""
+        if name in self._quoted:
+            return b'"' + self._quoted[name].encode("latin-1") + b'"'
+        return _quoted(self._parameters[name].encode("latin-1"))
 
 
 def _algorithm(challenge: Challenge) -> str:
@@ -154,6 +175,5 @@ def _words(text: str) -> set[str]:
     return {word.strip().lower() for word in text.split(",")}
 
 
-def _quoted(text: str) -> str:
-    escaped = re.sub(r'(["\\])', r"\\\1", text)
-    return f'"{escaped}"'
+def _quoted(text: bytes) -> bytes:
+    return b'"' + re.sub(rb'(["\\])', rb"\\\1", text) + b'"'

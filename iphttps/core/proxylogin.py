@@ -7,7 +7,7 @@ passwords, and a client that comes back every half a minute would see to that.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 
 from .errors import ProxyError, ProxyFault
@@ -56,10 +56,14 @@ _SCHEMES = {
 
 @dataclass(frozen=True, slots=True)
 class NextToken:
-    """Wanted: the next token of a way that takes several; `token` is the proxy's, None at the beginning."""
+    """Wanted: the next token of a way that takes several; `token` is the proxy's, None at the beginning.
+
+    `spelling` is how the proxy writes the scheme.
+    """
 
     way: Way
     token: bytes | None
+    spelling: str = field(default="", compare=False)
 
 
 class ProxyCredentials:
@@ -67,7 +71,9 @@ class ProxyCredentials:
 
     `source` returns the login as it is now, or None; a login in the proxy's own URL comes before it. `basic_in_clear`
     allows Basic to a proxy that is not spoken to by TLS, where anybody on the way reads the password. `named` says that
-    the operator has named the proxies: where the network does, it could be anybody's, and no password is shown to it.
+    the operator has named the proxies, or trusts those that the network names. Otherwise a proxy could be anybody's: it
+    is shown nothing by which a password can be guessed, or a login passed on to another host, unless TLS proves its
+    name, and no password even then.
     """
 
     def __init__(
@@ -84,6 +90,10 @@ class ProxyCredentials:
         self._digests: dict[tuple[Proxy, str], tuple[Login, Digest]] = {}
         self.basic_in_clear = basic_in_clear
         self.named = named
+
+    def trusts(self, proxy: Proxy) -> bool:
+        """Tell whether the proxy is shown anything at all."""
+        return self.named or proxy.secure  # the certificate of which is always checked
 
     def login(self, proxy: Proxy) -> Login | None:
         """Return the login to show to the proxy, refused or not."""
@@ -129,7 +139,8 @@ class Dialogue:
         self._credentials = credentials
         self._now = now
         self._reasons: list[str] = []  # why a way is not gone
-        self._ways = [Way.TICKET]
+        self._trusted = credentials.trusts(proxy)
+        self._ways = [Way.TICKET] if self._trusted else []
         self._way: Way | None = None
         self._proven = False  # the login's password, in the request made last
         self._renewed = False
@@ -137,12 +148,12 @@ class Dialogue:
         self.login = login = credentials.login(proxy)
         """What ways that show a login show."""
         self._waiting = credentials.pausing(proxy, login, now) if login else 0.0
-        if login and not self._waiting:
+        if login and self._trusted and not self._waiting:
             self._ways += [Way.NEGOTIATE, Way.NTLM, Way.DIGEST, Way.BASIC]
 
     def begin(self, cnonce: str) -> bytes | None:
         """Return the header's value for the first request: nothing, or an answer with a nonce that still may do."""
-        if self.login and not self._waiting:
+        if self.login and self._trusted and not self._waiting:
             self._digest = self._credentials.digest(self._proxy, self._authority, self.login)
         # It was accepted with this nonce: that it may be too old now is no reason to doubt the password.
         return self._digest.answer(cnonce) if self._digest else None
@@ -159,11 +170,11 @@ class Dialogue:
             if way is Way.DIGEST and not self._renewed and (fresh := _best([c for c in own if c.stale])):
                 self._renewed = True
                 return self._by_digest(fresh, cnonce)
-            token = next((challenge.data for challenge in own if challenge.data), None)
+            token = next((challenge for challenge in own if challenge.data), None)
             if token and not self._proven:
                 # Of these exchanges it is the second token that proves who the user is.
                 self._proven = way.shows_login
-                return NextToken(way, token)
+                return NextToken(way, token.data, token.spelling)
             if self._proven:
                 raise self._wrong(way)
             self.unavailable("the proxy would not have it")
@@ -201,15 +212,16 @@ class Dialogue:
                 self._reasons.append("Digest: of a kind that is not known here")
             elif way is not Way.BASIC:
                 self._way = way
-                return NextToken(way, None)
+                return NextToken(way, None, offered[0].spelling)
             elif not self._credentials.named:
                 self._reasons.append(
-                    "Basic: the network has named this proxy, which may be anybody's: name it by --proxy"
+                    "Basic: the network has named this proxy, which may be anybody's: name it by --proxy, or give "
+                    "--proxy-trust-network"
                 )
             elif self._proxy.secure or self._credentials.basic_in_clear:
                 assert self.login
                 self._way, self._proven = way, True
-                return basic(self.login)
+                return basic(self.login, offered[0].spelling)
             else:
                 self._reasons.append(
                     "Basic: anybody on the way to the proxy could read the password, so it takes --proxy-basic, "
@@ -236,6 +248,12 @@ class Dialogue:
         schemes = dict.fromkeys(challenge.scheme for challenge in challenges)
         shown = [ascii_only(scheme.encode())[:20].capitalize() for scheme in schemes][:SHOWN_SCHEMES]
         demands = f"the proxy {self._proxy} demands a login ({', '.join(shown) or 'it does not say how'})"
+        if not self._trusted:
+            why = (
+                "nothing is shown to it, because the network has named it, and it may be anybody's: name it by --proxy "
+                "if it is yours, or give --proxy-trust-network to log in to whatever the network names"
+            )
+            return ProxyError(f"{demands}; {why}", ProxyFault.NO_CREDENTIALS)
         if self._waiting:
             who = "it has" if self._credentials.has_refused(self._proxy, self.login) else "other proxies have"
             until = f"for {max(self._waiting / 60, 1):.0f} minutes more, or until it changes"

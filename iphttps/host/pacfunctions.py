@@ -116,7 +116,8 @@ class PACFunctions:
     def isInNet(self, host: object = None, pattern: object = None, mask: object = None, *_: object) -> bool:
         """Tell whether a host's IPv4 address is the pattern's where the mask has ones."""
         try:
-            address, wanted, ones = (int(IPv4Address(part)) for part in (self.dnsResolve(host), pattern, mask))
+            address = int(IPv4Address(self.dnsResolve(host) or ""))
+            wanted, ones = _as_browsers_read(pattern), _as_browsers_read(mask)
         except ValueError:
             return False
         return address & ones == wanted & ones
@@ -205,6 +206,12 @@ class PACFunctions:
 
 def _text(value: object) -> str:
     return value if isinstance(value, str) else ""
+
+
+def _as_browsers_read(address: object) -> int:
+    """Return the number of an IPv4 address of which parts may be missing; raises ValueError if it has other parts."""
+    parts = [int(part) & 255 for part in _text(address).strip().split(".")[:4]]
+    return int.from_bytes(bytes(parts).ljust(4, b"\0"), "big")
 
 
 def _number(value: object) -> int | None:

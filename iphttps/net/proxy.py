@@ -26,7 +26,7 @@ from twisted.internet.protocol import Factory
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from ..core.connect import Challenged, Connected
+from ..core.connect import Challenged, Connected, Header
 from ..core.errors import ProxyError, ProxyFault
 from ..core.proxy import Login, Proxy
 from ..core.proxyauth import read_challenges
@@ -54,12 +54,16 @@ class NoTokenError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class ProxySettings:
-    """A proxy and what it takes to get through: credentials, who makes tokens of them, and TLS if it is at https://."""
+    """A proxy and what it takes to get through: credentials, who makes tokens of them, and TLS if it is at https://.
+
+    `headers` are sent with each request.
+    """
 
     proxy: Proxy
     credentials: ProxyCredentials
     tokens: Tokens
     tls: IOpenSSLClientConnectionCreator | None = None
+    headers: tuple[Header, ...] = ()
 
 
 @implementer(IStreamClientEndpoint)
@@ -100,6 +104,7 @@ class ProxyAttempt:
         self._endpoint = endpoint
         self._proxy = settings.proxy
         self._tokens = settings.tokens
+        self._headers = settings.headers
         self._authority = authority
         self._dialogue = Dialogue(settings.proxy, authority, settings.credentials, clock.seconds())
         self._connection: ProxyConnection | None = None
@@ -176,7 +181,9 @@ class ProxyAttempt:
         return await self._ask(authorization)
 
     async def _connect(self) -> ProxyConnection:
-        factory = Factory.forProtocol(partial(ProxyConnection, self._proxy, self._authority))
+        factory = Factory.forProtocol(
+            partial(ProxyConnection, self._clock, self._proxy, self._authority, self._headers)
+        )
         factory.noisy = False
         connecting = cast("Deferred[ProxyConnection]", self._endpoint.connect(factory))
         self._connection = connection = await connecting.addErrback(self._not_connected)
@@ -208,7 +215,7 @@ class ProxyAttempt:
                 step = self._dialogue.challenged(challenges, _nonce())
             else:
                 self._exchanging, self._bound = True, step.token is not None
-                step = way.scheme.encode() + b" " + b64encode(token)
+                step = (step.spelling or way.scheme).encode() + b" " + b64encode(token)
         if exchanging and not self._bound:
             self._drop()  # Squid takes no other scheme on a connection on which one with tokens has begun
         return step

@@ -6,17 +6,23 @@ from typing import Any, cast
 
 from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionDone, ConnectionLost
-from twisted.internet.interfaces import IHandshakeListener, IProtocol
+from twisted.internet.interfaces import IDelayedCall, IHandshakeListener, IProtocol, IReactorTime
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.protocols.tls import TLSMemoryBIOProtocol
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from ..core.connect import Challenged, Connected, ConnectHandshake
+from ..core.connect import Challenged, Connected, ConnectHandshake, Header
 from ..core.errors import ProxyError, ProxyFault
 from ..core.proxy import Proxy
 from .explain import sentence
 from .verification import CheckedConnection
+
+QUIET_LIMIT = 2.0
+"""Seconds without a byte after which the rest of an answer's body is not waited for: its length may be wrong."""
+
+BODY_LIMIT = 5.0
+"""Seconds from the first of a body that is not whole until the rest is not waited for, however it comes."""
 
 
 class NoAnswerError(Exception):
@@ -32,9 +38,12 @@ class NoAnswerError(Exception):
 class ProxyConnection(Protocol):
     """A connection to the proxy until the way is open; one request at a time is under way."""
 
-    def __init__(self, proxy: Proxy, authority: str) -> None:
+    def __init__(self, clock: IReactorTime, proxy: Proxy, authority: str, headers: tuple[Header, ...] = ()) -> None:
+        self._clock = clock
         self._proxy = proxy
-        self._handshake = ConnectHandshake(authority, str(proxy))
+        self._handshake = ConnectHandshake(authority, str(proxy), headers)
+        self._quiet: IDelayedCall | None = None
+        self._latest = 0.0
         self._waiting: Deferred[Connected | Challenged] | None = None
         self._gone: NoAnswerError | None = None
         self._used = False
@@ -74,16 +83,39 @@ class ProxyConnection(Protocol):
                 self._fail(error)
             else:
                 self._settle(answer)
+                if answer is None and self._handshake.answered:
+                    self._await_body()
+
+    def _await_body(self) -> None:
+        """Wait for more of a body whose head has come, but not for long: it is only read away."""
+        now = self._clock.seconds()
+        if not self._quiet:
+            self._latest = now + BODY_LIMIT
+            self._quiet = self._clock.callLater(QUIET_LIMIT, self._leave_body)
+        else:
+            self._quiet.reset(min(QUIET_LIMIT, max(self._latest - now, 0.0)))
+
+    def _leave_body(self) -> None:
+        self._quiet = None
+        try:
+            self._settle(self._handshake.settle())
+        except ProxyError as error:
+            self._fail(error)
+
+    def _stop_waiting(self) -> Deferred[Connected | Challenged] | None:
+        waiting, self._waiting = self._waiting, None
+        if self._quiet:
+            self._quiet.cancel()
+            self._quiet = None
+        return waiting
 
     def _settle(self, answer: Connected | Challenged | None) -> None:
-        if answer and self._waiting:
-            waiting, self._waiting = self._waiting, None
+        if answer and (waiting := self._stop_waiting()):
             self._used = True
             waiting.callback(answer)
 
     def _fail(self, error: Exception) -> None:
-        if self._waiting:
-            waiting, self._waiting = self._waiting, None
+        if waiting := self._stop_waiting():
             waiting.errback(error)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
@@ -125,7 +157,7 @@ class ProxyConnection(Protocol):
 
     def abort(self) -> None:
         """End the connection at once."""
-        self._waiting = None
+        self._stop_waiting()
         self._wire.abortConnection()
 
 

@@ -89,6 +89,7 @@ class ProxyTests(ProxyOptionCase):
         for flags, named in (
             (("--proxy", "environment"), True),
             (("--proxy", "auto"), False),
+            (("--proxy", "auto", "--proxy-trust-network"), True),
             (("--proxy", "auto", "--pac", "http://proxy.example/proxy.pac"), False),
             (("--proxy", "auto", "--pac", "https://proxy.example/proxy.pac"), True),
             (("--proxy", "auto", "--pac", "proxy.pac"), True),
@@ -97,6 +98,25 @@ class ProxyTests(ProxyOptionCase):
             options.parse([*URI, *flags])
             settings = ProxyAccess(options, {}).settings(Proxy(True, "proxy.example", 443))
             self.assertEqual(named, settings.credentials.named, flags)
+
+    def test_headers(self) -> None:
+        """Headers go to every proxy, but to one that the network has named only the User-Agent."""
+        headers = ("--proxy-header", "User-Agent: Mozilla/5.0", "--proxy-header", "X-Key: secret")
+        both = (b"User-Agent", b"Mozilla/5.0"), (b"X-Key", b"secret")
+        for source, secure, expected in (
+            ("environment", False, both),
+            ("auto", False, both[:1]),
+            ("auto", True, both),
+        ):
+            options = Options()
+            options.parse([*URI, "--proxy", source, *headers])
+            settings = ProxyAccess(options, {}).settings(Proxy(secure, "proxy.example", 443))
+            self.assertEqual(expected, settings.headers)
+        self.assertIn("a name and a value", self.refusal(Options(), *URI, "--proxy", "auto", "--proxy-header", "x"))
+        self.assertIn(
+            "about proxies that the network names",
+            self.refusal(Options(), *URI, "--proxy", "environment", "--proxy-trust-network"),
+        )
 
     def test_pac(self) -> None:
         """The file's path is absolute, for a daemon changes its directory; it goes with `auto` alone."""

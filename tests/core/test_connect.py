@@ -70,9 +70,19 @@ class RequestTests(ConnectCase):
     def test_request(self) -> None:
         """CONNECT with host and port, Host, and what makes old proxies keep the connection."""
         self.assertEqual(
-            b"CONNECT vpn.example:443 HTTP/1.1\r\nHost: vpn.example:443\r\nProxy-Connection: Keep-Alive\r\n\r\n",
+            b"CONNECT vpn.example:443 HTTP/1.1\r\nHost: vpn.example:443\r\nUser-Agent: iphttps\r\n"
+            b"Proxy-Connection: Keep-Alive\r\n\r\n",
             ConnectHandshake(AUTHORITY, NAME).request(),
         )
+
+    def test_headers(self) -> None:
+        """The operator's headers are added, or take the place of ours; an empty value leaves one out."""
+        request = ConnectHandshake(AUTHORITY, NAME, [(b"user-agent", b"Mozilla/5.0"), (b"X-A", b"b")]).request()
+        self.assertTrue(
+            request.endswith(b"Proxy-Connection: Keep-Alive\r\nuser-agent: Mozilla/5.0\r\nX-A: b\r\n\r\n"), request
+        )
+        self.assertNotIn(b"iphttps", request)
+        self.assertNotIn(b"gent", ConnectHandshake(AUTHORITY, NAME, [(b"User-Agent", b"")]).request())
 
     def test_authorization(self) -> None:
         """Credentials, and a server named by its IPv6 address."""
@@ -117,6 +127,53 @@ class OpenTests(ConnectCase):
         self.assertIn("never comes to its answer", sentence)
 
 
+class OddHeadTests(ConnectCase):
+    """Heads that break RFC 9112, and that browsers and curl take."""
+
+    def test_every_cut(self) -> None:
+        """The way is open, however the head is cut, and what comes behind it is kept."""
+        for head in (
+            b"HTTP/1.1 200 OK\r\nProxy-agent : Gateway 1.0\r\n\r\n",
+            b"HTTP/1.1 200 OK\r\nProxy agent: x\r\nTiming[ms]: 5\r\nX-Gr\xfc\xdfe: ja\r\nno colon\r\n : x\r\n\r\n",
+            b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nContent-Length: 5\r\n\r\n",
+            b"HTTP/1.1 200 OK\r\nContent-Length: -1\r\nTransfer-Encoding: identity\r\n\r\n",
+            b"\r\nHTTP/1.0  200  OK\n\n",
+            b"HTTP/1.1 100 Go\r\nbad\r\n\r\nHTTP/1.1\t200\r\nX: a\0b\rc\x0bd\r\n\r\n",
+            b"HTTP/1.1 200 OK\r\n folded\r\nX:\r\n a\r\n\tb\r\n\r\n",
+        ):
+            for pieces in every_cut(head + REST):
+                self.setUp()
+                opened, rest = None, b""
+                for piece in pieces:
+                    if opened:
+                        rest += piece
+                    elif opened := self.handshake.feed(piece):
+                        assert isinstance(opened, Connected)
+                        rest = opened.rest
+                self.assertEqual(REST, rest, pieces)
+
+    def test_challenge(self) -> None:
+        """A challenge that is folded is put together; lengths that contradict each other end with the connection."""
+        head = b"HTTP/1.1 407 x\r\nProxy-Authenticate: Digest realm=x,\r\n nonce=y\r\n"
+        for headers, reusable in (
+            (b"Content-Length : 0\r\n", True),
+            (b"Content-Length: 0\r\nTransfer-Encoding: identity\r\n", True),
+            (b"Content-Length: 0\r\nTransfer-Encoding: chunked\r\n", False),
+            (b"Transfer-Encoding: gzip\r\n", False),
+            (b"Content-Length: +1\r\n", False),
+        ):
+            self.setUp()
+            expected = Challenged((b"Digest realm=x, nonce=y",), reusable)
+            self.assertEqual(expected, self.answer(head + headers + b"\r\n"), headers)
+
+    def test_waiting(self) -> None:
+        """The rest of a challenge's body can be left."""
+        self.assertFalse(self.handshake.answered)
+        self.assertIsNone(self.answer(b"HTTP/1.1 407 x\r\nContent-Length: 9\r\n\r\nabc"))
+        self.assertTrue(self.handshake.answered)
+        self.assertEqual(Challenged((), False), self.handshake.settle())
+
+
 class ChallengeTests(ConnectCase):
     """Answers that ask for a login."""
 
@@ -154,9 +211,14 @@ class ChallengeTests(ConnectCase):
             self.assertEqual(reusable, result.reusable, (version, header))
 
     def test_until_close(self) -> None:
-        """A body that ends with the connection is read to that end, or thrown away where the connection breaks."""
-        self.assertIsNone(self.answer(self.challenge(b"", b"some words")))
-        self.assertEqual(Challenged((b"Basic realm=x",), False), self.handshake.closed())
+        """A body that ends with the connection is not waited for, and thrown away where the connection breaks."""
+        for headers in (
+            b"",
+            b"Connection: close\r\nContent-Length: 9\r\n",
+            b"Content-Length: 1\r\nContent-Length: 2\r\n",
+        ):
+            self.setUp()
+            self.assertEqual(Challenged((b"Basic realm=x",), False), self.answer(self.challenge(headers)), headers)
         self.setUp()
         self.assertIsNone(self.answer(self.challenge(b"Content-Length: 100\r\n", b"some words")))
         self.assertEqual(Challenged((b"Basic realm=x",), False), self.handshake.closed())
@@ -239,6 +301,7 @@ class RefusalTests(ConnectCase):
             b"SSH-2.0-OpenSSH\r\n\r\n",
             b"\0" * 20 + b"\r\n\r\n",
             b"HTTP/1.1 200 OK\r\nX: " + b"y" * 2 * MAXIMUM_HEAD,
+            b"HTTP/1.1 2000 OK\r\n\r\n",
         ):
             fault, sentence = self.fault(answer)
             self.assertEqual(ProxyFault.NOT_HTTP, fault)

@@ -39,6 +39,25 @@ class ChallengeTests(SynchronousTestCase):
             ),
         )
 
+    def test_bytes(self) -> None:
+        """What a proxy has written comes back as the same bytes, in whatever encoding, escapes and scheme included."""
+        login = Login("alice", "secret")
+        for realm, meant in (
+            ("Geb\u00e4ude".encode("latin-1"), "Geb\u00e4ude".encode("latin-1")),
+            ("Geb\u00e4ude".encode(), "Geb\u00e4ude".encode()),
+            (b'a \\"b\\" \\\\', b'a "b" \\'),
+            (b"EXAMPLE\\users", b"EXAMPLE\\users"),
+        ):
+            (challenge,) = read_challenges([b'DIGEST realm="' + realm + b'", nonce="n\xff", opaque="\\"\xfe"'])
+            answer = Digest(login, TARGET, challenge).answer("word")
+            self.assertTrue(answer.startswith(b"DIGEST "), answer)
+            for part in (b'realm="' + realm + b'"', b'nonce="n\xff"', b'opaque="\\"\xfe"'):
+                self.assertIn(part, answer)
+            secret = hashlib.md5(b"alice:" + meant + b":secret").hexdigest().encode()
+            request = hashlib.md5(f"CONNECT:{TARGET}".encode()).hexdigest().encode()
+            self.assertIn(hashlib.md5(secret + b":n\xff:" + request).hexdigest().encode(), answer)
+        self.assertTrue(basic(login, "BASIC").startswith(b"BASIC "))
+
     def test_nonsense(self) -> None:
         """What makes no sense is left out, and a parameter given twice has its first value."""
         self.assertEqual([], read_challenges([b"", b",,", b'"', b"realm=x", b"\xff\xfe", b'x="']))

@@ -9,7 +9,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from iphttps.core.errors import ProxyError, ProxyFault
 from iphttps.core.proxy import Login, Proxy
-from iphttps.core.proxyauth import basic, read_challenges
+from iphttps.core.proxyauth import Digest, basic, read_challenges
 from iphttps.core.proxylogin import PAUSE, Dialogue, NextToken, ProxyCredentials, Way
 
 ALICE = Login("alice", "secret")
@@ -120,6 +120,30 @@ class ChoiceTests(LoginCase):
         self.assertIn("it takes --proxy-basic", sentence)
         self.proxy = SECURE
         self.assertEqual(basic(ALICE), self.answer(self.dialogue(), BASIC))
+
+    def test_nothing_to_anybody(self) -> None:
+        """A proxy that the network has named is shown nothing, unless TLS proves its name (NTLM relay, guessing)."""
+        self.credentials.accepted(PROXY, TARGET, ALICE, Digest(ALICE, TARGET, read_challenges([DIGEST])[0]))
+        self.credentials.named = False
+        for offer in (NEGOTIATE, NTLM, DIGEST, BASIC):
+            fault, sentence = self.refusal(self.dialogue(), offer)
+            self.assertIsNone(self.first)
+            self.assertEqual(ProxyFault.NO_CREDENTIALS, fault)
+            self.assertIn("--proxy-trust-network", sentence)
+        self.proxy = SECURE
+        self.assertEqual(NextToken(Way.TICKET, None), self.answer(self.dialogue(), NEGOTIATE))
+        self.assertEqual(NextToken(Way.NTLM, None), self.answer(self.dialogue(), NTLM))
+
+    def test_spelling(self) -> None:
+        """The scheme is written as the proxy writes it: some know one spelling only."""
+        for offer, spelling in ((b"Negotiate", "Negotiate"), (b"NTLM", "NTLM"), (b"nTlM", "nTlM")):
+            dialogue = self.dialogue()
+            step = self.answer(dialogue, offer)
+            assert isinstance(step, NextToken)
+            self.assertEqual(spelling, step.spelling)
+        step = self.answer(dialogue, b"nTlM " + b64encode(b"token"))
+        assert isinstance(step, NextToken)
+        self.assertEqual(("nTlM", b"token"), (step.spelling, step.token))
 
     def test_basic_to_anybody(self) -> None:
         """A proxy that the network has named gets no password, by TLS neither: it may be anybody's."""

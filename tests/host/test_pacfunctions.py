@@ -121,7 +121,13 @@ class AddressTests(SynchronousTestCase):
         self.assertTrue(own.isInNet("192.0.2.9", "192.0.2.1", "255.255.255.0"))
         self.assertFalse(own.isInNet("192.0.2.9", "192.0.2.1", "255.255.255.255"))
         self.assertFalse(own.isInNet("six.example", "192.0.2.0", "255.255.255.0"))
-        self.assertFalse(own.isInNet("192.0.2.9", "192.0.2", "255.255.255.0"))
+        for pattern, mask in (
+            ("192.0.2", "255.255.255.0"),
+            ("192.0.2.0", "255.255.255"),
+            ("192.0.2.", "255.255.255.0"),
+        ):
+            expected = not pattern.endswith(".")
+            self.assertEqual(expected, own.isInNet("192.0.2.9", pattern, mask), (pattern, mask))
         self.assertTrue(own.isInNetEx("192.0.2.9", "2001:db8::/32;192.0.2.0/24"))
         self.assertTrue(own.isInNetEx("2001:db8::9", "2001:db8::/32"))
         self.assertFalse(own.isInNetEx("2001:db9::9", "2001:db8::/32"))

@@ -88,7 +88,8 @@ class ProxyCase(SynchronousTestCase):
 
     def asked_for(self, authorization: bytes | None = None, host: bytes = b"vpn.example") -> None:
         """Check that exactly one request has come since, with these credentials."""
-        request = b"CONNECT " + host + b":443 HTTP/1.1\r\nHost: " + host + b":443\r\nProxy-Connection: Keep-Alive\r\n"
+        request = b"CONNECT " + host + b":443 HTTP/1.1\r\nHost: " + host + b":443\r\n"
+        request += b"User-Agent: iphttps\r\nProxy-Connection: Keep-Alive\r\n"
         if authorization:
             request += b"Proxy-Authorization: " + authorization + b"\r\n"
         self.assertEqual(request + b"\r\n", self.transport.value())
@@ -264,9 +265,9 @@ class LoginTests(ProxyCase):
         self.accept()
         self.say(challenge(b"NTLM", close=True))
         self.accept()
-        self.asked_for(b"ntlm b3Vycw==")
+        self.asked_for(b"NTLM b3Vycw==")
         self.say(challenge(self.ntlm(b"theirs")))
-        self.asked_for(b"ntlm b3Vycw==")
+        self.asked_for(b"NTLM b3Vycw==")
         self.say(OPEN)
         self.assert_open(attempt)
         self.assertEqual([(Way.NTLM, None), (Way.NTLM, b"theirs")], self.asked)
@@ -323,4 +324,4 @@ class LoginTests(ProxyCase):
         self.hang_up()
         waiting.callback(b"ours")
         self.accept()
-        self.asked_for(b"ntlm b3Vycw==")
+        self.asked_for(b"NTLM b3Vycw==")

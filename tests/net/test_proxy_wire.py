@@ -137,7 +137,9 @@ class WireTests(TestCase):
             port: IListeningPort = cast(Any, reactor).listenTCP(0, server, interface="127.0.0.1")
             self.addCleanup(port.stopListening)
             uri = URI.parse(f"https://127.0.0.1:{cast(Any, port.getHost()).port}/")
-            factory = Factory.forProtocol(lambda: ProxyConnection(Proxy(True, "proxy.example", 443), "vpn.example:443"))
+            factory = Factory.forProtocol(
+                lambda: ProxyConnection(cast(Any, reactor), Proxy(True, "proxy.example", 443), "vpn.example:443")
+            )
             endpoint = client_endpoint(reactor, uri, self.certificates.client_tls())
             connection = cast(ProxyConnection, await endpoint.connect(cast(Any, factory)))
             waiting = connection.ask(None)
