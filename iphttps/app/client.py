@@ -23,6 +23,7 @@ from ..net.interfaces import IReactor, PacketDevice
 from ..net.outer import connection_of
 from ..net.precondition import Precondition
 from ..net.reader import DeviceReader
+from . import timekeeping
 from .client_actions import ClientActions
 from .client_link import ClientLink
 from .client_options import Options
@@ -34,7 +35,6 @@ from .host_watch import HostWatch, Monitor
 from .resolved import Resolved, resolvectl
 from .scripts import LinkFacts, Scripts
 from .status import Value
-from .timekeeping import Timekeeper
 
 SETTINGS = {
     "accept_ra": 2,  # also where this host forwards
@@ -222,5 +222,5 @@ def makeService(options: Options) -> ClientDaemon:
     from twisted.internet import reactor  # installed by twistd only just now
 
     allocator.keep_buffers()
-    Timekeeper(cast(IReactor, reactor)).install()
+    timekeeping.install(cast(IReactor, reactor))
     return ClientDaemon(options, cast(IReactor, reactor))

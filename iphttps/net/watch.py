@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
+from time import time
 
 from twisted.internet.interfaces import IReactorTime
 
@@ -23,8 +25,13 @@ class RevocationWatch(Lookout):
 
     log = logger()
 
-    def __init__(self, clock: IReactorTime, tls: ServerTLS, interval: float = INTERVAL) -> None:
+    def __init__(
+        self, clock: IReactorTime, tls: ServerTLS, interval: float = INTERVAL, day: Callable[[], float] = time
+    ) -> None:
+        """Watch by `clock`; the lists are valid by `day`, the time of day."""
         super().__init__(clock, interval)
+        self._day = day
+        self._report_made = 0.0
         self._tls = tls
         self._refused: Stamp | None = None
         self._reported: RevocationLists | None = None
@@ -54,12 +61,12 @@ class RevocationWatch(Lookout):
             self._refused = None
         elif stamp != self._refused:
             lists = self._read_again(lists, stamp)
-        if lists is not self._reported or self._clock.seconds() >= self._report_due:
+        if lists is not self._reported or not self._report_made <= self._day() < self._report_due:
             self._report(lists)
 
     def _read_again(self, old: RevocationLists, stamp: Stamp) -> RevocationLists:
         try:
-            lists = old.again(now_of(self._clock.seconds()))
+            lists = old.again(now_of(self._day()))
             self._tls.change(replace(self._tls.settings, revocation=lists))
         except ConfigError as error:
             self._refused = stamp
@@ -78,7 +85,7 @@ class RevocationWatch(Lookout):
 
     def _report(self, lists: RevocationLists) -> None:
         """Warn of lists that have expired or soon will; the next time in a day, or when one expires."""
-        seconds = self._clock.seconds()
+        seconds = self._report_made = self._day()  # set back before it, another is due
         now = now_of(seconds)
         for sentence in lists.expired(now):
             self.log.error("{sentence}", event="crl-expired", sentence=sentence)
