@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import signal
 from collections.abc import Callable, Iterable
 from random import random
@@ -223,4 +224,6 @@ def makeService(options: Options) -> ClientDaemon:
 
     allocator.keep_buffers()
     timekeeping.install(cast(IReactor, reactor))
-    return ClientDaemon(options, cast(IReactor, reactor))
+    daemon = ClientDaemon(options, cast(IReactor, reactor))
+    atexit.register(daemon.exit_as_failed)
+    return daemon

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import signal
 from collections.abc import Callable, Iterable
 from dataclasses import replace
@@ -294,4 +295,6 @@ def makeService(options: Options) -> ServerDaemon:
     allocator.keep_buffers()
     timekeeping.install(cast(IReactor, reactor))
     collecting.install()
-    return ServerDaemon(options, cast(IReactor, reactor))
+    daemon = ServerDaemon(options, cast(IReactor, reactor))
+    atexit.register(daemon.exit_as_failed)
+    return daemon
