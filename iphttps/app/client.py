@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import signal
 from collections.abc import Callable, Iterable
 from random import random
@@ -23,6 +24,7 @@ from ..net.interfaces import IReactor, PacketDevice
 from ..net.outer import connection_of
 from ..net.precondition import Precondition
 from ..net.reader import DeviceReader
+from . import timekeeping
 from .client_actions import ClientActions
 from .client_link import ClientLink
 from .client_options import Options
@@ -34,7 +36,6 @@ from .host_watch import HostWatch, Monitor
 from .resolved import Resolved, resolvectl
 from .scripts import LinkFacts, Scripts
 from .status import Value
-from .timekeeping import Timekeeper
 
 SETTINGS = {
     "accept_ra": 2,  # also where this host forwards
@@ -228,5 +229,7 @@ def makeService(options: Options) -> ClientDaemon:
     from twisted.internet import reactor  # installed by twistd only just now
 
     allocator.keep_buffers()
-    Timekeeper(cast(IReactor, reactor)).install()
-    return ClientDaemon(options, cast(IReactor, reactor))
+    timekeeping.install(cast(IReactor, reactor))
+    daemon = ClientDaemon(options, cast(IReactor, reactor))
+    atexit.register(daemon.exit_as_failed)
+    return daemon

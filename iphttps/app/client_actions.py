@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from time import time
 
 from twisted.internet.defer import Deferred, gatherResults
 
@@ -10,7 +11,7 @@ from ..net.client import Client
 from ..net.interfaces import PacketDevice
 from ..net.precondition import Precondition
 from .control import Asked, Route
-from .status import Value, client_status
+from .status import Now, Value, client_status
 
 
 class ClientActions:
@@ -46,7 +47,7 @@ class ClientActions:
         return self._client.liveness.ask().addCallback(self._status)
 
     def _status(self, round_trip: float | None = None) -> Value:
-        now = self._client.clock.seconds()
+        now = Now(self._client.clock.seconds(), time())
         waiting, link = self._precondition.waiting, self._link()
         return client_status(self._client, waiting, link, self._device.counters, round_trip, now, self._not_taken())
 

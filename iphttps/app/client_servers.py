@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from time import time
 from typing import cast
 
 from twisted.internet.defer import Deferred
@@ -69,7 +70,7 @@ class Servers:
     def _tls(self, uri: URI) -> ClientTLS:
         options = self._options
         ca, certificate, key = options.file("ca"), options.file("certificate"), options.file("private-key")
-        crl, now = options.file("crl"), self._reactor.seconds
+        crl, now = options.file("crl"), time  # the time of day: lists are valid by it
         authorities = load_authorities(ca, SERVER_AUTH) if ca else None
         tls = ClientTLS(
             uri.host,

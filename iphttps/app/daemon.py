@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Protocol
@@ -113,6 +114,16 @@ class Daemon(Service):
             self._failed = True
             self.log.critical("{sentence}; stopping", event="fatal", sentence=sentence)
             self.reactor.stop()
+
+    def exit_as_failed(self) -> None:
+        """End the process with status 1 if something fatal has ended it, so that `Restart=on-failure` acts.
+
+        To be called at the very end, by atexit: twistd knows no exit status once the reactor has run.
+        """
+        if self._failed:
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(1)
 
     def privilegedStartService(self) -> None:
         """Prepare, or end the program with the reason and nothing left behind."""

@@ -48,10 +48,12 @@ class ListUpkeep(Lookout):
         directory: Path,
         published: Callable[[tuple[Document, ...]], None],
         monotonic: Callable[[], float] = time.monotonic,
+        day: Callable[[], float] = time.time,
     ) -> None:
         """Open the authority; raises ConfigError if that cannot be."""
         super().__init__(clock, INTERVAL)
         self._monotonic = monotonic
+        self._day = day
         self._published = published
         self._stamp: Stamp | None = None
         self._copied: Stamp | None = None
@@ -63,7 +65,7 @@ class ListUpkeep(Lookout):
         self.problem: str | None = None
 
     def _now(self) -> datetime:
-        return now_of(self._clock.seconds())
+        return now_of(self._day())
 
     def look(self) -> None:
         """Write the list anew if it is time, and tell if it is another one than before, whoever wrote it."""
@@ -136,7 +138,7 @@ class ListUpkeep(Lookout):
         return None
 
     def _note_jump(self) -> None:
-        offset = self._clock.seconds() - self._monotonic()
+        offset = self._day() - self._monotonic()
         before, self._offset = self._offset, offset
         if before is not None and abs(offset - before) > JUMP:
             self.log.warn(

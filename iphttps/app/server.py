@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import signal
 from collections.abc import Callable, Iterable
 from dataclasses import replace
@@ -40,7 +41,7 @@ from ..net.reserve import RESERVE
 from ..net.server import Server
 from ..net.tls import ServerTLS
 from ..net.watch import RevocationWatch
-from . import collecting, status
+from . import collecting, status, timekeeping
 from .condition import Condition, of_server
 from .control import Route
 from .daemon import Daemon, HostNetwork
@@ -50,7 +51,6 @@ from .server_actions import ServerActions
 from .server_authority import ServerAuthority
 from .server_options import Options
 from .server_tls import null_warning, tls_settings
-from .timekeeping import Timekeeper
 from .tomlfile import CONTROL
 
 LINK_LOCAL = IPv6Interface("fe80::1/64")
@@ -335,6 +335,8 @@ def makeService(options: Options) -> ServerDaemon:
     from twisted.internet import reactor  # installed by twistd only just now
 
     allocator.keep_buffers()
-    Timekeeper(cast(IReactor, reactor)).install()
+    timekeeping.install(cast(IReactor, reactor))
     collecting.install()
-    return ServerDaemon(options, cast(IReactor, reactor))
+    daemon = ServerDaemon(options, cast(IReactor, reactor))
+    atexit.register(daemon.exit_as_failed)
+    return daemon

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from http import HTTPStatus
+from time import time
 
 from twisted.internet.defer import Deferred, DeferredLock, maybeDeferred
 
@@ -17,7 +18,7 @@ from ..net.interfaces import PacketDevice
 from ..net.server import Server
 from .control import Asked, Refusal, Route
 from .reload import Changes
-from .status import Value, client_entry, server_status
+from .status import Now, Value, client_entry, server_status
 
 BY_OPERATOR = "disconnected by the operator"
 
@@ -83,15 +84,18 @@ class ServerActions:
         link = Counters()
         for counted in (self._link.counters, self._server.past, *(entry.counters for entry in self._server.table)):
             link.add(counted)
-        now = self._server.clock.seconds()
-        return server_status(self._server, self._settings(), self._device.counters, link, now, self._not_taken())
+        now, not_taken = self._now(), self._not_taken()
+        return server_status(self._server, self._settings(), self._device.counters, link, now, not_taken)
 
     def clients(self, asked: Asked) -> Value:
         """Tell who the clients are."""
         return {"clients": [self._entry(entry) for entry in self._server.table]}
 
     def _entry(self, entry: ClientEntry) -> Value:
-        return client_entry(entry, self._cache.addresses(entry), self._server.clock.seconds())
+        return client_entry(entry, self._cache.addresses(entry), self._now())
+
+    def _now(self) -> Now:
+        return Now(self._server.clock.seconds(), time())
 
     def disconnect(self, asked: Asked) -> Value:
         """End a client's session; it may come back."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from ipaddress import IPv6Address, IPv6Interface
 from typing import Any
@@ -20,8 +21,28 @@ from ..net.verification import CheckedConnection
 Value = dict[str, Any]
 
 
+@dataclass(frozen=True, slots=True)
+class Now:
+    """This moment, by the reactor's clock and by the time of day (seconds since 1970).
+
+    What happened is stored by the reactor's clock, which nobody sets; people are told when that was by the time of day
+    as it is now, even if it was wrong then.
+    """
+
+    steady: float
+    day: float
+
+    def seconds(self, then: float) -> float:
+        """Return how many seconds ago something was, negative if it is to come."""
+        return self.steady - then
+
+    def told(self, then: float) -> str:
+        """Write when something was or will be."""
+        return iso(self.day - self.seconds(then))
+
+
 def server_status(
-    server: Server, settings: Value, device: Counters, link: Counters, now: float, not_taken: Iterable[str] = ()
+    server: Server, settings: Value, device: Counters, link: Counters, now: Now, not_taken: Iterable[str] = ()
 ) -> Value:
     """Return the status of the server; `settings` are those that the options and the mode make.
 
@@ -45,7 +66,7 @@ def client_status(
     link: Value,
     device: Counters,
     round_trip: float | None,
-    now: float,
+    now: Now,
     not_taken: Iterable[str] = (),
 ) -> Value:
     """Return the status of the client daemon.
@@ -74,7 +95,7 @@ def client_status(
         },
         "not_taken": list(not_taken),
         "last_failure": failure and trouble(*failure, now),
-        "next_attempt": attempt and _moment(attempt, attempt - now),
+        "next_attempt": attempt and _moment(attempt, now, -now.seconds(attempt)),
         "tls": tunnel and tls(tunnel.tls),
         "counters": {"device": counters(device), "session": tunnel and counters(tunnel.counters)},
     }
@@ -105,13 +126,13 @@ def _stage(client: Client, addresses: Iterable[IPv6Interface]) -> Stage | None:
             return None
 
 
-def trouble(found: Trouble, uri: str, then: float, now: float) -> Value:
+def trouble(found: Trouble, uri: str, then: float, now: Now) -> Value:
     """Return why an attempt or a session has ended, with which server, and when."""
     reason = {"stage": found.stage.value, "reason": found.sentence, "code": found.code, "uri": uri}
-    return reason | _moment(then, now - then)
+    return reason | _moment(then, now, now.seconds(then))
 
 
-def client_entry(entry: ClientEntry, addresses: Iterable[bytes], now: float) -> Value:
+def client_entry(entry: ClientEntry, addresses: Iterable[bytes], now: Now) -> Value:
     """Return what is known of one of the server's clients."""
     connection = entry.connection
     return {
@@ -144,12 +165,12 @@ def tls(connection: CheckedConnection | None) -> Value | None:
     return {"version": connection.get_protocol_version_name(), "cipher": cipher}
 
 
-def _since(then: float, now: float) -> Value:
-    return {"since": iso(then), "seconds": _seconds(now - then)}
+def _since(then: float, now: Now) -> Value:
+    return {"since": now.told(then), "seconds": _seconds(now.seconds(then))}
 
 
-def _moment(then: float, distance: float) -> Value:
-    return {"time": iso(then), "seconds": _seconds(distance)}
+def _moment(then: float, now: Now, distance: float) -> Value:
+    return {"time": now.told(then), "seconds": _seconds(distance)}
 
 
 def iso(then: float) -> str:
@@ -158,5 +179,5 @@ def iso(then: float) -> str:
 
 
 def _seconds(distance: float) -> float:
-    # The clock may have been set back meanwhile.
+    # An attempt that is due this very moment may be a little late.
     return round(max(distance, 0.0), 1)

@@ -49,8 +49,7 @@ class Supervision:
             threading.Thread(target=self._tick, name="supervision", daemon=True).start()
 
     def _tick(self) -> None:
-        # Not by the reactor's own timers, which go by the time of day: it may be set back by an hour. And not from
-        # here to the manager, which is to hear only of a reactor that turns.
+        # Not from here to the manager, which is to hear only of a reactor that turns.
         while not self._ended.wait(LOOK):
             self._reactor.callFromThread(self.look)
 

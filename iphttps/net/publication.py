@@ -6,6 +6,8 @@ together the oldest goes. What is read is a head of bounded size; what is writte
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from time import time
 from typing import cast
 
 from twisted.internet.interfaces import IAddress, IDelayedCall, IReactorTime
@@ -35,8 +37,9 @@ class Publication(ServerFactory):
     noisy = False
     log = logger()
 
-    def __init__(self, clock: IReactorTime, name: str) -> None:
+    def __init__(self, clock: IReactorTime, name: str, day: Callable[[], float] = time) -> None:
         self.clock = clock
+        self.day = day
         self.name = name
         self.documents: tuple[Document, ...] = ()
         self.entrance: Entrance[Fetching] = Entrance(CONNECTIONS, PER_SOURCE)
@@ -77,7 +80,7 @@ class Fetching(Protocol):
         if self._answered:
             return
         self._publication.entrance.heard(self)
-        now = self._publication.clock.seconds()
+        now = self._publication.day()
         try:
             self._handshake.feed(data)
         except ProtocolError as error:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from math import inf
 from random import random
+from time import time
 from typing import Any
 
 from OpenSSL import SSL
@@ -70,8 +71,11 @@ class Server(Factory):
         name: str,
         entrance: Entrance[ServerTunnel] | None = None,
         handshake_deadline: float = HANDSHAKE_DEADLINE,
+        day: Callable[[], float] = time,
     ) -> None:
         self.clock = clock
+        self.day = day
+        """The time of day, which the Date of an answer tells; `clock` may count from anywhere."""
         self.paths = paths
         self.name = name
         self.entrance = Entrance() if entrance is None else entrance

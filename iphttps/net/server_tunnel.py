@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from http import HTTPStatus
 from typing import Protocol, cast
 
@@ -35,6 +36,7 @@ class Owner(Protocol):
     """What a tunnel needs of the server: how to greet clients, and who is told of its life."""
 
     clock: IReactorTime
+    day: Callable[[], float]
     handshake_deadline: float
     paths: tuple[str, ...]
     documents: tuple[Document, ...]
@@ -78,7 +80,7 @@ class ServerTunnel(Tunnel):
                 raise ProtocolError("the front vouches for no client certificate", HTTPStatus.FORBIDDEN)
         except ProtocolError as error:
             self._server.refused(self, str(error), f"HTTP {error.status}")
-            self.wire.write(self._handshake.refuse(error, self.clock.seconds()))
+            self.wire.write(self._handshake.refuse(error, self._server.day()))
             self._answered = True
             self.disconnect(str(error))
             return
@@ -93,7 +95,7 @@ class ServerTunnel(Tunnel):
         """Give a document to who has asked for it, who has for that the time of the handshake phase."""
         self._answered = True
         self._receive = discard
-        head, content = self._handshake.show(document, self.clock.seconds())
+        head, content = self._handshake.show(document, self._server.day())
         self.wire.write(head)
         self.wire.unregisterProducer()
         self._carrier.bufferSize = PIECE  # no more waits there for one who takes it slowly
@@ -120,7 +122,7 @@ class ServerTunnel(Tunnel):
             self.disconnect("not admitted")
             return
         self.counters = self.entry.counters
-        self.wire.write(self._handshake.accept(self.clock.seconds()))
+        self.wire.write(self._handshake.accept(self._server.day()))
         del self._handshake  # some kilobytes for each client
         self._server.entrance.leave(self)
         self.opened(opened.rest, opened.body)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
+from time import time
 
 from twisted.internet.interfaces import IReactorTime
 
@@ -23,8 +25,13 @@ class RevocationWatch(Lookout):
 
     log = logger()
 
-    def __init__(self, clock: IReactorTime, tls: ServerTLS, interval: float = INTERVAL) -> None:
+    def __init__(
+        self, clock: IReactorTime, tls: ServerTLS, interval: float = INTERVAL, day: Callable[[], float] = time
+    ) -> None:
+        """Watch by `clock`; the lists are valid by `day`, the time of day."""
         super().__init__(clock, interval)
+        self._day = day
+        self._report_made = 0.0
         self._tls = tls
         self._same: Stamp | None = None
         self.problem: str | None = None
@@ -61,12 +68,12 @@ class RevocationWatch(Lookout):
             self.problem = None
         else:
             lists = self._read_again(lists, stamp)
-        if lists is not self._reported or self._clock.seconds() >= self._report_due:
+        if lists is not self._reported or not self._report_made <= self._day() < self._report_due:
             self._report(lists)
 
     def _read_again(self, old: RevocationLists, stamp: Stamp) -> RevocationLists:
         try:
-            lists = old.again(now_of(self._clock.seconds()))
+            lists = old.again(now_of(self._day()))
             if unchanged := lists.lists == old.lists:
                 lists = old
             else:
@@ -94,7 +101,7 @@ class RevocationWatch(Lookout):
 
     def _report(self, lists: RevocationLists) -> None:
         """Warn of lists that have expired or soon will; the next time in a day, or when one expires."""
-        seconds = self._clock.seconds()
+        seconds = self._report_made = self._day()  # set back before it, another is due
         now = now_of(seconds)
         for sentence in lists.expired(now):
             self.log.error("{sentence}", event="crl-expired", sentence=sentence)

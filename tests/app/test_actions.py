@@ -14,6 +14,7 @@ from twisted.internet.testing import MemoryReactorClock, StringTransport
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
+from iphttps.app import client_actions, server_actions
 from iphttps.app.client_actions import ClientActions
 from iphttps.app.control import Asked, Refusal, Route
 from iphttps.app.reload import Changes
@@ -58,6 +59,7 @@ class ServerActionsTests(ActionCase):
         """Start it, without TLS."""
         self.clock = MemoryReactorClock()
         self.clock.advance(1772352000.0)
+        self.patch(server_actions, "time", self.clock.seconds)
         self.end = ServerEnd(self.clock)
         self.addCleanup(self.end.device.close)
         self.mode = AuthenticationMode.CERTIFICATES
@@ -250,6 +252,7 @@ class ClientActionsTests(ActionCase):
     def setUp(self) -> None:
         """Prepare it; it is disabled."""
         self.clock = MemoryReactorClock()
+        self.patch(client_actions, "time", self.clock.seconds)
         self.server = ServerEnd(self.clock)
         self.end = ClientEnd(self.clock)
         for end in (self.server, self.end):

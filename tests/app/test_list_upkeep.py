@@ -33,7 +33,7 @@ class UpkeepTests(AuthorityCase):
         self.ahead = self.clock.seconds()
         self.documents: list[tuple[Document, ...]] = []
         self.upkeep = ListUpkeep(
-            self.clock, self.place, self.documents.append, lambda: self.clock.seconds() - self.ahead
+            self.clock, self.place, self.documents.append, lambda: self.clock.seconds() - self.ahead, self.clock.seconds
         )
         self.upkeep.start()
         self.addCleanup(self.upkeep.stop)

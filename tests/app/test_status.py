@@ -10,7 +10,7 @@ from twisted.internet.error import ConnectionRefusedError
 from twisted.internet.testing import MemoryReactorClock
 from twisted.trial.unittest import SynchronousTestCase
 
-from iphttps.app.status import client_entry, client_status, counters, server_status, tls
+from iphttps.app.status import Now, client_entry, client_status, counters, server_status, tls
 from iphttps.core.client import ClientEvent
 from iphttps.core.counters import Counters
 from iphttps.core.errors import DropReason
@@ -29,6 +29,7 @@ class StatusCase(SynchronousTestCase):
         """Start both; nothing joins them yet."""
         self.clock = MemoryReactorClock()
         self.clock.advance(NOW)
+        self.ahead = 0.0
         certificates = Certificates(Path(self.mktemp()))
         self.server = ServerEnd(self.clock, certificates.server_tls())
         self.addCleanup(self.server.device.close)
@@ -50,7 +51,8 @@ class StatusCase(SynchronousTestCase):
     def client_status(self) -> dict[str, object]:
         """Return the client's status."""
         addresses = [f"{self.client.address}/64"]
-        counted, now = self.client.device.counters, self.clock.seconds()
+        counted = self.client.device.counters
+        now = Now(self.clock.seconds(), self.clock.seconds() + self.ahead)
         link = {
             "interface": "iphttps0",
             "offload": ("tcp", "udp"),
@@ -72,7 +74,9 @@ class ServerStatusTests(StatusCase):
         settings = {name: example[name] for name in names}
         counted = Counters(1, 2, 3, 4)
         counted.dropped(DropReason.NOT_IPV6)
-        actual = server_status(self.server.server, settings, counted, self.server.link.counters, NOW + 1.23)
+        actual = server_status(
+            self.server.server, settings, counted, self.server.link.counters, Now(NOW + 1.23, NOW + 1.23)
+        )
         self.assertEqual([], differences(example, json.loads(json.dumps(actual))))
         self.assertEqual(
             ("LISTEN", "2026-03-01T08:00:00Z", 1.2, {"now": 1, "maximum": 8}),
@@ -83,7 +87,7 @@ class ServerStatusTests(StatusCase):
         """A client has the members that the document shows: who it is, its addresses, TLS and counters."""
         self.join()
         (entry,) = self.server.table
-        actual = client_entry(entry, [self.client.address.packed], NOW + 2)
+        actual = client_entry(entry, [self.client.address.packed], Now(NOW + 2, NOW + 2))
         (example,) = documented("clients")["clients"]
         self.assertEqual([], differences(example, json.loads(json.dumps(actual))))
         self.assertIn("CN=alice", actual["identity"])
@@ -132,7 +136,7 @@ class ClientStatusTests(StatusCase):
         connection.settle()
         stages.append(self.client_status()["stage"])
         link = {"interface": "iphttps0", "offload": ("tcp", "udp"), "addresses": ["fe80::2/64"], "routes": []}
-        stages.append(client_status(client, None, link, self.client.device.counters, None, 0.0)["stage"])
+        stages.append(client_status(client, None, link, self.client.device.counters, None, Now(0.0, 0.0))["stage"])
         client.handle(ClientEvent.DISABLE)
         stages.append(self.client_status()["stage"])
         self.assertEqual([None, "connect", "router", None, "address", None], stages)
@@ -161,6 +165,21 @@ class ClientStatusTests(StatusCase):
         self.assertEqual(
             ("2026-03-01T08:00:05Z", 1.0), (self.client_status()["since"], self.client_status()["seconds"])
         )
+
+    def test_set(self) -> None:
+        """Set by a day or a year, either way, the time of day is what moments are told by, and no duration changes."""
+        self.clock.advance(5)
+        self.enable()
+        self.client.endpoint.refuse(ConnectionRefusedError())
+        self.clock.advance(10)
+        for days, since in (1, "2026-03-02"), (-1, "2026-02-28"), (365, "2027-03-01"), (-365, "2025-03-01"):
+            self.ahead = days * 86400.0
+            status = self.client_status()
+            failure = status["last_failure"]
+            assert isinstance(failure, dict)
+            self.assertEqual((f"{since}T08:00:05Z", 10.0), (status["since"], status["seconds"]))
+            self.assertEqual((f"{since}T08:00:05Z", 10.0), (failure["time"], failure["seconds"]))
+            self.assertEqual({"time": f"{since}T08:00:35Z", "seconds": 20.0}, status["next_attempt"])
 
 
 class ValueTests(SynchronousTestCase):

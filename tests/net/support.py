@@ -172,7 +172,14 @@ class ServerEnd:
         router = Router(RouterAdvertisement(PREFIX), own.link_local)
         self.link = ServerLink(self.table, cache, policy, router, own)
         self.server = Server(
-            clock, self.table, self.link, self.device, self._listen, paths=DEFAULT_PATHS, name=DEFAULT_SERVER
+            clock,
+            self.table,
+            self.link,
+            self.device,
+            self._listen,
+            paths=DEFAULT_PATHS,
+            name=DEFAULT_SERVER,
+            day=clock.seconds,
         )
         self._tls = tls
         self.server.handle(ServerEvent.START)

@@ -33,6 +33,7 @@ class WatchCase(SynchronousTestCase):
         self.authority = self.certificates.authority
         self.path = self.authority.revoke()
         self.changes = 0
+        self.ahead = 0.0
 
     def watch(self) -> RevocationWatch:
         """Start the watch over what the file holds now."""
@@ -40,7 +41,7 @@ class WatchCase(SynchronousTestCase):
         settings = TLSSettings(credentials(self.certificates.server), self.certificates.trusted, lists)
         self.tls = ServerTLS(settings)
         self.tls.changed = self._changed
-        watch = RevocationWatch(self.clock, self.tls)
+        watch = RevocationWatch(self.clock, self.tls, day=lambda: self.clock.seconds() + self.ahead)
         watch.start()
         self.addCleanup(watch.stop)
         return watch
@@ -176,6 +177,15 @@ class WatchTests(WatchCase):
         self.watch()
         self.assertEqual([], self.said(3500))
         self.assertEqual([LogLevel.error], [level for level, _ in self.said(200)])
+
+    def test_clock_set(self) -> None:
+        """When the clock is set, a list is judged by the new time at the next look, whichever way it was set."""
+        self.authority.revoke(end=13 * DAY)
+        self.watch()
+        for ahead, level in ((365, LogLevel.error), (0, LogLevel.warn), (20, LogLevel.error), (1, LogLevel.warn)):
+            self.ahead = ahead * ONE_DAY
+            self.assertEqual([level], [level for level, _ in self.said(INTERVAL)], ahead)
+            self.assertEqual([], self.said(3600))
 
     def test_warning_at_start(self) -> None:
         """A list that expires soon, or has, is warned of at the start."""
