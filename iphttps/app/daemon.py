@@ -26,6 +26,7 @@ from .control import Control, Route
 from .effective import effective
 from .json_log import json_observer
 from .options import DaemonOptions, complain
+from .stop_signals import StopSignals
 from .supervision import Supervision
 
 
@@ -74,6 +75,8 @@ class Daemon(Service):
         self._manager = ServiceManager.of(os.environ)
         self.supervision = Supervision(reactor, self._manager, self.condition)
         self._failed = False
+        self.signals: StopSignals | None = None
+        """What keeps signals from ending it halfway, where it is a process of its own."""
 
     def setServiceParent(self, parent: object) -> None:
         """Belong to the application, and have it log as the options say."""
@@ -108,6 +111,8 @@ class Daemon(Service):
         """End the running program for a reason that waiting does not mend; once is enough."""
         if self.running and not self._failed:
             self._failed = True
+            if self.signals:
+                self.signals.disregard()
             self.log.critical("{sentence}; stopping", event="fatal", sentence=sentence)
             self.reactor.stop()
 
@@ -135,6 +140,8 @@ class Daemon(Service):
 
     def stopService(self) -> Deferred[object]:
         """End all sessions, then undo what was done to the host."""
+        if self.signals:
+            self.signals.disregard()
         super().stopService()
         self.supervision.stopping()
         self._close_control()

@@ -46,6 +46,7 @@ from .server_actions import ServerActions
 from .server_authority import ServerAuthority
 from .server_options import Options
 from .server_tls import null_warning, tls_settings
+from .stop_signals import StopSignals
 from .timekeeping import Timekeeper
 from .tomlfile import CONTROL
 
@@ -280,7 +281,6 @@ class ServerDaemon(Daemon):
     def quit(self) -> Deferred[Any]:
         """Disconnect all clients and enter the Stopped state (3.2.7.3)."""
         assert self._server is not None
-        signal.signal(signal.SIGHUP, signal.SIG_DFL)
         self._reader.stop()
         for kept in self._kept():
             kept.stop()
@@ -292,7 +292,10 @@ def makeService(options: Options) -> ServerDaemon:
     """Make the service for `twistd`."""
     from twisted.internet import reactor  # installed by twistd only just now
 
+    signals = StopSignals(reactor)
     allocator.keep_buffers()
     Timekeeper(cast(IReactor, reactor)).install()
     collecting.install()
-    return ServerDaemon(options, cast(IReactor, reactor))
+    daemon = ServerDaemon(options, cast(IReactor, reactor))
+    daemon.signals = signals
+    return daemon
