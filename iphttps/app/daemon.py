@@ -17,7 +17,7 @@ from ..core.identity import printable
 from ..host import privileges
 from ..host.network import LinuxNetwork, NetworkConfig, undo
 from ..host.systemd import ServiceManager
-from ..host.undo import Note
+from ..host.undo import Note, UnreadableNote
 from ..host.unix import PrivateSocket
 from ..net.interfaces import IReactor, PacketDevice
 from ..net.log import logger, set_level
@@ -152,9 +152,23 @@ class Daemon(Service):
         if self._control_path:
             private = PrivateSocket(self._control_path, *self._control_owner)
             self._control = Control(self.reactor, private, self._offered, self.command.removeprefix("iphttps-"))
-        if self._note and undo(self._note):
-            self.log.info(
-                "put back what the daemon before, which was killed, had changed of this host", event="put-back"
+        if self._note:
+            self._put_back(self._note)
+
+    def _put_back(self, note: Note) -> None:
+        """Undo what a daemon before has left; a note that cannot be read keeps nobody from starting."""
+        try:
+            if undo(note):
+                self.log.info(
+                    "put back what the daemon before, which was killed, had changed of this host", event="put-back"
+                )
+        except UnreadableNote as error:
+            self.log.warn(
+                "{error}: renamed to {aside}; if a daemon was killed before, look whether net.ipv6.conf.all.forwarding"
+                " is as it should be",
+                event="note-unreadable",
+                error=str(error),
+                aside=str(note.set_aside()),
             )
 
     def _offered(self) -> Iterable[Route]:
