@@ -64,13 +64,15 @@ class Note:
             if error.errno in (errno.ELOOP, errno.ENXIO):  # a link, a socket
                 raise UnreadableNote(f"{self.path} is no file of this user") from error
             raise ConfigError(f"cannot read {self.path}: {error.strerror}") from error
-        with open(descriptor, "rb") as file:
+        try:
             about = os.fstat(descriptor)
             # Whose it is not could have the host's settings changed by it.
             trusted = 0, os.geteuid(), self._owner[0], self.path.parent.stat().st_uid
             if not stat.S_ISREG(about.st_mode) or about.st_uid not in trusted:
                 raise UnreadableNote(f"{self.path} is no file of this user")
-            content = file.read(_LONGEST)
+            content = os.read(descriptor, _LONGEST)
+        finally:
+            os.close(descriptor)
         try:
             return _parse(content) if content else {}
         except (ValueError, KeyError, TypeError, RecursionError) as error:
