@@ -36,6 +36,7 @@ from .host_watch import HostWatch, Monitor
 from .resolved import Resolved, resolvectl
 from .scripts import LinkFacts, Scripts
 from .status import Value
+from .stop_signals import StopSignals
 
 SETTINGS = {
     "accept_ra": 2,  # also where this host forwards
@@ -212,7 +213,6 @@ class ClientDaemon(Daemon):
         assert self._precondition is not None
         assert self._link is not None
         assert self._watch is not None
-        signal.signal(signal.SIGHUP, signal.SIG_DFL)
         self._watch.stop()
         self._precondition.disable("the client shuts down")
         return DeferredList([self._client.gone(), self._link.ended()])
@@ -228,8 +228,10 @@ def makeService(options: Options) -> ClientDaemon:
     """Make the service for `twistd`."""
     from twisted.internet import reactor  # installed by twistd only just now
 
+    signals = StopSignals(reactor)
     allocator.keep_buffers()
     timekeeping.install(cast(IReactor, reactor))
     daemon = ClientDaemon(options, cast(IReactor, reactor))
     atexit.register(daemon.exit_as_failed)
+    daemon.signals = signals
     return daemon

@@ -19,7 +19,7 @@ from ..host import privileges
 from ..host.descriptors import raise_limit
 from ..host.network import LinuxNetwork, NetworkConfig, undo
 from ..host.systemd import ServiceManager
-from ..host.undo import Note
+from ..host.undo import Note, UnreadableNote
 from ..host.unix import PrivateSocket
 from ..net.interfaces import IReactor, PacketDevice
 from ..net.log import logger, set_level
@@ -28,6 +28,7 @@ from .control import Control, Route
 from .effective import effective
 from .json_log import json_observer
 from .options import DaemonOptions, complain
+from .stop_signals import StopSignals
 from .supervision import Supervision
 
 
@@ -78,6 +79,8 @@ class Daemon(Service):
         self._manager = ServiceManager.of(os.environ)
         self.supervision = Supervision(reactor, self._manager, self.condition)
         self._failed = False
+        self.signals: StopSignals | None = None
+        """What keeps signals from ending it halfway, where it is a process of its own."""
 
     def setServiceParent(self, parent: object) -> None:
         """Belong to the application, and have it log as the options say."""
@@ -112,6 +115,8 @@ class Daemon(Service):
         """End the running program for a reason that waiting does not mend; once is enough."""
         if self.running and not self._failed:
             self._failed = True
+            if self.signals:
+                self.signals.disregard()
             self.log.critical("{sentence}; stopping", event="fatal", sentence=sentence)
             self.reactor.stop()
 
@@ -150,6 +155,8 @@ class Daemon(Service):
 
     def stopService(self) -> Deferred[object]:
         """End all sessions, then undo what was done to the host."""
+        if self.signals:
+            self.signals.disregard()
         super().stopService()
         self.supervision.stopping()
         self._close_control()
@@ -160,9 +167,23 @@ class Daemon(Service):
         if self._control_path:
             private = PrivateSocket(self._control_path, *self._control_owner)
             self._control = Control(self.reactor, private, self._offered, self.command.removeprefix("iphttps-"))
-        if self._note and undo(self._note):
-            self.log.info(
-                "put back what the daemon before, which was killed, had changed of this host", event="put-back"
+        if self._note:
+            self._put_back(self._note)
+
+    def _put_back(self, note: Note) -> None:
+        """Undo what a daemon before has left; a note that cannot be read keeps nobody from starting."""
+        try:
+            if undo(note):
+                self.log.info(
+                    "put back what the daemon before, which was killed, had changed of this host", event="put-back"
+                )
+        except UnreadableNote as error:
+            self.log.warn(
+                "{error}: renamed to {aside}; if a daemon was killed before, look whether net.ipv6.conf.all.forwarding"
+                " is as it should be",
+                event="note-unreadable",
+                error=str(error),
+                aside=str(note.set_aside()),
             )
 
     def _offered(self) -> Iterable[Route]:

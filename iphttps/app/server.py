@@ -51,6 +51,7 @@ from .server_actions import ServerActions
 from .server_authority import ServerAuthority
 from .server_options import Options
 from .server_tls import null_warning, tls_settings
+from .stop_signals import StopSignals
 from .tomlfile import CONTROL
 
 LINK_LOCAL = IPv6Interface("fe80::1/64")
@@ -322,7 +323,6 @@ class ServerDaemon(Daemon):
     def quit(self) -> Deferred[Any]:
         """Disconnect all clients and enter the Stopped state (3.2.7.3)."""
         assert self._server is not None
-        signal.signal(signal.SIGHUP, signal.SIG_DFL)
         self._reader.stop()
         for kept in self._kept():
             kept.stop()
@@ -334,9 +334,11 @@ def makeService(options: Options) -> ServerDaemon:
     """Make the service for `twistd`."""
     from twisted.internet import reactor  # installed by twistd only just now
 
+    signals = StopSignals(reactor)
     allocator.keep_buffers()
     timekeeping.install(cast(IReactor, reactor))
     collecting.install()
     daemon = ServerDaemon(options, cast(IReactor, reactor))
     atexit.register(daemon.exit_as_failed)
+    daemon.signals = signals
     return daemon

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import re
@@ -17,6 +18,13 @@ CONF = Path("/proc/sys/net/ipv6/conf")
 _SETTING = re.compile(r"[^/]+/(forwarding|accept_ra)")
 _VALUES = ("0", "1", "2")
 _LONGEST = 1024 * 1024
+
+SET_ASIDE = ".unreadable"
+"""What is appended to the name of a file that is no note, so that it is in nobody's way and can be looked at."""
+
+
+class UnreadableNote(ConfigError):
+    """What lies where the note would is none: cut off, damaged, of another version, or somebody else's."""
 
 
 class Note:
@@ -44,29 +52,45 @@ class Note:
             raise ConfigError(f"cannot write {self.path}: {error.strerror}") from error
 
     def read(self) -> dict[Path, str]:
-        """Return what was written down, if it holds here and now, and else nothing; raises ConfigError."""
+        """Return what was written down, if it holds here and now, and else nothing.
+
+        Raises UnreadableNote if it is no note that can be believed, and ConfigError if it cannot be read at all.
+        """
         try:
             descriptor = os.open(self.path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
         except FileNotFoundError:
             return {}
         except OSError as error:
+            if error.errno in (errno.ELOOP, errno.ENXIO):  # a link, a socket
+                raise UnreadableNote(f"{self.path} is no file of this user") from error
             raise ConfigError(f"cannot read {self.path}: {error.strerror}") from error
-        with open(descriptor, "rb") as file:
+        try:
             about = os.fstat(descriptor)
             # Whose it is not could have the host's settings changed by it.
             trusted = 0, os.geteuid(), self._owner[0], self.path.parent.stat().st_uid
             if not stat.S_ISREG(about.st_mode) or about.st_uid not in trusted:
-                raise ConfigError(f"{self.path} is not a file of this user: see what it is, and remove it")
-            content = file.read(_LONGEST)
+                raise UnreadableNote(f"{self.path} is no file of this user")
+            content = os.read(descriptor, _LONGEST)
+        finally:
+            os.close(descriptor)
         try:
             return _parse(content) if content else {}
         except (ValueError, KeyError, TypeError, RecursionError) as error:
-            raise ConfigError(f"{self.path} is no note of iphttps: remove it") from error
+            raise UnreadableNote(f"{self.path} is damaged, or of another version of iphttps") from error
+
+    def set_aside(self) -> Path:
+        """Rename what lies where the note would, and return its new name; raises ConfigError."""
+        aside = self.path.with_name(self.path.name + SET_ASIDE)
+        try:
+            self.path.replace(aside)
+        except OSError as error:
+            raise ConfigError(f"cannot rename {self.path} to {aside}: {error.strerror}; move it away") from error
+        return aside
 
     def erase(self) -> None:
         """Forget what was written down."""
-        with suppress(OSError):
-            os.truncate(self.path, 0)  # should the directory not be this user's any more
+        with suppress(OSError):  # should the directory not be this user's any more
+            os.close(os.open(self.path, os.O_WRONLY | os.O_TRUNC | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC))
         with suppress(OSError):
             self.path.unlink()
 

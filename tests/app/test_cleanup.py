@@ -69,4 +69,4 @@ class CleanupTests(NamespaceCase):
         self.note.write_text("precious")
         status, said = self.cleanup()
         self.assertEqual((1, 1), (status, said.count("\n")))
-        self.assertIn("is no note of iphttps", said)
+        self.assertIn("of another version of iphttps", said)

@@ -109,7 +109,7 @@ class UndoTests(NamespaceCase):
             "\0",
         ):
             self.path.write_text(content)
-            self.assertIn("is no note of iphttps", str(self.assertRaises(ConfigError, undo, Note(self.path))))
+            self.assertIn("of another version of iphttps", str(self.assertRaises(ConfigError, undo, Note(self.path))))
 
     def test_not_ours(self) -> None:
         """A link, a pipe, or somebody else's file is not read."""
@@ -121,7 +121,7 @@ class UndoTests(NamespaceCase):
         self.path.unlink()
         self.path.write_text("{}")
         os.chown(self.path, 1, 1)
-        self.assertIn("not a file of this user", str(self.assertRaises(ConfigError, undo, Note(self.path))))
+        self.assertIn("no file of this user", str(self.assertRaises(ConfigError, undo, Note(self.path))))
 
     def test_no_place(self) -> None:
         """Where no note can be written, nothing is changed, and a sentence says why."""

@@ -1,5 +1,8 @@
 """What a server that was killed has left of the host's settings, and who puts it back where no systemd does."""
 
+import json
+from collections.abc import Callable
+
 from iphttps.lab.laboratory import LISTENING
 from iphttps.lab.programs import Program
 from tests.lab.case import LabCase
@@ -36,6 +39,32 @@ class CrashTests(LabCase):
         server.stop()
         self.assertEqual(self.before, self.settings())
         self.assertFalse(list(self.lab.directory.glob("server.*")))
+
+    def test_damaged_note(self) -> None:
+        """A note that is cut off, damaged, of a later version or no file is set aside, and both daemons start."""
+        note, aside = self.control.with_suffix(".undo"), self.control.with_suffix(".undo.unreadable")
+        later = json.dumps({"version": 9, "undo": [{"sysctl": "net.ipv6.conf.all.forwarding"}]})
+        damages: list[Callable[[], object]] = [
+            lambda: note.write_bytes(b"\x00\xff" * 100),
+            lambda: note.write_text(later[:20]),
+            lambda: note.write_text(later),
+            lambda: note.symlink_to("/etc/hostname"),
+            note.mkdir,
+        ]
+        for damage in damages:
+            for start, begun in (
+                (lambda: self.lab.server("--control", str(self.control)), LISTENING),
+                (lambda: self.lab.client(1, "--control", str(self.control)), "DISABLED -> ENABLED"),
+            ):
+                damage()
+                program = start()
+                program.wait_for(f"renamed to {aside}")
+                program.wait_for(begun)
+                program.stop()
+                self.assertTrue(aside.is_symlink() or aside.exists())
+                self.assertFalse(note.is_symlink() or note.exists())
+                aside.rmdir() if aside.is_dir() else aside.unlink()
+        self.assertEqual(self.before, self.settings())
 
     def test_next_start_in_vain(self) -> None:
         """A next server that cannot start leaves everything as it was before the first."""

@@ -8,7 +8,7 @@ import click
 
 from ...core.errors import ConfigError
 from ...host.network import undo
-from ...host.undo import Note
+from ...host.undo import Note, UnreadableNote
 from ...host.unix import remove_dead
 from ..ask import VARIABLE, AskError
 from ..daemon import note_beside
@@ -31,8 +31,12 @@ def cleanup(control: Path) -> int:
     try:
         if not remove_dead(control):
             raise AskError(f"the daemon of {control} runs, and puts everything back when it is stopped")
-        if undo(Note(note_beside(control))):
-            click.echo("forwarding and Router Advertisements are as they were before the daemon")
+        note = Note(note_beside(control))
+        try:
+            if undo(note):
+                click.echo("forwarding and Router Advertisements are as they were before the daemon")
+        except UnreadableNote as error:
+            raise AskError(f"{error}, and nothing is put back: renamed to {note.set_aside()}") from error
     except ConfigError as error:
         raise AskError(str(error)) from error
     except OSError as error:

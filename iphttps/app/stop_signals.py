@@ -1,0 +1,52 @@
+"""Signals that end or reload a daemon: none is lost, and none ends it halfway, from before its start to its end.
+
+Until the reactor runs, and installs Twisted's handlers, the kernel's default would end the process at once and leave
+behind what was done to the host by then. So signals are blocked from the beginning, wait in the kernel, and are
+delivered once the reactor runs. After the first that stops the daemon, the others have nothing to add.
+"""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable
+from types import FrameType
+
+from twisted.internet.interfaces import IReactorCore
+
+STOPPING = (signal.SIGINT, signal.SIGTERM)
+"""The signals for which Twisted stops the reactor."""
+
+HELD = (signal.SIGHUP, *STOPPING)
+
+
+class StopSignals:
+    """The signals of one process; programs that it starts before the reactor runs inherit the mask."""
+
+    def __init__(self, reactor: IReactorCore) -> None:
+        """Block the signals until the reactor runs."""
+        signal.pthread_sigmask(signal.SIG_BLOCK, HELD)
+        reactor.callWhenRunning(self._release)
+
+    def _release(self) -> None:
+        for number in STOPPING:
+            before = signal.getsignal(number)
+            if callable(before):
+                signal.signal(number, self._once(before))
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, HELD)
+
+    def _once(self, stop: Callable[[int, FrameType | None], object]) -> Callable[[int, FrameType | None], None]:
+        def first(number: int, frame: FrameType | None) -> None:
+            self.disregard()
+            stop(number, frame)
+
+        return first
+
+    def disregard(self) -> None:
+        """Have no more signals do anything: the daemon is stopping, and finishes that in order."""
+        for number in HELD:
+            # Not SIG_IGN: a signal that is being delivered just now would be reported as lost to a race.
+            signal.signal(number, _nothing)
+
+
+def _nothing(number: int, frame: FrameType | None) -> None:
+    """Take a signal that has nothing to add."""
