@@ -36,6 +36,10 @@ class Nobody:
     def send(self, batch: Batch) -> None:
         """Do nothing."""
 
+    def send_urgent(self, batch: Batch) -> bool:
+        """Do nothing."""
+        return True
+
     def disconnect(self, sentence: str) -> None:
         """Do nothing."""
 
