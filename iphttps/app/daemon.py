@@ -25,6 +25,7 @@ from ..net.log import logger, set_level
 from .condition import Condition
 from .control import Control, Route
 from .effective import effective
+from .exposure import exposed
 from .json_log import json_observer, text_observer
 from .options import DaemonOptions, complain
 from .stop_signals import StopSignals
@@ -135,6 +136,7 @@ class Daemon(Service):
                 self._pid_file.write()
             self._open_control()
             self.prepare()
+            self._warn_of_key()
             privileges.keep()
         except ConfigError as error:
             self._clean_up()
@@ -143,6 +145,12 @@ class Daemon(Service):
             if not self.foreground:
                 self.log.critical("{error}", event="not-started", error=str(error))
             complain(self.command, str(error))
+
+    def _warn_of_key(self) -> None:
+        """Warn of a private key that others can read."""
+        key = self._options.path("private-key")
+        if key and (sentence := exposed(key, self._control_owner[1])):
+            self.log.warn("--private-key: {sentence}", event="key-exposed", sentence=sentence)
 
     def startService(self) -> None:
         """Give up what privileges are not needed any more."""
