@@ -64,6 +64,13 @@ class UnitTests(SynchronousTestCase):
         wrong.write_text(wrong.read_text().replace("RestartSec", "RestartSecs"))
         self.assertIn("RestartSecs", run("systemd-analyze", "--man=no", "verify", wrong))
 
+    def test_limits(self) -> None:
+        """Memory and descriptors are bounded, those of a server so that it can have as many as it asks for."""
+        for unit, descriptors in zip(UNITS, (4096, 65536), strict=True):
+            text = unit.read_text()
+            self.assertRegex(text, r"(?m)^MemoryMax=\d+[MG]$")
+            self.assertRegex(text, rf"(?m)^LimitNOFILE={descriptors}$")
+
     def test_breaking_settings(self) -> None:
         """What breaks the daemons is not set: both look like more safety, and are tempting."""
         for unit in UNITS:

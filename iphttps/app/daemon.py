@@ -18,6 +18,7 @@ from ..core.identity import printable
 from ..host import privileges
 from ..host.descriptors import raise_limit
 from ..host.network import LinuxNetwork, NetworkConfig, undo
+from ..host.pidfile import PidFile
 from ..host.systemd import ServiceManager
 from ..host.undo import Note, UnreadableNote
 from ..host.unix import PrivateSocket
@@ -26,7 +27,8 @@ from ..net.log import logger, set_level
 from .condition import Condition
 from .control import Control, Route
 from .effective import effective
-from .json_log import json_observer
+from .exposure import exposed
+from .json_log import json_observer, text_observer
 from .options import DaemonOptions, complain
 from .stop_signals import StopSignals
 from .supervision import Supervision
@@ -76,6 +78,7 @@ class Daemon(Service):
         self._control: Control | None = None
         self._note = Note(note_beside(self._control_path), *self._control_owner) if self._control_path else None
         self.network = network or LinuxNetwork(self._note)
+        self._pid_file: PidFile | None = None
         self._manager = ServiceManager.of(os.environ)
         self.supervision = Supervision(reactor, self._manager, self.condition)
         self._failed = False
@@ -84,12 +87,22 @@ class Daemon(Service):
 
     def setServiceParent(self, parent: object) -> None:
         """Belong to the application, and have it log as the options say."""
-        if self._log_format == "json" and isinstance(parent, Componentized):
+        if isinstance(parent, Componentized):
             try:
-                parent.setComponent(ILogObserver, json_observer(self._twistd))
+                observer = (json_observer if self._log_format == "json" else text_observer)(self._twistd)
             except ConfigError as error:
                 complain(self.command, str(error))
+            if observer:
+                parent.setComponent(ILogObserver, observer)
+            self._take_pid_file()
         super().setServiceParent(parent)
+
+    def _take_pid_file(self) -> None:
+        """Write the pid file in the place of twistd, which follows links as root; it has looked for another daemon."""
+        options = self._options.parent
+        if options and options.get("pidfile"):
+            self._pid_file = PidFile(Path(options["pidfile"]), *self._control_owner)
+            options["pidfile"] = ""
 
     def prepare(self) -> None:
         """Do all that takes privileges; raises ConfigError. Each daemon says what."""
@@ -134,8 +147,11 @@ class Daemon(Service):
         """Prepare, or end the program with the reason and nothing left behind."""
         try:
             self.descriptors = raise_limit()
+            if self._pid_file:
+                self._pid_file.write()
             self._open_control()
             self.prepare()
+            self._warn_of_key()
             privileges.keep()
         except ConfigError as error:
             self._clean_up()
@@ -144,6 +160,12 @@ class Daemon(Service):
             if not self.foreground:
                 self.log.critical("{error}", event="not-started", error=str(error))
             complain(self.command, str(error))
+
+    def _warn_of_key(self) -> None:
+        """Warn of a private key that others can read."""
+        key = self._options.path("private-key")
+        if key and (sentence := exposed(key, self._control_owner[1])):
+            self.log.warn("--private-key: {sentence}", event="key-exposed", sentence=sentence)
 
     def startService(self) -> None:
         """Give up what privileges are not needed any more."""
@@ -204,3 +226,5 @@ class Daemon(Service):
         if self.device:
             self.device.close()
             self.device = None
+        if self._pid_file:
+            self._pid_file.remove()

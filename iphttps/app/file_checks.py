@@ -25,6 +25,7 @@ from ..net.tls import ServerTLS
 from ..net.verification import weakness, wrong_client
 from . import client_options, server_options
 from .client_servers import Servers
+from .exposure import exposed
 from .findings import Findings, Severity
 from .identity_addresses import fixed_addresses
 from .options import DaemonOptions
@@ -84,9 +85,7 @@ def _check_credentials(options: DaemonOptions, findings: Findings, now: datetime
     assert certificate is not None
     assert key is not None
     findings.attempt("certificate", lambda: Credentials.load(certificate, key))
-    others = key.stat().st_mode & 0o007
-    if others:
-        findings.add(Severity.WARNING, "private-key", f"{key} can be read by everybody on this host: make it 0600")
+    findings.add(Severity.WARNING, "private-key", exposed(key))
     chain = findings.attempt("certificate", lambda: load_certificates(certificate)) or []
     needed = _needed([each for each in chain if not _understood(each, certificate)], now)
     for depth, each in enumerate(chain):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import pwd
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -12,6 +13,7 @@ from pathlib import Path
 from secrets import token_hex
 
 from ..core.errors import ConfigError
+from .places import USER
 
 PRIVATE = 0o600
 """The mode of files that hold a key."""
@@ -33,7 +35,8 @@ class Busy(ConfigError):
 def write(path: Path, content: bytes, mode: int = PUBLIC) -> None:
     """Write a file in place of the one that may be there; raises ConfigError, and then nothing has changed.
 
-    What root writes belongs to the owner of the directory, so that the daemon's user can go on with it.
+    What root writes in a directory of the daemons' user, or of the authority's, is that user's, who can go on with it.
+    In another's directory it stays root's: a key is nobody's whom root has not given it.
     """
     with _at(path) as directory:
         unfinished = _unfinished(directory, path, content, mode)
@@ -69,8 +72,7 @@ def make_directory(path: Path) -> None:
             if not path.is_dir():
                 raise
             return
-        if os.geteuid() == 0:
-            above = path.parent.stat()
+        if os.geteuid() == 0 and _ours((above := path.parent.stat()).st_uid):
             os.chown(path, above.st_uid, above.st_gid, follow_symlinks=False)
     except OSError as error:
         raise ConfigError(f"cannot make the directory {path}: {error.strerror}") from error
@@ -135,8 +137,7 @@ def _unfinished(directory: int, path: Path, content: bytes, mode: int) -> str:
     descriptor = os.open(name, flags, PRIVATE, dir_fd=directory)
     try:
         with open(descriptor, "wb") as file:
-            if os.geteuid() == 0:
-                owner = os.fstat(directory)
+            if os.geteuid() == 0 and _ours((owner := os.fstat(directory)).st_uid):
                 with suppress(PermissionError):  # a file system that knows no owners
                     os.fchown(descriptor, owner.st_uid, owner.st_gid)
             if mode != PRIVATE:
@@ -149,6 +150,14 @@ def _unfinished(directory: int, path: Path, content: bytes, mode: int) -> str:
         os.unlink(name, dir_fd=directory)
         raise
     return name
+
+
+def _ours(user: int) -> bool:
+    """Tell whether a user is that of the daemons, or that of an authority with a user of its own."""
+    try:
+        return pwd.getpwuid(user).pw_name in (USER, f"{USER}-ca")
+    except KeyError:
+        return False
 
 
 def _link(directory: int, unfinished: str, path: Path) -> None:

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ..core.errors import ConfigError
+from ..host.opening import open_for
 from .instances import Instance
 from .places import GROUP, USER, unit
 
@@ -69,7 +70,8 @@ class Processes:
             f"iphttps-{instance.role}", "--config", str(instance.file.absolute()), "--control", str(instance.control),
         )  # fmt: skip
         try:
-            with log_file.open("ab") as log:
+            owner = (user.pw_uid, user.pw_gid) if user else (None, None)
+            with open(open_for(log_file, os.O_WRONLY | os.O_CREAT | os.O_APPEND, *owner), "ab") as log:
                 begin = log.tell()
                 process = subprocess.Popen(
                     command, cwd="/", stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
@@ -150,7 +152,7 @@ def _make(directory: Path, user: pwd.struct_passwd | None) -> None:
     try:
         directory.mkdir(mode=0o755, parents=True)
         if user:
-            os.chown(directory, user.pw_uid, user.pw_gid)
+            os.chown(directory, user.pw_uid, user.pw_gid, follow_symlinks=False)
     except FileExistsError:
         return
     except OSError as error:

@@ -95,10 +95,11 @@ static long cut(const struct virtio_net_hdr *hint, const uint8_t *packet, size_t
     }
     bool tcp = kind == VIRTIO_NET_HDR_GSO_TCPV6 && hint->csum_offset == 16;
     udp = kind == GSO_UDP_L4 && udp;
-    if (!unfinished || !(tcp || udp) || size == 0 || size > LONGEST || start + (tcp ? TCP : UDP) > length)
+    if (!unfinished || !(tcp || udp) || size == 0 || start + (tcp ? TCP : UDP) > length)
         return WRONG_LENGTH;
     size_t headers = start + (tcp ? (size_t)(packet[start + 12] >> 4) * 4 : UDP), payload = length - headers;
-    if (headers < start + (tcp ? TCP : UDP) || headers >= length || (payload / size + 1) * headers + payload > EXPANDED)
+    if (headers < start + (tcp ? TCP : UDP) || headers >= length || headers + size > LONGEST ||
+        (payload / size + 1) * headers + payload > EXPANDED)
         return WRONG_LENGTH;
     /* The pseudo-header's sum without the length in it: that of the whole is there, each segment has its own. */
     uint16_t begun, whole = htons((uint16_t)(length - start));

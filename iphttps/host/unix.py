@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 import stat
@@ -9,6 +10,7 @@ import struct
 from pathlib import Path
 
 from ..core.errors import ConfigError
+from .opening import acting_as, inside, trusted
 
 BACKLOG = 16
 """Connections that may wait to be accepted."""
@@ -34,13 +36,17 @@ class PrivateSocket:
         owner = -1 if user is None else user, -1 if group is None else group
         try:
             _make_directory(path.parent, *owner)
-            _make_room(path)
-            before = os.umask(0o177)  # so that at no time anybody else can connect
-            try:
-                self.listening.bind(os.fspath(path))
-            finally:
-                os.umask(before)
-            if owner != (-1, -1):  # a filter of system calls may forbid to call it for nothing
+            # In a directory that others can change, what is removed and made is so as the user that it is to be.
+            safe = trusted(path.parent)
+            _check_length(path)
+            with inside(path.parent), acting_as(*((None, None) if safe else (user, group))):
+                _make_room(path, Path(path.name))
+                before = os.umask(0o177)  # so that at no time anybody else can connect
+                try:
+                    self.listening.bind(path.name)
+                finally:
+                    os.umask(before)
+            if safe and owner != (-1, -1):  # a filter of system calls may forbid to call it for nothing
                 os.chown(path, *owner, follow_symlinks=False)
             self.listening.listen(BACKLOG)
             self.listening.setblocking(False)
@@ -100,32 +106,41 @@ def _make_directory(directory: Path, user: int, group: int) -> None:
         return
     # The socket is to be removed by its owner, which takes a directory of his own.
     if (user, group) != (-1, -1):
-        os.chown(directory, user, group)
+        os.chown(directory, user, group, follow_symlinks=False)
 
 
-def remove_dead(path: Path) -> bool:
+def remove_dead(path: Path, here: Path | None = None) -> bool:
     """Remove the socket of a daemon that is dead; return whether nobody listens there.
+
+    `here` is the same path from where this process is.
 
     Raises ConfigError if something else is there, and OSError if it cannot be looked at or removed.
     """
+    here = here or path
     try:
-        if not stat.S_ISSOCK(os.lstat(path).st_mode):
+        if not stat.S_ISSOCK(os.lstat(here).st_mode):
             raise ConfigError(f"{path} is there already and is no socket: give --control another path")
         with socket.socket(socket.AF_UNIX) as probe:
             probe.setblocking(False)
             try:
-                probe.connect(os.fspath(path))
+                probe.connect(os.fspath(here))
             except BlockingIOError:
                 return False  # its queue is full, so it lives
             except ConnectionRefusedError:
-                path.unlink()
+                here.unlink()
                 return True
     except FileNotFoundError:
         return True
     return False
 
 
-def _make_room(path: Path) -> None:
+def _check_length(path: Path) -> None:
+    """Raise OSError where nobody could connect: below its directory a longer path could be listened at."""
+    if len(os.fsencode(path)) > LONGEST:
+        raise OSError(errno.ENAMETOOLONG, os.strerror(errno.ENAMETOOLONG))
+
+
+def _make_room(path: Path, here: Path) -> None:
     """Remove the socket of a dead daemon; raises ConfigError if something else is there."""
-    if not remove_dead(path):
+    if not remove_dead(path, here):
         raise ConfigError(f"another daemon answers on {path}: stop it, or give --control another path")

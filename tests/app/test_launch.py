@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import os
+import pwd
 from pathlib import Path
+
+from twisted.trial.unittest import SkipTest
 
 from iphttps.app import launch
 from iphttps.app.instances import Instance
 from iphttps.app.launch import Processes, Systemd, supervisor
 from iphttps.app.places import Places
 from iphttps.core.errors import ConfigError
+from iphttps.lab.poll import wait_until
 
 from .programs import ProgramCase
 
@@ -69,3 +73,27 @@ class SystemdTests(ProgramCase):
             "`journalctl -u iphttps-server@main.service -n 20` says more",
             str(error),
         )
+
+
+class ProcessesTests(ProgramCase):
+    """A process of its own, started by root for the daemons' user."""
+
+    def test_link_for_log(self) -> None:
+        """A link that this user has put in the place of the log is not followed."""
+        if os.geteuid() != 0:
+            raise SkipTest("It takes root.")
+        nobody = pwd.getpwuid(65534)
+        self.patch(launch, "_user", lambda: nobody)
+        self.patch(launch, "_twistd", lambda: "/bin/echo")
+        instance = Instance("server", "main", Path("x"), Places(self.directory))
+        log, secret = instance.places.log_file("server", "main"), self.directory / "secret"
+        log.parent.mkdir(parents=True)
+        os.chown(log.parent, nobody.pw_uid, nobody.pw_gid)
+        secret.write_text("")
+        log.symlink_to(secret)
+        self.assertRaises(ConfigError, Processes().start, instance)
+        self.assertEqual("", secret.read_text())
+        log.unlink()
+        ended = Processes().start(instance)
+        wait_until(lambda: ended() is not None, "its end")
+        self.assertEqual(nobody.pw_uid, log.stat().st_uid)

@@ -161,16 +161,18 @@ static void fuzz_cut(const uint8_t *bytes, size_t size)
         return;
     memcpy(&hint, bytes, sizeof hint);
     checked_cut(&hint, bytes + sizeof hint, size - sizeof hint, &step);
-    /* And once more as something that is nearly right. */
-    size_t length = size - sizeof hint;
-    if (length < IPV6 || length > LARGEST)
+    /* And once more as something that is nearly right. Its length is told by a field that `cut` does not look at:
+     * libFuzzer's inputs stay short, and would never be longer than a segment may be. */
+    size_t given = size - sizeof hint, length = IPV6 + hint.hdr_len;
+    if (given < IPV6)
         return;
-    uint8_t *packet = malloc(length);
-    memcpy(packet, bytes + sizeof hint, length);
+    uint8_t *packet = calloc(1, length);
+    memcpy(packet, bytes + sizeof hint, given < length ? given : length);
     packet[0] = 0x60;
     put16(packet + 4, length - IPV6);
     hint.flags |= VIRTIO_NET_HDR_F_NEEDS_CSUM;
     hint.gso_type = hint.gso_type & 1 ? VIRTIO_NET_HDR_GSO_TCPV6 : GSO_UDP_L4;
+    hint.gso_size %= 2 * LONGEST; /* so that it is often about the longest */
     hint.csum_start = IPV6 + hint.csum_start % 64, hint.csum_offset = hint.gso_type == GSO_UDP_L4 ? 6 : 16;
     checked_cut(&hint, packet, length, &step);
     free(packet);

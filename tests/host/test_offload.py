@@ -10,9 +10,11 @@ import contextlib
 import hashlib
 import os
 import socket
+import struct
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable
+from itertools import pairwise
 from pathlib import Path
 from typing import TypeVar
 
@@ -309,6 +311,21 @@ class CutTests(NamespaceCase):
             program.send(ipv6.packet(NEAR, FAR, 59, bytes(LONGEST - 39), 64))
         self.assertEqual(1, len(self.device.read()))
         self.assertEqual(1, self.device.counters.drops.total())
+
+    def test_long_segments(self) -> None:
+        """A superpacket of which a segment is longer, its headers included, is dropped: not only if its payload is."""
+        headers = 40 + 8
+        for size, cut in ((LONGEST - headers, True), (LONGEST - headers + 1, False), (LONGEST, False), (0xFFFF, False)):
+            packet = udp(9, bytes(2 * (LONGEST - 20)))
+            hint = struct.pack("=BBHHHH", 1, 5, headers, size, 40, 6)  # NEEDS_CSUM, VIRTIO_NET_HDR_GSO_UDP_L4
+            near, far = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+            with near, far:
+                far.setblocking(False)
+                near.send(hint + packet)
+                _, raw, *drops = _offload.read(far.fileno(), 1)
+            lengths = [end - start for start, end in pairwise(memoryview(raw).cast("I"))]
+            self.assertEqual((cut, int(not cut)), (LONGEST in lengths, sum(drops)), size)
+            self.assertLessEqual(max(lengths, default=0), LONGEST)
 
 
 def assert_checksum(packet: bytes) -> None:

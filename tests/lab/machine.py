@@ -17,6 +17,9 @@ from iphttps.lab.poll import wait_until
 INCLUDED = "systemd,python3,passwd"
 CAPABILITY = "CAP_NET_ADMIN"  # which nspawn takes away, even where the network is another
 
+UNTOUCHED, BY_UDEV = 0o600, 0o666
+"""The mode of /dev/net/tun where only the kernel has set it, and where udev has."""
+
 _ENVIRONMENT = {
     "PATH": "/usr/sbin:/usr/bin:/sbin:/bin",
     "LC_ALL": "C.UTF-8",
@@ -37,7 +40,8 @@ mkdir "/sys/fs/cgroup/$1"
 echo $$ >"/sys/fs/cgroup/$1/cgroup.procs"
 mkdir -p /run/systemd
 mount -t tmpfs none /run/systemd
-shift
+mknod -m "$2" /run/systemd/tun c 10 200
+shift 2
 exec systemd-nspawn "$@"
 """
 _REMOVE_GROUP = 'mount -t cgroup2 none /sys/fs/cgroup; find "/sys/fs/cgroup/$1" -depth -type d -exec rmdir {} +'
@@ -92,16 +96,21 @@ class Machine:
         lines = 'mkdir -p "${0%/*}"; cat >"$0"; chmod "$1" "$0"; chgrp iphttps "$0"'
         self.run("sh", "-ec", lines, path, f"{mode:o}", stdin=text)
 
-    def boot(self) -> None:
-        """Start systemd, and wait until it has started everything."""
+    def boot(self, tun: int = UNTOUCHED) -> None:
+        """Start systemd, and wait until it has started everything; `tun` is the mode of its /dev/net/tun."""
         # The network is entered by nspawn and not before: it makes the mounts that belong to it.
         options = ["--quiet", f"--machine={self.host.label}", "--register=no", "--keep-unit"]
         options += [f"--directory={self.root}", f"--network-namespace-path=/run/netns/{self.name}"]
-        options += [f"--capability={CAPABILITY}", "--bind=/dev/net/tun", "--resolv-conf=off", "--timezone=off"]
+        options += [
+            f"--capability={CAPABILITY}",
+            "--bind=/run/systemd/tun:/dev/net/tun",
+            "--resolv-conf=off",
+            "--timezone=off",
+        ]
         options += ["--link-journal=no", "--console=pipe", "--boot"]
         with self._output.open("xb") as output:
             self._process = subprocess.Popen(
-                ["unshare", "--mount", "sh", "-ec", _BOOT, "sh", self.name, *options],
+                ["unshare", "--mount", "sh", "-ec", _BOOT, "sh", self.name, f"{tun:o}", *options],
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,

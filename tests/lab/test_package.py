@@ -15,7 +15,7 @@ from iphttps.lab.network import PRIVATE_HOST, PRIVATE_NETWORK
 from iphttps.lab.poll import wait_until
 from iphttps.lab.traffic import wait_reachable
 from tests.lab.case import LabCase
-from tests.lab.machine import Machine, bootstrap, content, copy, install
+from tests.lab.machine import BY_UDEV, UNTOUCHED, Machine, bootstrap, content, copy, install
 
 ROOT = Path(__file__).parents[2]
 SERVER, CLIENT = "iphttps-server@main.service", "iphttps-client@main.service"
@@ -105,10 +105,10 @@ class PackageTests(LabCase):
         return ROOT / built.stdout.strip()
 
     def machine(self, host: Namespace, root: Path) -> Machine:
-        """Boot what is in a folder on a host of the laboratory."""
+        """Boot what is in a folder on a host of the laboratory, where only root can open the tun device."""
         machine = Machine(host, root)
         self.addCleanup(machine.stop)
-        machine.boot()
+        machine.boot(UNTOUCHED)
         return machine
 
     def check_server(self) -> None:
@@ -129,7 +129,12 @@ class PackageTests(LabCase):
             self.gateway.run("test", "-f", f"/usr/share/{there}")
         wait_until(lambda: self.gateway.property(SERVER, "StatusText").startswith("listening at "), "the status")
         self.check_confined(self.gateway, SERVER, TWO)
+        self.check_device(self.gateway, "660 root:iphttps")
         self.assertEqual("1", self.forwarding())
+
+    def check_device(self, machine: Machine, wanted: str) -> None:
+        """Check who can open the device: the group of the service where it was root alone, else as before."""
+        self.assertEqual(wanted, machine.run("stat", "--format=%a %U:%G", "/dev/net/tun").strip())
 
     def check_confined(self, machine: Machine, unit: str, capabilities: str) -> None:
         """Check what the kernel says that a daemon is and may do."""
@@ -213,16 +218,24 @@ class PackageTests(LabCase):
         wait_reachable(self.lab.clients[0], PRIVATE_HOST, 30.0)
 
     def check_server_away(self) -> None:
-        """Where the server does not answer, the start of a client waits for its first attempt, and for no more."""
+        """Where the server does not answer, the start of a client waits for its first attempt, and for no more.
+
+        From here on everybody can open the tun device, as udev has it: the services start there as well.
+        """
         self.gateway.run("systemctl", "stop", SERVER)
         self.assertEqual(self.before, self.forwarding())
         self.gateway.run("test", "-d", "/run/iphttps")
         self.assertEqual("", self.gateway.run("ls", "/run/iphttps"))
+        for machine in (self.gateway, self.road):
+            machine.run("chown", "root:root", "/dev/net/tun")
+            machine.run("chmod", f"{BY_UDEV:o}", "/dev/net/tun")
         self.road.run("systemctl", "restart", CLIENT, deadline=15.0)
         self.assertEqual("active", self.road.property(CLIENT, "ActiveState"))
         self.assertIn("refused", self.road.property(CLIENT, "StatusText"))
         self.gateway.run("systemctl", "start", SERVER)
         wait_reachable(self.lab.clients[0], PRIVATE_HOST, 30.0)
+        for machine in (self.gateway, self.road):
+            self.check_device(machine, "666 root:root")
 
     def check_wrong_configuration(self) -> None:
         """A wrong configuration fails at once, with the reason, and is not tried again."""
