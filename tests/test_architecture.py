@@ -59,6 +59,7 @@ PURE = (
     "struct",
     "typing",
     "urllib.parse",
+    "zlib",
 )
 """What else core may import: bytes, values and the time come in, values go out."""
 IMPURE = ("http.client", "http.server", "http.cookiejar")

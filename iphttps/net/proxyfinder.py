@@ -26,8 +26,9 @@ from . import pacprocess
 from .download import Connect, download
 from .endpoints import URI, client_endpoint
 from .log import logger
-from .pacfile import read_pac, text_of
+from .pacfile import read_pac
 from .pacprocess import IReactorPrograms
+from .pactext import text_of
 from .tls import ClientTLS
 
 WPAD_TIME_LIMIT = 10.0
@@ -167,8 +168,8 @@ class ProxyFinder:
                 failed.append("and there was no time for more")
                 break
             try:
-                content = await download(self._clock, self._connect, url, min(left, WPAD_PLACE_LIMIT), rooted=True)
-                return url, text_of(content)
+                found = await download(self._clock, self._connect, url, min(left, WPAD_PLACE_LIMIT), rooted=True)
+                return url, text_of(*found)
             except DiscoveryError as error:
                 failed.append(f"{url}: {error}")
         raise DiscoveryError("; ".join(failed) or "this host has no domain in which to look for it")
