@@ -66,7 +66,7 @@ IMPURE = ("http.client", "http.server", "http.cookiejar")
 """What the prefixes in PURE would let through."""
 
 NOT_THEIRS = {
-    "iphttps.core": ("twisted", "pyroute2", "pytun", "quickjs"),
+    "iphttps.core": ("twisted", "pyroute2", "pytun", "quickjs", "publicsuffixlist"),
     "iphttps.net": ("pyroute2", "pytun", "quickjs"),
     "iphttps.host": ("twisted", "h11"),
     "iphttps.lab": ("twisted", "h11"),
