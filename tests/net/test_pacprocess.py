@@ -128,8 +128,9 @@ class ConfinementTests(Case):
             if str(event.get("event", "")).startswith("pac-"):
                 events.append(event)
 
-        globalLogPublisher.addObserver(observe)
-        self.addCleanup(globalLogPublisher.removeObserver, observe)
+        observer: Any = observe
+        globalLogPublisher.addObserver(observer)
+        self.addCleanup(globalLogPublisher.removeObserver, observer)
         for program, expected in (
             (pacprocess.PROGRAM, [] if _has_landlock() else ["pac-unconfined"]),
             (("-c", _WITHOUT_LANDLOCK), ["pac-unconfined"]),
