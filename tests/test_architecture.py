@@ -60,13 +60,14 @@ PURE = (
     "struct",
     "typing",
     "urllib.parse",
+    "zlib",
 )
 """What else core may import: bytes, values and the time come in, values go out."""
 IMPURE = ("http.client", "http.server", "http.cookiejar", "codecs.open", "codecs.lookup")
 """What the prefixes in PURE would let through."""
 
 NOT_THEIRS = {
-    "iphttps.core": ("twisted", "pyroute2", "pytun", "quickjs"),
+    "iphttps.core": ("twisted", "pyroute2", "pytun", "quickjs", "publicsuffixlist"),
     "iphttps.net": ("pyroute2", "pytun", "quickjs"),
     "iphttps.host": ("twisted", "h11"),
     "iphttps.lab": ("twisted", "h11"),

@@ -1,12 +1,9 @@
 """Where Web Proxy Auto-Discovery looks for a file by DNS: at the host `wpad` of this host's own domains.
 
-The rule is old (draft-ietf-wrec-wpad-01) and was dangerous: who registers wpad.com, or wpad.co.uk, is asked
-by everybody below it. No list of public suffixes is kept here; instead, what might be one is left alone:
-
-* A domain of one label is never asked: wpad.com, but also wpad.lan.
-* A domain of two labels is not asked if it looks like a registry's: two letters behind at most three, as co.uk is.
-* From one of the host's domains the search goes up, label by label, while two labels are left, or three below a
-  country's two letters: from a.b.example.org to b.example.org and example.org, from a.b.example.de to b.example.de.
+The rule is old (draft-ietf-wrec-wpad-01) and was dangerous: who registers wpad.com, or wpad.co.uk, or wpad.eu.org, is
+asked by everybody below it. So from each of the host's domains the search goes up, label by label, and ends before the
+first that is a public suffix, by the list that browsers keep to (publicsuffix.org). A domain of one label is never
+asked, be it wpad.com or wpad.lan.
 
 Who is refused too much by this gives the file with `--pac`.
 """
@@ -14,7 +11,7 @@ Who is refused too much by this gives the file with `--pac`.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 MAXIMUM_URLS = 8
 """Places that are asked."""
@@ -22,9 +19,12 @@ MAXIMUM_URLS = 8
 _LABEL = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)")
 
 
-def wpad_urls(domains: Iterable[str]) -> tuple[str, ...]:
-    """Return where to ask, in this order, for the host's own domains, the most important first."""
-    candidates = (name for domain in domains for name in _upwards(domain.strip().rstrip(".").lower()))
+def wpad_urls(domains: Iterable[str], is_public: Callable[[str], bool]) -> tuple[str, ...]:
+    """Return where to ask, in this order, for the host's own domains, the most important first.
+
+    `is_public` tells whether a name in small letters is a public suffix, below which strangers register names.
+    """
+    candidates = (name for domain in domains for name in _upwards(domain.strip().rstrip(".").lower(), is_public))
     return tuple(f"http://wpad.{name}/wpad.dat" for name in dict.fromkeys(candidates))[:MAXIMUM_URLS]
 
 
@@ -38,14 +38,10 @@ def search_domains(resolv_conf: str, hostname: str) -> tuple[str, ...]:
     return tuple(domains)
 
 
-def _upwards(domain: str) -> Iterator[str]:
+def _upwards(domain: str, is_public: Callable[[str], bool]) -> Iterator[str]:
     labels = domain.split(".")
-    if len(domain) > 253 or len(labels) < 2 or not all(map(_LABEL.fullmatch, labels)):
+    if len(domain) > 253 or not all(map(_LABEL.fullmatch, labels)):
         return
-    country = len(labels[-1]) == 2
-    if country and len(labels) == 2 and len(labels[0]) <= 3:
-        return
-    yield domain
-    while len(labels) > (3 if country else 2):
+    while len(labels) >= 2 and not is_public(name := ".".join(labels)):
+        yield name
         labels = labels[1:]
-        yield ".".join(labels)

@@ -2,9 +2,11 @@
 
 Such a file is a program from somewhere else, which may compute for ever, or until no memory is left. So it runs in a
 process that can do nothing but compute, look names up, and answer; that has nothing of the daemon's but the two ends
-of a pipe; that is not root; and that the kernel ends when it takes too much. Who starts it limits the time.
+of a pipe; that is not root; that can open no file but those of name resolution, where the kernel has Landlock; and
+that the kernel ends when it takes too much. Who starts it limits the time.
 
-It reads one JSON object with `pac`, `url` and `host`, and writes one, with `answer` or with `error`.
+It reads one JSON object with `pac`, `url` and `host`, and writes one, with `answer` or with `error`, and with
+`unconfined` where the kernel could not confine it.
 """
 
 from __future__ import annotations
@@ -21,6 +23,7 @@ from contextlib import suppress
 from datetime import datetime
 from typing import Any, TextIO
 
+from .confinement import confine
 from .pacfunctions import PACFunctions, SystemNames
 
 MEBIBYTE = 1 << 20
@@ -71,10 +74,14 @@ def main() -> None:
     limit()
     try:
         give_up_root()
+        confined = confine()
         question = json.load(sys.stdin)
-        _answer({"answer": evaluate(quickjs.Context(), question["pac"], question["url"], question["host"])})
+        answer = evaluate(quickjs.Context(), question["pac"], question["url"], question["host"])
+        _answer({"answer": answer} if confined else {"answer": answer, "unconfined": "this kernel has no Landlock"})
     except Refused as reason:
         _answer({"error": str(reason)})
+    except OSError as error:
+        _answer({"error": f"it is not evaluated, because it cannot be confined: {error.strerror}"})
 
 
 def limit() -> None:

@@ -5,8 +5,11 @@ None of them raises: what makes no sense is false, or empty. Case counts in name
 
 from __future__ import annotations
 
+import re
 import socket
-from collections.abc import Callable
+import struct
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from datetime import UTC, datetime
 from ipaddress import IPv4Address, ip_address, ip_network
 from typing import Protocol
@@ -19,6 +22,18 @@ _MONTHS = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT",
 
 # Nothing is sent there: an unused address that every default route covers (RFC 5737, RFC 3849).
 _ELSEWHERE = ((socket.AF_INET, "192.0.2.1"), (socket.AF_INET6, "2001:db8::1"))
+
+_NUMBER = re.compile("[0-9]{1,9}")
+_EXPRESSION = re.compile(r"[\[\](){}|+^$\\]")
+"""What means something in a regular expression, besides what a pattern is made of."""
+
+_NETLINK_ROUTE = 0
+_HEADER, _ADDRESS = struct.Struct("=IHHII"), struct.Struct("=BBBBI")  # struct nlmsghdr, struct ifaddrmsg
+_NEW_ADDRESS, _GET_ADDRESS = 20, 22
+_REQUEST_ALL = 0x301  # NLM_F_REQUEST | NLM_F_DUMP
+_GET_ADDRESSES = _HEADER.pack(24, _GET_ADDRESS, _REQUEST_ALL, 1, 0) + _ADDRESS.pack(0, 0, 0, 0, 0)
+_ADDRESS_ITSELF, _LOCAL = 1, 2  # IFA_ADDRESS is the other end's where there is an IFA_LOCAL
+_UNUSABLE = 0x68  # IFA_F_TENTATIVE, IFA_F_DEPRECATED, IFA_F_DADFAILED
 
 
 class Names(Protocol):
@@ -46,8 +61,11 @@ class SystemNames:
         return self._known[name]
 
     def own(self) -> list[str]:
-        """Return this host's addresses towards the rest of the world, IPv4 first."""
-        found = []
+        """Return this host's addresses towards the rest of the world, IPv4 first.
+
+        Where no route leads there, those that its interfaces have.
+        """
+        found: list[str] = []
         for family, elsewhere in _ELSEWHERE:
             try:
                 with socket.socket(family, socket.SOCK_DGRAM) as asking:
@@ -55,7 +73,9 @@ class SystemNames:
                     found.append(str(asking.getsockname()[0]))
             except OSError:
                 continue
-        return found
+        # A closed network may have no default route, and that of IPv6 may be the only one there is.
+        found += [each for each in _configured() if _family(each) not in map(_family, found)]
+        return sorted(found, key=_family)
 
     def _look_up(self, name: str) -> list[str]:
         try:
@@ -63,6 +83,50 @@ class SystemNames:
         except (OSError, UnicodeError, ValueError):
             return []
         return list(dict.fromkeys(str(address[0]).partition("%")[0] for *_, address in results))
+
+
+def _family(address: str) -> int:
+    return 6 if ":" in address else 4
+
+
+def _configured() -> list[str]:
+    """Return the addresses of all interfaces that are of use beyond a link; no descriptor but a socket is taken."""
+    with ExitStack() as stack:
+        try:
+            asking = stack.enter_context(socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, _NETLINK_ROUTE))
+            asking.settimeout(1)
+            asking.send(_GET_ADDRESSES)
+            return list(_addresses_in(asking))
+        except (OSError, struct.error):
+            return []
+
+
+def _addresses_in(asking: socket.socket) -> Iterator[str]:
+    """Yield what the kernel answers (rtnetlink(7)), until it has no more."""
+    while True:
+        answer = asking.recv(1 << 17)
+        while len(answer) >= _HEADER.size:
+            length, kind, *_ = _HEADER.unpack_from(answer)
+            if kind != _NEW_ADDRESS or length < _HEADER.size:  # the end, or an error
+                return
+            family, _, flags, scope, _ = _ADDRESS.unpack_from(answer, _HEADER.size)
+            size = {socket.AF_INET: 4, socket.AF_INET6: 16}.get(family, 0)
+            found = _attributes(answer[_HEADER.size + _ADDRESS.size : length])
+            own = found.get(_LOCAL) or found.get(_ADDRESS_ITSELF, b"")
+            if scope == 0 and not flags & _UNUSABLE and size == len(own):
+                yield str(ip_address(own))
+            answer = answer[(length + 3) & ~3 :]
+
+
+def _attributes(data: bytes) -> dict[int, bytes]:
+    found = {}
+    while len(data) >= 4:
+        length, kind = struct.unpack_from("=HH", data)
+        if length < 4:
+            break
+        found[kind] = data[4:length]
+        data = data[(length + 3) & ~3 :]
+    return found
 
 
 class PACFunctions:
@@ -96,7 +160,12 @@ class PACFunctions:
         return _text(host).count(".")
 
     def shExpMatch(self, text: object = None, pattern: object = None, *_: object) -> bool:
-        """Tell whether a text is like a pattern, in which * stands for anything and ? for one character."""
+        """Tell whether a text is like a pattern, in which * stands for anything and ? for one character.
+
+        Browsers make a regular expression of it, so [0-9] and (a|b) work there, and files rely on that.
+        """
+        if _EXPRESSION.search(_text(pattern)):
+            return _is_like_in_browsers(_text(text), _text(pattern))
         return _is_like(_text(text), _text(pattern))
 
     # Addresses.
@@ -209,13 +278,18 @@ def _text(value: object) -> str:
 
 
 def _as_browsers_read(address: object) -> int:
-    """Return the number of an IPv4 address of which parts may be missing; raises ValueError if it has other parts."""
-    parts = [int(part) & 255 for part in _text(address).strip().split(".")[:4]]
+    """Return the number of an IPv4 address, in which what is missing or no number is 0; raises ValueError."""
+    if not isinstance(address, str):
+        raise ValueError("no address")
+    numbers = (_NUMBER.fullmatch(part.strip()) for part in address.split(".")[:4])
+    parts = [int(number[0]) & 255 if number else 0 for number in numbers]
     return int.from_bytes(bytes(parts).ljust(4, b"\0"), "big")
 
 
 def _number(value: object) -> int | None:
     if isinstance(value, float) and value.is_integer():
+        return int(value)
+    if isinstance(value, str) and _NUMBER.fullmatch(value):  # JavaScript makes a number of it
         return int(value)
     return value if isinstance(value, int) else None
 
@@ -237,6 +311,14 @@ def _date(parts: list[object]) -> dict[str, int]:
 
 def _today(now: datetime) -> dict[str, int]:
     return {"year": now.year, "month": now.month - 1, "day": now.day}
+
+
+def _is_like_in_browsers(text: str, pattern: str) -> bool:
+    expression = re.sub(r"\*+", "*", pattern).replace(".", r"\.").replace("*", ".*").replace("?", ".")
+    try:
+        return re.search(rf"^{expression}\Z", text) is not None
+    except (re.error, OverflowError, RecursionError):
+        return False
 
 
 def _is_like(text: str, pattern: str) -> bool:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import os
 import stat
-from codecs import BOM_UTF8
 
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.interfaces import IReactorTime
 
+from ..core.contentcoding import decoded
 from ..core.errors import DiscoveryError
 from ..core.proxychoice import PACLocation
 from .download import MAXIMUM_SIZE, Connect, download
+from .pactext import text_of
 
 TIME_LIMIT = 10.0
 """Seconds that a web server has to send the file."""
@@ -20,20 +21,11 @@ TIME_LIMIT = 10.0
 def read_pac(clock: IReactorTime, connect: Connect, location: PACLocation) -> Deferred[str]:
     """Return the file's text; fails with DiscoveryError."""
     if location.url:
-        return download(clock, connect, location.url, TIME_LIMIT).addCallback(text_of)
+        return download(clock, connect, location.url, TIME_LIMIT).addCallback(lambda found: text_of(*found))
     try:
-        return succeed(text_of(_read(location.path)))
+        return succeed(text_of(decoded(_read(location.path), "", MAXIMUM_SIZE)))
     except DiscoveryError as error:
         return fail(error)
-
-
-def text_of(content: bytes) -> str:
-    """Return what the bytes mean: UTF-8, or else Latin-1, in which such files once were written."""
-    try:
-        # Not by utf-8-sig, a file of Python's that cannot be read any more once `twistd --uid` gave up the right to.
-        return content.removeprefix(BOM_UTF8).decode("utf-8")
-    except UnicodeDecodeError:
-        return content.decode("latin-1")
 
 
 def _read(path: str) -> bytes:

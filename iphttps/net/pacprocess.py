@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 from contextlib import suppress
+from typing import ClassVar
 
 from twisted.internet.defer import Deferred, fail
 from twisted.internet.error import ProcessExitedAlready
@@ -17,6 +18,7 @@ from twisted.python.failure import Failure
 from ..core.errors import DiscoveryError
 from ..core.handshake import ascii_only
 from .endpoints import URI
+from .log import logger
 
 PROGRAM = ("-P", "-m", "iphttps.host.pac")
 """What Python runs, by name, because this layer does not know that one; -P: nothing from the working directory."""
@@ -74,7 +76,9 @@ def evaluate(reactor: IReactorPrograms, pac: str, uri: URI, time_limit: float = 
 
 
 class _Evaluation(ProcessProtocol):
+    log = logger()
     transport: IProcessTransport
+    warned: ClassVar[bool] = False
 
     def __init__(self, question: bytes) -> None:
         self.answer: Deferred[str] = Deferred(lambda answer: self.end("nobody wants to know any more"))
@@ -111,12 +115,25 @@ class _Evaluation(ProcessProtocol):
         except DiscoveryError as error:
             self.answer.errback(error)
 
+    @classmethod
+    def _warn(cls) -> None:
+        if not cls.warned:
+            cls.warned = True
+            cls.log.warn(
+                "the process that evaluates PAC files is confined by its limits and its user alone, because this "
+                "kernel has no Landlock: name the proxy by --proxy, or start the daemon as root, if the file is not "
+                "to be trusted",
+                event="pac-unconfined",
+            )
+
     def _read(self, reason: Failure) -> str:
         if self._ended_for:
             raise DiscoveryError(self._ended_for)
         try:
             match json.loads(self._output):
-                case {"answer": str(answer)}:
+                case {"answer": str(answer), **others}:
+                    if "unconfined" in others:
+                        self._warn()
                     return answer
                 case {"error": str(error)}:
                     raise DiscoveryError(ascii_only(error.encode("utf-8", "replace"))[:SHOWN])

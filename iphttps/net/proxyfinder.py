@@ -26,8 +26,10 @@ from . import pacprocess
 from .download import Connect, download
 from .endpoints import URI, client_endpoint
 from .log import logger
-from .pacfile import read_pac, text_of
+from .pacfile import read_pac
 from .pacprocess import IReactorPrograms
+from .pactext import text_of
+from .publicsuffix import public_suffixes
 from .tls import ClientTLS
 
 WPAD_TIME_LIMIT = 10.0
@@ -77,6 +79,9 @@ class ProxyFinder:
         self._clock = reactor
         self._choice = choice
         self._pac = pac
+        # Read now, while Python's files can be; it takes 80 ms and is of use to WPAD alone.
+        by_wpad = choice.source is ProxySource.AUTO and pac is None
+        self._is_public = public_suffixes() if by_wpad else lambda _: True
         self._environment = environment
         self._evaluate = evaluate or partial(pacprocess.evaluate, reactor)
         self._connect = connect or partial(_endpoint, reactor)
@@ -158,7 +163,7 @@ class ProxyFinder:
 
     async def _by_wpad(self) -> tuple[str, str]:
         """Return where the file was found, and its text, of the first place that has one."""
-        urls = wpad_urls(search_domains(self._resolver_words(), self._hostname()))
+        urls = wpad_urls(search_domains(self._resolver_words(), self._hostname()), self._is_public)
         failed = []
         end = self._clock.seconds() + WPAD_TIME_LIMIT
         for url in urls:
@@ -167,8 +172,8 @@ class ProxyFinder:
                 failed.append("and there was no time for more")
                 break
             try:
-                content = await download(self._clock, self._connect, url, min(left, WPAD_PLACE_LIMIT), rooted=True)
-                return url, text_of(content)
+                found = await download(self._clock, self._connect, url, min(left, WPAD_PLACE_LIMIT), rooted=True)
+                return url, text_of(*found)
             except DiscoveryError as error:
                 failed.append(f"{url}: {error}")
         raise DiscoveryError("; ".join(failed) or "this host has no domain in which to look for it")

@@ -4,10 +4,12 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from iphttps.core.wpad import MAXIMUM_URLS, search_domains, wpad_urls
 
+PUBLIC = {"org", "de", "uk", "co.uk", "com", "com.au", "au", "eu.org", "l", "lan"}
+
 
 def asked(*domains: str) -> list[str]:
     """Return the domains whose `wpad` is asked."""
-    urls = wpad_urls(domains)
+    urls = wpad_urls(domains, PUBLIC.__contains__)
     return [url.removeprefix("http://wpad.").removesuffix("/wpad.dat") for url in urls]
 
 
@@ -16,7 +18,7 @@ class URLTests(SynchronousTestCase):
 
     def test_upwards(self) -> None:
         """From the host's domain upwards, in the order of the domains, each once."""
-        self.assertEqual(wpad_urls(["example.org"]), ("http://wpad.example.org/wpad.dat",))
+        self.assertEqual(wpad_urls(["example.org"], PUBLIC.__contains__), ("http://wpad.example.org/wpad.dat",))
         self.assertEqual(asked("a.b.example.org"), ["a.b.example.org", "b.example.org", "example.org"])
         self.assertEqual(asked("b.example.org", "c.example.org"), ["b.example.org", "example.org", "c.example.org"])
         self.assertEqual(asked(" B.Example.ORG. "), ["b.example.org", "example.org"])
@@ -32,8 +34,11 @@ class URLTests(SynchronousTestCase):
             ("example.co.uk", "example.co.uk"),
             ("a.example.co.uk", "a.example.co.uk", "example.co.uk"),
             ("example.de", "example.de"),
-            ("a.example.de", "a.example.de"),
-            ("a.b.example.de", "a.b.example.de", "b.example.de"),
+            ("a.example.de", "a.example.de", "example.de"),
+            ("eu.org",),
+            ("example.eu.org", "example.eu.org"),
+            ("a.example.eu.org", "a.example.eu.org", "example.eu.org"),
+            ("office.lan", "office.lan"),
         ):
             self.assertEqual(asked(domain), expected, domain)
 

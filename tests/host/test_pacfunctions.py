@@ -6,9 +6,14 @@ import socket
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, timezone
 
+from pyroute2 import IPRoute
 from twisted.trial.unittest import SynchronousTestCase
 
 from iphttps.host.pacfunctions import MAXIMUM_NAMES, PACFunctions, SystemNames
+
+from .support import NamespaceCase, link_up
+
+IFA_F_NODAD = 2  # linux/if_addr.h
 
 
 class Names:
@@ -79,7 +84,16 @@ class NameTests(SynchronousTestCase):
             ("", "?", False),
             ("aXbXc", "a*b*c", True),
             ("abab", "*ab", True),
-            ("v", "[v]", False),
+            ("v", "[v]", True),
+            ("10.1.2.3", "10.[0-9].*", True),
+            ("10.x.2.3", "10.[0-9].*", False),
+            ("vpn.a.org", "(*.a.org|*.b.org)", True),
+            ("vpn.b.org", "(*.a.org|*.b.org)", True),
+            ("vpn.c.org", "(*.a.org|*.b.org)", False),
+            ("vpnXa", "vpn.(a|b)", False),
+            ("vpn1", "vpn?|x", True),
+            ("vpn", "[vpn", False),
+            ("a+b", "a+b", False),
             ("vpnXexample", "vpn.example", False),
         )
 
@@ -125,9 +139,16 @@ class AddressTests(SynchronousTestCase):
             ("192.0.2", "255.255.255.0"),
             ("192.0.2.0", "255.255.255"),
             ("192.0.2.", "255.255.255.0"),
+            (" 192.0.2.0 ", " 255.255.255.0"),
+            ("192.0.2.x", "255.255.255.0"),
+            ("192.000.002.000", "255.255.255.000"),
+            ("192.0.2.0/24", "255.255.255.0"),
+            ("192.0.2.0.7", "255.255.255.0"),
+            ("", ""),
         ):
-            expected = not pattern.endswith(".")
-            self.assertEqual(expected, own.isInNet("192.0.2.9", pattern, mask), (pattern, mask))
+            self.assertTrue(own.isInNet("192.0.2.9", pattern, mask), (pattern, mask))
+        self.assertFalse(own.isInNet("192.0.2.9", "x", "255.255.255.0"))
+        self.assertFalse(own.isInNet("192.0.2.9", "192.0.2.0"))
         self.assertTrue(own.isInNetEx("192.0.2.9", "2001:db8::/32;192.0.2.0/24"))
         self.assertTrue(own.isInNetEx("2001:db8::9", "2001:db8::/32"))
         self.assertFalse(own.isInNetEx("2001:db9::9", "2001:db8::/32"))
@@ -168,6 +189,42 @@ class AddressTests(SynchronousTestCase):
         self.assertEqual(asked.count("localhost"), 1)
         for address in names.own():
             self.assertTrue(socket.getaddrinfo(address, None))
+
+
+class OwnTests(NamespaceCase):
+    """`SystemNames.own` in networks that lead nowhere else."""
+
+    def configure(self, *addresses: str, route: str | None = None) -> None:
+        """Give the host an interface with these addresses."""
+        link_up("lo")
+        with IPRoute() as netlink:
+            netlink.link("add", ifname="lan", kind="veth", peer="other")
+            index = netlink.link_lookup(ifname="lan")[0]
+            for each in ("lan", "other"):
+                netlink.link("set", index=netlink.link_lookup(ifname=each)[0], state="up")
+            for address in addresses:
+                host, _, length = address.partition("/")
+                netlink.addr("add", index=index, address=host, prefixlen=int(length), flags=IFA_F_NODAD)
+            if route:
+                netlink.route("add", dst=route, oif=index)
+
+    def test_no_default_route(self) -> None:
+        """The addresses of the interfaces count; those of the loopback and of the link alone do not."""
+        self.configure("fd01::5/64", "10.9.0.2/24", "fd00::5/64", route="10.0.0.0/8")
+        found = SystemNames().own()
+        self.assertEqual(found[0], "10.9.0.2")
+        self.assertEqual(set(found), {"10.9.0.2", "fd01::5", "fd00::5"})
+
+    def test_one_default_route(self) -> None:
+        """One family's default route does not hide the other's addresses."""
+        self.configure("2001:db8::5/64", "10.9.0.2/24", "10.9.0.3/24", route="::/0")
+        self.assertEqual(SystemNames().own(), ["10.9.0.2", "10.9.0.3", "2001:db8::5"])
+
+    def test_nothing(self) -> None:
+        """A host that has nothing but its loopback has none."""
+        self.assertEqual(SystemNames().own(), [])
+        link_up("lo")
+        self.assertEqual(SystemNames().own(), [])
 
 
 class TimeTests(SynchronousTestCase):
@@ -220,6 +277,8 @@ class TimeTests(SynchronousTestCase):
             (1, 2, 3, 4, False),
             (1, "JAN", 2026, "FEB", False),
             (1, 2026, False),
+            ("18", True),
+            ("1", "jan", "31", "Mar", True),
         ):
             self.assertIs(own.dateRange(*words), expected, words)
 
@@ -239,6 +298,8 @@ class TimeTests(SynchronousTestCase):
             (12, 30, 16, 18, 0, 0, False),
             (8, 12, "GMT", True),
             (8, "noon", False),
+            ("8", "17", True),
+            ("12", True),
             (8, 9, 10, False),
         ):
             self.assertIs(own.timeRange(*words), expected, words)

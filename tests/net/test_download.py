@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+import zlib
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -47,6 +49,19 @@ PIECES = (
 )
 
 
+MOVED = {
+    b"/relative": b"wpad.dat",
+    b"/absolute": b"https://b.example/",
+    b"/round": b"/round",
+    b"/lost": b"/none",
+    b"/down": b"http://a.example/wpad.dat",
+    b"/file": b"file:///etc/passwd",
+    b"/ftp": b"ftp://b.example/",
+    b"/user": b"http://alice:secret@b.example/",
+}
+"""Where some paths lead."""
+
+
 class Files(Resource):
     """A web server's files, and what was asked of it."""
 
@@ -55,10 +70,12 @@ class Files(Resource):
     def __init__(self) -> None:
         super().__init__()
         self.asked: list[tuple[bytes, bytes]] = []
+        self.encodings: list[bytes | None] = []
 
     def render_GET(self, request: Request) -> bytes:
         """Answer with the file, or as it says."""
         self.asked.append((request.getHeader(b"host") or b"", request.uri))
+        self.encodings.append(request.getHeader(b"accept-encoding"))
         match request.path:
             case b"/wpad.dat" | b"/":
                 return b"content"
@@ -69,6 +86,9 @@ class Files(Resource):
             case b"/moved":
                 request.redirect(b"http://elsewhere.example/\x7f")
                 return b""
+        if target := MOVED.get(request.path):
+            request.redirect(target)
+            return b""
         request.setResponseCode(404)
         return b"x" * 10_000
 
@@ -131,7 +151,7 @@ class DownloadTests(TestCase):
 
     def bring(self, url: str, seconds: float = 10.0, **how: Any) -> Deferred[bytes]:
         """Bring a file."""
-        return download(reactor, self.connect, url, seconds, **how)
+        return download(reactor, self.connect, url, seconds, **how).addCallback(lambda found: found.content)
 
     async def refused(self, url: str = "http://a.example/", **how: Any) -> str:
         """Return why there is no file."""
@@ -160,6 +180,7 @@ class DownloadTests(TestCase):
             [(b"a.example:8080", b"/wpad.dat?b=c"), (b"wpad.a.example", b"/"), (b"[2001:db8::1]", b"/")],
         )
         self.assertEqual([uri.host for uri in self.wanted], ["a.example", "wpad.a.example.", "2001:db8::1"])
+        self.assertEqual(set(self.files.encodings), {b"identity"})
         self.assertEqual(len(await self.bring("http://a.example/large")), MAXIMUM_SIZE)
 
     async def test_ways_to_end(self) -> None:
@@ -172,6 +193,52 @@ class DownloadTests(TestCase):
             lost = self.speaker(words)
             self.assertEqual(await self.bring("http://a.example/"), b"content")
             await lost
+
+    async def test_odd_servers(self) -> None:
+        """A head that h11 refuses, a compressed body, a charset: what browsers take is taken."""
+        packed = gzip.compress(b"content")
+        for head, body in (
+            (b"HTTP/1.1 200\r\nno colon\r\nX Y: z\r\nServer : \x01\r\n", b"content"),
+            (b"HTTP/1.1  200  OK\nContent-Length: 7\n", b"content"),
+            (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: identity\r\n", b"content"),
+            (b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: %d\r\n" % len(packed), packed),
+            (b"HTTP/1.0 200 OK\r\nContent-Encoding: x-gzip\r\n", packed),
+            (b"HTTP/1.0 200 OK\r\nContent-Encoding: deflate\r\n", zlib.compress(b"content")),
+        ):
+            lost = self.speaker(head + b"\r\n" + body)
+            self.assertEqual(await self.bring("http://a.example/"), b"content", head)
+            await lost
+        for kind, charset in (
+            (b"text/plain; charset=windows-1251", "windows-1251"),
+            (b'application/x-ns-proxy-autoconfig;Charset = "UTF-16LE"; x=y', "UTF-16LE"),
+            (b"text/plain", ""),
+        ):
+            lost = self.speaker(b"HTTP/1.0 200 OK\r\nContent-Type: " + kind + b"\r\n\r\nx")
+            self.assertEqual(await download(reactor, self.connect, "http://a/", 10), (b"x", charset))
+            await lost
+        lost = self.speaker(b"HTTP/1.0 200 OK\r\nContent-Encoding: br\r\n\r\nx")
+        self.assertIn("compressed by br", await self.refused())
+        await lost
+
+    async def test_redirections(self) -> None:
+        """A redirection is followed, to the same host or another, some times, and to no file of ours."""
+        self.assertEqual(await self.bring("http://a.example/relative"), b"content")
+        self.assertEqual(await self.bring("http://a.example/absolute"), b"content")
+        self.assertEqual(
+            [(uri.secure, uri.authority) for uri in self.wanted[-2:]], [(False, "a.example"), (True, "b.example")]
+        )
+        self.assertIn("more than 5 times", await self.refused("http://a.example/round"))
+        self.assertIn(
+            "/none, to which it leads: the web server answers 404", await self.refused("http://a.example/lost")
+        )
+        for path in ("file", "ftp", "user"):
+            self.assertIn("302 Found: give the address", await self.refused(f"http://a.example/{path}"))
+
+    async def test_redirections_not_followed(self) -> None:
+        """Nothing leads from https to http, and nothing leads on from where nobody chose to ask."""
+        self.assertIn("302 Found: give the address", await self.refused("https://a.example/down"))
+        self.assertEqual(await self.bring("https://a.example/relative"), b"content")
+        self.assertIn("302 Found: give the address", await self.refused("http://a.example/relative", rooted=True))
 
     async def test_refused(self) -> None:
         """No file, or another place, or too large a file: the failure says which."""
@@ -187,7 +254,6 @@ class DownloadTests(TestCase):
         for words in (
             b"SSH-2.0-x\r\n",
             b"SSH-2.0-" + b"\x1b" * 15_000 + b"\r\n\r\n",
-            b"HTTP/1.1 200 OK\r\n" + b"\x1b" * 15_000 + b"\r\n\r\n",
             b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + b"1\r\nx\r\n" * 400_000,
             b"HTTP/1.1 100 Continue\r\n\r\n" * 100_000,
             b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\ncontent",

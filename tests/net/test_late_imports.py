@@ -19,7 +19,7 @@ from twisted.protocols.tls import TLSMemoryBIOFactory
 from iphttps.core.proxy import Login
 from iphttps.core.proxyauth import Digest, read_challenges
 from iphttps.core.proxylogin import Way
-from iphttps.net.pacfile import text_of
+from iphttps.net.pactext import text_of
 from iphttps.net.spnego import tokens
 from iphttps.net.tls import ClientTLS
 
@@ -48,12 +48,14 @@ class LateImportTests(SynchronousTestCase):
 
     def test_control(self) -> None:
         """Something that is really missing is noticed."""
-        self.assertEqual("missing", self.run_late("try: b'x'.decode('cp1250')\nexcept LookupError: print('missing')"))
+        self.assertEqual("missing", self.run_late("try: b'x'.decode('cp037')\nexcept LookupError: print('missing')"))
 
     def test_proxy(self) -> None:
         """A PAC file is read, each way to log in to a proxy is gone, and one at https:// is spoken to."""
         printed = self.run_late(f"""
-print(text_of(b"\\xef\\xbb\\xbfa\\xc3\\xa9") + text_of(b"\\xe9"))
+print(text_of(b"\\xef\\xbb\\xbfa\\xc3\\xa9") + text_of(b"\\xe9"), end="")
+print(text_of(b"\\xff\\xfea\\0"), text_of(b"\\xff", "windows-1251"), sep="", end="")
+print(text_of(b"\\x93\\xfa", "shift_jis"), text_of(b"\\xfa", "no-such"), sep="")
 for way in Way.NTLM, Way.NEGOTIATE:
     next_token = tokens(way, "proxy.example", Login("alice", "secret"))
     print(next_token(None).result[:1] in (b"N", b"`"), b"NTLMSSP" in next_token(b64decode("{CHALLENGE}")).result)
@@ -64,4 +66,4 @@ transport = StringTransport()
 factory.buildProtocol(None).makeConnection(transport)
 print(len(transport.value()) > 100)
 """)
-        self.assertEqual("a\u00e9\u00e9 True True True True Digest True", " ".join(printed.split()))
+        self.assertEqual("a\u00e9\u00e9a\u044f\u65e5\u00fa True True True True Digest True", " ".join(printed.split()))

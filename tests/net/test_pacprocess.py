@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import sys
 import time
@@ -12,6 +13,7 @@ from typing import Any
 from twisted.internet import reactor
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.task import deferLater
+from twisted.logger import globalLogPublisher
 from twisted.trial.unittest import TestCase
 
 from iphttps.core.errors import DiscoveryError
@@ -114,6 +116,46 @@ class AnswerTests(Case):
         self.assertIn("wrote too much", await self.refused(""))
 
 
+class ConfinementTests(Case):
+    """What becomes of a kernel that cannot confine it."""
+
+    async def test_warning(self) -> None:
+        """The answer counts, and the log says it once; it says nothing where the kernel can."""
+        events: list[Any] = []
+        self.patch(pacprocess._Evaluation, "warned", False)
+
+        def observe(event: Any) -> None:
+            if str(event.get("event", "")).startswith("pac-"):
+                events.append(event)
+
+        observer: Any = observe
+        globalLogPublisher.addObserver(observer)
+        self.addCleanup(globalLogPublisher.removeObserver, observer)
+        for program, expected in (
+            (pacprocess.PROGRAM, [] if _has_landlock() else ["pac-unconfined"]),
+            (("-c", _WITHOUT_LANDLOCK), ["pac-unconfined"]),
+            (("-c", _WITHOUT_LANDLOCK), ["pac-unconfined"]),
+        ):
+            self.patch(pacprocess, "PROGRAM", program)
+            self.assertEqual(await self.evaluate(ANSWER % "'DIRECT'"), "DIRECT")
+            self.assertEqual([event["event"] for event in events], expected)
+
+    async def test_refused(self) -> None:
+        """A kernel that can and does not is no reason to go on."""
+        self.patch(pacprocess, "PROGRAM", ("-c", _REFUSED))
+        self.assertIn("cannot be confined: Argument list too long", await self.refused(ANSWER % "'DIRECT'"))
+
+
+_WITHOUT_LANDLOCK = "from iphttps.host import pac; pac.confine = lambda: False; pac.main()"
+_REFUSED = """
+from iphttps.host import pac
+def confine():
+    raise OSError(7, "Argument list too long")
+pac.confine = confine
+pac.main()
+"""
+
+
 class LimitTests(Case):
     """What it may take."""
 
@@ -158,6 +200,8 @@ class LimitTests(Case):
         await self.until(lambda: _seconds(process) > 0.3)
         status = (process / "status").read_text()
         self.assertIn("CapEff:\t0000000000000000", status)
+        if _has_landlock():
+            self.assertIn("NoNewPrivs:\t1", status)
         self.assertEqual(os.getsid(int(process.name)), int(process.name))
         self.assertEqual(sorted(os.listdir(process / "fd")), ["0", "1", "2"])
         self.assertNotIn(b"secret", (process / "environ").read_bytes())
@@ -167,6 +211,10 @@ class LimitTests(Case):
         self.assertEqual(limits["Max address space"], str(512 << 20))
         answer.cancel()
         await self.assertFailure(answer, CancelledError)
+
+
+def _has_landlock() -> bool:
+    return int(ctypes.CDLL(None).syscall(444, None, 0, 1)) > 0  # landlock_create_ruleset(2): its version
 
 
 def _seconds(process: Path) -> float:
