@@ -12,6 +12,7 @@ from twisted.internet.interfaces import IStreamClientEndpoint
 from ..core.client_handshake import ClientHandshake
 from ..core.handshake import DEFAULT_PATH
 from ..core.proxy import Proxy
+from ..net.addresses import Addresses
 from ..net.certificates import Credentials, load_certificates
 from ..net.client import Choice, RemoteServer, as_listed
 from ..net.endpoints import URI, client_endpoint
@@ -57,10 +58,12 @@ class Servers:
         handshake = partial(ClientHandshake, uri.authority, uri.path or DEFAULT_PATH, self._options.request_length)
         tls = self._tls(uri) if uri.secure else None
 
-        def through(way: Proxy | None) -> IStreamClientEndpoint:
-            return client_endpoint(self._reactor, uri, tls, self._access.settings(way) if way else None)
+        addresses = Addresses()
 
-        ways = Ways(partial(self._finder.find, uri), through, self._finder.forget)
+        def through(way: Proxy | None) -> IStreamClientEndpoint:
+            return client_endpoint(self._reactor, uri, tls, self._access.settings(way) if way else None, addresses)
+
+        ways = Ways(partial(self._finder.find, uri), through, self._finder.forget, addresses)
         return RemoteServer(str(uri), ways, handshake, lambda: str(ways.latest) if ways.latest else None)
 
     def _tls(self, uri: URI) -> ClientTLS:
