@@ -13,6 +13,7 @@ from twisted.internet.interfaces import IStreamClientEndpoint
 from ..core.client_handshake import ClientHandshake
 from ..core.handshake import DEFAULT_PATH
 from ..core.proxy import Proxy
+from ..net.addresses import Addresses
 from ..net.authorities import SERVER_AUTH, load_authorities
 from ..net.certificates import Credentials
 from ..net.client import Choice, RemoteServer, as_listed
@@ -61,10 +62,12 @@ class Servers:
         handshake = partial(ClientHandshake, uri.authority, uri.path or DEFAULT_PATH, self._options.request_length)
         tls = self._tls(uri) if uri.secure else None
 
-        def through(way: Proxy | None) -> IStreamClientEndpoint:
-            return client_endpoint(self._reactor, uri, tls, self._access.settings(way) if way else None)
+        addresses = Addresses()
 
-        ways = Ways(partial(self._finder.find, uri), through, self._finder.forget)
+        def through(way: Proxy | None) -> IStreamClientEndpoint:
+            return client_endpoint(self._reactor, uri, tls, self._access.settings(way) if way else None, addresses)
+
+        ways = Ways(partial(self._finder.find, uri), through, self._finder.forget, addresses)
         return RemoteServer(str(uri), ways, handshake, lambda: str(ways.latest) if ways.latest else None)
 
     def _tls(self, uri: URI) -> ClientTLS:

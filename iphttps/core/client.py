@@ -10,6 +10,8 @@
     LINK_DOWN     FAILED          LINK_DOWN     try again
     ESTABLISHED   FAILED          LINK_DOWN     try again
     LINK_UP       FAILED          LINK_DOWN     take the link down, try again
+    LINK_DOWN     NEXT_ADDRESS    LINK_DOWN     connect to the same server again
+    ESTABLISHED   NEXT_ADDRESS    LINK_DOWN     connect to the same server again
     LINK_DOWN     TIMER           LINK_DOWN     connect
     LINK_DOWN     NETWORK         LINK_DOWN     give up the attempt or the timer, connect
     ESTABLISHED   NETWORK         LINK_DOWN     give up the attempt, connect
@@ -18,10 +20,10 @@
     (any)         DISABLE         DISABLED      undo whatever there is
 
 To try again is to start the reconnect timer; but where several servers are configured, each of them is tried once
-before that, without a pause. The last events are not the spec's: the network under the client has changed
-(an address, a route, the end of a suspension), so that what was true of it before is not any more; and the session
-has turned out to be dead, though nothing has ended it. Both lead to an attempt at once, for the reason for the pause
-is gone.
+before that, without a pause, and where a server has several addresses, the next of them. The last events and
+NEXT_ADDRESS are not the spec's: the network under the client has changed (an address, a route, the end of a
+suspension), so that what was true of it before is not any more; and the session has turned out to be dead, though
+nothing has ended it. Both lead to an attempt at once, for the reason for the pause is gone.
 
 3.1.2.1 has "a successful HTTPS connection" reset the reconnect timer. Success here is the successful response:
 a server that takes connections only to drop them would otherwise be called on every 30 seconds for ever.
@@ -54,6 +56,7 @@ class ClientEvent(Enum):
     CONNECTED = auto()  # 3.1.5.1: the HTTPS connection is established, TLS included
     RESPONSE = auto()  # 3.1.5.2: the response is successful
     FAILED = auto()  # 3.1.5.4: connectivity of an underlying transport is lost, or never came about
+    NEXT_ADDRESS = auto()  # the connection has failed, and the same attempt goes on with another address or way
     TIMER = auto()  # 3.1.6: the reconnect timer has expired
     NETWORK = auto()  # an address, a route or the like of the underlying network has changed
     CUT_OFF = auto()  # the router on the link does not answer, or the connection has lost its address
@@ -64,6 +67,7 @@ class Action(Enum):
 
     CONNECT = auto()  # to the first of the servers
     CONNECT_NEXT = auto()  # to the one after that which has failed
+    CONNECT_AGAIN = auto()  # to the same, at another address
     SEND_REQUEST = auto()
     LINK_UP = auto()
     LINK_DOWN = auto()
@@ -92,6 +96,8 @@ TRANSITIONS: dict[tuple[ClientState, ClientEvent], tuple[ClientState, tuple[Acti
     (_S.LINK_DOWN, _E.FAILED): (_S.LINK_DOWN, (Action.TRY_AGAIN,)),
     (_S.ESTABLISHED, _E.FAILED): (_S.LINK_DOWN, (Action.TRY_AGAIN,)),
     (_S.LINK_UP, _E.FAILED): (_S.LINK_DOWN, (Action.LINK_DOWN, Action.TRY_AGAIN)),
+    (_S.LINK_DOWN, _E.NEXT_ADDRESS): (_S.LINK_DOWN, (Action.CONNECT_AGAIN,)),
+    (_S.ESTABLISHED, _E.NEXT_ADDRESS): (_S.LINK_DOWN, (Action.CONNECT_AGAIN,)),
     (_S.LINK_DOWN, _E.TIMER): (_S.LINK_DOWN, (Action.CONNECT,)),
     (_S.LINK_DOWN, _E.NETWORK): (_S.LINK_DOWN, (Action.CANCEL_TIMER, Action.DISCONNECT, Action.CONNECT)),
     (_S.ESTABLISHED, _E.NETWORK): (_S.LINK_DOWN, (Action.DISCONNECT, Action.CONNECT)),

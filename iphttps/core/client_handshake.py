@@ -11,6 +11,7 @@ from .body import Body, BoundedBody, ChunkedBody
 from .errors import ProtocolError
 from .folding import FOLDED, Folds
 from .handshake import ENDLESS, MAXIMUM_HEAD, Opened, ascii_only, shortened, values
+from .responsehead import HeadCleaner
 
 CONTENT_LENGTH = 18446744073709551615
 """What the client SHOULD announce: the greatest length there is, for a body that never ends (3.1.5.2)."""
@@ -86,6 +87,7 @@ class ClientHandshake:
         self._first = b""
         self._folds = Folds()
         self._interim = 0
+        self._cleaner = HeadCleaner()
 
     @property
     def chunked(self) -> bool:
@@ -104,9 +106,12 @@ class ClientHandshake:
 
         Raises ProtocolError for any other answer, with the answer in its text.
         """
-        self._first = (self._first + data[: len(_BEGINNING)])[: len(_BEGINNING)]
+        beginning = data[:MAXIMUM_HEAD] if self._first else data[:MAXIMUM_HEAD].lstrip(b"\r\n")
+        self._first = (self._first + beginning[: len(_BEGINNING)])[: len(_BEGINNING)]
         try:
-            self._connection.receive_data(data)
+            cleaned = self._cleaner.feed(data)
+            if cleaned or not data:  # h11 takes no bytes for the end of the connection
+                self._connection.receive_data(cleaned)
             event = self._connection.next_event()
             while isinstance(event, h11.InformationalResponse):
                 self._interim += 1

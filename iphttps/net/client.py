@@ -18,6 +18,7 @@ from ..core.errors import DropReason, ProtocolError
 from ..core.framing import Batch
 from ..core.handshake import Opened
 from ..core.stage import Stage, Trouble
+from .alternatives import Attempt
 from .chunks import ChunkedWire
 from .explain import TIMED_OUT, explain, explain_end
 from .interfaces import PacketDevice
@@ -25,7 +26,7 @@ from .liveness import Liveness
 from .log import logger
 from .reader import DeviceReader
 from .sessionlog import ClientSession
-from .tunnel import HANDSHAKE_DEADLINE, Tunnel
+from .tunnel import Tunnel
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +54,8 @@ def as_listed(servers: Sequence[RemoteServer]) -> Deferred[Sequence[RemoteServer
 class ClientTunnel(Tunnel):
     """One attempt's connection to the server; it tells the client of its fate once, by `failed`."""
 
-    def __init__(self, client: Client) -> None:
-        super().__init__(client.clock)
+    def __init__(self, client: Client, handshake_deadline: float) -> None:
+        super().__init__(client.clock, handshake_deadline)
         self._client = client
         self._handshake = client.server.handshake()
         self._stage = Stage.TLS
@@ -91,7 +92,7 @@ class ClientTunnel(Tunnel):
 
     def expired(self) -> None:
         """The server did not open the session in time."""
-        sentence = f"the server did not open the session within {HANDSHAKE_DEADLINE:.0f} seconds"
+        sentence = f"the server did not open the session within {self.handshake_deadline:.0f} seconds"
         self._trouble = Trouble(self._stage, sentence, TIMED_OUT)
         self.disconnect(sentence)
 
@@ -213,6 +214,8 @@ class Client(Factory):
                 self._connect()
             case Action.CONNECT_NEXT:
                 self._connect_next()
+            case Action.CONNECT_AGAIN:
+                self._connect_again()
             case Action.SEND_REQUEST:
                 self._current.request()
             case Action.LINK_UP:
@@ -253,9 +256,12 @@ class Client(Factory):
 
     def _connect_next(self) -> None:
         self.server = next(self._turns)
+        self._round = Attempt(self.server.uri, self.server.endpoint)
         self.log.info("connecting to {uri}", event="connecting", uri=self.server.uri)
-        attempt = cast("Deferred[object]", self.server.endpoint.connect(self))
-        self._attempt = attempt
+        self._connect_again()
+
+    def _connect_again(self) -> None:
+        self._attempt = attempt = cast("Deferred[object]", self.server.endpoint.connect(self))
         attempt.addErrback(self._not_connected, attempt)
 
     def _not_connected(self, failure: Failure, attempt: Deferred[object]) -> None:
@@ -266,7 +272,8 @@ class Client(Factory):
 
     def buildProtocol(self, addr: IAddress | None) -> ClientTunnel:
         """Make the tunnel for a connection just made."""
-        self._tunnel = ClientTunnel(self)
+        self._round.using(addr)
+        self._tunnel = ClientTunnel(self, self._round.deadline)
         return self._tunnel
 
     def connected(self, tunnel: ClientTunnel) -> None:
@@ -275,6 +282,7 @@ class Client(Factory):
 
     def responded(self, tunnel: ClientTunnel) -> None:
         """The response is successful (3.1.5.2)."""
+        self._round.opened()
         self.handle(ClientEvent.RESPONSE)
 
     def _link_up(self, tunnel: ClientTunnel) -> None:
@@ -291,8 +299,11 @@ class Client(Factory):
             self._note_failure(trouble)
 
     def _note_failure(self, trouble: Trouble) -> None:
-        self._say_failure(trouble)
-        self.handle(ClientEvent.FAILED, trouble.retry_after or 0.0)
+        if self._round.goes_on(trouble):
+            self.handle(ClientEvent.NEXT_ADDRESS)
+        else:
+            self._say_failure(told := self._round.verdict(trouble))
+            self.handle(ClientEvent.FAILED, told.retry_after or 0.0)
 
     def _say_failure(self, trouble: Trouble) -> None:
         self._why = trouble.sentence
@@ -325,8 +336,6 @@ class Client(Factory):
     def gone(self) -> Deferred[None]:
         """Return a Deferred that fires when the connection last given up has ended."""
         return self._gone
-
-    # Packets.
 
     def _from_host(self, batch: Batch) -> int:
         self._current.send(batch)

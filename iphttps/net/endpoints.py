@@ -11,7 +11,6 @@ from ipaddress import ip_address
 from typing import cast
 from urllib.parse import urlsplit
 
-from twisted.internet.endpoints import HostnameEndpoint
 from twisted.internet.interfaces import (
     IListeningPort,
     IOpenSSLClientConnectionCreator,
@@ -25,6 +24,7 @@ from twisted.internet.protocol import ServerFactory
 
 from ..core.errors import ConfigError
 from ..core.handshake import DEFAULT_PATH
+from .addresses import Addresses, name_endpoint
 from .prompt import PromptTLSFactory, TLSEndpoint
 from .proxy import ProxyEndpoint, ProxySettings
 from .reserve import keep_reserve
@@ -91,16 +91,20 @@ def client_endpoint(
     uri: URI,
     tls: IOpenSSLClientConnectionCreator | None,
     proxy: ProxySettings | None = None,
+    addresses: Addresses | None = None,
 ) -> IStreamClientEndpoint:
-    """Return the endpoint of the server, over IPv4 or IPv6, whichever answers first (1.5), or through a proxy."""
+    """Return the endpoint of the server, over IPv4 or IPv6, whichever answers first (1.5), or through a proxy.
+
+    `addresses` are those of the server's name that may be used; through a proxy they are the proxy's to choose.
+    """
     endpoint: IStreamClientEndpoint
     if proxy:
         where = proxy.proxy
-        endpoint = HostnameEndpoint(reactor, where.host, where.port, timeout=CONNECT_TIMEOUT)
+        endpoint = name_endpoint(reactor, where.host, where.port, CONNECT_TIMEOUT)
         endpoint = TLSEndpoint(proxy.tls, endpoint) if proxy.tls else endpoint
         endpoint = ProxyEndpoint(cast(IReactorTime, reactor), endpoint, proxy, uri.host, uri.port)
     else:
-        endpoint = HostnameEndpoint(reactor, uri.host, uri.port, timeout=CONNECT_TIMEOUT)
+        endpoint = name_endpoint(reactor, uri.host, uri.port, CONNECT_TIMEOUT, addresses)
     return TLSEndpoint(tls, endpoint) if tls else endpoint
 
 

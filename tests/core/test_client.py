@@ -14,6 +14,7 @@ Step = tuple[float, ClientEvent, list[Command], ClientState]
 ENABLE, DISABLE, PRECONDITION = ClientEvent.ENABLE, ClientEvent.DISABLE, ClientEvent.PRECONDITION
 CONNECTED, RESPONSE = ClientEvent.CONNECTED, ClientEvent.RESPONSE
 FAILED, TIMER = ClientEvent.FAILED, ClientEvent.TIMER
+NEXT_ADDRESS = ClientEvent.NEXT_ADDRESS
 NETWORK, CUT_OFF = ClientEvent.NETWORK, ClientEvent.CUT_OFF
 DISABLED, ENABLED, LINK_DOWN = ClientState.DISABLED, ClientState.ENABLED, ClientState.LINK_DOWN
 ESTABLISHED, LINK_UP = ClientState.ESTABLISHED, ClientState.LINK_UP
@@ -137,6 +138,18 @@ class ClientMachineTests(SynchronousTestCase):
             servers=3,
         )
 
+    def test_addresses(self) -> None:
+        """Another address of the same server is tried within the attempt: the timer counts one failure (3.1.2.1)."""
+        self.play(
+            *REQUESTING,
+            (2.0, NEXT_ADDRESS, [Action.CONNECT_AGAIN], LINK_DOWN),
+            (3.0, NEXT_ADDRESS, [Action.CONNECT_AGAIN], LINK_DOWN),
+            (4.0, FAILED, [Action.CONNECT_NEXT], LINK_DOWN),
+            (5.0, NEXT_ADDRESS, [Action.CONNECT_AGAIN], LINK_DOWN),
+            (6.0, FAILED, [StartTimer(30.0)], LINK_DOWN),
+            servers=2,
+        )
+
     def test_servers_that_hang_up(self) -> None:
         """Servers that answer and hang up at once are not called on in turns without a pause (3.1.2.1)."""
         self.play(
@@ -180,8 +193,8 @@ class ClientMachineTests(SynchronousTestCase):
         known = {
             DISABLED: {ENABLE, DISABLE},
             ENABLED: {PRECONDITION, DISABLE},
-            LINK_DOWN: {CONNECTED, FAILED, TIMER, NETWORK, DISABLE},
-            ESTABLISHED: {RESPONSE, FAILED, NETWORK, DISABLE},
+            LINK_DOWN: {CONNECTED, FAILED, NEXT_ADDRESS, TIMER, NETWORK, DISABLE},
+            ESTABLISHED: {RESPONSE, FAILED, NEXT_ADDRESS, NETWORK, DISABLE},
             LINK_UP: {FAILED, NETWORK, CUT_OFF, DISABLE},
         }
         for state, event in product(ClientState, ClientEvent):

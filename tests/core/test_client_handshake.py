@@ -211,6 +211,21 @@ class RefusalTests(HandshakeCase):
             self.assertIn(f"not HTTP: {said}", self.refused(words))
             self.assertIn(f"not HTTP: {said}", self.refused(*(words[at : at + 1] for at in range(len(words)))))
 
+    def test_odd_heads(self) -> None:
+        """What fronts add that RFC 9112 forbids and browsers pass over does not cost the session (3.1.5.2)."""
+        for head in (
+            b"HTTP/1.1 200 OK\r\nX-Front : a\r\n\r\n",
+            b"HTTP/1.1 200 OK\r\nno colon\r\nX-Front\x00: a\r\n\r\n",
+            b"HTTP/1.1  200  OK\r\nX: a\x00b\rc\r\n\r\n",
+            b"HTTP/1.1 102 Processing\r\nX : a\r\n\r\nHTTP/1.1 200\n: a\n\n",
+            b"\r\n\r\nHTTP/1.1 200 OK\r\nX(y): a\r\n\r\n",
+        ):
+            self.assertEqual(PACKET, self.rest(head + PACKET))
+            self.assertEqual(b"", self.rest(*(head[at : at + 1] for at in range(len(head)))))
+        # What says how long the body is stays as it came: contradictions are refused, and a length is heeded.
+        self.assertIn("not HTTP", self.refused(answer(b"Content-Length: 40", b"Content-Length : 41")))
+        self.assertIn("no room for packets", self.refused(answer(b"Content-Length : 0")))
+
     def test_too_long(self) -> None:
         """A head without an end is given up after 16 kB (3.1.5.2)."""
         sentence = f"the head of the server's answer is longer than {MAXIMUM_HEAD} bytes"

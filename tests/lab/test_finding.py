@@ -1,6 +1,8 @@
 """The client finds its way through a web proxy by itself: by environment, PAC and WPAD, in a company's network."""
 
+import contextlib
 import sys
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,7 +12,8 @@ from iphttps.lab.laboratory import LINK_UP
 from iphttps.lab.network import GATEWAY_NAME, PROXY_IPV4, PROXY_NAME
 from iphttps.lab.poll import wait_until
 from iphttps.lab.programs import Program
-from iphttps.lab.proxies import TINYPROXY, Proxies
+from iphttps.lab.proxies import PASSWORD, TINYPROXY, USER, Proxies
+from tests.lab.raw import listen
 from tests.lab.test_control import NOBODY, ControlCase
 from tests.lab.test_proxies import reach, skipping
 
@@ -19,6 +22,12 @@ CLOSED = f"PROXY {PROXY_IPV4}:1"
 """Where nothing listens."""
 
 FALLBACK = f"{CLOSED}; {PROXY}; DIRECT"
+
+CHALLENGE = (
+    b"HTTP/1.1 407 Proxy Authentication Required\r\nProxy-Authenticate: Negotiate\r\nProxy-Authenticate: NTLM\r\n"
+    b'Proxy-Authenticate: Digest realm="x", nonce="y", qop="auth"\r\nProxy-Authenticate: Basic realm="x"\r\n'
+    b"Content-Length: 0\r\nConnection: close\r\n\r\n"
+)
 
 NEXT = "trying the next way"
 CHANGED = "the host's network has changed"
@@ -39,6 +48,7 @@ class FindingCase(ControlCase):
             proxies = Proxies(self.lab)
             proxies.tinyproxy(login=False)
         self.controlled_server()
+        self.proxy_host = proxies.host
         self.intranet = Intranet(self.lab, proxies.host, self.lab.clients[0])
         self.twistd = self.lab.twistd
 
@@ -192,3 +202,38 @@ class UnprivilegedTests(FindingCase):
         attempt = "connecting to"
         wait_until(lambda: by_wpad.text.count(attempt) > 2, "three attempts")
         self.assertEqual(1, by_wpad.text.count(sentence))
+
+
+class FalseProxyTests(FindingCase):
+    """A proxy that the network named, and that wants a login by every scheme there is."""
+
+    def test_no_login(self) -> None:
+        """Named by WPAD or a PAC file over http, it is shown no credentials of any scheme."""
+        heads: list[bytes] = []
+        listening = listen(self.proxy_host, PROXY_IPV4, 3199)
+        self.addCleanup(listening.close)
+
+        def serve() -> None:
+            with contextlib.suppress(OSError):
+                while True:
+                    with listening.accept()[0] as wire:
+                        wire.settimeout(5)
+                        heads.append(wire.recv(65536))
+                        wire.sendall(CHALLENGE)
+
+        threading.Thread(target=serve, daemon=True).start()
+        credentials = self.lab.directory / "credentials.toml"
+        credentials.touch(0o600)
+        credentials.write_text(f'user = "{USER}"\npassword = "{PASSWORD}"\n')
+        self.write("wpad.dat", pac(f"PROXY {PROXY_IPV4}:3199"))
+        flags = ("--proxy-credentials", str(credentials), "--proxy-basic")
+        clients = [
+            self.finding("wpad", "auto", *flags),
+            self.finding("url", "auto", "--pac", f"http://{PROXY_NAME}/wpad.dat", *flags),
+        ]
+        for client in clients:
+            client.wait_for("next attempt in")
+        self.assertGreaterEqual(len(heads), 2)
+        for head in heads:
+            self.assertTrue(head.startswith(b"CONNECT "), head)
+            self.assertNotIn(b"authorization", head.lower())

@@ -7,7 +7,13 @@ from pathlib import Path
 
 from twisted.internet._resolver import HostResolution
 from twisted.internet.address import IPv4Address, IPv6Address
-from twisted.internet.interfaces import IHostnameResolver, IHostResolution, IProtocolFactory, IResolutionReceiver
+from twisted.internet.interfaces import (
+    IAddress,
+    IHostnameResolver,
+    IHostResolution,
+    IProtocolFactory,
+    IResolutionReceiver,
+)
 from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.testing import MemoryReactorClock, StringTransport
 from twisted.protocols.tls import TLSMemoryBIOFactory
@@ -138,6 +144,25 @@ class Literal:
         receiver.resolutionBegan(resolution)
         receiver.addressResolved((IPv6Address if ":" in hostName else IPv4Address)("TCP", hostName, portNumber))
         receiver.resolutionComplete()
+        return resolution
+
+
+@implementer(IHostnameResolver)
+class Named:
+    """Resolves every name to these addresses."""
+
+    def __init__(self, *addresses: IAddress) -> None:
+        self._addresses = addresses
+
+    def resolveHostName(
+        self, resolutionReceiver: IResolutionReceiver, hostName: str, portNumber: int = 0, *_: object, **__: object
+    ) -> IHostResolution:
+        """Answer at once."""
+        resolution = HostResolution(hostName)
+        resolutionReceiver.resolutionBegan(resolution)
+        for address in self._addresses:
+            resolutionReceiver.addressResolved(address)
+        resolutionReceiver.resolutionComplete()
         return resolution
 
 
