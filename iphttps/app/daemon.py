@@ -21,6 +21,7 @@ from ..host.undo import Note
 from ..host.unix import PrivateSocket
 from ..net.interfaces import IReactor, PacketDevice
 from ..net.log import logger, set_level
+from . import log_file
 from .condition import Condition
 from .control import Control, Route
 from .effective import effective
@@ -77,11 +78,14 @@ class Daemon(Service):
 
     def setServiceParent(self, parent: object) -> None:
         """Belong to the application, and have it log as the options say."""
-        if self._log_format == "json" and isinstance(parent, Componentized):
+        if isinstance(parent, Componentized):
+            log_file.heed_signal()
             try:
-                parent.setComponent(ILogObserver, json_observer(self._twistd))
+                observer = (json_observer if self._log_format == "json" else log_file.text_observer)(self._twistd)
             except ConfigError as error:
                 complain(self.command, str(error))
+            if observer:
+                parent.setComponent(ILogObserver, observer)
         super().setServiceParent(parent)
 
     def prepare(self) -> None:

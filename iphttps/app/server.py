@@ -36,7 +36,7 @@ from ..net.reader import DeviceReader
 from ..net.server import Server
 from ..net.tls import ServerTLS
 from ..net.watch import RevocationWatch
-from . import collecting, status
+from . import collecting, log_file, status
 from .condition import Condition, of_server
 from .control import Route
 from .daemon import Daemon, HostNetwork
@@ -260,6 +260,7 @@ class ServerDaemon(Daemon):
         self.reactor.callFromThread(self._reload_and_say)
 
     def _reload_and_say(self) -> None:
+        log_file.reopen()
         try:
             self.reload()
         except ConfigError as error:
