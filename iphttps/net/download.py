@@ -14,6 +14,7 @@ from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.python.failure import Failure
 
 from ..core.errors import DiscoveryError
+from ..core.folding import FOLDED, Folds
 from ..core.handshake import ascii_only
 from .endpoints import URI
 from .explain import sentence
@@ -82,6 +83,7 @@ class _Download(Protocol):
             headers=[("Host", host), ("User-Agent", "iphttps"), ("Accept", "*/*"), ("Connection", "close")],
         )
         self._http = h11.Connection(h11.CLIENT, max_incomplete_event_size=MAXIMUM_HEAD)
+        self._folds = Folds()
         self._body = bytearray()
         self._received = 0
 
@@ -93,6 +95,8 @@ class _Download(Protocol):
         if self.content.called:
             return
         try:
+            if self._folds.feed(data):
+                raise DiscoveryError(f"what answers is no web server: {FOLDED}")
             self._http.receive_data(data)
             self._read()
             self._received += len(data)

@@ -98,6 +98,7 @@ class PublicationTests(SynchronousTestCase):
             (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03 \r\n", 400),
             (b"GET /" + b"x" * 20000, 414),
             (b"GET / HTTP/1.1\r\nHost: a\r\nx: " + b"x" * 20000, 431),
+            (b"GET /iphttps.crl HTTP/1.1\r\nHost: a\r\nX: a\r\n b\r\n\r\n", 400),
             (b"GET / HTTP/2.0\r\nHost: a\r\n\r\n", 505),
         ):
             transport = self.ask(request)
