@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from functools import partial
 from ipaddress import IPv6Interface
+from pathlib import Path
 from typing import Any, cast
 
 from cryptography import x509
@@ -26,10 +28,12 @@ from ..core.policy import Policy
 from ..core.router import Advertise, Router
 from ..core.server import ServerEvent
 from ..host import allocator
+from ..host.front_socket import FrontSocket
 from ..host.network import NetworkConfig
 from ..net.credentials_watch import CredentialsWatch, Paths
 from ..net.doorway import Doorway
 from ..net.endpoints import listen
+from ..net.front_port import FrontPort, secured
 from ..net.interfaces import IReactor, PacketDevice
 from ..net.log import set_level
 from ..net.reader import DeviceReader
@@ -110,6 +114,8 @@ class ServerDaemon(Daemon):
         if self._authority:
             self._authority.join(server)
         server.handle(ServerEvent.START)
+        if warning := options.on_loopback():
+            self.log.warn("{sentence}", event="front-on-loopback", sentence=warning)
         if not options.uri.secure:
             self.log.warn("plain HTTP: only for use behind something that terminates TLS", event="plain-http")
 
@@ -151,14 +157,27 @@ class ServerDaemon(Daemon):
         return ServerLink(table, cache, policy, router, own)
 
     def _listen(self, tls: ServerTLS | None, factory: IProtocolFactory) -> IListeningPort:
-        return listen(self.reactor, self._options.uri, factory, tls, self._doorway)
+        uri = self._options.uri
+        if not uri.socket:
+            return listen(self.reactor, uri, factory, tls, self._doorway)
+        user = self._control_owner[0] if os.geteuid() == 0 else None
+        opened = FrontSocket(self._options.beneath(Path(uri.socket)), self._options["socket-group"] or "", user)
+        port = FrontPort(self.reactor, opened, self._doorway(secured(factory, tls)))
+        port.startListening()
+        return port
 
     def _doorway(self, factory: IProtocolFactory) -> Doorway:
         assert self._server is not None
         fronts = Fronts(self._options.trusted_proxies)
         announced = bool(self._options["proxy-protocol"])
         return Doorway(
-            factory, self.reactor, self._server.entrance, self._server.refusals, fronts, proxy_protocol=announced
+            factory,
+            self.reactor,
+            self._server.entrance,
+            self._server.refusals,
+            fronts,
+            proxy_protocol=announced,
+            only_fronts=bool(self._options.uri.socket),
         )
 
     def _relies_on_fronts(self, mode: AuthenticationMode) -> bool:

@@ -98,12 +98,16 @@ class PublicationTests(SynchronousTestCase):
             (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03 \r\n", 400),
             (b"GET /" + b"x" * 20000, 414),
             (b"GET / HTTP/1.1\r\nHost: a\r\nx: " + b"x" * 20000, 431),
-            (b"GET /iphttps.crl HTTP/1.1\r\nHost: a\r\nX: a\r\n b\r\n\r\n", 400),
             (b"GET / HTTP/2.0\r\nHost: a\r\n\r\n", 505),
         ):
             transport = self.ask(request)
             self.assertTrue(transport.value().startswith(b"HTTP/1.1 %d " % status), transport.value()[:100])
             self.assertTrue(transport.half_closed)
+
+    def test_folded(self) -> None:
+        """A head with a folded line is refused."""
+        transport = self.ask(b"GET /iphttps.crl HTTP/1.1\r\nHost: a\r\nX: a\r\n b\r\n\r\n")
+        self.assertTrue(transport.value().startswith(b"HTTP/1.1 400 "), transport.value()[:100])
 
     def test_pieces(self) -> None:
         """Who does not take the answer has a piece of it waiting, not the whole."""
