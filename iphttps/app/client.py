@@ -24,7 +24,7 @@ from ..net.interfaces import IReactor, PacketDevice
 from ..net.outer import connection_of
 from ..net.precondition import Precondition
 from ..net.reader import DeviceReader
-from . import timekeeping
+from . import log_file, timekeeping
 from .client_actions import ClientActions
 from .client_link import ClientLink
 from .client_options import Options
@@ -125,6 +125,7 @@ class ClientDaemon(Daemon):
         self._precondition.enable()
 
     def _hang_up(self, number: int, frame: object) -> None:
+        self.reactor.callFromThread(log_file.reopen)
         self.reactor.callFromThread(
             self.log.info,
             "nothing is read again now: what changes in the configuration or its files takes a restart, but for the"

@@ -24,11 +24,12 @@ from ..host.undo import Note, UnreadableNote
 from ..host.unix import PrivateSocket
 from ..net.interfaces import IReactor, PacketDevice
 from ..net.log import logger, set_level
+from . import log_file
 from .condition import Condition
 from .control import Control, Route
 from .effective import effective
 from .exposure import exposed
-from .json_log import json_observer, text_observer
+from .json_log import json_observer
 from .options import DaemonOptions, complain
 from .stop_signals import StopSignals
 from .supervision import Supervision
@@ -88,8 +89,9 @@ class Daemon(Service):
     def setServiceParent(self, parent: object) -> None:
         """Belong to the application, and have it log as the options say."""
         if isinstance(parent, Componentized):
+            log_file.heed_signal()
             try:
-                observer = (json_observer if self._log_format == "json" else text_observer)(self._twistd)
+                observer = (json_observer if self._log_format == "json" else log_file.text_observer)(self._twistd)
             except ConfigError as error:
                 complain(self.command, str(error))
             if observer:

@@ -6,35 +6,23 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
-import sys
 import syslog
 from collections.abc import Mapping
-from contextlib import suppress
 from datetime import UTC, datetime
-from io import FileIO
-from pathlib import Path
 from typing import Any, TextIO, cast
 
-from twisted.internet.interfaces import IReactorFromThreads
-from twisted.logger import FileLogObserver, ILogObserver, LogEvent, LogLevel, formatEvent, textFileLogObserver
+from twisted.logger import FileLogObserver, ILogObserver, LogEvent, LogLevel, formatEvent
 from twisted.python.failure import Failure
-from twisted.python.logfile import LogFile
 from zope.interface import implementer
 
-from ..core.errors import ConfigError
 from ..core.identity import legible
-from ..host.opening import open_for
+from .log_file import log_stream
 
 OURS = "iphttps"
 """Where the namespaces of our events begin; all others are Twisted's."""
 
 _LEGACY = frozenset(("system", "format", "isError", "failure", "why"))
 """What Twisted adds to an event for observers of its older kind, if there is one."""
-
-DEFAULT_FILE = "twistd.log"
-"""Where `twistd` logs in the background, unless it is told something else."""
 
 _PRIORITIES = {
     LogLevel.debug: syslog.LOG_DEBUG,
@@ -90,56 +78,7 @@ def json_observer(twistd: Mapping[str, Any]) -> ILogObserver:
     """Return the observer that writes such lines to where the options of `twistd` say; raises ConfigError."""
     if twistd.get("syslog"):
         return _Syslog(str(twistd.get("prefix") or ""))
-    return FileLogObserver(_file(twistd), lambda event: json_line(event) + "\n")
-
-
-def text_observer(twistd: Mapping[str, Any]) -> ILogObserver | None:
-    """Return what writes lines of text to the file that the options of `twistd` say, None if they say no file.
-
-    In the place of twistd's own, which follows links as root. Raises ConfigError.
-    """
-    path = twistd.get("logfile") or ("" if twistd.get("nodaemon") else DEFAULT_FILE)
-    if twistd.get("syslog") or twistd.get("logger") or path in ("", "-"):
-        return None
-    return textFileLogObserver(_file(twistd))
-
-
-class _OwnFile(LogFile):
-    """A log file that is opened as the user that the daemon is going to be."""
-
-    def __init__(self, path: Path, user: int | None, group: int | None) -> None:
-        self._owner = user, group
-        super().__init__(path.name, str(path.parent))
-
-    def _openFile(self) -> None:
-        self.closed = False
-        descriptor = open_for(Path(self.path), os.O_RDWR | os.O_CREAT | os.O_APPEND, *self._owner)
-        self._file = FileIO(descriptor, "ab")
-        if self.defaultMode is not None:
-            with suppress(OSError):  # not its own, or no file
-                os.fchmod(descriptor, self.defaultMode)
-        self.size = os.fstat(descriptor).st_size
-
-
-def _file(twistd: Mapping[str, Any]) -> TextIO:
-    path, foreground = twistd.get("logfile"), bool(twistd.get("nodaemon"))
-    if path == "-" and not foreground:
-        raise ConfigError("--logfile - needs --nodaemon: in the background there is no standard output")
-    if path == "-" or (foreground and not path):
-        return sys.stdout
-    try:
-        file = _OwnFile(Path(path or DEFAULT_FILE).absolute(), twistd.get("uid"), twistd.get("gid"))
-    except OSError as error:
-        raise ConfigError(f"--logfile: cannot write {path or DEFAULT_FILE}: {error.strerror}") from error
-    if not signal.getsignal(signal.SIGUSR1):  # as twistd does with its own
-        signal.signal(signal.SIGUSR1, lambda number, frame: _rotate(file))
-    return cast(TextIO, file)
-
-
-def _rotate(file: LogFile) -> None:
-    from twisted.internet import reactor  # installed by twistd only just now
-
-    cast(IReactorFromThreads, reactor).callFromThread(file.rotate)
+    return FileLogObserver(cast(TextIO, log_stream(twistd)), lambda event: json_line(event) + "\n")
 
 
 @implementer(ILogObserver)

@@ -17,6 +17,7 @@ FILES = ("certificate", "private-key", "client-ca", "client-crl", "identity-addr
 RESTART = frozenset(
     (
         "uri",
+        "socket-group",
         "interface",
         "device",
         "prefix",

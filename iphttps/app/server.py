@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import atexit
+import os
 import signal
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from functools import partial
 from ipaddress import IPv6Interface
+from pathlib import Path
 from typing import Any, cast
 
 from cryptography import x509
@@ -27,11 +29,13 @@ from ..core.policy import Policy
 from ..core.router import Advertise, Router
 from ..core.server import ServerEvent
 from ..host import allocator
+from ..host.front_socket import FrontSocket
 from ..host.network import NetworkConfig
 from ..host.tap import TapDevice
 from ..net.credentials_watch import CredentialsWatch, Paths
 from ..net.doorway import Doorway
 from ..net.endpoints import listen
+from ..net.front_port import FrontPort, secured
 from ..net.interfaces import IReactor, PacketDevice
 from ..net.lifetime import LifetimeWatch
 from ..net.log import set_level
@@ -41,7 +45,7 @@ from ..net.reserve import RESERVE
 from ..net.server import Server
 from ..net.tls import ServerTLS
 from ..net.watch import RevocationWatch
-from . import collecting, status, timekeeping
+from . import collecting, log_file, status, timekeeping
 from .condition import Condition, of_server
 from .control import Route
 from .daemon import Daemon, HostNetwork
@@ -130,6 +134,8 @@ class ServerDaemon(Daemon):
                 clients=most,
                 limit=self.descriptors,
             )
+        if warning := options.on_loopback():
+            self.log.warn("{sentence}", event="front-on-loopback", sentence=warning)
         if not options.uri.secure:
             self.log.warn("plain HTTP: only for use behind something that terminates TLS", event="plain-http")
 
@@ -172,7 +178,14 @@ class ServerDaemon(Daemon):
         return ServerLink(table, cache, policy, router, own)
 
     def _listen(self, tls: ServerTLS | None, factory: IProtocolFactory) -> IListeningPort:
-        return listen(self.reactor, self._options.uri, factory, tls, self._doorway)
+        uri = self._options.uri
+        if not uri.socket:
+            return listen(self.reactor, uri, factory, tls, self._doorway)
+        user = self._control_owner[0] if os.geteuid() == 0 else None
+        opened = FrontSocket(self._options.beneath(Path(uri.socket)), self._options["socket-group"] or "", user)
+        port = FrontPort(self.reactor, opened, self._doorway(secured(factory, tls)))
+        port.startListening()
+        return port
 
     def _doorway(self, factory: IProtocolFactory) -> Doorway:
         assert self._server is not None
@@ -187,6 +200,7 @@ class ServerDaemon(Daemon):
             fronts,
             proxy_protocol=announced,
             patience=lambda: server.handshake_deadline,
+            only_fronts=bool(self._options.uri.socket),
         )
 
     def _relies_on_fronts(self, mode: AuthenticationMode) -> bool:
@@ -303,6 +317,7 @@ class ServerDaemon(Daemon):
         self.reactor.callFromThread(self._reload_and_say)
 
     def _reload_and_say(self) -> None:
+        log_file.reopen()
         try:
             self.reload()
         except ConfigError as error:

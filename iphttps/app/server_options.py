@@ -41,6 +41,9 @@ AUTHORITY_FILES = {"client-ca": "ca.pem", "client-crl": "crl.pem"}
 """Options that stand for files of the authority where there is one."""
 
 
+_LOOPBACK = IPv4Network("127.0.0.0/8"), IPv6Network("::1/128")
+
+
 class Options(DaemonOptions):
     """What the server is told."""
 
@@ -49,6 +52,7 @@ class Options(DaemonOptions):
     synopsis = "[options]"
     optParameters = (  # the name is Twisted's
         ("uri", None, None, "where to listen, such as https://*:443/IPHTTPS; http:// behind a TLS terminator"),
+        ("socket-group", None, None, "group that may connect to a UNIX socket in --uri; else the daemon's user alone"),
         ("authentication", None, "certificates", "certificates: clients must show one; none: anybody may connect"),
         ("certificate", None, None, "PEM file: the server's certificate, then those between it and the root"),
         ("private-key", None, None, "PEM file: the key of the certificate"),
@@ -144,7 +148,11 @@ class Options(DaemonOptions):
         )
 
     def _check_fronts(self) -> None:
-        if self["proxy-protocol"] and not self["trusted-proxy"]:
+        if self["socket-group"] and not self.uri.socket:
+            raise ConfigError("--socket-group needs a UNIX socket in --uri, such as http://unix:/run/x.sock:/IPHTTPS")
+        if self.uri.socket and self["trusted-proxy"]:
+            raise ConfigError("--trusted-proxy is for TCP: whoever may open the socket in --uri is trusted as a front")
+        if self["proxy-protocol"] and not self["trusted-proxy"] and not self.uri.socket:
             raise ConfigError("--proxy-protocol needs --trusted-proxy: nobody else's PROXY header is believed")
 
     def _check_identities(self) -> None:
@@ -171,7 +179,7 @@ class Options(DaemonOptions):
     @property
     def uri(self) -> URI:
         """Where the server listens (3.2.1)."""
-        return URI.parse(self.required("uri", "say where to listen, such as https://*:443/IPHTTPS"))
+        return URI.listening(self.required("uri", "say where to listen, such as https://*:443/IPHTTPS"))
 
     def path(self, name: str) -> Path | None:
         """Return a path; the authority's files stand for what is not given besides it."""
@@ -214,6 +222,16 @@ class Options(DaemonOptions):
     def trusted_proxies(self) -> tuple[IPv4Network | IPv6Network, ...]:
         """Where connections come from that bring others' clients."""
         return tuple(_any_network("trusted-proxy", text) for text in self["trusted-proxy"])
+
+    def on_loopback(self) -> str | None:
+        """Say in a sentence what is wrong with fronts that connect by TCP over the loopback, None without such."""
+        if not any(network.overlaps(loopback) for network in self.trusted_proxies for loopback in _LOOPBACK
+                   if network.version == loopback.version):  # fmt: skip
+            return None
+        return (
+            "--trusted-proxy has loopback addresses, from which every local user can connect and say that he is any "
+            "client: have the front use a UNIX socket, such as --uri http://unix:/run/iphttps/front.sock:/IPHTTPS"
+        )
 
     @property
     def prefix(self) -> IPv6Network:

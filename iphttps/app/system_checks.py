@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ..core.errors import IPHTTPSError
-from ..host import firewall, inspection, privileges
+from ..host import firewall, front_socket, inspection, privileges
 from ..host.tun import check_name
 from ..host.unix import check_place
 from ..net.endpoints import bind
@@ -58,8 +58,13 @@ def check_system(options: DaemonOptions, findings: Findings, now: datetime, cont
 
 def _check_server(options: server_options.Options, findings: Findings, *, serving: bool) -> None:
     port = options.uri.port
-    if not serving and (port >= PRIVILEGED_PORTS or privileges.has(privileges.CAP_NET_BIND_SERVICE)):
+    if options.uri.socket:
+        place = options.beneath(Path(options.uri.socket))
+        if not serving:
+            findings.attempt("uri", lambda: front_socket.check(place, options["socket-group"] or ""))
+    elif not serving and (port >= PRIVILEGED_PORTS or privileges.has(privileges.CAP_NET_BIND_SERVICE)):
         findings.attempt("uri", lambda: bind(options.uri).close())
+    findings.add(Severity.WARNING, "trusted-proxy", options.on_loopback())
     interface, prefix = options["interface"], options.prefix
     for other, name in inspection.overlapping(prefix, interface):
         findings.add(

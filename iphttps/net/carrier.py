@@ -43,7 +43,7 @@ def prepare(transport: object) -> Carrier:
     carrier = cast(Carrier, transport)
     carrier.bufferSize = QUEUE
     handle = getattr(transport, "getHandle", lambda: None)()
-    if isinstance(handle, socket.socket):
+    if isinstance(handle, socket.socket) and handle.family != socket.AF_UNIX:
         handle.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         handle.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         handle.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, KEEPALIVE)

@@ -78,6 +78,7 @@ class Doorway(ServerFactory):
         *,
         proxy_protocol: bool,
         patience: Callable[[], float] = lambda: SILENCE,
+        only_fronts: bool = False,
     ) -> None:
         self._wrapped = wrapped
         self.clock = clock
@@ -87,13 +88,16 @@ class Doorway(ServerFactory):
         self._proxy_protocol = proxy_protocol
         self.patience = patience
         """How long a connection may stay in the handshake phase."""
+        self._only_fronts = only_fronts  # they come by a UNIX socket, so the file's mode has let them in
         self.announcing: set[FrontProtocol] = set()
         self.silent: set[SilentProtocol] = set()
 
     def buildProtocol(self, addr: IAddress | None) -> Protocol | None:
         """Build what a connection begins with, or None to have it closed."""
         arrival = Arrival.of(addr)
-        if arrival.address is None or arrival.address not in self._fronts:
+        if self._only_fronts:
+            arrival = Arrival("the front's socket")
+        elif arrival.address is None or arrival.address not in self._fronts:
             return self.admit(arrival)
         if self._proxy_protocol:
             return FrontProtocol(self, arrival)

@@ -6,7 +6,7 @@ import encodings.idna  # noqa: F401  # see below
 import errno
 import socket
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from ipaddress import ip_address
 from typing import cast
 from urllib.parse import urlsplit
@@ -52,6 +52,22 @@ class URI:
     host: str
     port: int
     path: str
+    socket: str = ""
+    """The path of a UNIX socket, in the place of host and port."""
+
+    @classmethod
+    def listening(cls, text: str) -> URI:
+        """Read the URI of a server, which may have unix:PATH in the place of host and port, as nginx writes it.
+
+        Raises ConfigError if it is none.
+        """
+        scheme, unix, rest = text.partition("://unix:")
+        if not unix or not rest.startswith("/"):
+            return cls.parse(text)
+        path, _, target = rest.partition(":")
+        if "\0" in path or not path.strip("/"):
+            raise ConfigError(f"{text!r} has no path of a socket: it must look like http://unix:/run/x.sock:/IPHTTPS")
+        return replace(cls.parse(f"{scheme}://localhost{target}"), socket=path)
 
     @classmethod
     def parse(cls, text: str) -> URI:
@@ -83,6 +99,8 @@ class URI:
         return host if self.port == (443 if self.secure else 80) else f"{host}:{self.port}"
 
     def __str__(self) -> str:
+        if self.socket:
+            return f"{'https' if self.secure else 'http'}://unix:{self.socket}:{self.path or DEFAULT_PATH}"
         return f"{'https' if self.secure else 'http'}://{self.authority}{self.path or DEFAULT_PATH}"
 
 

@@ -48,6 +48,29 @@ class FrontFlagTests(AppCase):
         server_options.Options().parseOptions([*PLAIN, "--authentication", "none"])
         server_options.Options().parseOptions([*SECURE, *FRONT])
 
+    def test_socket(self) -> None:
+        """A UNIX socket in the URI takes the place of addresses of fronts; what does not go with it is refused."""
+        unix = ("--uri", "http://unix:/run/x.sock:/IPHTTPS", *LINK)
+        options = server_options.Options()
+        options.parseOptions([*unix, "--proxy-protocol", "--socket-group", "x"])
+        self.assertEqual(("/run/x.sock", "/IPHTTPS"), (options.uri.socket, options.uri.path))
+        self.assertEqual("http://unix:/run/x.sock:/IPHTTPS", str(options.uri))
+        for flags, words in (
+            ((*unix, "--proxy-protocol", *FRONT), "--trusted-proxy is for TCP"),
+            ((*unix,), "--authentication certificates with an http:// URI needs"),
+            ((*PLAIN, "--authentication", "none", "--socket-group", "x"), "--socket-group needs a UNIX socket"),
+            (("--uri", "http://unix:/:/IPHTTPS", *LINK), "'http://unix:/:/IPHTTPS' has no path of a socket"),
+        ):
+            refusal = self.refusal(server_options.Options(), *flags)
+            self.assertTrue(refusal.startswith(words), refusal)
+
+    def test_loopback(self) -> None:
+        """Fronts on the loopback are warned of, of either family; others are not."""
+        for network, warned in (("127.0.0.1", True), ("::1", True), ("0.0.0.0/0", True), ("192.0.2.1", False)):
+            options = server_options.Options()
+            options.parseOptions([*PLAIN, "--authentication", "none", "--trusted-proxy", network])
+            self.assertEqual(warned, "every local user" in (options.on_loopback() or ""), network)
+
     def test_bounds(self) -> None:
         """The bounds on the handshake phase are numbers."""
         for flag, value in (

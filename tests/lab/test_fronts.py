@@ -1,8 +1,11 @@
 """The server behind the programs of docs/behind.md, with the very configurations that stand there."""
 
+import grp
 import json
 import re
 import shutil
+import stat
+import subprocess
 from pathlib import Path
 
 from twisted.trial.unittest import SkipTest
@@ -63,7 +66,8 @@ class FrontCase(RawCase):
     def config(self, name: str) -> str:
         """Write a configuration of the document to a file, for this laboratory's directory."""
         path = self.lab.directory / f"{name}.conf"
-        path.write_text(block(name).replace("/etc/iphttps", str(self.lab.directory)))
+        text = block(name).replace("/etc/iphttps", str(self.lab.directory))
+        path.write_text(text.replace("/run/iphttps", str(self.lab.directory)))
         return str(path)
 
     def configured(self, name: str, *flags: str) -> Program:
@@ -205,6 +209,43 @@ class OtherFrontsTests(FrontCase):
         """The program hitch."""
         server = self.configured("server-none")
         self.front("hitch", "--user", "nobody", "--config", self.config("hitch"))
+        self.assert_carries(server, None, None)
+
+
+class SocketTests(FrontCase):
+    """Fronts on the same host, by a UNIX socket."""
+
+    def test_haproxy(self) -> None:
+        """HAProxy says who the client is; nobody but its group can connect, and disabled there is no socket."""
+        control = str(self.lab.directory / "control")
+        server = self.configured("server-socket", "--control", control, "--socket-group", "nogroup")
+        path = self.lab.directory / "front.sock"
+        about = path.stat()
+        self.assertEqual((0o660, grp.getgrnam("nogroup").gr_gid), (stat.S_IMODE(about.st_mode), about.st_gid))
+        self.haproxy("socket")
+        self.assert_carries(server, "client1", "client2")
+        self.assertNotIn("loopback", server.text)
+        self.lab.directory.chmod(0o711)
+        stranger = ("setpriv", "--reuid=65534", "--regid=65533", "--clear-groups")
+        curl = ("curl", "--silent", "--show-error", "--unix-socket", str(path), "http://local/IPHTTPS")
+        refused = subprocess.run((*stranger, *curl), capture_output=True, text=True, check=False)
+        self.assertIn("connect", refused.stderr)
+        for action, there in (("disable", False), ("enable", True)):
+            ask = ("curl", "--silent", "--request", "POST", "--unix-socket", control, f"http://local/{action}")
+            self.lab.gateway.run(*ask)
+            self.assertEqual(there, path.exists())
+        server.stop()
+        self.assertFalse(path.exists())
+
+    def test_nginx(self) -> None:
+        """The stream module of nginx, as a user of its own."""
+        find("nginx")
+        if not STREAM_MODULE.exists():
+            raise SkipTest("the stream module of nginx is not installed: see the packages in tools/setup")
+        self.lab.directory.chmod(0o711)
+        server = self.configured("server-socket", "--authentication", "none", "--socket-group", "www-data")
+        options = f"daemon off; pid {self.lab.directory}/nginx.pid; error_log stderr;"
+        self.front("nginx", "-c", self.config("streamsocket"), "-g", options)
         self.assert_carries(server, None, None)
 
 

@@ -106,6 +106,11 @@ class PublicationTests(SynchronousTestCase):
             self.assertTrue(transport.value().startswith(b"HTTP/1.1 %d " % status), transport.value()[:100])
             self.assertTrue(transport.half_closed)
 
+    def test_folded(self) -> None:
+        """A head with a folded line is refused."""
+        transport = self.ask(b"GET /iphttps.crl HTTP/1.1\r\nHost: a\r\nX: a\r\n b\r\n\r\n")
+        self.assertTrue(transport.value().startswith(b"HTTP/1.1 400 "), transport.value()[:100])
+
     def test_pieces(self) -> None:
         """Who does not take the answer has a piece of it waiting, not the whole."""
         protocol, transport = self.connect()
