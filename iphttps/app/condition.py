@@ -27,16 +27,19 @@ def of_server(server: Server, uri: str) -> Condition:
     return Condition(up=True, text=f"listening at {uri}; {clients} {'client' if clients == 1 else 'clients'}")
 
 
-def of_client(client: Client, *, looking: bool, waiting: str | None, used: bool) -> Condition:
+def of_client(client: Client, *, looking: bool, waiting: str | None, used: bool, obstacle: str | None) -> Condition:
     """Return the condition of a client.
 
     It is up when its link has an address; but also as soon as there is nothing to wait for, because an attempt has
-    failed or none is wanted: `waiting` says why, unless the client is still `looking` whether one is.
+    failed or none is wanted: `waiting` says why, unless the client is still `looking` whether one is. Nor does an
+    address come while there is an `obstacle` on the host.
     """
     match client.state:
         case ClientState.LINK_UP:
-            text = f"link up to {client.server.uri}" + ("" if used else ", which has no address yet")
-            return Condition(used, printable(text))
+            text = f"link up to {client.server.uri}" + (
+                "" if used else f": {obstacle}" if obstacle else ", which has no address yet"
+            )
+            return Condition(used or obstacle is not None, printable(text))
         case ClientState.DISABLED:
             return Condition(up=True, text="DISABLED: `iphttps enable` has it connect")
         case ClientState.ENABLED:

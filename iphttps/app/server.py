@@ -37,7 +37,7 @@ from ..net.reader import DeviceReader
 from ..net.server import Server
 from ..net.tls import ServerTLS
 from ..net.watch import RevocationWatch
-from . import collecting, status, timekeeping
+from . import collecting, interface_settings, status, timekeeping
 from .condition import Condition, of_server
 from .control import Route
 from .daemon import Daemon, HostNetwork
@@ -82,7 +82,7 @@ class ServerDaemon(Daemon):
                 options["interface"],
                 up=True,  # 3.2.3.1: in the Listen state the link is up, with an MTU of 1280
                 addresses=(LINK_LOCAL, options.own_address),
-                settings={"addr_gen_mode": 1, "accept_ra": 0},  # the two addresses above and no other
+                settings=interface_settings.SERVER,
                 forwarding=True,  # 3.2.3.1: SHOULD act as a router
             )
         )

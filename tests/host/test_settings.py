@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from iphttps.app.client import SETTINGS
+from iphttps.app.interface_settings import CLIENT as SETTINGS
 from iphttps.core.errors import ConfigError
 from iphttps.host.network import LINK, LinuxNetwork, NetworkConfig, Wanted, unsettled
 from iphttps.host.tun import TunDevice
