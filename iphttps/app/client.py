@@ -16,7 +16,7 @@ from ..core.reconnect import ReconnectTimer
 from ..host import allocator
 from ..host.addresses import addresses, has, usable
 from ..host.monitor import NetworkMonitor
-from ..host.network import NetworkConfig
+from ..host.network import LINK, NetworkConfig, Wanted
 from ..host.pin import pin
 from ..host.routes import routes
 from ..net.client import Client, ClientTunnel
@@ -25,6 +25,7 @@ from ..net.outer import connection_of
 from ..net.precondition import Precondition
 from ..net.reader import DeviceReader
 from . import log_file, timekeeping
+from .address_watch import AddressWatch
 from .client_actions import ClientActions
 from .client_link import ClientLink
 from .client_options import Options
@@ -33,18 +34,11 @@ from .condition import Condition, of_client
 from .control import Route
 from .daemon import Daemon, HostNetwork
 from .host_watch import HostWatch, Monitor
+from .interface_settings import client_settings
 from .resolved import Resolved, resolvectl
 from .scripts import LinkFacts, Scripts
 from .status import Value
 from .stop_signals import StopSignals
-
-SETTINGS = {
-    "accept_ra": 2,  # also where this host forwards
-    "accept_ra_rt_info_max_plen": 128,  # routes come as route information, which Linux ignores by default
-    "accept_redirects": 0,  # there is one router on the link
-    # A default route through the tunnel prevails over others, as with other tunnels: theirs begin at 100.
-    "ra_defrtr_metric": 50,
-}
 
 
 class ClientDaemon(Daemon):
@@ -64,6 +58,7 @@ class ClientDaemon(Daemon):
         self._monitor: Monitor | None = None
         self._watch: HostWatch | None = None
         self._link: ClientLink | None = None
+        self._address_watch: AddressWatch | None = None
         self._servers: Servers | None = None
         self._client: Client | None = None
         self._precondition: Precondition | None = None
@@ -84,18 +79,21 @@ class ClientDaemon(Daemon):
             announced=self._link.announced,
         )
         timer = ReconnectTimer(options.number("reconnect-initial", 0.1), options.number("reconnect-maximum", 0.1))
-        self._client = Client(
+        self._client = client = Client(
             self.reactor,
             ClientMachine(timer, len(servers.all)),
             servers.all,
             device,
             lambda deliver: DeviceReader(self.reactor, device, deliver, self.device_lost),
             bring_up=self._bring_up,
-            take_down=self._link.down,
+            take_down=self._take_down,
             choose=servers.choose,
             own_address=self._own_address,
             keepalive=options.number("keepalive", 0),
             random=random,
+        )
+        self._address_watch = AddressWatch(
+            self.reactor, options["interface"], LINK | self._settings, lambda: client.liveness.router is not None
         )
         self._precondition = Precondition(self.reactor, self._client, servers.needed, servers.unmet)
 
@@ -151,8 +149,21 @@ class ClientDaemon(Daemon):
         assert self._link is not None
         looking, waiting = self._precondition.looking, self._precondition.waiting
         return of_client(
-            self._client, looking=looking, waiting=waiting, used=self._link.used, not_taken=self._not_taken()
+            self._client,
+            looking=looking,
+            waiting=waiting,
+            used=self._link.used,
+            obstacle=self._obstacle,
+            not_taken=self._not_taken(),
         )
+
+    @property
+    def _obstacle(self) -> str | None:
+        return self._address_watch.obstacle if self._address_watch else None
+
+    @property
+    def _settings(self) -> dict[str, int | Wanted]:
+        return client_settings(self._options)
 
     def _host_side(self) -> Value:
         """Return what the host has of the link, for the status."""
@@ -163,6 +174,7 @@ class ClientDaemon(Daemon):
             "offload": self.device.offload,
             "addresses": [str(address) for address in addresses(interface)],
             "routes": [str(prefix) for prefix in routes(interface)],
+            "obstacle": self._obstacle,
         }
 
     def _bring_up(self, tunnel: ClientTunnel) -> None:
@@ -178,6 +190,14 @@ class ClientDaemon(Daemon):
             self._refuse(str(error))
         else:
             self._link.up(self._client.server.uri, str(getattr(transport.getPeer(), "host", "")))
+            if self._address_watch:
+                self._address_watch.start()
+
+    def _take_down(self) -> None:
+        assert self._link is not None
+        if self._address_watch:
+            self._address_watch.stop()
+        self._link.down()
 
     def _refuse(self, sentence: str) -> None:
         """End the session for a reason found in it; not at once, for it may just be opening."""
@@ -205,8 +225,7 @@ class ClientDaemon(Daemon):
             self.fatal(str(error))
 
     def _configure(self, *, up: bool) -> None:
-        settings = SETTINGS | {"accept_ra_defrtr": int(self._options.default_route)}
-        self.network.apply(NetworkConfig(self._options["interface"], up=up, settings=settings))
+        self.network.apply(NetworkConfig(self._options["interface"], up=up, settings=self._settings))
 
     def quit(self) -> Deferred[Any]:
         """Take the link down and close the connection."""

@@ -30,18 +30,26 @@ def of_server(server: Server, uri: str, not_taken: Iterable[str] = ()) -> Condit
 
 
 def of_client(
-    client: Client, *, looking: bool, waiting: str | None, used: bool, not_taken: Iterable[str] = ()
+    client: Client,
+    *,
+    looking: bool,
+    waiting: str | None,
+    used: bool,
+    obstacle: str | None,
+    not_taken: Iterable[str] = (),
 ) -> Condition:
     """Return the condition of a client.
 
     It is up when its link has an address; but also as soon as there is nothing to wait for, because an attempt has
-    failed or none is wanted: `waiting` says why, unless the client is still `looking` whether one is. `not_taken` are
-    files that are not in force.
+    failed or none is wanted: `waiting` says why, unless the client is still `looking` whether one is. Nor does an
+    address come while there is an `obstacle` on the host. `not_taken` are files that are not in force.
     """
     match client.state:
         case ClientState.LINK_UP:
-            text = f"link up to {client.server.uri}" + ("" if used else ", which has no address yet")
-            return Condition(used, printable("; ".join((text, *not_taken))))
+            text = f"link up to {client.server.uri}" + (
+                "" if used else f": {obstacle}" if obstacle else ", which has no address yet"
+            )
+            return Condition(used or obstacle is not None, printable("; ".join((text, *not_taken))))
         case ClientState.DISABLED:
             return Condition(up=True, text="DISABLED: `iphttps enable` has it connect")
         case ClientState.ENABLED:

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import atexit
-import os
 import signal
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from functools import partial
 from ipaddress import IPv6Interface
-from pathlib import Path
 from typing import Any, cast
 
 from cryptography import x509
@@ -29,23 +27,19 @@ from ..core.policy import Policy
 from ..core.router import Advertise, Router
 from ..core.server import ServerEvent
 from ..host import allocator
-from ..host.front_socket import FrontSocket
 from ..host.network import NetworkConfig
 from ..host.tap import TapDevice
 from ..net.credentials_watch import CredentialsWatch, Paths
 from ..net.doorway import Doorway
-from ..net.endpoints import listen
-from ..net.front_port import FrontPort, secured
 from ..net.interfaces import IReactor, PacketDevice
 from ..net.lifetime import LifetimeWatch
 from ..net.log import set_level
 from ..net.lookout import Lookout
 from ..net.reader import DeviceReader
-from ..net.reserve import RESERVE
 from ..net.server import Server
 from ..net.tls import ServerTLS
 from ..net.watch import RevocationWatch
-from . import collecting, log_file, status, timekeeping
+from . import collecting, interface_settings, log_file, status, timekeeping
 from .condition import Condition, of_server
 from .control import Route
 from .daemon import Daemon, HostNetwork
@@ -54,6 +48,7 @@ from .reload import Changes, compare, contents
 from .server_actions import ServerActions
 from .server_authority import ServerAuthority
 from .server_options import Options
+from .server_port import open_port, warn_of_few_descriptors
 from .server_tls import null_warning, tls_settings
 from .stop_signals import StopSignals
 from .tomlfile import CONTROL
@@ -92,7 +87,7 @@ class ServerDaemon(Daemon):
                 options["interface"],
                 up=True,  # 3.2.3.1: in the Listen state the link is up, with an MTU of 1280
                 addresses=(LINK_LOCAL, options.own_address),
-                settings={"addr_gen_mode": 1, "accept_ra": 0},  # the two addresses above and no other
+                settings=interface_settings.SERVER,
                 forwarding=True,  # 3.2.3.1: SHOULD act as a router
             )
         )
@@ -125,15 +120,7 @@ class ServerDaemon(Daemon):
         if self._authority:
             self._authority.join(server)
         server.handle(ServerEvent.START)
-        most, _ = options.client_limits
-        if self.descriptors and most + RESERVE > self.descriptors:
-            self.log.warn(
-                "--max-clients {clients} needs more than the {limit} descriptors that this process may have: raise "
-                "LimitNOFILE= of the unit, or `ulimit -n`",
-                event="few-descriptors",
-                clients=most,
-                limit=self.descriptors,
-            )
+        warn_of_few_descriptors(options.client_limits[0], self.descriptors)
         if warning := options.on_loopback():
             self.log.warn("{sentence}", event="front-on-loopback", sentence=warning)
         if not options.uri.secure:
@@ -178,14 +165,7 @@ class ServerDaemon(Daemon):
         return ServerLink(table, cache, policy, router, own)
 
     def _listen(self, tls: ServerTLS | None, factory: IProtocolFactory) -> IListeningPort:
-        uri = self._options.uri
-        if not uri.socket:
-            return listen(self.reactor, uri, factory, tls, self._doorway)
-        user = self._control_owner[0] if os.geteuid() == 0 else None
-        opened = FrontSocket(self._options.beneath(Path(uri.socket)), self._options["socket-group"] or "", user)
-        port = FrontPort(self.reactor, opened, self._doorway(secured(factory, tls)))
-        port.startListening()
-        return port
+        return open_port(self.reactor, self._options, factory, tls, self._doorway, self._control_owner[0])
 
     def _doorway(self, factory: IProtocolFactory) -> Doorway:
         assert self._server is not None

@@ -54,6 +54,10 @@ def check_system(options: DaemonOptions, findings: Findings, now: datetime, cont
         findings.add(Severity.WARNING, "interface", sentence)
     if isinstance(options, server_options.Options):
         _check_server(options, findings, serving=status is not None)
+    elif ruleset := firewall.nftables():
+        purpose = "by which this host gets its address and routes"
+        for sentence in firewall.discovery_obstacles(ruleset, options["interface"], purpose):
+            findings.add(Severity.WARNING, "interface", sentence)
 
 
 def _check_server(options: server_options.Options, findings: Findings, *, serving: bool) -> None:

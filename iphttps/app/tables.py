@@ -69,6 +69,8 @@ def client(status: dict[str, Any]) -> str:
     rows.append(_offload(status))
     if status["routes"]:
         rows.append(("routes", " ".join(status["routes"])))
+    if status["obstacle"]:
+        rows.append(("obstacle", status["obstacle"]))
     if router := status["router"]:
         rows.append(("router", _router(router)))
     if failure := status["last_failure"]:

@@ -66,13 +66,15 @@ def input_obstacles(ruleset: dict[str, Any], port: int) -> list[str]:
     ]
 
 
-def discovery_obstacles(ruleset: dict[str, Any], interface: str) -> list[str]:
+def discovery_obstacles(
+    ruleset: dict[str, Any], interface: str, purpose: str = "by which clients find this host"
+) -> list[str]:
     """Return a sentence for each chain that drops what it does not know, Neighbor Discovery on the interface included.
 
     Without it the host does not answer to its own address there, and no client finds it.
     """
     return [
-        f"the firewall's chain {where} drops Neighbor Discovery on {interface}, by which clients find this host: let "
+        f"the firewall's chain {where} drops Neighbor Discovery on {interface}, {purpose}: let "
         f"it in, such as by `nft insert rule {where} iifname {interface} meta l4proto ipv6-icmp accept`"
         for where, rules in _closed_rules(ruleset, "input", ("ip6", "inet"))
         if not any(_knows(words, interface) for words in rules)

@@ -15,7 +15,7 @@ from ..core.counters import Counters
 from ..core.errors import ConfigError, DropReason
 from ..core.framing import EMPTY, Batch, malformed
 from .monitor import News
-from .network import NetworkConfig
+from .network import NetworkConfig, Wanted
 from .tun import READS
 
 
@@ -134,7 +134,10 @@ class MemoryNetwork:
         interface = self.interfaces.get(config.interface)
         if interface is None:
             raise ConfigError(f"there is no interface {config.interface} any more")
-        interface.settings.update(config.settings)
+        for name, value in config.settings.items():
+            wanted = value if isinstance(value, Wanted) else Wanted(value)
+            if name not in interface.settings or not wanted.among(interface.settings[name]):
+                interface.settings[name] = wanted.value
         if config.forwarding and not self.forwarding:
             for name, other in self.interfaces.items():
                 if other.settings["accept_ra"] == 1:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass, field
 from ipaddress import IPv6Interface
 from pathlib import Path
@@ -25,8 +25,13 @@ from ..core.errors import ConfigError
 from ..core.ipv6 import MINIMUM_MTU
 from .undo import CONF, Note
 
-RECENT = frozenset({"ra_defrtr_metric"})
-"""Settings that older kernels lack, and can do without: Linux 5.12."""
+RECENT = frozenset({"ra_defrtr_metric", "accept_ra_min_lft"})
+"""Settings that older kernels lack, and can do without: Linux 5.12 and 6.6."""
+
+_READ_ONLY = "/proc/sys is mounted read-only"
+_UNPRIVILEGED = "it takes root or CAP_NET_ADMIN"
+_REFUSALS = {errno.EROFS: _READ_ONLY, errno.EACCES: _UNPRIVILEGED, errno.EPERM: _UNPRIVILEGED}
+"""Why a setting cannot be written."""
 
 IFF_UP = 0x1  # linux/if.h
 IFF_NOARP = 0x80
@@ -42,6 +47,30 @@ them over. It is there for these moments only: a device is read all the time, an
 
 
 @dataclass(frozen=True, slots=True)
+class Wanted:
+    """A setting's value, and which others do as well: they are the administrator's choice and stay."""
+
+    value: int
+    also: Container[int] = ()
+
+    def among(self, found: int) -> bool:
+        """Tell whether the value found will do."""
+        return found == self.value or found in self.also
+
+
+LINK = {
+    "disable_ipv6": 0,
+    "accept_dad": 1,  # 2 disables IPv6 on the interface for good after a duplicate
+    "keep_addr_on_down": 0,  # a link that is down has no addresses
+}
+"""What every tunnel needs under net.ipv6.conf.
+
+New interfaces inherit their settings from net.ipv6.conf.default, which hardened hosts change. So each setting that the
+tunnel depends on is named, even where the kernel's default is right.
+"""
+
+
+@dataclass(frozen=True, slots=True)
 class NetworkConfig:
     """How the network should be, as far as one tunnel is concerned.
 
@@ -52,7 +81,7 @@ class NetworkConfig:
     up: bool
     mtu: int = MINIMUM_MTU
     addresses: tuple[IPv6Interface, ...] = ()
-    settings: Mapping[str, int] = field(default_factory=dict)
+    settings: Mapping[str, int | Wanted] = field(default_factory=dict)
     forwarding: bool = False
 
 
@@ -73,7 +102,8 @@ class LinuxNetwork:
         try:
             self._set_up(config)
         except NetlinkError as error:
-            raise ConfigError(f"cannot configure {config.interface}: {os.strerror(error.code)}") from error
+            reason = _UNPRIVILEGED if error.code == errno.EPERM else os.strerror(error.code)
+            raise ConfigError(f"cannot configure {config.interface}: {reason}") from error
         except OSError as error:
             what = f"{error.filename}: " if error.filename else ""
             raise ConfigError(f"cannot configure {config.interface}: {what}{error.strerror}") from error
@@ -84,11 +114,14 @@ class LinuxNetwork:
             if not found:
                 raise ConfigError(f"there is no interface {config.interface} any more")
             index = found[0]
-            for name, value in {"disable_ipv6": 0, "accept_dad": 1, **config.settings}.items():
-                if name not in RECENT or (CONF / config.interface / name).exists():
-                    _write(CONF / config.interface / name, str(value))
+            if not os.access(CONF / config.interface / "accept_dad", os.W_OK):
+                _begin_anew(netlink, index, config)
+            _settle(config.interface, {**LINK, **config.settings})
             if config.forwarding:
                 self._forward()
+                # A host that forwards may still have new interfaces begin as hosts: their Neighbor Advertisements
+                # would lack the Router flag, and clients would drop their routes (RFC 4861 section 7.2.5).
+                _settle(config.interface, {"forwarding": 1})
             up = IFF_UP if config.up else 0
             netlink.link("set", index=index, mtu=config.mtu, txqlen=QUEUE_LENGTH, flags=up, change=IFF_UP | IFF_NOARP)
             for address in config.addresses:
@@ -104,6 +137,9 @@ class LinuxNetwork:
     def _forward(self) -> None:
         if _read(CONF / "all" / "forwarding") == "1":
             return
+        if not os.access(CONF / "all" / "forwarding", os.W_OK):
+            # Refused here, before anything is changed: the only setting that the administrator has to make.
+            _write(CONF / "all" / "forwarding", "1")
         # What is written for all reaches every other, so it stands last, and is the first to be put back.
         directories = sorted(CONF.iterdir(), key=lambda directory: directory.name == "all")
         before = {directory / "forwarding": _read(directory / "forwarding") for directory in directories}
@@ -164,12 +200,69 @@ def _read(setting: Path) -> str:
     return setting.read_text().strip()
 
 
+def _begin_anew(netlink: IPRoute, index: int, config: NetworkConfig) -> None:
+    """Have the kernel give the interface its settings again, from net.ipv6.conf.default.
+
+    It turns Duplicate Address Detection off for an interface that has no ARP when IPv6 comes to it, as a TUN does,
+    whatever the default says. Where that cannot be written, IPv6 leaves the interface with an MTU that is too small
+    for it, and comes again.
+    """
+    if "accept_dad" in unsettled(config.interface, LINK):
+        netlink.link("set", index=index, mtu=MINIMUM_MTU - 1, flags=0, change=IFF_UP | IFF_NOARP)
+        netlink.link("set", index=index, mtu=config.mtu)
+
+
+def unsettled(interface: str, settings: Mapping[str, int | Wanted]) -> dict[str, tuple[str, int]]:
+    """Return the settings of an interface that will not do, each with the value it has and the one it needs.
+
+    `interface` may be "default", whose settings a new interface gets. Raises OSError for a setting that is missing.
+    """
+    found = {}
+    for name, value in settings.items():
+        setting = CONF / interface / name
+        if name in RECENT and not setting.exists():
+            continue
+        wanted, now = value if isinstance(value, Wanted) else Wanted(value), _read(setting)
+        if not wanted.among(int(now)):
+            found[name] = now, wanted.value
+    return found
+
+
+def _settle(interface: str, settings: Mapping[str, int | Wanted]) -> None:
+    """Set what is not right yet.
+
+    What is right already is not written: where /proc/sys is read-only, the administrator may have prepared it.
+    """
+    refused, reason = {}, ""
+    for name, (_, value) in unsettled(interface, settings).items():
+        try:
+            (CONF / interface / name).write_text(str(value))
+        except OSError as error:
+            if error.errno not in _REFUSALS:
+                raise
+            refused[name], reason = value, _REFUSALS[error.errno]
+    if refused:
+        raise ConfigError(f"cannot set {_dotted(interface, refused)}: {reason}{_mend(refused, reason)}")
+
+
+def _dotted(interface: str, settings: Mapping[str, int]) -> str:
+    return ", ".join(f"net.ipv6.conf.{interface}.{name} to {value}" for name, value in settings.items())
+
+
+def _mend(settings: Mapping[str, int], reason: str) -> str:
+    if reason != _READ_ONLY:
+        return ""
+    words = " ".join(f"--sysctl net.ipv6.conf.default.{name}={value}" for name, value in settings.items())
+    return f"; have new interfaces begin with these values, as by `docker run {words}`, or make /proc/sys writable"
+
+
 def _write(setting: Path, value: str) -> None:
     try:
         setting.write_text(value)
-    except PermissionError as error:
-        raise ConfigError(f"cannot set {setting} to {value}: it takes root or CAP_NET_ADMIN") from error
     except OSError as error:
-        if error.errno == errno.EROFS:
-            raise ConfigError(f"cannot set {setting} to {value}: /proc/sys is mounted read-only") from error
-        raise
+        if error.errno not in _REFUSALS:
+            raise
+        name = _dotted(setting.parent.name, {setting.name: int(value)})
+        mend = f"; set it before the start, as by `docker run --sysctl {name.replace(' to ', '=')}`"
+        reason = _REFUSALS[error.errno]
+        raise ConfigError(f"cannot set {name}: {reason}{mend if reason == _READ_ONLY else ''}") from error

@@ -15,7 +15,7 @@ DOCUMENT = Path(__file__).parents[2] / "docs" / "control.md"
 DOCUMENTS = [DOCUMENT, DOCUMENT.with_name("certificates.md")]
 
 NULLABLE = (
-    "identity", "waiting", "stage", "proxy", "router", "round_trip",
+    "identity", "waiting", "stage", "proxy", "obstacle", "router", "round_trip",
     "last_failure", "code", "next_attempt", "tls", "session", "crl", "revoked", "used",
     "authority", "published", "problem", "next_update",
 )  # fmt: skip

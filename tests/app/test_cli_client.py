@@ -38,6 +38,10 @@ class ClientStatusTests(CommandCase):
             ["state", "server", "interface", "offload", "device"], [line.split()[0] for line in said.splitlines()]
         )
 
+    def test_obstacle(self) -> None:
+        """What on this host keeps an address from coming stands in a line of its own."""
+        self.assertIn("obstacle      the filter drops it", self.said(obstacle="the filter drops it"))
+
     def test_waiting(self) -> None:
         """What the client waits for before it connects stands in a line of its own."""
         self.assertIn("waiting       it is to be asked for", self.said(waiting="it is to be asked for"))

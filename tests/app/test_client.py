@@ -27,7 +27,18 @@ ANSWER = b"HTTP/1.1 200 OK\r\n\r\n"
 # design.md section 6: what routers say is heard also by a host that forwards, and routes are learned from it.
 SETTINGS = {
     "accept_ra": 2,
+    "accept_ra_pinfo": 1,
+    "autoconf": 1,
+    "max_addresses": 16,
+    "accept_ra_min_lft": 0,
+    "accept_ra_rtr_pref": 1,
+    "accept_ra_rt_info_min_plen": 0,
     "accept_ra_rt_info_max_plen": 128,
+    "addr_gen_mode": 0,
+    "router_solicitations": -1,
+    "router_solicitation_delay": 1,
+    "router_solicitation_interval": 4,
+    "router_solicitation_max_interval": 3600,
     "accept_redirects": 0,
     "accept_ra_defrtr": 1,
     "ra_defrtr_metric": 50,

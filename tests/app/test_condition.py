@@ -19,14 +19,27 @@ URI = "https://vpn.example.org/IPHTTPS"
 
 def client(state: ClientState, **choices: Any) -> Condition:
     """Return the condition of a client, of which only what is looked at is there."""
-    facts = {"last_failure": None, "next_attempt": None, "looking": False, "waiting": None, "used": False} | choices
+    facts = {
+        "last_failure": None,
+        "next_attempt": None,
+        "looking": False,
+        "waiting": None,
+        "used": False,
+        "obstacle": None,
+    } | choices
     seen = SimpleNamespace(
         state=state,
         server=SimpleNamespace(uri=URI),
         last_failure=facts["last_failure"],
         next_attempt=facts["next_attempt"],
     )
-    return of_client(cast(Client, seen), looking=facts["looking"], waiting=facts["waiting"], used=facts["used"])
+    return of_client(
+        cast(Client, seen),
+        looking=facts["looking"],
+        waiting=facts["waiting"],
+        used=facts["used"],
+        obstacle=facts["obstacle"],
+    )
 
 
 class ServerConditionTests(SynchronousTestCase):
@@ -62,6 +75,11 @@ class ClientConditionTests(SynchronousTestCase):
         up, early = client(ClientState.LINK_UP, used=True), client(ClientState.LINK_UP)
         self.assertEqual(Condition(up=True, text=f"link up to {URI}"), up)
         self.assertEqual(Condition(up=False, text=f"link up to {URI}, which has no address yet"), early)
+
+    def test_obstacle(self) -> None:
+        """An address that this host keeps from coming is not waited for; the line has the reason."""
+        wanted = Condition(up=True, text=f"link up to {URI}: the filter drops it")
+        self.assertEqual(wanted, client(ClientState.LINK_UP, obstacle="the filter drops it"))
 
     def test_first_attempt(self) -> None:
         """While the first attempt is under way it is not up."""

@@ -58,6 +58,7 @@ class StatusCase(SynchronousTestCase):
             "offload": ("tcp", "udp"),
             "addresses": addresses,
             "routes": ["2001:db8:2::/64"],
+            "obstacle": None,
         }
         return client_status(self.client.client, None, link, counted, 0.0125, now)
 
@@ -135,7 +136,13 @@ class ClientStatusTests(StatusCase):
         self.client.from_host(bytes(solicitation))
         connection.settle()
         stages.append(self.client_status()["stage"])
-        link = {"interface": "iphttps0", "offload": ("tcp", "udp"), "addresses": ["fe80::2/64"], "routes": []}
+        link = {
+            "interface": "iphttps0",
+            "offload": ("tcp", "udp"),
+            "addresses": ["fe80::2/64"],
+            "routes": [],
+            "obstacle": None,
+        }
         stages.append(client_status(client, None, link, self.client.device.counters, None, Now(0.0, 0.0))["stage"])
         client.handle(ClientEvent.DISABLE)
         stages.append(self.client_status()["stage"])

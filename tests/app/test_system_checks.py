@@ -9,6 +9,7 @@ from pathlib import Path
 
 from pyroute2 import IPRoute
 
+from iphttps.app import client_options
 from iphttps.app.findings import Findings
 from iphttps.app.server_options import Options
 from iphttps.app.system_checks import check_system
@@ -107,6 +108,19 @@ class SystemTests(NamespaceCase):
         self.assertIn("warning: the firewall's chain inet f forward drops", forward)
         self.assertIn("drops Neighbor Discovery on iphttps0", discovery)
         self.assertIn("knows nothing of port 8080", port)
+
+    def test_client_firewall(self) -> None:
+        """What drops the Router Advertisement is a warning for the client."""
+        chain = "chain input { type filter hook input priority 0; policy drop; ct state established accept; }"
+        subprocess.run(["nft", "-f", "-"], input=f"table inet f {{\n{chain}\n}}", text=True, check=True)
+        options = client_options.Options()
+        options.parse(["--uri", "http://127.0.0.1:8080/"])
+        findings = Findings(options)
+        check_system(options, findings, datetime.now(UTC), None)
+        (found,) = map(str, findings.all)
+        self.assertIn(
+            "warning: the firewall's chain inet f input drops Neighbor Discovery on iphttps0, by which", found
+        )
 
     def test_no_privilege(self) -> None:
         """Who is not root learns that there is more to see."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import ctypes
 import os
 import pickle
+import subprocess
 import traceback
 from collections.abc import Callable
 from pathlib import Path
@@ -22,7 +23,7 @@ from iphttps.lab import privilege
 from iphttps.lab.errors import LabUnavailable
 
 NOBODY = 65534
-CLONE_NEWNET = 0x40000000  # linux/sched.h
+CLONE_NEWNET, CLONE_NEWNS = 0x40000000, 0x20000  # linux/sched.h
 OWN_NAMESPACE = "/proc/thread-self/ns/net"
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -102,6 +103,17 @@ def add_veth(one: str, other: str) -> None:
     """Lay a cable between two interfaces, which are down."""
     with IPRoute() as netlink:
         netlink.link("add", ifname=one, kind="veth", peer={"ifname": other})
+
+
+def read_only_settings() -> None:
+    """Make /proc/sys read-only, as it is in many containers; for a child process."""
+    _call("unshare", CLONE_NEWNS)
+    for words in (
+        ("--make-rprivate", "/"),
+        ("--bind", "/proc/sys", "/proc/sys"),
+        ("-o", "remount,bind,ro,nosuid,nodev,noexec", "/proc/sys"),
+    ):
+        subprocess.run(("mount", *words), check=True)
 
 
 def need_another_user() -> None:

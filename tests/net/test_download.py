@@ -268,19 +268,6 @@ class DownloadTests(TestCase):
             self.assertTrue(error.isprintable() and len(error) < 700, error)
             await lost
 
-    async def test_folded(self) -> None:
-        """An answer with a folded line is refused, whatever line it is; the file itself may have what it likes."""
-        for words in (
-            b"HTTP/1.1 200 OK\r\nX: a\r\n b\r\nContent-Length: 1\r\n\r\nx",
-            b"HTTP/1.1 200 OK\r\n Content-Length: 1\r\n\r\nx",
-            b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\nContent-Length:\n\t1\n\nx",
-        ):
-            lost = self.speaker(words)
-            self.assertIn("the head has a folded line", await self.refused())
-            await lost
-        self.speaker(b"HTTP/1.0 200 OK\r\n\r\na\r\n b")
-        self.assertEqual(b"a\r\n b", await self.bring("http://a.example/"))
-
     def test_broken(self) -> None:
         """A body that only the connection's end ends is not whole if the connection broke."""
         for reason, whole in ((ConnectionDone(), True), (ConnectionLost(), False)):

@@ -1,0 +1,52 @@
+"""The port that the server listens on, where `--uri` says: TCP, or a UNIX socket for fronts."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from twisted.internet.interfaces import IListeningPort, IProtocolFactory
+
+from ..host.front_socket import FrontSocket
+from ..net.doorway import Doorway
+from ..net.endpoints import listen
+from ..net.front_port import FrontPort, secured
+from ..net.interfaces import IReactor
+from ..net.log import logger
+from ..net.reserve import RESERVE
+from ..net.tls import ServerTLS
+from .server_options import Options
+
+log = logger()
+
+
+def open_port(
+    reactor: IReactor,
+    options: Options,
+    factory: IProtocolFactory,
+    tls: ServerTLS | None,
+    doorway: Callable[[IProtocolFactory], Doorway],
+    user: int | None,
+) -> IListeningPort:
+    """Listen, and return the port; `user` is to own a UNIX socket, None for this process's. Raises ConfigError."""
+    uri = options.uri
+    if not uri.socket:
+        return listen(reactor, uri, factory, tls, doorway)
+    owner = user if os.geteuid() == 0 else None
+    opened = FrontSocket(options.beneath(Path(uri.socket)), options["socket-group"] or "", owner)
+    port = FrontPort(reactor, opened, doorway(secured(factory, tls)))
+    port.startListening()
+    return port
+
+
+def warn_of_few_descriptors(clients: int, limit: int | None) -> None:
+    """Warn if this process may not have as many descriptors as so many clients need."""
+    if limit and clients + RESERVE > limit:
+        log.warn(
+            "--max-clients {clients} needs more than the {limit} descriptors that this process may have: raise "
+            "LimitNOFILE= of the unit, or `ulimit -n`",
+            event="few-descriptors",
+            clients=clients,
+            limit=limit,
+        )
