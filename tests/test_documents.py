@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import click
+from twisted.trial.runner import ErrorHolder, TestLoader
 from twisted.trial.unittest import SynchronousTestCase
 
 from bench.__main__ import arguments
@@ -24,6 +25,17 @@ OTHERS = {
     "--now", "--create", "--mktun", "--force",  # systemctl, systemd-tmpfiles, tayga, gpupdate
 }  # fmt: skip
 """Options of other programs."""
+
+
+def _cases(name: str) -> Iterator[object]:
+    """Yield the test cases of a name; one that cannot be loaded is an ErrorHolder."""
+    waiting: list[object] = [TestLoader().loadByName(name)]
+    while waiting:
+        each = waiting.pop()
+        if isinstance(each, Iterable):
+            waiting += each
+        else:
+            yield each
 
 
 def anchors(page: Path) -> set[str]:
@@ -67,6 +79,14 @@ class DocumentsTests(SynchronousTestCase):
                 self.assertTrue(there.exists(), f"{page.name}: {target}")
                 if anchor:
                     self.assertIn(anchor, anchors(there), f"{page.name}: {target}")
+
+    def test_named_tests(self) -> None:
+        """Each test that docs/security.md names for an attack is there."""
+        named = set(re.findall(r"`(tests\.[\w.]+)`", (ROOT / "docs" / "security.md").read_text()))
+        self.assertGreater(len(named), 50)
+        for name in sorted(named):
+            self.assertGreater(TestLoader().loadByName(name).countTestCases(), 0, name)
+            self.assertEqual([], [str(case) for case in _cases(name) if isinstance(case, ErrorHolder)], name)
 
     def test_reachable(self) -> None:
         """Every page of docs/ is found by who follows links from the README."""
