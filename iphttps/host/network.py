@@ -137,7 +137,9 @@ class LinuxNetwork:
     def _forward(self) -> None:
         if _read(CONF / "all" / "forwarding") == "1":
             return
-        if not os.access(CONF / "all" / "forwarding", os.W_OK):
+        try:  # not by access(2), which asks for the real user, without the capabilities that this one has kept
+            os.close(os.open(CONF / "all" / "forwarding", os.O_WRONLY | os.O_CLOEXEC))
+        except OSError:
             # Refused here, before anything is changed: the only setting that the administrator has to make.
             _write(CONF / "all" / "forwarding", "1")
         # What is written for all reaches every other, so it stands last, and is the first to be put back.

@@ -16,6 +16,7 @@ from twisted.trial.unittest import SkipTest, SynchronousTestCase
 from iphttps.app import client_options, exposure, files, server_options
 from iphttps.app.daemon import Daemon
 from iphttps.app.exposure import exposed
+from iphttps.host import privileges
 from iphttps.net.interfaces import IReactor
 
 NOBODY = 65534
@@ -44,6 +45,7 @@ class ExposureTests(SynchronousTestCase):
 
     def test_daemons(self) -> None:
         """Both daemons warn at their start."""
+        self.patch(privileges, "keep", lambda: None)  # it would change this very process
         kinds: tuple[Callable[[], server_options.Options | client_options.Options], ...]
         kinds = server_options.Options, client_options.Options
         for kind in kinds:

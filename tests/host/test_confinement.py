@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import encodings.idna  # noqa: F401  # for look-ups, as in the child: nothing of Python's can be read once confined
 import os
 import socket
 from collections.abc import Callable
