@@ -14,7 +14,7 @@ def advertisements(interface: str) -> int | None:
     What the packet filter drops is not among them, and what the settings have the kernel ignore is.
     """
     try:
-        lines = (_COUNTERS / interface).read_text(encoding="ascii").splitlines()
+        lines = (_COUNTERS / interface).read_text(encoding="utf-8").splitlines()
     except OSError:
         return None
     return next((int(number) for name, number in map(str.split, lines) if name == _ADVERTISEMENTS), None)

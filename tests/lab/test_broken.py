@@ -169,9 +169,10 @@ class ClientTests(MachineCase):
         self.assertEqual(1, done.returncode)
         self.assertRegex(
             done.stderr,
-            r"^iphttps: client/gateway\.example runs, but is not up after 8 s: certificate: the chain ends at "
-            r"CN=gateway\.example CA, which is not among the trusted authorities: a proxy in between intercepts TLS, "
-            r"or --ca is the wrong one; the next attempt is due in \d+ s\n$",
+            r"^iphttps: client/gateway\.example runs, but is not up after 8 s: certificate: the certificate of "
+            r"CN=gateway\.example is issued by CN=gateway\.example server CA, which is not among the trusted "
+            r"authorities: a proxy in between intercepts TLS, --ca is the wrong one, or the server fails to show that issuer's "
+            r"certificate; the next attempt is due in \d+ s\n$",
         )
         # The check asks nobody: all that it can know is whose certificate that is.
         shown = self.client_machine.iphttps("check")

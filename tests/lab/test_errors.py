@@ -52,11 +52,11 @@ class StartTests(LabCase):
         expired = self.lab.authority.server(GATEWAY_NAME, expired=True)
         for flags, said in (
             (("--certificate", "/nowhere.pem"), "cannot read /nowhere.pem: No such file or directory"),
-            (("--certificate", str(empty)), "empty.pem holds no certificate in PEM form"),
+            (("--certificate", str(empty)), "empty.pem holds no certificate in PEM or DER form"),
             (("--private-key", "/nowhere.key"), "cannot read /nowhere.key: No such file or directory"),
             (("--private-key", str(empty)), "empty.pem holds no private key"),
             (("--private-key", str(other.private_key)), "is not the key of"),
-            (("--client-ca", str(empty)), "empty.pem holds no certificate in PEM form"),
+            (("--client-ca", str(empty)), "empty.pem holds no certificate in PEM or DER form"),
         ):
             self.assertIn(said, self.server_refusal(*flags))
         sentence = self.refusal(self.lab.server(identity=expired))
