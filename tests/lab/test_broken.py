@@ -171,8 +171,8 @@ class ClientTests(MachineCase):
             done.stderr,
             r"^iphttps: client/gateway\.example runs, but is not up after 8 s: certificate: the certificate of "
             r"CN=gateway\.example is issued by CN=gateway\.example server CA, which is not among the trusted "
-            r"authorities: a proxy in between intercepts TLS, --ca is the wrong one, or the server fails to show that issuer's "
-            r"certificate; the next attempt is due in \d+ s\n$",
+            r"authorities: a proxy in between intercepts TLS, --ca is the wrong one, or the server fails to show that "
+            r"issuer's certificate; the next attempt is due in \d+ s\n$",
         )
         # The check asks nobody: all that it can know is whose certificate that is.
         shown = self.client_machine.iphttps("check")

@@ -39,7 +39,7 @@ ODD_HEAD = (
     b"HTTP/1.1 200 OK\r\nSERVER:Microsoft-HTTPAPI/2.0\r\ndate:   Sun, 10 Aug 2008 03:51:52 GMT  \r\n"
     b"X-Odd: one\t two\r\ncOnTeNt-TyPe: application/octet-stream\r\n\r\n"
 )
-"""A head as RFC 2616 lets it be: any case, any blanks, a folded line; and a Content-Type, which others leave out."""
+"""A head as RFC 2616 lets it be: any case, any blanks; and a Content-Type, which others leave out."""
 
 QUIET = 0.5
 """Seconds of silence that count as: nothing comes. The client's delay is less than half of it."""
