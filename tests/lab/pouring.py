@@ -33,7 +33,7 @@ def main() -> None:
 
 
 def pour(wire: ssl.SSLSocket, packet: bytes) -> None:
-    """Send a packet again and again."""
+    """Send a packet repeatedly, as fast as it is taken."""
     threading.Thread(target=drain, args=(wire,), daemon=True).start()
     piece = packet * 300
     while True:
