@@ -1,30 +1,30 @@
 """Evaluates a proxy auto-configuration file: a program of its own, `python -m iphttps.host.pac`.
 
 Such a file is a program from somewhere else, which may compute for ever, or until no memory is left. So it runs in a
-process that can do nothing but compute, look names up, and answer; that has nothing of the daemon's but the two ends
-of a pipe; that is not root; that can open no file but those of name resolution, where the kernel has Landlock; and
-that the kernel ends when it takes too much. Who starts it limits the time.
+process that can do nothing but compute, ask another process for the addresses of names, and answer; that has nothing
+of the daemon's but three pipes; that is not root; that can open no file, socket or process, where the kernel has
+seccomp and Landlock; and that the kernel ends when it takes too much. Who starts it limits the time.
 
 It reads one JSON object with `pac`, `url` and `host`, and writes one, with `answer` or with `error`, and with
-`unconfined` where the kernel could not confine it.
+`unconfined`, a list of what the kernel lacks to confine it, if there is anything.
 """
 
 from __future__ import annotations
 
-import encodings.idna  # noqa: F401  # for look-ups: nothing of Python's can be read once root is given up
 import json
 import os
 import re
 import resource
 import signal
-import socket  # noqa: F401  # likewise
 import sys
 from contextlib import suppress
 from datetime import datetime
 from typing import Any, TextIO
 
+from . import pacnames
 from .confinement import confine
-from .pacfunctions import PACFunctions, SystemNames
+from .pacfunctions import Names, PACFunctions
+from .seccomp import only_compute
 
 MEBIBYTE = 1 << 20
 
@@ -66,6 +66,11 @@ def main() -> None:
     with suppress(PermissionError):  # a shell may have made it a leader already
         os.setsid()
     try:
+        asking, resolver = pacnames.start(_confine_resolver)  # before there is a second thread
+    except OSError as error:
+        _answer({"error": f"it is not evaluated, because no process can look names up: {error.strerror}"})
+        return
+    try:
         # While Python's files can still be read, and a thread can be made, as this library does.
         import quickjs
     except ImportError:
@@ -74,14 +79,25 @@ def main() -> None:
     limit()
     try:
         give_up_root()
-        confined = confine()
+        now = datetime.now().astimezone()  # which reads the time zone
+        lacking = [name for name, can in (("Landlock", confine()), ("seccomp", only_compute())) if not can]
         question = json.load(sys.stdin)
-        answer = evaluate(quickjs.Context(), question["pac"], question["url"], question["host"])
-        _answer({"answer": answer} if confined else {"answer": answer, "unconfined": "this kernel has no Landlock"})
+        names = pacnames.AskedNames(asking)
+        answer = evaluate(quickjs.Context(), question["pac"], question["url"], question["host"], names, now)
+        _answer({"answer": answer, "unconfined": lacking} if lacking else {"answer": answer})
     except Refused as reason:
         _answer({"error": str(reason)})
     except OSError as error:
         _answer({"error": f"it is not evaluated, because it cannot be confined: {error.strerror}"})
+    os.close(asking)
+    os.waitpid(resolver, 0)  # it has nothing more to answer, and ends at once
+
+
+def _confine_resolver() -> None:
+    signal.alarm(LIFETIME)
+    limit()
+    give_up_root()
+    confine()
 
 
 def limit() -> None:
@@ -104,13 +120,13 @@ def give_up_root() -> None:
         raise Refused(f"it is not evaluated as root, and another user cannot be had: {error.strerror}") from error
 
 
-def evaluate(context: Any, pac: str, url: str, host: str) -> str:
+def evaluate(context: Any, pac: str, url: str, host: str, names: Names, now: datetime) -> str:
     """Return what the file's FindProxyForURL answers; raises Refused if it does not.
 
     A file with FindProxyForURLEx alone is Microsoft's for IPv6, and is asked for that.
     """
     context.set_memory_limit(MEMORY)
-    functions = PACFunctions(SystemNames(), datetime.now().astimezone())
+    functions = PACFunctions(names, now)
     for name, function in functions.by_name().items():
         context.add_callable(name, function)
     try:
@@ -140,7 +156,7 @@ def _reason(error: Exception) -> str:
     return f"{words}, line {place[1]}, column {place[2]}" if place else words
 
 
-def _answer(values: dict[str, str], to: TextIO = sys.stdout) -> None:
+def _answer(values: dict[str, object], to: TextIO = sys.stdout) -> None:
     to.write(json.dumps(values) + "\n")
     to.flush()
 

@@ -116,14 +116,16 @@ class _Evaluation(ProcessProtocol):
             self.answer.errback(error)
 
     @classmethod
-    def _warn(cls) -> None:
+    def _warn(cls, lacking: object) -> None:
         if not cls.warned:
             cls.warned = True
+            known = [each for each in ("Landlock", "seccomp") if isinstance(lacking, list) and each in lacking]
             cls.log.warn(
-                "the process that evaluates PAC files is confined by its limits and its user alone, because this "
-                "kernel has no Landlock: name the proxy by --proxy, or start the daemon as root, if the file is not "
-                "to be trusted",
+                "the process that evaluates PAC files is confined by {confined}, because {lacking} cannot be had on "
+                "this kernel: name the proxy by --proxy, or start the daemon as root, if the file is not to be trusted",
                 event="pac-unconfined",
+                confined="its limits and its user alone" if len(known) != 1 else "only one of Landlock and seccomp",
+                lacking=" and ".join(known) or "its confinement",
             )
 
     def _read(self, reason: Failure) -> str:
@@ -133,7 +135,7 @@ class _Evaluation(ProcessProtocol):
             match json.loads(self._output):
                 case {"answer": str(answer), **others}:
                     if "unconfined" in others:
-                        self._warn()
+                        self._warn(others["unconfined"])
                     return answer
                 case {"error": str(error)}:
                     raise DiscoveryError(ascii_only(error.encode("utf-8", "replace"))[:SHOWN])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import json
 import os
 import sys
 import time
@@ -13,8 +14,8 @@ from typing import Any
 from twisted.internet import reactor
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.task import deferLater
-from twisted.logger import globalLogPublisher
-from twisted.trial.unittest import TestCase
+from twisted.logger import formatEvent, globalLogPublisher
+from twisted.trial.unittest import SkipTest, TestCase
 
 from iphttps.core.errors import DiscoveryError
 from iphttps.net import pacprocess
@@ -132,7 +133,7 @@ class ConfinementTests(Case):
         globalLogPublisher.addObserver(observer)
         self.addCleanup(globalLogPublisher.removeObserver, observer)
         for program, expected in (
-            (pacprocess.PROGRAM, [] if _has_landlock() else ["pac-unconfined"]),
+            (pacprocess.PROGRAM, [] if _has_landlock() and _has_seccomp() else ["pac-unconfined"]),
             (("-c", _WITHOUT_LANDLOCK), ["pac-unconfined"]),
             (("-c", _WITHOUT_LANDLOCK), ["pac-unconfined"]),
         ):
@@ -140,12 +141,46 @@ class ConfinementTests(Case):
             self.assertEqual(await self.evaluate(ANSWER % "'DIRECT'"), "DIRECT")
             self.assertEqual([event["event"] for event in events], expected)
 
+    async def test_words(self) -> None:
+        """The warning names what is lacking, and repeats no other word of the process's."""
+        for said, expected in (
+            ('["Landlock"]', "only one of Landlock and seccomp, because Landlock cannot"),
+            ('["seccomp"]', "only one of Landlock and seccomp, because seccomp cannot"),
+            ('["Landlock", "seccomp"]', "its limits and its user alone, because Landlock and seccomp cannot"),
+            ('"what it says"', "its limits and its user alone, because its confinement cannot"),
+        ):
+            events: list[Any] = []
+            observer: Any = events.append
+            globalLogPublisher.addObserver(observer)
+            self.patch(pacprocess._Evaluation, "warned", False)
+            self.patch(pacprocess, "PROGRAM", ("-c", f"""print('{{"answer": "DIRECT", "unconfined": {said}}}')"""))
+            self.assertEqual(await self.evaluate(""), "DIRECT")
+            globalLogPublisher.removeObserver(observer)
+            (text,) = [formatEvent(event) for event in events if event.get("event") == "pac-unconfined"]
+            self.assertIn(expected, text)
+
+    async def test_out_of_the_interpreter(self) -> None:
+        """A process that does what it likes instead of the evaluation opens no socket, no file and no process."""
+        if not _has_seccomp():
+            raise SkipTest("This kernel has no seccomp filters.")
+        self.patch(pacprocess, "PROGRAM", ("-c", _HOSTILE))
+        found = json.loads(await self.evaluate(""))
+        self.assertEqual({name: outcome for name, outcome in found.items() if outcome != "EPERM"}, {})
+        self.assertIn("UDP", found)
+
     async def test_refused(self) -> None:
         """A kernel that can and does not is no reason to go on."""
         self.patch(pacprocess, "PROGRAM", ("-c", _REFUSED))
         self.assertIn("cannot be confined: Argument list too long", await self.refused(ANSWER % "'DIRECT'"))
 
 
+_HOSTILE = """
+import json
+from iphttps.host import pac
+from tests.host.test_seccomp import attempts
+pac.evaluate = lambda *_: json.dumps(attempts())
+pac.main()
+"""
 _WITHOUT_LANDLOCK = "from iphttps.host import pac; pac.confine = lambda: False; pac.main()"
 _REFUSED = """
 from iphttps.host import pac
@@ -187,7 +222,7 @@ class LimitTests(Case):
         await self.until(lambda: not self.programs.run[0].pid, 3)
 
     async def test_alone(self) -> None:
-        """The child has three pipes and nothing else of ours, is nobody if we are root, and leads its own session."""
+        """The child has three pipes and a process to ask, is nobody if we are root, and leads its own session."""
         self.patch(os, "environ", {**os.environ, "https_proxy": "http://alice:secret@proxy.example"})
         open_here = os.open("/", os.O_RDONLY)
         self.addCleanup(os.close, open_here)
@@ -203,7 +238,13 @@ class LimitTests(Case):
         if _has_landlock():
             self.assertIn("NoNewPrivs:\t1", status)
         self.assertEqual(os.getsid(int(process.name)), int(process.name))
-        self.assertEqual(sorted(os.listdir(process / "fd")), ["0", "1", "2"])
+        if _has_seccomp():
+            self.assertIn("Seccomp:\t2", status)
+        # The fourth is that over which names are asked for.
+        self.assertEqual(sorted(os.listdir(process / "fd")), ["0", "1", "2", "3"])
+        resolver = Path("/proc", (process / "task" / process.name / "children").read_text().strip())
+        self.assertIn(f"Uid:\t{user}\t{user}\t{user}", (resolver / "status").read_text())
+        self.assertFalse({"0", "1", "2"} & set(os.listdir(resolver / "fd")))
         self.assertNotIn(b"secret", (process / "environ").read_bytes())
         self.assertNotIn(b"example", (process / "cmdline").read_bytes())
         limits = {line[:26].strip(): line[26:].split()[0] for line in (process / "limits").read_text().splitlines()}
@@ -211,6 +252,11 @@ class LimitTests(Case):
         self.assertEqual(limits["Max address space"], str(512 << 20))
         answer.cancel()
         await self.assertFailure(answer, CancelledError)
+        await self.until(lambda: not resolver.exists() or "State:\tZ" in (resolver / "status").read_text(), 3)
+
+
+def _has_seccomp() -> bool:
+    return "Seccomp_filters:" in Path("/proc/self/status").read_text()
 
 
 def _has_landlock() -> bool:
