@@ -18,7 +18,6 @@ from ..core.identity import printable
 from ..host import privileges
 from ..host.descriptors import raise_limit
 from ..host.network import LinuxNetwork, NetworkConfig, undo
-from ..host.pidfile import PidFile
 from ..host.systemd import ServiceManager
 from ..host.undo import Note, UnreadableNote
 from ..host.unix import PrivateSocket
@@ -79,7 +78,7 @@ class Daemon(Service):
         self._control: Control | None = None
         self._note = Note(note_beside(self._control_path), *self._control_owner) if self._control_path else None
         self.network = network or LinuxNetwork(self._note)
-        self._pid_file: PidFile | None = None
+        self._pid_file = options.pid_file
         self._manager = ServiceManager.of(os.environ)
         self.supervision = Supervision(reactor, self._manager, self.condition)
         self._failed = False
@@ -96,15 +95,7 @@ class Daemon(Service):
                 complain(self.command, str(error))
             if observer:
                 parent.setComponent(ILogObserver, observer)
-            self._take_pid_file()
         super().setServiceParent(parent)
-
-    def _take_pid_file(self) -> None:
-        """Write the pid file in the place of twistd, which follows links as root; it has looked for another daemon."""
-        options = self._options.parent
-        if options and options.get("pidfile"):
-            self._pid_file = PidFile(Path(options["pidfile"]), *self._control_owner)
-            options["pidfile"] = ""
 
     def prepare(self) -> None:
         """Do all that takes privileges; raises ConfigError. Each daemon says what."""
@@ -149,8 +140,8 @@ class Daemon(Service):
         """Prepare, or end the program with the reason and nothing left behind."""
         try:
             self.descriptors = raise_limit()
-            if self._pid_file:
-                self._pid_file.write()
+            if self._pid_file and (aside := self._pid_file.write()):
+                self.log.warn("{sentence}", event="pid-file-aside", sentence=aside)
             self._open_control()
             self.prepare()
             self._warn_of_key()

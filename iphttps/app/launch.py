@@ -14,6 +14,7 @@ from pathlib import Path
 
 from ..core.errors import ConfigError
 from ..host.opening import open_for
+from ..host.pidfile import number_in
 from .instances import Instance
 from .places import GROUP, USER, unit
 
@@ -62,8 +63,6 @@ class Processes:
         user = _user()
         for directory in (pid_file.parent, log_file.parent):
             _make(directory, user)
-        if _pid(pid_file) is None:
-            _remove(pid_file)  # of one that died; twistd would take whoever has its number by now for it
         command = (
             _twistd(), "-n", f"--pidfile={pid_file}", f"--logfile={log_file}",
             *((f"--uid={USER}", f"--gid={GROUP}") if user else ()),
@@ -168,11 +167,8 @@ def _remove(pid_file: Path) -> None:
 
 def _pid(pid_file: Path) -> int | None:
     """Return the process that a pid file is about, if that is still the one."""
-    try:
-        pid = int(pid_file.read_text())
-    except (OSError, ValueError):
-        return None
-    return pid if _runs(pid, pid_file) else None
+    pid = number_in(pid_file)
+    return pid if pid is not None and _runs(pid, pid_file) else None
 
 
 def _runs(pid: int, pid_file: Path) -> bool:

@@ -17,6 +17,7 @@ from twisted.python import usage
 
 from ..core.errors import ConfigError
 from ..host.offload import open_tun
+from ..host.pidfile import PidFile
 from ..host.tap import TapDevice
 from ..host.tun import TunDevice
 from ..net.interfaces import PacketDevice
@@ -64,6 +65,7 @@ class DaemonOptions(usage.Options):
         self._arguments: list[str] | None = None
         self._file: TomlFile | None = None
         self._elsewhere: dict[str, Source] = {}
+        self.pid_file: PidFile | None = None
         super().__init__()
         for name in self.repeatable:
             self[name] = []
@@ -79,6 +81,14 @@ class DaemonOptions(usage.Options):
             self.parse(options)
         except ConfigError as error:
             complain(self.command, str(error), 2)
+        self._take_pid_file()
+
+    def _take_pid_file(self) -> None:
+        """Look at the pid file and write it in the place of twistd, which does both as root and follows links."""
+        if self.parent and self.parent.get("pidfile"):
+            owner = self.parent.get("uid"), self.parent.get("gid")
+            self.pid_file = PidFile(Path(self.parent["pidfile"]), *owner)
+            self.parent["pidfile"] = ""
 
     def parse(self, arguments: list[str] | None) -> None:
         """Parse the command line, then fill in from the file what it left unsaid; raises ConfigError."""

@@ -92,15 +92,6 @@ class PidFileTests(OtherUserCase):
         file.remove()
         self.assertFalse(self.path.exists())
 
-    def test_link(self) -> None:
-        """A link in its place is refused in a sentence."""
-        self.path.symlink_to(self.secret)
-        file = PidFile(self.path, NOBODY, NOBODY)
-        self.assertIn(f"--pidfile: cannot write {self.path}", str(self.assertRaises(ConfigError, file.write)))
-        file.remove()
-        self.assertTrue(self.path.is_symlink())
-        self.assertEqual("secret", self.secret.read_text())
-
 
 class SocketTests(OtherUserCase):
     """The control socket."""

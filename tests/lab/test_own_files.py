@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -54,11 +55,47 @@ class OwnFileTests(LabCase):
     def test_traps(self) -> None:
         """A link in the place of the log, or of the pid file, has root write nowhere, and is said in a sentence."""
         secret = self.lab.directory / "secret"
-        for trap, option in ((self.log, "--logfile"), (self.pid, "--pidfile")):
-            for flags in ((), ("--log-format", "json")):
-                trap.symlink_to(secret)
-                server = self.started(*flags)
-                self.assertEqual(1, server.wait_ended(20.0))
-                self.assertIn(f"{option}: cannot write {trap}: it is a link", server.text)
-                self.assertFalse(secret.exists())
-                trap.unlink()
+        for flags in ((), ("--log-format", "json")):
+            self.log.symlink_to(secret)
+            server = self.started(*flags)
+            self.assertEqual(1, server.wait_ended(20.0))
+            self.assertIn(f"--logfile: cannot write {self.log}: it is a link", server.text)
+            self.log.unlink()
+            self.pid.symlink_to(secret)
+            server = self.started(*flags)
+            wait_until(partial(self.says, LISTENING if not flags else "LISTEN"), "the server", 20.0)
+            self.assertTrue(self.says(f"renamed to {self.pid}.stale"))
+            server.stop()
+            self.log.unlink()
+            self.assertFalse(secret.exists())
+
+
+class PidFileTests(LabCase):
+    """What lies where the pid file goes, after a crash, keeps neither daemon from starting."""
+
+    def test_left(self) -> None:
+        """Garbage, nothing, a number that is cut off, a link, a directory, and the number of an unrelated process."""
+        pid, aside = self.lab.directory / "daemon.pid", self.lab.directory / "daemon.pid.stale"
+        leavings: tuple[Callable[[], object], ...] = (
+            lambda: pid.write_text("garbage\n"),
+            pid.touch,
+            lambda: pid.write_text(f"{os.getpid()}\0"),
+            lambda: pid.symlink_to("/etc/hostname"),
+            pid.mkdir,
+            lambda: pid.write_text(str(os.getpid())),
+        )
+        for number, leave in enumerate(leavings):
+            # Both kinds of daemons, in turns: they share all that is at work here.
+            start, begun = (self.lab.server, LISTENING) if number % 2 else (partial(self.lab.client, 1), "DISABLED ->")
+            like = start()
+            like.kill()
+            leave()
+            command = (f"--pidfile={pid}" if word == "--pidfile=" else word for word in like.command)
+            host = self.lab.gateway if number % 2 else self.lab.clients[0]
+            program = self.lab.program(host, "with a pid file", *command)
+            program.wait_for(f"renamed to {aside}")
+            program.wait_for(begun)
+            self.assertTrue(Path(f"/proc/{pid.read_text()}/cmdline").exists())
+            program.stop()
+            self.assertFalse(pid.exists())
+            aside.rmdir() if aside.is_dir() else aside.unlink()
