@@ -66,7 +66,8 @@ class Processes:
         command = (
             _twistd(), "-n", f"--pidfile={pid_file}", f"--logfile={log_file}",
             *((f"--uid={USER}", f"--gid={GROUP}") if user else ()),
-            f"iphttps-{instance.role}", "--config", str(instance.file.absolute()), "--control", str(instance.control),
+            f"iphttps-{instance.role}", *(("--root", str(root)) if (root := instance.places.root) != Path("/") else ()),
+            "--config", str(instance.file.absolute()), "--control", str(instance.control),
         )  # fmt: skip
         try:
             owner = (user.pw_uid, user.pw_gid) if user else (None, None)

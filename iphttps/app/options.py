@@ -27,7 +27,7 @@ from .tomlfile import COMMAND_LINE, DEFAULT, Problem, Source, TomlFile
 Check = tuple[str, Callable[[], object]]
 """An option, and what raises ConfigError if something about it is wrong."""
 
-NOT_IN_FILES = ("config", "version", "help")
+NOT_IN_FILES = ("config", "root", "version", "help")
 """Options that make sense on a command line only."""
 
 _OPTION = re.compile(r"(?<![\w-])--([a-z0-9-]*[a-z0-9])")
@@ -51,12 +51,13 @@ class DaemonOptions(usage.Options):
     repeatable: ClassVar[tuple[str, ...]] = ()
     """Options that may be given several times."""
     root = Path("/")
-    """Beneath what all paths are taken, other than / only to look at the configuration of another machine."""
+    """Beneath what all paths are taken: what --root says, or whoever looks at another machine's configuration."""
     optParameters: ClassVar[Sequence[tuple[str, str | None, object, str]]] = (  # Twisted adds those of the daemon
         ("device", None, "tun", "what the interface is: tun, or tap for one that looks like Ethernet"),
         ("offload", None, "auto", "whether a tun takes several packets of a flow at once, if it can: auto or off"),
         ("log-level", None, "info", "what is logged, and what weighs more: debug, info, warn, error or critical"),
         ("log-format", None, "text", "how it is logged: text, a line for people, or json, an object a line"),
+        ("root", None, None, "directory beneath which all paths are taken, as by `iphttps up --root`"),
         ("control", None, None, "UNIX socket for the `iphttps` command, such as /run/iphttps/iphttps0.sock"),
     )
 
@@ -105,10 +106,13 @@ class DaemonOptions(usage.Options):
         except usage.UsageError as error:
             yield Problem(f"{self._suggest(str(error))}; see `twistd {self.command} --help`")
             return
+        if self["root"]:
+            self.root = Path(self["root"]).absolute()
         wrong: list[Problem] = []
         if self.get("config"):
+            config = Path(self["config"])
             try:
-                self._file = TomlFile.read(Path(self["config"]))
+                self._file = TomlFile.read(self.beneath(config) if self["root"] else config)
             except Problem as error:
                 yield error
                 return

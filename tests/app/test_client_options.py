@@ -27,6 +27,7 @@ class ClientFlagTests(AppCase):
             "reconnect-initial": "30",
             "reconnect-maximum": "900",
             "config": None,
+            "root": None,
         }
         given = parsed(client_options.Options(), "--uri", "https://vpn.example.org/")
         self.assertEqual({name: given[name] for name in expected}, expected)

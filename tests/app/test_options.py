@@ -40,6 +40,7 @@ class ServerFlagTests(AppCase):
             "default-router": 0,
             "max-clients": "1000",
             "config": None,
+            "root": None,
         }
         given = parsed(server_options.Options(), *SECURE)
         self.assertEqual({name: given[name] for name in expected}, expected)
@@ -227,7 +228,7 @@ class FileTests(AppCase):
 
     def test_not_for_a_file(self) -> None:
         """Words that make sense on a command line only are unknown in a file."""
-        for key in ("config", "version", "help"):
+        for key in ("config", "root", "version", "help"):
             self.assertTrue(self.refused(f"{key} = true").startswith(f"1: unknown key {key!r}"))
 
     def test_wrong_type(self) -> None:

@@ -64,7 +64,7 @@ class SetupTests(EnrolmentCase):
         self.good(*self.setup_words())
         text = self.gateway.server_config("main").read_text()
         self.assertIn("--config /etc/iphttps/server/main.toml", text.splitlines()[0])
-        for key in set(Options()) - {"config", "version", "help"}:
+        for key in set(Options()) - {"config", "root", "version", "help"}:
             self.assertRegex(text, rf"(?m)^#?{key} = ", key)
 
     def test_repeated(self) -> None:

@@ -169,7 +169,12 @@ class ReadmeTests(LabCase):
                 str(Path(sys.executable).with_name("twistd")), f"iphttps-{role}", "--help"
             ).stdout
             named = set(re.findall(r"^#?([a-z0-9-]+) = ", text, re.MULTILINE))
-            options = set(re.findall(r"--([a-z0-9-]+)", shown.split("Options:")[1])) - {"config", "help", "version"}
+            options = set(re.findall(r"--([a-z0-9-]+)", shown.split("Options:")[1])) - {
+                "config",
+                "root",
+                "help",
+                "version",
+            }
             self.assertEqual(options, named)
             defaults = dict(re.findall(r"--([a-z0-9-]+)=(?:(?!--).)*?\[default:\s+([^]]+)\]", shown, re.DOTALL))
             for name, value in re.findall(r"^#([a-z0-9-]+) = (.*)$", text, re.MULTILINE):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import sys
 from pathlib import Path
@@ -28,25 +29,33 @@ class UpTests(LabCase):
         super().setUp()
         self.places = Places(self.lab.directory / "root")
         server, client = self.lab.server_identity, self.lab.authority.client("alice")
-        ca = str(self.lab.authority.certificate)
+        # All paths are those that they would be on a machine of their own.
         self.server_values = {
             "uri": "https://*:443/IPHTTPS",
             "prefix": TUNNEL_PREFIX,
             "route": [PRIVATE_NETWORK],
-            "certificate": str(server.certificate),
-            "private-key": str(server.private_key),
-            "client-ca": ca,
-            "control": str(self.places.control("server", "main")),
+            "certificate": self.given(server.certificate),
+            "private-key": self.given(server.private_key),
+            "client-ca": self.given(self.lab.authority.certificate),
+            "control": "/run/iphttps/server-main.sock",
         }
         self.client_values = {
             "uri": CLIENT_URI,
-            "ca": ca,
-            "certificate": str(client.certificate),
-            "private-key": str(client.private_key),
+            "ca": self.given(self.lab.authority.certificate),
+            "certificate": self.given(client.certificate),
+            "private-key": self.given(client.private_key),
         }
         self.configure("server", self.server_values)
         self.configure("client", self.client_values)
         self.addCleanup(self.end)
+
+    def given(self, file: Path) -> str:
+        """Give a file to the machine below the root, and return where it lies there."""
+        path = Path("/etc/iphttps", file.name)
+        copy = self.places.beneath(path)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(file, copy)
+        return str(path)
 
     def end(self) -> None:
         """End what a test that failed has left running."""
@@ -81,8 +90,7 @@ class UpTests(LabCase):
         self.assertTrue(values["running"])
         self.assertEqual(("file", "command line"), (sources["prefix"], sources["control"]))
         # Its port, its interface and its socket are its own.
-        file = str(self.places.server_config("main"))
-        self.assertNotIn("error", gateway.run(COMMAND, "check", file).stdout)
+        self.assertNotIn("error", self.command(gateway, "check", "server/main"))
         for role, where in (("client", host), ("server", gateway)):
             self.assertEqual(f"{role}/main is stopped", self.command(where, "down", f"{role}/main"))
             self.assertEqual(f"{role}/main does not run", self.command(where, "down", f"{role}/main"))
@@ -122,7 +130,8 @@ class UpTests(LabCase):
         control = self.places.control("server", "main")
         control.parent.mkdir(parents=True)
         program = self.lab.daemon(
-            gateway, "iphttps-server", "--config", str(self.places.server_config("main")), "--control", str(control)
+            *(gateway, "iphttps-server", "--root", str(self.places.root)),
+            *("--config", "/etc/iphttps/server/main.toml", "--control", "/run/iphttps/server-main.sock"),
         )
         program.wait_for("STOPPED -> LISTEN")
         wait_until(control.exists, "the control socket")
