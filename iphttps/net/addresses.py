@@ -18,8 +18,10 @@ from twisted.internet.interfaces import (
 )
 from zope.interface import implementer
 
+from .alternatives import Alternatives
 
-class Addresses:
+
+class Addresses(Alternatives):
     """What one attempt knows of the addresses of a name."""
 
     def __init__(self) -> None:

@@ -113,14 +113,16 @@ def client_endpoint(
 ) -> IStreamClientEndpoint:
     """Return the endpoint of the server, over IPv4 or IPv6, whichever answers first (1.5), or through a proxy.
 
-    `addresses` are those of the server's name that may be used; through a proxy they are the proxy's to choose.
+    `addresses` are those of the server's name that may be used; through a proxy they are the proxy's to choose. The
+    proxy's own addresses are tried one after the other.
     """
     endpoint: IStreamClientEndpoint
     if proxy:
         where = proxy.proxy
-        endpoint = name_endpoint(reactor, where.host, where.port, CONNECT_TIMEOUT)
+        proxys = Addresses()
+        endpoint = name_endpoint(reactor, where.host, where.port, CONNECT_TIMEOUT, proxys)
         endpoint = TLSEndpoint(proxy.tls, endpoint) if proxy.tls else endpoint
-        endpoint = ProxyEndpoint(cast(IReactorTime, reactor), endpoint, proxy, uri.host, uri.port)
+        endpoint = ProxyEndpoint(cast(IReactorTime, reactor), endpoint, proxy, uri.host, uri.port, proxys)
     else:
         endpoint = name_endpoint(reactor, uri.host, uri.port, CONNECT_TIMEOUT, addresses)
     return TLSEndpoint(tls, endpoint) if tls else endpoint

@@ -31,12 +31,18 @@ from ..core.errors import ProxyError, ProxyFault
 from ..core.proxy import Login, Proxy
 from ..core.proxyauth import read_challenges
 from ..core.proxylogin import Dialogue, NextToken, ProxyCredentials, Way
-from .explain import sentence
+from ..core.stage import Stage, Trouble
+from .addresses import Addresses
+from .alternatives import Attempt
+from .explain import TIMED_OUT, sentence
 from .log import logger
 from .proxy_connection import NoAnswerError, ProxyConnection, unreachable
 
 DEADLINE = 30.0
-"""Seconds from the first connection to the proxy to the open way, logins and all."""
+"""Seconds that one address of the proxy has, from the first connection to the open way, logins and all."""
+
+OF_THE_LOGIN = (ProxyFault.NO_CREDENTIALS, ProxyFault.CREDENTIALS_WRONG)
+"""Faults that another address would have too, and at which another try may lock somebody's account."""
 
 MAXIMUM_REQUESTS = 10
 """Requests to the proxy for one way, over however many connections."""
@@ -68,7 +74,11 @@ class ProxySettings:
 
 @implementer(IStreamClientEndpoint)
 class ProxyEndpoint:
-    """Connects to a host and port behind a proxy; `endpoint` is that of the proxy, with TLS if it is at https://."""
+    """Connects to a host and port behind a proxy; `endpoint` is that of the proxy, with TLS if it is at https://.
+
+    `addresses` are those of the proxy's name, which the endpoint leaves out once they are struck: where one fails, or
+    does not answer in time, the next is tried, as with the addresses of a server.
+    """
 
     def __init__(
         self,
@@ -77,6 +87,7 @@ class ProxyEndpoint:
         settings: ProxySettings,
         host: str,
         port: int,
+        addresses: Addresses | None = None,
         *,
         deadline: float = DEADLINE,
     ) -> None:
@@ -84,21 +95,45 @@ class ProxyEndpoint:
         self._endpoint = endpoint
         self._settings = settings
         self._authority = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        self._addresses = addresses or Addresses()
         self._deadline = deadline
 
     def connect(self, protocolFactory: IProtocolFactory) -> Deferred[IProtocol]:
         """Connect a protocol of the factory; fails with ProxyError, or CancelledError when cancelled."""
-        attempt = ProxyAttempt(self._clock, self._endpoint, self._settings, self._authority)
-        return attempt.run(protocolFactory, self._deadline)
+        return Deferred.fromCoroutine(self._connect(protocolFactory))
+
+    async def _connect(self, factory: IProtocolFactory) -> IProtocol:
+        whole = Attempt(str(self._settings.proxy), self._addresses)
+        errors: dict[str, ProxyError] = {}
+        while True:
+            attempt = ProxyAttempt(self._clock, self._endpoint, self._settings, self._authority, whole)
+            try:
+                return await attempt.run(factory, self._deadline)
+            except ProxyError as error:
+                stage = Stage.PROXY if attempt.reached else Stage.CONNECT
+                trouble = Trouble(stage, str(error), TIMED_OUT if attempt.late else None)
+                errors[trouble.sentence] = error
+                if error.fault in OF_THE_LOGIN:
+                    raise
+                if not whole.goes_on(trouble):
+                    raise errors[whole.verdict(trouble).sentence] from None
 
 
 class ProxyAttempt:
-    """One attempt to get through: requests to the proxy one after the other, over one connection at a time."""
+    """One attempt to get through by one address: requests one after the other, over one connection at a time.
+
+    `whole` is the attempt by all addresses of the proxy, which bounds the time until the first answer.
+    """
 
     log = logger()
 
     def __init__(
-        self, clock: IReactorTime, endpoint: IStreamClientEndpoint, settings: ProxySettings, authority: str
+        self,
+        clock: IReactorTime,
+        endpoint: IStreamClientEndpoint,
+        settings: ProxySettings,
+        authority: str,
+        whole: Attempt,
     ) -> None:
         self._clock = clock
         self._endpoint = endpoint
@@ -113,17 +148,23 @@ class ProxyAttempt:
         """Whether the request made last had a token in it."""
         self._bound = False
         """Whether the next request is one of an exchange that must go on over the same connection."""
-        self._late = False
+        self._whole = whole
+        self._end = 0.0
+        self.reached = False
+        """Whether an address of the proxy has accepted a connection."""
+        self.late = False
+        """Whether it has ended because it took too long."""
 
     def run(self, factory: IProtocolFactory, deadline: float) -> Deferred[IProtocol]:
         """Get through and connect a protocol of the factory, within so many seconds."""
-        done: Deferred[IProtocol] = Deferred.fromCoroutine(self._run(factory))
 
         def expire() -> None:
-            self._late = True
+            self.late = True
             done.cancel()
 
-        timer = self._clock.callLater(deadline, expire)
+        self._end = self._clock.seconds() + deadline
+        self._timer = timer = self._clock.callLater(deadline, expire)
+        done: Deferred[IProtocol] = Deferred.fromCoroutine(self._run(factory))
 
         def settle(result: Any) -> Any:
             if timer.active():
@@ -140,7 +181,7 @@ class ProxyAttempt:
                 raise CancelledError  # nobody wants the connection any more
             self._connection = None
         except CancelledError:
-            if self._late:
+            if self.late:
                 raise self._expired() from None
             raise
         finally:
@@ -172,7 +213,9 @@ class ProxyAttempt:
     async def _ask(self, authorization: bytes | None) -> Connected | Challenged:
         connection = self._connection or await self._connect()
         try:
-            return await connection.ask(authorization)
+            answer = await connection.ask(authorization)
+            self._timer.reset(max(self._end - self._clock.seconds(), 0.0))  # it is not silent
+            return answer
         except NoAnswerError as ended:
             if self._bound or not ended.used:
                 raise ended.error from None
@@ -187,6 +230,10 @@ class ProxyAttempt:
         factory.noisy = False
         connecting = cast("Deferred[ProxyConnection]", self._endpoint.connect(factory))
         self._connection = connection = await connecting.addErrback(self._not_connected)
+        if not self.reached:
+            self.reached = True
+            self._whole.using(connection.peer)
+            self._timer.reset(min(self._whole.deadline, max(self._end - self._clock.seconds(), 0.0)))
         return connection
 
     def _not_connected(self, failure: Failure) -> NoReturn:
