@@ -3,6 +3,10 @@
 Until the reactor runs, and installs Twisted's handlers, the kernel's default would end the process at once and leave
 behind what was done to the host by then. So signals are blocked from the beginning, wait in the kernel, and are
 delivered once the reactor runs. After the first that stops the daemon, the others have nothing to add.
+
+Earlier, while modules are imported, nothing has been done to the host, and each of these signals ends the process at
+once: for SIGINT the plugin in twisted/plugins sees to that. A SIGINT is lost only in the tenth of a second in which
+Twisted looks through the other plugins before that one, because Twisted's loader swallows what it raises.
 """
 
 from __future__ import annotations
@@ -25,6 +29,8 @@ class StopSignals:
     def __init__(self, reactor: IReactorCore) -> None:
         """Block the signals until the reactor runs."""
         signal.pthread_sigmask(signal.SIG_BLOCK, HELD)
+        if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:  # the plugin's doing; Twisted replaces Python's own alone
+            signal.signal(signal.SIGINT, signal.default_int_handler)
         reactor.callWhenRunning(self._release)
 
     def _release(self) -> None:

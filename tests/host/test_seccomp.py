@@ -10,6 +10,7 @@ import signal
 import socket
 import struct
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from twisted.trial.unittest import SkipTest, SynchronousTestCase
@@ -49,7 +50,7 @@ def attempts() -> dict[str, str]:
         "a pipe": os.pipe,
         "another's limits": lambda: resource.prlimit(parent, resource.RLIMIT_NOFILE),
         "no more alarm": lambda: signal.setitimer(signal.ITIMER_REAL, 0),
-        **{name: lambda number=number: _call(number, ended) for name, number in _CLOSED.items()},  # type: ignore[misc]
+        **{name: partial(_call, number, ended) for name, number in _CLOSED.items()},
     }
     return {name: _outcome(action) for name, action in tried.items()}
 

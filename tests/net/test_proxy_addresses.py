@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.defer import CancelledError, Deferred
@@ -50,8 +50,8 @@ class ProxyAddressesTests(SynchronousTestCase):
         self.assertEqual(ADDRESSES[number], host)
         address = IPv4Address("TCP", host, port)
         protocol = cast(Protocol, factory.buildProtocol(address))
-        transport = StringTransport(peerAddress=cast(IPv6Address, address))
-        transport.protocol = None  # type: ignore[attr-defined]
+        transport = cast(Any, StringTransport(peerAddress=cast(IPv6Address, address)))
+        transport.protocol = None
         protocol.makeConnection(transport)
         return protocol, transport
 
