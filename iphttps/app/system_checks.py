@@ -8,10 +8,11 @@ from typing import Any
 
 from ..core.errors import IPHTTPSError
 from ..host import firewall, front_socket, inspection, privileges
+from ..host.network import unprepared
 from ..host.tun import check_name
 from ..host.unix import check_place
 from ..net.endpoints import bind
-from . import server_options
+from . import client_options, interface_settings, server_options
 from .ask import ask, is_live
 from .findings import Findings, Severity
 from .options import DaemonOptions
@@ -38,11 +39,10 @@ def check_system(options: DaemonOptions, findings: Findings, now: datetime, cont
         findings.add(Severity.ERROR, "device", f"cannot create the interface {options['interface']}: {obstacle}")
     if inspection.forwards() is None:
         findings.add(Severity.ERROR, "interface", "this kernel has no IPv6: start it without ipv6.disable=1")
-    elif not inspection.can_forward():
-        findings.add(
-            Severity.ERROR, "interface", "/proc/sys is mounted read-only, and the interface needs settings there"
-        )
     status = running(control)
+    if inspection.forwards() is not None and status is None:
+        for sentence in _unprepared(options):
+            findings.add(Severity.ERROR, "interface", sentence)
     if status is None or status.get("interface") not in (None, options["interface"]):
         findings.attempt("interface", lambda: check_name(options["interface"]))
     if status is None and (path := options.path("control")):
@@ -58,6 +58,16 @@ def check_system(options: DaemonOptions, findings: Findings, now: datetime, cont
         purpose = "by which this host gets its address and routes"
         for sentence in firewall.discovery_obstacles(ruleset, options["interface"], purpose):
             findings.add(Severity.WARNING, "interface", sentence)
+
+
+def _unprepared(options: DaemonOptions) -> list[str]:
+    """Say what the daemon needs and could not set; what is right already, it does not write."""
+    match options:
+        case server_options.Options():
+            return unprepared(interface_settings.SERVER, forwarding=True)
+        case client_options.Options():
+            return unprepared(interface_settings.client_settings(options), forwarding=False)
+    return []
 
 
 def _check_server(options: server_options.Options, findings: Findings, *, serving: bool) -> None:
@@ -86,7 +96,7 @@ def _check_server(options: server_options.Options, findings: Findings, *, servin
             )
         elif found[1] == interface:
             findings.add(Severity.WARNING, "route", f"{route} leads to {interface}, back to the clients")
-    if inspection.forwards() is False and not serving:
+    if inspection.forwards() is False and inspection.can_forward() and not serving:
         findings.add(
             Severity.NOTE, "route", "this host does not forward IPv6: the server turns that on, and off at its end"
         )

@@ -230,6 +230,34 @@ def unsettled(interface: str, settings: Mapping[str, int | Wanted]) -> dict[str,
     return found
 
 
+def unprepared(settings: Mapping[str, int | Wanted], *, forwarding: bool) -> list[str]:
+    """Return what a daemon with these settings would say, before its interface is there, where /proc/sys is read-only.
+
+    What is right already does not have to be written: an empty list says that the daemon would start. `forwarding` is
+    whether the host is to be a router.
+    """
+    if not os.statvfs(CONF).f_flag & os.ST_RDONLY:
+        return []
+    said = []
+    router = _read(CONF / "all" / "forwarding") == "1"
+    if forwarding and not router:
+        said.append(_refused("all", {"forwarding": 1}))
+    try:
+        own = {**LINK, **settings, **({"forwarding": 1} if forwarding and router else {})}
+        lacking = {name: value for name, (_, value) in unsettled("default", own).items()}
+    except OSError as error:
+        return [*said, f"{error.filename}: {error.strerror}"]
+    return [*said, _refused("default", lacking)] if lacking else said
+
+
+def _refused(interface: str, settings: Mapping[str, int]) -> str:
+    """Say what cannot be written, and how to have it before the start."""
+    words = " ".join(f"--sysctl net.ipv6.conf.{interface}.{name}={value}" for name, value in settings.items())
+    return (
+        f"cannot set {_dotted(interface, settings)}: {_READ_ONLY}; set it before the start, as by `docker run {words}`"
+    )
+
+
 def _settle(interface: str, settings: Mapping[str, int | Wanted]) -> None:
     """Set what is not right yet.
 

@@ -9,12 +9,22 @@ from pathlib import Path
 
 from pyroute2 import IPRoute
 
-from iphttps.app import client_options
+from iphttps.app import client_options, interface_settings
 from iphttps.app.findings import Findings
 from iphttps.app.server_options import Options
 from iphttps.app.system_checks import check_system
 from iphttps.host import inspection
-from tests.host.support import NamespaceCase, add_veth, in_child, link_up, need_another_user, without_privilege
+from iphttps.host.network import Wanted
+from tests.host.support import (
+    NamespaceCase,
+    add_veth,
+    in_child,
+    link_up,
+    need_another_user,
+    read_only_settings,
+    setting,
+    without_privilege,
+)
 
 PLAIN = (
     "--uri", "http://*:8080/", "--authentication", "none", "--prefix", "2001:db8:2::/64", "--route", "2001:db8:1::/64",
@@ -121,6 +131,42 @@ class SystemTests(NamespaceCase):
         self.assertIn(
             "warning: the firewall's chain inet f input drops Neighbor Discovery on iphttps0, by which", found
         )
+
+    def read_only(self, *arguments: str) -> list[str]:
+        """Return what is found of a server, or with arguments of a client, where /proc/sys is read-only."""
+
+        def look() -> list[str]:
+            read_only_settings()
+            options = client_options.Options() if arguments else Options()
+            options.parse(list(arguments or PLAIN))
+            findings = Findings(options)
+            check_system(options, findings, datetime.now(UTC), None)
+            return [str(one) for one in findings.all if one.severity.value == "error"]
+
+        return in_child(look)
+
+    def test_read_only(self) -> None:
+        """What is right already is no error where /proc/sys is read-only; what is wrong is named, for both daemons."""
+        self.route("::/0")
+        client = ("--uri", "http://127.0.0.1:8080/")
+        forwarding, _ = self.read_only()
+        self.assertIn("cannot set net.ipv6.conf.all.forwarding to 1: /proc/sys is mounted read-only", forwarding)
+        setting("all", "forwarding", 1)
+        (settings,) = self.read_only()
+        self.assertIn("--sysctl net.ipv6.conf.default.accept_ra=0`", settings)
+        self.assertNotIn("forwarding", settings)
+        for name, value in interface_settings.SERVER.items():
+            setting("default", name, value.value if isinstance(value, Wanted) else value)
+        self.assertEqual([], self.read_only())
+        setting("default", "forwarding", 0)
+        self.assertIn("net.ipv6.conf.default.forwarding=1", str(self.read_only()))
+        (settings,) = self.read_only(*client)
+        self.assertIn("--sysctl net.ipv6.conf.default.accept_ra_rt_info_max_plen=128", settings)
+        options = client_options.Options()
+        options.parse(list(client))
+        for name, value in interface_settings.client_settings(options).items():
+            setting("default", name, value.value if isinstance(value, Wanted) else value)
+        self.assertEqual([], self.read_only(*client))
 
     def test_no_privilege(self) -> None:
         """Who is not root learns that there is more to see."""
