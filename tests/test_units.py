@@ -78,6 +78,42 @@ class UnitTests(SynchronousTestCase):
                 self.assertNotRegex(unit.read_text(), rf"(?m)^{setting}=")
 
 
+class PackageScriptTests(SynchronousTestCase):
+    """What the Debian package does when it comes and goes."""
+
+    def script(self, name: str) -> str:
+        """Return what it runs."""
+        return (ETC.parent / "tools" / "debian" / name).read_text()
+
+    def test_every_unit(self) -> None:
+        """A removal stops every unit, and a purge forgets which were enabled, and when a timer was last at work."""
+        for unit in sorted((ETC / "systemd").iterdir()):
+            called = unit.name.replace("@", "@*")
+            self.assertRegex(self.script("prerm"), rf"deb-systemd-invoke stop .*{re.escape(called)}")
+            if "[Install]" in unit.read_text():
+                self.assertIn(f"/etc/systemd/system/*.wants/{called}", self.script("postrm"))
+            if unit.suffix == ".timer":
+                self.assertIn(f"/var/lib/systemd/timers/stamp-{unit.name}", self.script("postrm"))
+
+    def test_everything_goes(self) -> None:
+        """A purge removes every directory and every user that the services have been given."""
+        purge = self.script("postrm")
+        users = re.findall(
+            r"(?m)^u (\S+) - \S.* (/\S+) /usr/sbin/nologin$", (ETC / "sysusers.d/iphttps.conf").read_text()
+        )
+        self.assertEqual(["iphttps", "iphttps-ca"], [user for user, _ in users])
+        self.assertIn(f"for user in {' '.join(user for user, _ in users)}; do", purge)
+        made = re.findall(r"(?m)^d (\S+)", (ETC / "tmpfiles.d/iphttps.conf").read_text())
+        removed = re.findall(r"(?m)^ +rm -rf (.*)$", purge)[0].split()
+        for directory in (*(home for _, home in users), *made):
+            self.assertTrue(any(Path(directory).is_relative_to(each) for each in removed), directory)
+
+    def test_shell(self) -> None:
+        """Each is a script that the shell can read."""
+        for script in (ETC.parent / "tools" / "debian").iterdir():
+            run("sh", "-n", script)
+
+
 class SnippetTests(SynchronousTestCase):
     """What makes the user and the directories."""
 

@@ -250,9 +250,12 @@ class PackageTests(LabCase):
         """A purge stops the server in good order, and leaves no file, no user, and the host as it was."""
         self.assertTrue(content(self.gateway.root) - before)
         self.gateway.run("rm", "-r", f"/etc/systemd/system/{SERVER}.d")  # which is the administrator's
+        self.gateway.run("systemctl", "enable", "--now", "iphttps-crl.timer")
         self.gateway.run("dpkg", "--purge", "iphttps")
         self.assertEqual(self.before, self.forwarding())
-        self.gateway.run("getent", "passwd", "iphttps", status=2)
+        for user in ("iphttps", "iphttps-ca"):
+            self.gateway.run("getent", "passwd", user, status=2)
+        self.assertNotIn("iphttps", self.gateway.run("systemctl", "list-timers", "--all"))
         self.gateway.run("test", "-e", "/run/iphttps", status=1)
         left = {name for name in content(self.gateway.root) - before if name not in PUT_THERE}
         self.assertEqual(set(), left)
