@@ -85,10 +85,10 @@ def recognise(packet: bytes) -> Message | DropReason | None:
         else:
             length = 8 * packet[offset + 1] + 8
         next_header, offset = packet[offset], offset + length
+    if offset >= len(packet) and (fragmented or next_header == ipv6.ICMPV6) and next_header != ipv6.NO_NEXT_HEADER:
+        return DropReason.HEADER_CHAIN  # what follows in the next fragment could be anything (RFC 7112 section 5)
     if next_header != ipv6.ICMPV6:
         return None
-    if offset >= len(packet):
-        return DropReason.HEADER_CHAIN
     if packet[offset] not in OPTIONS_AT:
         return None
     if fragmented:

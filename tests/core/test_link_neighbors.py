@@ -204,6 +204,22 @@ class UnreachabilityTests(LinkTestCase):
                 self.assertEqual(([], {}), delivered(small.link.solicit(float(now))))
             self.assertIs(small.b, small.holder(GLOBAL_B))
 
+    def test_over_limit(self) -> None:
+        """A client that others have made exceed its limits lives, and its answers have none (RFC 4861 section 7.2.4)."""
+        cache, drops = self.small.cache, self.b.counters.drops
+        cache.bind(address(A), self.a)
+        answers = Batch.of([advertisement(GLOBAL_B, GLOBAL_B, A, solicited=True)] * 300)
+        self.assertEqual(300, len(self.link.from_client(self.b, answers, 0.0).clients[0][1]))
+        chatter = Batch.of([udp(GLOBAL_B, "ff02::fb")])
+        cache.claim(address(GLOBAL_B), self.a, 100.0)
+        for now in range(100, 110):
+            self.link.solicit(float(now))
+            while self.b.link_traffic.take(float(now)):
+                pass
+            self.link.from_client(self.b, chatter, float(now))
+        self.assertEqual(10, drops[DropReason.TOO_MUCH])
+        self.assertIs(self.b, cache.holder(address(GLOBAL_B)))
+
     def test_unsolicited(self) -> None:
         """An advertisement that answers nothing says nothing of the way to its sender (RFC 4861 section 7.2.5)."""
         for solicited, state in ((False, Reachability.STALE), (True, Reachability.REACHABLE)):
