@@ -96,7 +96,7 @@ class RevocationLists:
         before = after.marks if after else {}
         behind = [
             f"the revocation list of {distinguished(name)} in {path} is older than the one in force: {why}"
-            for name, why in older(marks, before, now)
+            for name, why in older(marks, before, authorities, now)
         ]
         if behind and not allow_older:
             raise ConfigError(f"{behind[0]}; get the latest one, or give --allow-older-crl if this one is right")

@@ -147,7 +147,10 @@ class ShieldTests(PolicyTestCase):
         """A first fragment that ends before the upper layer hides what is there, so it is dropped (RFC 7112, 7610)."""
         for protocol in (6, 17, 50, 58, 132):
             options = bytes((protocol, 0, 1, 4, 0, 0, 0, 0))
-            for fragment in (IPv6ExtHdrFragment(m=1, id=7, nh=60) / options, IPv6ExtHdrFragment(m=1, id=7, nh=protocol)):
+            for fragment in (
+                IPv6ExtHdrFragment(m=1, id=7, nh=60) / options,
+                IPv6ExtHdrFragment(m=1, id=7, nh=protocol),
+            ):
                 for link in self.both():
                     link.policy.isolate = False
                     self.assert_verdict(DropReason.HEADER_CHAIN, link, packet(GLOBAL_A, GLOBAL_B, fragment))

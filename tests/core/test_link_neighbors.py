@@ -205,7 +205,7 @@ class UnreachabilityTests(LinkTestCase):
             self.assertIs(small.b, small.holder(GLOBAL_B))
 
     def test_over_limit(self) -> None:
-        """A client that others have made exceed its limits lives, and its answers have none (RFC 4861 section 7.2.4)."""
+        """A client that others have made exceed its limits lives, and its answers have none (RFC 4861 7.2.4)."""
         cache, drops = self.small.cache, self.b.counters.drops
         cache.bind(address(A), self.a)
         answers = Batch.of([advertisement(GLOBAL_B, GLOBAL_B, A, solicited=True)] * 300)
