@@ -189,7 +189,7 @@ class AnnouncedTests(DoorwayCase):
         """A front that hangs up before its header is forgotten."""
         transport = self.say(HEADER[:-1])
         transport.protocol.connectionLost(Failure(ConnectionDone()))  # type: ignore[attr-defined]
-        self.assertEqual(set(), self.doorway.announcing)
+        self.assertEqual(0, len(self.doorway.announcing))
 
 
 class VouchedTests(DoorwayCase):
