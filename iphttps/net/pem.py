@@ -52,7 +52,9 @@ def container(path: object, content: bytes) -> str | None:
         inside, form = not labels.isdisjoint(("PKCS7", "CMS", "PKCS #7 SIGNED DATA")), ""
     else:
         if content[2:10].find(_PKCS12) >= 0:
-            return f"{path} is a PKCS#12 file: `openssl pkcs12 -in {path} -nodes -out NEW` takes certificate and key out"
+            return (
+                f"{path} is a PKCS#12 file: `openssl pkcs12 -in {path} -nodes -out NEW` takes certificate and key out"
+            )
         inside, form = content[2:20].find(_SIGNED_DATA) >= 0, "-inform DER "
     if not inside:
         return None

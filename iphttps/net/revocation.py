@@ -25,6 +25,7 @@ NOTICE = timedelta(days=14)
 RECENT = 1
 """Seconds, far more than the tick of any file system's clock."""
 
+
 @dataclass(frozen=True, slots=True)
 class Stamp:
     """By what a file is seen to have changed.
