@@ -65,6 +65,20 @@ class Message:
         """
         return self.kind is Kind.NEIGHBOR_SOLICITATION and self.source == ipv6.UNSPECIFIED
 
+    @property
+    def resolves(self) -> bool:
+        """Whether this is address resolution (RFC 4861 section 7.2.2).
+
+        By unicast the question is whether a known neighbour is still there (section 7.3.3). Nobody is asked for the
+        asker's own address in earnest, and to answer would look like a conflict.
+        """
+        return (
+            self.kind is Kind.NEIGHBOR_SOLICITATION
+            and ipv6.is_multicast(self.destination)
+            and not self.is_probe
+            and self.target != self.source
+        )
+
 
 def recognise(packet: bytes) -> Message | DropReason | None:
     """Find the Neighbor Discovery message in a packet.

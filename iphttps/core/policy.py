@@ -247,10 +247,12 @@ class Policy:
             return Verdict(DropReason.NO_NEIGHBOR)
         return Verdict(clients=frozenset((holder,)))
 
-    def judge_own(self, packet: bytes) -> Verdict:
+    def judge_own(self, packet: bytes, now: float) -> Verdict:
         """Decide about a packet of the server's own kernel, multicast or from a link-local address.
 
-        With `isolates` also about one that the kernel has routed from one client to another.
+        With `isolates` also about one that the kernel has routed from one client to another. A question of the kernel's
+        for an address that nobody holds, which it asks on a TAP device alone, becomes one of our own: the kernel would
+        ask all clients for each address of a scan, ours are bounded.
         """
         if self.isolated(packet[ipv6.SOURCE : ipv6.DESTINATION]):
             return Verdict(DropReason.ISOLATED)
@@ -269,6 +271,8 @@ class Policy:
             return Verdict(clients=frozenset((holder,))) if holder else Verdict(DropReason.NO_NEIGHBOR)
         if self.mode is AuthenticationMode.NONE and not advertises:
             return Verdict(DropReason.MULTICAST)  # 3.2.5.2.1: MUST NOT send or forward any but RAs
+        if isinstance(message, Message) and message.resolves and self._cache.holder(message.target) is None:
+            return _SETTLED if self._cache.seek(message.target, now) else Verdict(DropReason.TOO_MUCH)
         return Verdict(others=True)
 
 

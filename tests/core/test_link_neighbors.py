@@ -21,6 +21,7 @@ from tests.support import (
     advertisement,
     delivered,
     packet,
+    probe,
     solicitation,
     udp,
 )
@@ -81,6 +82,17 @@ class SearchTests(LinkTestCase):
         self.assertEqual({DropReason.NO_NEIGHBOR: 1000}, dict(self.link.counters.drops))
         good = udp(PRIVATE_HOST, GLOBAL_B)
         self.assertEqual(([], {self.b: [good]}), self.from_host(good, now=100.0))
+
+    def test_kernel_asks(self) -> None:
+        """What the kernel asks on a TAP device about unknown addresses is asked by the server, so within its bound."""
+        scan = [solicitation(ROUTER, f"2001:db8:2::1:{last:x}") for last in range(1000)]
+        self.assertEqual(([], {}), self.from_host(*scan, now=100.0))
+        self.assertEqual({DropReason.TOO_MUCH: 1000 - SEARCHES}, dict(self.link.counters.drops))
+        _, asked = self.solicited(100.0)
+        self.assertEqual([scan[:SEARCHES]] * 3, list(asked.values()))
+        held, probed = solicitation(ROUTER, GLOBAL_B), probe(NOBODY)
+        everybody = {client: [held, probed] for client in self.small.table}
+        self.assertEqual(([], everybody), self.from_host(held, probed, now=100.0))
 
     def test_link_local(self) -> None:
         """The server looks for link-local addresses too, for itself (RFC 4861 section 7.2.2)."""
