@@ -48,7 +48,7 @@ from .reload import Changes, compare, contents
 from .server_actions import ServerActions
 from .server_authority import ServerAuthority
 from .server_options import Options
-from .server_port import open_port, warn_of_few_descriptors
+from .server_port import local_fronts, open_port, warn_of_few_descriptors
 from .server_tls import null_warning, tls_settings
 from .stop_signals import StopSignals
 from .tomlfile import CONTROL
@@ -121,7 +121,7 @@ class ServerDaemon(Daemon):
             self._authority.join(server)
         server.handle(ServerEvent.START)
         warn_of_few_descriptors(options.client_limits[0], self.descriptors)
-        if warning := options.on_loopback():
+        if warning := local_fronts(options):
             self.log.warn("{sentence}", event="front-on-loopback", sentence=warning)
         if not options.uri.secure:
             self.log.warn("plain HTTP: only for use behind something that terminates TLS", event="plain-http")

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from twisted.internet.interfaces import IListeningPort, IProtocolFactory
 
+from ..host import addresses
 from ..host.front_socket import FrontSocket
 from ..net.doorway import Doorway
 from ..net.endpoints import listen
@@ -38,6 +39,23 @@ def open_port(
     port = FrontPort(reactor, opened, doorway(secured(factory, tls)))
     port.startListening()
     return port
+
+
+def local_fronts(options: Options) -> str | None:
+    """Say in a sentence that every local user can connect as a front does, None if nobody can.
+
+    Who connects to an address of the host from the host itself has such an address, not one of the loopback.
+    """
+    if warning := options.on_loopback():
+        return warning
+    trusted = options.trusted_proxies
+    own = [each for each in addresses.everywhere() if any(each in network for network in trusted)] if trusted else []
+    if not own:
+        return None
+    return (
+        f"--trusted-proxy has {own[0]}, an address of this host, from which every local user can connect and say that "
+        "he is any client: trust the fronts' own addresses only, or have a front on this host use a UNIX socket"
+    )
 
 
 def warn_of_few_descriptors(clients: int, limit: int | None) -> None:

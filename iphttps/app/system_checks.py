@@ -16,6 +16,7 @@ from . import client_options, interface_settings, server_options
 from .ask import ask, is_live
 from .findings import Findings, Severity
 from .options import DaemonOptions
+from .server_port import local_fronts
 
 PRIVILEGED_PORTS = 1024
 
@@ -78,7 +79,7 @@ def _check_server(options: server_options.Options, findings: Findings, *, servin
             findings.attempt("uri", lambda: front_socket.check(place, options["socket-group"] or ""))
     elif not serving and (port >= PRIVILEGED_PORTS or privileges.has(privileges.CAP_NET_BIND_SERVICE)):
         findings.attempt("uri", lambda: bind(options.uri).close())
-    findings.add(Severity.WARNING, "trusted-proxy", options.on_loopback())
+    findings.add(Severity.WARNING, "trusted-proxy", local_fronts(options))
     interface, prefix = options["interface"], options.prefix
     for other, name in inspection.overlapping(prefix, interface):
         findings.add(

@@ -92,7 +92,7 @@ class Ethernet:
         message = _recognise(packet)
         if message is None:
             return packet
-        if _asks_for_address(message) and self.knows(message.target):
+        if message.resolves and self.knows(message.target):
             # 3.2.5.2.2 has the same message for another purpose: unsolicited, to all nodes. The Router flag
             # must be right, or the kernel would give up a router as being none (RFC 4861 section 7.2.5).
             router = message.target in self._routers
@@ -141,21 +141,6 @@ def _recognise(packet: bytes) -> Message | None:
         return None
     message = recognise(packet)
     return message if isinstance(message, Message) else None
-
-
-def _asks_for_address(message: Message) -> bool:
-    """Tell whether this is address resolution (RFC 4861 section 7.2.2).
-
-    By unicast the kernel asks whether a known neighbour is still there (section 7.3.3), and from the unspecified
-    address whether anybody has the address it wants (RFC 4862 section 5.4.2): the link must answer these. Nobody
-    is asked for the asker's own address in earnest, and to answer would look like a conflict.
-    """
-    return (
-        message.kind is Kind.NEIGHBOR_SOLICITATION
-        and ipv6.is_multicast(message.destination)
-        and not message.is_probe
-        and message.target != message.source
-    )
 
 
 def _with_options(packet: bytes, message: Message, option: bytes = b"") -> bytes:

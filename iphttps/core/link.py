@@ -143,7 +143,7 @@ class ServerLink:
             if receiver := receivers[flow]:
                 outgoing.setdefault(receiver, []).append(packet)
                 continue
-            verdict = self._policy.judge_own(packet)
+            verdict = self._policy.judge_own(packet, now)
             if verdict.drop:
                 self.counters.dropped(verdict.drop)
             if verdict.drop is DropReason.NO_NEIGHBOR:

@@ -65,6 +65,20 @@ class Message:
         """
         return self.kind is Kind.NEIGHBOR_SOLICITATION and self.source == ipv6.UNSPECIFIED
 
+    @property
+    def resolves(self) -> bool:
+        """Whether this is address resolution (RFC 4861 section 7.2.2).
+
+        By unicast the question is whether a known neighbour is still there (section 7.3.3). Nobody is asked for the
+        asker's own address in earnest, and to answer would look like a conflict.
+        """
+        return (
+            self.kind is Kind.NEIGHBOR_SOLICITATION
+            and ipv6.is_multicast(self.destination)
+            and not self.is_probe
+            and self.target != self.source
+        )
+
 
 def recognise(packet: bytes) -> Message | DropReason | None:
     """Find the Neighbor Discovery message in a packet.
@@ -85,10 +99,10 @@ def recognise(packet: bytes) -> Message | DropReason | None:
         else:
             length = 8 * packet[offset + 1] + 8
         next_header, offset = packet[offset], offset + length
+    if offset >= len(packet) and (fragmented or next_header == ipv6.ICMPV6) and next_header != ipv6.NO_NEXT_HEADER:
+        return DropReason.HEADER_CHAIN  # what follows in the next fragment could be anything (RFC 7112 section 5)
     if next_header != ipv6.ICMPV6:
         return None
-    if offset >= len(packet):
-        return DropReason.HEADER_CHAIN
     if packet[offset] not in OPTIONS_AT:
         return None
     if fragmented:

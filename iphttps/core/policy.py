@@ -98,6 +98,8 @@ class Policy:
         """Decide about one packet from a client, and learn from it who holds what."""
         source = packet[ipv6.SOURCE : ipv6.DESTINATION]
         destination = packet[ipv6.DESTINATION : ipv6.HEADER_LENGTH]
+        # Whatever becomes of the packet: others can make a client exceed its limits, but not take its address by that.
+        self._cache.heard(source, client)
         message = recognise(packet)
         if isinstance(message, DropReason):
             return Verdict(message)
@@ -122,6 +124,8 @@ class Policy:
         """Tell whether the packet is of the kind that a client may send only so much of."""
         if message and message.kind is Kind.ROUTER_SOLICITATION and self.mode is AuthenticationMode.NONE:
             return False  # 3.2.5.2.2: MUST NOT be dropped; its answers have a limit of their own
+        if message and message.solicited:
+            return False  # an answer to one node, which anybody can ask for as often as he likes
         return message is not None or ipv6.is_multicast(destination)
 
     def _check_source(self, packet: bytes, message: Message | None, client: ClientEntry) -> DropReason | None:
@@ -136,7 +140,6 @@ class Policy:
             return DropReason.SOURCE_FOREIGN
         if not self._cache.bind(source, client):
             return DropReason.SOURCE_HELD
-        self._cache.heard(source, client)
         return None
 
     def _is_on_link(self, address: bytes) -> bool:
@@ -244,10 +247,12 @@ class Policy:
             return Verdict(DropReason.NO_NEIGHBOR)
         return Verdict(clients=frozenset((holder,)))
 
-    def judge_own(self, packet: bytes) -> Verdict:
+    def judge_own(self, packet: bytes, now: float) -> Verdict:
         """Decide about a packet of the server's own kernel, multicast or from a link-local address.
 
-        With `isolates` also about one that the kernel has routed from one client to another.
+        With `isolates` also about one that the kernel has routed from one client to another. A question of the kernel's
+        for an address that nobody holds, which it asks on a TAP device alone, becomes one of our own: the kernel would
+        ask all clients for each address of a scan, ours are bounded.
         """
         if self.isolated(packet[ipv6.SOURCE : ipv6.DESTINATION]):
             return Verdict(DropReason.ISOLATED)
@@ -266,6 +271,8 @@ class Policy:
             return Verdict(clients=frozenset((holder,))) if holder else Verdict(DropReason.NO_NEIGHBOR)
         if self.mode is AuthenticationMode.NONE and not advertises:
             return Verdict(DropReason.MULTICAST)  # 3.2.5.2.1: MUST NOT send or forward any but RAs
+        if isinstance(message, Message) and message.resolves and self._cache.holder(message.target) is None:
+            return _SETTLED if self._cache.seek(message.target, now) else Verdict(DropReason.TOO_MUCH)
         return Verdict(others=True)
 
 

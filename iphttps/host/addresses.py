@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import errno
 import socket
-from ipaddress import IPv6Interface
+from ipaddress import IPv4Address, IPv6Address, IPv6Interface, ip_address
 from pathlib import Path
+
+from pyroute2 import IPRoute
 
 _LIST = Path("/proc/net/if_inet6")
 """A line for each: address, index, prefix length, scope, flags, name; all but the name hexadecimal."""
@@ -41,6 +43,13 @@ def _listed(interface: str) -> list[tuple[IPv6Interface, int, int]]:
         for address, _, length, scope, flags, name in fields
         if name == interface
     ]
+
+
+def everywhere() -> list[IPv4Address | IPv6Address]:
+    """Return the addresses of this host in both families, whatever their scope."""
+    with IPRoute() as netlink:
+        found = [message.get("IFA_LOCAL") or message.get("IFA_ADDRESS") for message in netlink.get_addr()]
+    return [ip_address(text) for text in found if text]
 
 
 def has(address: str) -> bool:

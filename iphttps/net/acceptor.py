@@ -16,6 +16,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from .interfaces import IReactor
+from .reserve import RESERVED, Shortage, available, bound
 
 ACCEPTS = 16
 """Connections accepted in one turn of the reactor."""
@@ -26,7 +27,10 @@ PAUSE = 1.0
 
 @implementer(IReadDescriptor)
 class Acceptor:
-    """Hands connections to the factory if `admit` likes them, and closes all others at once."""
+    """Hands connections to the factory if `admit` likes them, and closes all others at once.
+
+    With `leaves_reserve` it accepts only while descriptors are free that are not reserved (`net/reserve.py`).
+    """
 
     def __init__(
         self,
@@ -34,11 +38,14 @@ class Acceptor:
         listening: socket.socket,
         factory: ServerFactory[Any],
         admit: Callable[[socket.socket], bool],
+        *,
+        leaves_reserve: bool = False,
     ) -> None:
         self._reactor = reactor
         self._listening = listening
         self._factory = factory
         self._admit = admit
+        self._shortage = Shortage(reactor) if leaves_reserve else None
         self._running = False
 
     def start(self) -> None:
@@ -64,15 +71,27 @@ class Acceptor:
                     if self._admit(connected):
                         connected.setblocking(False)
                         self._reactor.adoptStreamConnection(connected.fileno(), socket.AF_UNIX, self._factory)
+                    if self._shortage and connected.fileno() >= bound():
+                        self._pause(RESERVED)
+                        return
         except BlockingIOError:
             pass
-        except OSError:
-            self._reactor.removeReader(self)
-            self._reactor.callLater(PAUSE, self._resume)
+        except OSError as error:
+            self._pause(str(error.strerror))
+
+    def _pause(self, reason: str) -> None:
+        self._reactor.removeReader(self)
+        self._reactor.callLater(PAUSE, self._resume)
+        if self._shortage:
+            self._shortage.note(reason)
 
     def _resume(self) -> None:
-        if self._running:
-            self._reactor.addReader(self)
+        if not self._running:
+            return
+        if self._shortage and not available(self.fileno()):
+            self._reactor.callLater(PAUSE, self._resume)
+            return
+        self._reactor.addReader(self)
 
     def connectionLost(self, reason: Failure) -> None:
         """The descriptor has failed; there is nothing to do that `stop` does not do."""

@@ -35,7 +35,7 @@ class FrontPort:
         self._socket = opened
         self._factory = factory
         accepted = cast("ServerFactory[Any]", factory)
-        self._acceptor = Acceptor(reactor, opened.listening, accepted, lambda connected: True)
+        self._acceptor = Acceptor(reactor, opened.listening, accepted, lambda connected: True, leaves_reserve=True)
 
     def startListening(self) -> None:
         """Accept from now on."""

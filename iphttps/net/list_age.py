@@ -21,6 +21,10 @@ Kind = tuple[x509.Name, bytes, bytes]
 """What makes lists comparable: their issuer, the key that has signed them, and what they are about."""
 
 
+_KEY, _IDENTIFIER = b"k", b"i"
+"""What the name of a key begins with: that of a trusted authority, whose signature was verified, or of another."""
+
+
 @dataclass(frozen=True, slots=True)
 class Age:
     """How new a list is. Not every issuer numbers its lists."""
@@ -48,7 +52,9 @@ def ages(lists: Sequence[x509.CertificateRevocationList], authorities: Sequence[
     return found
 
 
-def older(fresh: Ages, before: Ages, now: datetime) -> Iterator[tuple[x509.Name, str]]:
+def older(
+    fresh: Ages, before: Ages, authorities: Sequence[x509.Certificate], now: datetime
+) -> Iterator[tuple[x509.Name, str]]:
     """Go through the issuers whose list is older than the one in force, and say by what that shows.
 
     Of a list in force that is dated ahead of the clock, because the clock has been set back, the date does not count
@@ -66,6 +72,31 @@ def older(fresh: Ages, before: Ages, now: datetime) -> Iterator[tuple[x509.Name,
             yield kind[0], f"it has the number {number}, which is lower than {least}"
         elif age.begin < mark.begin and not (number > least and mark.begin > now):
             yield kind[0], f"it is of {age.begin:%Y-%m-%d %H:%M:%S} UTC, not of {mark.begin:%Y-%m-%d %H:%M:%S} UTC"
+    trusted = {_key(authority) for authority in authorities}
+    missing = {kind: mark for kind, mark in before.items() if kind not in fresh}
+    # The lists of an authority that is not trusted any more are not missed.
+    yield from _replaced(
+        fresh, {kind: mark for kind, mark in missing.items() if kind[1][:1] != _KEY or kind[1] in trusted}, now
+    )
+
+
+def _replaced(fresh: Ages, missing: Ages, now: datetime) -> Iterator[tuple[x509.Name, str]]:
+    """Go through the issuers that had a list of another scope or key, which is missing now, after what there is now.
+
+    Numbers of different kinds cannot be compared (RFC 5280 section 5.2.3), dates can. So a list from before a change of
+    the key or of the scope does not come back in the place of the latest one.
+    """
+    latest: dict[x509.Name, datetime] = {}
+    for (issuer, _, _), age in fresh.items():
+        latest[issuer] = max(latest.get(issuer, age.begin), age.begin)
+    for kind, mark in missing.items():
+        begin = latest.get(kind[0])
+        if begin and begin < mark.begin <= now:
+            later = f"{mark.begin:%Y-%m-%d %H:%M:%S} UTC"
+            yield (
+                kind[0],
+                f"it is of {begin:%Y-%m-%d %H:%M:%S} UTC, and one of another scope or key of {later} is missing",
+            )
 
 
 def highest(fresh: Ages, before: Ages) -> dict[Kind, Age]:
@@ -77,12 +108,17 @@ def _signer(one: x509.CertificateRevocationList, authorities: Sequence[x509.Cert
     """Return a name for the key that has signed a list: another authority may bear the same name."""
     for authority in authorities:
         if is_signed_by(one, authority):
-            key = authority.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-            return sha256(key).digest()
+            return _key(authority)
     try:
-        return one.extensions.get_extension_for_class(x509.AuthorityKeyIdentifier).value.key_identifier or b""
+        identifier = one.extensions.get_extension_for_class(x509.AuthorityKeyIdentifier).value.key_identifier or b""
     except (x509.ExtensionNotFound, *UNREADABLE):
-        return b""
+        identifier = b""
+    return _IDENTIFIER + identifier
+
+
+def _key(authority: x509.Certificate) -> bytes:
+    key = authority.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    return _KEY + sha256(key).digest()
 
 
 def is_signed_by(one: x509.CertificateRevocationList, authority: x509.Certificate) -> bool:

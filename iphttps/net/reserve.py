@@ -30,6 +30,8 @@ PAUSE = 1.0
 REPEAT = 60.0
 """Seconds in which it is said once that there are none."""
 
+RESERVED = "the rest is reserved"
+
 _OF_ONE_CONNECTION = (errno.EAGAIN, errno.ECONNABORTED, errno.EPERM, errno.EINTR)
 """Errors that say nothing about the next connection; Twisted deals with them."""
 
@@ -40,17 +42,49 @@ def bound() -> int:
     return limit - min(RESERVE, limit // 4)
 
 
-class Reserving:
-    """Takes the place of a port's listening socket, and pauses the port where descriptors run out."""
+def available(descriptor: int) -> bool:
+    """Tell whether a descriptor is free that is not reserved; any open one serves for the trial."""
+    try:
+        lowest = os.dup(descriptor)
+    except OSError:
+        return False
+    os.close(lowest)
+    return lowest < bound()
+
+
+class Shortage:
+    """Says in the log that connections wait for descriptors, once in a while."""
 
     log = logger()
+
+    def __init__(self, clock: IReactorTime) -> None:
+        self._clock = clock
+        self._said = float("-inf")
+
+    def note(self, reason: str) -> None:
+        """Note that a port has paused, and why."""
+        now = self._clock.seconds()
+        if abs(now - self._said) >= REPEAT:
+            self._said = now
+            limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+            self.log.warn(
+                "new connections have to wait: of {limit} descriptors none is free ({reason}); raise LimitNOFILE= of "
+                "the unit, or `ulimit -n`",
+                event="no-descriptors",
+                limit=limit,
+                reason=reason,
+            )
+
+
+class Reserving:
+    """Takes the place of a port's listening socket, and pauses the port where descriptors run out."""
 
     def __init__(self, port: Port) -> None:
         self._port: Any = port  # whose methods have no types
         self._socket: socket.socket = port.socket
         self._clock: IReactorTime = cast(Any, port.reactor)
         self._paused = False
-        self._said = float("-inf")
+        self._shortage = Shortage(self._clock)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._socket, name)
@@ -67,42 +101,23 @@ class Reserving:
             self._pause(str(error.strerror))
             raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN)) from error
         if connected.fileno() >= bound():
-            self._pause("the rest is reserved")
+            self._pause(RESERVED)
         return connected, address
 
     def _pause(self, reason: str) -> None:
         self._paused = True
         self._port.stopReading()
         self._clock.callLater(PAUSE, self._resume)
-        now = self._clock.seconds()
-        if abs(now - self._said) >= REPEAT:
-            self._said = now
-            limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-            self.log.warn(
-                "new connections have to wait: of {limit} descriptors none is free ({reason}); raise LimitNOFILE= of "
-                "the unit, or `ulimit -n`",
-                event="no-descriptors",
-                limit=limit,
-                reason=reason,
-            )
+        self._shortage.note(reason)
 
     def _resume(self) -> None:
         if not self._port.connected or self._port.disconnecting:
             return
-        if not self._free():
+        if not available(self._socket.fileno()):
             self._clock.callLater(PAUSE, self._resume)
             return
         self._paused = False
         self._port.startReading()
-
-    def _free(self) -> bool:
-        """Tell whether a descriptor is free that is not reserved."""
-        try:
-            lowest = os.dup(self._socket.fileno())
-        except OSError:
-            return False
-        os.close(lowest)
-        return lowest < bound()
 
 
 def keep_reserve(port: object) -> None:

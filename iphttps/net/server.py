@@ -234,7 +234,7 @@ class Server(Factory):
             self._anonymous[entry] = tunnel.address
         if tunnel.tls:
             self._next_end = min(self._next_end, tunnel.tls.check.until)
-        if identity or self._lines.wanted(tunnel.address):
+        if self._lines.wanted(tunnel.address, identity):
             said = suite or "without TLS"
             self.log.info("{who} connected, {suite}", event="session-opened", suite=said, **_named(entry))
         else:

@@ -1,7 +1,7 @@
-"""The log of anonymous sessions, which nobody can fill by coming and going.
+"""The log of sessions, which nobody can fill by coming and going.
 
-A client with a certificate is somebody, whose sessions are always logged. Where anybody may connect, a source has lines
-for so many sessions in a time, and all sources together have; what is left out is counted, and told later.
+An identity has lines for so many sessions in a time, whatever others do. Where anybody may connect, a source has, and
+all sources together have; what is left out is counted, and told later.
 """
 
 from __future__ import annotations
@@ -11,12 +11,13 @@ from collections import Counter
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 
+from ..core.identity import Identity
 from ..core.sources import IPAddress, place, written
 
 LINES = 64
 LINES_TOGETHER = 600
 WINDOW = 60.0
-"""So many sessions of one source, and of all, are logged that begin in so many seconds."""
+"""So many sessions of one identity or source, and of all sources, are logged that begin in so many seconds."""
 
 TOLD = 10
 """Of how many sources it is told by name what was left out; that of others is told in one number."""
@@ -32,17 +33,20 @@ class SessionLines:
         self._log = log
         self._lines: Counter[str] = Counter()
         self._left_out: Counter[str] = Counter()
+        self._together = 0
         self._report: IDelayedCall | None = None
 
-    def wanted(self, address: IPAddress | None) -> bool:
-        """Tell whether a session from this address that begins now is to be logged, and count it."""
-        source = written(place(address)[0]) if address else "fronts"
+    def wanted(self, address: IPAddress | None, identity: Identity | None = None) -> bool:
+        """Tell whether a session that begins now is to be logged, and count it: by its identity, or by its address."""
+        anonymous = identity is None
+        source = str(identity) if identity else written(place(address)[0]) if address else "fronts"
         if self._report is None:
             self._report = self._clock.callLater(WINDOW, self.close)
-        if self._lines[source] < LINES and self._lines.total() < LINES_TOGETHER:
+        if self._lines[source] < LINES and not (anonymous and self._together >= LINES_TOGETHER):
             self._lines[source] += 1
+            self._together += anonymous
             return True
-        known = source in self._left_out or len(self._left_out) < TOLD
+        known = not anonymous or source in self._left_out or len(self._left_out) < TOLD
         self._left_out[source if known else OTHERS] += 1
         return False
 
@@ -61,3 +65,4 @@ class SessionLines:
             )
         self._lines.clear()
         self._left_out.clear()
+        self._together = 0

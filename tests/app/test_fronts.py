@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_address
+
 from iphttps.app import server_options
+from iphttps.app.server_port import local_fronts
 from iphttps.core.authentication import AuthenticationMode
 from iphttps.core.errors import ConfigError
+from iphttps.host import addresses
 
 from ..proxyprotocol import tls, version2
 from .support import AppCase
@@ -70,6 +74,22 @@ class FrontFlagTests(AppCase):
             options = server_options.Options()
             options.parseOptions([*PLAIN, "--authentication", "none", "--trusted-proxy", network])
             self.assertEqual(warned, "every local user" in (options.on_loopback() or ""), network)
+
+    def test_own_address(self) -> None:
+        """So are those at other addresses of this host: who connects to one from here comes from it."""
+        own = [ip_address(text) for text in ("127.0.0.1", "192.0.2.1", "2001:db8::1", "fe80::1")]
+        self.patch(addresses, "everywhere", lambda: own)
+        for network, warned in (
+            ("192.0.2.0/24", "192.0.2.1"),
+            ("2001:db8::1", "2001:db8::1"),
+            ("192.0.2.2", ""),
+            ("0.0.0.0/0", "loopback addresses"),
+        ):
+            options = server_options.Options()
+            options.parseOptions([*PLAIN, "--authentication", "none", "--trusted-proxy", network])
+            found = local_fronts(options)
+            self.assertEqual(bool(warned), found is not None, network)
+            self.assertIn(warned, found or "")
 
     def test_bounds(self) -> None:
         """The bounds on the handshake phase are numbers."""

@@ -143,6 +143,21 @@ class ShieldTests(PolicyTestCase):
                 self.assert_verdict(DropReason.DHCP_SERVER, link, first)
         self.assertTrue(is_server_message(packet(A, B, UDP(sport=1, dport=546) / DHCP6_RelayReply())))
 
+    def test_divided_chain(self) -> None:
+        """A first fragment that ends before the upper layer hides what is there, so it is dropped (RFC 7112, 7610)."""
+        for protocol in (6, 17, 50, 58, 132):
+            options = bytes((protocol, 0, 1, 4, 0, 0, 0, 0))
+            for fragment in (
+                IPv6ExtHdrFragment(m=1, id=7, nh=60) / options,
+                IPv6ExtHdrFragment(m=1, id=7, nh=protocol),
+            ):
+                for link in self.both():
+                    link.policy.isolate = False
+                    self.assert_verdict(DropReason.HEADER_CHAIN, link, packet(GLOBAL_A, GLOBAL_B, fragment))
+        nothing = packet(GLOBAL_A, GLOBAL_B, IPv6ExtHdrFragment(m=0, id=7, nh=59))
+        link = SmallLink(AuthenticationMode.CERTIFICATES)
+        self.assertIsNone(link.policy.judge(nothing, link.a, 0.0).drop)
+
     def test_others(self) -> None:
         """A client's own requests pass, later fragments are nobody's, and other protocols have no such port."""
         request = packet(A, "ff02::1:2", UDP(sport=546, dport=547) / DHCP6_Solicit(trid=1))

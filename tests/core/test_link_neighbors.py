@@ -21,6 +21,7 @@ from tests.support import (
     advertisement,
     delivered,
     packet,
+    probe,
     solicitation,
     udp,
 )
@@ -81,6 +82,17 @@ class SearchTests(LinkTestCase):
         self.assertEqual({DropReason.NO_NEIGHBOR: 1000}, dict(self.link.counters.drops))
         good = udp(PRIVATE_HOST, GLOBAL_B)
         self.assertEqual(([], {self.b: [good]}), self.from_host(good, now=100.0))
+
+    def test_kernel_asks(self) -> None:
+        """What the kernel asks on a TAP device about unknown addresses is asked by the server, so within its bound."""
+        scan = [solicitation(ROUTER, f"2001:db8:2::1:{last:x}") for last in range(1000)]
+        self.assertEqual(([], {}), self.from_host(*scan, now=100.0))
+        self.assertEqual({DropReason.TOO_MUCH: 1000 - SEARCHES}, dict(self.link.counters.drops))
+        _, asked = self.solicited(100.0)
+        self.assertEqual([scan[:SEARCHES]] * 3, list(asked.values()))
+        held, probed = solicitation(ROUTER, GLOBAL_B), probe(NOBODY)
+        everybody = {client: [held, probed] for client in self.small.table}
+        self.assertEqual(([], everybody), self.from_host(held, probed, now=100.0))
 
     def test_link_local(self) -> None:
         """The server looks for link-local addresses too, for itself (RFC 4861 section 7.2.2)."""
@@ -203,6 +215,22 @@ class UnreachabilityTests(LinkTestCase):
                 small.link.from_host(sent, float(now))
                 self.assertEqual(([], {}), delivered(small.link.solicit(float(now))))
             self.assertIs(small.b, small.holder(GLOBAL_B))
+
+    def test_over_limit(self) -> None:
+        """A client that others have made exceed its limits lives, and its answers have none (RFC 4861 7.2.4)."""
+        cache, drops = self.small.cache, self.b.counters.drops
+        cache.bind(address(A), self.a)
+        answers = Batch.of([advertisement(GLOBAL_B, GLOBAL_B, A, solicited=True)] * 300)
+        self.assertEqual(300, len(self.link.from_client(self.b, answers, 0.0).clients[0][1]))
+        chatter = Batch.of([udp(GLOBAL_B, "ff02::fb")])
+        cache.claim(address(GLOBAL_B), self.a, 100.0)
+        for now in range(100, 110):
+            self.link.solicit(float(now))
+            while self.b.link_traffic.take(float(now)):
+                pass
+            self.link.from_client(self.b, chatter, float(now))
+        self.assertEqual(10, drops[DropReason.TOO_MUCH])
+        self.assertIs(self.b, cache.holder(address(GLOBAL_B)))
 
     def test_unsolicited(self) -> None:
         """An advertisement that answers nothing says nothing of the way to its sender (RFC 4861 section 7.2.5)."""

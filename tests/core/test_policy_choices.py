@@ -88,8 +88,8 @@ class AdvertiseTests(PolicyTestCase):
     def test_of_the_host(self) -> None:
         """Router Advertisements sent by the server SHOULD be allowed to be multicast to clients (3.2.5.2.1)."""
         for link in self.links(Advertise.HOST):
-            self.assertEqual(Verdict(others=True), link.policy.judge_own(router_advertisement(ROUTER)))
-            to_one = link.policy.judge_own(router_advertisement(ROUTER, B))
+            self.assertEqual(Verdict(others=True), link.policy.judge_own(router_advertisement(ROUTER), 0.0))
+            to_one = link.policy.judge_own(router_advertisement(ROUTER, B), 0.0)
             self.assertEqual(Verdict(clients=frozenset((link.b,))), to_one)
 
     def test_one_voice(self) -> None:
@@ -97,7 +97,7 @@ class AdvertiseTests(PolicyTestCase):
         for link in self.links(Advertise.BUILTIN, Advertise.OFF):
             for destination in (ALL_NODES, B):
                 sent = router_advertisement(ROUTER, destination)
-                self.assertEqual(Verdict(DropReason.ROUTER_ADVERTISEMENT), link.policy.judge_own(sent))
+                self.assertEqual(Verdict(DropReason.ROUTER_ADVERTISEMENT), link.policy.judge_own(sent, 0.0))
 
     def test_clients_are_no_host(self) -> None:
         """Whoever advertises, no client does (RFC 6105)."""
@@ -246,7 +246,7 @@ class ReturnTests(PolicyTestCase):
             old, back = client(8, Identity("CN=laptop")), client(9, Identity("CN=laptop"))
             link.policy.judge(udp(GLOBAL_A, SERVER), old, 0.0)
             self.assert_verdict(HOST, link, udp(GLOBAL_A, SERVER), back)
-            own = link.policy.judge_own(udp(ROUTER, GLOBAL_A))
+            own = link.policy.judge_own(udp(ROUTER, GLOBAL_A), 0.0)
             self.assertEqual(Verdict(clients=frozenset((back,))), own)
 
     def test_stranger(self) -> None:

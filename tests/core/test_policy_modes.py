@@ -105,7 +105,7 @@ class NoneTests(PolicyTestCase):
         routed = udp(PRIVATE_HOST, "ff0e::1")
         broken = router_advertisement(ROUTER)[:7] + b"\xfe" + router_advertisement(ROUTER)[8:]
         for sent in (report, routed, broken, router_solicitation(ROUTER), solicitation(ROUTER, B), probe(ROUTER)):
-            self.assertEqual(Verdict(DropReason.MULTICAST), self.link.policy.judge_own(sent))
+            self.assertEqual(Verdict(DropReason.MULTICAST), self.link.policy.judge_own(sent, 0.0))
 
 
 class CertificatesTests(PolicyTestCase):
@@ -179,7 +179,7 @@ class CertificatesTests(PolicyTestCase):
         """The server's own multicast reaches all clients: the link has multicast capabilities (3)."""
         report = packet(ROUTER, "ff02::16", ICMPv6MLReport2(), hlim=1)
         for sent in (solicitation(ROUTER, B), report, udp(PRIVATE_HOST, "ff0e::1"), router_solicitation(ROUTER)):
-            self.assertEqual(Verdict(others=True), self.link.policy.judge_own(sent))
+            self.assertEqual(Verdict(others=True), self.link.policy.judge_own(sent, 0.0))
 
 
 class OwnUnicastTests(PolicyTestCase):
@@ -189,15 +189,15 @@ class OwnUnicastTests(PolicyTestCase):
         """A packet of the server goes to the client that holds the destination (3.2.5.2.1)."""
         for link in self.both():
             for sent in (udp(ROUTER, B), solicitation(ROUTER, B, B), echo(SERVER, GLOBAL_B)):
-                self.assertEqual(only(link.b), link.policy.judge_own(sent))
+                self.assertEqual(only(link.b), link.policy.judge_own(sent, 0.0))
 
     def test_no_neighbor(self) -> None:
         """A packet for an address that nobody holds goes nowhere: there is nobody to be asked (3.2.5.2.1)."""
         for link in self.both():
-            self.assertEqual(Verdict(DropReason.NO_NEIGHBOR), link.policy.judge_own(udp(ROUTER, "fe80::d")))
+            self.assertEqual(Verdict(DropReason.NO_NEIGHBOR), link.policy.judge_own(udp(ROUTER, "fe80::d"), 0.0))
 
     def test_redirect(self) -> None:
         """The server's kernel redirects nobody: there is no shorter way between two clients (RFC 4861 8.2)."""
         for link in self.both():
             sent = redirect(ROUTER, B, C, "2001:db8:2::c")
-            self.assertEqual(Verdict(DropReason.REDIRECT), link.policy.judge_own(sent))
+            self.assertEqual(Verdict(DropReason.REDIRECT), link.policy.judge_own(sent, 0.0))

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from ipaddress import IPv6Interface
+from ipaddress import IPv6Interface, ip_address
 from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
 from iphttps.host import addresses as module
-from iphttps.host.addresses import addresses, has, usable
+from iphttps.host.addresses import addresses, everywhere, has, usable
 
 LIST = """\
 00000000000000000000000000000001 01 80 10 80       lo
@@ -33,6 +33,12 @@ class AddressesTests(SynchronousTestCase):
         # Neither one for the link alone, nor tentative ones and duplicates.
         self.assertEqual(own[:1], usable("iphttps0"))
         self.assertEqual([], addresses("other0"))
+
+    def test_everywhere(self) -> None:
+        """The loopback has addresses, in both families where there are both."""
+        own = everywhere()
+        for text in ("127.0.0.1", "::1"):
+            self.assertEqual(has(text), ip_address(text) in own, text)
 
     def test_no_ipv6(self) -> None:
         """A kernel without IPv6 has no list, and no addresses."""

@@ -7,13 +7,17 @@ import os
 import socket
 import tempfile
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 
 from twisted.internet.protocol import ServerFactory
 from twisted.internet.testing import MemoryReactorClock
+from twisted.logger import capturedLogs
 from twisted.trial.unittest import SynchronousTestCase
 
+from iphttps.net import acceptor, reserve
 from iphttps.net.acceptor import ACCEPTS, PAUSE, Acceptor
+from iphttps.net.front_port import FrontPort
 from iphttps.net.interfaces import IReactor
 
 
@@ -58,13 +62,14 @@ class AcceptorTests(SynchronousTestCase):
         self.reactor = Reactor()
         self.admits = True
 
-    def acceptor(self, listening: object = None) -> Acceptor:
+    def acceptor(self, listening: object = None, *, leaves_reserve: bool = False) -> Acceptor:
         """Start an acceptor, on this socket or another."""
         made = Acceptor(
             cast(IReactor, self.reactor),
             cast(socket.socket, listening or self.listening),
             ServerFactory(),
             lambda connected: self.admits,
+            leaves_reserve=leaves_reserve,
         )
         made.start()
         return made
@@ -79,14 +84,14 @@ class AcceptorTests(SynchronousTestCase):
 
     def test_admitted(self) -> None:
         """Those who are admitted get a protocol; in one turn only so many, so that nothing else starves."""
-        acceptor = self.acceptor()
-        self.assertIn(acceptor, self.reactor.getReaders())
+        made = self.acceptor()
+        self.assertIn(made, self.reactor.getReaders())
         for _ in range(ACCEPTS + 1):
             self.connect()
-        acceptor.doRead()
+        made.doRead()
         self.assertEqual(ACCEPTS, self.reactor.adopted)
-        acceptor.doRead()
-        acceptor.doRead()  # nobody waits
+        made.doRead()
+        made.doRead()  # nobody waits
         self.assertEqual(ACCEPTS + 1, self.reactor.adopted)
 
     def test_not_admitted(self) -> None:
@@ -98,16 +103,53 @@ class AcceptorTests(SynchronousTestCase):
 
     def test_exhausted(self) -> None:
         """Without descriptors it is tried again after a while, not all the time."""
-        acceptor = self.acceptor(Exhausted())
-        acceptor.doRead()
+        made = self.acceptor(Exhausted())
+        made.doRead()
         self.assertEqual([], self.reactor.getReaders())
         self.reactor.advance(PAUSE)
-        self.assertEqual([acceptor], self.reactor.getReaders())
+        self.assertEqual([made], self.reactor.getReaders())
 
     def test_stopped(self) -> None:
         """Stopped it stays stopped, though it was to be tried again."""
-        acceptor = self.acceptor(Exhausted())
-        acceptor.doRead()
-        acceptor.stop()
+        made = self.acceptor(Exhausted())
+        made.doRead()
+        made.stop()
         self.reactor.advance(PAUSE)
         self.assertEqual([], self.reactor.getReaders())
+
+    def test_reserve(self) -> None:
+        """Where a reserve is left it pauses when it comes to that, says so once, and goes on when others have ended."""
+        free = os.dup(0)
+        os.close(free)
+        bounds = [free + 3]
+        self.patch(acceptor, "bound", lambda: bounds[0])
+        self.patch(reserve, "bound", lambda: bounds[0])
+        made = self.acceptor(leaves_reserve=True)
+        for _ in range(3):
+            self.connect()
+        with capturedLogs() as events:
+            made.doRead()
+            self.assertEqual((1, []), (self.reactor.adopted, self.reactor.getReaders()))
+            for _ in range(3):
+                self.reactor.advance(PAUSE)
+                self.assertEqual([], self.reactor.getReaders())
+        self.assertEqual(["no-descriptors"], [event["event"] for event in events])
+        bounds[0] = 1 << 20
+        self.reactor.advance(PAUSE)
+        self.assertEqual([made], self.reactor.getReaders())
+        made.doRead()
+        self.assertEqual(3, self.reactor.adopted)
+
+    def test_front(self) -> None:
+        """The socket of fronts leaves a reserve; the control socket, which it is kept for, does not."""
+        opened = SimpleNamespace(path=Path(self.path), listening=self.listening, close=self.listening.close)
+        port = FrontPort(cast(IReactor, self.reactor), opened, ServerFactory())
+        self.patch(acceptor, "bound", lambda: 0)
+        port.startListening()
+        (reader,) = self.reactor.getReaders()
+        self.connect()
+        with capturedLogs():
+            reader.doRead()
+        self.assertEqual((1, []), (self.reactor.adopted, self.reactor.getReaders()))
+        self.acceptor().doRead()
+        self.assertEqual(1, len(self.reactor.getReaders()))

@@ -19,6 +19,7 @@ from iphttps.core.client import ClientEvent, ClientState
 from iphttps.core.fronts import Fronts
 from iphttps.core.identity import Identity
 from iphttps.net.doorway import HEADER_DEADLINE, Doorway, FrontProtocol
+from iphttps.net.sessionlines import LINES
 from iphttps.net.tls import ClientTLS, ServerTLS, TLSSettings
 from tests.net.certificates import Certificates, credentials
 from tests.net.support import NAME, ClientEnd, Connection, ServerEnd
@@ -189,7 +190,7 @@ class AnnouncedTests(DoorwayCase):
         """A front that hangs up before its header is forgotten."""
         transport = self.say(HEADER[:-1])
         transport.protocol.connectionLost(Failure(ConnectionDone()))  # type: ignore[attr-defined]
-        self.assertEqual(set(), self.doorway.announcing)
+        self.assertEqual(0, len(self.doorway.announcing))
 
 
 class VouchedTests(DoorwayCase):
@@ -206,6 +207,14 @@ class VouchedTests(DoorwayCase):
         self.say(version2("192.0.2.8", "198.51.100.1", 1, tls(b"a,b=\nc")) + request())
         expected = [("192.0.2.7:1234", Identity("CN=alice")), ("192.0.2.8:1", Identity(r"CN=a\,b=\0Ac"))]
         self.assertEqual(expected, self.clients())
+
+    def test_lines(self) -> None:
+        """Of one who comes and goes all the time only so many sessions are logged, both lines of each."""
+        with capturedLogs() as events:
+            for _ in range(2 * LINES):
+                self.say(ALICE + request()).protocol.connectionLost(Failure(ConnectionDone()))  # type: ignore[attr-defined]
+        said = [event["event"] for event in events]
+        self.assertEqual((LINES, LINES), (said.count("session-opened"), said.count("session-ended")))
 
     def test_nobody(self) -> None:
         """Whom the front does not vouch for is refused with 403, and so is who comes past the front (3.2.5.1)."""

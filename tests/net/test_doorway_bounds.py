@@ -81,6 +81,21 @@ class BoundTests(DoorwayCase):
         fifth = self.say(version2("192.0.2.0", "198.51.100.1", 1))
         self.assertTrue(fifth.disconnected)
 
+    def test_not_announced(self) -> None:
+        """Connections of fronts that announce nobody displace each other, first those that are silent."""
+        self.doorway.announcing.limit(4, 4)
+        half = self.connect()
+        assert half
+        half.protocol.dataReceived(HEADER[:20])  # type: ignore[attr-defined]
+        with capturedLogs() as events:
+            silent = [self.connect() for _ in range(6)]
+        self.assertEqual([True, True, True, False, False, False], [each.disconnected for each in silent if each])
+        self.assertEqual(4, len(self.doorway.announcing))
+        self.assertIn("it sent no PROXY header, and another needed its place", str([formatEvent(e) for e in events]))
+        half.protocol.dataReceived(HEADER[20:] + request())  # type: ignore[attr-defined]
+        self.assertTrue(half.value().startswith(b"HTTP/1.1 200"))
+        self.assertEqual((3, 0), (len(self.doorway.announcing), len(self.end.server.entrance)))
+
     def test_silent(self) -> None:
         """One that has sent nothing is cut off for the next of its source, and that is logged as any refusal."""
         silent, speaking = self.connect(STRANGER), self.say(b"P", address=STRANGER)

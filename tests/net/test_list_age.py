@@ -8,6 +8,7 @@ from datetime import timedelta
 from cryptography import x509
 from twisted.logger import LogLevel
 
+from iphttps.core.errors import ConfigError
 from iphttps.lab.authority import Authority
 from iphttps.net.revocation import RevocationLists, now_of
 from iphttps.net.watch import INTERVAL
@@ -100,6 +101,33 @@ class OlderTests(WatchCase):
         before, now = self.tls.settings.revocation, now_of(self.clock.seconds())
         lists = RevocationLists.load(other.revoke(number=1), trusted, now, after=before)
         self.assertEqual(0, lists.count)
+
+    def test_other_scope(self) -> None:
+        """An older list of another scope does not take the place of the one in force; a later one does."""
+        scope = x509.IssuingDistributionPoint(None, None, True, False, None, False, False)
+        self.authority.revoke(begin=-2 * HOUR, number=9, extensions=[(scope, True)])
+        self.assert_kept("it is of ")
+        self.assertIn("of another scope or key", self.kept.problem or "")
+        both = self.path.read_bytes()
+        self.authority.revoke(self.certificates.client, begin=-HOUR, number=7)
+        self.path.write_bytes(self.path.read_bytes() + both)
+        self.assertEqual(LogLevel.info, self.said(INTERVAL)[0][0])
+        self.path.write_bytes(both)
+        self.assert_kept("it is of ")
+        self.authority.revoke(begin=-HOUR / 2, number=1, extensions=[(scope, True)])
+        ((level, sentence),) = self.said(INTERVAL)
+        self.assertEqual((LogLevel.error, True), (level, "it has the number 1, which is lower than 9" in sentence))
+        self.authority.revoke(begin=-HOUR / 2, number=10, extensions=[(scope, True)])
+        self.assert_taken()
+
+    def test_former_key(self) -> None:
+        """Nor does one that the authority's former key has signed, whose certificate is still trusted."""
+        former = Authority(self.certificates.directory / "former", "Laboratory CA")
+        trusted = (*self.certificates.trusted, *x509.load_pem_x509_certificates(former.certificate.read_bytes()))
+        before, now = self.tls.settings.revocation, now_of(self.clock.seconds())
+        with self.assertRaisesRegex(ConfigError, "of another scope or key"):
+            RevocationLists.load(former.revoke(begin=-2 * HOUR), trusted, now, after=before)
+        RevocationLists.load(former.revoke(begin=-HOUR / 2), trusted, now, after=before)
 
     def test_forced(self) -> None:
         """An older list is taken where that is allowed, and warned of."""

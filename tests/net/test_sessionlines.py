@@ -12,6 +12,7 @@ from twisted.logger import Logger, capturedLogs, formatEvent
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
+from iphttps.core.identity import Identity
 from iphttps.net.sessionlines import LINES, LINES_TOGETHER, TOLD, WINDOW, SessionLines
 
 from .test_server import REQUEST, ServerCase
@@ -56,6 +57,18 @@ class SessionLinesTests(SynchronousTestCase):
         said = self.passed(WINDOW)
         self.assertEqual(TOLD + 1, len(said))
         self.assertIn(f"{50_000 - LINES_TOGETHER - TOLD} more sessions of other sources", said[-1])
+
+    def test_identity(self) -> None:
+        """An identity has its own lines, wherever it comes from, and no crowd takes them."""
+        begin = ip_address("192.0.2.0")
+        for number in range(2 * LINES_TOGETHER):
+            self.lines.wanted(begin + number)
+        alice = [self.lines.wanted(begin + number, Identity("CN=alice")) for number in range(100)]
+        self.assertEqual([True] * LINES + [False] * (100 - LINES), alice)
+        self.assertTrue(self.lines.wanted(begin, Identity("CN=bob")))
+        told = f"suppressed the lines about {100 - LINES} more sessions of CN=alice, which began within 60 s"
+        self.assertIn(told, self.passed(WINDOW))
+        self.assertTrue(self.lines.wanted(begin, Identity("CN=alice")))
 
     def test_close(self) -> None:
         """At the end what was counted is told at once."""
