@@ -23,6 +23,10 @@ SET_ASIDE = ".unreadable"
 """What is appended to the name of a file that is no note, so that it is in nobody's way and can be looked at."""
 
 
+_MOST_ASIDE = 10
+"""How many names are tried for it."""
+
+
 class UnreadableNote(ConfigError):
     """What lies where the note would is none: cut off, damaged, of another version, or somebody else's."""
 
@@ -79,12 +83,27 @@ class Note:
             raise UnreadableNote(f"{self.path} is damaged, or of another version of iphttps") from error
 
     def set_aside(self) -> Path:
-        """Rename what lies where the note would, and return its new name; raises ConfigError."""
+        """Rename what lies where the note would, and return its new name; raises ConfigError.
+
+        A file takes the place of the one before; a directory cannot, and gets a number.
+        """
         aside = self.path.with_name(self.path.name + SET_ASIDE)
-        try:
-            self.path.replace(aside)
-        except OSError as error:
-            raise ConfigError(f"cannot rename {self.path} to {aside}: {error.strerror}; move it away") from error
+        for number in range(1, _MOST_ASIDE + 1):
+            try:
+                self.path.replace(aside)
+            except OSError as error:
+                if number == _MOST_ASIDE or error.errno not in (
+                    errno.ENOTEMPTY,
+                    errno.EEXIST,
+                    errno.EISDIR,
+                    errno.ENOTDIR,
+                ):
+                    raise ConfigError(
+                        f"cannot rename {self.path} to {aside}: {error.strerror}; move it away"
+                    ) from error
+                aside = self.path.with_name(f"{self.path.name}{SET_ASIDE}.{number}")
+            else:
+                break
         return aside
 
     def erase(self) -> None:
