@@ -159,8 +159,8 @@ class AddressTests(SynchronousTestCase):
         own = functions()
         for address in ("192.0.2.9", "0.0.0.0", "255.255.255.255"):
             self.assertTrue(own.isValidIpAddress(address), address)
-        for address in ("192.0.2", "192.0.2.256", "192.0.2.9.1", "192.0.2.x", "", "::1", None, 7):
-            self.assertFalse(own.isValidIpAddress(address), address)
+        for wrong in ("192.0.2", "192.0.2.256", "192.0.2.9.1", "192.0.2.x", "", "::1", None, 7):
+            self.assertFalse(own.isValidIpAddress(wrong), wrong)
         self.assertEqual(own.convert_addr("104.16.41.2"), 1745889538)
         self.assertEqual(own.convert_addr("192.0.2.1"), -1073741311)
         self.assertEqual(own.convert_addr(None), 0)
