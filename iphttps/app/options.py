@@ -17,6 +17,7 @@ from twisted.python import usage
 
 from ..core.errors import ConfigError
 from ..host.offload import open_tun
+from ..host.pidfile import discard_damaged
 from ..host.tap import TapDevice
 from ..host.tun import TunDevice
 from ..net.interfaces import PacketDevice
@@ -77,8 +78,16 @@ class DaemonOptions(usage.Options):
         """Parse the command line, and end the program with a sentence if it, or the file, is wrong."""
         try:
             self.parse(options)
+            self._look_at_pid_file()
         except ConfigError as error:
             complain(self.command, str(error), 2)
+
+    def _look_at_pid_file(self) -> None:
+        """Move a damaged pid file out of the way before twistd looks at it; raises ConfigError."""
+        path = self.parent.get("pidfile") if self.parent else None
+        if path and (aside := discard_damaged(Path(path))):
+            said = f"twistd {self.command}: {path} holds no number of a process: renamed to {aside}"
+            print(said, file=sys.__stderr__)
 
     def parse(self, arguments: list[str] | None) -> None:
         """Parse the command line, then fill in from the file what it left unsaid; raises ConfigError."""

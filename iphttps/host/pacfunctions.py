@@ -198,8 +198,7 @@ class PACFunctions:
 
     def convert_addr(self, address: object = None, *_: object) -> int:
         """Return an IPv4 address as the number that JavaScript makes of it, which has a sign."""
-        number = _as_browsers_read(_text(address))
-        return number - ((number & 1 << 31) << 1)
+        return int.from_bytes(_as_browsers_read(_text(address)).to_bytes(4), signed=True)
 
     # The same with IPv6.
 

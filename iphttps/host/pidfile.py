@@ -7,7 +7,29 @@ from contextlib import suppress
 from pathlib import Path
 
 from ..core.errors import ConfigError
+from .aside import set_aside
 from .opening import acting_as, inside, open_for
+
+_LARGEST = 1 << 22  # the kernel's PID_MAX_LIMIT
+
+
+def discard_damaged(path: Path) -> Path | None:
+    """Set a pid file aside that holds no number of a process, as a full disk leaves it, and return its new name.
+
+    twistd refuses to start then, or ends in a traceback. Whether a process of a number runs is for twistd to find out.
+    Raises ConfigError.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:
+        return None  # there is none, or it is a link to nowhere
+    try:
+        number = int(os.read(descriptor, 64))
+    except (OSError, ValueError):
+        number = 0
+    finally:
+        os.close(descriptor)
+    return None if 0 < number <= _LARGEST else set_aside(path)
 
 
 class PidFile:

@@ -12,19 +12,13 @@ from contextlib import suppress
 from pathlib import Path
 
 from ..core.errors import ConfigError
+from .aside import set_aside
 
 CONF = Path("/proc/sys/net/ipv6/conf")
 
 _SETTING = re.compile(r"[^/]+/(forwarding|accept_ra)")
 _VALUES = ("0", "1", "2")
 _LONGEST = 1024 * 1024
-
-SET_ASIDE = ".unreadable"
-"""What is appended to the name of a file that is no note, so that it is in nobody's way and can be looked at."""
-
-
-_MOST_ASIDE = 10
-"""How many names are tried for it."""
 
 
 class UnreadableNote(ConfigError):
@@ -83,28 +77,8 @@ class Note:
             raise UnreadableNote(f"{self.path} is damaged, or of another version of iphttps") from error
 
     def set_aside(self) -> Path:
-        """Rename what lies where the note would, and return its new name; raises ConfigError.
-
-        A file takes the place of the one before; a directory cannot, and gets a number.
-        """
-        aside = self.path.with_name(self.path.name + SET_ASIDE)
-        for number in range(1, _MOST_ASIDE + 1):
-            try:
-                self.path.replace(aside)
-            except OSError as error:
-                if number == _MOST_ASIDE or error.errno not in (
-                    errno.ENOTEMPTY,
-                    errno.EEXIST,
-                    errno.EISDIR,
-                    errno.ENOTDIR,
-                ):
-                    raise ConfigError(
-                        f"cannot rename {self.path} to {aside}: {error.strerror}; move it away"
-                    ) from error
-                aside = self.path.with_name(f"{self.path.name}{SET_ASIDE}.{number}")
-            else:
-                break
-        return aside
+        """Rename what lies where the note would, and return its new name; raises ConfigError."""
+        return set_aside(self.path)
 
     def erase(self) -> None:
         """Forget what was written down."""

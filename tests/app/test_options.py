@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import io
+import sys
 from functools import partial
 from pathlib import Path
+
+from twisted.python import usage
 
 from iphttps.app import client_options, server_options
 from iphttps.app.options import DaemonOptions, complain
@@ -250,6 +254,22 @@ class FileTests(AppCase):
         refusal = self.refusal(server_options.Options(), "--config", str(self.path))
         self.assertEqual(refusal, f"{self.path}:2: not TOML: it must be UTF-8 throughout")
         self.assertEqual(self.refused('uri = "http://*/"\nroute = [\n'), "3: not TOML: invalid value")
+
+    def test_damaged_pid_file(self) -> None:
+        """An empty pid file, as a full disk leaves it, is renamed with a word, and the options are taken."""
+        path = Path(self.mktemp()).absolute()
+        path.touch()
+        said = io.StringIO()
+        self.patch(sys, "__stderr__", said)
+        options = server_options.Options()
+        options.parent = usage.Options()
+        options.parent["pidfile"] = str(path)
+        options.parseOptions(list(PLAIN))
+        self.assertEqual(
+            f"twistd iphttps-server: {path} holds no number of a process: renamed to {path}.unreadable\n",
+            said.getvalue(),
+        )
+        self.assertFalse(path.exists())
 
     def test_beyond_python(self) -> None:
         """What Python's own reader gives up at is refused in a sentence too, and so is what no path can hold."""

@@ -11,7 +11,7 @@ from twisted.trial.unittest import SkipTest, SynchronousTestCase
 
 from iphttps.core.errors import ConfigError
 from iphttps.host.opening import open_for, trusted
-from iphttps.host.pidfile import PidFile
+from iphttps.host.pidfile import PidFile, discard_damaged
 from iphttps.host.unix import PrivateSocket
 
 from .support import NOBODY
@@ -100,6 +100,31 @@ class PidFileTests(OtherUserCase):
         file.remove()
         self.assertTrue(self.path.is_symlink())
         self.assertEqual("secret", self.secret.read_text())
+
+
+class DamagedPidFileTests(OtherUserCase):
+    """A pid file in which twistd finds no number."""
+
+    def test_discarded(self) -> None:
+        """It is renamed, whatever it is."""
+        for content in (b"", b"\n", b"x", b"\xff\xfe", b"0", b"-1", b"-5", b"9" * 20, b"9" * 5000, b"\0" * 100, b"1 2"):
+            self.path.write_bytes(content)
+            self.assertEqual(self.path.with_name(f"{self.path.name}.unreadable"), discard_damaged(self.path), content)
+            self.assertFalse(self.path.exists())
+        for make in (self.path.mkdir, lambda: os.mkfifo(self.path)):
+            make()
+            self.assertIsNotNone(discard_damaged(self.path))
+            self.assertFalse(self.path.exists())
+
+    def test_left(self) -> None:
+        """A number is left to twistd, and so is what cannot be opened."""
+        for content in ("1", f"{os.getpid()}\n", " 4194304 "):
+            self.path.write_text(content)
+            self.assertIsNone(discard_damaged(self.path))
+        self.path.unlink()
+        self.assertIsNone(discard_damaged(self.path))
+        self.path.symlink_to("nowhere")
+        self.assertIsNone(discard_damaged(self.path))
 
 
 class SocketTests(OtherUserCase):
