@@ -105,10 +105,11 @@ class Authority:
         return authority
 
     @classmethod
-    def open(cls, directory: Path, *, now: Callable[[], datetime] = _now) -> Self:
+    def open(cls, directory: Path, *, now: Callable[[], datetime] = _now, issues: bool = True) -> Self:
         """Open an authority; raises ConfigError if there is none, or if its files do not belong together.
 
-        One made by other means, of `ca.pem` and `ca.key` alone, will do.
+        One made by other means, of `ca.pem` and `ca.key` alone, will do. One that `issues` no certificates, but lists
+        alone, needs no settings: damaged ones must not keep the list from being renewed.
         """
         try:
             (directory / CERTIFICATE).stat()
@@ -127,7 +128,8 @@ class Authority:
             )
         if not may_sign(certificate):
             raise ConfigError(f"{directory / CERTIFICATE} is not the certificate of an authority")
-        return cls(directory, Issuer(certificate, key, crl_uris_of(directory / SETTINGS)), now)
+        uris = crl_uris_of(directory / SETTINGS) if issues else ()
+        return cls(directory, Issuer(certificate, key, uris), now)
 
     @property
     def certificate_pem(self) -> bytes:

@@ -25,7 +25,7 @@ def load_assignment(path: Path, prefix: IPv6Network, taken: Collection[IPv6Addre
     """Read the file; raises ConfigError, for an address outside the prefix too, or one of those taken."""
     try:
         table = tomllib.loads(read(path).decode("utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:
         raise ConfigError(f"{path} is not TOML: {error}") from error
     owners: dict[IPv6Address, str] = {}
     assigned: dict[str, list[bytes]] = {}

@@ -124,7 +124,7 @@ def _loosely(path: Path) -> dict[str, Any]:
     """Return what a file says, nothing if that cannot be read: to complain of it is for others."""
     try:
         return tomllib.loads(text_of(path.read_bytes()))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
 
 

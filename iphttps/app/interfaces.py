@@ -32,5 +32,5 @@ def value_of(config: Path, key: str) -> object:
     """Return what a configuration says to a key, None if it says nothing or cannot be read."""
     try:
         return tomllib.loads(text_of(config.read_bytes())).get(key)
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return None

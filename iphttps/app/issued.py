@@ -20,6 +20,8 @@ from .issuing import Kind, PublicKey, kind_of
 
 _SERIAL = re.compile(r"[0-9a-f]")
 
+_EARLIEST = 1950  # RFC 5280 section 5.1.2.6: a list can name no year before
+
 
 def whole_days(left: timedelta) -> int:
     """Return how many whole days a time is; negative if it is over."""
@@ -134,10 +136,13 @@ def _files(directory: Path, suffix: str) -> list[Path]:
 def _moment(path: Path) -> datetime | None:
     """Return the time in a file, None if there is no file; of a damaged one its existence counts."""
     try:
-        return datetime.fromisoformat(path.read_text("ascii").strip()).astimezone(UTC)
+        found = datetime.fromisoformat(path.read_text("ascii").strip()).astimezone(UTC)
+        if found.year < _EARLIEST:
+            raise ValueError(found)
+        return found
     except FileNotFoundError:
         return None
-    except ValueError:
+    except (ValueError, OverflowError):
         return datetime.fromtimestamp(path.stat().st_mtime, UTC)
     except OSError as error:
         raise ConfigError(f"cannot read {path}: {error.strerror}") from error

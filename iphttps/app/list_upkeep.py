@@ -60,7 +60,7 @@ class ListUpkeep(Lookout):
         self._compared: tuple[Stamp, Stamp | None] | None = None
         self._offset: float | None = None
         self._in_use: set[int] = set()
-        self.authority = Authority.open(directory, now=self._now)
+        self.authority = Authority.open(directory, now=self._now, issues=False)
         self.current: x509.CertificateRevocationList | None = None
         self.problem: str | None = None
 

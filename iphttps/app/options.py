@@ -199,6 +199,8 @@ class DaemonOptions(usage.Options):
         if not right:
             shown = "what has an @ in it" if "@" in repr(value) else repr(value)  # a password may stand before it
             yield Problem(f"{key} must be {wanted}, not {shown}", key, file.path, line)
+        elif any("\0" in each for each in (value if isinstance(value, list) else [str(value)])):
+            yield Problem(f"{key} must not hold a NUL character", key, file.path, line)
         elif key not in self._given:
             super().__setitem__(key, value if key in self.repeatable or key in self.flags else str(value))
 

@@ -137,7 +137,7 @@ class CredentialsFile:
             values = tomllib.loads(text_of(path.read_bytes()))
         except OSError as error:
             raise ConfigError(f"cannot read {path}: {error.strerror}") from error
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError):
+        except (ValueError, RecursionError):
             # What TOML says of a mistake may quote the password.
             raise ConfigError(f'{path} is not TOML: it must hold user = "..." and password = "..."') from None
         for key in values.keys() - KEYS:

@@ -21,7 +21,7 @@ KIND = "application/pkix-crl"  # RFC 2585 section 4.2
 def copy_servers_list(places: Places) -> None:
     """Put the list in force into the directory of the other authority, if there are both; raises ConfigError."""
     if (places.server_authority / LIST).exists() and (places.authority / CERTIFICATE).exists():
-        authority = Authority.open(places.server_authority)
+        authority = Authority.open(places.server_authority, issues=False)
         authority.mend()
         content, path = read(authority.list_path), places.authority / COPY
         if not path.exists() or read(path) != content:

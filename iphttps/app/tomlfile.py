@@ -78,6 +78,9 @@ class TomlFile:
             else:
                 what, line, column = place["what"], int(place["line"]), int(place["column"])
             raise Problem(f"not TOML: {what[:1].lower()}{what[1:]}", None, path, line, column) from error
+        except (ValueError, RecursionError) as error:  # what Python itself refuses
+            what = "it is nested too deeply" if isinstance(error, RecursionError) else "a number has too many digits"
+            raise Problem(f"not TOML: {what}", None, path) from error
 
 
 def key_lines(text: str) -> dict[str, int]:

@@ -9,8 +9,9 @@ import hashlib
 import re
 from base64 import b64decode, b64encode
 from binascii import Error as NotBase64
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 
 from .proxy import Login
 
@@ -24,10 +25,18 @@ _TOKEN = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
 # search for its end start anew at each character.
 _ITEM = re.compile(r'(?:[^",]|"(?:[^"\\]|\\.)*+(?:"|\\?\Z))++', re.DOTALL)
 _SCHEME = re.compile(rf"({_TOKEN})(?:[ \t]+(.*))?", re.DOTALL)
-_PARAMETER = re.compile(rf'({_TOKEN})[ \t]*=[ \t]*(?:"((?:[^"\\]|\\.)*)"|({_TOKEN}))', re.DOTALL)
+# A value without quotes is a token to RFC 9110 section 11.2. Proxies leave them out around names of several words and
+# around base64 as well, and separate parameters by a blank or a semicolon alone.
+_BARE = rf"""[^\s",;=][^\s",;]*(?:[ \t]++(?!{_TOKEN}[ \t]*=)[^\s",;]+)*"""
+_PARAMETER = re.compile(rf"""({_TOKEN})[ \t]*=[ \t]*(?:"((?:[^"\\]|\\.)*)"|({_BARE}))[ \t;]*""", re.DOTALL)
 
-_ALGORITHMS = {"md5": hashlib.md5, "sha-256": hashlib.sha256}
-_STRENGTH = ("md5", "md5-sess", "sha-256", "sha-256-sess")
+_ALGORITHMS: dict[str, Callable[[bytes], hashlib._Hash]] = {
+    "md5": hashlib.md5,
+    "sha-256": hashlib.sha256,
+    "sha-512-256": partial(hashlib.new, "sha512_256"),
+}
+_STRENGTH = tuple(name + session for name in _ALGORITHMS for session in ("", "-sess"))
+_QUALITIES = ("auth", "auth-int")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,28 +76,34 @@ def read_challenges(headers: Iterable[bytes]) -> list[Challenge]:
         # RFC 9110 section 5.5: no encoding is known, and what is sent back must be the same bytes.
         for item in _ITEM.findall(header.decode("latin-1")):
             words = item.strip(" \t")
-            if parameter := _PARAMETER.fullmatch(words):
+            if _PARAMETER.match(words):
                 if parameters is not None:
-                    _add(parameter, parameters, quoted)
+                    _add(words, parameters, quoted)
+            elif parameters and words.lower() in _QUALITIES and [*parameters][-1] == "qop":
+                parameters["qop"] += f",{words}"  # a list without quotes
             elif scheme := _SCHEME.fullmatch(words):
                 parameters, quoted = {}, {}
                 rest = (scheme[2] or "").strip(" \t")
-                if parameter := _PARAMETER.fullmatch(rest):
-                    _add(parameter, parameters, quoted)
+                if _PARAMETER.match(rest):
+                    _add(rest, parameters, quoted)
                     rest = ""
                 found.append(Challenge(scheme[1].lower(), parameters, rest, scheme[1], quoted))
     return found
 
 
-def _add(parameter: re.Match[str], parameters: dict[str, str], quoted: dict[str, str]) -> None:
-    name, value = parameter[1].lower(), parameter[3]
-    if name in parameters:
-        return
-    if value is None:
-        quoted[name] = parameter[2]
-        # A proxy that writes realm="EXAMPLE\users" knows of no escapes, and means the backslash.
-        value = re.sub(r'\\(["\\])', r"\1", parameter[2])
-    parameters[name] = value
+def _add(words: str, parameters: dict[str, str], quoted: dict[str, str]) -> None:
+    """Add the parameters of an item; of equal names the first counts."""
+    position = 0
+    while parameter := _PARAMETER.match(words, position):
+        position = parameter.end()
+        name, value = parameter[1].lower(), parameter[3]
+        if name in parameters:
+            continue
+        if value is None:
+            quoted[name] = parameter[2]
+            # A proxy that writes realm="EXAMPLE\users" knows of no escapes, and means the backslash.
+            value = re.sub(r'\\(["\\])', r"\1", parameter[2])
+        parameters[name] = value
 
 
 def basic(login: Login, spelling: str = "") -> bytes:
@@ -108,6 +123,7 @@ class Digest:
         self._quoted = challenge.quoted
         self._spelling = challenge.spelling or "Digest"
         self._algorithm = _algorithm(challenge)
+        self._quality = _quality(challenge)
         self._count = 0
 
     @staticmethod
@@ -117,7 +133,7 @@ class Digest:
         return (
             {"realm", "nonce"} <= parameters.keys()
             and _algorithm(challenge) in _STRENGTH
-            and (not parameters.get("qop") or "auth" in _words(parameters["qop"]))
+            and _quality(challenge) is not None
         )
 
     @staticmethod
@@ -140,9 +156,9 @@ class Digest:
         secret = digest(self._login.user, asked["realm"].encode("latin-1"), self._login.password)
         if session:
             secret = digest(secret, nonce, cnonce)
-        request = digest(self._method, self._authority)
-        with_qop = bool(asked.get("qop"))
-        middle = (nonce, count, cnonce, "auth") if with_qop else (nonce,)
+        # RFC 7616 section 3.4.3: with auth-int the body counts, which is empty.
+        request = digest(self._method, self._authority, *([digest("")] if self._quality == "auth-int" else []))
+        middle = (nonce, count, cnonce, self._quality) if self._quality else (nonce,)
         values = [
             ("username", _quoted(self._login.user.encode())),
             ("realm", self._as_it_came("realm")),
@@ -152,12 +168,12 @@ class Digest:
         ]
         if "opaque" in asked:
             values.append(("opaque", self._as_it_came("opaque")))
-        if with_qop or session:
+        if self._quality or session:
             values.append(("cnonce", _quoted(cnonce.encode())))
-        if "algorithm" in asked:
+        if asked.get("algorithm"):
             values.append(("algorithm", asked["algorithm"].encode("latin-1")))
-        if with_qop:
-            values += [("qop", b"auth"), ("nc", count.encode())]
+        if self._quality:
+            values += [("qop", self._quality.encode()), ("nc", count.encode())]
         return self._spelling.encode() + b" " + b", ".join(name.encode() + b"=" + value for name, value in values)
 
     def _as_it_came(self, name: str) -> bytes:
@@ -168,11 +184,13 @@ class Digest:
 
 
 def _algorithm(challenge: Challenge) -> str:
-    return challenge.parameters.get("algorithm", "MD5").lower()
+    return (challenge.parameters.get("algorithm") or "MD5").lower()
 
 
-def _words(text: str) -> set[str]:
-    return {word.strip().lower() for word in text.split(",")}
+def _quality(challenge: Challenge) -> str | None:
+    """Return the quality of protection to answer with, empty for that of RFC 2069; None if none is known."""
+    offered = challenge.parameters.get("qop", "").replace(",", " ").lower().split()
+    return next((quality for quality in _QUALITIES if quality in offered), None if offered else "")
 
 
 def _quoted(text: bytes) -> bytes:

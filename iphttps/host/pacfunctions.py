@@ -191,6 +191,15 @@ class PACFunctions:
             return False
         return address & ones == wanted & ones
 
+    def isValidIpAddress(self, address: object = None, *_: object) -> bool:
+        """Tell whether a text is an IPv4 address."""
+        parts = _text(address).split(".")
+        return len(parts) == 4 and all(re.fullmatch("[0-9]{1,3}", part) and int(part) < 256 for part in parts)
+
+    def convert_addr(self, address: object = None, *_: object) -> int:
+        """Return an IPv4 address as the number that JavaScript makes of it, which has a sign."""
+        return int.from_bytes(_as_browsers_read(_text(address)).to_bytes(4), signed=True)
+
     # The same with IPv6.
 
     def isResolvableEx(self, host: object = None, *_: object) -> bool:

@@ -12,15 +12,13 @@ from contextlib import suppress
 from pathlib import Path
 
 from ..core.errors import ConfigError
+from .aside import set_aside
 
 CONF = Path("/proc/sys/net/ipv6/conf")
 
 _SETTING = re.compile(r"[^/]+/(forwarding|accept_ra)")
 _VALUES = ("0", "1", "2")
 _LONGEST = 1024 * 1024
-
-SET_ASIDE = ".unreadable"
-"""What is appended to the name of a file that is no note, so that it is in nobody's way and can be looked at."""
 
 
 class UnreadableNote(ConfigError):
@@ -80,12 +78,7 @@ class Note:
 
     def set_aside(self) -> Path:
         """Rename what lies where the note would, and return its new name; raises ConfigError."""
-        aside = self.path.with_name(self.path.name + SET_ASIDE)
-        try:
-            self.path.replace(aside)
-        except OSError as error:
-            raise ConfigError(f"cannot rename {self.path} to {aside}: {error.strerror}; move it away") from error
-        return aside
+        return set_aside(self.path)
 
     def erase(self) -> None:
         """Forget what was written down."""

@@ -199,6 +199,28 @@ class RevokingTests(AuthorityCase):
             self.assertTrue(self.authority.mend())
             self.assertIn("certificate revoked", self.verified(alice.certificate_pem, "sslclient"))
 
+    def test_damaged_time(self) -> None:
+        """A revocation whose time is damaged is in the list, and the list can be made."""
+        alice = self.authority.issue_client("alice", key=KeyKind.ECDSA)
+        self.authority.revoke(alice.serial)
+        (path,) = self.authority.certificates_path.glob("*.revoked")
+        for content in (
+            b"",
+            b"\0" * 21,
+            b"0001-01-01T00:00:00Z",
+            b"1949-12-31T23:59:59Z",
+            b"9999-12-31T23:59:59-14:00",
+        ):
+            path.write_bytes(content)
+            found = x509.load_pem_x509_crl(self.authority.crl())
+            self.assertIsNotNone(found.get_revoked_certificate_by_serial_number(alice.serial), content)
+
+    def test_damaged_settings(self) -> None:
+        """Damaged settings keep nobody from renewing the list, but from issuing certificates without its address."""
+        (self.place / "authority.json").write_bytes(b"")
+        self.assertRaises(ConfigError, Authority.open, self.place)
+        Authority.open(self.place, issues=False).crl()
+
     def test_renewed(self) -> None:
         """Renewed, a certificate has the same names and key, and another serial number; the old one stays good."""
         old = self.authority.issue_server(HOSTS, key=KeyKind.ECDSA, days=2)

@@ -65,6 +65,8 @@ class FileTests(SynchronousTestCase):
             ("x = ['2001:db8:2::']", no_address.format("2001:db8:2::")),
             ("x = ['2001:db8:2::a']\ny = ['2001:db8:2:0::a']", "2001:db8:2::a is assigned twice, to 'x' and 'y'"),
             ("'CN = x' = ['2001:db8:2::a']", "'CN = x' is not a subject as the log writes it"),
+            ("x = " + "[" * 5000, "is not TOML"),
+            ("x = " + "9" * 5000, "is not TOML"),
         ):
             error = self.assertRaises(ConfigError, self.load, text)
             self.assertTrue(str(error).startswith(str(self.path)), error)

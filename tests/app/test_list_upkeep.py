@@ -38,6 +38,15 @@ class UpkeepTests(AuthorityCase):
         self.upkeep.start()
         self.addCleanup(self.upkeep.stop)
 
+    def test_damaged_settings(self) -> None:
+        """The server starts, and renews the list, with settings that only matter to new certificates."""
+        (self.place / "authority.json").write_bytes(b"{")
+        self.authority.list_path.unlink()
+        upkeep = ListUpkeep(self.clock, self.place, self.documents.append)
+        upkeep.look()
+        self.assertIsNone(upkeep.problem)
+        self.assertTrue(self.authority.list_path.exists())
+
     def said(self, seconds: float = INTERVAL, step: float = INTERVAL) -> list[tuple[LogLevel, str]]:
         """Return what is said while so much time passes."""
         with capturedLogs() as events:

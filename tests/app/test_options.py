@@ -252,6 +252,16 @@ class FileTests(AppCase):
         self.assertEqual(refusal, f"{self.path}:2: not TOML: it must be UTF-8 throughout")
         self.assertEqual(self.refused('uri = "http://*/"\nroute = [\n'), "3: not TOML: invalid value")
 
+    def test_beyond_python(self) -> None:
+        """What Python's own reader gives up at is refused in a sentence too, and so is what no path can hold."""
+        for text, words in (
+            ("max-clients = " + "9" * 5000, " not TOML: a number has too many digits"),
+            ("route = " + "[" * 5000, " not TOML: it is nested too deeply"),
+            ('certificate = "/etc/x\\u0000.pem"', "1: certificate must not hold a NUL character"),
+            ('route = ["::/0", "\\u0000"]', "1: route must not hold a NUL character"),
+        ):
+            self.assertEqual(self.refused(text), words)
+
     def test_unreadable(self) -> None:
         """A file that cannot be read is named, with the system's reason."""
         for path, reason in (("nowhere.toml", "No such file or directory"), (".", "Is a directory")):

@@ -66,7 +66,7 @@ class ChallengeTests(SynchronousTestCase):
     def test_hostile(self) -> None:
         """A header full of quotes takes no longer than its length says."""
         begin = process_time()
-        for piece in (b'"\\', b'\\"', b'"', b'a="\\"', b'a="'):
+        for piece in (b'"\\', b'\\"', b'"', b'a="\\"', b'a="', b"a=", b"a ", b"a=b ", b"a=b" + b" " * 100, b" c  ="):
             read_challenges([b"Digest " + piece * (16384 // len(piece))])
         self.assertLess(process_time() - begin, 1.0)
 
@@ -124,7 +124,7 @@ class DigestTests(SynchronousTestCase):
 
     def test_qop(self) -> None:
         """With quality of protection the nonce is counted, in 8 hexadecimal digits, and the client's word goes in."""
-        for name, algorithm in (("MD5", "md5"), ("SHA-256", "sha256")):
+        for name, algorithm in (("MD5", "md5"), ("SHA-256", "sha256"), ("SHA-512-256", "sha512_256")):
             digest = self.digest(algorithm=name, qop="auth-int, auth", opaque="o")
             for count in ("00000001", "00000002"):
                 self.assertEqual(
@@ -170,16 +170,46 @@ class DigestTests(SynchronousTestCase):
         self.assertIn(b'username="a\\"\\\\", realm="r\\"", nonce="n"', header)
 
     def test_usable(self) -> None:
-        """A challenge without realm or nonce, with an unknown algorithm or protection of the body, is not answered."""
+        """A challenge without realm or nonce, with an unknown algorithm or protection, is not answered."""
         for parameters in (
             {"realm": "r"},
             {"nonce": "n"},
-            {"realm": "r", "nonce": "n", "algorithm": "SHA-512-256"},
-            {"realm": "r", "nonce": "n", "qop": "auth-int"},
+            {"realm": "r", "nonce": "n", "algorithm": "SHA-512"},
+            {"realm": "r", "nonce": "n", "qop": "auth-conf"},
         ):
             self.assertFalse(Digest.usable(Challenge("digest", parameters)), parameters)
 
     def test_strength(self) -> None:
-        """SHA-256 is better than MD5."""
-        weak, strong = (Challenge("digest", {"algorithm": name}) for name in ("md5", "sha-256"))
-        self.assertLess(Digest.strength(weak), Digest.strength(strong))
+        """SHA-512/256 is better than SHA-256, and that than MD5."""
+        names = ("md5", "md5-sess", "sha-256", "SHA-256-sess", "sha-512-256")
+        found = [Digest.strength(Challenge("digest", {"algorithm": name})) for name in names]
+        self.assertEqual(sorted(set(found)), found)
+
+    def test_body(self) -> None:
+        """A proxy that wants the body protected alone gets it: there is none (RFC 7616 section 3.4.3)."""
+        answer = self.answer(self.digest(qop="auth-int"))
+        self.assertEqual("auth-int", answer["qop"])
+        empty = hashlib.md5(b"").hexdigest()
+        request = hashlib.md5(f"CONNECT:{TARGET}:{empty}".encode()).hexdigest()
+        secret = hashlib.md5(b"alice:r:se:cret").hexdigest()
+        expected = hashlib.md5(f"{secret}:n:00000001:word:auth-int:{request}".encode()).hexdigest()
+        self.assertEqual(expected, answer["response"])
+
+    def test_spellings(self) -> None:
+        """Proxies leave out commas and quotes, or write semicolons and blanks; each is answered as the proper form."""
+        proper = {"realm": "My Proxy", "nonce": "AbC/+==", "opaque": "o/=", "qop": "auth,auth-int"}
+        for header in (
+            b'Digest realm="My Proxy" nonce="AbC/+==" opaque="o/=" qop="auth,auth-int"',
+            b'Digest realm="My Proxy"; nonce="AbC/+=="; opaque="o/="; qop="auth,auth-int";',
+            b"Digest realm=My Proxy, nonce=AbC/+==, opaque=o/=, qop=auth,auth-int",
+            b"Digest qop=auth,auth-int, realm=My Proxy nonce=AbC/+== opaque = o/=",
+        ):
+            (challenge,) = read_challenges([header])
+            self.assertEqual(proper, challenge.parameters, header)
+            answer = self.answer(Digest(ALICE, TARGET, challenge))
+            self.assertEqual([proper[name] for name in ("realm", "nonce", "opaque")], [
+                answer[name] for name in ("realm", "nonce", "opaque")
+            ])  # fmt: skip
+        for quality in ("AUTH", " auth ", "auth-int auth", "auth-conf, auth"):
+            self.assertEqual("auth", self.answer(self.digest(qop=quality))["qop"], quality)
+        self.assertNotIn("algorithm", self.answer(self.digest(algorithm="")))

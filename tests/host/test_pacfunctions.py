@@ -154,6 +154,17 @@ class AddressTests(SynchronousTestCase):
         self.assertFalse(own.isInNetEx("2001:db9::9", "2001:db8::/32"))
         self.assertFalse(own.isInNetEx("six.example", "2001:db8::/32"))
 
+    def test_numbers(self) -> None:
+        """The functions of browsers for what an address looks like, and for the number that it is."""
+        own = functions()
+        for address in ("192.0.2.9", "0.0.0.0", "255.255.255.255"):
+            self.assertTrue(own.isValidIpAddress(address), address)
+        for wrong in ("192.0.2", "192.0.2.256", "192.0.2.9.1", "192.0.2.x", "", "::1", None, 7):
+            self.assertFalse(own.isValidIpAddress(wrong), wrong)
+        self.assertEqual(own.convert_addr("104.16.41.2"), 1745889538)
+        self.assertEqual(own.convert_addr("192.0.2.1"), -1073741311)
+        self.assertEqual(own.convert_addr(None), 0)
+
     def test_own(self) -> None:
         """This host's address, or its loopback's where it has none."""
         self.assertEqual(functions(NOON, "192.0.2.5", "2001:db8::5").myIpAddress(), "192.0.2.5")

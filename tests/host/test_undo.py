@@ -123,6 +123,20 @@ class UndoTests(NamespaceCase):
         os.chown(self.path, 1, 1)
         self.assertIn("no file of this user", str(self.assertRaises(ConfigError, undo, Note(self.path))))
 
+    def test_set_aside(self) -> None:
+        """Whatever lies in the note's place can be set aside again and again, directories too."""
+        note = Note(self.path)
+        names = set()
+        for make in (self.path.mkdir, self.path.touch, self.path.mkdir, self.path.touch):
+            make()
+            if self.path.is_dir():
+                (self.path / "something").touch()
+            aside = note.set_aside()
+            self.assertFalse(self.path.exists())
+            names.add(aside.name.removeprefix(self.path.name))
+        self.assertEqual({".unreadable", ".unreadable.1", ".unreadable.2"}, names)
+        self.assertEqual({}, note.read())
+
     def test_no_place(self) -> None:
         """Where no note can be written, nothing is changed, and a sentence says why."""
         device = TunDevice(NAME)

@@ -110,7 +110,7 @@ class RevocationTests(RawCase):
             files.items(),
             (
                 "No such file or directory",
-                "holds no certificate revocation list in PEM form",
+                "holds no certificate revocation list in PEM or DER form",
                 "holds a damaged certificate revocation list",
                 "holds no revocation list of CN=Laboratory CA, but of CN=Other CA",
             ),

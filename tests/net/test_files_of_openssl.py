@@ -162,6 +162,7 @@ class KeyTests(FileCase):
             (good.replace(b"M", b"?"), "was it written to the end"),
             (pem.written("PRIVATE KEY", der[:-9]), "was it written to the end"),
             (pem.written("RSA PRIVATE KEY", b"123"), "was it written to the end"),
+            (key.private_bytes(Encoding.DER, PKCS8, password), "needs a password.*openssl pkey -in"),
             (der[:-9], "holds no private key"),
             (b"", "holds no private key"),
             (b"\xff\xfe\x00", "holds no private key"),
@@ -208,8 +209,24 @@ class CertificateTests(FileCase):
             pem.written("X509 CERTIFICATE", der),
             key + self.pem,
             self.pem + self.pem,
+            der + b"\n",
+            der + b"\0" * 512,
         ):
             self.assertEqual([self.good], load_authorities(self.file(content), SERVER_AUTH))
+
+    def test_containers(self) -> None:
+        """A file in PKCS#7 or PKCS#12 is named as such, with the command that takes the certificates out."""
+        source = self.file(self.pem, "source.pem")
+        parts = "crl2pkcs7", "-nocrl", "-certfile", source
+        p12 = pkcs12.serialize_key_and_certificates(b"x", None, self.good, None, NoEncryption())
+        for content, words in (
+            (openssl(*parts), "is a PKCS#7 file: .openssl pkcs7 -in .* -print_certs"),
+            (openssl(*parts, "-outform", "DER"), "is a PKCS#7 file: .openssl pkcs7 -inform DER -in"),
+            (p12, "is a PKCS#12 file: .openssl pkcs12 -in"),
+        ):
+            path = self.file(content)
+            self.assertRegex(str(self.assertRaises(ConfigError, load_certificates, path)), words)
+            self.assertRegex(str(self.assertRaises(ConfigError, load_authorities, path, SERVER_AUTH)), words)
 
     def test_trust_settings(self) -> None:
         """A certificate that its own settings do not trust for a use is not trusted for that use."""

@@ -70,12 +70,29 @@ class LoadTests(RevocationCase):
         lists = self.load(b"Issued on Monday\n", ours, b"\nIssued on Tuesday\n", theirs, both=True)
         self.assertEqual(2, lists.count)
 
+    def test_forms(self) -> None:
+        """Windows publishes lists in DER, and PEM comes with blank lines, blanks and any line ends."""
+        text = self.authority.revoke(self.alice).read_bytes()
+        der = x509.load_pem_x509_crl(text).public_bytes(serialization.Encoding.DER)
+        for content in (
+            der,
+            der + b"\r\n",
+            text.replace(b"\n", b"\n\n"),
+            text.replace(b"\n", b" \r\n\t"),
+            text.replace(b"\n", b"\r").rstrip(),
+            text.decode().encode("utf-16"),
+            b"-----BEGIN\n" + self.authority.certificate.read_bytes() + text,
+        ):
+            self.assertEqual(1, self.load(content).count, content[:40])
+        for length in range(1, len(der), 50):
+            self.refusal(der[:length])
+
     def test_unreadable(self) -> None:
         """A file that is not there, or empty, or something else is named with what is wrong."""
         error = self.assertRaises(ConfigError, RevocationLists.load, self.path, [], datetime.now(UTC))
         self.assertEqual(f"cannot read {self.path}: No such file or directory", str(error))
         for content in (b"", b"-----BEGIN", self.authority.certificate.read_bytes()):
-            self.assertEqual("FILE holds no certificate revocation list in PEM form", self.refusal(content))
+            self.assertEqual("FILE holds no certificate revocation list in PEM or DER form", self.refusal(content))
 
     def test_half_written(self) -> None:
         """A file cut anywhere in a list is damaged, be it the first list or one behind it."""

@@ -86,7 +86,7 @@ class WatchTests(WatchCase):
         whole = self.path.read_bytes()
         for content, wrong in (
             (None, "cannot read FILE: No such file or directory"),
-            (b"", "FILE holds no certificate revocation list in PEM form"),
+            (b"", "FILE holds no certificate revocation list in PEM or DER form"),
             (whole[:-40], "FILE holds a damaged certificate revocation list: was it written to the end?"),
             (other, "FILE holds no revocation list of CN=Laboratory CA, but of CN=Other CA"),
         ):

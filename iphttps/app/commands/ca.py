@@ -243,7 +243,7 @@ def list_(as_json: bool, directory: Path | None, root: Path) -> None:
 @authority_option
 def crl(out: Path | None, der: bool, directory: Path | None, root: Path) -> None:
     """Write a new revocation list; the server does so by itself."""
-    authority = _open(directory, root)
+    authority = _open(directory, root, issues=False)
     content = authority.crl()
     if out:
         files.write(out, issuing.as_der(content) if der else content)
@@ -253,8 +253,8 @@ def crl(out: Path | None, der: bool, directory: Path | None, root: Path) -> None
     click.echo(f"wrote {out or authority.list_path}, valid until {_date(current.next_update_utc)}")
 
 
-def _open(directory: Path | None, root: Path) -> Authority:
-    return Authority.open(directory or Places(root).authority)
+def _open(directory: Path | None, root: Path, *, issues: bool = True) -> Authority:
+    return Authority.open(directory or Places(root).authority, issues=issues)
 
 
 def _of_servers(root: Path) -> Path | None:
