@@ -2,7 +2,7 @@
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test check bench man doc deb clean
+.PHONY: help demo test test-versions check bench man doc deb lock clean
 
 RUN := .venv/bin/python
 INSTALLED := .venv/installed
@@ -11,7 +11,7 @@ INSTALLED := .venv/installed
 export PATH := $(PATH):/usr/sbin:/sbin
 
 help:  ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s  %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s  %s\n", $$1, $$2 }' Makefile
 
 demo: $(INSTALLED)  ## a tunnel between network namespaces, step by step
 	@tools/setup programs demo
@@ -21,9 +21,12 @@ test: $(INSTALLED)  ## every test; iphttps/core must be covered to the last bran
 	@tools/setup programs test
 	@tools/test
 
+test-versions:  ## tests with the oldest and the newest libraries, on each Python from 3.11 to 3.14
+	@tools/versions
+
 check: $(INSTALLED)  ## types, style and dependencies; what is compiled is fuzzed for a moment
 	@tools/setup programs check
-	$(RUN) -m mypy iphttps tests bench manual
+	$(RUN) -m mypy iphttps tests bench manual tools/sbom.py
 	$(RUN) -m ruff check
 	$(RUN) -m ruff format --check
 	$(RUN) -m pip check
@@ -42,6 +45,9 @@ doc: $(INSTALLED)  ## docs/configuration.md, from the examples in etc/
 deb: man  ## a package for Debian and its kin, in build/
 	@tools/setup programs deb
 	@tools/deb
+
+lock: $(INSTALLED)  ## the versions and hashes of what the Debian package brings along
+	@tools/lock
 
 clean:  ## remove what the other targets made, except for .venv
 	rm -rf build dist *.egg-info _trial_temp* .coverage* .mypy_cache .ruff_cache .hypothesis

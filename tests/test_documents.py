@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import subprocess
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -23,6 +24,7 @@ OTHERS = {
     "--uid", "--gid", "--pidfile", "--logfile", "--logger", "--syslog",  # twistd
     "--unix-socket", "--pinnedpubkey", "--fail", "--silent", "--show-error",  # curl
     "--now", "--create", "--mktun", "--force",  # systemctl, systemd-tmpfiles, tayga, gpupdate
+    "--whole",  # tools/versions
 }  # fmt: skip
 """Options of other programs."""
 
@@ -79,6 +81,17 @@ class DocumentsTests(SynchronousTestCase):
                 self.assertTrue(there.exists(), f"{page.name}: {target}")
                 if anchor:
                     self.assertIn(anchor, anchors(there), f"{page.name}: {target}")
+
+    def test_targets(self) -> None:
+        """`make help` lists every target that has a description, and every target that is named is one."""
+        makefile = (ROOT / "Makefile").read_text()
+        described = set(re.findall(r"^([\w-]+):.*?## ", makefile, re.MULTILINE))
+        command = ("make", "--no-print-directory", "-C", str(ROOT), "help")
+        listed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+        self.assertEqual(described, set(re.findall(r"^make ([\w-]+) ", listed, re.MULTILINE)))
+        for page in PAGES:
+            for name in re.findall(r"`make ([\w-]+)", page.read_text()):
+                self.assertIn(name, described, page.name)
 
     def test_named_tests(self) -> None:
         """Each test that docs/security.md names for an attack is there."""

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
 import sys
+from importlib.metadata import distributions
 from pathlib import Path
 
+from packaging.utils import canonicalize_name
 from twisted.trial.unittest import SkipTest
 
 from iphttps.lab.laboratory import CLIENT_URI, INTERFACE, TUNNEL_PREFIX, tunnel_address
@@ -75,6 +78,7 @@ class PackageTests(LabCase):
         package = self.build()
         shutil.copy(package, base / "package.deb")
         install(base, "/package.deb")
+        self.check_listed(package.with_suffix(".cdx.json"), base)
         self.gateway = self.machine(self.lab.gateway, copy(base, self.lab.directory / "gateway"))
         self.road = self.machine(self.lab.clients[0], base)
         try:
@@ -100,9 +104,21 @@ class PackageTests(LabCase):
     def build(self) -> Path:
         """Build the package as `make deb` does; return its path."""
         for command in ([sys.executable, "-m", "manual", "build"], [ROOT / "tools" / "deb"]):
-            built = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
+            built = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=600, check=False)
             self.assertEqual(0, built.returncode, built.stderr)
         return ROOT / built.stdout.strip()
+
+    def check_listed(self, sbom: Path, root: Path) -> None:
+        """Check that the list of what is in the package is true of what is installed; OpenSSL is in it as well."""
+        made = json.loads(sbom.read_text())
+        components = [made["metadata"]["component"], *made["components"]]
+        installed = distributions(path=[str(each) for each in root.glob("usr/lib/iphttps/lib/python3*/site-packages")])
+        self.assertEqual(
+            sorted((canonicalize_name(each.name), each.version) for each in installed),
+            sorted((each["name"], each["version"]) for each in components),
+        )
+        inside = [each["name"] for component in components for each in component.get("components", ())]
+        self.assertIn("openssl", inside)
 
     def machine(self, host: Namespace, root: Path) -> Machine:
         """Boot what is in a folder on a host of the laboratory, where only root can open the tun device."""
