@@ -6,6 +6,7 @@ import atexit
 import signal
 from collections.abc import Callable, Iterable
 from random import random
+from time import time
 from typing import Any, cast
 
 from twisted.internet.defer import Deferred, DeferredList
@@ -21,6 +22,7 @@ from ..host.pin import pin
 from ..host.routes import routes
 from ..net.client import Client, ClientTunnel
 from ..net.interfaces import IReactor, PacketDevice
+from ..net.lifetime import LifetimeWatch
 from ..net.outer import connection_of
 from ..net.precondition import Precondition
 from ..net.reader import DeviceReader
@@ -62,6 +64,7 @@ class ClientDaemon(Daemon):
         self._servers: Servers | None = None
         self._client: Client | None = None
         self._precondition: Precondition | None = None
+        self._lifetime_watch: LifetimeWatch | None = None
 
     def prepare(self) -> None:
         """Load the certificates and create the device, which stays down until the link is up."""
@@ -96,6 +99,7 @@ class ClientDaemon(Daemon):
             self.reactor, options["interface"], LINK | self._settings, lambda: client.liveness.router is not None
         )
         self._precondition = Precondition(self.reactor, self._client, servers.needed, servers.unmet)
+        self._lifetime_watch = LifetimeWatch(self.reactor, lambda: client.end_overdue(time()))
 
     def _host_link(self) -> ClientLink:
         interface = self._options["interface"]
@@ -121,6 +125,8 @@ class ClientDaemon(Daemon):
         self._watch.start()
         signal.signal(signal.SIGHUP, self._hang_up)
         self._precondition.enable()
+        if self._lifetime_watch:
+            self._lifetime_watch.start()
 
     def _hang_up(self, number: int, frame: object) -> None:
         self.reactor.callFromThread(log_file.reopen)
@@ -234,6 +240,8 @@ class ClientDaemon(Daemon):
         assert self._link is not None
         assert self._watch is not None
         self._watch.stop()
+        if self._lifetime_watch:
+            self._lifetime_watch.stop()
         self._precondition.disable("the client shuts down")
         return DeferredList([self._client.gone(), self._link.ended()])
 

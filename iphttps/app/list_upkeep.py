@@ -22,6 +22,7 @@ from .certificate_names import DOCUMENT
 from .files import Busy
 from .issuing import LIST_LIFETIME
 from .servers_list import COPY, KIND, servers_list
+from .timekeeping import boot_time
 
 INTERVAL = 10.0
 """Seconds between two looks."""
@@ -47,12 +48,15 @@ class ListUpkeep(Lookout):
         clock: IReactorTime,
         directory: Path,
         published: Callable[[tuple[Document, ...]], None],
-        monotonic: Callable[[], float] = time.monotonic,
+        steady: Callable[[], float] = boot_time,
         day: Callable[[], float] = time.time,
     ) -> None:
-        """Open the authority; raises ConfigError if that cannot be."""
+        """Open the authority; raises ConfigError if that cannot be.
+
+        `steady` counts while the host is suspended, as `day` does: the difference changes only when somebody sets it.
+        """
         super().__init__(clock, INTERVAL)
-        self._monotonic = monotonic
+        self._steady = steady
         self._day = day
         self._published = published
         self._stamp: Stamp | None = None
@@ -138,7 +142,7 @@ class ListUpkeep(Lookout):
         return None
 
     def _note_jump(self) -> None:
-        offset = self._day() - self._monotonic()
+        offset = self._day() - self._steady()
         before, self._offset = self._offset, offset
         if before is not None and abs(offset - before) > JUMP:
             self.log.warn(

@@ -16,11 +16,10 @@ from ..core.client import Action, ClientEvent, ClientMachine, ClientState, Comma
 from ..core.client_handshake import ClientHandshake
 from ..core.errors import DropReason, ProtocolError
 from ..core.framing import Batch
-from ..core.handshake import Opened
 from ..core.stage import Stage, Trouble
 from .alternatives import Attempt
 from .chunks import ChunkedWire
-from .explain import TIMED_OUT, explain, explain_end
+from .explain import TIMED_OUT, explain, explain_end, explain_expiry
 from .interfaces import PacketDevice
 from .liveness import Liveness
 from .log import logger
@@ -83,12 +82,9 @@ class ClientTunnel(Tunnel):
             self.disconnect(str(error))
             return
         if opened:
-            self._open(opened)
-
-    def _open(self, opened: Opened) -> None:
-        self._answered = True
-        self._client.responded(self)
-        self.opened(opened.rest, opened.body)
+            self._answered = True
+            self._client.responded(self)
+            self.opened(opened.rest, opened.body)
 
     def expired(self) -> None:
         """The server did not open the session in time."""
@@ -192,6 +188,11 @@ class Client(Factory):
             self._cut_off(Trouble(Stage.CONNECT, "this host has lost the address that the connection was made from"))
         elif self.state not in (ClientState.DISABLED, ClientState.ENABLED):
             self.handle(ClientEvent.NETWORK)
+
+    def end_overdue(self, now: float) -> None:
+        """End the session if a certificate of the server's chain has expired; the server may have a new one by now."""
+        if self._tunnel and self.state is ClientState.LINK_UP and (trouble := explain_expiry(self._tunnel.tls, now)):
+            self._cut_off(trouble)
 
     @property
     def state(self) -> ClientState:

@@ -8,7 +8,7 @@ from twisted.python.failure import Failure
 
 from ..core.errors import DiscoveryError, ProxyError
 from ..core.stage import Stage, Trouble
-from .verification import CheckedConnection
+from .verification import EXPIRED, CheckedConnection
 
 # What Windows shows (`netsh interface httpstunnel show interfaces`) for the same trouble.
 TIMED_OUT = "0x274C"
@@ -99,6 +99,13 @@ def explain_end(failure: Failure, tls: CheckedConnection | None, stage: Stage, *
             return Trouble(stage, _BROKEN_OFF)
         return Trouble(stage, _UNANSWERED if tls else _UNANSWERED_PLAIN)
     return explain(failure, stage)
+
+
+def explain_expiry(tls: CheckedConnection | None, now: float) -> Trouble | None:
+    """Return why the session may not go on at the time of day `now`, if a certificate of the server's has expired."""
+    if tls is None or (sentence := tls.check.expired(now)) is None:
+        return None
+    return Trouble(Stage.CERTIFICATE, sentence, EXPIRED)
 
 
 def _hung_up(reason: BaseException | None) -> bool:

@@ -1,4 +1,4 @@
-"""Ends each session when a certificate of its client's chain does (RFC 5280 section 4.1.2.5)."""
+"""Ends each session when a certificate of the peer's chain does (RFC 5280 section 4.1.2.5)."""
 
 from __future__ import annotations
 

@@ -26,14 +26,14 @@ LEAST_RSA_BITS = 2048  # NIST SP 800-57 part 1 table 2: 112 bits of security, as
 LEAST_EC_BITS = 224
 
 _UNTRUSTED = "0x800B0109"
-_EXPIRED = "0x800B0101"
+EXPIRED = "0x800B0101"
 _WRONG_NAME = "0x800B010F"
 _WRONG_USE = "0x800B0110"
 _REVOKED = "0x800B010C"
 _REVOCATION_OFFLINE = "0x80092013"
 _CODES = {
     **dict.fromkeys((2, 18, 19, 20, 21), _UNTRUSTED),
-    **dict.fromkeys((9, 10), _EXPIRED),
+    **dict.fromkeys((9, 10), EXPIRED),
     26: _WRONG_USE,
     23: _REVOKED,
     **dict.fromkeys((3, 8, 11, 12, 33, 35, 36, 44), _REVOCATION_OFFLINE),
@@ -58,7 +58,9 @@ class Trust(Protocol):
 class PeerCheck:
     """What was found wrong with the peer's certificate; one for each connection. This one asks nothing of a peer."""
 
-    __slots__ = ("code", "failure", "identity", "until")
+    __slots__ = ("_ends_with", "code", "failure", "identity", "until")
+
+    _own, _above = "its certificate", "a certificate of its chain"
 
     def __init__(self) -> None:
         self.failure: str | None = None
@@ -67,6 +69,7 @@ class PeerCheck:
         self.identity: Identity | None = None
         self.until = inf
         """When the peer is not welcome any more, in seconds since 1970."""
+        self._ends_with = ""
 
     def verify(self, der: bytes, code: int, depth: int, *, passed: bool) -> bool:
         """Decide about one certificate of the chain, after OpenSSL did; OpenSSL goes from the CA down.
@@ -95,12 +98,26 @@ class PeerCheck:
         """Say why the peer, whose certificate was good in the handshake, is not welcome any more."""
         return None
 
+    def expired(self, now: float) -> str | None:
+        """Say which certificate of the peer's chain has expired at the time of day `now`, and when."""
+        if now > self.until:
+            return f"{self._ends_with} has expired on {datetime.fromtimestamp(self.until, UTC):%Y-%m-%d %H:%M} UTC"
+        return None
+
+    def _ends(self, certificate: x509.Certificate, depth: int) -> None:
+        """Note when a certificate of the chain ends: the first end counts (RFC 5280 section 4.1.2.5)."""
+        if (until := certificate.not_valid_after_utc.timestamp()) < self.until:
+            self.until = until
+            self._ends_with = self._above if depth else self._own
+
 
 class ServerCheck(PeerCheck):
     """The client's check of a server: its certificate must be for the name in the URI (4.2.3), the key pinned.
 
     `authorities` says in a sentence what may be wrong with those that are trusted.
     """
+
+    _own, _above = "the server's certificate", "a certificate of the server's chain"
 
     def __init__(self, name: str, pins: frozenset[str], authorities: str) -> None:
         super().__init__()
@@ -123,6 +140,7 @@ class ServerCheck(PeerCheck):
         return sentence
 
     def _fault(self, certificate: x509.Certificate, depth: int) -> str | None:
+        self._ends(certificate, depth)
         return self._wrong_name(certificate) or self._wrong_key(certificate) if depth == 0 else None
 
     def _wrong_name(self, certificate: x509.Certificate) -> str | None:
@@ -154,13 +172,12 @@ class ServerCheck(PeerCheck):
 class ClientCheck(PeerCheck):
     """The server's check of a client: the certificate must be a client's, and must not be revoked (3.2.5.1)."""
 
-    __slots__ = ("_anchor", "_chain", "_ends_with", "_trust", "shown")
+    __slots__ = ("_anchor", "_chain", "_trust", "shown")
 
     def __init__(self, trust: Trust) -> None:
         super().__init__()
         self._trust = trust
         self._anchor: x509.Certificate | None = None
-        self._ends_with = ""
         self._chain: tuple[tuple[x509.Name, int], ...] = ()
         self.shown: tuple[x509.Name, int] | None = None
         """The issuer and the serial number of the client's own certificate."""
@@ -170,9 +187,7 @@ class ClientCheck(PeerCheck):
         self._chain = (*self._chain, shown)
         if self._anchor is None:
             self._anchor = certificate  # OpenSSL begins at the top of the chain
-        if (until := certificate.not_valid_after_utc.timestamp()) < self.until:
-            self.until = until
-            self._ends_with = "a certificate of its chain" if depth else "its certificate"
+        self._ends(certificate, depth)
         if depth == 0:
             self.identity = certificates.identity(certificate)
             self.shown = shown
@@ -183,8 +198,8 @@ class ClientCheck(PeerCheck):
         lists = self._trust.lists
         if lists and any(lists.revokes(issuer, serial) for issuer, serial in self._chain):
             return "its certificate is revoked"
-        if self._trust.now() > self.until:
-            return f"{self._ends_with} has expired on {datetime.fromtimestamp(self.until, UTC):%Y-%m-%d %H:%M} UTC"
+        if sentence := self.expired(self._trust.now()):
+            return sentence
         if self._anchor and not self._trust.trusts(self._anchor, connection):
             return f"its authority {certificates.subject(self._anchor)} is not trusted any more"
         return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from time import time
 from typing import cast
 
 from twisted.internet.error import ConnectionDone, ConnectionRefusedError
@@ -17,7 +18,9 @@ from iphttps.core.errors import ConfigError
 from iphttps.core.reconnect import SPREAD
 from iphttps.host.memory import MemoryInterface
 from iphttps.host.network import NetworkConfig
+from iphttps.net.client import Client
 from iphttps.net.interfaces import IReactor
+from iphttps.net.lifetime import INTERVAL
 from iphttps.net.reader import DeviceReader
 
 from .support import DaemonCase
@@ -178,6 +181,18 @@ class LifeTests(ClientDaemonCase):
         protocol.connectionLost(Failure(ConnectionDone()))
         self.successResultOf(stopped)
         self.assertTrue(self.closed(self.devices[0]))
+
+    def test_certificates_end(self) -> None:
+        """While it runs, and not longer, it looks by the time of day whether the server's certificate has ended."""
+        looks: list[float] = []
+        self.patch(Client, "end_overdue", lambda client, now: looks.append(now))
+        daemon = self.start()
+        self.reactor.advance(INTERVAL)
+        self.assertEqual(2, len(looks))
+        self.assertLess(abs(time() - looks[-1]), 60)
+        self.successResultOf(daemon.stopService())
+        self.reactor.advance(INTERVAL)
+        self.assertEqual(2, len(looks))
 
     def test_interface_gone(self) -> None:
         """Where the link cannot be brought up any more, the program says so and stops; waiting does not mend it."""

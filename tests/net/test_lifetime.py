@@ -9,11 +9,16 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from twisted.logger import capturedLogs, formatEvent
 
-from iphttps.core.client import ClientState
+from iphttps.core.authentication import AuthenticationMode
+from iphttps.core.client import ClientEvent, ClientState
+from iphttps.core.stage import Stage
 from iphttps.lab.authority import DAY, Authority
 from iphttps.net.certificates import load_certificates
 from iphttps.net.lifetime import INTERVAL, LifetimeWatch
+from iphttps.net.verification import EXPIRED
 
+from .certificates import credentials
+from .support import NAME, ClientEnd, ServerEnd
 from .test_revoked import JoinCase
 
 
@@ -86,6 +91,90 @@ class LifetimeTests(JoinCase):
         """Who has expired after the handshake and before the request does not come in."""
         self.time = self.leaf.not_valid_after_utc.timestamp() + 1
         self.assertEqual(ClientState.LINK_DOWN, self.join(self.alice).state)
+
+
+class ServersEndTests(JoinCase):
+    """The end of the server's certificate is the end of the client's session (RFC 5280 section 4.1.2.5)."""
+
+    def setUp(self) -> None:
+        """Have the server's certificate, and the client's time of day in hand."""
+        super().setUp()
+        self.leaf, *_ = load_certificates(self.certificates.server.certificate)
+        self.day = self.leaf.not_valid_before_utc.timestamp() + DAY.total_seconds()
+
+    def come(self) -> ClientEnd:
+        """Have a client with a session, which is watched."""
+        end = self.join(self.alice)
+        watch = LifetimeWatch(self.clock, lambda: end.client.end_overdue(self.day))
+        watch.start()
+        self.addCleanup(watch.stop)
+        self.assertEqual(ClientState.LINK_UP, end.state)
+        return end
+
+    def at(self, moment: float) -> None:
+        """Have it be so late."""
+        self.day = moment
+        self.clock.advance(INTERVAL)
+
+    def test_leaf(self) -> None:
+        """The session goes on till the last second; then it ends, with the reason, and the client connects at once."""
+        end = self.come()
+        until = self.leaf.not_valid_after_utc
+        self.at(until.timestamp())
+        self.assertEqual((ClientState.LINK_UP, ["up"]), (end.state, end.link))
+        with capturedLogs() as events:
+            self.at(until.timestamp() + 1)
+        said = [formatEvent(event) for event in events]
+        sentence = f"the server's certificate has expired on {until:%Y-%m-%d %H:%M} UTC"
+        self.assertIn(f"https://{NAME}/IPHTTPS: {sentence}", said)
+        self.assertIn(f"has ended: {sentence}; ", str(said))
+        self.assertEqual((ClientState.LINK_DOWN, ["up", "down"]), (end.state, end.link))
+        self.assertEqual(2, len(end.endpoint.attempts))
+        assert end.client.last_failure
+        trouble, *_ = end.client.last_failure
+        self.assertEqual((Stage.CERTIFICATE, EXPIRED), (trouble.stage, trouble.code))
+
+    def test_renewed(self) -> None:
+        """A server that has a new certificate by then has the client back."""
+        end = self.come()
+        fresh = renewed(self.root, self.leaf, timedelta(days=60))
+        self.certificates.server.certificate.write_bytes(fresh.public_bytes(serialization.Encoding.PEM))
+        self.tls.change(self.settings(self.root.revoke(), self.below.revoke()))
+        self.at(self.leaf.not_valid_after_utc.timestamp() + 1)
+        end.connect(self.server)
+        self.assertEqual((ClientState.LINK_UP, ["up", "down", "up"]), (end.state, end.link))
+        self.at(self.day + 3600)
+        self.assertEqual(ClientState.LINK_UP, end.state)
+        self.at(fresh.not_valid_after_utc.timestamp() + 1)
+        self.assertEqual(ClientState.LINK_DOWN, end.state)
+
+    def test_chain(self) -> None:
+        """The end of any certificate of the chain counts, the first of them."""
+        above = renewed(self.root, load_certificates(self.below.certificate)[0], timedelta(days=5))
+        server = self.below.server(NAME)
+        (leaf, _) = load_certificates(server.certificate)
+        pem = (each.public_bytes(serialization.Encoding.PEM) for each in (leaf, above))
+        server.certificate.write_bytes(b"".join(pem))
+        self.tls.change(replace(self.tls.settings, credentials=credentials(server)))
+        end = self.come()
+        self.at(above.not_valid_after_utc.timestamp())
+        self.assertEqual(ClientState.LINK_UP, end.state)
+        self.at(self.day + 1)
+        assert end.client.last_failure
+        self.assertIn("a certificate of the server's chain has expired", end.client.last_failure[0].sentence)
+
+    def test_no_session(self) -> None:
+        """Without a session, or without TLS, there is nothing to end."""
+        client = ClientEnd(self.clock)
+        self.addCleanup(client.device.close)
+        client.client.end_overdue(self.day)
+        client.client.handle(ClientEvent.ENABLE)
+        client.client.handle(ClientEvent.PRECONDITION)
+        client.client.end_overdue(self.day)
+        client.connect(plain := ServerEnd(self.clock, mode=AuthenticationMode.NONE))
+        self.addCleanup(plain.device.close)
+        client.client.end_overdue(self.day + 365 * 86400)
+        self.assertEqual(ClientState.LINK_UP, client.state)
 
 
 class AuthorityTests(JoinCase):
