@@ -160,8 +160,13 @@ class ClientDaemon(Daemon):
             waiting=waiting,
             used=self._link.used,
             obstacle=self._obstacle,
-            not_taken=self._not_taken(),
+            troubles=[*self._not_taken(), *self.interface_trouble()],
         )
+
+    def solicit(self) -> None:
+        """Have routers announce again what another program has removed."""
+        if self._client:
+            self._client.liveness.solicit()
 
     @property
     def _obstacle(self) -> str | None:
@@ -177,6 +182,7 @@ class ClientDaemon(Daemon):
         assert self.device is not None
         return {
             "interface": interface,
+            "interface_changed": self.interface_changed(),
             "offload": self.device.offload,
             "addresses": [str(address) for address in addresses(interface)],
             "routes": [str(prefix) for prefix in routes(interface)],
@@ -231,7 +237,7 @@ class ClientDaemon(Daemon):
             self.fatal(str(error))
 
     def _configure(self, *, up: bool) -> None:
-        self.network.apply(NetworkConfig(self._options["interface"], up=up, settings=self._settings))
+        self.configure(NetworkConfig(self._options["interface"], up=up, settings=self._settings))
 
     def quit(self) -> Deferred[Any]:
         """Take the link down and close the connection."""

@@ -20,13 +20,13 @@ class Condition:
     text: str
 
 
-def of_server(server: Server, uri: str, not_taken: Iterable[str] = ()) -> Condition:
-    """Return the condition of a server: it is up when it listens. `not_taken` are files that are not in force."""
+def of_server(server: Server, uri: str, troubles: Iterable[str] = ()) -> Condition:
+    """Return the condition of a server: it is up when it listens. `troubles` are sentences about what is wrong."""
     if server.state is not ServerState.LISTEN:
         return Condition(up=True, text=f"{server.state.name}: `iphttps enable` has it listen")
     clients = len(server.table)
     text = f"listening at {uri}; {clients} {'client' if clients == 1 else 'clients'}"
-    return Condition(up=True, text=printable("; ".join((text, *not_taken))))
+    return Condition(up=True, text=printable("; ".join((text, *troubles))))
 
 
 def of_client(
@@ -36,20 +36,20 @@ def of_client(
     waiting: str | None,
     used: bool,
     obstacle: str | None,
-    not_taken: Iterable[str] = (),
+    troubles: Iterable[str] = (),
 ) -> Condition:
     """Return the condition of a client.
 
     It is up when its link has an address; but also as soon as there is nothing to wait for, because an attempt has
     failed or none is wanted: `waiting` says why, unless the client is still `looking` whether one is. Nor does an
-    address come while there is an `obstacle` on the host. `not_taken` are files that are not in force.
+    address come while there is an `obstacle` on the host. `troubles` are sentences about what is wrong.
     """
     match client.state:
         case ClientState.LINK_UP:
             text = f"link up to {client.server.uri}" + (
                 "" if used else f": {obstacle}" if obstacle else ", which has no address yet"
             )
-            return Condition(used or obstacle is not None, printable("; ".join((text, *not_taken))))
+            return Condition(used or obstacle is not None, printable("; ".join((text, *troubles))))
         case ClientState.DISABLED:
             return Condition(up=True, text="DISABLED: `iphttps enable` has it connect")
         case ClientState.ENABLED:

@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
+from time import time
 from typing import Any, Protocol
 
 from twisted.application.service import Service
@@ -18,6 +19,7 @@ from ..core.identity import printable
 from ..host import privileges
 from ..host.descriptors import raise_limit
 from ..host.network import LinuxNetwork, NetworkConfig, undo
+from ..host.own_interface import InterfaceMonitor
 from ..host.systemd import ServiceManager
 from ..host.undo import Note, UnreadableNote
 from ..host.unix import PrivateSocket
@@ -28,8 +30,10 @@ from .condition import Condition
 from .control import Control, Route
 from .effective import effective
 from .exposure import exposed
+from .interface_keeper import InterfaceKeeper
 from .json_log import json_observer
 from .options import DaemonOptions, complain
+from .status import Now, Value, interface_change
 from .stop_signals import StopSignals
 from .supervision import Supervision
 
@@ -72,6 +76,7 @@ class Daemon(Service):
         self.device: PacketDevice | None = None
         self.descriptors = 0
         """How many this process may have open, once it has started."""
+        self._keeper: InterfaceKeeper | None = None
         parent = options.parent or {"uid": None, "gid": None}
         self._control_path = options.path("control")
         self._control_owner = parent["uid"], parent["gid"]
@@ -96,6 +101,34 @@ class Daemon(Service):
             if observer:
                 parent.setComponent(ILogObserver, observer)
         super().setServiceParent(parent)
+
+    def configure(self, config: NetworkConfig) -> None:
+        """Make the interface so, and keep it so while the daemon runs; raises ConfigError."""
+        if self._keeper:
+            self._keeper.expect(config)
+        self.network.apply(config)
+        if not self._keeper:
+            self._keeper = InterfaceKeeper(
+                self.reactor,
+                InterfaceMonitor(config.interface),
+                config,
+                apply=self.network.apply,
+                solicit=self.solicit,
+                fatal=self.fatal,
+            )
+
+    def interface_changed(self) -> Value | None:
+        """Return what another program last changed of the interface, for the status."""
+        change = self._keeper.change if self._keeper else None
+        return interface_change(change, Now(self.reactor.seconds(), time())) if change else None
+
+    def interface_trouble(self) -> list[str]:
+        """Return a sentence for what another program has changed of the interface and is not put right."""
+        change = self._keeper.change if self._keeper else None
+        return [change.sentence] if change and not change.put_right else []
+
+    def solicit(self) -> None:
+        """Ask routers on the link to advertise themselves again, if this daemon relies on them."""
 
     def prepare(self) -> None:
         """Do all that takes privileges; raises ConfigError. Each daemon says what."""
@@ -164,6 +197,8 @@ class Daemon(Service):
         """Give up what privileges are not needed any more."""
         privileges.narrow()
         super().startService()
+        if self._keeper:
+            self._keeper.start()
         if self._control:
             self._control.start()
         self.supervision.start()
@@ -173,6 +208,8 @@ class Daemon(Service):
         if self.signals:
             self.signals.disregard()
         super().stopService()
+        if self._keeper:
+            self._keeper.stop()
         self.supervision.stopping()
         self._close_control()
         return self.quit().addBoth(lambda result: self._clean_up())
@@ -212,6 +249,9 @@ class Daemon(Service):
     def _clean_up(self) -> None:
         self.supervision.stop()
         self._close_control()
+        if self._keeper:
+            self._keeper.close()
+            self._keeper = None
         try:
             self.network.restore()
         except ConfigError as error:

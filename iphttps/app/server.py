@@ -82,7 +82,7 @@ class ServerDaemon(Daemon):
         self._files, self._configured_mode = contents(options), options["authentication"]
         self._tls = tls = self._load_tls()
         self.device = self.open_device(options["interface"])
-        self.network.apply(
+        self.configure(
             NetworkConfig(
                 options["interface"],
                 up=True,  # 3.2.3.1: in the Listen state the link is up, with an MTU of 1280
@@ -205,7 +205,7 @@ class ServerDaemon(Daemon):
     def condition(self) -> Condition:
         """Return whether it listens, and how many clients there are."""
         assert self._server is not None
-        return of_server(self._server, str(self._options.uri), self._not_taken())
+        return of_server(self._server, str(self._options.uri), [*self._not_taken(), *self.interface_trouble()])
 
     def _not_taken(self) -> list[str]:
         """Return a sentence for each file that the server has found changed and cannot use."""
@@ -223,6 +223,7 @@ class ServerDaemon(Daemon):
             "authentication": options.mode.value,
             "uri": str(options.uri),
             "interface": options["interface"],
+            "interface_changed": self.interface_changed(),
             "offload": self.device.offload,
             "addresses": [str(address) for address in (LINK_LOCAL, options.own_address)],
             "prefix": str(options.prefix),

@@ -17,6 +17,7 @@ from ..net.client import Client
 from ..net.server import Server
 from ..net.tunnel import Tunnel
 from ..net.verification import CheckedConnection
+from .interface_keeper import Change
 
 Value = dict[str, Any]
 
@@ -109,6 +110,15 @@ def crl_not_taken(problem: str) -> str:
 def certificate_not_taken(problem: str) -> str:
     """Say that the server's certificate or its key is not in force, for a reason."""
     return f"certificate not taken: {problem}; the one read before stays in force"
+
+
+def interface_change(change: Change, now: Now) -> Value:
+    """Return what another program has changed of the interface, when, and whether it has been put right."""
+    return {
+        "change": change.sentence,
+        "put_right": change.put_right,
+        **_moment(change.time, now, now.seconds(change.time)),
+    }
 
 
 def _stage(client: Client, addresses: Iterable[IPv6Interface]) -> Stage | None:

@@ -23,6 +23,7 @@ def server(status: dict[str, Any]) -> str:
         ("listens at", status["uri"]),
         ("authentication", status["authentication"]),
         ("interface", prefix),
+        *_changed(status),
         _offload(status),
         ("leads to", " ".join(routes) or "nothing"),
         *_authority(status["authority"]),
@@ -40,6 +41,13 @@ def _authority(authority: dict[str, Any] | None) -> Iterator[Row]:
         yield "revoked", f"{authority['revoked'] or 0} certificates{until}"
         if authority["problem"]:
             yield "", authority["problem"]
+
+
+def _changed(status: dict[str, Any]) -> Iterator[Row]:
+    # A daemon of an earlier version does not say.
+    if change := status.get("interface_changed"):
+        end = "and that has been put right" if change["put_right"] else "and that is not put right"
+        yield "" if change["put_right"] else "problem", f"{change['change']} ({_time(change['time'])}), {end}"
 
 
 def _not_taken(status: dict[str, Any]) -> Iterator[Row]:
@@ -66,6 +74,7 @@ def client(status: dict[str, Any]) -> str:
     if status["proxy"]:
         rows.append(("proxy", status["proxy"]))
     rows.append(("interface", " ".join([status["interface"], *status["addresses"]])))
+    rows += _changed(status)
     rows.append(_offload(status))
     if status["routes"]:
         rows.append(("routes", " ".join(status["routes"])))

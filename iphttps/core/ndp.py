@@ -176,6 +176,11 @@ def neighbor_advertisement(target: bytes, *, router: bool) -> bytes:
     return icmpv6.message(Kind.NEIGHBOR_ADVERTISEMENT, 0, body, target, ipv6.ALL_NODES)
 
 
+def router_solicitation(source: bytes) -> bytes:
+    """Build a Router Solicitation (RFC 4861 section 4.1), without the option that the link has no address for."""
+    return icmpv6.message(Kind.ROUTER_SOLICITATION, 0, bytes(4), source, ipv6.ALL_ROUTERS)
+
+
 def neighbor_solicitation(target: bytes, source: bytes, *, unicast: bool) -> bytes:
     """Build a Neighbor Solicitation, to the target itself or to all who could have it (RFC 4861 section 4.3).
 

@@ -1,9 +1,10 @@
 """What offload.c gives to Python."""
 
-def read(device: int, reads: int, /) -> tuple[bytes, bytes, int, int]:
-    """Read so many times at most; return packets, bounds (as of a Batch, 32 bits each), and two counts of drops.
+def read(device: int, reads: int, /) -> tuple[bytes, bytes, int, int, int]:
+    """Read so many times at most; return packets, bounds (as of a Batch, 32 bits each), and three counts of drops.
 
-    They are of what is no IPv6 packet, and of what has a wrong length. Raises OSError if the device is gone.
+    They are of what is no IPv6 packet, of what has a wrong length, and of what is longer than the link's MTU.
+    Raises OSError if the device is gone.
     """
 
 def write(device: int, data: bytes, bounds: bytes, datagrams: bool, /) -> tuple[int, int]:

@@ -13,10 +13,10 @@ from ipaddress import IPv6Interface
 
 from ..core.counters import Counters
 from ..core.errors import ConfigError, DropReason
-from ..core.framing import EMPTY, Batch, malformed
+from ..core.framing import EMPTY, Batch
 from .monitor import News
 from .network import NetworkConfig, Wanted
-from .tun import READS
+from .tun import READS, unfit
 
 
 class MemoryDevice:
@@ -54,7 +54,7 @@ class MemoryDevice:
         for _ in range(min(READS, len(self._waiting))):
             os.eventfd_read(self._descriptor)
             packet = self._waiting.popleft()
-            if reason := malformed(packet):
+            if reason := unfit(packet):
                 self.counters.dropped(reason)
             else:
                 packets.append(packet)

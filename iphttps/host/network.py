@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import errno
 import os
+import socket
 from collections.abc import Container, Mapping
 from dataclasses import dataclass, field
 from ipaddress import IPv6Interface
@@ -23,6 +24,7 @@ from pyroute2.netlink.exceptions import NetlinkError
 
 from ..core.errors import ConfigError
 from ..core.ipv6 import MINIMUM_MTU
+from .routes import routes
 from .undo import CONF, Note
 
 RECENT = frozenset({"ra_defrtr_metric", "accept_ra_min_lft"})
@@ -35,7 +37,10 @@ _REFUSALS = {errno.EROFS: _READ_ONLY, errno.EACCES: _UNPRIVILEGED, errno.EPERM: 
 
 IFF_UP = 0x1  # linux/if.h
 IFF_NOARP = 0x80
+IFF_MULTICAST = 0x1000
 IFA_F_NODAD = 0x02  # linux/if_addr.h
+RTPROT_KERNEL = 2  # linux/rtnetlink.h
+PREFIX_METRIC = 256  # IP6_RT_PRIO_ADDRCONF, linux/ipv6_route.h: that of the kernel's own
 
 
 QUEUE_LENGTH = 2000
@@ -114,6 +119,8 @@ class LinuxNetwork:
             if not found:
                 raise ConfigError(f"there is no interface {config.interface} any more")
             index = found[0]
+            if not (CONF / config.interface).is_dir():
+                _bring_ipv6_back(netlink, index, config)
             if not os.access(CONF / config.interface / "accept_dad", os.W_OK):
                 _begin_anew(netlink, index, config)
             _settle(config.interface, {**LINK, **config.settings})
@@ -122,8 +129,14 @@ class LinuxNetwork:
                 # A host that forwards may still have new interfaces begin as hosts: their Neighbor Advertisements
                 # would lack the Router flag, and clients would drop their routes (RFC 4861 section 7.2.5).
                 _settle(config.interface, {"forwarding": 1})
-            up = IFF_UP if config.up else 0
-            netlink.link("set", index=index, mtu=config.mtu, txqlen=QUEUE_LENGTH, flags=up, change=IFF_UP | IFF_NOARP)
+            netlink.link(
+                "set",
+                index=index,
+                mtu=config.mtu,
+                txqlen=QUEUE_LENGTH,
+                flags=IFF_MULTICAST | (IFF_UP if config.up else 0),
+                change=IFF_UP | IFF_NOARP | IFF_MULTICAST,
+            )
             for address in config.addresses:
                 # The server is the authority on its link; it need not ask whether its address is free.
                 netlink.addr(
@@ -132,6 +145,17 @@ class LinuxNetwork:
                     address=str(address.ip),
                     prefixlen=address.network.prefixlen,
                     flags=IFA_F_NODAD,
+                )
+            # The kernel makes these with an address, and not again when another program has removed them.
+            present = routes(config.interface, link_local=True) if config.up else ()
+            for network in {address.network for address in config.addresses}.difference(present):
+                netlink.route(
+                    "replace",
+                    family=socket.AF_INET6,
+                    dst=str(network),
+                    oif=index,
+                    proto=RTPROT_KERNEL,
+                    priority=PREFIX_METRIC,
                 )
 
     def _forward(self) -> None:
@@ -200,6 +224,15 @@ def _put_back(before: dict[Path, str]) -> None:
 
 def _read(setting: Path) -> str:
     return setting.read_text().strip()
+
+
+def _bring_ipv6_back(netlink: IPRoute, index: int, config: NetworkConfig) -> None:
+    """Have IPv6 come back to an interface that it has left because another program set an MTU below 1280 (RFC 8200).
+
+    The link goes down first: else the kernel makes addresses before the settings are right.
+    """
+    netlink.link("set", index=index, flags=0, change=IFF_UP | IFF_NOARP)
+    netlink.link("set", index=index, mtu=config.mtu)
 
 
 def _begin_anew(netlink: IPRoute, index: int, config: NetworkConfig) -> None:

@@ -24,13 +24,13 @@
 
 enum {
     IPV6 = 40, TCP = 20, UDP = 8, LONGEST_TCP = 60, /* bytes of headers */
-    LONGEST = 2048, LARGEST = IPV6 + 65535, /* bytes of a packet that is let through, as in tun.py; of a superpacket */
+    LONGEST = 1280, LARGEST = IPV6 + 65535, /* bytes of a packet that is let through, the link's MTU (3.2.3.1); of a superpacket */
     TURN = 256 * 1024,      /* bytes after which a turn reads no more */
     EXPANDED = 256 * 1024,  /* bytes that one superpacket may become: 36 bytes a segment, the least that Linux sends */
     SEGMENTS = 64,          /* joined at most: what older kernels take of UDP, and more than 64 kB of full ones */
     TRAINS = 8,             /* flows of which superpackets are in the making at the same time */
     FIN = 0x01, PSH = 0x08, ACK = 0x10, ECE = 0x40, CWR = 0x80,
-    NOT_IPV6 = -1, WRONG_LENGTH = -2, GSO_UDP_L4 = 5 /* VIRTIO_NET_HDR_GSO_UDP_L4, which older headers lack */
+    NOT_IPV6 = -1, WRONG_LENGTH = -2, OVERSIZE = -3, GSO_UDP_L4 = 5 /* VIRTIO_NET_HDR_GSO_UDP_L4, which older headers lack */
 };
 
 static uint16_t get16(const uint8_t *from) { return (uint16_t)(from[0] << 8 | from[1]); }
@@ -86,7 +86,9 @@ static long cut(const struct virtio_net_hdr *hint, const uint8_t *packet, size_t
     int kind = hint->gso_type & ~VIRTIO_NET_HDR_GSO_ECN;
     if (length != (size_t)IPV6 + get16(packet + 4) || (unfinished && (start < IPV6 || field + 2 > length)))
         return WRONG_LENGTH;
-    if (kind == VIRTIO_NET_HDR_GSO_NONE && length <= LONGEST) {
+    if (kind == VIRTIO_NET_HDR_GSO_NONE && length > LONGEST)
+        return OVERSIZE; /* another program has raised the interface's MTU */
+    if (kind == VIRTIO_NET_HDR_GSO_NONE) {
         memcpy(out, packet, length);
         if (unfinished) /* where the checksum stands there is that of the pseudo-header */
             put_checksum(out + field, sum(out + start, length - start), udp);
@@ -98,8 +100,11 @@ static long cut(const struct virtio_net_hdr *hint, const uint8_t *packet, size_t
     if (!unfinished || !(tcp || udp) || size == 0 || start + (tcp ? TCP : UDP) > length)
         return WRONG_LENGTH;
     size_t headers = start + (tcp ? (size_t)(packet[start + 12] >> 4) * 4 : UDP), payload = length - headers;
-    if (headers < start + (tcp ? TCP : UDP) || headers >= length || headers + size > LONGEST ||
-        (payload / size + 1) * headers + payload > EXPANDED)
+    if (headers < start + (tcp ? TCP : UDP) || headers >= length)
+        return WRONG_LENGTH;
+    if (headers + size > LONGEST)
+        return OVERSIZE;
+    if ((payload / size + 1) * headers + payload > EXPANDED)
         return WRONG_LENGTH;
     /* The pseudo-header's sum without the length in it: that of the whole is there, each segment has its own. */
     uint16_t begun, whole = htons((uint16_t)(length - start));
@@ -258,7 +263,7 @@ static PyObject *offload_read(PyObject *module, PyObject *arguments)
     static uint32_t bounds[1 + (TURN + EXPANDED) / IPV6];
     struct virtio_net_hdr hint;
     struct iovec parts[] = {{&hint, sizeof hint}, {packet, sizeof packet}};
-    size_t used = 0, count = 1, step, drops[2] = {0, 0};
+    size_t used = 0, count = 1, step, drops[3] = {0, 0, 0};
     int device, reads;
     if (!PyArg_ParseTuple(arguments, "ii", &device, &reads))
         return NULL;
@@ -270,12 +275,12 @@ static PyObject *offload_read(PyObject *module, PyObject *arguments)
             return PyErr_SetFromErrno(PyExc_OSError);
         long made = cut(&hint, packet, (size_t)got < sizeof hint ? 0 : (size_t)got - sizeof hint, out + used, &step);
         if (made < 0)
-            drops[made == WRONG_LENGTH]++;
+            drops[-made - 1]++; /* NOT_IPV6 is the first */
         for (size_t end = used + (made > 0 ? (size_t)made : 0); used < end; bounds[count++] = (uint32_t)used)
             used += end - used < step ? end - used : step;
     }
-    return Py_BuildValue("(y#y#nn)", out, (Py_ssize_t)used, bounds, (Py_ssize_t)(count * sizeof *bounds),
-                         (Py_ssize_t)drops[0], (Py_ssize_t)drops[1]);
+    return Py_BuildValue("(y#y#nnn)", out, (Py_ssize_t)used, bounds, (Py_ssize_t)(count * sizeof *bounds),
+                         (Py_ssize_t)drops[0], (Py_ssize_t)drops[1], (Py_ssize_t)drops[2]);
 }
 
 static PyObject *offload_write(PyObject *module, PyObject *arguments)

@@ -57,11 +57,13 @@ class OffloadTunDevice(TunDevice):
 
         What is not IPv6 packets is dropped and counted. Raises OSError if the device is gone.
         """
-        data, bounds, foreign, wrong = _offload.read(self.descriptor, READS)
+        data, bounds, foreign, wrong, long = _offload.read(self.descriptor, READS)
         if foreign:
             self.counters.dropped(DropReason.NOT_IPV6, foreign)
         if wrong:
             self.counters.dropped(DropReason.WRONG_LENGTH, wrong)
+        if long:
+            self.counters.dropped(DropReason.OVERSIZE, long)
         if not data:
             return EMPTY
         batch = Batch(data, memoryview(bounds).cast(_BOUND).tolist())

@@ -12,13 +12,16 @@ _NO_ROUTE = 0x80000000 | 0x00000200
 """RTF_LOCAL: an address of this host's own; RTF_REJECT: what is not to be reached (linux/ipv6_route.h, route.h)."""
 
 
-def routes(interface: str) -> list[IPv6Network]:
-    """Return what is reached through an interface, beyond what every interface has: link-local and multicast."""
-    return sorted(network for network, name in everywhere() if name == interface)
+def routes(interface: str, *, link_local: bool = False) -> list[IPv6Network]:
+    """Return what is reached through an interface, but for multicast and, unless asked for, `link_local`."""
+    return sorted(network for network, name in everywhere(link_local=link_local) if name == interface)
 
 
-def everywhere() -> set[tuple[IPv6Network, str]]:
-    """Return every prefix that is reached through an interface, with the interface's name."""
+def everywhere(*, link_local: bool = False) -> set[tuple[IPv6Network, str]]:
+    """Return every prefix that is reached through an interface, with the interface's name.
+
+    What every interface has is left out: multicast and, unless asked for, `link_local`.
+    """
     try:
         lines = _LIST.read_text().splitlines()
     except OSError:
@@ -28,6 +31,6 @@ def everywhere() -> set[tuple[IPv6Network, str]]:
         destination, length, *_, flags, name = line.split()
         if not int(flags, 16) & _NO_ROUTE:
             network = IPv6Network((int(destination, 16), int(length, 16)))
-            if not network.is_link_local and not network.is_multicast:
+            if not network.is_multicast and (link_local or not network.is_link_local):
                 found.add((network, name))
     return found

@@ -12,8 +12,9 @@ from contextlib import suppress
 import pytun
 
 from ..core.errors import DropReason
-from ..core.ethernet import Answer, Ethernet
+from ..core.ethernet import HEADER_LENGTH, Answer, Ethernet
 from ..core.framing import Batch
+from ..core.ipv6 import MINIMUM_MTU
 from .tun import KernelDevice
 
 SIOCGIFHWADDR = 0x8927  # linux/sockios.h
@@ -48,6 +49,8 @@ class TapDevice(KernelDevice):
             with suppress(OSError):  # the link went down; or the device is gone, as the next read will tell
                 os.write(self.descriptor, packet.frame)
             return b""
+        if len(data) > HEADER_LENGTH + MINIMUM_MTU and packet is not DropReason.NOT_IPV6:
+            return DropReason.OVERSIZE  # another program has raised the interface's MTU (3.2.3.1)
         return packet
 
     def write(self, batch: Batch) -> None:

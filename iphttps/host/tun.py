@@ -16,6 +16,7 @@ import pytun
 from ..core.counters import Counters
 from ..core.errors import ConfigError, DropReason
 from ..core.framing import EMPTY, Batch, malformed
+from ..core.ipv6 import MINIMUM_MTU
 
 READS = 64
 """Packets taken in one turn of the reactor: more would make the other direction wait."""
@@ -125,11 +126,20 @@ class TunDevice(KernelDevice):
 
     def take(self, data: bytes) -> bytes | DropReason:
         """Return what was read, if it is a packet."""
-        return malformed(data) or data
+        return unfit(data) or data
 
     def put(self, packet: memoryview) -> None:
         """Write the packet as it is."""
         os.write(self.descriptor, packet)
+
+
+def unfit(packet: bytes) -> DropReason | None:
+    """Say why what the kernel sent into the device may not enter the link, or None if it may.
+
+    A packet is longer than the link's MTU (3.2.3.1) only when another program has raised the interface's.
+    """
+    reason = malformed(packet)
+    return DropReason.OVERSIZE if len(packet) > MINIMUM_MTU and reason is not DropReason.NOT_IPV6 else reason
 
 
 def mend(error: OSError) -> str:

@@ -9,6 +9,7 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 from ..core.framing import Batch
 from ..core.liveness import INTERVAL, RouterWatch
+from ..core.ndp import router_solicitation
 from .log import logger
 
 NO_ROUTER = 10.0
@@ -94,6 +95,12 @@ class Liveness:
         if len(self._asked_by) == 1:
             self._question()
         return asked
+
+    def solicit(self) -> None:
+        """Ask the routers on the link to advertise themselves again (RFC 4861 section 6.3.7), if it is up."""
+        own = self._own()
+        if self._started and own:
+            self._send(Batch.of([router_solicitation(own)]))
 
     def _can_ask(self) -> bool:
         return self._watch.router is not None and self._own() is not None

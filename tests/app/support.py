@@ -12,10 +12,12 @@ from twisted.internet.testing import MemoryReactorClock
 from twisted.logger import capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 
+from iphttps.app import daemon as daemon_module
 from iphttps.app.daemon import Daemon
 from iphttps.app.options import DaemonOptions
 from iphttps.host import privileges
 from iphttps.host.memory import MemoryDevice, MemoryMonitor, MemoryNetwork
+from iphttps.host.own_interface import LinkState
 from iphttps.lab.authority import Authority
 
 
@@ -38,6 +40,33 @@ class AppCase(SynchronousTestCase):
         return said[len(start) : -1]
 
 
+class MemoryState:
+    """What the kernel would say of an interface of a network in memory."""
+
+    def __init__(self, network: MemoryNetwork, name: str) -> None:
+        self._network, self._name = network, name
+
+    def fileno(self) -> int:
+        """Return no descriptor."""
+        return -1
+
+    def changed(self) -> bool:
+        """Hear of nothing."""
+        return False
+
+    def state(self) -> LinkState | None:
+        """Return what the network knows."""
+        found = self._network.interfaces.get(self._name)
+        if found is None:
+            return None
+        addresses = tuple(found.addresses)
+        networks = tuple(address.network for address in addresses)
+        return LinkState(self._name, found.up, True, True, found.mtu, addresses, networks)
+
+    def close(self) -> None:
+        """Give nothing back."""
+
+
 class DaemonCase(AppCase):
     """A daemon between a reactor, a network and a device in memory; its privileges are recorded, not given up."""
 
@@ -48,6 +77,7 @@ class DaemonCase(AppCase):
         self.devices: list[MemoryDevice] = []
         self.monitors: list[MemoryMonitor] = []
         self.events: list[str] = []
+        self.patch(daemon_module, "InterfaceMonitor", lambda name: MemoryState(self.network, name))
         self.patch(privileges, "keep", lambda: self.events.append("keep"))
         self.patch(privileges, "narrow", lambda: self.events.append("narrow"))
         self.directory = Path(self.mktemp()).absolute()

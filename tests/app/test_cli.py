@@ -58,6 +58,14 @@ class StatusTests(CommandCase):
             status, said, _ = self.run_command({**documented(role), "not_taken": [sentence]}, "status")
             self.assertEqual((1, True), (status, sentence in said))
 
+    def test_interface_changed(self) -> None:
+        """A change of the interface by another program is a problem until it has been put right."""
+        for role in ("server", "client"):
+            for put_right in (True, False):
+                change = {"change": "its MTU is 1500", "put_right": put_right, "time": "2026-03-01T09:23:00Z"}
+                status, said, _ = self.run_command({**documented(role), "interface_changed": change}, "status")
+                self.assertEqual((int(not put_right), True), (status, "its MTU is 1500 (2026-03-01" in said))
+
     def test_json(self) -> None:
         """With --json the answer is printed as it is."""
         for role in ("server", "client"):

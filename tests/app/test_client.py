@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from time import time
+from ipaddress import IPv6Interface
 from typing import cast
 
 from twisted.internet.error import ConnectionDone, ConnectionRefusedError
@@ -13,8 +14,10 @@ from twisted.python.failure import Failure
 
 from iphttps.app.client import ClientDaemon
 from iphttps.app.client_options import Options
+from iphttps.app.interface_keeper import InterfaceKeeper
 from iphttps.core import ipv6
 from iphttps.core.errors import ConfigError
+from iphttps.core.ndp import router_solicitation
 from iphttps.core.reconnect import SPREAD
 from iphttps.host.memory import MemoryInterface
 from iphttps.host.network import NetworkConfig
@@ -23,7 +26,7 @@ from iphttps.net.interfaces import IReactor
 from iphttps.net.lifetime import INTERVAL
 from iphttps.net.reader import DeviceReader
 
-from .support import DaemonCase
+from .support import DaemonCase, MemoryState
 
 FLAGS = ("--uri", "http://127.0.0.1:8080/IPHTTPS")
 ANSWER = b"HTTP/1.1 200 OK\r\n\r\n"
@@ -159,6 +162,23 @@ class LifeTests(ClientDaemonCase):
         waited = [float(text.split()[3]) for text in said if text.startswith("next attempt in ")]
         for seconds, (least, most) in zip(waited, ((2, 2), (2, 3), (3, 3), (3, 3)), strict=True):
             self.assertTrue(least <= seconds <= most * (1 + SPREAD) + 0.05, waited)  # they are rounded in the log
+
+    def test_interface_stripped(self) -> None:
+        """Where another program removes the addresses, the link-local one is put back and the router solicited."""
+        self.patch(ClientDaemon, "_own_address", lambda daemon: bytes(15) + b"\2")
+        self.start()
+        _, transport = self.connect()
+        addresses = {IPv6Interface("fe80::2/64"), IPv6Interface("2001:db8:2::2/64")}
+        self.link.addresses |= addresses
+        (keeper,) = (reader for reader in self.reactor.getReaders() if isinstance(reader, InterfaceKeeper))
+        self.patch(MemoryState, "changed", lambda state: True)
+        self.reactor.advance(1)
+        self.link.addresses.clear()
+        transport.clear()
+        keeper.doRead()
+        self.reactor.advance(1)
+        self.assertEqual({IPv6Interface("fe80::2/64")}, self.link.addresses)
+        self.assertEqual(router_solicitation(bytes(15) + b"\2"), transport.value())
 
     def test_undone(self) -> None:
         """Stopped in any state, the daemon leaves nothing: no link, device, timer or attempt (3.1.4.2)."""

@@ -22,6 +22,7 @@ from iphttps.core.client_handshake import CONTENT_LENGTH
 from iphttps.core.errors import ConfigError
 from iphttps.host.memory import MemoryDevice, MemoryInterface
 from iphttps.net.interfaces import IReactor
+from iphttps.net.reader import DeviceReader
 
 from ..proxyprotocol import tls, version2
 from .support import DaemonCase
@@ -65,6 +66,12 @@ class ServerDaemonCase(DaemonCase):
         daemon.privilegedStartService()
         daemon.startService()
         return daemon
+
+    @property
+    def reader(self) -> DeviceReader:
+        """What reads the device."""
+        (reader,) = (reader for reader in self.reactor.getReaders() if isinstance(reader, DeviceReader))
+        return reader
 
     def factory(self) -> IProtocolFactory:
         """Return the factory that listens."""
@@ -115,7 +122,25 @@ class LifeTests(ServerDaemonCase):
         self.assertEqual((self.events, len(self.reactor.adoptedPorts)), (["keep"], 1))
         self.assertEqual(self.reactor.getReaders(), [])
         daemon.startService()
-        self.assertEqual((self.events, len(self.reactor.getReaders())), (["keep", "narrow"], 1))
+        self.assertEqual((self.events, len(self.reactor.getReaders())), (["keep", "narrow"], 2))
+
+    def test_interface_changed(self) -> None:
+        """What another program has changed of the interface shows until it has been put right."""
+        daemon = self.start()
+        self.assertIsNone(daemon.interface_changed())
+        self.network.interfaces["iphttps0"].mtu = 1500
+        self.reactor.advance(0)
+        shown = daemon.interface_changed()
+        assert shown
+        sentence = "another program changed the interface iphttps0: its MTU is 1500"
+        self.assertEqual((sentence, False), (shown["change"], shown["put_right"]))
+        self.assertTrue(daemon.condition().text.endswith(f"0 clients; {sentence}"))
+        self.reactor.advance(1)
+        shown = daemon.interface_changed()
+        assert shown
+        self.assertTrue(shown["put_right"])
+        self.assertTrue(daemon.condition().text.endswith("0 clients"))
+        self.assertEqual(1280, self.network.interfaces["iphttps0"].mtu)
 
     def test_undone(self) -> None:
         """Stopped, the daemon has closed device and port, and put the host back as it was (3.2.7.3)."""
@@ -142,7 +167,7 @@ class LifeTests(ServerDaemonCase):
         """When somebody removes the interface, the daemon says so and stops the program, once."""
         self.start()
         self.devices[0].close()
-        (reader,) = self.reactor.getReaders()
+        reader = self.reader
         with capturedLogs() as events:
             reader.doRead()
         self.assertEqual(
@@ -162,7 +187,7 @@ class SessionTests(ServerDaemonCase):
         inward = ipv6.packet(PRIVATE_HOST, CLIENT, ipv6.UDP, b"answer")
         transport = self.session(packets=outward)
         self.devices[0].inject(inward)
-        self.reactor.getReaders()[0].doRead()
+        self.reader.doRead()
         self.assertEqual(self.devices[0].taken, [outward])
         self.assertTrue(transport.value().endswith(b"\r\n\r\n" + inward))
 

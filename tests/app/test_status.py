@@ -55,6 +55,7 @@ class StatusCase(SynchronousTestCase):
         now = Now(self.clock.seconds(), self.clock.seconds() + self.ahead)
         link = {
             "interface": "iphttps0",
+            "interface_changed": None,
             "offload": ("tcp", "udp"),
             "addresses": addresses,
             "routes": ["2001:db8:2::/64"],
@@ -70,7 +71,8 @@ class ServerStatusTests(StatusCase):
         """The server's status has the members that the document shows, in that order."""
         self.join()
         example = documented("server")
-        names = ["authentication", "uri", "interface", "offload", "addresses", "prefix", "routes", "default_router"]
+        names = ["authentication", "uri", "interface", "interface_changed", "offload"]
+        names += ["addresses", "prefix", "routes", "default_router"]
         names.append("authority")
         settings = {name: example[name] for name in names}
         counted = Counters(1, 2, 3, 4)
@@ -138,6 +140,7 @@ class ClientStatusTests(StatusCase):
         stages.append(self.client_status()["stage"])
         link = {
             "interface": "iphttps0",
+            "interface_changed": None,
             "offload": ("tcp", "udp"),
             "addresses": ["fe80::2/64"],
             "routes": [],

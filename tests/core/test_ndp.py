@@ -22,7 +22,7 @@ from scapy.layers.inet6 import (
 from scapy.packet import Packet, Raw
 from twisted.trial.unittest import SynchronousTestCase
 
-from iphttps.core import ipv6
+from iphttps.core import ipv6, ndp
 from iphttps.core.errors import DropReason
 from iphttps.core.ndp import Kind, Message, neighbor_advertisement, neighbor_solicitation, recognise
 from tests.support import (
@@ -312,3 +312,14 @@ class NeighborSolicitationTests(SynchronousTestCase):
             built = neighbor_solicitation(address(TARGET), address("fe80::1"), unicast=unicast)
             expected = Message(Kind.NEIGHBOR_SOLICITATION, address("fe80::1"), address(destination), address(TARGET))
             self.assertEqual(expected, recognise(built))
+
+
+class RouterSolicitationTests(SynchronousTestCase):
+    """How the client asks for an advertisement."""
+
+    def test_valid(self) -> None:
+        """It goes to all routers, without link-layer option (RFC 4861 sections 4.1, 6.1.1)."""
+        built = ndp.router_solicitation(address("fe80::2"))
+        self.assertEqual(router_solicitation("fe80::2", "ff02::2"), built)
+        expected = Message(Kind.ROUTER_SOLICITATION, address("fe80::2"), address("ff02::2"))
+        self.assertEqual(expected, recognise(built))

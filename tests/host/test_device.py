@@ -98,6 +98,12 @@ class DeviceTestsMixin(Case):
         expected.dropped(DropReason.WRONG_LENGTH, 2)
         self.assertEqual(self.device.counters, expected)
 
+    def test_oversize(self) -> None:
+        """What is longer than the link's MTU does not enter it, whatever the device's MTU is (3.2.3.1)."""
+        self.inject(packet(bytes(1241)), LONG, packet(bytes(1404)))
+        self.assertEqual(list(self.device.read()), [LONG])
+        self.assertEqual(self.device.counters.drops, {DropReason.OVERSIZE: 2})
+
     def test_nothing_but_rubbish(self) -> None:
         """Where only rubbish waits, a read gives an empty batch, and the rubbish is gone."""
         self.inject(b"rubbish")

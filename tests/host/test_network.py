@@ -6,6 +6,7 @@ import fcntl
 import socket
 import struct
 from ipaddress import IPv6Interface
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pyroute2 import IPRoute
@@ -17,6 +18,7 @@ from iphttps.core.framing import EMPTY
 from iphttps.host import network
 from iphttps.host.memory import MemoryNetwork
 from iphttps.host.network import IFF_NOARP, IFF_UP, QUEUE_LENGTH, LinuxNetwork, NetworkConfig
+from iphttps.host.routes import routes
 from iphttps.host.tun import TunDevice
 
 from .support import NamespaceCase, add_veth, in_child, need_another_user, setting, without_privilege
@@ -231,6 +233,26 @@ class LinuxNetworkTests(NetworkTestsMixin, NamespaceCase):
         self.network.apply(UP)
         self.assertEqual(self.link(TUNNEL)[2], set(ADDRESSES))
 
+    def test_ipv6_gone(self) -> None:
+        """IPv6 comes back to an interface that it has left for an MTU below 1280, with these settings and addresses."""
+        self.network.apply(UP)
+        with IPRoute() as netlink:
+            netlink.link("set", index=netlink.link_lookup(ifname=TUNNEL)[0], mtu=1279)
+        self.assertEqual((1279, set()), self.link(TUNNEL)[1:])
+        self.network.apply(UP)
+        self.assertEqual((True, 1280, set(ADDRESSES)), self.link(TUNNEL))
+        self.assertEqual((1, 1), (setting(TUNNEL, "addr_gen_mode"), setting(TUNNEL, "accept_dad")))
+
+    def test_routes_gone(self) -> None:
+        """The routes that came with the addresses come back, as the kernel made them."""
+        self.network.apply(UP)
+        before = _routes()
+        with IPRoute() as netlink:
+            netlink.flush_routes(family=socket.AF_INET6, oif=netlink.link_lookup(ifname=TUNNEL)[0], table=254)
+        self.assertEqual([], routes(TUNNEL, link_local=True))
+        self.network.apply(UP)
+        self.assertEqual(before, _routes())
+
     def test_unknown_setting(self) -> None:
         """A setting that this kernel does not have is named."""
         config = NetworkConfig(TUNNEL, up=True, settings={"no_such_thing": 1})
@@ -261,6 +283,12 @@ class LinuxNetworkTests(NetworkTestsMixin, NamespaceCase):
         except ConfigError as error:
             return str(error)
         return "applied"
+
+
+def _routes() -> list[str]:
+    """Return all IPv6 routes as the kernel lists them, without the numbers that say how often each was used."""
+    lines = Path("/proc/net/ipv6_route").read_text().splitlines()
+    return sorted(" ".join(line.split()[:6] + line.split()[8:]) for line in lines)
 
 
 def _flags(name: str) -> int:

@@ -153,7 +153,7 @@ class KernelTests(NamespaceCase):
             program.bind((NAME, ETH_P_IPV6))
             program.send(ipv6.packet(bytes(16), bytes(16), ipv6.NO_NEXT_HEADER, bytes(LONGEST)))
         self.assertEqual(self.device.read(), EMPTY)
-        self.assertEqual(self.device.counters.drops, {DropReason.WRONG_LENGTH: 1})
+        self.assertEqual(self.device.counters.drops, {DropReason.OVERSIZE: 1})
 
     def test_ipv4(self) -> None:
         """IPv4 that somebody routes into the device is dropped and counted."""

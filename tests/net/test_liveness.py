@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from scapy.layers.inet6 import ICMPv6ND_NA, ICMPv6ND_NS, ICMPv6ND_RA, IPv6
+from scapy.layers.inet6 import ICMPv6ND_NA, ICMPv6ND_NS, ICMPv6ND_RA, ICMPv6ND_RS, IPv6
 from twisted.internet.protocol import Protocol
 from twisted.internet.testing import MemoryReactorClock, StringTransport
 from twisted.logger import capturedLogs, formatEvent
@@ -69,6 +69,16 @@ class QuestionTests(LivenessCase):
         self.assertEqual([self.successResultOf(each) for each in asked], [0.25, 0.25])
         self.clock.advance(NO_ROUTER)
         self.assertEqual((self.questions(), self.clock.getDelayedCalls()), ([], []))
+
+    def test_solicited(self) -> None:
+        """Routers are asked to advertise themselves again, from the host's address, while the link is up."""
+        self.end.client.liveness.solicit()
+        asked = IPv6(self.transport.value())
+        self.assertEqual((True, "fe80::2", "ff02::2"), (ICMPv6ND_RS in asked, asked.src, asked.dst))
+        self.transport.clear()
+        self.end.client.handle(ClientEvent.DISABLE)
+        self.end.client.liveness.solicit()
+        self.assertEqual(b"", self.transport.value())
 
     def test_network_changed(self) -> None:
         """After a change of the network a router that answers keeps the session."""

@@ -29,8 +29,8 @@ def working(status: dict[str, Any]) -> bool:
 def status(path: Path, as_json: bool) -> int:
     """Show what a daemon does; exit with 1 unless all is well.
 
-    A server must listen, a client's link must be up and its router answer, and no file may have changed that cannot be
-    used.
+    A server must listen, a client's link must be up and its router answer, no file may have changed that cannot be
+    used, and another program's changes to the interface must have been put right.
     """
     answer = ask(path, "GET", "/status")
     text = tables.server if answer["role"] == "server" else tables.client
@@ -38,7 +38,8 @@ def status(path: Path, as_json: bool) -> int:
         echo_json(answer)
     else:
         click.echo(_painted(text(answer), answer), nl=False)
-    return 0 if working(answer) and not answer.get("not_taken") else 1
+    changed = answer.get("interface_changed")
+    return 0 if working(answer) and not answer.get("not_taken") and (not changed or changed["put_right"]) else 1
 
 
 @click.command()
