@@ -8,7 +8,7 @@ prefix may have a multiple of what one source has.
 from __future__ import annotations
 
 from collections import Counter
-from ipaddress import IPv4Address, IPv6Address, ip_network
+from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_network
 
 IPAddress = IPv4Address | IPv6Address
 
@@ -25,10 +25,21 @@ FACTORS = (1, 2, 4)
 """How many times what one source may have, the first three of these prefixes may have."""
 
 
+_TRANSLATED = IPv6Network("64:ff9b::/96")  # RFC 6052 section 2.1
+
+
 def place(address: IPAddress | None) -> Place:
-    """Return the prefixes of an address, the longest first."""
+    """Return the prefixes of an address, the longest first; of one that holds an IPv4 address those of that.
+
+    Behind a translator the whole IPv4 Internet comes from one /64, and who has an IPv4 address has a /48 of 6to4.
+    """
     if address is None:
         return ()
+    if isinstance(address, IPv6Address):
+        if address in _TRANSLATED:
+            address = IPv4Address(int(address) & 0xFFFFFFFF)
+        else:
+            address = address.ipv4_mapped or address.sixtofour or address
     version, bits, width = address.version, int(address), address.max_prefixlen
     return tuple((version, length, bits >> (width - length)) for length in LENGTHS[version])
 

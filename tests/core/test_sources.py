@@ -22,6 +22,13 @@ class PlaceTests(SynchronousTestCase):
         ):
             self.assertEqual(prefixes, [written(prefix) for prefix in place(ip_address(address))])
 
+    def test_embedded(self) -> None:
+        """An IPv4 address counts as such when it was translated, mapped, or has made a 6to4 prefix (RFC 6052, 3056)."""
+        for text in ("64:ff9b::192.0.2.77", "::ffff:192.0.2.77", "2002:c000:24d::1", "2002:c000:24d:ffff::1"):
+            self.assertEqual(place(ip_address("192.0.2.77")), place(ip_address(text)), text)
+        for text in ("64:ff9b:1::192.0.2.77", "2003:c000:24d::1"):
+            self.assertEqual(6, place(ip_address(text))[0][0], text)
+
     def test_unknown(self) -> None:
         """An address that is not known has none."""
         self.assertEqual((), place(None))
@@ -72,6 +79,13 @@ class SourcesTests(SynchronousTestCase):
         self.assertIsNone(sources.full(address))
         sources.most = 100
         self.assertEqual("192.0.2.1", sources.full(address))
+
+    def test_embedded(self) -> None:
+        """An IPv4 address counts as such when it was translated, mapped, or has made a 6to4 prefix (RFC 6052, 3056)."""
+        for text in ("64:ff9b::192.0.2.77", "::ffff:192.0.2.77", "2002:c000:24d::1", "2002:c000:24d:ffff::1"):
+            self.assertEqual(place(ip_address("192.0.2.77")), place(ip_address(text)), text)
+        for text in ("64:ff9b:1::192.0.2.77", "2003:c000:24d::1"):
+            self.assertEqual(6, place(ip_address(text))[0][0], text)
 
     def test_unknown(self) -> None:
         """Sessions whose address a front hides are not limited."""
