@@ -11,7 +11,7 @@ import re
 FOLDED = "the head has a folded line, which can be read in two ways"
 
 _NEXT = re.compile(rb"\n(?:(\r?\n)|[ \t])")
-_INTERIM = re.compile(rb"HTTP/\d\.\d 1\d\d")
+_INTERIM = re.compile(rb"HTTP/\d\.\d[ \t]+1\d\d(?!\d)")  # as `HeadCleaner` takes it
 
 
 class Folds:
@@ -27,7 +27,7 @@ class Folds:
             return False
         start = max(len(self._head) - 2, 0)  # an end may be cut between its bytes
         self._head += data
-        while found := _NEXT.search(self._head, start):
+        while found := self._next(start):
             if found[1] is None:
                 return True
             interim = _INTERIM.match(self._head)
@@ -36,3 +36,10 @@ class Folds:
                 self._head, self._over = b"", True
                 break
         return False
+
+    def _next(self, start: int) -> re.Match[bytes] | None:
+        """Find the next folded line or the end of the head; empty lines before it (RFC 9112 section 2.2) end none."""
+        head = self._head.lstrip(b"\r\n")
+        start -= len(self._head) - len(head)
+        self._head = head
+        return _NEXT.search(head, max(start, 0))

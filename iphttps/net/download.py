@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from typing import NamedTuple, NoReturn
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import quote, urljoin, urlsplit
 
 import h11
 from twisted.internet.defer import CancelledError, Deferred
@@ -36,6 +36,10 @@ MAXIMUM_REDIRECTIONS = 5
 
 SHOWN = 120
 """Characters of a reason phrase, an address or a faulty line that are shown."""
+
+_URI_CHARACTERS = "%:/?#[]@!$&'()*+,;=~"
+
+_CONTROLS = frozenset((*range(0x20), 0x7F))
 
 _REDIRECTIONS = (301, 302, 303, 307, 308)
 _CHARSET = re.compile(r""";\s*charset\s*=\s*["']?([A-Za-z0-9._:+-]{1,40})""", re.IGNORECASE)
@@ -93,7 +97,9 @@ async def _followed(connect: Connect, url: str, rooted: bool) -> Downloaded:
 def _target(url: str, location: bytes) -> str | None:
     """Return where a redirection leads; None if that is no place to follow it to."""
     try:
-        found = PACLocation.parse(urljoin(url, location.decode("ascii"))).url
+        # Servers write blanks and other bytes as they are, which RFC 3986 section 2.1 has encoded.
+        words = quote(location, safe=_URI_CHARACTERS) if _CONTROLS.isdisjoint(location) else ""
+        found = PACLocation.parse(urljoin(url, words) if words else "").url
     except (ConfigError, ValueError):
         return None
     if url.startswith("https:") and not found.startswith("https:"):

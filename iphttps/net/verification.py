@@ -11,7 +11,7 @@ from typing import Protocol
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.asymmetric import dsa, ec, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID
 from OpenSSL import SSL, crypto
 from service_identity import CertificateError, VerificationError
@@ -298,8 +298,8 @@ def weakness(certificate: x509.Certificate) -> str | None:
     """Say if a key or signature is too weak; OpenSSL does not look where NULL suites need security level 0."""
     of = f"the certificate of {certificates.subject(certificate)}"
     key = certificate.public_key()
-    if isinstance(key, rsa.RSAPublicKey | ec.EllipticCurvePublicKey):
-        least = LEAST_RSA_BITS if isinstance(key, rsa.RSAPublicKey) else LEAST_EC_BITS
+    if isinstance(key, rsa.RSAPublicKey | dsa.DSAPublicKey | ec.EllipticCurvePublicKey):
+        least = LEAST_EC_BITS if isinstance(key, ec.EllipticCurvePublicKey) else LEAST_RSA_BITS
         if key.key_size < least:
             return f"{of} has a key of {key.key_size} bits, where at least {least} are demanded"
     rooted = certificate.issuer == certificate.subject  # nobody relies on the signature of a root

@@ -69,6 +69,23 @@ class TwoWaysTests(SynchronousTestCase):
                     with self.subTest(f"{name}, {cut}"):
                         self._refused(client(), head[:cut], head[cut:])
 
+    def test_before_the_head(self) -> None:
+        """Empty lines in front, and interim responses that only a lenient reader takes, do not hide a folded line."""
+        folded = OK + TWO_WAYS["folded"] + b"\r\n"
+        for before in (
+            b"\r\n\r\n",
+            b"\n\n\r\n",
+            b"HTTP/1.1  100 Continue\r\n\r\n",
+            b"HTTP/1.0\t103\r\n\r\n",
+            b"\r\n" + INTERIM + b"\r\n\n" + INTERIM + b"\r\n",
+        ):
+            for cut in range(len(before + folded)):
+                with self.subTest(f"{before!r}, {cut}"):
+                    self._refused(client(), (before + folded)[:cut], (before + folded)[cut:])
+            opened = client().feed(before + OK + b"\r\n b")
+            assert opened is not None
+            self.assertEqual(b" b", opened.rest)
+
     def test_behind_the_head(self) -> None:
         """What is behind the head is packets, which may look like anything."""
         for lines in (b"a\r\n b\n\tc", b" b", b"\n b"):

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.asymmetric import dsa, ec, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, ExtensionOID, NameOID
 from OpenSSL import crypto
 
@@ -34,7 +34,7 @@ def issue(
     authority: Authority,
     subject: x509.Name,
     names: Iterable[x509.GeneralName] = (),
-    key: rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | None = None,
+    key: rsa.RSAPrivateKey | dsa.DSAPrivateKey | ec.EllipticCurvePrivateKey | None = None,
     digest: str = "sha256",
     unreadable: bytes | None = None,
     usage: x509.ObjectIdentifier = ExtendedKeyUsageOID.CLIENT_AUTH,

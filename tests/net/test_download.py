@@ -50,7 +50,7 @@ PIECES = (
 
 
 MOVED = {
-    b"/relative": b"wpad.dat",
+    b"/relative": b"wpad.dat?a b\xc3\xa4",  # as servers write it, not encoded
     b"/absolute": b"https://b.example/",
     b"/round": b"/round",
     b"/lost": b"/none",
@@ -223,10 +223,10 @@ class DownloadTests(TestCase):
     async def test_redirections(self) -> None:
         """A redirection is followed, to the same host or another, some times, and to no file of ours."""
         self.assertEqual(await self.bring("http://a.example/relative"), b"content")
+        self.assertEqual(self.files.asked[-1][1], b"/wpad.dat?a%20b%C3%A4")
         self.assertEqual(await self.bring("http://a.example/absolute"), b"content")
-        self.assertEqual(
-            [(uri.secure, uri.authority) for uri in self.wanted[-2:]], [(False, "a.example"), (True, "b.example")]
-        )
+        places = [(uri.secure, uri.authority) for uri in self.wanted[-2:]]
+        self.assertEqual(places, [(False, "a.example"), (True, "b.example")])
         self.assertIn("more than 5 times", await self.refused("http://a.example/round"))
         self.assertIn(
             "/none, to which it leads: the web server answers 404", await self.refused("http://a.example/lost")

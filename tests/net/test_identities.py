@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import cast
 
 from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.asymmetric import dsa, rsa
 from cryptography.x509.oid import NameOID
 from OpenSSL import SSL
 from twisted.internet.testing import MemoryReactorClock
@@ -158,6 +158,9 @@ class RefusalTests(IdentityCase):
         ):
             self.tls.change(replace(self.tls.settings, null_encryption=choice))
             self.assertEqual(sentence, self.verdict(weak, ciphers))
+        weak = issue(authority, common_name("x"), key=dsa.generate_private_key(1024))
+        self.assertEqual(theirs, self.verdict(weak))
+        self.assertEqual(ours, self.verdict(weak, b"NULL-SHA256"))
         sha1 = issue(authority, common_name("x"), digest="sha1")
         self.assertEqual(
             "the certificate of CN=x is signed with sha1, which is broken", self.verdict(sha1, b"NULL-SHA256")
