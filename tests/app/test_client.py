@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from time import time
 from ipaddress import IPv6Interface
+from time import time
 from typing import cast
 
 from twisted.internet.error import ConnectionDone, ConnectionRefusedError
