@@ -15,7 +15,7 @@ OLDEST = 2
 """The generation that is all there is."""
 
 THRESHOLDS = 700, 10, 2
-"""Objects until the youngest generation is collected, its collections until the middle one is, and the middle one's until the
+"""Objects until the youngest generation is collected, its collections until the middle one is, that one's until the
 oldest is. Python's own defaults differ: 3.13 has 2000 for the first."""
 
 
