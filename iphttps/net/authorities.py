@@ -61,6 +61,8 @@ def read_bundle(path: Path, usage: bytes) -> Bundle:
     ]
     if certificates:
         return Bundle(certificates, problems)
+    if sentence := pem.container(path, content):
+        raise ConfigError(sentence)
     if len(data) == 1:
         raise ConfigError(f"{path} holds a certificate that cannot be read: was it written to the end?")
     if data:

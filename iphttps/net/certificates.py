@@ -30,8 +30,6 @@ _NOT_IN_DNS_NAME = re.compile(r"[^A-Za-z0-9.*_-]")
 _USER_PRINCIPAL_NAME = x509.ObjectIdentifier("1.3.6.1.4.1.311.20.2.3")  # what Active Directory puts there
 _UTF8_STRING = 0x0C
 
-_PEM = re.compile(rb"-----BEGIN (?:X509 )?CERTIFICATE-----(.*?)-----END (?:X509 )?CERTIFICATE-----", re.DOTALL)
-
 PIN = "sha256//"
 
 SHOWN_HOSTS = 5
@@ -96,6 +94,8 @@ def load_certificates(path: Path) -> list[x509.Certificate]:
     content = read(path)
     data = certificate_data(content)
     found = [parsed_certificate(each) for each in data]
+    if found in ([], [None]) and (sentence := pem.container(path, content)):
+        raise ConfigError(sentence)
     if not found:
         raise ConfigError(f"{path} holds no certificate in PEM or DER form")
     if None in found:
@@ -114,7 +114,7 @@ def certificate_data(content: bytes, usage: bytes | None = None) -> list[bytes |
     Given a usage, a certificate whose own settings (TRUSTED CERTIFICATE) do not trust it for that is left out.
     """
     if pem.is_der(content):
-        return [content]
+        return [pem.first(content)]
     found: list[bytes | None] = []
     for block in pem.blocks(content):
         if block.label not in CERTIFICATE_LABELS:

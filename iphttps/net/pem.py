@@ -12,6 +12,9 @@ _BEGIN = b"-----BEGIN "
 _LABEL = re.compile(rb"[A-Z0-9 ]+")
 _HEADER = re.compile(rb"[A-Za-z0-9-]+:")
 
+_PKCS12 = bytes((0x02, 0x01, 0x03))  # its first element is the version 3 (RFC 7292 section 4)
+_SIGNED_DATA = bytes.fromhex("06092a864886f70d010702")  # RFC 5652 section 5.1, as Windows exports chains
+
 _SEQUENCE, _REJECTED, _IDENTIFIER = 0x30, 0xA0, 0x06
 
 SERVER_AUTH = bytes.fromhex("2b06010505070301")
@@ -40,6 +43,33 @@ def blocks(content: bytes) -> list[Block]:
 def is_der(content: bytes) -> bool:
     """Tell whether a file looks like DER, of which each kind that is of interest here is a SEQUENCE."""
     return content[:1] == bytes((_SEQUENCE,)) and _BEGIN not in content
+
+
+def container(path: object, content: bytes) -> str | None:
+    """Say how to take certificates and keys out of a file that holds them in another form; None if it is none."""
+    if not is_der(content):
+        labels = {block.label for block in blocks(content)}
+        inside, form = not labels.isdisjoint(("PKCS7", "CMS", "PKCS #7 SIGNED DATA")), ""
+    else:
+        if content[2:10].find(_PKCS12) >= 0:
+            return (
+                f"{path} is a PKCS#12 file: `openssl pkcs12 -in {path} -nodes -out NEW` takes certificate and key out"
+            )
+        inside, form = content[2:20].find(_SIGNED_DATA) >= 0, "-inform DER "
+    if not inside:
+        return None
+    return f"{path} is a PKCS#7 file: `openssl pkcs7 {form}-in {path} -print_certs -out NEW` takes the certificates out"
+
+
+def first(content: bytes) -> bytes:
+    """Return the first element of a file in DER: OpenSSL does not look at what stands behind it.
+
+    What is not whole is returned as it is.
+    """
+    try:
+        return content[: _element(content, 0)[2]]
+    except ValueError:
+        return content
 
 
 def written(label: str, data: bytes) -> bytes:

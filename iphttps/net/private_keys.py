@@ -10,7 +10,8 @@ from ..core.errors import ConfigError
 from . import pem
 
 _KEY = "PRIVATE KEY"
-_PKCS12 = bytes((0x02, 0x01, 0x03))  # its first element is the version 3 (RFC 7292 section 4)
+_ENCRYPTIONS = tuple(map(bytes.fromhex, ("2a864886f70d0105", "2a864886f70d010c01")))
+"""How the identifiers of PKCS#8's encryptions begin (RFC 8018 appendix A, RFC 7292 appendix C)."""
 
 
 def parse_private_keys(path: Path, content: bytes) -> list[crypto.PKey]:
@@ -25,10 +26,7 @@ def parse_private_keys(path: Path, content: bytes) -> list[crypto.PKey]:
     if keys:
         return keys
     if any(block.encrypted for block in found):
-        raise ConfigError(
-            f"{path} needs a password, and nobody is there to type it: `openssl pkey -in {path} -out NEW` writes a key "
-            "without one"
-        )
+        raise _encrypted(path)
     if any(block.label.startswith("OPENSSH") for block in found):
         raise ConfigError(f"{path} is a key of OpenSSH: `ssh-keygen -p -m PKCS8 -f {path}` makes it one of OpenSSL")
     if found:
@@ -56,8 +54,15 @@ def _parse_der(path: Path, content: bytes) -> crypto.PKey:
     try:
         return crypto.load_privatekey(crypto.FILETYPE_ASN1, content)
     except crypto.Error as error:
-        if content[2:10].find(_PKCS12) >= 0:
-            raise ConfigError(
-                f"{path} is a PKCS#12 file: `openssl pkcs12 -in {path} -nodes -out NEW` takes certificate and key out"
-            ) from error
+        if any(content[2:24].find(each) >= 0 for each in _ENCRYPTIONS):
+            raise _encrypted(path) from error
+        if sentence := pem.container(path, content):
+            raise ConfigError(sentence) from error
         raise ConfigError(f"{path} holds no private key in PEM or DER form") from error
+
+
+def _encrypted(path: Path) -> ConfigError:
+    return ConfigError(
+        f"{path} needs a password, and nobody is there to type it: `openssl pkey -in {path} -out NEW` writes a key "
+        "without one"
+    )

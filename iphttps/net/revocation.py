@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,6 +13,7 @@ from cryptography import x509
 from OpenSSL import crypto
 
 from ..core.errors import ConfigError
+from . import pem
 from .certificates import distinguished, read
 from .lenient import UNREADABLE, list_issuer
 from .list_age import Ages, ages, highest, is_signed_by, older
@@ -24,9 +24,6 @@ NOTICE = timedelta(days=14)
 
 RECENT = 1
 """Seconds, far more than the tick of any file system's clock."""
-
-_BEGIN = b"-----BEGIN X509 CRL-----"
-_PEM = re.compile(_BEGIN + b".*?-----END X509 CRL-----", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +78,7 @@ class RevocationLists:
         after: RevocationLists | None = None,
         allow_older: bool = False,
     ) -> RevocationLists:
-        """Read a PEM file; raises ConfigError if it is not whole, or has no list of one of the authorities.
+        """Read a file in PEM or DER; raises ConfigError if it is not whole, or has no list of one of the authorities.
 
         A list that has expired is taken: with it the server fails closed, as the operator may see from the log. One
         that is older than its issuer's list in `after` is not, unless `allow_older`.
@@ -184,16 +181,16 @@ def now_of(seconds: float) -> datetime:
 
 def _parse(path: Path) -> list[x509.CertificateRevocationList]:
     content = read(path)
-    blocks = _PEM.findall(content)
-    if not content.count(_BEGIN):
-        raise ConfigError(f"{path} holds no certificate revocation list in PEM form")
+    if pem.is_der(content):
+        data: list[bytes | None] = [pem.first(content)]
+    else:
+        data = [block.data for block in pem.blocks(content) if block.label == "X509 CRL"]
+    if not data:
+        raise ConfigError(f"{path} holds no certificate revocation list in PEM or DER form")
     try:
-        lists = [x509.load_pem_x509_crl(block) for block in blocks]
-    except UNREADABLE:
-        lists = []
-    if len(lists) != content.count(_BEGIN):
-        raise ConfigError(f"{path} holds a damaged certificate revocation list: was it written to the end?")
-    return lists
+        return [x509.load_der_x509_crl(each or b"") for each in data]
+    except UNREADABLE as error:
+        raise ConfigError(f"{path} holds a damaged certificate revocation list: was it written to the end?") from error
 
 
 def _check(path: Path, one: x509.CertificateRevocationList, now: datetime) -> None:
