@@ -153,6 +153,11 @@ class ServerCheck(PeerCheck):
             verify_service_identity(list(_patterns(certificate)), obligatory_ids=[wanted], optional_ids=[])
         except (VerificationError, CertificateError, ValueError):
             self.code = _WRONG_NAME
+            if isinstance(wanted, IPAddress_ID) and self._name in certificates.names(certificate):
+                return (
+                    f"the certificate has {self._name} as a host's name and not as an IP address (RFC 9110 section "
+                    "4.3.5): have it renewed with the address as one"
+                )
             return (
                 f"the certificate is for {certificates.hosts(certificate)}, not for {self._name}: "
                 "use a name that is in it, or have it renewed with this one"

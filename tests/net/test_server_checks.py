@@ -8,6 +8,7 @@ import os
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from cryptography import x509
 from cryptography.x509.oid import ExtendedKeyUsageOID
 from OpenSSL import SSL
 from twisted.internet.error import ConnectionDone
@@ -124,7 +125,12 @@ class NameTests(ServerCheckCase):
 
     def test_address_as_a_name(self) -> None:
         """An address written where names stand is not taken for one (RFC 9525 section 6.5)."""
-        self.assert_refused(self.certificates.client_tls(name="192.0.2.9"), "not for 192.0.2.9", "0x800B010F")
+        client = self.certificates.client_tls(name="192.0.2.9")
+        self.assert_refused(client, "not for 192.0.2.9", "0x800B010F")
+        usage = ExtendedKeyUsageOID.SERVER_AUTH
+        shown = issue(self.certificates.authority, common_name("x"), [x509.DNSName("192.0.2.9")], usage=usage)
+        server = ServerTLS(TLSSettings(shown))
+        self.assert_refused(client, "has 192.0.2.9 as a host's name and not as an IP address", "0x800B010F", server)
 
 
 class PinTests(ServerCheckCase):
