@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import stat
 from base64 import b64decode, b64encode
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -140,11 +142,22 @@ def parsed_certificate(data: bytes | None) -> x509.Certificate | None:
 
 
 def read(path: Path) -> bytes:
-    """Read a file, without a byte order mark in front of its text; raises ConfigError if that cannot be."""
+    """Read a file, without a byte order mark in front of its text; raises ConfigError if that cannot be.
+
+    A pipe or a device is refused: a running daemon reads some of these files again, and must not wait for anybody.
+    """
     try:
-        return without_mark(path.read_bytes())
+        with open(path, "rb", opener=opener) as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                raise ConfigError(f"cannot read {path}: it is no regular file")
+            return without_mark(file.read())
     except OSError as error:
         raise ConfigError(f"cannot read {path}: {error.strerror}") from error
+
+
+def opener(path: str, flags: int) -> int:
+    """Open a file without waiting for anybody, as `open` has it done."""
+    return os.open(path, flags | os.O_NONBLOCK)
 
 
 def pin(certificate: x509.Certificate) -> str:

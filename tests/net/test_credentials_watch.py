@@ -12,6 +12,7 @@ from twisted.logger import LogLevel, capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 
 from iphttps.lab.authority import Identity, KeyKind
+from iphttps.net import certificates
 from iphttps.net.credentials_watch import INTERVAL, CredentialsWatch
 from iphttps.net.tls import NullEncryption, ServerTLS, TLSSettings
 
@@ -97,12 +98,12 @@ class CredentialsWatchTests(SynchronousTestCase):
     def test_bad_moment(self) -> None:
         """A pair that could not be read for a while, its files as they are, is taken as soon as it can be."""
 
-        def fails(path: Path) -> bytes:
+        def fails(path: str, flags: int) -> int:
             raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
 
         self.swap(self.certificate, self.second.certificate)
         self.swap(self.key, self.second.private_key)
-        patch = self.patch(Path, "read_bytes", fails)
+        patch = self.patch(certificates, "opener", fails)
         ((level, sentence),) = self.said()
         self.assertEqual((LogLevel.error, True), (level, "Too many open files" in sentence))
         self.assertIn("Too many open files", self.kept.problem or "")

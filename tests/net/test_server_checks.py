@@ -20,6 +20,7 @@ from iphttps.core.client import ClientEvent, ClientState
 from iphttps.core.errors import ConfigError
 from iphttps.core.stage import Stage, Trouble
 from iphttps.lab.authority import Authority
+from iphttps.net import certificates
 from iphttps.net.certificates import load_certificates, parse_pin, pin
 from iphttps.net.explain import explain_end
 from iphttps.net.revocation import RevocationLists
@@ -206,12 +207,12 @@ class RevocationTests(ServerCheckCase):
     def test_bad_moment(self) -> None:
         """A list that could not be read once is read for the next connection, though its file is the same."""
 
-        def fails(path: Path) -> bytes:
+        def fails(path: str, flags: int) -> int:
             raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
 
         client = self.client()
         self.certificates.authority.revoke(self.certificates.server)
-        patch = self.patch(Path, "read_bytes", fails)
+        patch = self.patch(certificates, "opener", fails)
         self.assertIsNone(self.meet(client))
         patch.restore()
         self.assert_refused(client, "is revoked", "0x800B010C")

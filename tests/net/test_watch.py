@@ -13,6 +13,7 @@ from twisted.logger import LogLevel, capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 
 from iphttps.lab.authority import DAY, Authority
+from iphttps.net import certificates
 from iphttps.net.revocation import RevocationLists, now_of
 from iphttps.net.tls import ServerTLS, TLSSettings
 from iphttps.net.watch import INTERVAL, RevocationWatch
@@ -70,6 +71,21 @@ class WatchTests(WatchCase):
         self.watch()
         self.assertEqual(([], 0), (self.said(100 * INTERVAL), self.changes))
 
+    def test_pipe(self) -> None:
+        """A pipe in the file's place does not stop the daemon, nor a directory; the list behind it is taken later."""
+        watch = self.watch()
+        self.path.unlink()
+        os.mkfifo(self.path)
+        self.assertEqual(1, len(self.said(5 * INTERVAL)))
+        self.assertEqual(f"cannot read {self.path}: it is no regular file", watch.problem)
+        self.path.unlink()
+        self.path.mkdir()
+        self.assertEqual(1, len(self.said(5 * INTERVAL)))
+        self.path.rmdir()
+        self.authority.revoke(self.certificates.client)
+        self.said(INTERVAL)
+        self.assertEqual((1, None), (self.revoked, watch.problem))
+
     def test_changed(self) -> None:
         """A changed file is in force within the interval, and said to be."""
         self.watch()
@@ -115,10 +131,10 @@ class WatchTests(WatchCase):
             watch = self.watch()
             self.authority.revoke(self.certificates.client)
 
-            def fails(path: Path, number: int = number) -> bytes:
+            def fails(path: str, flags: int, number: int = number) -> int:
                 raise OSError(number, os.strerror(number))
 
-            patch = self.patch(Path, "read_bytes", fails)
+            patch = self.patch(certificates, "opener", fails)
             ((level, sentence),) = self.said(10 * INTERVAL)
             self.assertEqual((LogLevel.error, 0), (level, self.revoked))
             self.assertIn(os.strerror(number), sentence)
