@@ -74,23 +74,20 @@ class LogFile:
 
     def renew(self) -> None:
         """Open the file anew where it was moved away, and begin a new one where it was not (SIGUSR1)."""
-        with self._lock:
-            ours = os.fstat(self._file)
-            try:
-                if not self._in_place(ours):
-                    self._reopen(ours)
-                elif ours.st_size:
-                    self._rotate(ours)
-            except OSError as error:
-                self._complain(error)
+        self._begin_anew(rotate=True)
 
     def reopen(self) -> None:
         """Open the file anew where it was moved away."""
+        self._begin_anew(rotate=False)
+
+    def _begin_anew(self, *, rotate: bool) -> None:
         with self._lock:
             ours = os.fstat(self._file)
             try:
                 if not self._in_place(ours):
                     self._reopen(ours)
+                elif rotate and ours.st_size:
+                    self._rotate(ours)
             except OSError as error:
                 self._complain(error)
 

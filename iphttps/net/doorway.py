@@ -135,14 +135,43 @@ class Doorway(ServerFactory):
         self._wrapped.doStop()
 
 
-class FrontProtocol(Protocol):
+class WaitingProtocol(Protocol):
+    """A connection that has a while to say something, and then gets the protocol that it is for."""
+
+    def __init__(self, doorway: Doorway) -> None:
+        self._doorway = doorway
+        self._deadline: IDelayedCall | None = None
+
+    def abort(self) -> None:
+        """End the connection at once: nobody is there to whom an answer would make sense."""
+        self._leave()
+        cast(ITCPTransport, self.transport).abortConnection()
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        """The connection has ended."""
+        self._leave()
+
+    def _leave(self) -> None:
+        """Wait no longer."""
+        if self._deadline and self._deadline.active():
+            self._deadline.cancel()
+
+    def _give_place(self, protocol: IProtocol, data: bytes) -> None:
+        """Hand over to a protocol, to which the transport gives its bytes from here on; these come first."""
+        transport = cast(Connection, self.transport)
+        transport.protocol = protocol
+        protocol.makeConnection(transport)
+        if data:
+            protocol.dataReceived(data)
+
+
+class FrontProtocol(WaitingProtocol):
     """A front's connection until its PROXY header has come."""
 
     def __init__(self, doorway: Doorway, front: Arrival) -> None:
-        self._doorway = doorway
+        super().__init__(doorway)
         self._front = front
         self._header = ProxyProtocol()
-        self._deadline: IDelayedCall | None = None
 
     def connectionMade(self) -> None:
         """Wait for the header, but not for ever."""
@@ -175,39 +204,23 @@ class FrontProtocol(Protocol):
             self.abort()
             return
         self._leave()
-        # From here on the transport gives its bytes to that protocol.
-        transport = cast(Connection, self.transport)
-        transport.protocol = protocol
-        protocol.makeConnection(transport)
-        if rest:
-            protocol.dataReceived(rest)
+        self._give_place(protocol, rest)
 
     def _refuse(self, sentence: str) -> None:
         self._doorway.refusals.note(self._front.peer, sentence, "the PROXY protocol")
         self.abort()
 
-    def abort(self) -> None:
-        """End the connection at once: nobody is there to whom an answer would make sense."""
-        self._leave()
-        cast(ITCPTransport, self.transport).abortConnection()
-
-    def connectionLost(self, reason: Failure = connectionDone) -> None:
-        """The connection has ended."""
-        self._leave()
-
     def _leave(self) -> None:
         self._doorway.announcing.discard(self)
-        if self._deadline and self._deadline.active():
-            self._deadline.cancel()
+        super()._leave()
 
 
-class SilentProtocol(Protocol):
+class SilentProtocol(WaitingProtocol):
     """A client's connection until its first bytes have come."""
 
     def __init__(self, doorway: Doorway, arrival: Arrival) -> None:
-        self._doorway = doorway
+        super().__init__(doorway)
         self._arrival = arrival
-        self._deadline: IDelayedCall | None = None
 
     def connectionMade(self) -> None:
         """Wait for the first bytes, but not for ever."""
@@ -217,16 +230,13 @@ class SilentProtocol(Protocol):
         self._deadline = self._doorway.clock.callLater(min(SILENCE, self._doorway.patience()), self._expired)
 
     def dataReceived(self, data: bytes) -> None:
-        """Hand over to the next protocol, to which the transport gives its bytes from here on."""
+        """Hand over to the next protocol."""
         self._leave()
-        transport = cast(Connection, self.transport)
         protocol = self._doorway.greet(self._arrival)
         if protocol is None:
             self.abort()
             return
-        transport.protocol = protocol
-        protocol.makeConnection(transport)
-        protocol.dataReceived(data)
+        self._give_place(protocol, data)
 
     def _spoken(self) -> bool:
         """Tell whether something waits to be read: many may be accepted before any is read."""
@@ -247,20 +257,10 @@ class SilentProtocol(Protocol):
         self._doorway.refusals.note(self._arrival.peer, "it sent nothing, and another needed its place", "too many")
         self.abort()
 
-    def abort(self) -> None:
-        """End the connection at once."""
-        self._leave()
-        cast(ITCPTransport, self.transport).abortConnection()
-
-    def connectionLost(self, reason: Failure = connectionDone) -> None:
-        """The connection has ended."""
-        self._leave()
-
     def _leave(self) -> None:
         self._doorway.entrance.leave(self)
         self._doorway.silent.discard(self)
-        if self._deadline and self._deadline.active():
-            self._deadline.cancel()
+        super()._leave()
 
 
 def _identity(common_name: str) -> Identity:

@@ -42,7 +42,7 @@ def calls() -> Iterator[tuple[str, ast.Call]]:
                     isinstance(function, ast.Attribute)
                     and function.attr in WEIGHTS
                     and isinstance(function.value, ast.Attribute | ast.Name)
-                    and ast.unparse(function.value) in ("self.log", "self._log", "log")
+                    and ast.unparse(function.value) in ("self.log", "self._log", "cls.log", "log")
                 ):
                     yield f"{path.relative_to(ROOT)}:{node.lineno}", node
 

@@ -91,7 +91,24 @@ class RequestTests(ConnectCase):
         self.assertIn(b"\r\nProxy-Authorization: Basic eDp5\r\n", request)
 
 
-class OpenTests(ConnectCase):
+class OpeningCase(ConnectCase):
+    """Answers of which what is behind the head is kept."""
+
+    def assert_opens(self, head: bytes) -> None:
+        """Check that a head opens the way, however it is cut, and that what comes behind it is kept."""
+        for pieces in every_cut(head + REST):
+            self.setUp()
+            opened, rest = None, b""
+            for piece in pieces:
+                if opened:
+                    rest += piece
+                elif opened := self.handshake.feed(piece):
+                    assert isinstance(opened, Connected)
+                    rest = opened.rest
+            self.assertEqual(REST, rest, pieces)
+
+
+class OpenTests(OpeningCase):
     """Answers that open the way."""
 
     def test_every_cut(self) -> None:
@@ -101,16 +118,7 @@ class OpenTests(ConnectCase):
             b"HTTP/1.0 200 OK\r\nproxy-agent: Apache\r\nX: y\r\n\r\n",
             b"HTTP/1.1 204\r\nPROXY-CONNECTION: close\r\n\r\n",
         ):
-            for pieces in every_cut(head + REST):
-                self.setUp()
-                opened, rest = None, b""
-                for piece in pieces:
-                    if opened:
-                        rest += piece
-                    elif opened := self.handshake.feed(piece):
-                        assert isinstance(opened, Connected)
-                        rest = opened.rest
-                self.assertEqual(REST, rest, pieces)
+            self.assert_opens(head)
 
     def test_length_means_nothing(self) -> None:
         """The length, or the encoding, of a 2xx is ignored: all behind its head is the server's (PX-04)."""
@@ -127,7 +135,7 @@ class OpenTests(ConnectCase):
         self.assertIn("never comes to its answer", sentence)
 
 
-class OddHeadTests(ConnectCase):
+class OddHeadTests(OpeningCase):
     """Heads that break RFC 9112, and that browsers and curl take."""
 
     def test_every_cut(self) -> None:
@@ -141,16 +149,7 @@ class OddHeadTests(ConnectCase):
             b"HTTP/1.1 100 Go\r\nbad\r\n\r\nHTTP/1.1\t200\r\nX: a\0b\rc\x0bd\r\n\r\n",
             b"HTTP/1.1 200 OK\r\n folded\r\nX:\r\n a\r\n\tb\r\n\r\n",
         ):
-            for pieces in every_cut(head + REST):
-                self.setUp()
-                opened, rest = None, b""
-                for piece in pieces:
-                    if opened:
-                        rest += piece
-                    elif opened := self.handshake.feed(piece):
-                        assert isinstance(opened, Connected)
-                        rest = opened.rest
-                self.assertEqual(REST, rest, pieces)
+            self.assert_opens(head)
 
     def test_challenge(self) -> None:
         """A challenge that is folded is put together; lengths that contradict each other end with the connection."""
