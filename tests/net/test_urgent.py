@@ -78,6 +78,7 @@ class UrgentTests(SynchronousTestCase):
 
     def test_sign_of_life(self) -> None:
         """Any packet from the holder keeps its address, be it no answer."""
+        self.tunnel.resumeProducing()
         self.wait(DELAY_FIRST_PROBE_TIME + 1.5 * RETRANS_TIMER)
         self.tunnel.dataReceived(packet(HOLDER, PRIVATE_HOST))
         self.wait(2 * SILENT)
