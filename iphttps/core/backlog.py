@@ -64,6 +64,10 @@ class Backlog:
         self._urgent_size += size
         return True
 
+    def waits(self, batch: Batch) -> bool:
+        """Tell whether a batch of urgent packets like this one waits already."""
+        return batch.data in self._urgent
+
     def take(self) -> bytes:
         """Return all that waits, the urgent packets first, each kind in order; then nothing does."""
         data = b"".join((*self._urgent, *self._waiting))

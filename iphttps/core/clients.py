@@ -31,7 +31,8 @@ class Connection(Protocol):
     def send_urgent(self, batch: Batch) -> bool:
         """Send packets of the link's own Neighbor Discovery ahead of data that waits.
 
-        Returns False, with the drop counted, if even the room reserved for them is full.
+        Returns False if they have not been sent: they wait, or even the room reserved for them is full, which is
+        counted as a drop.
         """
 
     def disconnect(self, sentence: str) -> None:

@@ -189,7 +189,7 @@ class ServerLink:
         return Forwarding(own=_batches(outgoing), everyone=Batch.of(everyone))
 
     def not_solicited(self, batch: Batch) -> None:
-        """Note that a batch of unicast Neighbor Solicitations found no room and was dropped."""
+        """Note that a batch of unicast Neighbor Solicitations was dropped here, or waits still."""
         for packet in batch:
             self._cache.not_solicited(packet[ipv6.DESTINATION : ipv6.HEADER_LENGTH])
 

@@ -210,7 +210,7 @@ class NeighborCache:
             yield address, None
 
     def not_solicited(self, address: bytes) -> None:
-        """Take back a solicitation of a holder that was dropped here: its silence says nothing."""
+        """Take back a solicitation that its holder has not been sent: the holder's silence says nothing."""
         if entry := self._timed.get(address):
             entry.probes -= 1
 

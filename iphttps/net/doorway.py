@@ -89,7 +89,8 @@ class Doorway(ServerFactory):
         self.patience = patience
         """How long a connection may stay in the handshake phase."""
         self._only_fronts = only_fronts  # they come by a UNIX socket, so the file's mode has let them in
-        self.announcing: set[FrontProtocol] = set()
+        self.announcing: Entrance[FrontProtocol] = Entrance()
+        """Those whose PROXY header has not come; bounded by themselves, for whom they bring is not known yet."""
         self.silent: set[SilentProtocol] = set()
 
     def buildProtocol(self, addr: IAddress | None) -> Protocol | None:
@@ -100,7 +101,7 @@ class Doorway(ServerFactory):
         elif arrival.address is None or arrival.address not in self._fronts:
             return self.admit(arrival)
         if self._proxy_protocol:
-            return FrontProtocol(self, arrival)
+            return self._announced(arrival)
         return self.admit(Arrival(arrival.peer, fronts=self._fronts))
 
     def admit(self, arrival: Arrival) -> Protocol | None:
@@ -111,6 +112,12 @@ class Doorway(ServerFactory):
         if displaced := self.entrance.enter(silent, arrival.address):
             displaced.give_way()
         return silent
+
+    def _announced(self, front: Arrival) -> Protocol:
+        protocol = FrontProtocol(self, front)
+        if displaced := self.announcing.enter(protocol, None):
+            displaced.give_way()
+        return protocol
 
     def greet(self, arrival: Arrival) -> IProtocol | None:
         """Build what speaks to a client that has begun to, or None if too many of its connections are there already."""
@@ -175,11 +182,11 @@ class FrontProtocol(WaitingProtocol):
 
     def connectionMade(self) -> None:
         """Wait for the header, but not for ever."""
-        self._doorway.announcing.add(self)
         self._deadline = self._doorway.clock.callLater(HEADER_DEADLINE, self._refuse, "it sent no PROXY header in time")
 
     def dataReceived(self, data: bytes) -> None:
         """Read the header."""
+        self._doorway.announcing.heard(self)
         try:
             announcement = self._header.feed(data)
             arrival = announcement and self._arrival(announcement)
@@ -199,6 +206,7 @@ class FrontProtocol(WaitingProtocol):
         return Arrival(written(address, announcement.port), address, identity)
 
     def _hand_over(self, arrival: Arrival, rest: bytes) -> None:
+        self._leave()
         protocol = cast("IProtocol | None", self._doorway.admit(arrival))
         if protocol is None:
             self.abort()
@@ -210,8 +218,15 @@ class FrontProtocol(WaitingProtocol):
         self._doorway.refusals.note(self._front.peer, sentence, "the PROXY protocol")
         self.abort()
 
+    def give_way(self) -> None:
+        """End at once, for somebody who came later."""
+        self._doorway.refusals.note(
+            self._front.peer, "it sent no PROXY header, and another needed its place", "too many"
+        )
+        self.abort()
+
     def _leave(self) -> None:
-        self._doorway.announcing.discard(self)
+        self._doorway.announcing.leave(self)
         super()._leave()
 
 

@@ -209,17 +209,19 @@ class Tunnel(Protocol, Gathering):
     def send_urgent(self, batch: Batch) -> bool:
         """Send the link's own Neighbor Discovery; while the tunnel is congested it waits ahead of data.
 
-        Returns False, with the drop counted, if there is no room for it either.
+        Returns False if the peer has not been sent it yet: while it waits, which the same packet does only once, and
+        where there is no room for it either, with the drop counted.
         """
         if not self.congested:
             self.send(batch)
             return True
-        taken = self.backlog.add_urgent(batch)
-        if taken:
+        if self.backlog.waits(batch):
+            return False
+        if self.backlog.add_urgent(batch):
             self.counters.sent(len(batch), len(batch.data))
         else:
             self.counters.dropped(DropReason.CONGESTED, len(batch))
-        return taken
+        return False
 
     def pauseProducing(self) -> None:
         """The transport's buffer is full."""

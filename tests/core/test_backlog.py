@@ -68,6 +68,8 @@ class BacklogTests(SynchronousTestCase):
         self.assertEqual(1, backlog.add(batch(2)))
         self.assertTrue(backlog.add_urgent(batch(1, 10)))
         self.assertTrue(backlog.add_urgent(batch(2, 11)))
+        self.assertTrue(backlog.waits(batch(1, 10)))
+        self.assertFalse(backlog.waits(batch(1)))
         self.assertEqual(batch(3, 10).data + batch(1).data, backlog.take())
         self.assertEqual(b"", backlog.take())
 

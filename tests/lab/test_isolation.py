@@ -5,7 +5,6 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from scapy.layers.inet import UDP
 from scapy.layers.inet6 import ICMPv6ND_NS, IPv6
 
 from iphttps.lab.laboratory import INTERFACE, addresses, tunnel_address
@@ -43,10 +42,12 @@ class CongestionTests(RawCase):
         local = next(str(each["local"]) for each in addresses(victim) if str(each["local"]).startswith("fe80"))
         held = {address: who for address, who in self.holders(control).items() if address in (own, local)}
         self.assertEqual({own, local}, held.keys())
-        shape = "tc qdisc add dev outer2 root tbf rate 2mbit burst 4kb latency 200ms"
+        # A quarter of 2 Mbit/s: the flood comes as fast as the gateway's processor takes it, and is to be as far above.
+        shape = "tc qdisc add dev outer2 root tbf rate 500kbit burst 4kb latency 200ms"
         self.lab.gateway.run(*shape.split())
         mallory = self.lab.authority.client("mallory")
-        flood = bytes(IPv6(src="fe80::bad", dst=local) / UDP(dport=9) / bytes(15))
+        # No Next Header (RFC 8200 section 4.7): the victim answers none of them, so they draw no sign of life from it.
+        flood = bytes(IPv6(src="fe80::bad", dst=local, nh=59) / bytes(23))
         files = (self.lab.authority.certificate, mallory.certificate, mallory.private_key)
         command = (sys.executable, str(Path(pouring.__file__)), *map(str, files), GATEWAY_IPV6, flood.hex())
         pouring_ = self.lab.program(attacker, "pouring", *command)
