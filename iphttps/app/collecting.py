@@ -15,8 +15,8 @@ OLDEST = 2
 """The generation that is all there is."""
 
 THRESHOLDS = 700, 10, 2
-"""After how many objects the youngest generation is due, after how many of its collections the middle one, which comes every
-7000 objects like that, and after how many of these the oldest. The defaults differ: Python 3.13 has 2000 for the first."""
+"""After how many objects the youngest generation is due; after how many of its collections the middle one, which so
+comes every 7000 objects; after how many of those the oldest. The defaults differ: Python 3.13 begins with 2000."""
 
 
 def install() -> None:
