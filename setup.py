@@ -2,4 +2,4 @@
 
 from setuptools import Extension, setup
 
-setup(ext_modules=[Extension("iphttps.host._offload", ["iphttps/host/offload.c"], optional=True)])
+setup(ext_modules=[Extension("iphttps.host.device._offload", ["iphttps/host/device/offload.c"], optional=True)])

@@ -5,8 +5,8 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from iphttps.app.cli import group
-from iphttps.app.commands.showing import script
+from iphttps.app.cli.commands.misc import script
+from iphttps.app.cli.entry import group
 
 from .example import ROOT
 from .markdown import document

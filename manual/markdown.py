@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from iphttps.app.daemons import OPTIONS
-from iphttps.app.options import DaemonOptions
-from iphttps.app.reload import RESTART
+from iphttps.app.config.daemons import OPTIONS
+from iphttps.app.config.options import DaemonOptions
+from iphttps.app.config.reload import RESTART
 
 from .example import Example, Key
 

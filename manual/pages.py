@@ -8,12 +8,12 @@ from collections.abc import Iterator
 import click
 from twisted.python import reflect
 
-from iphttps.app import places
-from iphttps.app.ask import VARIABLE
-from iphttps.app.cli import group, sentence
-from iphttps.app.daemons import OPTIONS
-from iphttps.app.options import DaemonOptions
-from iphttps.app.proxy_options import PASSWORD, USER
+from iphttps.app.cli.entry import group, sentence
+from iphttps.app.config.daemons import OPTIONS
+from iphttps.app.config.options import DaemonOptions
+from iphttps.app.config.proxy_options import PASSWORD, USER
+from iphttps.app.control.ask import VARIABLE
+from iphttps.app.instances import paths
 
 from .example import Example
 from .troff import Page
@@ -62,10 +62,10 @@ def _main() -> Page:
     page.item("NO_COLOR", "If it is set, nothing is coloured. Where the output is no terminal nothing is anyway.")
     page.heading("FILES")
     for role in OPTIONS:
-        page.item(f"{places.CONFIGURATION}/{role}/INSTANCE.toml", f"The configuration of a {role}.")
-    page.item(f"{places.STATE}/ca", "The certificate authority.")
-    page.item(f"{places.RUN}/ROLE-INSTANCE.sock", "The control socket of an instance.")
-    page.item(f"{places.LOGS}/ROLE-INSTANCE.log", "The log of an instance that runs without systemd.")
+        page.item(f"{paths.CONFIGURATION}/{role}/INSTANCE.toml", f"The configuration of a {role}.")
+    page.item(f"{paths.STATE}/ca", "The certificate authority.")
+    page.item(f"{paths.RUN}/ROLE-INSTANCE.sock", "The control socket of an instance.")
+    page.item(f"{paths.LOGS}/ROLE-INSTANCE.log", "The log of an instance that runs without systemd.")
     page.see_also((*DAEMON_PAGES, *FILE_PAGES, "twistd(1)"))
     return page
 
@@ -175,7 +175,7 @@ def flags(options: DaemonOptions) -> Iterator[tuple[str, str, str]]:
 def _file(role: str) -> Page:
     page = Page(f"iphttps-{role}.toml", 5, f"configuration of the IP-HTTPS {role}")
     page.heading("SYNOPSIS")
-    page.paragraph(f"`{places.CONFIGURATION}/{role}/INSTANCE.toml`")
+    page.paragraph(f"`{paths.CONFIGURATION}/{role}/INSTANCE.toml`")
     page.heading("DESCRIPTION")
     page.paragraph(
         f"A file in TOML: a line `key = value` for each option of iphttps-{role}(8), with the same words. An option on "

@@ -21,16 +21,16 @@ from scapy.layers.inet6 import (
 from scapy.packet import Packet
 from twisted.trial.unittest import SynchronousTestCase
 
-from iphttps.core.advertisement import RouterAdvertisement
-from iphttps.core.authentication import AuthenticationMode
-from iphttps.core.clients import ClientEntry, ClientTable
 from iphttps.core.errors import DropReason
-from iphttps.core.framing import Batch
 from iphttps.core.identity import Identity
-from iphttps.core.link import Forwarding, OwnAddresses, ServerLink
-from iphttps.core.neighbors import NeighborCache
-from iphttps.core.policy import Policy, Verdict
-from iphttps.core.router import Advertise, Router
+from iphttps.core.ip.batch import Batch
+from iphttps.core.ip.router_advertisement import RouterAdvertisement
+from iphttps.core.iphttps.authentication import AuthenticationMode
+from iphttps.core.iphttps.clients import ClientEntry, ClientTable
+from iphttps.core.iphttps.link import Forwarding, OwnAddresses, ServerLink
+from iphttps.core.iphttps.neighbors import NeighborCache
+from iphttps.core.iphttps.policy import Policy, Verdict
+from iphttps.core.iphttps.router import Advertise, Router
 
 UNSPECIFIED = "::"
 ALL_NODES = "ff02::1"

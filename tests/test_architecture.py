@@ -22,11 +22,11 @@ OURS = {
     "iphttps.core": ("iphttps.core",),
     "iphttps.net": ("iphttps.core", "iphttps.net"),
     "iphttps.host": (
-        "iphttps.core.framing",
-        "iphttps.core.ipv6",
+        "iphttps.core.ip.batch",
+        "iphttps.core.ip.ipv6",
         "iphttps.core.errors",
         "iphttps.core.counters",
-        "iphttps.core.ethernet",
+        "iphttps.core.ip.ethernet",
         "iphttps.host",
     ),
     "iphttps.app": ("iphttps.__version__", "iphttps.core", "iphttps.net", "iphttps.host", "iphttps.app"),
@@ -141,7 +141,7 @@ class TreeTests(SynchronousTestCase):
     def test_rules(self) -> None:
         """Imports go app -> net, host -> core; core is pure; every file is short and says what it is for."""
         files = sources(PACKAGE, "tests", "bench", "manual", "twisted")
-        self.assertIn("iphttps/core/policy.py", files)
+        self.assertIn("iphttps/core/iphttps/policy.py", files)
         broken = [sentence for path, source in files.items() for sentence in broken_rules(path, source)]
         self.assertEqual("", "\n".join(broken))
 
@@ -175,8 +175,8 @@ class RuleTests(SynchronousTestCase):
         ways = (
             "from ..net import tls",
             "from .. import net",
-            "import iphttps.net.tls",
-            "from iphttps.host.tun import x",
+            "import iphttps.net.tls.contexts",
+            "from iphttps.host.device.tun import x",
         )
         for way in ways:
             self.assertEqual([2], self.broken("iphttps/core/x.py", way), way)

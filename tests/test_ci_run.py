@@ -74,13 +74,15 @@ class RunTests(SynchronousTestCase):
 
     def test_other_skips(self) -> None:
         """A test outside the lab may be skipped."""
-        output = trial("PASSED (skips=1, successes=119)", listed=skips("tests.host.test_tun.KernelTests.test_read"))
+        output = trial(
+            "PASSED (skips=1, successes=119)", listed=skips("tests.host.device.test_tun.KernelTests.test_read")
+        )
         self.assertEqual(self.run_ci(output), (0, "1119 passed, 0 failed"))
 
     def test_lab_skips(self) -> None:
         """A lab test that was skipped has failed."""
         lab = ("tests.lab.test_tunnel.TunnelTests.test_a", "tests.lab.test_tunnel.TunnelTests.test_b")
-        listed = skips("tests.host.test_tun.KernelTests.test_read", reason="=== odd") + skips(*lab)
+        listed = skips("tests.host.device.test_tun.KernelTests.test_read", reason="=== odd") + skips(*lab)
         output = trial("PASSED (skips=3, successes=117)", listed=listed)
         self.assertEqual(self.run_ci(output), (1, "1117 passed, 2 failed"))
 
@@ -113,7 +115,7 @@ class RunTests(SynchronousTestCase):
 
     def test_no_successes(self) -> None:
         """Where everything was skipped, nothing has been shown."""
-        output = trial("PASSED (skips=1)", listed=skips("tests.host.test_tun.KernelTests.test_read"))
+        output = trial("PASSED (skips=1)", listed=skips("tests.host.device.test_tun.KernelTests.test_read"))
         self.assertEqual(self.run_ci(output), (1, "1000 passed, 1 failed"))
 
     def test_parts_failed(self) -> None:

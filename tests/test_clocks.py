@@ -1,6 +1,6 @@
 """Which clock is asked for what: durations go by the reactor's, and who asks for the time of day says why.
 
-The reactor's clock is one that nobody sets (`iphttps/app/timekeeping.py`). The time of day jumps, and CLOCK_MONOTONIC
+The reactor's clock is one that nobody sets (`iphttps/app/daemon/clock_step.py`). The time of day jumps, and CLOCK_MONOTONIC
 stands still while the host is suspended.
 """
 
@@ -17,31 +17,31 @@ PACKAGE = Path(__file__).resolve().parent.parent / "iphttps"
 VALIDITY, PEOPLE, FILES = "certificates and lists are valid by it", "people or peers read it", "files have such times"
 
 TIME_OF_DAY = {
-    "app/authority.py": VALIDITY,
-    "app/client.py": VALIDITY,
-    "app/client_actions.py": PEOPLE,
-    "app/client_servers.py": VALIDITY,
-    "app/commands/ca.py": VALIDITY,
-    "app/inspection.py": VALIDITY,
-    "app/json_log.py": PEOPLE,
-    "app/list_upkeep.py": VALIDITY,
-    "app/server_actions.py": PEOPLE,
-    "app/server_tls.py": VALIDITY,
-    "host/pac.py": "a script may choose a proxy by it",
-    "net/certificates.py": VALIDITY,
-    "net/publication.py": "the Date of an answer (RFC 9110 section 6.6.1)",
-    "net/revocation.py": FILES,
-    "net/server.py": "the Date of an answer (RFC 9110 section 6.6.1)",
-    "net/tls.py": VALIDITY,
-    "net/watch.py": VALIDITY,
+    "pki/authority/store.py": VALIDITY,
+    "app/daemon/client.py": VALIDITY,
+    "app/control/client_actions.py": PEOPLE,
+    "app/daemon/client_servers.py": VALIDITY,
+    "app/cli/commands/ca.py": VALIDITY,
+    "app/check/inspection.py": VALIDITY,
+    "app/daemon/json_log.py": PEOPLE,
+    "app/daemon/list_upkeep.py": VALIDITY,
+    "app/control/server_actions.py": PEOPLE,
+    "app/daemon/server_tls.py": VALIDITY,
+    "host/pac/evaluator.py": "a script may choose a proxy by it",
+    "pki/certificates.py": VALIDITY,
+    "net/listen/static.py": "the Date of an answer (RFC 9110 section 6.6.1)",
+    "pki/revocation.py": FILES,
+    "net/iphttps/server.py": "the Date of an answer (RFC 9110 section 6.6.1)",
+    "net/tls/contexts.py": VALIDITY,
+    "net/tls/revocation_watch.py": VALIDITY,
 }
 """The files that may ask for the time of day, and what for."""
 
 RUNNING = {
-    "app/commands/starting.py": "a command waits for a daemon",
-    "app/files.py": "a command waits for another",
-    "app/launch.py": "a command waits for daemons",
-    "app/supervision.py": "systemd counts by it (sd_notify(3), MONOTONIC_USEC)",
+    "app/cli/commands/instances.py": "a command waits for a daemon",
+    "pki/atomic_files.py": "a command waits for another",
+    "app/instances/launch.py": "a command waits for daemons",
+    "app/daemon/supervision.py": "systemd counts by it (sd_notify(3), MONOTONIC_USEC)",
 }
 """The files that may ask CLOCK_MONOTONIC, and what for."""
 

@@ -12,9 +12,9 @@ from twisted.trial.runner import ErrorHolder, TestLoader
 from twisted.trial.unittest import SynchronousTestCase
 
 from bench.__main__ import arguments
-from iphttps.app.cli import COMMANDS, Commands
-from iphttps.app.client_options import Options as ClientOptions
-from iphttps.app.server_options import Options as ServerOptions
+from iphttps.app.cli.entry import COMMANDS, Commands
+from iphttps.app.config.client_options import Options as ClientOptions
+from iphttps.app.config.server_options import Options as ServerOptions
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]

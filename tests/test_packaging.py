@@ -12,7 +12,7 @@ from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from iphttps.host import offload
+from iphttps.host.device import offload
 
 ROOT = Path(__file__).parents[1]
 SOURCES = ("iphttps", "twisted", "setup.cfg", "setup.py", "pyproject.toml", "README.md", "LICENSE")
@@ -61,10 +61,10 @@ class WheelTests(SynchronousTestCase):
             "twisted/plugins/iphttps_plugin.py",
             "iphttps/lab/demo.py",
             "iphttps/py.typed",
-            "iphttps/app/examples/server.toml",
-            "iphttps/app/examples/client.toml",
-            "iphttps/app/windows_scripts/Join.ps1",
-            "iphttps/app/windows_scripts/Leave.ps1",
+            "iphttps/app/config/examples/server.toml",
+            "iphttps/app/config/examples/client.toml",
+            "iphttps/app/enrol/windows_scripts/Join.ps1",
+            "iphttps/app/enrol/windows_scripts/Leave.ps1",
         ):
             self.assertIn(name, names)
         # Either would hide the rest of Twisted.
@@ -88,13 +88,13 @@ class CompiledTests(SynchronousTestCase):
         """Build a wheel and return what in it was compiled; the rest must be there in any case."""
         with zipfile.ZipFile(build_wheel(**environment)) as wheel:
             names = set(wheel.namelist())
-        self.assertIn("iphttps/host/offload.py", names)
-        self.assertIn("iphttps/host/_offload.pyi", names)
+        self.assertIn("iphttps/host/device/offload.py", names)
+        self.assertIn("iphttps/host/device/_offload.pyi", names)
         return {name for name in names if name.endswith(".so")}
 
     def test_compiler(self) -> None:
         """Where there is a compiler it is built."""
-        self.assertEqual({f"iphttps/host/_offload{sysconfig.get_config_var('EXT_SUFFIX')}"}, self.compiled())
+        self.assertEqual({f"iphttps/host/device/_offload{sysconfig.get_config_var('EXT_SUFFIX')}"}, self.compiled())
 
     def test_no_compiler(self) -> None:
         """Where there is none, everything else is installed, and a TUN device is one without offload."""

@@ -9,13 +9,13 @@ from statistics import median
 from bench import svg
 from bench.progress import say
 from bench.rows import Group, Row, at_most
-from iphttps.core import ipv6
-from iphttps.core.authentication import AuthenticationMode
-from iphttps.core.clients import ClientEntry, ClientTable
-from iphttps.core.framing import Batch
-from iphttps.core.link import OwnAddresses, ServerLink
-from iphttps.core.neighbors import NeighborCache
-from iphttps.core.policy import Policy
+from iphttps.core.ip import ipv6
+from iphttps.core.ip.batch import Batch
+from iphttps.core.iphttps.authentication import AuthenticationMode
+from iphttps.core.iphttps.clients import ClientEntry, ClientTable
+from iphttps.core.iphttps.link import OwnAddresses, ServerLink
+from iphttps.core.iphttps.neighbors import NeighborCache
+from iphttps.core.iphttps.policy import Policy
 
 PAGE = Path(__file__).parents[2] / "docs" / "performance.svg"
 SIZES = (1, 3, 10, 30, 100, 300, 1000, 3000, 10000)

@@ -4,7 +4,7 @@ import re
 import sys
 from statistics import mean
 
-from bench import cpu, knocks
+from bench import cpu, handshake_load
 from bench.flow import DOWN, SECONDS, UP, rate
 from bench.peers.ours import ours
 from bench.peers.tunnel import Tunnel
@@ -68,7 +68,7 @@ def _knock(tunnel: Tunnel, request: str, port: int, seconds: int) -> Program:
     lab = tunnel.lab
     identity = lab.authority.client("knocking")
     program = lab.program(
-        lab.clients[-1], "knocks", sys.executable, str(knocks.__file__), str(lab.authority.certificate),
+        lab.clients[-1], "knocks", sys.executable, str(handshake_load.__file__), str(lab.authority.certificate),
         str(identity.certificate), str(identity.private_key), GATEWAY_IPV6, str(port), str(seconds), request,
     )  # fmt: skip
     program.wait_for("going")

@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from statistics import mean
 
-from bench import cpu, crowd, turns
+from bench import cpu, idle_clients, reactor_lag
 from bench.flow import DOWN, UP, rate
 from bench.peers.ours import ours, with_program
 from bench.peers.tunnel import Tunnel
@@ -79,7 +79,7 @@ def _gather(tunnel: Tunnel, size: int) -> Crowded:
     crowds = [
         lab.program(
             lab.clients[-1],
-            "crowd", sys.executable, str(crowd.__file__), str(lab.authority.certificate),
+            "crowd", sys.executable, str(idle_clients.__file__), str(lab.authority.certificate),
             str(identity.certificate), str(identity.private_key), GATEWAY_IPV6,
             str(first), str(min(PER_PROCESS, size - first)),
         )
@@ -96,7 +96,7 @@ def _while_advertised_to(crowded: Crowded, size: int) -> list[Row]:
     server, mark, before = crowded.server, crowded.server.mark(), cpu.resident(crowded.server)
     _wait_for_advertisements(crowded, HOURS_ADVERTISEMENTS)
     after = cpu.resident(server)
-    shortest = turns.THRESHOLD * 1000
+    shortest = reactor_lag.THRESHOLD * 1000
     found = [(shortest, shortest), *(tuple(map(float, turn)) for turn in TURN.findall(server.text[mark:]))]
     walls, processors = zip(*found, strict=True)
     say(f"  {crowded.open()} of {size} still there; longest turn {max(walls):.1f} ms, {max(processors):.1f} ms of CPU")

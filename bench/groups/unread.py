@@ -4,7 +4,7 @@ import os
 import signal
 import sys
 
-from bench import pour
+from bench import udp_flood
 from bench.flow import DOWN, PORT, Transfer
 from bench.peers.ours import ours
 from bench.peers.tunnel import Tunnel
@@ -44,7 +44,7 @@ def _beside_the_one(tunnel: Tunnel) -> float:
     os.kill(daemon.pid, signal.SIGSTOP)
     try:
         pouring = lab.program(
-            tunnel.private, "pour", sys.executable, str(pour.__file__), address, str(AT_FIRST), str(PER_SECOND)
+            tunnel.private, "pour", sys.executable, str(udp_flood.__file__), address, str(AT_FIRST), str(PER_SECOND)
         )
         pouring.wait_for("poured")
         wait_until(lambda: _queued(tunnel), "a full connection to the client that does not read")

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 
-from .framing import Batch
+from .ip.batch import Batch
 
 TARGET = 0.01
 """Seconds for which a packet may wait."""

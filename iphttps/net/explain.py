@@ -7,8 +7,8 @@ from twisted.internet import error
 from twisted.python.failure import Failure
 
 from ..core.errors import DiscoveryError, ProxyError
-from ..core.stage import Stage, Trouble
-from .verification import EXPIRED, CheckedConnection
+from ..core.failure import Stage, Trouble
+from ..pki.verification import EXPIRED, CheckedConnection
 
 # What Windows shows (`netsh interface httpstunnel show interfaces`) for the same trouble.
 TIMED_OUT = "0x274C"

@@ -7,7 +7,7 @@ from typing import Protocol
 from twisted.internet.interfaces import IReactorCore, IReactorFDSet, IReactorFromThreads, IReactorSocket, IReactorTime
 
 from ..core.counters import Counters
-from ..core.framing import Batch
+from ..core.ip.batch import Batch
 
 
 class IReactor(IReactorCore, IReactorTime, IReactorFDSet, IReactorSocket, IReactorFromThreads):

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from iphttps.app.authority import Authority
-from iphttps.app.issuing import KeyKind
+from iphttps.pki.authority.issuing import KeyKind
+from iphttps.pki.authority.store import Authority
 
 URI = "http://vpn.example.org/iphttps.crl"
 

@@ -15,8 +15,8 @@ from typing import ClassVar
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from iphttps.app import ask
-from iphttps.app.cli import main
+from iphttps.app.cli.entry import main
+from iphttps.app.control import ask
 
 
 class Answering(BaseHTTPRequestHandler):

@@ -9,9 +9,9 @@ from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from iphttps.app.authority import Authority
-from iphttps.app.cli import main
-from iphttps.app.places import Places
+from iphttps.app.cli.entry import main
+from iphttps.app.instances.paths import Places
+from iphttps.pki.authority.store import Authority
 
 HOST = "vpn.example.org"
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import click
 
-from iphttps.app.cli import COMMANDS, group
-from iphttps.app.daemons import OPTIONS
+from iphttps.app.cli.entry import COMMANDS, group
+from iphttps.app.config.daemons import OPTIONS
 
 DIRECTORY = Path(__file__).with_name("golden")
 WIDTH = 100

@@ -9,10 +9,10 @@ from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from iphttps.app.findings import Severity
-from iphttps.app.inspection import Inspection, inspect
-from iphttps.app.instances import named
-from iphttps.app.places import Places
+from iphttps.app.check.findings import Severity
+from iphttps.app.check.inspection import Inspection, inspect
+from iphttps.app.instances.instances import named
+from iphttps.app.instances.paths import Places
 from iphttps.lab.authority import Authority, Identity
 
 SERVER = {

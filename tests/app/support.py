@@ -12,12 +12,12 @@ from twisted.internet.testing import MemoryReactorClock
 from twisted.logger import capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 
-from iphttps.app import daemon as daemon_module
-from iphttps.app.daemon import Daemon
-from iphttps.app.options import DaemonOptions
-from iphttps.host import privileges
-from iphttps.host.memory import MemoryDevice, MemoryMonitor, MemoryNetwork
-from iphttps.host.own_interface import LinkState
+from iphttps.app.config.options import DaemonOptions
+from iphttps.app.daemon import service as daemon_module
+from iphttps.app.daemon.service import Daemon
+from iphttps.host.device.memory import MemoryDevice, MemoryMonitor, MemoryNetwork
+from iphttps.host.kernel.own_interface import LinkState
+from iphttps.host.process import privileges
 from iphttps.lab.authority import Authority
 
 

@@ -14,16 +14,16 @@ from twisted.internet.testing import MemoryReactorClock, StringTransport
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
-from iphttps.app import client_actions, server_actions
-from iphttps.app.client_actions import ClientActions
-from iphttps.app.control import Asked, Refusal, Route
-from iphttps.app.reload import Changes
-from iphttps.app.server_actions import BY_OPERATOR, ServerActions
-from iphttps.core.authentication import AuthenticationMode
+from iphttps.app.config.reload import Changes
+from iphttps.app.control import client_actions, server_actions
+from iphttps.app.control.client_actions import ClientActions
+from iphttps.app.control.resource import Asked, Refusal, Route
+from iphttps.app.control.server_actions import BY_OPERATOR, ServerActions
 from iphttps.core.errors import ConfigError
-from iphttps.core.neighbors import NeighborCache
-from iphttps.core.server import ServerEvent, ServerState
-from iphttps.net.precondition import Precondition, always
+from iphttps.core.iphttps.authentication import AuthenticationMode
+from iphttps.core.iphttps.neighbors import NeighborCache
+from iphttps.core.iphttps.server import ServerEvent, ServerState
+from iphttps.net.connect.condition import Precondition, always
 from tests.net.support import ClientEnd, ServerEnd
 
 REQUEST = b"POST /IPHTTPS HTTP/1.1\r\nHost: vpn.example.org\r\nContent-Length: 18446744073709551615\r\n\r\n"

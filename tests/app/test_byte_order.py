@@ -5,12 +5,12 @@ from __future__ import annotations
 from codecs import BOM_UTF8
 from pathlib import Path
 
-from iphttps.app.instances import named
-from iphttps.app.interfaces import value_of
-from iphttps.app.proxy_options import CredentialsFile
-from iphttps.app.tomlfile import TomlFile
-from iphttps.net.certificates import Credentials
-from iphttps.net.revocation import RevocationLists
+from iphttps.app.config.proxy_options import CredentialsFile
+from iphttps.app.config.tomlfile import TomlFile
+from iphttps.app.instances.instances import named
+from iphttps.app.instances.interfaces import value_of
+from iphttps.pki.certificates import Credentials
+from iphttps.pki.revocation import RevocationLists
 from tests.app.enrolments import EnrolmentCase
 
 

@@ -9,8 +9,8 @@ from twisted.internet.error import ConnectionRefusedError
 from twisted.internet.testing import MemoryReactorClock, StringTransport
 from twisted.trial.unittest import SynchronousTestCase
 
-from iphttps.app import timekeeping
-from iphttps.core.client import ClientEvent, ClientState
+from iphttps.app.daemon import clock_step
+from iphttps.core.iphttps.client import ClientEvent, ClientState
 from iphttps.net.interfaces import IReactor
 from tests.net.support import PRIVATE_HOST, ClientEnd, ServerEnd, client_address, packet
 from tests.support import probe
@@ -45,8 +45,8 @@ class Scenario:
 
     def __init__(self) -> None:
         self.clock = DayReactor()
-        with patch.object(timekeeping, "boot_time", lambda: self.clock.rightNow):
-            timekeeping.install(cast(IReactor, self.clock))
+        with patch.object(clock_step, "boot_time", lambda: self.clock.rightNow):
+            clock_step.install(cast(IReactor, self.clock))
         self.server, self.client = ServerEnd(self.clock), ClientEnd(self.clock, keepalive=20.0)
         self.transports = [StringTransport() for _ in range(3)]
         self.at_client = StringTransport()
@@ -87,7 +87,7 @@ class Scenario:
     def run(self, at: int = 0, jump: float = 0.0) -> list[tuple[object, ...]]:
         """Return what was seen after each step, with the clock set at one of them."""
         trace = []
-        with patch("iphttps.net.server.random", lambda: 0.5):
+        with patch("iphttps.net.iphttps.server.random", lambda: 0.5):
             for step in range(END):
                 self.act(step)
                 if step == at:

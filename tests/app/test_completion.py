@@ -10,7 +10,7 @@ from pathlib import Path
 
 from twisted.trial.unittest import SkipTest, SynchronousTestCase
 
-from iphttps.app.places import Places
+from iphttps.app.instances.paths import Places
 
 BIN = Path(sys.executable).parent
 

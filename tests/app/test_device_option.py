@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import cast
 
-from iphttps.app import client_options, server_options
-from iphttps.app.client import ClientDaemon
-from iphttps.app.options import DaemonOptions
-from iphttps.host.offload import open_tun
-from iphttps.host.tap import TapDevice
-from iphttps.host.tun import TunDevice
+from iphttps.app.config import client_options, server_options
+from iphttps.app.config.options import DaemonOptions
+from iphttps.app.daemon.client import ClientDaemon
+from iphttps.host.device.offload import open_tun
+from iphttps.host.device.tap import TapDevice
+from iphttps.host.device.tun import TunDevice
 from iphttps.net.interfaces import IReactor
 
 from .support import DaemonCase

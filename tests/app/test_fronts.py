@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from ipaddress import ip_address
 
-from iphttps.app import server_options
-from iphttps.app.server_port import local_fronts
-from iphttps.core.authentication import AuthenticationMode
+from iphttps.app.config import server_options
+from iphttps.app.daemon.server_port import local_fronts
 from iphttps.core.errors import ConfigError
-from iphttps.host import addresses
+from iphttps.core.iphttps.authentication import AuthenticationMode
+from iphttps.host.kernel import addresses
 
 from ..proxyprotocol import tls, version2
+from .daemon.test_server import BEHIND, BROUGHT, ServerDaemonCase
 from .support import AppCase
-from .test_server import BEHIND, BROUGHT, ServerDaemonCase
 
 LINK = ("--prefix", "2001:db8:2::/64")
 PLAIN = ("--uri", "http://127.0.0.1:8080/", *LINK)

@@ -6,9 +6,9 @@ from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from iphttps.app import client_options, server_options
-from iphttps.app.options import DaemonOptions
-from iphttps.app.tomlfile import CONTROL, TomlFile, key_lines
+from iphttps.app.config import client_options, server_options
+from iphttps.app.config.options import DaemonOptions
+from iphttps.app.config.tomlfile import CONTROL, TomlFile, key_lines
 from iphttps.core.errors import ConfigError
 
 

@@ -6,11 +6,11 @@ import os
 
 import click
 
-from iphttps.app.cli import group
-from iphttps.app.client_options import Options as ClientOptions
-from iphttps.app.daemons import read_options
-from iphttps.app.instances import named
-from iphttps.app.proxy_options import pac_location
+from iphttps.app.cli.entry import group
+from iphttps.app.config.client_options import Options as ClientOptions
+from iphttps.app.config.daemons import read_options
+from iphttps.app.config.proxy_options import pac_location
+from iphttps.app.instances.instances import named
 from tests.app.enrolments import EnrolmentCase
 
 RUNNING = ("status", "clients", "disconnect", "enable", "disable", "reload")

@@ -5,7 +5,7 @@ from ipaddress import IPv6Address
 from scapy.layers.inet6 import ICMPv6EchoRequest, IPv6
 from twisted.trial.unittest import SynchronousTestCase
 
-from bench.crowd import icmpv6
+from bench.idle_clients import icmpv6
 
 
 class PacketTests(SynchronousTestCase):

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from iphttps.core.backlog import FIRST, LEAST, MOST, RESERVED, TARGET, Backlog
-from iphttps.core.framing import EMPTY, Batch
+from iphttps.core.ip.batch import EMPTY, Batch
 
 PACKET = 1000
 

@@ -3,8 +3,8 @@
 from twisted.trial.unittest import SynchronousTestCase
 
 from iphttps.core.errors import ProtocolError
-from iphttps.core.handshake import Document, ServerHandshake
-from tests.core.test_handshake import EXAMPLE_TIME
+from iphttps.core.iphttps.request import Document, ServerHandshake
+from tests.core.iphttps.test_request import EXAMPLE_TIME
 from tests.requests import HOST
 
 DOCUMENT = Document("/iphttps.crl", "application/pkix-crl", b"content")

@@ -9,13 +9,13 @@ from scapy.layers.inet import TCP, UDP
 from scapy.layers.inet6 import ICMPv6EchoRequest, ICMPv6MLQuery, ICMPv6ND_NA, IPv6ExtHdrFragment
 from twisted.trial.unittest import SynchronousTestCase
 
-from iphttps.core.authentication import AuthenticationMode
-from iphttps.core.clients import MULTIPLIED_BURST, MULTIPLIED_RATE
-from iphttps.core.dhcpv6 import is_server_message
 from iphttps.core.errors import DropReason
-from iphttps.core.framing import Batch
-from iphttps.core.mld import is_listener_report
-from iphttps.core.policy import Verdict
+from iphttps.core.ip.batch import Batch
+from iphttps.core.ip.dhcpv6 import is_server_message
+from iphttps.core.ip.mld import is_listener_report
+from iphttps.core.iphttps.authentication import AuthenticationMode
+from iphttps.core.iphttps.clients import MULTIPLIED_BURST, MULTIPLIED_RATE
+from iphttps.core.iphttps.policy import Verdict
 from tests.support import (
     ALL_NODES,
     PRIVATE_HOST,

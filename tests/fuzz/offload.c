@@ -1,4 +1,4 @@
-/* Fuzzes iphttps/host/offload.c under AddressSanitizer: reads of any content, and batches of packets of any content.
+/* Fuzzes iphttps/host/device/offload.c under AddressSanitizer: reads of any content, and batches of packets of any content.
  *
  * Beyond that nothing is touched that must not be, it holds that what is cut are whole packets; and that what is joined,
  * cut again, is what was to be written: the same packets, those of each flow in the same order.
@@ -10,7 +10,7 @@
 
 static ssize_t written(int device, const struct iovec *parts, int count);
 #define WRITEV written
-#include "../../iphttps/host/offload.c"
+#include "../../iphttps/host/device/offload.c"
 #include <stdio.h>
 #include <stdlib.h>
 

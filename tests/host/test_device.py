@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from iphttps.core import ipv6
 from iphttps.core.counters import Counters
 from iphttps.core.errors import DropReason
-from iphttps.core.framing import EMPTY, Batch
-from iphttps.host.memory import MemoryDevice
-from iphttps.host.offload import OffloadTunDevice
-from iphttps.host.tun import READS, KernelDevice, TunDevice
+from iphttps.core.ip import ipv6
+from iphttps.core.ip.batch import EMPTY, Batch
+from iphttps.host.device.memory import MemoryDevice
+from iphttps.host.device.offload import OffloadTunDevice
+from iphttps.host.device.tun import READS, KernelDevice, TunDevice
 from iphttps.net.interfaces import PacketDevice
 
 from .support import NamespaceCase, link_up, setting

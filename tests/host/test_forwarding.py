@@ -9,8 +9,8 @@ from pyroute2 import IPRoute
 from scapy.layers.inet6 import ICMPv6ND_RA, IPv6
 from scapy.layers.l2 import Ether
 
-from iphttps.host.network import LinuxNetwork, NetworkConfig
-from iphttps.host.tun import TunDevice
+from iphttps.host.device.tun import TunDevice
+from iphttps.host.kernel.network import LinuxNetwork, NetworkConfig
 from iphttps.lab.poll import wait_until
 
 from .support import NamespaceCase, add_veth, link_up, setting

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from iphttps.app.interface_settings import CLIENT as SETTINGS
+from iphttps.app.config.interface_settings import CLIENT as SETTINGS
 from iphttps.core.errors import ConfigError
-from iphttps.host.network import LINK, LinuxNetwork, NetworkConfig, Wanted, unsettled
-from iphttps.host.tun import TunDevice
+from iphttps.host.device.tun import TunDevice
+from iphttps.host.kernel.network import LINK, LinuxNetwork, NetworkConfig, Wanted, unsettled
 
 from .support import NamespaceCase, in_child, read_only_settings, setting
 

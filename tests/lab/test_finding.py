@@ -6,13 +6,13 @@ import threading
 from collections.abc import Sequence
 from pathlib import Path
 
-from iphttps.core.proxyenvironment import VARIABLES
-from iphttps.lab.intranet import WPAD_NAME, Intranet
+from iphttps.core.proxy.environment import VARIABLES
 from iphttps.lab.laboratory import LINK_UP
 from iphttps.lab.network import GATEWAY_NAME, PROXY_IPV4, PROXY_NAME
 from iphttps.lab.poll import wait_until
 from iphttps.lab.programs import Program
-from iphttps.lab.proxies import PASSWORD, TINYPROXY, USER, Proxies
+from tests.lab.intranet import WPAD_NAME, Intranet
+from tests.lab.proxies import PASSWORD, TINYPROXY, USER, Proxies
 from tests.lab.raw import listen
 from tests.lab.test_control import NOBODY, ControlCase
 from tests.lab.test_proxies import reach, skipping
@@ -184,7 +184,7 @@ class UnprivilegedTests(FindingCase):
         self.write("wpad.dat", pac(PROXY))
         proxy = f"https_proxy=http://{PROXY_NAME}:{TINYPROXY}"
         as_nobody = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups")
-        evaluation = ("sh", "-c", 'exec "$0" -P -c "import iphttps.host.pac"', sys.executable)
+        evaluation = ("sh", "-c", 'exec "$0" -P -c "import iphttps.host.pac.evaluator"', sys.executable)
         able = self.lab.gateway.run(*as_nobody, *evaluation, check=False).returncode == 0
         self.twistd = [*self.twistd, *NOBODY]
         by_pac = self.finding("pac", "auto", "--pac", f"http://{PROXY_NAME}/wpad.dat")

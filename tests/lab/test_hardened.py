@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from iphttps.app.interface_settings import CLIENT
+from iphttps.app.config.interface_settings import CLIENT
 from iphttps.lab.network import PRIVATE_HOST
 from iphttps.lab.traffic import wait_reachable
 

@@ -10,12 +10,14 @@ from pathlib import Path
 from twisted.trial.unittest import SkipTest
 
 from iphttps.lab.errors import LabUnavailable
-from iphttps.lab.kerberos import Realm
 from iphttps.lab.laboratory import LINK_DOWN, LINK_UP, LISTENING
 from iphttps.lab.network import GATEWAY_IPV6, GATEWAY_NAME, PRIVATE_HOST, PROXY_NAME
 from iphttps.lab.poll import wait_until
 from iphttps.lab.programs import Program
-from iphttps.lab.proxies import (
+from iphttps.lab.traffic import transfer, wait_reachable
+from tests.lab.case import LabCase
+from tests.lab.kerberos import Realm
+from tests.lab.proxies import (
     APACHE,
     BASIC,
     BASIC_TLS,
@@ -29,8 +31,6 @@ from iphttps.lab.proxies import (
     USER,
     Proxies,
 )
-from iphttps.lab.traffic import transfer, wait_reachable
-from tests.lab.case import LabCase
 
 SIZE = 20_000_000
 PLAIN_ROUTER = "2001:db8:3::1"

@@ -7,11 +7,11 @@ from datetime import UTC, datetime, timedelta
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from iphttps.lab.authority import Authority
-from iphttps.net.certificates import load_certificates
+from iphttps.pki.certificates import load_certificates
 from tests.lab.case import LabCase
 from tests.lab.openssl import flags, handshake
 from tests.net.odd_certificates import UNPRINTABLE, common_name, issue, resigned, save
-from tests.net.test_lifetime import renewed
+from tests.net.tls.test_lifetime import renewed
 
 POLLED = 10.0
 """Seconds within which the server must have seen that its file has changed, with some patience."""

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from iphttps.app.places import Places
+from iphttps.app.instances.paths import Places
 from iphttps.lab.laboratory import CLIENT_URI, INTERFACE, TUNNEL_PREFIX, devices
 from iphttps.lab.namespaces import Namespace
 from iphttps.lab.network import PRIVATE_HOST, PRIVATE_NETWORK

@@ -10,9 +10,9 @@ from pathlib import Path
 import click
 from twisted.trial.unittest import SkipTest, SynchronousTestCase
 
-from iphttps.app.cli import COMMANDS, group
-from iphttps.app.daemons import OPTIONS
-from iphttps.app.options import DaemonOptions
+from iphttps.app.cli.entry import COMMANDS, group
+from iphttps.app.config.daemons import OPTIONS
+from iphttps.app.config.options import DaemonOptions
 from manual.__main__ import COMPLETIONS, main
 from manual.example import ROOT, Example
 from manual.markdown import document

@@ -13,8 +13,8 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from OpenSSL import crypto
 
 from iphttps.lab.authority import Authority, Identity
-from iphttps.net.certificates import Credentials, load_certificates
-from iphttps.net.tls import ClientTLS, ServerTLS, TLSSettings
+from iphttps.net.tls.contexts import ClientTLS, ServerTLS, TLSSettings
+from iphttps.pki.certificates import Credentials, load_certificates
 
 from .support import NAME
 

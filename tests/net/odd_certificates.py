@@ -13,9 +13,9 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, ExtensionOID, NameOID
 from OpenSSL import crypto
 
 from iphttps.lab.authority import DAY, Authority, Identity
-from iphttps.net.certificates import Credentials, load_certificates
-from iphttps.net.der import encode
-from iphttps.net.lenient import as_openssl, kept
+from iphttps.pki.certificates import Credentials, load_certificates
+from iphttps.pki.der import encode
+from iphttps.pki.lenient import as_openssl, kept
 
 USER_PRINCIPAL_NAME = x509.ObjectIdentifier("1.3.6.1.4.1.311.20.2.3")
 

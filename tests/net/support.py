@@ -20,26 +20,26 @@ from twisted.internet.testing import MemoryReactorClock
 from twisted.test.iosim import FakeTransport, IOPump
 from zope.interface import implementer
 
-from iphttps.core import ipv6
-from iphttps.core.advertisement import RouterAdvertisement
-from iphttps.core.authentication import AuthenticationMode
-from iphttps.core.client import ClientMachine, ClientState
-from iphttps.core.client_handshake import ClientHandshake, RequestLength
-from iphttps.core.clients import ClientTable
-from iphttps.core.framing import Batch
-from iphttps.core.handshake import DEFAULT_PATH, DEFAULT_PATHS, DEFAULT_SERVER
-from iphttps.core.link import OwnAddresses, ServerLink
-from iphttps.core.neighbors import NeighborCache
-from iphttps.core.policy import Policy
-from iphttps.core.reconnect import ReconnectTimer
-from iphttps.core.router import Router
-from iphttps.core.server import ServerEvent
-from iphttps.host.memory import MemoryDevice
-from iphttps.net.client import Client, RemoteServer
-from iphttps.net.prompt import PromptTLSFactory, TLSEndpoint
-from iphttps.net.reader import DeviceReader
-from iphttps.net.server import Server
-from iphttps.net.tls import ClientTLS, ServerTLS
+from iphttps.core.ip import ipv6
+from iphttps.core.ip.batch import Batch
+from iphttps.core.ip.router_advertisement import RouterAdvertisement
+from iphttps.core.iphttps.authentication import AuthenticationMode
+from iphttps.core.iphttps.client import ClientMachine, ClientState
+from iphttps.core.iphttps.client_handshake import ClientHandshake, RequestLength
+from iphttps.core.iphttps.clients import ClientTable
+from iphttps.core.iphttps.link import OwnAddresses, ServerLink
+from iphttps.core.iphttps.neighbors import NeighborCache
+from iphttps.core.iphttps.policy import Policy
+from iphttps.core.iphttps.reconnect import ReconnectTimer
+from iphttps.core.iphttps.request import DEFAULT_PATH, DEFAULT_PATHS, DEFAULT_SERVER
+from iphttps.core.iphttps.router import Router
+from iphttps.core.iphttps.server import ServerEvent
+from iphttps.host.device.memory import MemoryDevice
+from iphttps.net.device_reader import DeviceReader
+from iphttps.net.iphttps.client import Client, RemoteServer
+from iphttps.net.iphttps.server import Server
+from iphttps.net.tls.contexts import ClientTLS, ServerTLS
+from iphttps.net.tls.immediate import PromptTLSFactory, TLSEndpoint
 
 NAME = "vpn.example.org"
 OUTER = IPv4Address("TCP", "192.0.2.7", 1234)

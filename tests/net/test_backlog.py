@@ -18,13 +18,13 @@ from twisted.internet.task import deferLater
 from twisted.internet.testing import MemoryReactorClock
 from twisted.trial.unittest import TestCase
 
-from iphttps.core.clients import ClientEntry
 from iphttps.core.errors import DropReason
-from iphttps.core.framing import Framer
+from iphttps.core.ip.batch import Framer
+from iphttps.core.iphttps.clients import ClientEntry
 from iphttps.core.memory import SharedMemory
-from iphttps.net.prompt import PromptTLSFactory
-from iphttps.net.server_tunnel import ServerTunnel
-from iphttps.net.tls import ServerTLS
+from iphttps.net.iphttps.server_session import ServerTunnel
+from iphttps.net.tls.contexts import ServerTLS
+from iphttps.net.tls.immediate import PromptTLSFactory
 
 from .certificates import Certificates
 from .support import NAME, PRIVATE_HOST, ServerEnd, client_address, packet

@@ -5,10 +5,10 @@ from __future__ import annotations
 from twisted.internet.error import ConnectionDone
 from twisted.python.failure import Failure
 
-from iphttps.net.server_tunnel import BUDGET, ServerTunnel
+from iphttps.net.iphttps.server_session import BUDGET, ServerTunnel
 
+from .iphttps.test_server import ServerCase
 from .support import PRIVATE_HOST, client_address, packet
-from .test_server import ServerCase
 
 MANY = 4 * BUDGET + 10
 

@@ -12,11 +12,11 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID
 from OpenSSL import crypto
 
-from iphttps.net.certificates import Credentials
-from iphttps.net.tls import ClientTLS, ServerTLS, TLSSettings
+from iphttps.net.tls.contexts import ClientTLS, ServerTLS, TLSSettings
+from iphttps.pki.certificates import Credentials
 
+from .iphttps.test_server_checks import ServerCheckCase
 from .support import NAME
-from .test_server_checks import ServerCheckCase
 
 Key = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey | ed25519.Ed25519PrivateKey
 DAY = timedelta(days=1)

@@ -1,6 +1,6 @@
 """What has ended is gone at once: nothing in it refers to itself, so nothing waits for the garbage collector.
 
-The server's collector does not look again at what it once has found alive (`app/collecting.py`): what would need it
+The server's collector does not look again at what it once has found alive (`app/daemon/gc_tuning.py`): what would need it
 then, stays.
 """
 
@@ -27,12 +27,12 @@ from twisted.internet.testing import MemoryReactorClock
 from twisted.internet.threads import deferToThread
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
-from iphttps.core.fronts import Fronts
-from iphttps.core.handshake import Document
-from iphttps.core.server import ServerEvent
-from iphttps.net.doorway import Doorway
-from iphttps.net.publication import Publication
-from iphttps.net.tls import ServerTLS
+from iphttps.core.iphttps.request import Document
+from iphttps.core.iphttps.server import ServerEvent
+from iphttps.core.proxy.trusted_proxies import Fronts
+from iphttps.net.listen.accept import Doorway
+from iphttps.net.listen.static import Publication
+from iphttps.net.tls.contexts import ServerTLS
 
 from .certificates import Certificates
 from .support import NAME, ServerEnd

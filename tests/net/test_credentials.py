@@ -9,7 +9,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from iphttps.core.errors import ConfigError
 from iphttps.lab.authority import KeyKind
-from iphttps.net.certificates import Credentials, load_certificates
+from iphttps.pki.certificates import Credentials, load_certificates
 
 from .certificates import Certificates
 from .support import NAME

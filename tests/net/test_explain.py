@@ -7,9 +7,9 @@ from twisted.internet import error
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
-from iphttps.core.stage import Stage, Trouble
+from iphttps.core.failure import Stage, Trouble
 from iphttps.net.explain import explain, explain_end, sentence
-from iphttps.net.verification import CheckedConnection, PeerCheck
+from iphttps.pki.verification import CheckedConnection, PeerCheck
 
 
 class ExplainTests(SynchronousTestCase):

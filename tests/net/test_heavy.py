@@ -15,13 +15,13 @@ from OpenSSL import SSL, crypto
 from twisted.python.failure import Failure
 
 from iphttps.lab.authority import DAY
-from iphttps.net.certificates import Credentials, load_certificates
 from iphttps.net.explain import sentence
-from iphttps.net.tls import ClientTLS
+from iphttps.net.tls.contexts import ClientTLS
+from iphttps.pki.certificates import Credentials, load_certificates
 
 from .odd_certificates import common_name, issue
 from .support import NAME
-from .test_tls import TLSCase
+from .tls.test_contexts import TLSCase
 
 BEARABLE = 0.5
 """Seconds for which one client may keep the server from all others."""

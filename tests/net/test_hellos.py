@@ -13,8 +13,8 @@ from twisted.logger import LogLevel, capturedLogs, formatEvent
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
-from iphttps.core.server import ServerEvent
-from iphttps.net.refusals import LINES
+from iphttps.core.iphttps.server import ServerEvent
+from iphttps.net.listen.rejections import LINES
 
 from .certificates import Certificates
 from .support import NAME, ServerEnd

@@ -16,12 +16,12 @@ from twisted.internet.testing import MemoryReactorClock
 from twisted.logger import capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 
-from iphttps.core.client import ClientEvent, ClientState
 from iphttps.core.identity import Identity
+from iphttps.core.iphttps.client import ClientEvent, ClientState
 from iphttps.lab.authority import KeyKind
-from iphttps.net.certificates import Credentials
-from iphttps.net.tls import ClientTLS, NullEncryption, ServerTLS, TLSSettings
-from iphttps.net.verification import CheckedConnection
+from iphttps.net.tls.contexts import ClientTLS, NullEncryption, ServerTLS, TLSSettings
+from iphttps.pki.certificates import Credentials
+from iphttps.pki.verification import CheckedConnection
 
 from .certificates import Certificates, credentials
 from .odd_certificates import common_name, issue, user_principal_name
@@ -48,7 +48,7 @@ class IdentityCase(SynchronousTestCase):
             client.client.handle(ClientEvent.ENABLE)
             client.client.handle(ClientEvent.PRECONDITION)
             client.connect(self.server)
-        said = [formatEvent(event) for event in events if event["log_namespace"] == "iphttps.net.server.Server"]
+        said = [formatEvent(event) for event in events if event["log_namespace"] == "iphttps.net.iphttps.server.Server"]
         return client.state, said
 
     def issue(self, subject: x509.Name, *names: x509.GeneralName) -> Credentials:

@@ -9,19 +9,19 @@ from twisted.trial.unittest import SynchronousTestCase
 
 BEFORE = """
 import sys
-import iphttps.app.client
+import iphttps.app.daemon.client
 import twisted.internet.reactor
 loaded = set(sys.modules)
 from base64 import b64decode
 from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.testing import StringTransport
 from twisted.protocols.tls import TLSMemoryBIOFactory
-from iphttps.core.proxy import Login
-from iphttps.core.proxyauth import Digest, read_challenges
-from iphttps.core.proxylogin import Way
-from iphttps.net.pactext import text_of
-from iphttps.net.spnego import tokens
-from iphttps.net.tls import ClientTLS
+from iphttps.core.proxy.url import Login
+from iphttps.core.proxy.challenges import Digest, read_challenges
+from iphttps.core.proxy.login import Way
+from iphttps.net.connect.pac_text import text_of
+from iphttps.net.connect.spnego import tokens
+from iphttps.net.tls.contexts import ClientTLS
 
 # What only this test has loaded is not there for the daemons.
 for name in set(sys.modules) - loaded:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from twisted.internet.protocol import Protocol
 from twisted.internet.testing import MemoryReactorClock, StringTransport
 
-from iphttps.core.client_handshake import RequestLength
-from iphttps.core.reconnect import INITIAL
-from iphttps.core.stage import Stage, Trouble
-from iphttps.net.client import ClientTunnel
-from iphttps.net.tunnel import HANDSHAKE_DEADLINE
+from iphttps.core.failure import Stage, Trouble
+from iphttps.core.iphttps.client_handshake import RequestLength
+from iphttps.core.iphttps.reconnect import INITIAL
+from iphttps.net.iphttps.client import ClientTunnel
+from iphttps.net.session import HANDSHAKE_DEADLINE
 
-from .test_client import ANSWER, FROM_US, TO_US, ClientCase
+from .iphttps.test_client import ANSWER, FROM_US, TO_US, ClientCase
 
 
 def answer(*headers: bytes, status: bytes = b"200 OK") -> bytes:

@@ -9,15 +9,15 @@ from pathlib import Path
 from twisted.internet.testing import MemoryReactorClock
 from twisted.logger import capturedLogs, formatEvent
 
-from iphttps.core.client import ClientEvent, ClientState
+from iphttps.core.iphttps.client import ClientEvent, ClientState
 from iphttps.lab.authority import DAY, Authority, Identity
-from iphttps.net.certificates import load_certificates
-from iphttps.net.revocation import RevocationLists
-from iphttps.net.tls import ClientTLS, ServerTLS, TLSSettings
+from iphttps.net.tls.contexts import ClientTLS, ServerTLS, TLSSettings
+from iphttps.pki.certificates import load_certificates
+from iphttps.pki.revocation import RevocationLists
 
 from .certificates import credentials
 from .support import NAME, ClientEnd, ServerEnd
-from .test_tls import TLSCase
+from .tls.test_contexts import TLSCase
 
 
 class RevokedCase(TLSCase):

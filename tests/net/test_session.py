@@ -1,209 +1,271 @@
-"""Client and server joined through real TLS, in memory: whole sessions."""
+"""The tunnel protocol: phases, congestion, deadlines, the end."""
 
 from __future__ import annotations
 
-from pathlib import Path
-
-from twisted.internet.testing import MemoryReactorClock
-from twisted.logger import capturedLogs, formatEvent
+from twisted.internet.error import ConnectionDone
+from twisted.internet.task import Clock
+from twisted.internet.testing import StringTransport
+from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
-from iphttps.core.client import ClientEvent, ClientState
+from iphttps.core.backlog import LEAST, MOST
+from iphttps.core.counters import Counters
 from iphttps.core.errors import DropReason
-from iphttps.core.identity import Identity
-from iphttps.core.reconnect import INITIAL
-from iphttps.core.server import ServerEvent
-from iphttps.host import memory
-from iphttps.net.tunnel import CLOSE_DEADLINE, HANDSHAKE_DEADLINE
+from iphttps.core.ip.batch import Batch
+from iphttps.net.session import CLOSE_DEADLINE, HANDSHAKE_DEADLINE, Tunnel
+from iphttps.net.stream.write_through import QUEUE
 
-from .certificates import Certificates
-from .support import OUTER, PRIVATE_HOST, ClientEnd, Connection, ServerEnd, Wire, packet
+from .support import PRIVATE_HOST, client_address, packet
+
+ONE = packet(client_address(1), PRIVATE_HOST, b"one")
+TWO = packet(client_address(1), PRIVATE_HOST, b"the second, of another length")
+THREE = packet(client_address(1), PRIVATE_HOST, b"")
 
 
-class SessionCase(SynchronousTestCase):
-    """A server, and clients that can be joined to it."""
+class RecordingTunnel(Tunnel):
+    """A role without a meaning, which records what it is told; its head is everything up to a full stop."""
 
-    secure = True
+    def __init__(self, clock: Clock) -> None:
+        super().__init__(clock)
+        self.told: list[object] = []
+        self.head = b""
+
+    def established(self) -> None:
+        """Note it."""
+        super().established()
+        self.told.append("established")
+
+    def head_received(self, data: bytes) -> None:
+        """Collect the head."""
+        self.head += data
+        head, stop, rest = self.head.partition(b".")
+        if stop:
+            self.told.append(head)
+            self.opened(rest)
+
+    def expired(self) -> None:
+        """Note it."""
+        self.told.append("expired")
+
+    def deliver(self, batch: Batch) -> None:
+        """Note the packets."""
+        self.told.append(list(batch))
+
+    def out_of_step(self, fault: DropReason) -> None:
+        """Note it."""
+        self.told.append(fault)
+
+
+class TunnelCase(SynchronousTestCase):
+    """A tunnel on a transport that takes everything and says nothing."""
 
     def setUp(self) -> None:
-        """Start the server."""
-        self.clock = MemoryReactorClock()
-        self.certificates = Certificates(Path(self.mktemp()))
-        self.server = ServerEnd(self.clock, self.certificates.server_tls() if self.secure else None)
-        self.addCleanup(self.server.device.close)
+        """Connect."""
+        self.clock = Clock()
+        self.transport = StringTransport()
+        self.tunnel = RecordingTunnel(self.clock)
+        self.tunnel.makeConnection(self.transport)
 
-    def client(self, number: int = 1, *, shown: bool = True) -> ClientEnd:
-        """Start a client, which shows its certificate unless told otherwise."""
-        identity = self.certificates.client if shown else None
-        end = ClientEnd(self.clock, self.certificates.client_tls(identity) if self.secure else None, number)
-        self.addCleanup(end.device.close)
-        end.client.handle(ClientEvent.ENABLE)
-        end.client.handle(ClientEvent.PRECONDITION)
-        return end
-
-    def joined(self, number: int = 1, cut: int = Wire.cut) -> tuple[ClientEnd, Connection]:
-        """Start a client and open its session, in which it has sent a packet."""
-        client = self.client(number)
-        connection = client.connect(self.server, cut)
-        client.from_host(packet(client.address, PRIVATE_HOST))
-        connection.settle()
-        self.server.device.taken.clear()
-        return client, connection
+    def end(self) -> None:
+        """End the connection."""
+        self.tunnel.connectionLost(Failure(ConnectionDone()))
 
 
-class SessionTestsMixin(SessionCase):
-    """What holds for both transports (2.1)."""
+class PhaseTests(TunnelCase):
+    """First a head, then packets."""
 
-    def test_link_up(self) -> None:
-        """The session opens, and the client is in the table with its name (3.1.5.2, 3.2.5.1)."""
-        client, _ = self.joined()
-        self.assertEqual((client.state, client.link), (ClientState.LINK_UP, ["up"]))
-        identities = [entry.identity for entry in self.server.table]
-        self.assertEqual(identities, [Identity("CN=alice", ("alice",))] if self.secure else [None])
+    def test_established_at_once(self) -> None:
+        """Over plain HTTP the connection is established when TCP is (3.1.5.1)."""
+        self.assertEqual(self.tunnel.told, ["established"])
 
-    def test_packets_both_ways(self) -> None:
-        """Packets pass unchanged and in order, in both directions (3.1.5.3, 3.2.5.2)."""
-        client, connection = self.joined()
-        out = [packet(client.address, PRIVATE_HOST, bytes(size)) for size in (0, 1, 1240)]
-        back = [packet(PRIVATE_HOST, client.address, bytes(size)) for size in (1240, 0, 1)]
-        client.from_host(*out)
-        self.server.from_host(*back)
-        connection.settle()
-        self.assertEqual((self.server.device.taken, client.device.taken), (out, back))
+    def test_head_then_packets(self) -> None:
+        """What follows the head is packets, delivered batch by batch (3.1.5.3)."""
+        self.tunnel.dataReceived(b"head.")
+        self.tunnel.dataReceived(ONE + TWO)
+        self.tunnel.dataReceived(THREE)
+        self.assertEqual(self.tunnel.told, ["established", b"head", [ONE, TWO], [THREE]])
 
-    def test_whatever_cuts(self) -> None:
-        """However the bytes are cut on their way, the same packets arrive (3.1.5.3)."""
-        for number, cut in enumerate((1, 7, 40, 1000), start=1):
-            client, connection = self.joined(number, cut)
-            out = [packet(client.address, PRIVATE_HOST, bytes(size)) for size in (100, 0)]
-            back = [packet(PRIVATE_HOST, client.address, bytes(size)) for size in (0, 100)]
-            client.from_host(*out)
-            self.server.from_host(*back)
-            connection.settle()
-            self.assertEqual((self.server.device.taken, client.device.taken), (out, back), f"pieces of {cut}")
+    def test_packets_in_the_bytes_of_the_head(self) -> None:
+        """Packets that arrive in the same bytes as the head are not lost (3.1.5.3)."""
+        self.tunnel.dataReceived(b"head." + ONE + TWO)
+        self.assertEqual(self.tunnel.told, ["established", b"head", [ONE, TWO]])
 
-    def test_several_clients(self) -> None:
-        """Several clients at once each get their own packets (3.2.5.2.1)."""
-        ends = [self.joined(number) for number in (1, 2, 3)]
-        packets = [packet(PRIVATE_HOST, client.address) for client, _ in ends]
-        self.server.from_host(*packets)
-        for (client, connection), mine in zip(ends, packets, strict=True):
-            connection.settle()
-            self.assertEqual(client.device.taken, [mine])
+    def test_any_cut(self) -> None:
+        """Wherever the stream is cut, the same packets come out (3.1.5.3)."""
+        stream = b"head." + ONE + TWO + THREE
+        for cut in range(len(stream)):
+            tunnel = RecordingTunnel(self.clock)
+            tunnel.makeConnection(StringTransport())
+            tunnel.dataReceived(stream[:cut])
+            tunnel.dataReceived(stream[cut:])
+            packets = [each for told in tunnel.told if isinstance(told, list) for each in told]
+            self.assertEqual(packets, [ONE, TWO, THREE], f"cut at {cut}")
 
-    def test_shutdown_and_return(self) -> None:
-        """A shutdown ends every session in order, and each client comes back by itself (3.2.7.3, 3.1.5.4)."""
-        client, connection = self.joined()
-        self.server.server.handle(ServerEvent.SHUTDOWN)
-        connection.settle()
-        self.successResultOf(self.server.server.gone())
-        self.assertFalse(connection.server_end.aborted)
-        self.assertEqual((client.state, client.link), (ClientState.LINK_DOWN, ["up", "down"]))
-        self.server.server.handle(ServerEvent.START)
-        self.clock.advance(INITIAL)
-        client.connect(self.server)
-        self.assertEqual((client.state, client.link), (ClientState.LINK_UP, ["up", "down", "up"]))
-
-    def test_broken_connection(self) -> None:
-        """A connection that breaks ends the session at both ends (3.1.5.4, 3.2.5.3)."""
-        client, connection = self.joined()
-        connection.cut_off()
-        connection.settle()
-        self.assertEqual((client.state, len(self.server.table)), (ClientState.LINK_DOWN, 0))
+    def test_byte_by_byte(self) -> None:
+        """A stream that comes byte by byte gives each packet as soon as its last byte is there (3.1.5.3)."""
+        for byte in b"head." + ONE + TWO + THREE:
+            self.tunnel.dataReceived(bytes((byte,)))
+        self.assertEqual(self.tunnel.told, ["established", b"head", [ONE], [TWO], [THREE]])
 
     def test_framing_fault(self) -> None:
-        """Bad framing from a client ends its session alone (3.2.5.2.2)."""
-        (bad, first), (good, second) = self.joined(1), self.joined(2)
-        entry = next(iter(self.server.table))
-        self.patch(memory, "malformed", lambda packet: None)  # a client that checks nothing
-        bad.from_host(b"\x45\x00")
-        first.settle()
-        self.assertEqual(entry.counters.drops, {DropReason.NOT_IPV6: 1})
-        self.assertEqual((bad.state, good.state), (ClientState.LINK_DOWN, ClientState.LINK_UP))
-        passed = packet(good.address, PRIVATE_HOST)
-        good.from_host(passed)
-        second.settle()
-        self.assertEqual(self.server.device.taken, [passed])
+        """What comes before a framing fault is delivered, what comes after it is not; it is counted once (3.1.5.3)."""
+        self.tunnel.dataReceived(b"head.")
+        self.tunnel.dataReceived(ONE + b"GET / HTTP/1.1\r\n" + TWO)
+        self.tunnel.dataReceived(THREE)
+        self.assertEqual(self.tunnel.told, ["established", b"head", [ONE], DropReason.NOT_IPV6])
+        self.assertEqual(self.tunnel.counters.drops, {DropReason.NOT_IPV6: 1})
 
-    def test_disabled_client(self) -> None:
-        """A client that is disabled says good-bye, and the server forgets it (3.1.4.2, 3.2.5.3)."""
-        client, connection = self.joined()
-        client.client.handle(ClientEvent.DISABLE)
-        connection.settle()
-        self.successResultOf(client.client.gone())
-        self.assertEqual((len(self.server.table), connection.client_end.aborted), (0, False))
-
-    def test_silent_peer(self) -> None:
-        """A client that does not answer the close is cut off after the deadline (3.2.7.3)."""
-        _, connection = self.joined()
-        self.server.server.handle(ServerEvent.SHUTDOWN)
-        self.clock.advance(CLOSE_DEADLINE)
-        self.assertTrue(connection.server_end.aborted)
-        connection.settle()
-        self.successResultOf(self.server.server.gone())
-        self.assertEqual([call for call in self.clock.getDelayedCalls() if call.getTime() > INITIAL + 1], [])
+    def test_bytes_after_the_end(self) -> None:
+        """Bytes that a transport still delivers after the end are discarded."""
+        self.tunnel.dataReceived(b"head.")
+        self.tunnel.disconnect("told to")
+        self.tunnel.dataReceived(ONE)
+        self.assertEqual(self.tunnel.told, ["established", b"head"])
 
 
-class PlainSessionTests(SessionTestsMixin):
-    """Sessions over plain HTTP."""
+class DeadlineTests(TunnelCase):
+    """A session opens in time or not at all; once open it has all the time there is."""
 
-    secure = False
+    def test_handshake_deadline(self) -> None:
+        """A session that does not open within the deadline has expired, and not a moment before."""
+        self.tunnel.dataReceived(b"hea")
+        self.clock.advance(HANDSHAKE_DEADLINE - 0.001)
+        self.assertEqual(self.tunnel.told, ["established"])
+        self.clock.advance(0.001)
+        self.assertEqual(self.tunnel.told, ["established", "expired"])
+
+    def test_slow_bytes_do_not_extend_it(self) -> None:
+        """A peer that sends its head a byte at a time gains no time by it."""
+        for _ in range(int(HANDSHAKE_DEADLINE)):
+            self.tunnel.dataReceived(b"x")
+            self.clock.advance(1)
+        self.assertEqual(self.tunnel.told, ["established", "expired"])
+
+    def test_open_session_has_no_limit(self) -> None:
+        """An idle client is legal: an open session has no time limit (3.2.2)."""
+        self.tunnel.dataReceived(b"head.")
+        self.clock.advance(10 * 24 * 3600)
+        self.assertEqual(self.tunnel.told, ["established", b"head"])
+        self.assertEqual(self.clock.getDelayedCalls(), [])
 
 
-class TLSSessionTests(SessionTestsMixin):
-    """Sessions over TLS."""
+class SendTests(TunnelCase):
+    """What is sent goes out, or is dropped and counted."""
 
-    def test_established_after_tls(self) -> None:
-        """The connection counts as established when the TLS handshake is complete, not when TCP is (3.1.5.1)."""
-        client = self.client()
-        factory, _ = client.endpoint.attempts[0]
-        protocol = factory.buildProtocol(OUTER)
-        assert protocol
-        wire = Wire(protocol, isServer=False)
-        protocol.makeConnection(wire)
-        self.clock.advance(1)
-        self.assertTrue(wire.getOutBuffer().startswith(b"\x16\x03"))  # a TLS handshake record
-        self.assertEqual(client.state, ClientState.LINK_DOWN)
-        self.clock.advance(HANDSHAKE_DEADLINE - 1)
-        self.assertTrue(wire.aborted)
+    def test_sent_bytes_are_the_packets(self) -> None:
+        """Packets laid end to end are the body; nothing is put around them (3.1.5.3)."""
+        self.tunnel.send(Batch.of([ONE, TWO]))
+        self.tunnel.send(Batch.of([THREE]))
+        self.assertEqual(self.transport.value(), ONE + TWO + THREE)
+        self.assertEqual(self.tunnel.counters, Counters(packets_out=3, bytes_out=len(ONE + TWO + THREE)))
 
-    def test_peer_that_speaks_no_tls(self) -> None:
-        """A server gives a connection on which no TLS handshake comes about up after the deadline."""
-        wire = Wire(None, isServer=True)
-        wire.protocol = self.server.accept(wire)
+    def test_congestion(self) -> None:
+        """While the transport's buffer is full packets wait, in order, and go out when it is empty again."""
+        self.tunnel.send(Batch.of([ONE]))
+        self.tunnel.pauseProducing()
+        self.tunnel.send(Batch.of([TWO]))
+        self.tunnel.send(Batch.of([THREE]))
+        self.assertEqual(self.transport.value(), ONE)
+        self.tunnel.resumeProducing()
+        self.assertEqual(self.transport.value(), ONE + TWO + THREE)
+        self.tunnel.send(Batch.of([ONE]))
+        self.assertEqual(self.transport.value(), ONE + TWO + THREE + ONE)
+        self.assertEqual(self.tunnel.counters, Counters(packets_out=4, bytes_out=len(ONE + TWO + THREE + ONE)))
+
+    def test_no_room(self) -> None:
+        """What finds no room to wait is dropped and counted, packet by packet."""
+        self.tunnel.pauseProducing()
+        self.tunnel.backlog.room = len(ONE)
+        self.tunnel.send(Batch.of([ONE, TWO, THREE]))
+        expected = Counters(packets_out=1, bytes_out=len(ONE))
+        expected.dropped(DropReason.CONGESTED, 2)
+        self.assertEqual(self.tunnel.counters, expected)
+        self.tunnel.resumeProducing()
+        self.assertEqual(self.transport.value(), ONE)
+
+    def test_room_follows_the_rate(self) -> None:
+        """A connection that drains slowly has little room in its queues, so that no packet waits for long."""
+        for _ in range(40):
+            self.tunnel.pauseProducing()
+            self.clock.advance(vars(self.transport)["bufferSize"] / 1e6)  # at 8 Mbit/s
+            self.tunnel.resumeProducing()
+        self.assertEqual((self.tunnel.backlog.room, vars(self.transport)["bufferSize"]), (LEAST, LEAST))
+        for _ in range(40):
+            self.tunnel.pauseProducing()
+            self.clock.advance(vars(self.transport)["bufferSize"] / 1e9)
+            self.tunnel.resumeProducing()
+        self.assertEqual((self.tunnel.backlog.room, vars(self.transport)["bufferSize"]), (MOST, QUEUE))
+
+    def test_resume_without_pause(self) -> None:
+        """A transport that was never full says at the beginning that it is empty; nothing is learned from that."""
+        self.tunnel.resumeProducing()
+        self.assertEqual((self.transport.value(), vars(self.transport)["bufferSize"]), (b"", QUEUE))
+
+    def test_bounded_buffer(self) -> None:
+        """The transport is told to say when its buffer holds more than the bound, and to whom."""
+        self.assertEqual(vars(self.transport)["bufferSize"], QUEUE)
+        self.assertIs(self.transport.producer, self.tunnel)
+        self.assertTrue(self.transport.streaming)
+
+
+class EndTests(TunnelCase):
+    """A session ends in order where the peer plays along, and soon in any case."""
+
+    def test_disconnect(self) -> None:
+        """To disconnect is to close the transport in order; nothing keeps it from closing."""
+        self.tunnel.disconnect("told to")
+        self.assertTrue(self.transport.disconnecting)
+        self.assertFalse(self.transport.disconnected)
+        self.assertIsNone(self.transport.producer)
+        self.assertEqual(self.tunnel.ending, "told to")
+
+    def test_close_deadline(self) -> None:
+        """A peer that does not answer the close is cut off after the deadline, and not before."""
+        self.tunnel.disconnect("told to")
+        self.clock.advance(CLOSE_DEADLINE - 0.001)
+        self.assertFalse(self.transport.disconnected)
+        self.clock.advance(0.001)
+        self.assertTrue(self.transport.disconnected)
+
+    def test_answered_close(self) -> None:
+        """A peer that answers the close in time leaves nothing to be done."""
+        self.tunnel.disconnect("told to")
+        self.end()
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+        self.assertFalse(self.transport.disconnected)
+
+    def test_disconnect_in_handshake(self) -> None:
+        """A session given up during the handshake does not expire as well."""
+        self.tunnel.disconnect("told to")
+        self.end()
         self.clock.advance(HANDSHAKE_DEADLINE)
-        self.assertTrue(wire.aborted)
+        self.assertEqual(self.tunnel.told, ["established"])
 
-    def test_shutdown_during_the_handshake(self) -> None:
-        """A shutdown in the middle of a TLS handshake cuts the connection at once (3.2.7.3)."""
-        wire = Wire(None, isServer=True)
-        wire.protocol = self.server.accept(wire)
-        self.server.server.handle(ServerEvent.SHUTDOWN)
-        self.assertTrue(wire.aborted)
+    def test_disconnect_after_the_end(self) -> None:
+        """To disconnect a session that has ended does nothing."""
+        self.end()
+        self.tunnel.disconnect("told to")
+        self.assertFalse(self.transport.disconnecting)
+        self.assertEqual(self.clock.getDelayedCalls(), [])
 
-    def test_tampering(self) -> None:
-        """Bytes changed on their way end the session; it is said to have ended, not to have been refused (3.2.5.3)."""
-        client, connection = self.joined()
-        client.from_host(packet(client.address, PRIVATE_HOST))
-        self.clock.advance(0)
-        record = bytearray(connection.client_end.getOutBuffer())
-        record[-1] ^= 1
-        with capturedLogs() as events:
-            connection.server_end.bufferReceived(bytes(record))
-            connection.settle()
-        self.assertEqual((self.server.device.taken, len(self.server.table)), ([], 0))
-        said = [str(formatEvent(event)) for event in events if "Server" in event["log_namespace"]]
-        self.assertEqual(len(said), 1, said)
-        self.assertIn("disconnected: TLS failed: ", said[0])
+    def test_disconnect_again(self) -> None:
+        """A session that is told twice to end has no more time for it than one told once."""
+        self.tunnel.disconnect("told to")
+        self.clock.advance(CLOSE_DEADLINE / 2)
+        self.tunnel.disconnect("told to")
+        self.clock.advance(CLOSE_DEADLINE / 2)
+        self.assertTrue(self.transport.disconnected)
+        self.end()
+        self.assertEqual(self.clock.getDelayedCalls(), [])
 
-    def test_mode_none(self) -> None:
-        """In mode None a client without a certificate has a session, as nobody (3.2.1)."""
-        self.server = ServerEnd(self.clock, self.certificates.server_tls(ask=False))
-        self.addCleanup(self.server.device.close)
-        client = self.client(shown=False)
-        client.connect(self.server)
-        self.assertEqual(client.state, ClientState.LINK_UP)
-        self.assertEqual([entry.identity for entry in self.server.table], [None])
+    def test_ended(self) -> None:
+        """`ended` fires when the connection has ended, and not when it is told to."""
+        self.tunnel.disconnect("told to")
+        self.assertNoResult(self.tunnel.ended)
+        self.end()
+        self.assertIsNone(self.successResultOf(self.tunnel.ended))
 
-
-del SessionTestsMixin
+    def test_no_timer_remains(self) -> None:
+        """A connection that ends by itself, in whatever phase, leaves no timer."""
+        self.end()
+        self.assertEqual(self.clock.getDelayedCalls(), [])

@@ -13,12 +13,12 @@ from twisted.internet.testing import MemoryReactorClock, StringTransport
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
-from iphttps.core.client import LASTING, ClientEvent, ClientMachine, ClientState
-from iphttps.core.client_handshake import ClientHandshake
-from iphttps.core.reconnect import INITIAL, ReconnectTimer
-from iphttps.host.memory import MemoryDevice
-from iphttps.net.client import Choice, Client, RemoteServer, as_listed
-from iphttps.net.reader import DeviceReader
+from iphttps.core.iphttps.client import LASTING, ClientEvent, ClientMachine, ClientState
+from iphttps.core.iphttps.client_handshake import ClientHandshake
+from iphttps.core.iphttps.reconnect import INITIAL, ReconnectTimer
+from iphttps.host.device.memory import MemoryDevice
+from iphttps.net.device_reader import DeviceReader
+from iphttps.net.iphttps.client import Choice, Client, RemoteServer, as_listed
 
 from .support import Endpoint
 

@@ -17,9 +17,9 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from iphttps.core.errors import ConfigError
 from iphttps.lab.authority import DAY, KeyKind
-from iphttps.net.certificates import Credentials
 from iphttps.net.explain import sentence
-from iphttps.net.tls import NullEncryption, ServerTLS, TLSSettings
+from iphttps.net.tls.contexts import NullEncryption, ServerTLS, TLSSettings
+from iphttps.pki.certificates import Credentials
 
 from .certificates import Certificates, credentials
 from .support import NAME

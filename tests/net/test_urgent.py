@@ -8,11 +8,11 @@ from twisted.internet.testing import MemoryReactorClock, StringTransport
 from twisted.trial.unittest import SynchronousTestCase
 
 from iphttps.core.errors import DropReason
-from iphttps.core.framing import Batch
-from iphttps.core.ndp import neighbor_solicitation
-from iphttps.core.neighbors import DELAY_FIRST_PROBE_TIME, MAX_UNICAST_SOLICIT, RETRANS_TIMER
-from iphttps.net.server import SOLICITATION_INTERVAL
-from iphttps.net.server_tunnel import ServerTunnel
+from iphttps.core.ip.batch import Batch
+from iphttps.core.ip.ndp import neighbor_solicitation
+from iphttps.core.iphttps.neighbors import DELAY_FIRST_PROBE_TIME, MAX_UNICAST_SOLICIT, RETRANS_TIMER
+from iphttps.net.iphttps.server import SOLICITATION_INTERVAL
+from iphttps.net.iphttps.server_session import ServerTunnel
 
 from .support import PRIVATE_HOST, SERVER_LINK_LOCAL, ServerEnd, client_address, packet
 

@@ -1,0 +1,1 @@
+"""`iphttps check`: what is wrong with an instance before a daemon meets it."""

@@ -1,0 +1,263 @@
+"""What `iphttps check` looks at in the files that the options name: certificates, keys, revocation lists."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from functools import partial
+from itertools import pairwise
+from pathlib import Path
+from typing import cast
+
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509.oid import ExtendedKeyUsageOID
+
+from ...core.errors import ConfigError
+from ...net.interfaces import IReactor
+from ...net.tls.contexts import ServerTLS
+from ...pki.authorities import CLIENT_AUTH, SERVER_AUTH, anchored, read_bundle
+from ...pki.certificates import UNREADABLE, Credentials, expired, hosts, issuer, load_certificates, names, subject
+from ...pki.lenient import original
+from ...pki.list_scope import names_distribution_point
+from ...pki.revocation import RevocationLists
+from ...pki.verification import weakness, wrong_client
+from ..config import client_options, server_options
+from ..config.identity_addresses import fixed_addresses
+from ..config.key_exposure import exposed
+from ..config.options import DaemonOptions
+from ..config.proxy_options import ProxyAccess
+from ..config.reload import FILES, digest
+from ..daemon.client_servers import Servers
+from ..daemon.server_tls import null_warning, tls_settings
+from .findings import Findings, Severity
+
+NOTICE = timedelta(days=14)
+"""How long before a certificate expires that is worth a warning."""
+
+
+def check_server_files(options: server_options.Options, findings: Findings, now: datetime) -> None:
+    """Read what the server would read, in the same way, then look closer at what it holds."""
+    readable = {name: findings.attempt(name, partial(digest, options, name)) is not None for name in FILES}
+    if readable["certificate"] and readable["private-key"]:
+        _check_credentials(options, findings, now, ExtendedKeyUsageOID.SERVER_AUTH)
+    authorities = (
+        _check_authorities(options, findings, now, "client-ca", CLIENT_AUTH) if readable["client-ca"] else None
+    )
+    if readable["client-crl"] and authorities:
+        _check_lists(options, findings, now, "client-crl", authorities)
+    if readable["identity-addresses"]:
+        findings.attempt("identity-addresses", lambda: fixed_addresses(options))
+    if not findings.errors:
+        settings = findings.attempt("certificate", lambda: tls_settings(options))
+        if settings:
+            findings.attempt("null-encryption", lambda: ServerTLS(settings))
+        findings.add(Severity.WARNING, "null-encryption", null_warning(settings))
+
+
+def check_client_files(options: client_options.Options, findings: Findings, now: datetime) -> None:
+    """Read what the client would read, in the same way, then look closer at what it holds."""
+    findings.attempt("proxy-credentials", lambda: ProxyAccess(options))
+    readable = _readable(options, findings, "ca")
+    authorities = _check_authorities(options, findings, now, "ca", SERVER_AUTH) if readable else None
+    certificate, key = (_readable(options, findings, name) for name in ("certificate", "private-key"))
+    if certificate and key:
+        _check_credentials(options, findings, now, ExtendedKeyUsageOID.CLIENT_AUTH)
+    if _readable(options, findings, "crl") and authorities:
+        _check_lists(options, findings, now, "crl", authorities)
+    if not findings.errors:
+        from twisted.internet import reactor  # only made, never run
+
+        findings.attempt("uri", lambda: Servers(cast(IReactor, reactor), options))
+        for uri in options.uris:
+            if not uri.secure:
+                plain = f"{uri} is plain HTTP: nothing protects the packets on their way"
+                findings.add(Severity.WARNING, "uri", plain)
+
+
+def _readable(options: DaemonOptions, findings: Findings, name: str) -> bool:
+    return findings.attempt(name, partial(options.file, name)) is not None
+
+
+def _check_credentials(options: DaemonOptions, findings: Findings, now: datetime, usage: x509.ObjectIdentifier) -> None:
+    certificate, key = options.path("certificate"), options.path("private-key")
+    assert certificate is not None
+    assert key is not None
+    findings.attempt("certificate", lambda: Credentials.load(certificate, key))
+    findings.add(Severity.WARNING, "private-key", exposed(key))
+    chain = findings.attempt("certificate", lambda: load_certificates(certificate)) or []
+    needed = _needed([each for each in chain if not _understood(each, certificate)], now)
+    for depth, each in enumerate(chain):
+        severity = Severity.ERROR if depth == 0 or each in needed else Severity.WARNING
+        findings.add(severity, "certificate", _understood(each, certificate))
+        if not _understood(each, certificate):
+            # Of its own certificate a daemon says itself that it has expired.
+            own = expired(certificate, each, now) if depth == 0 else None
+            findings.add(Severity.ERROR, "certificate", own)
+            if not own:
+                _check_validity(findings, "certificate", each, now, severity)
+            findings.add(severity, "certificate", weakness(each))
+            if depth == 0:
+                wrong = _wrong_server(each) if usage == ExtendedKeyUsageOID.SERVER_AUTH else wrong_client(each)
+                findings.add(Severity.ERROR, "certificate", wrong)
+    for below, above in pairwise(chain):
+        if not _issued(below, above):
+            sentence = (
+                f"the next certificate in {certificate} behind that of {subject(below)} is that of {subject(above)}, "
+                "which has not issued it: put those between it and the root behind it, in this order, since not every "
+                "peer sorts them"
+            )
+            findings.add(Severity.WARNING, "certificate", sentence)
+    if chain and usage == ExtendedKeyUsageOID.SERVER_AUTH:
+        last = chain[-1]
+        findings.add(
+            Severity.NOTE,
+            "certificate",
+            f"the certificate is for {hosts(chain[0])}, which must stand in the clients' URI; "
+            f"they must trust {subject(last) if last.issuer == last.subject else issuer(last)}",
+        )
+
+
+def _wrong_server(certificate: x509.Certificate) -> str | None:
+    """Say why every client would refuse a server's certificate."""
+    of = f"the certificate of {subject(certificate)}"
+    try:
+        usages = set(certificate.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value)
+    except x509.ExtensionNotFound:
+        usages = {ExtendedKeyUsageOID.SERVER_AUTH}
+    if not usages & {ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE}:
+        return f"{of} is not meant for a server: have one issued with the extended key usage serverAuth"
+    try:
+        key = certificate.extensions.get_extension_for_class(x509.KeyUsage).value
+        if not (key.digital_signature or key.key_encipherment or key.key_agreement):
+            return f"{of} has a key usage that TLS has no use for: have one issued with digitalSignature"
+    except x509.ExtensionNotFound:
+        pass
+    if not names(certificate):
+        return f"{of} has no subject alternative name, the only one that clients look at: have one issued that has"
+    return None
+
+
+def _needed(chain: Sequence[x509.Certificate], now: datetime) -> list[x509.Certificate]:
+    """Return what nobody can do without: the own certificate, and its issuer's if the chain has just one for it.
+
+    A peer may trust any of those above, such as the new root that an expired old one has signed as well.
+    """
+    issuers = [each for each in chain[1:] if _issued(chain[0], each)]
+    good = [each for each in issuers if each.not_valid_before_utc <= now < each.not_valid_after_utc]
+    return [*chain[:1], *(good or issuers)[:1]]
+
+
+def _check_authorities(
+    options: DaemonOptions, findings: Findings, now: datetime, name: str, usage: bytes
+) -> list[x509.Certificate] | None:
+    path = options.path(name)
+    assert path is not None
+    bundle = findings.attempt(name, lambda: read_bundle(path, usage))
+    if bundle is None:
+        return None
+    for sentence in bundle.problems:
+        findings.add(Severity.WARNING, name, sentence)
+    found = bundle.certificates
+    # One that is of use is enough: a bundle holds expired ones and others beside it.
+    useful = anchored(found, now)
+    severity = Severity.WARNING if useful else Severity.ERROR
+    for each in found:
+        findings.add(Severity.WARNING, name, _understood(each, path))
+        if not _understood(each, path):
+            _check_validity(findings, name, each, now, severity)
+            _check_authority(findings, name, each, path, severity, useful=each in useful)
+    return found
+
+
+def _check_authority(
+    findings: Findings, name: str, certificate: x509.Certificate, path: Path, severity: Severity, *, useful: bool
+) -> None:
+    """Note whom a trusted certificate does not vouch for."""
+    alone = certificate.issuer == certificate.subject
+    of = f"{path} holds the certificate of {subject(certificate)}"
+    if _is_authority(certificate):
+        if not useful and not alone:
+            sentence = f"{of}, but not that of its issuer {issuer(certificate)}, up to a root: add those above it"
+            findings.add(severity, name, sentence)
+    elif alone:
+        sentence = f"{of}, which is no authority: only the one whose own certificate this is will be trusted"
+        findings.add(Severity.WARNING, name, sentence)
+    else:
+        findings.add(severity, name, f"{of}, which is no authority: give the one that issued it")
+
+
+def _is_authority(certificate: x509.Certificate) -> bool:
+    """Tell whether a certificate may have issued others, as OpenSSL sees it (X509_check_ca)."""
+    try:
+        return certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
+    except x509.ExtensionNotFound:
+        pass
+    try:
+        return certificate.extensions.get_extension_for_class(x509.KeyUsage).value.key_cert_sign
+    except x509.ExtensionNotFound:
+        # A root from before there were extensions.
+        return certificate.version is x509.Version.v1 and certificate.issuer == certificate.subject
+
+
+def _check_lists(
+    options: DaemonOptions, findings: Findings, now: datetime, name: str, authorities: Sequence[x509.Certificate]
+) -> None:
+    path = options.path(name)
+    assert path is not None
+    lists = findings.attempt(name, lambda: RevocationLists.load(path, authorities, now))
+    if lists:
+        for sentence in lists.expired(now):
+            findings.add(Severity.ERROR, name, sentence)
+        for sentence in lists.partial():
+            findings.add(Severity.WARNING if _names_lists(options) else Severity.ERROR, name, sentence)
+        for sentence in lists.expiring(now):
+            findings.add(Severity.WARNING, name, sentence)
+
+
+def _names_lists(options: DaemonOptions) -> bool:
+    """Tell whether the own certificate names a distribution point, as a sign that its authority's do."""
+    path = options.path("certificate")
+    try:
+        return path is not None and names_distribution_point(load_certificates(path)[0])
+    except (ConfigError, *UNREADABLE):
+        return False
+
+
+def _check_validity(
+    findings: Findings, key: str, certificate: x509.Certificate, now: datetime, severity: Severity
+) -> None:
+    """Note how long a certificate is valid still; `severity` is how bad it is if it is not."""
+    of = f"the certificate of {subject(certificate)}"
+    begin, end = certificate.not_valid_before_utc, certificate.not_valid_after_utc
+    if now < begin:
+        findings.add(severity, key, f"{of} is valid only from {begin:%Y-%m-%d %H:%M} UTC: check the clock")
+    elif end <= now:
+        findings.add(severity, key, f"{of} has expired on {end:%Y-%m-%d %H:%M} UTC: renew it")
+    elif end <= now + NOTICE:
+        left = (end - now).days
+        findings.add(Severity.WARNING, key, f"{of} expires on {end:%Y-%m-%d %H:%M} UTC, {left} days from now: renew it")
+    else:
+        findings.add(Severity.NOTE, key, f"{of} is good for {(end - now).days} days")
+
+
+def _understood(certificate: x509.Certificate, path: Path) -> str | None:
+    """Say if a certificate is malformed; what else is asked of it then would raise."""
+    try:
+        names(certificate)
+        list(certificate.extensions)
+        certificate.public_key()
+    except UNREADABLE as error:
+        return f"{path} holds a certificate that cannot be understood ({error}): have it issued again"
+    return None
+
+
+def _issued(below: x509.Certificate, above: x509.Certificate) -> bool:
+    try:
+        below.verify_directly_issued_by(above)
+    except (TypeError, InvalidSignature, ConfigError, *UNREADABLE):
+        # A copy made for reading has no good signature; its names must do.
+        copied = any(original(each) != each.public_bytes(Encoding.DER) for each in (below, above))
+        return copied and below.issuer == above.subject
+    return True

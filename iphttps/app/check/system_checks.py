@@ -1,0 +1,134 @@
+"""What `iphttps check` looks at on the machine itself; nothing is changed."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from ...core.errors import IPHTTPSError
+from ...host.device.tun import check_name
+from ...host.kernel import firewall, inspection
+from ...host.kernel.network import unprepared
+from ...host.process import front_socket, privileges
+from ...host.process.unix import check_place
+from ...net.connect.endpoints import bind
+from ..config import client_options, interface_settings, server_options
+from ..config.options import DaemonOptions
+from ..control.ask import ask, is_live
+from ..daemon.server_port import local_fronts
+from .findings import Findings, Severity
+
+PRIVILEGED_PORTS = 1024
+
+
+def running(control: Path | None) -> dict[str, Any] | None:
+    """Return the status of a daemon that answers on a control socket, None if there is none."""
+    if control is None or not is_live(control):
+        return None
+    try:
+        status = ask(control, "GET", "/status")
+    except IPHTTPSError:
+        return {}
+    return status if isinstance(status, dict) else {}
+
+
+def check_system(options: DaemonOptions, findings: Findings, now: datetime, control: Path | None) -> None:
+    """Look at what both daemons need; what a running one has taken already is not missed."""
+    findings.add(Severity.ERROR, "device", _clock(now))
+    obstacle = inspection.device_obstacle()
+    if obstacle:
+        findings.add(Severity.ERROR, "device", f"cannot create the interface {options['interface']}: {obstacle}")
+    if inspection.forwards() is None:
+        findings.add(Severity.ERROR, "interface", "this kernel has no IPv6: start it without ipv6.disable=1")
+    status = running(control)
+    if inspection.forwards() is not None and status is None:
+        for sentence in _unprepared(options):
+            findings.add(Severity.ERROR, "interface", sentence)
+    if status is None or status.get("interface") not in (None, options["interface"]):
+        findings.attempt("interface", lambda: check_name(options["interface"]))
+    if status is None and (path := options.path("control")):
+        findings.attempt("control", lambda: check_place(path))
+    if not privileges.has(privileges.CAP_NET_ADMIN):
+        sentence = (
+            "this check does not run as root, so the firewall and perhaps some files stay unseen: repeat it as root"
+        )
+        findings.add(Severity.WARNING, "interface", sentence)
+    if isinstance(options, server_options.Options):
+        _check_server(options, findings, serving=status is not None)
+    elif ruleset := firewall.nftables():
+        purpose = "by which this host gets its address and routes"
+        for sentence in firewall.discovery_obstacles(ruleset, options["interface"], purpose):
+            findings.add(Severity.WARNING, "interface", sentence)
+
+
+def _unprepared(options: DaemonOptions) -> list[str]:
+    """Say what the daemon needs and could not set; what is right already, it does not write."""
+    match options:
+        case server_options.Options():
+            return unprepared(interface_settings.SERVER, forwarding=True)
+        case client_options.Options():
+            return unprepared(interface_settings.client_settings(options), forwarding=False)
+    return []
+
+
+def _check_server(options: server_options.Options, findings: Findings, *, serving: bool) -> None:
+    port = options.uri.port
+    if options.uri.socket:
+        place = options.beneath(Path(options.uri.socket))
+        if not serving:
+            findings.attempt("uri", lambda: front_socket.check(place, options["socket-group"] or ""))
+    elif not serving and (port >= PRIVILEGED_PORTS or privileges.has(privileges.CAP_NET_BIND_SERVICE)):
+        findings.attempt("uri", lambda: bind(options.uri).close())
+    findings.add(Severity.WARNING, "trusted-proxy", local_fronts(options))
+    interface, prefix = options["interface"], options.prefix
+    for other, name in inspection.overlapping(prefix, interface):
+        findings.add(
+            Severity.ERROR,
+            "prefix",
+            f"{other} leads to {name} already, and --prefix {prefix} is the tunnel's alone: take another one",
+        )
+    for route in options.routes:
+        found = inspection.leading(route)
+        if found is None:
+            findings.add(
+                Severity.WARNING,
+                "route",
+                f"this host itself has no route to {route}: give it one, or clients' packets for it go nowhere",
+            )
+        elif found[1] == interface:
+            findings.add(Severity.WARNING, "route", f"{route} leads to {interface}, back to the clients")
+    if inspection.forwards() is False and inspection.can_forward() and not serving:
+        findings.add(
+            Severity.NOTE, "route", "this host does not forward IPv6: the server turns that on, and off at its end"
+        )
+    findings.add(
+        Severity.NOTE, "prefix", f"the routers of your network must send {prefix} to this host, which nobody here sees"
+    )
+    _check_firewall(findings, interface, port)
+
+
+def _check_firewall(findings: Findings, interface: str, port: int) -> None:
+    ruleset = firewall.nftables()
+    if ruleset is not None:
+        for sentence in firewall.forward_obstacles(ruleset, interface):
+            findings.add(Severity.WARNING, "interface", sentence)
+        for sentence in firewall.discovery_obstacles(ruleset, interface):
+            findings.add(Severity.WARNING, "interface", sentence)
+        for sentence in firewall.input_obstacles(ruleset, port):
+            findings.add(Severity.WARNING, "uri", sentence)
+    rules = firewall.legacy()
+    if rules is not None:
+        for sentence in firewall.legacy_obstacles(rules, interface, port):
+            findings.add(Severity.WARNING, "interface", sentence)
+
+
+def _clock(now: datetime) -> str | None:
+    """Say if the clock cannot be right: certificates are judged by it."""
+    try:
+        made = datetime.fromtimestamp(Path(__file__).stat().st_mtime, UTC)
+    except OSError:  # installed where this user may not look
+        return None
+    if now < made - timedelta(days=1):
+        return f"the clock says {now:%Y-%m-%d %H:%M} UTC, which is before this program came here: set it"
+    return None

@@ -1,0 +1,1 @@
+"""The `iphttps` command."""

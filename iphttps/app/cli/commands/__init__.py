@@ -1,0 +1,1 @@
+"""The subcommands of `iphttps`, a module for each subject; `app/cli/entry.py` loads the one that is asked for."""

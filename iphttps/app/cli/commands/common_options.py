@@ -1,0 +1,113 @@
+"""The options and arguments that several commands take: which daemon is meant, where things lie, how to answer."""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+from click.shell_completion import CompletionItem
+
+from ...control.ask import VARIABLE, AskError
+from ...instances.instances import configured, find_control
+from ...instances.paths import Places
+
+Command = Callable[..., Any]
+
+
+def _completed(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem[str]]:
+    """Complete the name of an instance."""
+    instances = configured(Places(ctx.params.get("root") or Path("/")))
+    names = [instance.name or "" for instance in instances]
+    words = [str(one) if names.count(one.name or "") > 1 or "/" in incomplete else one.name or "" for one in instances]
+    return [CompletionItem(word) for word in words if word.startswith(incomplete)]
+
+
+def _completed_or_file(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem[str]]:
+    """Complete the name of an instance, or that of a file."""
+    return _completed(ctx, parameter, incomplete) or [CompletionItem(incomplete, type="file")]
+
+
+def root_option(command: Command) -> Command:
+    """Let a command be told beneath which directory all paths are taken; it gets `places` instead."""
+
+    @click.option(
+        "--root",
+        metavar="DIRECTORY",
+        type=click.Path(file_okay=False, path_type=Path),
+        default=Path("/"),
+        help="Take all paths beneath this directory, to prepare or look at another machine's.",
+    )
+    @functools.wraps(command)
+    def rooted(*arguments: Any, root: Path, **options: Any) -> Any:
+        return command(*arguments, places=Places(root.absolute()), **options)
+
+    return rooted
+
+
+def instance_argument(command: Command) -> Command:
+    """Let a command take the name of an instance, as `instance`."""
+    return click.argument("instance", metavar="[INSTANCE]", required=False, shell_complete=_completed)(command)
+
+
+def file_argument(command: Command, *, many: bool = False) -> Command:
+    """Let a command take a file or the name of an instance, or with `many` any number of them, as `words`."""
+    return click.argument(
+        "words",
+        metavar="[FILE|INSTANCE]" + "..." * many,
+        nargs=-1 if many else 1,
+        required=False,
+        shell_complete=_completed_or_file,
+    )(command)
+
+
+def role_option(command: Command) -> Command:
+    """Let a command be told whether a file is that of a server or of a client."""
+    about = "What a file is for, if that cannot be seen from where it lies or what it holds."
+    return click.option("--role", type=click.Choice(["server", "client"]), help=about)(command)
+
+
+def control_option(command: Command) -> Command:
+    """Let a command be told a control socket."""
+    about = f"The daemon's control socket; without it that of INSTANCE, or of ${VARIABLE}, or the only one there is."
+    return click.option("--control", metavar="PATH", help=about)(command)
+
+
+def of_daemon(command: Command) -> Command:
+    """Let a command be told which daemon is meant; it gets the `path` of its control socket.
+
+    An answer that lacks what the command looks for is that of another version.
+    """
+
+    @instance_argument
+    @control_option
+    @root_option
+    @functools.wraps(command)
+    def chosen(*arguments: Any, places: Places, control: str | None, instance: str | None, **options: Any) -> Any:
+        named = control or (None if instance else os.environ.get(VARIABLE))
+        path = find_control(places, named, instance)
+        try:
+            return command(*arguments, path=path, **options)
+        except (KeyError, TypeError, AttributeError) as error:
+            raise AskError("the daemon's answer lacks something: is it of another version?") from error
+
+    return chosen
+
+
+def json_option(command: Command) -> Command:
+    """Let a command print JSON, as `as_json`."""
+    return click.option("--json", "as_json", is_flag=True, help="Print JSON.")(command)
+
+
+def echo_json(value: object) -> None:
+    """Print a value as JSON."""
+    click.echo(json.dumps(value, indent=2))
+
+
+def painted(word: str, colour: str) -> str:
+    """Return a word in a colour, for click to take off again where that is no terminal; see no-color.org."""
+    return word if os.environ.get("NO_COLOR") else click.style(word, fg=colour)

@@ -1,0 +1,104 @@
+"""The commands that ask a running daemon, or tell it what to do, by its control socket."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ....core.identity import printable
+from ...control.ask import ask
+from .. import tables
+from .common_options import echo_json, json_option, of_daemon, painted
+
+WORKING = {"server": "LISTEN", "client": "LINK_UP"}
+"""The state in which a daemon does what it is there for."""
+
+
+def working(status: dict[str, Any]) -> bool:
+    """Tell whether a daemon does what it is there for: a client also has a router that answers."""
+    if status["state"] != WORKING[status["role"]]:
+        return False
+    return status["role"] == "server" or bool(status["router"] and status["router"]["round_trip"] is not None)
+
+
+@click.command(short_help="Show what a daemon does.")
+@of_daemon
+@json_option
+def status(path: Path, as_json: bool) -> int:
+    """Show what a daemon does; exit with 1 unless all is well.
+
+    A server must listen, a client's link must be up and its router answer, no file may have changed that cannot be
+    used, and another program's changes to the interface must have been put right.
+    """
+    answer = ask(path, "GET", "/status")
+    text = tables.server if answer["role"] == "server" else tables.client
+    if as_json:
+        echo_json(answer)
+    else:
+        click.echo(_painted(text(answer), answer), nl=False)
+    changed = answer.get("interface_changed")
+    return 0 if working(answer) and not answer.get("not_taken") and (not changed or changed["put_right"]) else 1
+
+
+@click.command()
+@of_daemon
+@json_option
+def clients(path: Path, as_json: bool) -> int:
+    """Show a server's clients."""
+    answer = ask(path, "GET", "/clients")
+    if as_json:
+        echo_json(answer)
+    else:
+        click.echo(tables.clients(answer["clients"]), nl=False)
+    return 0
+
+
+@click.command()
+@click.argument("client_id", metavar="ID", type=click.IntRange(1))
+@of_daemon
+def disconnect(client_id: int, path: Path) -> int:
+    """End the session of the client that `iphttps clients` shows with this ID; it may come back."""
+    answer = ask(path, "POST", f"/clients/{client_id}/disconnect")
+    who = printable(f"{answer['identity'] or 'not authenticated'}, {answer['peer']}")
+    click.echo(f"client {client_id} ({who}) is disconnected")
+    return 0
+
+
+@click.command()
+@of_daemon
+def enable(path: Path) -> int:
+    """Have a server listen, or a client connect."""
+    return _switch(path, "/enable")
+
+
+@click.command()
+@of_daemon
+def disable(path: Path) -> int:
+    """Have a server disconnect all clients and listen no more, or a client take its link down."""
+    return _switch(path, "/disable")
+
+
+@click.command()
+@of_daemon
+def reload(path: Path) -> int:
+    """Have a server read its configuration and its files again; no session ends by it."""
+    answer = ask(path, "POST", "/reload")
+    click.echo(f"changed: {', '.join(answer['changed']) or 'nothing'}")
+    if answer["restart"]:
+        click.echo(f"needs a restart: {', '.join(answer['restart'])}")
+    return 0
+
+
+def _switch(path: Path, resource: str) -> int:
+    answer = ask(path, "POST", resource)
+    stage = tables.STAGES.get(answer.get("stage"))
+    click.echo(f"{answer['role']}: {answer['state']}" + (f", {stage}" if stage else ""))
+    return 0
+
+
+def _painted(shown: str, status: dict[str, Any]) -> str:
+    """Return a status with its state in a colour."""
+    state = status["state"]
+    return shown.replace(state, painted(state, "green" if working(status) else "red"), 1)

@@ -1,0 +1,111 @@
+"""`iphttps setup`: from nothing to a running server."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import click
+
+from ....core.errors import ConfigError
+from ....core.identity import printable
+from ....host.kernel import firewall
+from ....pki.authority import names
+from ....pki.authority.issuing import KeyKind
+from ...config.options import network
+from ...enrol.server_setup import ServerSetup, link_prefix
+from ...instances import units
+from ...instances.owners import demand_root
+from ...instances.paths import DEFAULT_NAME, Places
+from .common_options import root_option
+
+
+def _right(check: Callable[[str], object]) -> Callable[..., Any]:
+    """Return what has click refuse a value, or one of several, for the reason that this check gives."""
+
+    def callback(ctx: click.Context, parameter: click.Parameter, value: Any) -> Any:
+        for text in [value] if isinstance(value, str) else value or ():
+            try:
+                check(text)
+            except ConfigError as error:
+                raise click.UsageError(str(error)) from error
+        return value
+
+    return callback
+
+
+@click.command()
+@click.option(
+    "--name",
+    "hosts",
+    metavar="HOST",
+    multiple=True,
+    required=True,
+    callback=_right(names.host),
+    help="What clients call the server: a name or an address; repeatable.",
+)
+@click.option(
+    "--prefix",
+    metavar="PREFIX",
+    callback=_right(link_prefix),
+    help="The tunnel's own /64; without it a random one of your own is made.",
+)
+@click.option(
+    "--route",
+    "routes",
+    metavar="PREFIX",
+    multiple=True,
+    callback=_right(partial(network, "route")),
+    help="What clients reach through it; repeatable. Without it and --prefix, all of the random /48.",
+)
+@click.option("--port", metavar="NUMBER", type=click.IntRange(1, 65535), help="Where to listen; 443 unless given.")
+@click.option("--key", type=click.Choice([kind.value for kind in KeyKind]), default="rsa", help="The kind of key.")
+@click.option("--instance", metavar="NAME", default=DEFAULT_NAME, help="What this server is called on this machine.")
+@root_option
+def setup(
+    hosts: tuple[str, ...],
+    prefix: str | None,
+    routes: tuple[str, ...],
+    port: int | None,
+    key: str,
+    instance: str,
+    places: Places,
+) -> int:
+    """Make an authority, a certificate and a configuration for a server, and start it where systemd runs.
+
+    What is there already stays as it is: to give the command once more changes nothing.
+    """
+    demand_root(places, "setup", "writes to /etc/iphttps and /var/lib/iphttps")
+    wanted = ServerSetup(places, instance, hosts, prefix, routes, port, KeyKind(key))
+    changed = False
+    for sentence in wanted.perform():
+        changed = True
+        click.echo(printable(sentence))
+    options = wanted.options
+    started = units.enable(places, "server", instance)
+    if not changed and not started.done:
+        click.echo("everything is set up already, and nothing was changed")
+    click.echo(started.sentence)
+    if places.root.samefile("/"):
+        _show_obstacles(options.uri.port, options["interface"])
+    click.echo(f"hosts behind this one reach clients once they have a route to {options.prefix} through it")
+    click.echo("next: `iphttps enrol NAME` makes a file with which a client joins")
+    return 0
+
+
+def _show_obstacles(port: int, interface: str) -> None:
+    """Say what the packet filter would do to clients, and what to type; forwarding the server turns on itself."""
+    rules = firewall.nftables()
+    if rules is None:
+        click.echo(f"the packet filter could not be looked at: let port {port} in, and {interface} be forwarded")
+        return
+    found = [
+        *firewall.input_obstacles(rules, port),
+        *firewall.discovery_obstacles(rules, interface),
+        *firewall.forward_obstacles(rules, interface),
+    ]
+    if older := firewall.legacy():
+        found += firewall.legacy_obstacles(older, interface, port)
+    for sentence in found:
+        click.echo(printable(sentence))

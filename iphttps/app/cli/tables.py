@@ -1,0 +1,188 @@
+"""What `iphttps` shows people: aligned text, in which nothing that a peer said can pass for anything else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+from ...core.errors import DropReason
+from ...core.identity import printable
+
+Row = Sequence[object]
+
+_SIZES = ("kB", "MB", "GB", "TB")
+_UNITS = ((86400, "d"), (3600, "h"), (60, "min"), (1, "s"))
+
+
+def server(status: dict[str, Any]) -> str:
+    """Return the status of a server as text."""
+    prefix = f"{status['interface']}, {' '.join(status['addresses'])}, prefix {status['prefix']}"
+    routes = [*status["routes"], *["everything"] * status["default_router"]]
+    rows: list[Row] = [
+        ("state", f"{status['state']} {_since(status)}"),
+        ("listens at", status["uri"]),
+        ("authentication", status["authentication"]),
+        ("interface", prefix),
+        *_changed(status),
+        _offload(status),
+        ("leads to", " ".join(routes) or "nothing"),
+        *_authority(status["authority"]),
+        *_not_taken(status),
+        ("clients", f"{status['clients']['now']} of at most {status['clients']['maximum']}"),
+        *_traffic("device", status["counters"]["device"]),
+        *_traffic("link", status["counters"]["link"]),
+    ]
+    return table(rows)
+
+
+def _authority(authority: dict[str, Any] | None) -> Iterator[Row]:
+    if authority:
+        until = f", the list is valid until {_time(authority['next_update'])}" if authority["next_update"] else ""
+        yield "revoked", f"{authority['revoked'] or 0} certificates{until}"
+        if authority["problem"]:
+            yield "", authority["problem"]
+
+
+def _changed(status: dict[str, Any]) -> Iterator[Row]:
+    # A daemon of an earlier version does not say.
+    if change := status.get("interface_changed"):
+        end = "and that has been put right" if change["put_right"] else "and that is not put right"
+        yield "" if change["put_right"] else "problem", f"{change['change']} ({_time(change['time'])}), {end}"
+
+
+def _not_taken(status: dict[str, Any]) -> Iterator[Row]:
+    # A daemon of an earlier version does not say.
+    for sentence in status.get("not_taken", ()):
+        yield "problem", sentence
+
+
+STAGES = {
+    "connect": "connecting",
+    "http": "waiting for the server's answer",
+    "router": "but no router has advertised itself",
+    "address": "but the interface has no address yet",
+}
+"""What the client is at, or waits for."""
+
+
+def client(status: dict[str, Any]) -> str:
+    """Return the status of a client daemon as text."""
+    waits = f", {STAGES[status['stage']]}" if status["stage"] else ""
+    rows: list[Row] = [("state", f"{status['state']} {_since(status)}{waits}"), ("server", status["uri"])]
+    if status["waiting"]:
+        rows.append(("waiting", status["waiting"]))
+    if status["proxy"]:
+        rows.append(("proxy", status["proxy"]))
+    rows.append(("interface", " ".join([status["interface"], *status["addresses"]])))
+    rows += _changed(status)
+    rows.append(_offload(status))
+    if status["routes"]:
+        rows.append(("routes", " ".join(status["routes"])))
+    if status["obstacle"]:
+        rows.append(("obstacle", status["obstacle"]))
+    if router := status["router"]:
+        rows.append(("router", _router(router)))
+    if failure := status["last_failure"]:
+        code = f"; Windows would show {failure['code']}" if failure["code"] else ""
+        server = f" {failure['uri']}:" if failure["uri"] != status["uri"] else ""
+        rows.append(
+            ("last failure", f"{failure['stage']}:{server} {failure['reason']} ({_time(failure['time'])}{code})")
+        )
+    rows += _not_taken(status)
+    if attempt := status["next_attempt"]:
+        rows.append(("next attempt", f"in {duration(attempt['seconds'])}"))
+    if tls := status["tls"]:
+        rows.append(("encryption", _tls(tls)))
+    rows += _traffic("device", status["counters"]["device"])
+    if session := status["counters"]["session"]:
+        rows += _traffic("session", session)
+    return table(rows)
+
+
+def _offload(status: dict[str, Any]) -> Row:
+    return "offload", ", ".join(status["offload"]) or "none"
+
+
+def _router(router: dict[str, Any]) -> str:
+    if router["round_trip"] is None:
+        return f"{router['address']} does not answer"
+    return f"{router['address']}, {1000 * router['round_trip']:.1f} ms away"
+
+
+def clients(entries: Sequence[dict[str, Any]]) -> str:
+    """Return the server's clients as text, a row for each, with a further one for each address beyond the first."""
+    if not entries:
+        return "no clients\n"
+    rows: list[Row] = [("ID", "IDENTITY", "PEER", "FOR", "ADDRESSES", "IN", "OUT", "DROPPED")]
+    for entry in entries:
+        counters, addresses = entry["counters"], entry["addresses"] or [""]
+        rows.append(
+            (
+                entry["number"],
+                entry["identity"] or "-",
+                entry["peer"],
+                duration(entry["seconds"]),
+                addresses[0],
+                size(counters["bytes_in"]),
+                size(counters["bytes_out"]),
+                sum(counters["drops"].values()),
+            )
+        )
+        rows += [("", "", "", "", address) for address in addresses[1:]]
+    return table(rows)
+
+
+def table(rows: Sequence[Row]) -> str:
+    """Align the columns of rows."""
+    texts = [[printable(str(cell)) for cell in row] for row in rows]
+    columns = max(map(len, texts))
+    widths = [max(len(row[column]) for row in texts if len(row) > column) for column in range(columns)]
+    lines = ("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=False)) for row in texts)
+    return "".join(f"{line.rstrip()}\n" for line in lines)
+
+
+def _traffic(name: str, counters: dict[str, Any]) -> Iterator[Row]:
+    into, out = (f"{counters[f'packets_{way}']} packets, {size(counters[f'bytes_{way}'])}" for way in ("in", "out"))
+    yield name, f"in {into}; out {out}"
+    for reason, number in _by_number(counters["drops"]):
+        yield "", f"{number} dropped: {reason}"
+
+
+def _by_number(drops: dict[str, int]) -> Iterable[tuple[str, int]]:
+    for reason, number in sorted(drops.items(), key=lambda item: -item[1]):
+        # A daemon of another version may know reasons of its own.
+        known = DropReason.__members__.get(reason.upper())
+        yield known.value if known else reason, number
+
+
+def _since(moment: dict[str, Any]) -> str:
+    return f"for {duration(moment['seconds'])}, since {_time(moment['since'])}"
+
+
+def _time(iso: str) -> str:
+    return iso.replace("T", " ").replace("Z", " UTC")
+
+
+def _tls(tls: dict[str, str]) -> str:
+    return f"{tls['version']}, {tls['cipher']}"
+
+
+def duration(seconds: float) -> str:
+    """Write a time in its two largest units."""
+    left, parts = int(seconds), []
+    for length, unit in _UNITS:
+        count, left = divmod(left, length)
+        if count:
+            parts.append(f"{count} {unit}")
+    return " ".join(parts[:2]) or "0 s"
+
+
+def size(count: int) -> str:
+    """Write a number of bytes with three digits or so."""
+    if count < 1000:
+        return f"{count} B"
+    value, units = count / 1000, iter(_SIZES)
+    unit = next(units)
+    while value >= 999.5 and unit != _SIZES[-1]:
+        value, unit = value / 1000, next(units)
+    return f"{value:.3g} {unit}"

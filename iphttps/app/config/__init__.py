@@ -1,0 +1,1 @@
+"""Configuration: options, their TOML file, what a reload changes."""

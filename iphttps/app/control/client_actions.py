@@ -1,0 +1,63 @@
+"""What the requests to the control socket do to the client (3.1.4)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from time import time
+
+from twisted.internet.defer import Deferred, gatherResults
+
+from ...net.connect.condition import Precondition
+from ...net.interfaces import PacketDevice
+from ...net.iphttps.client import Client
+from .resource import Asked, Route
+from .status import Now, Value, client_status
+
+
+class ClientActions:
+    """What can be asked of the client, and what it can be told; `link` returns what the host has of it.
+
+    `not_taken` returns a sentence for each file whose content is not in force.
+    """
+
+    def __init__(
+        self,
+        client: Client,
+        precondition: Precondition,
+        device: PacketDevice,
+        link: Callable[[], Value],
+        not_taken: Callable[[], list[str]] = list,
+    ) -> None:
+        self._client = client
+        self._precondition = precondition
+        self._device = device
+        self._link = link
+        self._not_taken = not_taken
+
+    def routes(self) -> Iterable[Route]:
+        """Return the paths, and what is done for each."""
+        return (
+            Route("GET", "/status", self.status),
+            Route("POST", "/enable", self.enable),
+            Route("POST", "/disable", self.disable),
+        )
+
+    def status(self, asked: Asked) -> Deferred[Value]:
+        """Tell what the client is and does, after asking the router how far away it is."""
+        return self._client.liveness.ask().addCallback(self._status)
+
+    def _status(self, round_trip: float | None = None) -> Value:
+        now = Now(self._client.clock.seconds(), time())
+        waiting, link = self._precondition.waiting, self._link()
+        return client_status(self._client, waiting, link, self._device.counters, round_trip, now, self._not_taken())
+
+    def enable(self, asked: Asked) -> Value:
+        """Enable the client (3.1.4.1); that somebody asks for it is a condition for the link (3.1.3)."""
+        self._precondition.demand()
+        return self._status()
+
+    def disable(self, asked: Asked) -> Deferred[Value]:
+        """Take the link down and close the connection, in whatever state (3.1.4.2)."""
+        self._precondition.disable()
+        # A Deferred of its own: others wait for the same end.
+        return gatherResults([self._client.gone()]).addCallback(lambda result: self._status())

@@ -1,0 +1,291 @@
+"""The control socket: HTTP with JSON, for the user that the daemon runs as and for root.
+
+A connection carries one request and lives for `DEADLINE` seconds at most, whatever its peer does or leaves
+undone; of too many connections the one that has been silent longest ends. So nobody needs to be waited for, and
+what a connection costs is a request line, a head and a body of bounded size, and one answer.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from http import HTTPStatus
+
+from twisted.internet.defer import maybeDeferred
+from twisted.internet.interfaces import IDelayedCall
+from twisted.internet.protocol import connectionDone
+from twisted.python.failure import Failure
+from twisted.web.http import HTTPChannel
+from twisted.web.resource import Resource
+from twisted.web.server import NOT_DONE_YET, Request, Site
+
+from ...core.errors import ConfigError, IPHTTPSError
+from ...core.identity import printable
+from ...host.process.unix import PrivateSocket, peer_user
+from ...net.interfaces import IReactor
+from ...net.listen.unix import Acceptor
+from ...net.log import logger
+
+LINE = 4096
+"""Bytes that the request line, and any line of the head, may have."""
+
+HEAD = 8192
+"""Bytes that the request line and the head may have together."""
+
+BODY = 4096
+"""Bytes that a request's body may have."""
+
+CONNECTIONS = 32
+"""Connections at a time."""
+
+DEADLINE = 10.0
+"""Seconds from a connection's begin to its end, the answer taken."""
+
+
+class Refusal(IPHTTPSError):
+    """A request that is not carried out: the HTTP status, and a sentence."""
+
+    def __init__(self, status: HTTPStatus, sentence: str) -> None:
+        super().__init__(sentence)
+        self.status = status
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What an action is given: the words that stand for `*` in its path, and the body."""
+
+    words: tuple[str, ...] = ()
+    body: bytes = b""
+
+    def member(self, name: str, choices: Iterable[str]) -> str:
+        """Return the only member of a JSON object, which must be one of the choices; raises Refusal."""
+        choices = tuple(choices)
+        example = json.dumps({name: choices[0]})
+        right = f"the body must be a JSON object with {name!r} one of {', '.join(choices)}, such as {example}"
+        try:
+            value = json.loads(self.body)
+        except (ValueError, RecursionError) as error:
+            raise Refusal(HTTPStatus.BAD_REQUEST, right) from error
+        if not isinstance(value, dict) or set(value) != {name} or value[name] not in choices:
+            raise Refusal(HTTPStatus.BAD_REQUEST, right)
+        return str(value[name])
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """A method and a path, and what is done: `action` returns what becomes JSON, or a Deferred of it.
+
+    It raises Refusal, or ConfigError if the daemon's settings do not allow what is asked.
+    """
+
+    method: str
+    path: str
+    action: Callable[[Asked], object]
+
+    def words(self, path: str) -> tuple[str, ...] | None:
+        """Return what stands in a path for each `*` of this route, or None if the path is another."""
+        pattern, given = self.path.split("/"), path.split("/")
+        pairs = tuple(zip(pattern, given, strict=False))
+        if len(pattern) != len(given) or any(mine not in ("*", theirs) for mine, theirs in pairs):
+            return None
+        return tuple(theirs for mine, theirs in pairs if mine == "*")
+
+
+class ControlResource(Resource):
+    """All that a daemon can be asked and told."""
+
+    isLeaf = True
+    log = logger()
+
+    def __init__(self, routes: Iterable[Route], kind: str) -> None:
+        super().__init__()
+        self._kind = kind
+        self._routes = tuple(routes)
+
+    def render(self, request: Request) -> int:
+        """Answer a request, when what it asks for is done."""
+        gone: list[object] = []
+        # Twisted fails this if the peer hangs up before the answer; what was asked for is done nevertheless.
+        request.notifyFinish().addErrback(gone.append)
+        answer = maybeDeferred(self._perform, request)
+        answer.addErrback(_refused, request)
+        answer.addErrback(self._failed, request)
+        answer.addCallback(lambda value: None if gone else _answer(request, value))
+        return NOT_DONE_YET
+
+    def _perform(self, request: Request) -> object:
+        method, path = request.method.decode("latin-1"), request.path.decode("latin-1")
+        matching = [(route, words) for route in self._routes if (words := route.words(path)) is not None]
+        if not matching:
+            there = ", ".join(f"{route.method} {route.path}" for route in self._routes)
+            raise Refusal(
+                HTTPStatus.NOT_FOUND, f"there is no such path; this daemon is a {self._kind}, which knows {there}"
+            )
+        for route, words in matching:
+            if method == route.method or (method == "HEAD" and route.method == "GET"):
+                if method == "POST":
+                    self.log.info("asked by the control socket: {path}", event="asked", path=printable(path))
+                assert request.content is not None
+                return route.action(Asked(words, request.content.read()))
+        allowed = [route.method for route, _ in matching]
+        request.setHeader(b"Allow", ", ".join(allowed + ["HEAD"] * ("GET" in allowed)).encode())
+        raise Refusal(HTTPStatus.METHOD_NOT_ALLOWED, f"{matching[0][0].path} takes {' or '.join(allowed)} only")
+
+    def _failed(self, failure: Failure, request: Request) -> dict[str, str]:
+        self.log.failure("a request to the control socket failed", failure, event="bug")
+        request.setResponseCode(HTTPStatus.INTERNAL_SERVER_ERROR)
+        return {"error": "this is a bug in iphttps, of which the daemon's log says more"}
+
+
+def _refused(failure: Failure, request: Request) -> dict[str, str]:
+    failure.trap(Refusal, ConfigError)
+    error = failure.value
+    request.setResponseCode(error.status if isinstance(error, Refusal) else HTTPStatus.CONFLICT)
+    return {"error": str(error)}
+
+
+def _answer(request: Request, value: object) -> None:
+    body = _json(value)
+    request.setHeader(b"Content-Type", b"application/json")
+    request.setHeader(b"Content-Length", str(len(body)).encode())
+    request.setHeader(b"Cache-Control", b"no-store")
+    request.write(body)
+    request.finish()
+
+
+def _json(value: object) -> bytes:
+    # Characters beyond ASCII leave as escapes, and so does what a terminal would obey.
+    return json.dumps(value, indent=2).encode("ascii") + b"\n"
+
+
+class ControlChannel(HTTPChannel):
+    """One connection, with one request."""
+
+    MAX_LENGTH = LINE
+    totalHeadersSize = HEAD
+    maxHeaders = 50
+    site: ControlSite
+
+    _deadline: IDelayedCall | None = None
+
+    def connectionMade(self) -> None:
+        """Begin to count the time."""
+        super().connectionMade()
+        self.site.opened(self)
+        self._deadline = self.site.reactor.callLater(DEADLINE, self.forceAbortClient)
+
+    def dataReceived(self, data: bytes) -> None:
+        """Read the request."""
+        self.site.heard(self)
+        super().dataReceived(data)
+
+    def checkPersistence(self, request: Request, version: bytes) -> bool:
+        """Have every connection end with its first answer."""
+        request.responseHeaders.setRawHeaders(b"Connection", [b"close"])
+        return False
+
+    def lineLengthExceeded(self, line: bytes) -> None:
+        """Refuse a line that does not end."""
+        self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, f"no line may be longer than {LINE} bytes")
+
+    def allHeadersReceived(self) -> None:
+        """Refuse a body that is too long before it comes."""
+        if self.length is None:
+            self._refuse(HTTPStatus.LENGTH_REQUIRED, "the length of the body must be said, by Content-Length")
+        elif self.length > BODY:
+            self._refuse(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"no body may be longer than {BODY} bytes")
+        else:
+            # The body is JSON, whatever is said of it; Twisted shall not read it as a form, for which it imports
+            # modules that `twistd --uid` may have given up the right to read.
+            self.requests[-1].requestHeaders.removeHeader(b"Content-Type")
+            super().allHeadersReceived()
+
+    def _respondToBadRequestAndDisconnect(self) -> None:
+        # Twisted's name. Were it another some day, the answer would only lack the sentence.
+        self._refuse(HTTPStatus.BAD_REQUEST, "this is no HTTP request")
+
+    def _refuse(self, status: HTTPStatus, sentence: str) -> None:
+        body = _json({"error": sentence})
+        head = f"HTTP/1.1 {status.value} {status.phrase}\r\nContent-Type: application/json\r\n"
+        self.write(f"{head}Content-Length: {len(body)}\r\nConnection: close\r\n\r\n".encode() + body)
+        self.loseConnection()
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        """Stop counting."""
+        if self._deadline and self._deadline.active():
+            self._deadline.cancel()
+        self.site.closed(self)
+        super().connectionLost(reason)
+
+
+class ControlSite(Site):
+    """Makes the channels, and ends the one that was silent longest when there are too many."""
+
+    protocol = ControlChannel  # type: ignore[assignment]  # Twisted's own can speak HTTP/2 too
+    displayTracebacks = False
+    reactor: IReactor
+
+    def __init__(self, resource: Resource, reactor: IReactor) -> None:
+        # The deadline is the channel's own, and there is no idle time to be measured besides.
+        super().__init__(resource, reactor=reactor, timeout=None)
+        self._open: dict[ControlChannel, None] = {}
+
+    def opened(self, channel: ControlChannel) -> None:
+        """Note a connection, and make room for it."""
+        if len(self._open) >= CONNECTIONS:
+            silent = next(iter(self._open))
+            del self._open[silent]  # now, because its end comes later, perhaps after that of many others
+            silent.forceAbortClient()
+        self._open[channel] = None
+
+    def heard(self, channel: ControlChannel) -> None:
+        """Note that a connection is not the most silent one any more."""
+        if self._open.pop(channel, channel) is None:
+            self._open[channel] = None
+
+    def closed(self, channel: ControlChannel) -> None:
+        """Forget a connection."""
+        self._open.pop(channel, None)
+
+    def close_all(self) -> None:
+        """End every connection."""
+        for channel in tuple(self._open):
+            channel.forceAbortClient()
+
+
+class Control:
+    """The control socket as a daemon has it: made with privileges, served without, removed at the end.
+
+    `kind` is what sentences call the daemon.
+    """
+
+    def __init__(
+        self, reactor: IReactor, private: PrivateSocket, routes: Callable[[], Iterable[Route]], kind: str
+    ) -> None:
+        self._reactor = reactor
+        self._private = private
+        self._routes = routes
+        self._kind = kind
+        self._acceptor: Acceptor | None = None
+        self._site: ControlSite | None = None
+
+    def start(self) -> None:
+        """Answer from now on; those who called earlier have waited."""
+        self._site = ControlSite(ControlResource(self._routes(), self._kind), self._reactor)
+        self._acceptor = Acceptor(self._reactor, self._private.listening, self._site, _may_control)
+        self._acceptor.start()
+
+    def stop(self) -> None:
+        """Answer no more, and remove the socket."""
+        if self._acceptor and self._site:
+            self._acceptor.stop()
+            self._site.close_all()
+            self._acceptor = self._site = None
+        self._private.close()
+
+
+def _may_control(connected: socket.socket) -> bool:
+    return peer_user(connected) in (0, os.geteuid())

@@ -1,0 +1,133 @@
+"""What the requests to the control socket do to the server (3.2.4, 3.2.7)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from http import HTTPStatus
+from time import time
+
+from twisted.internet.defer import Deferred, DeferredLock, maybeDeferred
+
+from ...core.counters import Counters
+from ...core.iphttps.authentication import AuthenticationMode
+from ...core.iphttps.clients import ClientEntry
+from ...core.iphttps.link import ServerLink
+from ...core.iphttps.neighbors import NeighborCache
+from ...core.iphttps.server import ServerEvent, ServerState
+from ...net.interfaces import PacketDevice
+from ...net.iphttps.server import Server
+from ..config.reload import Changes
+from .resource import Asked, Refusal, Route
+from .status import Now, Value, client_entry, server_status
+
+BY_OPERATOR = "disconnected by the operator"
+
+
+class ServerActions:
+    """What can be asked of the server, and what it can be told.
+
+    `settings` returns the part of the status that comes from the options, as they are in force; `change_mode` has
+    new connections treated by another Authentication Mode, or raises ConfigError and changes nothing, and so does
+    `reload`, which reads the configuration again. `not_taken` returns a sentence for each file that is not in force.
+    """
+
+    def __init__(
+        self,
+        server: Server,
+        link: ServerLink,
+        cache: NeighborCache,
+        device: PacketDevice,
+        settings: Callable[[], Value],
+        change_mode: Callable[[AuthenticationMode], None],
+        reload: Callable[[], Changes],
+        not_taken: Callable[[], list[str]] = list,
+    ) -> None:
+        self._server = server
+        self._link = link
+        self._cache = cache
+        self._device = device
+        self._settings = settings
+        self._change_mode = change_mode
+        self._reload = reload
+        self._not_taken = not_taken
+        # One change at a time: the port of a server that was disabled must be closed before it listens again.
+        self._changing = DeferredLock()
+
+    def routes(self) -> Iterable[Route]:
+        """Return the paths, and what is done for each."""
+        return (
+            Route("GET", "/status", self.status),
+            Route("GET", "/clients", self.clients),
+            Route("POST", "/clients/*/disconnect", self.disconnect),
+            Route("POST", "/enable", self._one_by_one(self._with_status(self.enable))),
+            Route("POST", "/disable", self._one_by_one(self._with_status(self.disable))),
+            Route("POST", "/authentication", self._one_by_one(self._with_status(self.authentication))),
+            Route("POST", "/reload", self._one_by_one(self.reload)),
+        )
+
+    def _one_by_one(self, change: Callable[[Asked], object]) -> Callable[[Asked], object]:
+        """Have a change wait for its turn, and refused if the server shuts down before."""
+
+        def in_turn(asked: Asked) -> object:
+            if self._server.state is ServerState.STOPPED:
+                raise Refusal(HTTPStatus.CONFLICT, "the server shuts down")
+            return change(asked)
+
+        return lambda asked: self._changing.run(in_turn, asked)
+
+    def _with_status(self, change: Callable[[Asked], object]) -> Callable[[Asked], object]:
+        """Have a change answered with the status that it led to."""
+        return lambda asked: maybeDeferred(change, asked).addCallback(lambda result: self.status())
+
+    def status(self, asked: Asked = Asked()) -> Value:  # noqa: B008  # frozen
+        """Tell what the server is and does."""
+        link = Counters()
+        for counted in (self._link.counters, self._server.past, *(entry.counters for entry in self._server.table)):
+            link.add(counted)
+        now, not_taken = self._now(), self._not_taken()
+        return server_status(self._server, self._settings(), self._device.counters, link, now, not_taken)
+
+    def clients(self, asked: Asked) -> Value:
+        """Tell who the clients are."""
+        return {"clients": [self._entry(entry) for entry in self._server.table]}
+
+    def _entry(self, entry: ClientEntry) -> Value:
+        return client_entry(entry, self._cache.addresses(entry), self._now())
+
+    def _now(self) -> Now:
+        return Now(self._server.clock.seconds(), time())
+
+    def disconnect(self, asked: Asked) -> Value:
+        """End a client's session; it may come back."""
+        (word,) = asked.words
+        for entry in self._server.table:
+            if str(entry.number) == word:
+                last = self._entry(entry)
+                entry.connection.disconnect(BY_OPERATOR)
+                return last
+        numbers = ", ".join(str(entry.number) for entry in self._server.table)
+        there = f"there are {numbers}" if numbers else "there are none"
+        raise Refusal(HTTPStatus.NOT_FOUND, f"there is no client with this number; {there}")
+
+    def reload(self, asked: Asked) -> Value:
+        """Read the configuration and its files again; tell what changed, and what takes a restart."""
+        changes = self._reload()
+        return {"changed": list(changes.now), "restart": list(changes.restart)}
+
+    def enable(self, asked: Asked) -> None:
+        """Listen (3.2.4.1)."""
+        self._server.handle(ServerEvent.ENABLE)
+
+    def disable(self, asked: Asked) -> Deferred[list[None]]:
+        """Disconnect all clients and listen no more (3.2.4.2)."""
+        self._server.handle(ServerEvent.DISABLE)
+        return self._server.gone()
+
+    def authentication(self, asked: Asked) -> Deferred[list[None]] | None:
+        """Change the Authentication Mode, which ends every session (3.2.7.1)."""
+        mode = AuthenticationMode(asked.member("mode", [mode.value for mode in AuthenticationMode]))
+        if mode.value == self._settings()["authentication"]:
+            return None
+        self._change_mode(mode)
+        self._server.handle(ServerEvent.AUTHENTICATION)
+        return self._server.gone()

@@ -1,0 +1,99 @@
+"""Says why the host makes no address of the Router Advertisement that has come through the tunnel."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from twisted.internet.interfaces import IDelayedCall
+
+from ...host.kernel.addresses import addresses
+from ...host.kernel.network import Wanted, unsettled
+from ...host.kernel.reception import advertisements
+from ...net.interfaces import IReactor
+from ...net.log import logger
+
+PATIENCE = 5.0
+"""Seconds that a link may take to get an address; Duplicate Address Detection takes a second for each of two."""
+
+
+class AddressWatch:
+    """Looks at the interface while the link is up and has no address, from `start` to `stop`.
+
+    `settings` are those that the interface must have; `advertised` tells whether the tunnel has delivered a Router
+    Advertisement in this session.
+    """
+
+    log = logger()
+
+    def __init__(
+        self,
+        reactor: IReactor,
+        interface: str,
+        settings: Mapping[str, int | Wanted],
+        advertised: Callable[[], bool],
+    ) -> None:
+        self._reactor = reactor
+        self._interface = interface
+        self._settings = settings
+        self._advertised = advertised
+        self._before: int | None = None
+        self._next: IDelayedCall | None = None
+        self._obstacle: str | None = None
+
+    @property
+    def obstacle(self) -> str | None:
+        """Why there is no address, a sentence; None if there is one, or it is too early to say."""
+        if self._obstacle and self._addressed():
+            self._obstacle = None
+        return self._obstacle
+
+    def start(self) -> None:
+        """Begin with a link just up."""
+        self.stop()
+        self._before = advertisements(self._interface)
+        self._next = self._reactor.callLater(PATIENCE, self._look)
+
+    def stop(self) -> None:
+        """End with the link."""
+        self._obstacle = None
+        if self._next and self._next.active():
+            self._next.cancel()
+        self._next = None
+
+    def _look(self) -> None:
+        self._next = self._reactor.callLater(PATIENCE, self._look)
+        if self._addressed() or not self._advertised():
+            self._obstacle = None
+            return
+        found = self._reason()
+        if found != self._obstacle:
+            self._obstacle = found
+            self.log.warn("{sentence}", event="no-address", sentence=found)
+
+    def _addressed(self) -> bool:
+        # One that is still being probed is one that the kernel has made.
+        return any(not address.is_link_local for address in addresses(self._interface))
+
+    def _reason(self) -> str:
+        start = "a Router Advertisement has come through the tunnel, but this host has made no address of it: "
+        try:
+            wrong = unsettled(self._interface, self._settings)
+        except OSError:  # IPv6 has been taken from the interface, or the interface is gone
+            return f"{start}there is no IPv6 on {self._interface} any more"
+        if wrong:
+            said = ", ".join(
+                f"net.ipv6.conf.{self._interface}.{name} is {now} and not {value}"
+                for name, (now, value) in wrong.items()
+            )
+            return f"{start}{said}: find out what on this host sets it, such as a file in /etc/sysctl.d"
+        heard = advertisements(self._interface)
+        if heard is not None and heard == self._before:
+            return (
+                f"{start}this host's own packet filter (firewall) drops what comes in on {self._interface}: let "
+                f"ICMPv6 in, such as by a rule `iifname {self._interface} meta l4proto ipv6-icmp accept`;"
+                " `iphttps check` as root names the chain"
+            )
+        return (
+            f"{start}the kernel has received it, so the router offers no prefix for addresses (RFC 4862 section"
+            " 5.5.3), or something on this host removes them"
+        )

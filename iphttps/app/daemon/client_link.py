@@ -1,0 +1,162 @@
+"""What the client's host makes of the link while it is up: addresses, names, scripts; and how it is taken down."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from ipaddress import IPv6Address, IPv6Interface
+from typing import Any
+
+from twisted.internet.defer import Deferred, DeferredList
+from twisted.internet.interfaces import IDelayedCall
+
+from ...core.ip.rdnss import NO_NAMES, Resolvers
+from ...net.interfaces import IReactor
+from .hooks.children import Child
+from .hooks.resolved import Resolved
+from .hooks.scripts import LinkEvent, LinkFacts, Scripts
+
+
+class ClientLink:
+    """The link as the host sees it.
+
+    `switch` takes the interface up and down; `addresses` returns the addresses of it that can be used; `refuse` is
+    called with a sentence when what the router announces cannot be.
+    """
+
+    def __init__(
+        self,
+        reactor: IReactor,
+        facts: LinkFacts,
+        scripts: Scripts,
+        resolved: Resolved,
+        *,
+        switch: Callable[[bool], None],
+        addresses: Callable[[], Iterable[IPv6Interface]],
+        refuse: Callable[[str], None],
+    ) -> None:
+        self._reactor = reactor
+        self._facts = facts
+        self._scripts = scripts
+        self._resolved = resolved
+        self._switch = switch
+        self._addresses = addresses
+        self._refuse = refuse
+        self._resolvers = Resolvers()
+        self._expiry: IDelayedCall | None = None
+        self._is_up = self._is_used = False
+        self._script: Child | None = None
+        self._leaving: Child | None = None
+        self._running: set[Child] = set()
+
+    def up(self, uri: str, peer: str) -> None:
+        """Bring the link up, to the server with this URI; the other end of the connection is `peer`."""
+        if self._leaving:  # the session before: its address and routes go now, whatever its script still does
+            self._leaving.kill("was still at work when the link came up again, and was killed")
+            self._down()
+        self._facts = replace(self._facts, uri=uri, peer=peer, addresses=(), names=NO_NAMES)
+        self._is_up = True
+        self._switch(True)
+
+    @property
+    def used(self) -> bool:
+        """Whether the link is up and has an address."""
+        return self._is_used
+
+    def addressed(self) -> None:
+        """Look at the addresses of the interface: with the first one the link can be used."""
+        if not self._is_up or self._is_used:
+            return
+        addresses = tuple(self._addresses())
+        if not addresses:
+            return
+        for address in addresses:
+            if _holds(address, self._facts.peer):
+                self._refuse(
+                    f"the server's address {self._facts.peer} lies in the tunnel's own prefix {address.network}: "
+                    "give --uri an address, or a name for one, that is reached without the tunnel"
+                )
+                return
+        self._is_used = True
+        self._facts = replace(self._facts, addresses=addresses)
+        self._script = self._run(LinkEvent.UP)
+
+    def announced(self, options: Iterable[bytes]) -> None:
+        """Take what a router says about DNS."""
+        if self._is_up:
+            for option in options:
+                self._resolvers.heard(option, self._reactor.seconds())
+            self._offer()
+
+    def _offer(self) -> None:
+        self._cancel_expiry()
+        now = self._reactor.seconds()
+        names = self._resolvers.current(now)
+        self._facts = replace(self._facts, names=names)
+        self._resolved.offer(names)
+        if (then := self._resolvers.next_expiry(now)) is not None:
+            self._expiry = self._reactor.callLater(then - now, self._offer)
+
+    def down(self) -> None:
+        """Take the link down; where a script is to run before, when that has ended."""
+        if not self._is_up:
+            return
+        used, self._is_up, self._is_used = self._is_used, False, False
+        self._cancel_expiry()
+        self._resolvers.clear()
+        self._resolved.offer(NO_NAMES)
+        if self._script and not self._script.ended.called:
+            self._script.kill("was still at work when the link went down, and was killed")
+        self._leaving = self._run(LinkEvent.DOWN) if used else None
+        if self._leaving:
+            self._leaving.ended.addCallback(self._left, self._leaving)
+        else:
+            self._down()
+
+    def _run(self, event: LinkEvent) -> Child | None:
+        child = self._scripts.run(event, self._facts)
+        if child:
+            self._running.add(child)
+            child.ended.addCallback(self._forget, child)
+        return child
+
+    def _forget(self, sentence: str, child: Child) -> str:
+        self._running.discard(child)
+        return sentence
+
+    def _left(self, sentence: str, script: Child) -> str:
+        if script is self._leaving:
+            self._down()
+        return sentence
+
+    def _down(self) -> None:
+        self._leaving = None
+        self._switch(False)
+
+    def _cancel_expiry(self) -> None:
+        if self._expiry and self._expiry.active():
+            self._expiry.cancel()
+        self._expiry = None
+
+    def ended(self) -> Deferred[Any]:
+        """Return a Deferred that fires when nothing is at work any more that was started here."""
+        return DeferredList([*map(_after, self._running), self._resolved.idle()])
+
+
+def _after(child: Child) -> Deferred[None]:
+    """Return a Deferred of its own for the end of a program: others wait for the same end."""
+    waiting: Deferred[None] = Deferred()
+
+    def ended(sentence: str) -> str:
+        waiting.callback(None)
+        return sentence
+
+    child.ended.addCallback(ended)
+    return waiting
+
+
+def _holds(address: IPv6Interface, peer: str) -> bool:
+    try:
+        return IPv6Address(peer) in address.network
+    except ValueError:  # an IPv4 address, which lies in no tunnel
+        return False

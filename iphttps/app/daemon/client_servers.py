@@ -1,0 +1,131 @@
+"""The client's servers as the options describe them: how each is reached, in which order, and when at all."""
+
+from __future__ import annotations
+
+from functools import partial
+from time import time
+from typing import cast
+
+from twisted.internet.defer import Deferred
+from twisted.internet.endpoints import HostnameEndpoint
+from twisted.internet.interfaces import IStreamClientEndpoint
+
+from ...core.iphttps.client_handshake import ClientHandshake
+from ...core.iphttps.request import DEFAULT_PATH
+from ...core.proxy.url import Proxy
+from ...net.connect.addresses import Addresses
+from ...net.connect.condition import Blocked, Condition, always
+from ...net.connect.endpoints import URI, client_endpoint
+from ...net.connect.fallback import Ways
+from ...net.connect.finder import ProxyFinder
+from ...net.connect.pac_process import IReactorPrograms
+from ...net.connect.race import Fastest
+from ...net.interfaces import IReactor
+from ...net.iphttps.client import Choice, RemoteServer, as_listed
+from ...net.log import logger
+from ...net.tls.contexts import ClientTLS
+from ...pki.authorities import SERVER_AUTH, load_authorities
+from ...pki.certificates import Credentials
+from ...pki.revocation import RevocationLists, now_of
+from ..config.client_options import Options
+from ..config.proxy_options import ProxyAccess, pac_location, proxy_choice
+from ..control.status import crl_not_taken
+
+PROBE_TIMEOUT = 5.0
+"""Seconds in which the host of --probe must be reached."""
+
+
+class Servers:
+    """What the client needs to know of its servers; making it reads the certificates, and raises ConfigError.
+
+    `all` are the servers as listed, `choose` orders them, and `needed` finds out whether to connect (3.1.3).
+    """
+
+    log = logger()
+
+    def __init__(self, reactor: IReactor, options: Options) -> None:
+        self._reactor = reactor
+        self._options = options
+        self._access = ProxyAccess(options)
+        self._finder = ProxyFinder(cast(IReactorPrograms, reactor), proxy_choice(options), pac_location(options))
+        self._checked: list[ClientTLS] = []
+        self.all = [self._server(uri) for uri in options.uris]
+        fastest = options["select"] == "fastest" and len(self.all) > 1
+        self.choose: Choice = Fastest(reactor) if fastest else as_listed
+        self.needed = self._condition()
+
+    def _server(self, uri: URI) -> RemoteServer:
+        if not uri.secure:
+            self.log.warn(
+                "{uri} is plain HTTP: nothing protects the packets on their way", event="plain-http", uri=str(uri)
+            )
+        handshake = partial(ClientHandshake, uri.authority, uri.path or DEFAULT_PATH, self._options.request_length)
+        tls = self._tls(uri) if uri.secure else None
+
+        addresses = Addresses()
+
+        def through(way: Proxy | None) -> IStreamClientEndpoint:
+            return client_endpoint(self._reactor, uri, tls, self._access.settings(way) if way else None, addresses)
+
+        ways = Ways(partial(self._finder.find, uri), through, self._finder.forget, addresses)
+        return RemoteServer(str(uri), ways, handshake, lambda: str(ways.latest) if ways.latest else None)
+
+    def _tls(self, uri: URI) -> ClientTLS:
+        options = self._options
+        ca, certificate, key = options.file("ca"), options.file("certificate"), options.file("private-key")
+        crl, now = options.file("crl"), time  # the time of day: lists are valid by it
+        authorities = load_authorities(ca, SERVER_AUTH) if ca else None
+        tls = ClientTLS(
+            uri.host,
+            authorities,
+            Credentials.load(certificate, key) if certificate and key else None,
+            revocation=RevocationLists.load(
+                crl, authorities, now_of(now()), allow_older=bool(options["allow-older-crl"])
+            )
+            if crl and authorities
+            else None,
+            pins=options.pins,
+            renegotiation=options["allow-renegotiation"],
+            now=now,
+            ca_option="--ca",
+        )
+        self._checked.append(tls)
+        return tls
+
+    def not_taken(self) -> list[str]:
+        """Return a sentence for each file that has been found changed and cannot be used."""
+        problems = dict.fromkeys(tls.problem for tls in self._checked if tls.problem)
+        return [crl_not_taken(problem) for problem in problems]
+
+    @property
+    def unmet(self) -> str:
+        """What the client waits for until the condition is met."""
+        return {
+            "proxy": "no web proxy stands between this host and a server, so no tunnel is needed",
+            "blocked": f"{self._options['probe']} is reached directly, so no tunnel is needed",
+        }.get(self._options["when"], "it is to be asked for, by `iphttps enable`")
+
+    def _condition(self) -> Condition | None:
+        """Return when the client is to connect; that it runs at all is an administrator's policy by default."""
+        match self._options["when"], self._options.probe:
+            case "always", _:
+                return always
+            case "blocked", (host, port):
+                return Blocked(HostnameEndpoint(self._reactor, host, port, timeout=PROBE_TIMEOUT), f"{host}:{port}")
+            case "proxy", _:
+                return lambda: Deferred.fromCoroutine(self._behind_proxy())
+            case _:
+                return None
+
+    async def _behind_proxy(self) -> bool:
+        """Find out whether a proxy comes first on the way to any of the servers."""
+        for uri in self._options.uris:
+            first, *_ = await self._finder.find(uri)
+            if first is not None:
+                return True
+        self.log.info("no web proxy stands before the server: no tunnel is needed", event="not-needed")
+        return False
+
+    def network_changed(self) -> None:
+        """The network has changed: where the proxies were may not hold any more."""
+        self._finder.forget()

@@ -1,0 +1,1 @@
+"""Programs that a daemon runs when its link changes."""

@@ -1,0 +1,123 @@
+"""Programs that the daemon runs: in the background, for a limited time, with what they say in the log."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from signal import Signals
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReadDescriptor
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from ....core.iphttps.request import ascii_only
+from ....host.process.child import CHUNK, ChildProcess
+from ....net.interfaces import IReactor
+
+MOST_LINES = 50
+"""Lines of one program that go to the log."""
+
+LONGEST_LINE = 300
+
+PIPE = 1 << 16
+"""Bytes that a pipe holds (pipe(7)): what a program that has ended can have left behind."""
+
+
+@implementer(IReadDescriptor)
+class _Descriptor:
+    """Something to be read, as the reactor wants it."""
+
+    def __init__(self, number: int, ready: Callable[[], None]) -> None:
+        self._number = number
+        self.doRead = ready
+
+    def fileno(self) -> int:
+        """Return its number."""
+        return self._number
+
+    def connectionLost(self, reason: Failure) -> None:
+        """That it failed is seen when it is read."""
+
+    def logPrefix(self) -> str:
+        """Name it in the log."""
+        return "child"
+
+
+class Child:
+    """A program at work; `ended` fires with a sentence about what went wrong, empty if nothing did.
+
+    `said` gets each line it prints: printable, shortened, and only the first so many. When the time is over it is
+    killed, with all that it has started in its session.
+    """
+
+    def __init__(
+        self,
+        reactor: IReactor,
+        command: Sequence[str],
+        environment: Mapping[str, str],
+        limit: float,
+        said: Callable[[str], None],
+    ) -> None:
+        """Start it; raises ConfigError if that cannot be."""
+        self._reactor = reactor
+        self._process = ChildProcess(command, environment)
+        self._said = said
+        self._line = b""
+        self._lines = 0
+        self._killed = ""
+        self.ended: Deferred[str] = Deferred()
+        self._output = _Descriptor(self._process.output, self._read)
+        self._end = _Descriptor(self._process.end, self._finish)
+        reactor.addReader(self._output)
+        reactor.addReader(self._end)
+        self._limit = reactor.callLater(limit, self.kill, f"did not end within {limit:g} seconds, and was killed")
+
+    def kill(self, why: str) -> None:
+        """End it; `ended` fires soon, with this for a reason."""
+        self._killed = self._killed or why
+        self._process.kill()
+
+    def _read(self) -> None:
+        data = self._process.read()
+        if data == b"":
+            self._reactor.removeReader(self._output)
+        elif data:
+            self._note(data)
+
+    def _note(self, data: bytes) -> None:
+        *lines, self._line = (self._line + data).split(b"\n")
+        for line in lines:
+            self._report(line)
+        if len(self._line) > LONGEST_LINE:  # the rest of it is another line, or goes with those left out
+            self._report(self._line)
+            self._line = b""
+
+    def _report(self, line: bytes) -> None:
+        self._lines += 1
+        if self._lines <= MOST_LINES:
+            text = ascii_only(line[:LONGEST_LINE])
+            self._said(text if len(line) <= LONGEST_LINE else f"{text}...")
+        elif self._lines == MOST_LINES + 1:
+            self._said("... and more, which is left out")
+
+    def _finish(self) -> None:
+        # What it has started may live on, and keep the pipe open: only what lies in it now is waited for.
+        for _ in range(PIPE // CHUNK):
+            data = self._process.read()
+            if not data:
+                break
+            self._note(data)
+        if self._line:
+            self._report(self._line)
+        self._reactor.removeReader(self._output)
+        self._reactor.removeReader(self._end)
+        if self._limit.active():
+            self._limit.cancel()
+        status = self._process.close()
+        self.ended.callback(self._killed or _sentence(status))
+
+
+def _sentence(status: int) -> str:
+    if status < 0:
+        return f"was ended by {Signals(-status).name}"
+    return f"failed with status {status}" if status else ""

@@ -1,0 +1,118 @@
+"""Hands the DNS servers and search domains of the link to systemd-resolved, by its own program (resolvectl(1))."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+from twisted.internet.defer import Deferred, succeed
+
+from ....core.errors import ConfigError
+from ....core.ip.rdnss import NO_NAMES, Names
+from ....net.interfaces import IReactor
+from ....net.log import logger
+from .children import Child
+
+RUNTIME = Path("/run/systemd/resolve")
+"""Where systemd-resolved keeps its files while it runs."""
+
+LIMIT = 5.0
+"""Seconds that one command may take."""
+
+
+def resolvectl() -> str | None:
+    """Return the program to talk to systemd-resolved with, or None if that does not run here."""
+    return shutil.which("resolvectl") if RUNTIME.is_dir() else None
+
+
+class Resolved:
+    """What systemd-resolved is told about one interface; without it, the log is."""
+
+    log = logger()
+
+    def __init__(self, reactor: IReactor, interface: str, program: str | None) -> None:
+        self._reactor = reactor
+        self._interface = interface
+        self._program = program
+        self._wanted = self._told = NO_NAMES
+        self._busy = False
+        self._last_words = ""
+        self._complaint = ""
+        self._waiting: list[Deferred[None]] = []
+
+    def offer(self, names: Names) -> None:
+        """Have these names hold for the interface from now on; no names at all take back what was told."""
+        if names == self._wanted:
+            return
+        self._wanted = names
+        if self._program:
+            self._work()
+        elif names:
+            self.log.info(
+                "the link announces the DNS servers {servers} and the search domains {domains}; systemd-resolved, "
+                "which could take them, is not here: an up script can",
+                event="names-unused",
+                servers=_listed(names.servers),
+                domains=_listed(names.domains),
+            )
+
+    def idle(self) -> Deferred[None]:
+        """Return a Deferred that fires once systemd-resolved has been told everything."""
+        if not self._busy:
+            return succeed(None)
+        self._waiting.append(Deferred())
+        return self._waiting[-1]
+
+    def _work(self) -> None:
+        if self._busy:
+            return
+        if self._wanted == self._told:
+            waiting, self._waiting = self._waiting, []
+            for deferred in waiting:
+                deferred.callback(None)
+            return
+        self._busy, self._told = True, self._wanted
+        self._next(self._commands(self._told))
+
+    def _commands(self, names: Names) -> list[list[str]]:
+        if not names:
+            return [["revert", self._interface]]
+        # An empty argument takes back what was said before.
+        servers, domains = [str(server) for server in names.servers] or [""], list(names.domains) or [""]
+        return [["dns", self._interface, *servers], ["domain", self._interface, *domains]]
+
+    def _next(self, commands: list[list[str]]) -> None:
+        """Carry out the first of the commands, then the others; after a failure those would fail as well."""
+        if not commands:
+            self._busy = False
+            self._work()
+            return
+        assert self._program
+        self._last_words = ""
+        environment = {"PATH": os.environ.get("PATH", os.defpath)}
+        try:
+            child = Child(self._reactor, [self._program, *commands[0]], environment, LIMIT, self._heard)
+        except ConfigError as error:
+            self._ended(str(error), [])
+            return
+        child.ended.addCallback(self._ended, commands[1:])
+
+    def _heard(self, line: str) -> None:
+        self._last_words = line
+
+    def _ended(self, sentence: str, commands: list[list[str]]) -> None:
+        complaint = f"{self._last_words or 'resolvectl'} ({sentence})" if sentence else ""
+        if complaint and complaint != self._complaint:
+            self.log.warn(
+                "systemd-resolved does not take what the link announces: {complaint}; who is not root needs a rule "
+                "of polkit, see Names in docs/client.md",
+                event="names-refused",
+                complaint=complaint,
+            )
+        self._complaint = complaint or self._complaint
+        self._next([] if sentence else commands)
+
+
+def _listed(values: tuple[object, ...]) -> str:
+    return ", ".join(map(str, values)) or "(none)"

@@ -1,0 +1,124 @@
+"""Tells the client what happens around it: the host's network changes, the host was suspended, addresses come."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+from twisted.internet.interfaces import IDelayedCall, IReadDescriptor
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from ...host.kernel.monitor import News
+from ...host.process.suspend import SuspendDetector, clocks
+from ...net.interfaces import IReactor
+from ...net.log import logger
+
+DEBOUNCE = 0.5
+"""Seconds from the first of several changes until the client hears of them all at once."""
+
+PAUSE = 2.0
+"""Seconds at least between two such calls: a host may change all the time, and each may lead to an attempt."""
+
+SUSPEND_INTERVAL = 2.0
+"""Seconds between two looks at the clocks."""
+
+
+class Monitor(Protocol):
+    """What hears of changes."""
+
+    def fileno(self) -> int:
+        """Return the descriptor that is readable while there is news."""
+
+    def read(self) -> News:
+        """Return some of the news; raises OSError if there will be no more."""
+
+    def close(self) -> None:
+        """Listen no more."""
+
+
+@implementer(IReadDescriptor)
+class HostWatch:
+    """Reads the monitor and the clocks.
+
+    `changed` is called with a few words, soon after the last thing the client should know of; `addressed` when
+    addresses of our interface may have changed; `announced` with options of a router's on it.
+    """
+
+    log = logger()
+
+    def __init__(
+        self,
+        reactor: IReactor,
+        monitor: Monitor,
+        *,
+        changed: Callable[[str], None],
+        addressed: Callable[[], None],
+        announced: Callable[[tuple[bytes, ...]], None],
+        clocks: Callable[[], tuple[float, float]] = clocks,
+    ) -> None:
+        self._reactor = reactor
+        self._monitor = monitor
+        self._changed = changed
+        self._addressed = addressed
+        self._announced = announced
+        self._clocks = clocks
+        self._suspend = SuspendDetector()
+        self._soon: IDelayedCall | None = None
+        self._poll: IDelayedCall | None = None
+        self._last = reactor.seconds() - PAUSE
+
+    def start(self) -> None:
+        """Watch from now on."""
+        self._reactor.addReader(self)
+        self._look()
+
+    def stop(self) -> None:
+        """Watch no more."""
+        self._reactor.removeReader(self)
+        for call in (self._soon, self._poll):
+            if call and call.active():
+                call.cancel()
+        self._soon = self._poll = None
+
+    def _look(self) -> None:
+        self._poll = self._reactor.callLater(SUSPEND_INTERVAL, self._look)
+        if self._suspend.resumed(*self._clocks()):
+            self._tell("the host was suspended")
+
+    def doRead(self) -> None:
+        """Read some of the news."""
+        try:
+            news = self._monitor.read()
+        except OSError as error:
+            self._blind(error.strerror)
+            return
+        if news.options:
+            self._announced(news.options)
+        if news.own:
+            self._addressed()
+        if news.others and not (self._soon and self._soon.active()):
+            wait = max(DEBOUNCE, self._last + PAUSE - self._reactor.seconds())
+            self._soon = self._reactor.callLater(wait, self._tell, "the host's network has changed")
+
+    def _tell(self, what: str) -> None:
+        self._last = self._reactor.seconds()
+        self._changed(what)
+
+    def _blind(self, reason: str | None) -> None:
+        self._reactor.removeReader(self)
+        self.log.error(
+            "the kernel tells no more what changes in the network: {reason}", event="kernel-silent", reason=reason
+        )
+
+    def fileno(self) -> int:
+        """Return the monitor's descriptor."""
+        return self._monitor.fileno()
+
+    def connectionLost(self, reason: Failure) -> None:
+        """The descriptor has failed."""
+        self._blind(reason.getErrorMessage())
+
+    def logPrefix(self) -> str:
+        """Name it in the log."""
+        return "network"

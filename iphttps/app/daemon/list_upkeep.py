@@ -1,0 +1,158 @@
+"""Keeps our authority's revocation list fresh while the server runs: writes it anew long before it expires."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+from twisted.internet.interfaces import IReactorTime
+
+from ...core.errors import ConfigError
+from ...core.iphttps.request import Document
+from ...net.log import logger
+from ...net.stream.poller import Lookout
+from ...pki.atomic_files import Busy
+from ...pki.authority.issuing import LIST_LIFETIME
+from ...pki.authority.names import DOCUMENT
+from ...pki.authority.store import Authority
+from ...pki.revocation import Stamp, now_of
+from .clock_step import boot_time
+from .servers_list import COPY, KIND, servers_list
+
+INTERVAL = 10.0
+"""Seconds between two looks."""
+
+RENEWED_AFTER = timedelta(days=7)
+"""How old a list becomes before another takes its place: one that cannot be written then is of use for weeks."""
+
+JUMP = 60.0
+"""Seconds by which the time of day must differ from what has passed, to be called a jump."""
+
+
+class ListUpkeep(Lookout):
+    """Looks after the list of one authority; `published` is told of each new one.
+
+    Whoever enforces the list reads the file (`net/tls/revocation_watch.py`); here it is only written. What prevents that is said
+    once in the log, and stands in `problem` as long as it lasts.
+    """
+
+    log = logger()
+
+    def __init__(
+        self,
+        clock: IReactorTime,
+        directory: Path,
+        published: Callable[[tuple[Document, ...]], None],
+        steady: Callable[[], float] = boot_time,
+        day: Callable[[], float] = time.time,
+    ) -> None:
+        """Open the authority; raises ConfigError if that cannot be.
+
+        `steady` counts while the host is suspended, as `day` does: the difference changes only when somebody sets it.
+        """
+        super().__init__(clock, INTERVAL)
+        self._steady = steady
+        self._day = day
+        self._published = published
+        self._stamp: Stamp | None = None
+        self._copied: Stamp | None = None
+        self._compared: tuple[Stamp, Stamp | None] | None = None
+        self._offset: float | None = None
+        self._in_use: set[int] = set()
+        self.authority = Authority.open(directory, now=self._now, issues=False)
+        self.current: x509.CertificateRevocationList | None = None
+        self.problem: str | None = None
+
+    def _now(self) -> datetime:
+        return now_of(self._day())
+
+    def look(self) -> None:
+        """Write the list anew if it is time, and tell if it is another one than before, whoever wrote it."""
+        self._note_jump()
+        try:
+            self._read()
+            self._keep()
+            self._read()
+        except Busy:
+            return  # a command is at work, and will have ended at the next look
+        except ConfigError as error:
+            self._complain(str(error))
+        else:
+            self.problem = None
+
+    def use(self, issuer: x509.Name, serial: int) -> None:
+        """Note that a client came with this certificate, if it is one of ours."""
+        if serial in self._in_use or issuer != self.authority.issuer.certificate.subject:
+            return
+        self._in_use.add(serial)
+        try:
+            self.authority.use(serial)
+        except ConfigError as error:
+            self._complain(str(error))
+
+    def _read(self) -> None:
+        stamp, copied = Stamp.of(self.authority.list_path), Stamp.of(self.authority.directory / COPY)
+        if (stamp, copied) == (self._stamp, self._copied):
+            return
+        self.current = self.authority.current_list()
+        others = servers_list(self.authority.directory)
+        # What could not be read is tried again at the next look.
+        self._stamp, self._copied = None if self.current is None else stamp, copied
+        if self.current is None:  # an empty one is false
+            self._published(others)
+        else:
+            self._published((Document(DOCUMENT, KIND, self.current.public_bytes(Encoding.DER)), *others))
+
+    def _keep(self) -> None:
+        if not os.access(self.authority.directory, os.W_OK, effective_ids=True):
+            raise ConfigError(
+                f"{self.authority.directory} cannot be written to, so the revocation list is not renewed: "
+                "it must belong to the user that the server runs as"
+            )
+        if reason := self._reason():
+            self.authority.crl(patience=0)
+            self.log.info(
+                "{path} is written anew: {reason}", event="crl-written", path=self.authority.list_path, reason=reason
+            )
+
+    def _reason(self) -> str | None:
+        """Say why a new list is due, or return None."""
+        current, now = self.current, self._now()
+        if current is None or current.next_update_utc is None:
+            return "there was none that can be used"
+        if current.last_update_utc > now:
+            return (
+                f"the old one is valid only from {current.last_update_utc:%Y-%m-%d %H:%M} UTC; the clock was set back"
+            )
+        if current.next_update_utc <= now:
+            return "the old one had expired"
+        if current.next_update_utc - now < LIST_LIFETIME - RENEWED_AFTER:
+            return "the old one was a week old"
+        compared = Stamp.of(self.authority.certificates_path), self._stamp
+        if compared == self._compared:  # not each time: there may be many
+            return None
+        if self.authority.lacking(current):
+            return "the old one lacks somebody who is revoked"
+        self._compared = compared
+        return None
+
+    def _note_jump(self) -> None:
+        offset = self._day() - self._steady()
+        before, self._offset = self._offset, offset
+        if before is not None and abs(offset - before) > JUMP:
+            self.log.warn(
+                "the clock was set {way} by {seconds:.0f} seconds: certificates and revocation lists are valid by it",
+                event="clock-set",
+                way="forward" if offset > before else "back",
+                seconds=abs(offset - before),
+            )
+
+    def _complain(self, sentence: str) -> None:
+        if sentence != self.problem:
+            self.log.error("{sentence}", event="authority-problem", sentence=sentence)
+        self.problem = sentence

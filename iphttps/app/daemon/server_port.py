@@ -1,0 +1,70 @@
+"""The port that the server listens on, where `--uri` says: TCP, or a UNIX socket for fronts."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from twisted.internet.interfaces import IListeningPort, IProtocolFactory
+
+from ...host.kernel import addresses
+from ...host.process.front_socket import FrontSocket
+from ...net.connect.endpoints import listen
+from ...net.interfaces import IReactor
+from ...net.listen.accept import Doorway
+from ...net.listen.descriptor_reserve import RESERVE
+from ...net.listen.front_port import FrontPort, secured
+from ...net.log import logger
+from ...net.tls.contexts import ServerTLS
+from ..config.server_options import Options
+
+log = logger()
+
+
+def open_port(
+    reactor: IReactor,
+    options: Options,
+    factory: IProtocolFactory,
+    tls: ServerTLS | None,
+    doorway: Callable[[IProtocolFactory], Doorway],
+    user: int | None,
+) -> IListeningPort:
+    """Listen, and return the port; `user` is to own a UNIX socket, None for this process's. Raises ConfigError."""
+    uri = options.uri
+    if not uri.socket:
+        return listen(reactor, uri, factory, tls, doorway)
+    owner = user if os.geteuid() == 0 else None
+    opened = FrontSocket(options.beneath(Path(uri.socket)), options["socket-group"] or "", owner)
+    port = FrontPort(reactor, opened, doorway(secured(factory, tls)))
+    port.startListening()
+    return port
+
+
+def local_fronts(options: Options) -> str | None:
+    """Say in a sentence that every local user can connect as a front does, None if nobody can.
+
+    Who connects to an address of the host from the host itself has such an address, not one of the loopback.
+    """
+    if warning := options.on_loopback():
+        return warning
+    trusted = options.trusted_proxies
+    own = [each for each in addresses.everywhere() if any(each in network for network in trusted)] if trusted else []
+    if not own:
+        return None
+    return (
+        f"--trusted-proxy has {own[0]}, an address of this host, from which every local user can connect and say that "
+        "he is any client: trust the fronts' own addresses only, or have a front on this host use a UNIX socket"
+    )
+
+
+def warn_of_few_descriptors(clients: int, limit: int | None) -> None:
+    """Warn if this process may not have as many descriptors as so many clients need."""
+    if limit and clients + RESERVE > limit:
+        log.warn(
+            "--max-clients {clients} needs more than the {limit} descriptors that this process may have: raise "
+            "LimitNOFILE= of the unit, or `ulimit -n`",
+            event="few-descriptors",
+            clients=clients,
+            limit=limit,
+        )

@@ -1,0 +1,263 @@
+"""What both daemons do as services: start with privileges, end in one sentence, leave nothing behind."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from time import time
+from typing import Any, Protocol
+
+from twisted.application.service import Service
+from twisted.internet.defer import Deferred, succeed
+from twisted.python.components import Componentized
+from twisted.python.log import ILogObserver
+
+from ...core.errors import ConfigError
+from ...core.identity import printable
+from ...host.kernel.network import LinuxNetwork, NetworkConfig, undo
+from ...host.kernel.own_interface import InterfaceMonitor
+from ...host.kernel.undo import Note, UnreadableNote
+from ...host.process import privileges
+from ...host.process.descriptors import raise_limit
+from ...host.process.systemd import ServiceManager
+from ...host.process.unix import PrivateSocket
+from ...net.interfaces import IReactor, PacketDevice
+from ...net.log import logger, set_level
+from ..config.effective import effective
+from ..config.key_exposure import exposed
+from ..config.options import DaemonOptions, complain
+from ..control.resource import Control, Route
+from ..control.status import Now, Value, interface_change
+from . import log_file
+from .interface_keeper import InterfaceKeeper
+from .json_log import json_observer
+from .state import Condition
+from .stop_signals import StopSignals
+from .supervision import Supervision
+
+
+def note_beside(control: Path) -> Path:
+    """Return where the daemon with this control socket writes down what is to be undone should it be killed."""
+    return control.with_suffix(".undo")
+
+
+class HostNetwork(Protocol):
+    """The host's network configuration."""
+
+    def apply(self, config: NetworkConfig) -> None:
+        """Make the network so; applying the same again changes nothing. Raises ConfigError."""
+
+    def restore(self) -> None:
+        """Undo what outlives the device: forwarding, and what turning it on required."""
+
+
+class Daemon(Service):
+    """A service whose privileged part runs before `twistd` drops to the user given by --uid."""
+
+    log = logger()
+
+    def __init__(
+        self,
+        options: DaemonOptions,
+        reactor: IReactor,
+        network: HostNetwork | None = None,
+        open_device: Callable[[str], PacketDevice] | None = None,
+    ) -> None:
+        self._options = options  # as they are in force
+        set_level(options.log_level)
+        self.command = options.command
+        self._log_format = options.log_format
+        self._twistd: Mapping[str, Any] = options.parent or {}
+        self.foreground = bool(options.parent and options.parent["nodaemon"])
+        self.reactor = reactor
+        self.open_device = open_device or options.device
+        self.device: PacketDevice | None = None
+        self.descriptors = 0
+        """How many this process may have open, once it has started."""
+        self._keeper: InterfaceKeeper | None = None
+        parent = options.parent or {"uid": None, "gid": None}
+        self._control_path = options.path("control")
+        self._control_owner = parent["uid"], parent["gid"]
+        self._control: Control | None = None
+        self._note = Note(note_beside(self._control_path), *self._control_owner) if self._control_path else None
+        self.network = network or LinuxNetwork(self._note)
+        self._pid_file = options.pid_file
+        self._manager = ServiceManager.of(os.environ)
+        self.supervision = Supervision(reactor, self._manager, self.condition)
+        self._failed = False
+        self.signals: StopSignals | None = None
+        """What keeps signals from ending it halfway, where it is a process of its own."""
+
+    def setServiceParent(self, parent: object) -> None:
+        """Belong to the application, and have it log as the options say."""
+        if isinstance(parent, Componentized):
+            log_file.heed_signal()
+            try:
+                observer = (json_observer if self._log_format == "json" else log_file.text_observer)(self._twistd)
+            except ConfigError as error:
+                complain(self.command, str(error))
+            if observer:
+                parent.setComponent(ILogObserver, observer)
+        super().setServiceParent(parent)
+
+    def configure(self, config: NetworkConfig) -> None:
+        """Make the interface so, and keep it so while the daemon runs; raises ConfigError."""
+        if self._keeper:
+            self._keeper.expect(config)
+        self.network.apply(config)
+        if not self._keeper:
+            self._keeper = InterfaceKeeper(
+                self.reactor,
+                InterfaceMonitor(config.interface),
+                config,
+                apply=self.network.apply,
+                solicit=self.solicit,
+                fatal=self.fatal,
+            )
+
+    def interface_changed(self) -> Value | None:
+        """Return what another program last changed of the interface, for the status."""
+        change = self._keeper.change if self._keeper else None
+        return interface_change(change, Now(self.reactor.seconds(), time())) if change else None
+
+    def interface_trouble(self) -> list[str]:
+        """Return a sentence for what another program has changed of the interface and is not put right."""
+        change = self._keeper.change if self._keeper else None
+        return [change.sentence] if change and not change.put_right else []
+
+    def solicit(self) -> None:
+        """Ask routers on the link to advertise themselves again, if this daemon relies on them."""
+
+    def prepare(self) -> None:
+        """Do all that takes privileges; raises ConfigError. Each daemon says what."""
+        raise NotImplementedError
+
+    def routes(self) -> Iterable[Route]:
+        """Return what the control socket offers; called once everything is prepared. Each daemon says what."""
+        raise NotImplementedError
+
+    def condition(self) -> Condition:
+        """Return what the daemon is at, once it runs. Each daemon says what."""
+        raise NotImplementedError
+
+    def quit(self) -> Deferred[Any]:
+        """End all sessions; fires when they have ended. Each daemon says how."""
+        return succeed(None)
+
+    def device_lost(self, error: OSError) -> None:
+        """Stop: without the device there is nothing to do."""
+        self.fatal(f"the interface is gone ({error.strerror}): somebody removed it")
+
+    def fatal(self, sentence: str) -> None:
+        """End the running program for a reason that waiting does not mend; once is enough."""
+        if self.running and not self._failed:
+            self._failed = True
+            if self.signals:
+                self.signals.disregard()
+            self.log.critical("{sentence}; stopping", event="fatal", sentence=sentence)
+            self.reactor.stop()
+
+    def exit_as_failed(self) -> None:
+        """End the process with status 1 if something fatal has ended it, so that `Restart=on-failure` acts.
+
+        To be called at the very end, by atexit: twistd knows no exit status once the reactor has run.
+        """
+        if self._failed:
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(1)
+
+    def privilegedStartService(self) -> None:
+        """Prepare, or end the program with the reason and nothing left behind."""
+        try:
+            self.descriptors = raise_limit()
+            if self._pid_file and (aside := self._pid_file.write()):
+                self.log.warn("{sentence}", event="pid-file-aside", sentence=aside)
+            self._open_control()
+            self.prepare()
+            self._warn_of_key()
+            privileges.keep()
+        except ConfigError as error:
+            self._clean_up()
+            self._manager.tell(STATUS=printable(str(error)))
+            # Once twistd has gone into the background, nobody sees standard error.
+            if not self.foreground:
+                self.log.critical("{error}", event="not-started", error=str(error))
+            complain(self.command, str(error))
+
+    def _warn_of_key(self) -> None:
+        """Warn of a private key that others can read."""
+        key = self._options.path("private-key")
+        if key and (sentence := exposed(key, self._control_owner[1])):
+            self.log.warn("--private-key: {sentence}", event="key-exposed", sentence=sentence)
+
+    def startService(self) -> None:
+        """Give up what privileges are not needed any more."""
+        privileges.narrow()
+        super().startService()
+        if self._keeper:
+            self._keeper.start()
+        if self._control:
+            self._control.start()
+        self.supervision.start()
+
+    def stopService(self) -> Deferred[object]:
+        """End all sessions, then undo what was done to the host."""
+        if self.signals:
+            self.signals.disregard()
+        super().stopService()
+        if self._keeper:
+            self._keeper.stop()
+        self.supervision.stopping()
+        self._close_control()
+        return self.quit().addBoth(lambda result: self._clean_up())
+
+    def _open_control(self) -> None:
+        """Make the control socket, before anything else: where another daemon has it, nothing is touched."""
+        if self._control_path:
+            private = PrivateSocket(self._control_path, *self._control_owner)
+            self._control = Control(self.reactor, private, self._offered, self.command.removeprefix("iphttps-"))
+        if self._note:
+            self._put_back(self._note)
+
+    def _put_back(self, note: Note) -> None:
+        """Undo what a daemon before has left; a note that cannot be read keeps nobody from starting."""
+        try:
+            if undo(note):
+                self.log.info(
+                    "put back what the daemon before, which was killed, had changed of this host", event="put-back"
+                )
+        except UnreadableNote as error:
+            self.log.warn(
+                "{error}: renamed to {aside}; if a daemon was killed before, look whether net.ipv6.conf.all.forwarding"
+                " is as it should be",
+                event="note-unreadable",
+                error=str(error),
+                aside=str(note.set_aside()),
+            )
+
+    def _offered(self) -> Iterable[Route]:
+        return (*self.routes(), Route("GET", "/configuration", lambda asked: effective(self._options)))
+
+    def _close_control(self) -> None:
+        if self._control:
+            self._control.stop()
+            self._control = None
+
+    def _clean_up(self) -> None:
+        self.supervision.stop()
+        self._close_control()
+        if self._keeper:
+            self._keeper.close()
+            self._keeper = None
+        try:
+            self.network.restore()
+        except ConfigError as error:
+            self.log.error("{error}", event="not-restored", error=str(error))
+        if self.device:
+            self.device.close()
+            self.device = None
+        if self._pid_file:
+            self._pid_file.remove()

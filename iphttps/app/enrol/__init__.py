@@ -1,0 +1,1 @@
+"""Server setup and the enrolment of clients."""

@@ -1,0 +1,188 @@
+"""The file that makes a client: what it needs to join, encrypted with a one-time passphrase.
+
+It is text, so that it survives any way of sending it: base64 between two lines, of
+
+    version   1 byte, now 1
+    cost      1 byte, the binary logarithm of scrypt's N
+    salt      16 bytes, for scrypt with r = 8 and p = 1 (RFC 7914)
+    nonce     12 bytes
+    sealed    ChaCha20-Poly1305 (RFC 8439), with all before it as additional data
+    checksum  4 bytes, the CRC-32 of all before it
+
+so that a damaged file is told from a wrong passphrase. What is sealed is JSON. Nothing in a file that somebody hands in
+makes its reader use more than some memory and a second.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from base64 import b64decode, b64encode
+from dataclasses import dataclass, field
+from pathlib import Path
+from secrets import token_bytes
+from textwrap import wrap
+from typing import Any
+from zlib import crc32
+
+from cryptography import x509
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
+from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
+from ...core.errors import ConfigError
+from ...core.text import without_mark
+from ...net.connect.endpoints import URI
+from ...pki.authority import issuing
+from ...pki.authority.names import person
+from ...pki.certificates import UNREADABLE
+
+ENDING = ".iphttps"
+BEGIN = "-----BEGIN IPHTTPS ENROLMENT-----"
+END = "-----END IPHTTPS ENROLMENT-----"
+
+LARGEST = 64 * 1024
+"""Bytes that a file may have."""
+
+VERSION = 1
+COST = 16
+COSTS = range(14, 18)
+"""Logarithms of N: from 16 MiB and a moment to 128 MiB and about a second."""
+
+_SALT, _NONCE, _CHECKSUM = 16, 12, 4
+_HEAD = 2 + _SALT + _NONCE
+_LONGEST_KEY = 8 * 1024
+"""Characters of a private key: OpenSSL takes minutes to check one of 100,000 bits."""
+
+_MOST_CERTIFICATES = 10
+_URI = re.compile(r"https://[A-Za-z0-9.:\[\]-]+(?:/[A-Za-z0-9._~/%+-]*)?")
+
+
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """What a client needs: its name, the server's URI, certificate and key as PEM, and whom to trust.
+
+    `ca_pem` is None where the server's certificate is of an authority that every system knows.
+    """
+
+    name: str
+    uri: str
+    certificate_pem: bytes
+    key_pem: bytes = field(repr=False)
+    ca_pem: bytes | None
+
+
+def checked_uri(text: str) -> str:
+    """Return the URI of a server for its clients, of letters that mean nothing to any program; raises ConfigError."""
+    uri = str(URI.parse(text))
+    if not _URI.fullmatch(uri):
+        raise ConfigError(f"{text!r} is no URI for clients: it must look like https://vpn.example.org/IPHTTPS")
+    return uri
+
+
+def seal(bundle: Bundle, passphrase: str, cost: int = COST) -> bytes:
+    """Return the file."""
+    content = {
+        "name": bundle.name,
+        "uri": bundle.uri,
+        "certificate": bundle.certificate_pem.decode("ascii"),
+        "key": bundle.key_pem.decode("ascii"),
+        "ca": bundle.ca_pem.decode("ascii") if bundle.ca_pem else None,
+    }
+    head = bytes((VERSION, cost)) + token_bytes(_SALT + _NONCE)
+    cipher, nonce = _cipher(head, passphrase)
+    data = head + cipher.encrypt(nonce, json.dumps(content).encode("ascii"), head)
+    body = "\n".join(wrap(b64encode(data + crc32(data).to_bytes(_CHECKSUM)).decode("ascii"), 64))
+    return f"{BEGIN}\n{body}\n{END}\n".encode("ascii")
+
+
+def read_bundle(path: Path) -> bytes:
+    """Read such a file, of which no more is taken than there can be; raises ConfigError."""
+    try:
+        with path.open("rb") as file:
+            return check_data(file.read(LARGEST + 1))
+    except OSError as error:
+        raise ConfigError(f"cannot read {path}: {error.strerror}") from error
+    except ConfigError as error:
+        raise ConfigError(f"{path} {error}") from error
+
+
+def check_data(content: bytes) -> bytes:
+    """Return what stands between the two lines; raises ConfigError, to be said of the file, if it cannot be opened."""
+    if len(content) > LARGEST:
+        raise ConfigError(f"is larger than any enrolment, which has at most {LARGEST // 1024} KiB")
+    lines = without_mark(content).decode("ascii", "replace").replace("\r\n", "\n").strip().split("\n")
+    if lines[0].rstrip() != BEGIN:
+        raise ConfigError("is no enrolment: `iphttps enrol` on the server makes one")
+    try:
+        if lines[-1].rstrip() != END:
+            raise ValueError
+        data = b64decode("".join(line.strip() for line in lines[1:-1]), validate=True)
+        if len(data) < _HEAD + _CHECKSUM or crc32(data[:-_CHECKSUM]).to_bytes(_CHECKSUM) != data[-_CHECKSUM:]:
+            raise ValueError
+    except ValueError as error:
+        raise ConfigError("is damaged: copy it from the server again") from error
+    if data[0] != VERSION:
+        raise ConfigError(f"is of version {data[0]}, which this iphttps does not know: install the server's version")
+    if data[1] not in COSTS:
+        raise ConfigError("asks for a derivation of its key that no iphttps has made: it does not come from one")
+    return data[:-_CHECKSUM]
+
+
+def unseal(data: bytes, passphrase: str) -> Bundle:
+    """Open what `read_bundle` has returned; raises ConfigError, above all if the passphrase is not the right one."""
+    cipher, nonce = _cipher(data[:_HEAD], passphrase)
+    try:
+        plain = cipher.decrypt(nonce, data[_HEAD:], data[:_HEAD])
+    except InvalidTag as error:
+        raise ConfigError("the passphrase is not that of this file") from error
+    return parse(plain)
+
+
+def parse(plain: bytes) -> Bundle:
+    """Read what was sealed; raises ConfigError unless a client can be made of it.
+
+    Certificates and the key are written anew, so that nothing else comes along with them.
+    """
+    try:
+        content = json.loads(plain)
+        name, uri = person(_text(content, "name")), checked_uri(_text(content, "uri"))
+        (certificate,) = _certificates(_text(content, "certificate"))
+        key = load_pem_private_key(_text(content, "key", _LONGEST_KEY).encode("ascii"), password=None)
+        ca = None if content["ca"] is None else _certificates(_text(content, "ca"))
+        if not isinstance(key, rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey):
+            raise TypeError
+        if key.public_key() != certificate.public_key():
+            raise ValueError
+    except (KeyError, TypeError, RecursionError, OverflowError, ConfigError, *UNREADABLE) as error:
+        raise ConfigError(
+            "the enrolment holds something else than a client needs: make another on the server"
+        ) from error
+    return Bundle(
+        name,
+        uri,
+        issuing.pem(certificate),
+        issuing.key_pem(key),
+        b"".join(map(issuing.pem, ca)) if ca else None,
+    )
+
+
+def _cipher(head: bytes, passphrase: str) -> tuple[ChaCha20Poly1305, bytes]:
+    salt, nonce = head[2 : 2 + _SALT], head[2 + _SALT : _HEAD]
+    key = Scrypt(salt=salt, length=32, n=1 << head[1], r=8, p=1).derive(passphrase.encode("utf-8"))
+    return ChaCha20Poly1305(key), nonce
+
+
+def _text(content: Any, name: str, longest: int = LARGEST) -> str:
+    if not isinstance(content, dict) or not isinstance(content[name], str) or len(content[name]) > longest:
+        raise TypeError
+    return str(content[name])
+
+
+def _certificates(text: str) -> list[x509.Certificate]:
+    found = x509.load_pem_x509_certificates(text.encode("ascii"))
+    if len(found) > _MOST_CERTIFICATES:
+        raise ValueError
+    return found

@@ -1,0 +1,125 @@
+"""Has the authority make what a client needs to join a server that is set up here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from ...core.errors import ConfigError
+from ...core.iphttps.request import DEFAULT_PATH
+from ...net.connect.endpoints import ANY
+from ...pki.authority.issuing import DAYS, KeyKind
+from ...pki.authority.names import person
+from ...pki.authority.store import CERTIFICATE, Authority
+from ...pki.certificates import load_certificates, names
+from ..config.server_options import Options
+from ..instances.paths import Places
+from .bundle import Bundle, checked_uri
+
+
+@dataclass(frozen=True, slots=True)
+class Enrolment:
+    """A server here, and its authority, as far as its clients need to know them."""
+
+    authority: Authority
+    uri: str
+    ca_pem: bytes | None
+
+    @classmethod
+    def at(cls, places: Places, instance: str | None, uri: str | None = None) -> Enrolment:
+        """Look at a server, the only one unless it is named; raises ConfigError.
+
+        `uri` is what clients call it, where that cannot be known from its configuration and its certificate.
+        """
+        options = Options()
+        options.root = places.root
+        options.parse(["--config", str(places.server_config(instance or _only(places)))])
+        authority = Authority.open(places.authority)
+        authority.mend()
+        certificate = _certificate(places, options)
+        if uri is None:
+            if certificate is None:
+                raise ConfigError("a front speaks TLS for this server: give --uri, by which clients reach the front")
+            uri = f"https://{_host(options, certificate)}{_port(options)}{options.uri.path or DEFAULT_PATH}"
+        return cls(authority, checked_uri(uri), _trusted(places, authority, certificate))
+
+    def issue(self, name: str, *, key: KeyKind = KeyKind.RSA, days: int = DAYS) -> Bundle:
+        """Issue a certificate for a client, and return what it needs; raises ConfigError."""
+        issued = self.authority.issue_client(name, key=key, days=days)
+        return Bundle(person(name), self.uri, issued.certificate_pem, issued.key_pem, self.ca_pem)
+
+    def valid(self, name: str) -> list[str]:
+        """Return the serial numbers of the client's certificates that are good already."""
+        now = self.authority.now()
+        return [
+            record.shown_serial
+            for record in self.authority.certificates()
+            if record.name == person(name) and record.state(now) == "valid"
+        ]
+
+
+def _trusted(places: Places, authority: Authority, certificate: x509.Certificate | None) -> bytes | None:
+    """Return the certificate of the authority here that has issued the server's, or None."""
+    others = [places.server_authority / CERTIFICATE] if (places.server_authority / CERTIFICATE).exists() else []
+    for path in (*others, authority.certificate_path):
+        own = load_certificates(path)[0]
+        if certificate is not None and _issued(certificate, own):
+            return own.public_bytes(Encoding.PEM)
+    return None
+
+
+def _only(places: Places) -> str:
+    found = places.instances("server")
+    if len(found) == 1:
+        return found[0]
+    if found:
+        raise ConfigError(f"there are several servers here: say which by --instance, of {', '.join(found)}")
+    raise ConfigError(f"there is no server in {places.configuration / 'server'}: `iphttps setup` makes one")
+
+
+def _certificate(places: Places, options: Options) -> x509.Certificate | None:
+    path = options.path("certificate")
+    if path is None or not options.uri.secure:
+        return None
+    return load_certificates(places.beneath(path))[0]
+
+
+def _host(options: Options, certificate: x509.Certificate) -> str:
+    """Return what clients can call the server: the name it listens by, or else the first of its certificate."""
+    known = [name for name in names(certificate) if "*" not in name]
+    listening = options.uri.host
+    if listening != ANY and listening in known:
+        return f"[{listening}]" if ":" in listening else listening
+    if not known:
+        raise ConfigError("the server's certificate names no single host: give --uri, by which clients reach it")
+    return f"[{known[0]}]" if ":" in known[0] else known[0]
+
+
+def _port(options: Options) -> str:
+    return "" if options.uri.port == 443 else f":{options.uri.port}"
+
+
+def _issued(certificate: x509.Certificate, authority: x509.Certificate) -> bool:
+    """Tell whether the authority has issued the certificate."""
+    try:
+        certificate.verify_directly_issued_by(authority)
+    except (ValueError, TypeError, InvalidSignature):
+        return False
+    return True
+
+
+def file_name(name: str, ending: str) -> str:
+    """Return the name of a file for a client; raises ConfigError if there can be none."""
+    if len((person(name) + ending).encode("utf-8")) > 255:
+        raise ConfigError(f"{name!r} is too long for the name of a file: use fewer letters outside ASCII")
+    return person(name) + ending
+
+
+def check_absent(path: Path) -> None:
+    """Raise ConfigError if something is there that would be overwritten."""
+    if path.exists() or path.is_symlink():
+        raise ConfigError(f"{path} is there already, and is not overwritten: move it away, or choose another --out")

@@ -1,0 +1,204 @@
+"""From nothing to a server that can be started: authority, certificate, configuration.
+
+Each step looks whether it was done before, and the configuration, which names all the rest, comes last. So what was
+cut off anywhere can be given once more, and what is complete is left as it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator, Sequence
+from dataclasses import dataclass, field
+from ipaddress import IPv6Network
+from pathlib import Path
+from secrets import randbits
+
+from ...core.errors import ConfigError
+from ...core.iphttps.request import DEFAULT_PATH
+from ...net.connect.endpoints import ANY, URI, bind
+from ...pki import atomic_files
+from ...pki.authority import issuing
+from ...pki.authority import names as certificate_names
+from ...pki.authority.issuing import KeyKind, Kind
+from ...pki.authority.names import LONGEST_COMMON_NAME, SERVERS_DOCUMENT, crl_uri
+from ...pki.authority.store import CERTIFICATE, Authority
+from ...pki.certificate_files import Pair
+from ...pki.certificates import Credentials, names
+from ..config.config_templates import Value, configuration
+from ..config.options import network
+from ..config.server_options import Options
+from ..daemon.servers_list import copy_servers_list
+from ..instances.interfaces import free_interface, value_of
+from ..instances.owners import give, make_public_directory
+from ..instances.paths import Places
+
+HTTP, HTTPS = 80, 443
+
+
+def unique_local_prefix() -> IPv6Network:
+    """Return a /48 of one's own: 40 random bits behind fd (RFC 4193 section 3.2)."""
+    return IPv6Network(((0xFD << 120) | (randbits(40) << 80), 48))
+
+
+def link_prefix(text: str) -> IPv6Network:
+    """Read a prefix that a link can have; raises ConfigError for any other."""
+    options = Options()
+    options["prefix"] = text
+    return options.prefix
+
+
+def _name(host: str, what: str) -> str:
+    return f"{host} {what}"[-LONGEST_COMMON_NAME:].lstrip(".-")
+
+
+@dataclass(frozen=True, slots=True)
+class ServerSetup:
+    """What a server is to be. `prefix` and `port` are None where the operator has not said anything."""
+
+    places: Places
+    instance: str
+    hosts: Sequence[str]
+    prefix: str | None = None
+    routes: Sequence[str] = ()
+    port: int | None = None
+    key: KeyKind = KeyKind.RSA
+    _there: Places = field(default=Places(), init=False, repr=False)
+    """The places as that machine sees them, on which the root will be /."""
+
+    def perform(self) -> Iterator[str]:
+        """Do what is not done yet, and yield a sentence about each thing; raises ConfigError."""
+        hosts = certificate_names.hosts(self.hosts)
+        prefix = link_prefix(self.prefix) if self.prefix else None
+        routes = tuple(network("route", text) for text in self.routes)
+        pair = Pair(self.places.server_certificate(self.instance), self.places.server_key(self.instance))
+        config = self.places.server_config(self.instance)
+        if config.exists():
+            self._compare(config, prefix, routes)
+        make_public_directory(config.parent)
+        with atomic_files.locked(config.parent):
+            if pair.certificate.exists():
+                self._check_names(pair, hosts)  # before another name is allowed that there will be no certificate for
+            authority = yield from self._authorities(hosts)
+            if not pair.certificate.exists():
+                issued = pair.complete(self.key, lambda key: authority.given_server(hosts, key))
+                yield f"issued a certificate for {', '.join(hosts)}, valid until {issued.not_after:%Y-%m-%d}: " + str(
+                    pair.certificate
+                )
+            copy_servers_list(self.places)
+            give(self.places, pair.key)
+            self._check_names(pair, hosts)
+            if not config.exists():
+                site = unique_local_prefix()
+                if prefix is None:
+                    prefix, routes = next(site.subnets(new_prefix=64)), routes or (site,)
+                text = configuration(
+                    "server", str(self._there.server_config(self.instance)), self._values(prefix, routes)
+                )
+                atomic_files.create(config, text.encode("utf-8"))
+                reached = ", ".join(map(str, routes)) or "nothing but the link itself"
+                yield f"wrote {config}: clients are in {prefix}, and reach {reached}"
+                if not value_of(config, "publish"):
+                    yield f"port {HTTP} is taken: Windows 7 looks there for {crl_uri(hosts[0])}, see docs/windows.md"
+
+    @property
+    def options(self) -> Options:
+        """The configuration as it is now; raises ConfigError."""
+        options = Options()
+        options.root = self.places.root
+        options.parse(["--config", str(self.places.server_config(self.instance))])
+        return options
+
+    def _authorities(self, hosts: Sequence[str]) -> Generator[str, None, Authority]:
+        """Open the authority for clients and the one for servers, or make them; return the one for servers.
+
+        Clients trust only the latter, which is confined to the hosts, and whose key the server cannot read. Where
+        there is one authority for both already, it stays.
+        """
+        directory, of_servers = self.places.authority, self.places.server_authority
+        make_public_directory(directory.parent.parent)
+        atomic_files.make_directory(directory.parent)
+        give(self.places, directory.parent)
+        if (directory / CERTIFICATE).exists():
+            authority = Authority.open(directory)
+            authority.mend()
+            if issuing.issues(authority.issuer, Kind.SERVER):
+                return authority
+        else:
+            # First the one for servers: what is cut off in between must not look like one for both.
+            yield from self._server_authority(of_servers, hosts)
+            atomic_files.make_directory(directory)
+            give(self.places, directory)
+            Authority.create(
+                directory, _name(hosts[0], "CA"), key=self.key, crl_uris=[crl_uri(hosts[0])], kind=Kind.CLIENT
+            )
+            yield f"made an authority for clients, whose key only root and the server can read: {directory}"
+        return (yield from self._server_authority(of_servers, hosts))
+
+    def _server_authority(self, directory: Path, hosts: Sequence[str]) -> Generator[str, None, Authority]:
+        atomic_files.make_directory(directory)
+        if not (directory / CERTIFICATE).exists():
+            name, uris = _name(hosts[0], "server CA"), [crl_uri(hosts[0], SERVERS_DOCUMENT)]
+            authority = Authority.create(directory, name, key=self.key, crl_uris=uris, kind=Kind.SERVER, hosts=hosts)
+            yield f"made an authority for {', '.join(hosts)} only, whose key only root can read: {directory}"
+            return authority
+        authority = Authority.open(directory)
+        authority.mend()
+        with authority.locked():
+            pass  # removes what a crash has left unfinished
+        if authority.allow(hosts):
+            yield (
+                f"{directory} now vouches for {', '.join(hosts)} as well: clients that are enrolled already call the "
+                "server by a new name once they have the new ca.pem"
+            )
+            authority = Authority.open(directory)
+        return authority
+
+    def _check_names(self, pair: Pair, hosts: Sequence[str]) -> None:
+        """Raise ConfigError if the certificate that is there is another server's, or has no key."""
+        certificate = Credentials.load(pair.certificate, pair.key).chain[0]
+        if missing := set(hosts) - set(names(certificate)):
+            raise ConfigError(
+                f"{pair.certificate} is not for {', '.join(sorted(missing))}: move it and {pair.key} away, and another "
+                "one is issued; or set another --instance up"
+            )
+
+    def _compare(self, config: Path, prefix: IPv6Network | None, routes: Sequence[IPv6Network]) -> None:
+        """Raise ConfigError if the configuration that is there is not what was asked for."""
+        options = self.options
+        for what, wanted, found in (
+            ("--prefix", prefix, options.prefix),
+            ("--route", {*routes}, {*options.routes}),
+            ("--port", self.port, options.uri.port),
+        ):
+            if wanted and wanted != found:
+                said = ", ".join(sorted(map(str, found))) if isinstance(found, set) else found
+                raise ConfigError(
+                    f"{config} is there already, and has {what[2:]} {said}: edit it, then `iphttps reload "
+                    f"{self.instance}`, or set another --instance up"
+                )
+
+    def _may_publish(self) -> bool:
+        """Tell whether the revocation list can be published where certificates say it is: at port 80."""
+        configs = map(self.places.server_config, self.places.instances("server"))
+        if any(value_of(config, "publish") for config in configs):
+            return False
+        if self.places.root != Path("/"):
+            return True
+        try:
+            bind(URI.parse(f"http://{ANY}:{HTTP}")).close()
+        except ConfigError:
+            return False
+        return True
+
+    def _values(self, prefix: IPv6Network, routes: Sequence[IPv6Network]) -> dict[str, Value]:
+        there, name = self._there, self.instance
+        return {
+            "uri": f"https://*:{self.port or HTTPS}{DEFAULT_PATH}",
+            "certificate": str(there.server_certificate(name)),
+            "private-key": str(there.server_key(name)),
+            "authority": str(there.authority),
+            **({"publish": f"http://{ANY}:{HTTP}"} if self._may_publish() else {}),
+            "interface": free_interface(self.places),
+            "prefix": str(prefix),
+            "route": [str(route) for route in routes],
+            "control": str(there.control("server", name)),
+        }

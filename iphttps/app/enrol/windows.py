@@ -1,0 +1,133 @@
+"""The folder with which a Windows machine joins: certificate and key, authority, and two scripts.
+
+The only words in the scripts that are not ours are the client's name and the server's URI. Both stand in string
+constants that nothing can end early, and the names of the files are always the same.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from enum import Enum
+from importlib.resources import files as resources
+from pathlib import Path
+from secrets import token_hex
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    KeySerializationEncryption,
+    PrivateFormat,
+    load_pem_private_key,
+    pkcs12,
+)
+
+from ...core.errors import ConfigError
+from ...pki import atomic_files
+from ...pki.authority.issuing import PrivateKey
+from ...pki.authority.names import person
+from .bundle import Bundle
+
+JOIN, LEAVE = "Join.ps1", "Leave.ps1"
+KEY, AUTHORITY = "client.p12", "ca.cer"
+ROUNDS = 20_000
+"""Rounds of the derivation of the key; the passphrase itself has 100 random bits."""
+
+BYTE_ORDER_MARK = "\ufeff"
+"""Without it, the PowerShell that comes with Windows takes a script for one in the machine's old code page."""
+
+_NOT_IN_FILE_NAMES = re.compile(r'[<>:"/\\|?*\x00-\x1f]')
+_QUOTES = re.compile("['\u2018\u2019\u201a\u201b]")
+"""What PowerShell takes for a single quote: the typographic ones, too."""
+
+
+class Encryption(Enum):
+    """How the key is encrypted."""
+
+    TRIPLE_DES = "3des"
+    """With SHA-1: the only form that Windows before 10 1709, and Server before 2019, imports."""
+
+    AES = "aes"
+    """AES-256 with SHA-256."""
+
+
+def folder_name(name: str) -> str:
+    """Return the name of the folder for a client, such as Windows can have, too; raises ConfigError."""
+    known = _NOT_IN_FILE_NAMES.sub("_", person(name)) + "-windows"
+    if len(known.encode("utf-8")) > 255:
+        raise ConfigError(f"{name!r} is too long for the name of a folder: use fewer letters outside ASCII")
+    return known
+
+
+def write_folder(target: Path, bundle: Bundle, passphrase: str, encryption: Encryption) -> None:
+    """Write the folder, all of it or nothing; raises ConfigError."""
+    contents = {
+        KEY: (_pkcs12(bundle, passphrase, encryption), atomic_files.PRIVATE),
+        JOIN: (script(JOIN, bundle), atomic_files.PUBLIC),
+        LEAVE: (script(LEAVE, bundle), atomic_files.PUBLIC),
+    }
+    if bundle.ca_pem:
+        contents[AUTHORITY] = (_authority(bundle).public_bytes(Encoding.DER), atomic_files.PUBLIC)
+    unfinished = target.parent / f".{token_hex(8)}.unfinished"
+    try:
+        unfinished.mkdir(0o700)
+        try:
+            for name, (content, mode) in contents.items():
+                atomic_files.create(unfinished / name, content, mode)
+            os.rename(unfinished, target)
+        except BaseException:
+            shutil.rmtree(unfinished, ignore_errors=True)
+            raise
+    except OSError as error:
+        raise ConfigError(f"cannot write {target}: {error.strerror}") from error
+
+
+def script(name: str, bundle: Bundle) -> bytes:
+    """Return one of the scripts, for this client."""
+    text = (resources(__package__) / "windows_scripts" / name).read_text(encoding="utf-8")
+    certificate = x509.load_pem_x509_certificate(bundle.certificate_pem)
+    values = {
+        "@URI@": quoted(bundle.uri),
+        "@NAME@": quoted(bundle.name),
+        "@CERTIFICATE@": quoted(_thumbprint(certificate)),
+        "@AUTHORITY@": quoted(_thumbprint(_authority(bundle)) if bundle.ca_pem else ""),
+    }
+    # In one go: what is put in is not looked at again.
+    text = re.sub("|".join(values), lambda found: values[found[0]], text)
+    return (BYTE_ORDER_MARK + text.replace("\n", "\r\n")).encode("utf-8")
+
+
+def quoted(text: str) -> str:
+    """Return a string constant of PowerShell in which no character means anything; raises ConfigError."""
+    if not text.isprintable():
+        raise ConfigError(f"{text!r} has characters that cannot be seen: leave them out")
+    return "'" + _QUOTES.sub(lambda found: 2 * found[0], text) + "'"
+
+
+def _authority(bundle: Bundle) -> x509.Certificate:
+    return x509.load_pem_x509_certificate(bundle.ca_pem or b"")
+
+
+def _thumbprint(certificate: x509.Certificate) -> str:
+    """Return what Windows calls a certificate by."""
+    return certificate.fingerprint(hashes.SHA1()).hex().upper()
+
+
+def _pkcs12(bundle: Bundle, passphrase: str, encryption: Encryption) -> bytes:
+    key = load_pem_private_key(bundle.key_pem, password=None)
+    assert isinstance(key, PrivateKey)
+    certificate = x509.load_pem_x509_certificate(bundle.certificate_pem)
+    return pkcs12.serialize_key_and_certificates(
+        b"iphttps", key, certificate, None, _algorithm(encryption, passphrase.encode("ascii"))
+    )
+
+
+def _algorithm(encryption: Encryption, passphrase: bytes) -> KeySerializationEncryption:
+    builder = PrivateFormat.PKCS12.encryption_builder().kdf_rounds(ROUNDS)
+    if encryption is Encryption.TRIPLE_DES:
+        builder = builder.key_cert_algorithm(pkcs12.PBES.PBESv1SHA1And3KeyTripleDESCBC).hmac_hash(hashes.SHA1())
+    else:
+        builder = builder.key_cert_algorithm(pkcs12.PBES.PBESv2SHA256AndAES256CBC).hmac_hash(hashes.SHA256())
+    return builder.build(passphrase)

@@ -1,0 +1,1 @@
+"""Instances on this machine: paths, owners, units, starting and stopping."""

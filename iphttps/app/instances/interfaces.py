@@ -1,0 +1,36 @@
+"""The names of the tunnels' interfaces: which of them are taken."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from itertools import count
+from pathlib import Path
+
+from ...core.text import text_of
+from .paths import ROLES, Places
+
+DEFAULT = "iphttps0"
+KERNEL = Path("/sys/class/net")
+
+
+def free_interface(places: Places) -> str:
+    """Return the first of iphttps0, iphttps1, ... that no instance has, and no other program on this machine."""
+    taken = {interface_of(places.config(role, name)) for role in ROLES for name in places.instances(role)}
+    if places.root == Path("/"):
+        taken.update(os.listdir(KERNEL) if KERNEL.is_dir() else ())
+    return next(name for number in count() if (name := f"iphttps{number}") not in taken)
+
+
+def interface_of(config: Path) -> str:
+    """Return the interface that a configuration names, or the default; whatever else is wrong with it."""
+    found = value_of(config, "interface")
+    return found if isinstance(found, str) else DEFAULT
+
+
+def value_of(config: Path, key: str) -> object:
+    """Return what a configuration says to a key, None if it says nothing or cannot be read."""
+    try:
+        return tomllib.loads(text_of(config.read_bytes())).get(key)
+    except (OSError, ValueError, RecursionError):
+        return None

@@ -1,0 +1,126 @@
+"""Where configurations, certificates, state and sockets lie on a machine."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ...core.errors import ConfigError
+
+CONFIGURATION = Path("/etc/iphttps")
+STATE = Path("/var/lib/iphttps")
+RUN = Path("/run/iphttps")
+LOGS = Path("/var/log/iphttps")
+USER = GROUP = "iphttps"
+"""Whom the daemons run as, and who may ask them what they do."""
+
+ROLES = ("server", "client")
+DEFAULT_NAME = "main"
+"""The instance that `setup` makes unless another name is given."""
+
+_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,62}")
+
+
+def checked_name(name: str) -> str:
+    """Return the name of an instance if it can stand in a path and in a unit's name; raises ConfigError."""
+    if not _NAME.fullmatch(name):
+        raise ConfigError(
+            f"{name!r} cannot be the name of an instance: it takes letters, digits, _, . and -, at most 63, "
+            "and begins with a letter, a digit or _"
+        )
+    return name
+
+
+def unit(role: str, name: str) -> str:
+    """Return the name of the systemd unit that runs an instance."""
+    return f"iphttps-{role}@{checked_name(name)}.service"
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """The paths of every instance, beneath a root that is `/` except for packages, tests and other machines."""
+
+    root: Path = Path("/")
+    enrolments: Path = field(default_factory=Path.cwd)
+    """The directory where files for new clients are put."""
+
+    def beneath(self, path: Path) -> Path:
+        """Return an absolute path beneath the root, where it may lie already."""
+        return path if path.is_relative_to(self.root) else self.root / path.relative_to("/")
+
+    @property
+    def configuration(self) -> Path:
+        """The directory of all configuration."""
+        return self.beneath(CONFIGURATION)
+
+    @property
+    def state(self) -> Path:
+        """The directory of what is kept from one start to the next."""
+        return self.beneath(STATE)
+
+    @property
+    def run(self) -> Path:
+        """The directory of control sockets and pid files."""
+        return self.beneath(RUN)
+
+    @property
+    def authority(self) -> Path:
+        """The directory of the certificate authority."""
+        return self.state / "ca"
+
+    @property
+    def server_authority(self) -> Path:
+        """The directory of the authority that clients trust; where there is none, `authority` is for both."""
+        return self.configuration / "server-ca"  # only root can change anything there
+
+    def config(self, role: str, name: str) -> Path:
+        """Return the configuration of an instance; raises ConfigError for a name that cannot be one."""
+        return self.configuration / role / f"{checked_name(name)}.toml"
+
+    def server_config(self, name: str) -> Path:
+        """Return the configuration of a server."""
+        return self.config("server", name)
+
+    def client_config(self, name: str) -> Path:
+        """Return the configuration of a client."""
+        return self.config("client", name)
+
+    def server_certificate(self, name: str) -> Path:
+        """Return the certificate of a server."""
+        return self._beside("server", name, ".pem")
+
+    def server_key(self, name: str) -> Path:
+        """Return the private key of a server."""
+        return self._beside("server", name, ".key")
+
+    def client_certificate(self, name: str) -> Path:
+        """Return the certificate of a client."""
+        return self._beside("client", name, ".pem")
+
+    def client_key(self, name: str) -> Path:
+        """Return the private key of a client."""
+        return self._beside("client", name, ".key")
+
+    def client_ca(self, name: str) -> Path:
+        """Return the authority that a client trusts."""
+        return self._beside("client", name, "-ca.pem")
+
+    def control(self, role: str, name: str) -> Path:
+        """Return the control socket of an instance."""
+        return self.run / f"{role}-{checked_name(name)}.sock"
+
+    def pid_file(self, role: str, name: str) -> Path:
+        """Return the file with the process that runs an instance where systemd does not."""
+        return self.run / f"{role}-{checked_name(name)}.pid"
+
+    def log_file(self, role: str, name: str) -> Path:
+        """Return the log of an instance where systemd does not keep it."""
+        return self.beneath(LOGS) / f"{role}-{checked_name(name)}.log"
+
+    def instances(self, role: str) -> list[str]:
+        """Return the names of the instances that have a configuration, sorted."""
+        return sorted(path.stem for path in (self.configuration / role).glob("*.toml") if _NAME.fullmatch(path.stem))
+
+    def _beside(self, role: str, name: str, ending: str) -> Path:
+        return self.configuration / role / (checked_name(name) + ending)

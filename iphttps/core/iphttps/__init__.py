@@ -1,0 +1,1 @@
+"""IP-HTTPS ([MS-IPHTTPS]): both state machines, the link, its policy, its tables."""

@@ -1,0 +1,228 @@
+"""The server's link: a batch in, a Forwarding out (3.2.5.2).
+
+A batch passes whole while every packet's header was seen before from the same client and found good for the
+host. Only packets with a new header are taken apart and shown to the policy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+from ..counters import Counters
+from ..errors import DropReason
+from ..ip import ipv6
+from ..ip.batch import EMPTY, Batch
+from ..ip.icmpv6 import address_unreachable
+from ..ip.ndp import neighbor_solicitation
+from ..limits import TokenBucket
+from .authentication import AuthenticationMode
+from .clients import ClientEntry, ClientTable
+from .neighbors import NeighborCache
+from .policy import Policy, Verdict
+from .router import MAXIMUM_INTERVAL, Router
+
+PROVEN_HEADERS = 1024
+"""How many headers are remembered for a client; past it all are forgotten and learned again."""
+
+
+ERROR_RATE = 10.0
+ERROR_BURST = 10.0
+"""How many ICMPv6 errors are sent: in a second, and at once (RFC 4443 section 2.4 (f))."""
+
+
+@dataclass(frozen=True, slots=True)
+class Forwarding:
+    """Where the packets of a batch go: to the host's kernel, to clients, one write for each, and to everyone.
+
+    What goes to `everyone` each client gets but the one that it came from, in time: there may be thousands. `own` is
+    the server's own Neighbor Discovery, which does not queue behind data.
+    """
+
+    host: Batch = EMPTY
+    own: Sequence[tuple[ClientEntry, Batch]] = ()
+    clients: Sequence[tuple[ClientEntry, Batch]] = ()
+    everyone: Batch = EMPTY
+
+
+@dataclass(frozen=True, slots=True)
+class OwnAddresses:
+    """The server's addresses on the link, 16 raw bytes each."""
+
+    link_local: bytes
+    unicast: bytes
+
+
+class ServerLink:
+    """Forwards between the clients in the Client Table and the host's kernel.
+
+    `counters` counts the drops among packets from the host; a client's own are counted in its entry.
+    """
+
+    def __init__(
+        self,
+        table: ClientTable,
+        cache: NeighborCache,
+        policy: Policy,
+        router: Router | None,
+        addresses: OwnAddresses,
+        mtu: int = ipv6.MINIMUM_MTU,
+    ) -> None:
+        self.counters = Counters()
+        self._table = table
+        self._cache = cache
+        self._policy = policy
+        self._router = router
+        self._addresses = addresses
+        self._mtu = mtu
+        self._errors = TokenBucket(ERROR_RATE, ERROR_BURST)
+
+    def from_client(self, client: ClientEntry, batch: Batch, now: float) -> Forwarding:
+        """Forward what a client sent; `now` in seconds (3.2.5.2.2)."""
+        data, bounds, proven = batch.data, batch.bounds, client.proven
+        client.counters.received(len(batch), len(data))
+        # From Next Header to the destination: all that a lasting verdict depends on.
+        for start in bounds[:-1]:
+            if data[start + ipv6.NEXT_HEADER : start + ipv6.HEADER_LENGTH] not in proven:
+                return self._look_closer(client, batch, now)
+        return Forwarding(batch)
+
+    def _look_closer(self, client: ClientEntry, batch: Batch, now: float) -> Forwarding:
+        host: list[bytes] = []
+        replies: list[bytes] = []
+        everyone: list[bytes] = []
+        outgoing: dict[ClientEntry, list[bytes]] = {}
+        for packet in batch:
+            header = packet[ipv6.NEXT_HEADER : ipv6.HEADER_LENGTH]
+            if header in client.proven:
+                host.append(packet)
+                continue
+            verdict = self._policy.judge(packet, client, now)
+            if verdict.lasting:
+                if len(client.proven) >= PROVEN_HEADERS:
+                    client.proven.clear()
+                client.proven.add(header)
+            if verdict.drop:
+                client.counters.dropped(verdict.drop)
+            if verdict.host:
+                host.append(packet)
+            if reply := verdict.reply or self._advertise(verdict, client, packet, now):
+                replies.append(reply)
+            others = verdict.others and len(self._table) > 1
+            if (others or verdict.clients) and len(packet) > self._mtu:
+                client.counters.dropped(DropReason.OVERSIZE)
+                continue
+            if others and not client.multiplied.take(now, len(packet) * (len(self._table) - 1)):
+                client.counters.dropped(DropReason.TOO_MUCH)
+                continue
+            if others:
+                everyone.append(packet)
+            for receiver in verdict.clients:
+                outgoing.setdefault(receiver, []).append(packet)
+        own = [(client, Batch.of(replies))] if replies else ()
+        return Forwarding(Batch.of(host), own, _batches(outgoing), Batch.of(everyone))
+
+    def _advertise(self, verdict: Verdict, client: ClientEntry, packet: bytes, now: float) -> bytes:
+        if not verdict.solicits_router or self._router is None:
+            return b""
+        return self._router.answer(client, packet[ipv6.SOURCE : ipv6.DESTINATION], now)
+
+    def from_host(self, batch: Batch, now: float) -> Forwarding:
+        """Forward what the host's kernel sent into the link, its own packets and routed ones (3.2.5.2.1)."""
+        data, bounds = batch.data, batch.bounds
+        flows = [data[start + ipv6.SOURCE : start + ipv6.HEADER_LENGTH] for start in bounds[:-1]]
+        receivers = {flow: self._receiver(flow, now) for flow in set(flows)}
+        if len(receivers) == 1 and (receiver := receivers[flows[0]]):
+            return Forwarding(clients=[(receiver, batch)])
+        errors: list[bytes] = []
+        everyone: list[bytes] = []
+        outgoing: dict[ClientEntry, list[bytes]] = {}
+        for flow, (start, end) in zip(flows, pairwise(bounds), strict=True):
+            packet = data[start:end]
+            if receiver := receivers[flow]:
+                outgoing.setdefault(receiver, []).append(packet)
+                continue
+            verdict = self._policy.judge_own(packet, now)
+            if verdict.drop:
+                self.counters.dropped(verdict.drop)
+            if verdict.drop is DropReason.NO_NEIGHBOR:
+                errors += self._miss(packet, now)
+            if verdict.others:
+                everyone.append(packet)
+            for receiver in verdict.clients:
+                outgoing.setdefault(receiver, []).append(packet)
+        return Forwarding(Batch.of(errors), (), _batches(outgoing), Batch.of(everyone))
+
+    def _receiver(self, flow: bytes, now: float) -> ClientEntry | None:
+        """Return the holder of the destination, or None where the packets must be looked at singly."""
+        source, destination = flow[: ipv6.ADDRESS_LENGTH], flow[ipv6.ADDRESS_LENGTH :]
+        if ipv6.is_link_local(source) or self._policy.isolated(source):
+            return None
+        return self._cache.use(destination, now)
+
+    def _miss(self, packet: bytes, now: float) -> list[bytes]:
+        """Look for a destination that nobody holds, or have its sender told that it is not there.
+
+        In mode None it cannot be looked for: that takes multicast (3.2.5.2.1).
+        """
+        destination = packet[ipv6.DESTINATION : ipv6.HEADER_LENGTH]
+        searching = self._policy.mode is AuthenticationMode.CERTIFICATES and self._cache.seek(destination, now)
+        if searching:
+            return []
+        error = address_unreachable(packet, self._addresses.unicast)
+        # RFC 4443 section 2.4 (f): the rate of errors MUST be limited.
+        return [error] if error and self._errors.take(now) else []
+
+    def solicit(self, now: float) -> Forwarding:
+        """Return the Neighbor Solicitations that are due; to be called once in a second or so."""
+        everyone: list[bytes] = []
+        outgoing: dict[ClientEntry, list[bytes]] = {}
+        for target, holder in self._cache.solicitations(now):
+            if holder is None and self._policy.mode is AuthenticationMode.NONE:
+                continue  # left over from before a change of mode; 3.2.5.2.1: no multicast but RAs
+            packet = neighbor_solicitation(target, self._addresses.link_local, unicast=holder is not None)
+            if holder is None:
+                everyone.append(packet)
+            else:
+                outgoing.setdefault(holder, []).append(packet)
+        return Forwarding(own=_batches(outgoing), everyone=Batch.of(everyone))
+
+    def not_solicited(self, batch: Batch) -> None:
+        """Note that a batch of unicast Neighbor Solicitations was dropped here, or waits still."""
+        for packet in batch:
+            self._cache.not_solicited(packet[ipv6.DESTINATION : ipv6.HEADER_LENGTH])
+
+    def advertise(self, chance: float, now: float) -> tuple[Forwarding, float]:
+        """Return the periodic Router Advertisement to all clients, and the seconds until the next."""
+        if self._router is None:
+            return Forwarding(), MAXIMUM_INTERVAL
+        packet, interval = self._router.unsolicited(chance)
+        for client in self._table:
+            client.advertised = now
+        return Forwarding(everyone=Batch.of([packet])), interval
+
+    def farewell(self) -> Forwarding:
+        """Return the Router Advertisement with which the server takes its leave."""
+        return Forwarding(everyone=Batch.of([self._router.farewell()])) if self._router else Forwarding()
+
+    def change_mode(self, mode: AuthenticationMode) -> None:
+        """Follow a change of the Authentication Mode; the sessions there were must end with it (3.2.7.1)."""
+        self._policy.mode = mode
+        if self._router:
+            self._router.advertisement = self._router.advertisement.in_mode(mode)
+
+    def isolate(self, wanted: bool | None) -> None:
+        """Keep clients from each other, or not, from now on; None has the Authentication Mode decide."""
+        self._policy.isolate = wanted
+        for client in self._table:
+            client.proven.clear()  # verdicts under the old rule
+
+    def remove(self, client: ClientEntry) -> None:
+        """Tear down the state of a client whose connection has ended (3.2.5.3, 3.2.7.2)."""
+        self._table.remove(client)
+        self._cache.release(client)
+
+
+def _batches(outgoing: dict[ClientEntry, list[bytes]]) -> Sequence[tuple[ClientEntry, Batch]]:
+    return [(client, Batch.of(packets)) for client, packets in outgoing.items()]

@@ -1,0 +1,299 @@
+"""What the server does with a packet that it has not seen the like of: a marked packet in, a Verdict out.
+
+3.2.5.2.2 has two sets of rules. In mode None nobody knows who the clients are, so they are kept apart: no
+link-local unicast but to the server, no multicast but the two kinds that a host needs to come up, a Router
+Solicitation and a probe for a duplicate address. In mode Certificates the link is a link: multicast reaches
+every other client, except that a question about an address which somebody holds only concerns its holder.
+
+Four rules are ours, on in both modes; the clauses neither ask for them nor forbid them, except the second:
+
+- A client sends only from addresses bound to it, so that nobody speaks for another (RFC 7039).
+- Router Advertisements and Redirects from clients are dropped (RFC 6105), though in mode Certificates
+  the letter would forward them; one client could otherwise become the router of all. `strict` follows it.
+- Messages of DHCPv6 servers from clients are dropped (RFC 7610): nobody but the gateway configures a client.
+- Global unicast goes through the host's kernel even between two clients, so that its firewall sees it.
+
+With `isolate`, which is on by default in mode None, no client reaches another by any way: neither by link-local nor by
+global unicast, and what it sends by multicast goes to the host alone. The server then defends addresses itself, as in
+mode None.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from ipaddress import IPv6Network
+
+from ..errors import DropReason
+from ..ip import ipv6
+from ..ip.dhcpv6 import is_server_message
+from ..ip.mld import is_listener_report
+from ..ip.ndp import Kind, Message, neighbor_advertisement, recognise
+from .authentication import AuthenticationMode
+from .clients import ClientEntry
+from .neighbors import NeighborCache
+from .router import Advertise
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Where a packet from a client goes.
+
+    A packet with no `drop` and no receiver has done its work here. `lasting`: the same verdict holds for
+    every packet with the same Next Header, Hop Limit, source and destination.
+    """
+
+    drop: DropReason | None = None
+    host: bool = False
+    others: bool = False
+    clients: frozenset[ClientEntry] = field(default=frozenset())
+    reply: bytes = b""
+    solicits_router: bool = False
+    lasting: bool = False
+
+
+_HOST = Verdict(host=True)
+_HOST_LASTING = Verdict(host=True, lasting=True)
+_HOST_AND_OTHERS = Verdict(host=True, others=True)
+_SETTLED = Verdict()
+
+
+class Policy:
+    """The rules of 3.2.5.2 for one link.
+
+    `prefix` is the link's; `own` are the server's addresses on it; `advertise` says whose Router Advertisements
+    clients get. `strict` keeps to the letter of 3.2.5.2.2 where it forwards Router Advertisements and Redirects
+    of clients in mode Certificates.
+    """
+
+    def __init__(
+        self,
+        mode: AuthenticationMode,
+        prefix: IPv6Network,
+        own: frozenset[bytes],
+        cache: NeighborCache,
+        advertise: Advertise = Advertise.BUILTIN,
+        *,
+        strict: bool = False,
+        isolate: bool | None = None,
+    ) -> None:
+        """Apply the rules of a mode; `isolate` is None where the mode decides."""
+        self.mode = mode
+        self.isolate = isolate
+        self.own = own
+        self._cache = cache
+        self._advertise = advertise
+        self._strict = strict
+        self._prefix = prefix.network_address.packed[: prefix.prefixlen // 8]
+
+    @property
+    def isolates(self) -> bool:
+        """Whether clients are kept from each other."""
+        return self.mode is AuthenticationMode.NONE if self.isolate is None else self.isolate
+
+    def isolated(self, source: bytes) -> bool:
+        """Tell whether what the host routes from this address, 16 raw bytes, comes from a client that is kept apart."""
+        return self.isolates and source.startswith(self._prefix) and source not in self.own
+
+    def judge(self, packet: bytes, client: ClientEntry, now: float) -> Verdict:
+        """Decide about one packet from a client, and learn from it who holds what."""
+        source = packet[ipv6.SOURCE : ipv6.DESTINATION]
+        destination = packet[ipv6.DESTINATION : ipv6.HEADER_LENGTH]
+        # Whatever becomes of the packet: others can make a client exceed its limits, but not take its address by that.
+        self._cache.heard(source, client)
+        message = recognise(packet)
+        if isinstance(message, DropReason):
+            return Verdict(message)
+        if message is None and is_server_message(packet):
+            return Verdict(DropReason.DHCP_SERVER)
+        if self._burdens_others(message, destination) and not client.link_traffic.take(now):
+            return Verdict(DropReason.TOO_MUCH)
+        # Asked before this very packet teaches the cache that its sender holds the target.
+        known = message is not None and self._cache.holder(message.target) is not None
+        refusal = _check_destination(destination) or self._check_source(packet, message, client)
+        if refusal:
+            return Verdict(refusal)
+        if message:
+            refusal = self._check_message(message, client, now)
+            if refusal:
+                return Verdict(refusal)
+        if ipv6.is_multicast(destination):
+            return self._multicast(message, known, client, now)
+        return self._unicast(packet[ipv6.NEXT_HEADER], source, destination, message, client)
+
+    def _burdens_others(self, message: Message | None, destination: bytes) -> bool:
+        """Tell whether the packet is of the kind that a client may send only so much of."""
+        if message and message.kind is Kind.ROUTER_SOLICITATION and self.mode is AuthenticationMode.NONE:
+            return False  # 3.2.5.2.2: MUST NOT be dropped; its answers have a limit of their own
+        if message and message.solicited:
+            return False  # an answer to one node, which anybody can ask for as often as he likes
+        return message is not None or ipv6.is_multicast(destination)
+
+    def _check_source(self, packet: bytes, message: Message | None, client: ClientEntry) -> DropReason | None:
+        source = packet[ipv6.SOURCE : ipv6.DESTINATION]
+        if source == ipv6.UNSPECIFIED:
+            return None if _may_be_unspecified(packet, message) else DropReason.SOURCE_INVALID
+        if ipv6.is_multicast(source) or source == ipv6.LOOPBACK or source.startswith(ipv6.V4_MAPPED_PREFIX):
+            return DropReason.SOURCE_INVALID
+        if source in self.own:
+            return DropReason.SOURCE_HELD
+        if not self._is_on_link(source):
+            return DropReason.SOURCE_FOREIGN
+        if not self._cache.bind(source, client):
+            return DropReason.SOURCE_HELD
+        return None
+
+    def _is_on_link(self, address: bytes) -> bool:
+        return ipv6.is_link_local(address) or address.startswith(self._prefix)
+
+    def _check_message(self, message: Message, client: ClientEntry, now: float) -> DropReason | None:
+        to_the_letter = self._strict and self.mode is AuthenticationMode.CERTIFICATES
+        match message.kind:
+            case Kind.ROUTER_ADVERTISEMENT:
+                return None if to_the_letter else DropReason.ROUTER_ADVERTISEMENT
+            case Kind.REDIRECT:
+                return None if to_the_letter else DropReason.REDIRECT
+            case Kind.NEIGHBOR_ADVERTISEMENT:
+                return self._check_advertisement(message, client, now)
+        return None
+
+    def _check_advertisement(self, message: Message, client: ClientEntry, now: float) -> DropReason | None:
+        on_link = self._is_on_link(message.target) and message.target not in self.own
+        if not on_link or not self._cache.bind(message.target, client):
+            return DropReason.ND_TARGET_HELD
+        if message.solicited:
+            self._cache.confirm(message.target, client, now)
+        return None
+
+    def _multicast(self, message: Message | None, known: bool, client: ClientEntry, now: float) -> Verdict:
+        certificates = self.mode is AuthenticationMode.CERTIFICATES
+        if message and message.kind is Kind.ROUTER_SOLICITATION:
+            # 3.2.5.2.2, mode None: "Router Solicitation packets MUST NOT be dropped".
+            return replace(self._solicitation(), others=certificates and not self.isolates)
+        if message and message.is_probe:
+            return self._probe(message.target, known, client, now)
+        if not certificates:
+            return Verdict(DropReason.MULTICAST)  # 3.2.5.2.2, mode None: MUST drop all other multicast
+        if self.isolates:
+            return _HOST
+        if message and message.kind is Kind.NEIGHBOR_ADVERTISEMENT and known:
+            # 3.2.5.2.2: of a target in the cache only those are told who have an entry for it.
+            return Verdict(host=True, clients=self._cache.concerned(message.target, now) - {client})
+        return _HOST_AND_OTHERS  # 3.2.5.2.2, mode Certificates: MUST forward to all other clients
+
+    def _probe(self, target: bytes, known: bool, client: ClientEntry, now: float) -> Verdict:
+        """Answer a Duplicate Address Detection probe, or pass it to whom it concerns (3.2.5.2.2)."""
+        if target in (ipv6.UNSPECIFIED, ipv6.LOOPBACK) or target.startswith(ipv6.V4_MAPPED_PREFIX):
+            return Verdict(DropReason.ND_INVALID)  # no node's on a link, nor any answer's source: RFC 4291 section 2.5
+        own = target in self.own
+        if own or not self._is_on_link(target):
+            # The server defends its own addresses over the asking connection in both modes: its kernel
+            # would answer all nodes, which mode None forbids. An address that cannot be bound is refused.
+            return Verdict(reply=neighbor_advertisement(target, router=own))
+        if self._cache.bind(target, client):
+            # In mode Certificates an address new to the link could still be in use by a client that has not
+            # spoken yet; once it is known, and so the prober's own, the question concerns nobody else.
+            asks = self.mode is AuthenticationMode.CERTIFICATES and not known and not self.isolates
+            return Verdict(others=True) if asks else _SETTLED
+        held = self._cache.holder(target) is not None
+        if held:
+            self._cache.claim(target, client, now)  # so that a holder who is dead loses the address
+        if self.mode is AuthenticationMode.NONE or self.isolates or not held:
+            # In mode Certificates too, where nobody holds the address: then it is assigned to somebody else,
+            # who may not be there to defend it.
+            return Verdict(reply=neighbor_advertisement(target, router=False))
+        return Verdict(clients=self._cache.concerned(target, now) - {client})
+
+    def _solicitation(self) -> Verdict:
+        """Have a Router Solicitation answered here, or by a program of the host's, which then must see it."""
+        if self._advertise is Advertise.BUILTIN:
+            return Verdict(solicits_router=True)
+        return _HOST
+
+    def _unicast(
+        self, next_header: int, source: bytes, destination: bytes, message: Message | None, client: ClientEntry
+    ) -> Verdict:
+        if destination in self.own:
+            if message and message.kind is Kind.ROUTER_SOLICITATION:
+                return self._solicitation()
+            return _HOST
+        if ipv6.is_link_local(destination):
+            # 3.2.5.2.2, mode None: link-local unicast MUST be dropped unless for the server itself.
+            if self.mode is AuthenticationMode.NONE:
+                return Verdict(DropReason.LINK_LOCAL)
+            return self._to_holder(destination, client)
+        on_link = self._is_on_link(destination)
+        if message:
+            # Hop Limit 255 is the proof of not having been routed: never through the kernel's forwarding.
+            if self.mode is AuthenticationMode.CERTIFICATES and on_link:
+                return self._to_holder(destination, client)
+            return Verdict(DropReason.ND_OFF_LINK)
+        if ipv6.is_link_local(source):
+            return Verdict(DropReason.BEYOND_SCOPE)
+        if on_link and self.isolates:
+            return Verdict(DropReason.ISOLATED)
+        # Behind these headers Neighbor Discovery could be found, so each such packet is looked at.
+        if next_header == ipv6.ICMPV6 or next_header in ipv6.EXTENSION_HEADERS:
+            return _HOST
+        # Between clients, so could a message of a DHCPv6 server in each datagram.
+        if on_link and next_header == ipv6.UDP:
+            return _HOST
+        return _HOST_LASTING
+
+    def _to_holder(self, destination: bytes, client: ClientEntry) -> Verdict:
+        if self.isolates:
+            return Verdict(DropReason.ISOLATED)
+        holder = self._cache.holder(destination)
+        if holder is None or holder is client:
+            return Verdict(DropReason.NO_NEIGHBOR)
+        return Verdict(clients=frozenset((holder,)))
+
+    def judge_own(self, packet: bytes, now: float) -> Verdict:
+        """Decide about a packet of the server's own kernel, multicast or from a link-local address.
+
+        With `isolates` also about one that the kernel has routed from one client to another. A question of the kernel's
+        for an address that nobody holds, which it asks on a TAP device alone, becomes one of our own: the kernel would
+        ask all clients for each address of a scan, ours are bounded.
+        """
+        if self.isolated(packet[ipv6.SOURCE : ipv6.DESTINATION]):
+            return Verdict(DropReason.ISOLATED)
+        destination = packet[ipv6.DESTINATION : ipv6.HEADER_LENGTH]
+        message = recognise(packet)
+        kind = message.kind if isinstance(message, Message) else None
+        if kind is Kind.REDIRECT:
+            # Sent for packets between two clients, which indeed leave through the interface they came in
+            # by; but there is no shorter way for them to take.
+            return Verdict(DropReason.REDIRECT)
+        advertises = kind is Kind.ROUTER_ADVERTISEMENT
+        if advertises and self._advertise is not Advertise.HOST:
+            return Verdict(DropReason.ROUTER_ADVERTISEMENT)
+        if not ipv6.is_multicast(destination):
+            holder = self._cache.holder(destination)
+            return Verdict(clients=frozenset((holder,))) if holder else Verdict(DropReason.NO_NEIGHBOR)
+        if self.mode is AuthenticationMode.NONE and not advertises:
+            return Verdict(DropReason.MULTICAST)  # 3.2.5.2.1: MUST NOT send or forward any but RAs
+        if isinstance(message, Message) and message.resolves and self._cache.holder(message.target) is None:
+            return _SETTLED if self._cache.seek(message.target, now) else Verdict(DropReason.TOO_MUCH)
+        return Verdict(others=True)
+
+
+def _may_be_unspecified(packet: bytes, message: Message | None) -> bool:
+    """Tell whether a packet may come from `::`, the source of a node that has no address yet.
+
+    That is a probe for a duplicate address (RFC 4862 section 5.4.2), a Router Solicitation (RFC 4861 section 4.1) and a
+    report of multicast listeners (RFC 3590), each to a multicast address, and nothing else.
+    """
+    if not ipv6.is_multicast(packet[ipv6.DESTINATION : ipv6.HEADER_LENGTH]):
+        return False
+    if message:
+        return message.is_probe or message.kind is Kind.ROUTER_SOLICITATION
+    return is_listener_report(packet)
+
+
+def _check_destination(destination: bytes) -> DropReason | None:
+    if (
+        destination == ipv6.UNSPECIFIED
+        or destination == ipv6.LOOPBACK
+        or (ipv6.is_multicast(destination) and ipv6.multicast_scope(destination) < 2)
+    ):
+        return DropReason.DESTINATION_INVALID
+    return None

@@ -1,0 +1,179 @@
+"""The PROXY protocol, versions 1 and 2: in front of a stream a program tells whose connection it passes on.
+
+The specification is doc/proxy-protocol.txt of HAProxy; the sections cited are its. Twisted's own parser needs the
+first 16 bytes at once, and tells nothing of the TLS that the front has ended, which is all that is left of a
+client's certificate there. This one takes the stream in any pieces. It does not guess: section 2 forbids to try
+whether a header is there, so who feeds a stream to it has been told by the operator that one must be.
+"""
+
+from __future__ import annotations
+
+import re
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+from ipaddress import AddressValueError, IPv4Address, IPv6Address
+
+from ..errors import ProtocolError
+from .crc32c import crc32c
+
+IPAddress = IPv4Address | IPv6Address
+
+_TEXT = b"PROXY "  # 2.1
+_LONGEST_TEXT = 107
+_PORT = re.compile("0|[1-9][0-9]{0,4}")
+_FAMILIES: dict[str, type[IPv4Address] | type[IPv6Address]] = {"TCP4": IPv4Address, "TCP6": IPv6Address}
+
+_SIGNATURE = b"\r\n\r\n\0\r\nQUIT\n"  # 2.2
+_BINARY_HEADER = struct.Struct("!12sBBH")
+_LOCAL, _PROXY = 0x20, 0x21  # version 2, and the command
+_TCP4, _TCP6 = 0x11, 0x21
+_NAMELESS = (0x00, 0x31)  # of no protocol in particular, or over a UNIX socket: there is no address to be told
+_ADDRESSES = {_TCP4: struct.Struct("!4s4sHH"), _TCP6: struct.Struct("!16s16sHH")}
+
+_TLV = struct.Struct("!BH")
+_PP2_TYPE_CRC32C = 0x03
+_CRC32C = struct.Struct("!I")  # 2.2.3; in network order, as HAProxy sends it
+_SSL = struct.Struct("!BI")  # 2.2.5
+_PP2_TYPE_SSL = 0x20
+_PP2_SUBTYPE_SSL_CN = 0x22
+_CERTIFICATE = 0x02 | 0x04  # shown in this connection, or in the session that it resumes
+
+
+@dataclass(frozen=True, slots=True)
+class Announcement:
+    """What a front tells of a connection; `rest` are the bytes that came behind.
+
+    `address` and `port` are the client's, or None if there is none, as when the front looks whether the server
+    lives. `common_name` is that of the client certificate which the front has verified, or None if it has not.
+    """
+
+    address: IPAddress | None
+    port: int
+    common_name: str | None
+    rest: bytes
+
+
+class ProxyProtocol:
+    """Reads the header from the beginning of a stream."""
+
+    def __init__(self) -> None:
+        self._waiting = b""
+
+    def feed(self, data: bytes) -> Announcement | None:
+        """Take bytes of the stream; returns None until the header is whole.
+
+        Raises ProtocolError if there is none, or a malformed one.
+        """
+        self._waiting += data
+        waiting = self._waiting
+        if _SIGNATURE.startswith(waiting[: len(_SIGNATURE)]):
+            return _binary(waiting)
+        if _TEXT.startswith(waiting[: len(_TEXT)]):
+            return _text(waiting)
+        raise ProtocolError("the front sent no PROXY header, which --proxy-protocol demands of it")
+
+
+def _text(stream: bytes) -> Announcement | None:
+    """Read version 1 (2.1)."""
+    line, end, rest = stream[:_LONGEST_TEXT].partition(b"\r\n")
+    if not end:
+        if len(stream) >= _LONGEST_TEXT:
+            raise ProtocolError("the PROXY header does not end")
+        return None
+    rest += stream[_LONGEST_TEXT:]
+    try:
+        match line.decode("ascii").split(" "):
+            case ["PROXY", "UNKNOWN", *_]:  # "the receiver must ignore anything presented before the CRLF"
+                return Announcement(None, 0, None, rest)
+            case ["PROXY", "TCP4" | "TCP6" as family, source, destination, *ports] if len(ports) == 2:
+                address = _address(family, source)
+                _address(family, destination)
+                port, _ = map(_port, ports)
+                return Announcement(address, port, None, rest)
+    except ValueError as error:
+        raise ProtocolError("the PROXY header is malformed") from error
+    raise ProtocolError("the PROXY header is malformed")
+
+
+def _address(family: str, text: str) -> IPAddress:
+    if "%" in text:  # Python would take a zone; the protocol has none
+        raise AddressValueError(text)
+    return _FAMILIES[family](text)
+
+
+def _port(text: str) -> int:
+    if not _PORT.fullmatch(text) or int(text) > 0xFFFF:
+        raise ValueError(text)
+    return int(text)
+
+
+def _binary(stream: bytes) -> Announcement | None:
+    """Read version 2 (2.2)."""
+    if len(stream) < _BINARY_HEADER.size:
+        return None
+    _, command, family, length = _BINARY_HEADER.unpack_from(stream)
+    if command not in (_LOCAL, _PROXY) or family not in (*_ADDRESSES, *_NAMELESS):
+        raise ProtocolError("the PROXY header is of a version, or about a protocol, that is not known here")
+    end = _BINARY_HEADER.size + length
+    if len(stream) < end:
+        return None
+    content, rest = stream[_BINARY_HEADER.size : end], stream[end:]
+    if command == _LOCAL or family in _NAMELESS:  # what they hold beyond must be ignored
+        return Announcement(None, 0, None, rest)
+    addresses = _ADDRESSES[family]
+    if length < addresses.size:
+        raise ProtocolError("the PROXY header is too short for its addresses")
+    source, _, port, _ = addresses.unpack_from(content)
+    _check(stream[:end], _BINARY_HEADER.size + addresses.size)
+    address = IPv4Address(source) if family == _TCP4 else IPv6Address(source)
+    return Announcement(address, port, _common_name(content[addresses.size :]), rest)
+
+
+def _check(header: bytes, at: int) -> None:
+    """Raise ProtocolError if the fields, which begin at a place, have a checksum that is not the header's (2.2.3)."""
+    for kind, value in _fields(header[at:]):
+        at += _TLV.size
+        end = at + len(value)
+        if kind == _PP2_TYPE_CRC32C:
+            # "replace the 32 bits of the checksum field in the received PROXY header with all '0's"
+            expected = _CRC32C.pack(crc32c(header[:at] + bytes(len(value)) + header[end:]))
+            if value != expected:
+                raise ProtocolError("the PROXY header is damaged: its checksum is another")
+        at = end
+
+
+def _common_name(fields: bytes) -> str | None:
+    """Return the name in the client's certificate, if the front says that it has verified one (2.2.5)."""
+    tls = _only(fields, _PP2_TYPE_SSL)
+    if tls is None:
+        return None
+    if len(tls) < _SSL.size:
+        raise ProtocolError("the PROXY header's field about TLS is too short")
+    flags, failure = _SSL.unpack_from(tls)
+    name = _only(tls[_SSL.size :], _PP2_SUBTYPE_SSL_CN)
+    if failure or not flags & _CERTIFICATE or not name:
+        return None
+    try:
+        return name.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise ProtocolError("the name in the PROXY header is not UTF-8") from error
+
+
+def _only(fields: bytes, wanted: int) -> bytes | None:
+    """Return the value of a field, or None if it is missing; twice would leave open which one counts."""
+    values = [value for kind, value in _fields(fields) if kind == wanted]
+    if len(values) > 1:
+        raise ProtocolError("a field stands twice in the PROXY header")
+    return values[0] if values else None
+
+
+def _fields(fields: bytes) -> Iterator[tuple[int, bytes]]:
+    while fields:
+        if len(fields) < _TLV.size:
+            raise ProtocolError("a field of the PROXY header is cut off")
+        kind, length = _TLV.unpack_from(fields)
+        if len(fields) < _TLV.size + length:
+            raise ProtocolError("a field of the PROXY header is cut off")
+        yield kind, fields[_TLV.size : _TLV.size + length]
+        fields = fields[_TLV.size + length :]

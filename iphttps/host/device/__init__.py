@@ -1,0 +1,1 @@
+"""Packet devices: TUN, TAP, TUN with segmentation offload, and one in memory for tests."""

@@ -1,0 +1,156 @@
+"""A device and a network in memory, which behave like the kernel's where a test can tell.
+
+They pass the same tests as the real ones, which is what makes them fit to stand in for them.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections import deque
+from dataclasses import dataclass, field
+from ipaddress import IPv6Interface
+
+from ...core.counters import Counters
+from ...core.errors import ConfigError, DropReason
+from ...core.ip.batch import EMPTY, Batch
+from ..kernel.monitor import News
+from ..kernel.network import NetworkConfig, Wanted
+from .tun import READS, unfit
+
+
+class MemoryDevice:
+    """A packet device whose other side is not a kernel but a test.
+
+    `inject` is what a local program or the kernel sends into the device; `taken` is what the kernel got.
+    """
+
+    offload: tuple[str, ...] = ()
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.counters = Counters()
+        self.taken: list[bytes] = []
+        self.up = True
+        self._waiting: deque[bytes] = deque()
+        # Readable while packets wait, as the reactor wants to see it.
+        self._descriptor = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_SEMAPHORE | os.EFD_CLOEXEC)
+        self._closed = False
+
+    def inject(self, packet: bytes) -> None:
+        """Send a packet into the device."""
+        self._waiting.append(packet)
+        os.eventfd_write(self._descriptor, 1)
+
+    def fileno(self) -> int:
+        """Return a descriptor that is readable while packets wait."""
+        return self._descriptor
+
+    def read(self) -> Batch:
+        """Return the packets that wait, at most READS, without what is not exactly one IPv6 packet."""
+        if self._closed:
+            raise OSError(errno.EBADF, os.strerror(errno.EBADF))
+        packets = []
+        for _ in range(min(READS, len(self._waiting))):
+            os.eventfd_read(self._descriptor)
+            packet = self._waiting.popleft()
+            if reason := unfit(packet):
+                self.counters.dropped(reason)
+            else:
+                packets.append(packet)
+        if not packets:
+            return EMPTY
+        batch = Batch.of(packets)
+        self.counters.received(len(batch), len(batch.data))
+        return batch
+
+    def write(self, batch: Batch) -> None:
+        """Hand the packets over, or drop and count them while the link is down."""
+        if not self.up:
+            self.counters.dropped(DropReason.DEVICE_REFUSED, len(batch))
+            return
+        self.taken.extend(batch)
+        self.counters.sent(len(batch), len(batch.data))
+
+    def close(self) -> None:
+        """Give the device back."""
+        if not self._closed:
+            os.close(self._descriptor)
+        self._closed = True
+
+
+class MemoryMonitor:
+    """A monitor of a network in which nothing happens but what a test says."""
+
+    def __init__(self) -> None:
+        self._waiting: deque[News] = deque()
+        self._descriptor = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_SEMAPHORE | os.EFD_CLOEXEC)
+        self.closed = False
+
+    def happen(self, news: News) -> None:
+        """Let something happen."""
+        self._waiting.append(news)
+        os.eventfd_write(self._descriptor, 1)
+
+    def fileno(self) -> int:
+        """Return a descriptor that is readable while there is news."""
+        return self._descriptor
+
+    def read(self) -> News:
+        """Return the oldest news, or that there is none."""
+        if not self._waiting:
+            return News()
+        os.eventfd_read(self._descriptor)
+        return self._waiting.popleft()
+
+    def close(self) -> None:
+        """Listen no more."""
+        if not self.closed:
+            os.close(self._descriptor)
+        self.closed = True
+
+
+@dataclass(slots=True)
+class MemoryInterface:
+    """What the network knows of one interface."""
+
+    up: bool = False
+    mtu: int = 1500
+    addresses: set[IPv6Interface] = field(default_factory=set)
+    settings: dict[str, int] = field(default_factory=lambda: {"accept_ra": 1})
+
+
+class MemoryNetwork:
+    """A host's network with the interfaces named."""
+
+    def __init__(self, *names: str) -> None:
+        self.interfaces = {name: MemoryInterface() for name in names}
+        self.forwarding = False
+        self._before: dict[str, int] = {}
+        self._turned_on = False
+
+    def apply(self, config: NetworkConfig) -> None:
+        """Make the network so; raises ConfigError if the interface is not there."""
+        interface = self.interfaces.get(config.interface)
+        if interface is None:
+            raise ConfigError(f"there is no interface {config.interface} any more")
+        for name, value in config.settings.items():
+            wanted = value if isinstance(value, Wanted) else Wanted(value)
+            if name not in interface.settings or not wanted.among(interface.settings[name]):
+                interface.settings[name] = wanted.value
+        if config.forwarding and not self.forwarding:
+            for name, other in self.interfaces.items():
+                if other.settings["accept_ra"] == 1:
+                    self._before[name], other.settings["accept_ra"] = 1, 2
+            self.forwarding = self._turned_on = True
+        interface.up, interface.mtu = config.up, config.mtu
+        interface.addresses = interface.addresses | set(config.addresses) if config.up else set()
+
+    def restore(self) -> None:
+        """Undo what outlives the device."""
+        for name, value in self._before.items():
+            if name in self.interfaces:
+                self.interfaces[name].settings["accept_ra"] = value
+        self._before.clear()
+        if self._turned_on:
+            self.forwarding = self._turned_on = False

@@ -1,0 +1,79 @@
+"""The TUN device with segmentation offload: up to 64 kB of a flow in one read, or in one write.
+
+To the rest of the program it is a TUN device like the other: there are packets and nothing else. The work on them is
+done by a small compiled part (offload.c), which may be missing.
+"""
+
+from __future__ import annotations
+
+import fcntl
+from array import array
+from typing import Literal
+
+import pytun
+
+from ...core.errors import DropReason
+from ...core.ip.batch import EMPTY, Batch
+from .tun import READS, KernelDevice, TunDevice
+
+try:
+    from . import _offload
+except ImportError:
+    COMPILED = False
+else:
+    COMPILED = True
+"""Whether the compiled part could be built here."""
+
+IFF_VNET_HDR = 0x4000  # these six: linux/if_tun.h
+TUNSETOFFLOAD = 0x400454D0
+TUN_F_CSUM, TUN_F_TSO6, TUN_F_USO4, TUN_F_USO6 = 0x01, 0x04, 0x20, 0x40
+
+_BOUND: Literal["I"] = "I"
+assert array(_BOUND).itemsize == 4  # as offload.c has them
+
+
+def open_tun(name: str) -> KernelDevice:
+    """Create a TUN device, with segmentation offload if it is to be had; raises ConfigError if that cannot be."""
+    return OffloadTunDevice(name) if COMPILED else TunDevice(name)
+
+
+class OffloadTunDevice(TunDevice):
+    """A TUN device that gives and takes superpackets; only where the compiled part is there."""
+
+    kind = pytun.IFF_TUN | IFF_VNET_HDR
+    offload: tuple[str, ...] = ("tcp",)
+
+    def __init__(self, name: str) -> None:
+        """Create the device; raises ConfigError if that cannot be."""
+        super().__init__(name)
+        try:  # the kernel takes UDP for both versions of IP or for none
+            fcntl.ioctl(self.descriptor, TUNSETOFFLOAD, TUN_F_CSUM | TUN_F_TSO6 | TUN_F_USO4 | TUN_F_USO6)
+            self.offload = ("tcp", "udp")
+        except OSError:  # Linux before 6.2
+            fcntl.ioctl(self.descriptor, TUNSETOFFLOAD, TUN_F_CSUM | TUN_F_TSO6)
+
+    def read(self) -> Batch:
+        """Return the packets that wait, at most what READS superpackets hold; an empty batch if none does.
+
+        What is not IPv6 packets is dropped and counted. Raises OSError if the device is gone.
+        """
+        data, bounds, foreign, wrong, long = _offload.read(self.descriptor, READS)
+        if foreign:
+            self.counters.dropped(DropReason.NOT_IPV6, foreign)
+        if wrong:
+            self.counters.dropped(DropReason.WRONG_LENGTH, wrong)
+        if long:
+            self.counters.dropped(DropReason.OVERSIZE, long)
+        if not data:
+            return EMPTY
+        batch = Batch(data, memoryview(bounds).cast(_BOUND).tolist())
+        self.counters.received(len(batch), len(data))
+        return batch
+
+    def write(self, batch: Batch) -> None:
+        """Hand the packets to the kernel, those of a flow in their order, or drop and count them."""
+        bounds = array(_BOUND, batch.bounds).tobytes()
+        refused, size = _offload.write(self.descriptor, batch.data, bounds, "udp" in self.offload)
+        self.counters.sent(len(batch) - refused, len(batch.data) - size)
+        if refused:
+            self.counters.dropped(DropReason.DEVICE_REFUSED, refused)

@@ -1,0 +1,1 @@
+"""The kernel's networking, through netlink and /proc: interfaces, addresses, routes, settings."""

@@ -1,0 +1,331 @@
+"""The host's network: addresses, link flags, kernel settings, forwarding.
+
+What the kernel must be told so that a TUN device becomes an IP-HTTPS link:
+
+- A TUN is created without ARP: it then does no Duplicate Address Detection and is deaf to multicast
+  Neighbor Solicitations. With the flag set, and `accept_dad`, it does both, and still puts no link-layer
+  address into its messages, for it has none. Nor does it resolve neighbours: it remains point-to-point.
+- Turning on forwarding has the kernel ignore Router Advertisements on every interface whose `accept_ra`
+  is 1, and forget the routes they gave. Set to 2 beforehand, it stays reachable.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+from collections.abc import Container, Mapping
+from dataclasses import dataclass, field
+from ipaddress import IPv6Interface
+from pathlib import Path
+
+from pyroute2 import IPRoute
+from pyroute2.netlink.exceptions import NetlinkError
+
+from ...core.errors import ConfigError
+from ...core.ip.ipv6 import MINIMUM_MTU
+from .routes import routes
+from .undo import CONF, Note
+
+RECENT = frozenset({"ra_defrtr_metric", "accept_ra_min_lft"})
+"""Settings that older kernels lack, and can do without: Linux 5.12 and 6.6."""
+
+_READ_ONLY = "/proc/sys is mounted read-only"
+_UNPRIVILEGED = "it takes root or CAP_NET_ADMIN"
+_REFUSALS = {errno.EROFS: _READ_ONLY, errno.EACCES: _UNPRIVILEGED, errno.EPERM: _UNPRIVILEGED}
+"""Why a setting cannot be written."""
+
+IFF_UP = 0x1  # linux/if.h
+IFF_NOARP = 0x80
+IFF_MULTICAST = 0x1000
+IFA_F_NODAD = 0x02  # linux/if_addr.h
+RTPROT_KERNEL = 2  # linux/rtnetlink.h
+PREFIX_METRIC = 256  # IP6_RT_PRIO_ADDRCONF, linux/ipv6_route.h: that of the kernel's own
+
+
+QUEUE_LENGTH = 2000
+"""Packets that the kernel keeps for a device until they are read.
+
+The default of 500 is less than what a few of TCP's bursts come to, which the kernel cuts into packets before it hands
+them over. It is there for these moments only: a device is read all the time, and what waits for long waits elsewhere.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A setting's value, and which others do as well: they are the administrator's choice and stay."""
+
+    value: int
+    also: Container[int] = ()
+
+    def among(self, found: int) -> bool:
+        """Tell whether the value found will do."""
+        return found == self.value or found in self.also
+
+
+LINK = {
+    "disable_ipv6": 0,
+    "accept_dad": 1,  # 2 disables IPv6 on the interface for good after a duplicate
+    "keep_addr_on_down": 0,  # a link that is down has no addresses
+}
+"""What every tunnel needs under net.ipv6.conf.
+
+New interfaces inherit their settings from net.ipv6.conf.default, which hardened hosts change. So each setting that the
+tunnel depends on is named, even where the kernel's default is right.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkConfig:
+    """How the network should be, as far as one tunnel is concerned.
+
+    `settings` are the interface's own, under net.ipv6.conf; `forwarding` makes the whole host a router.
+    """
+
+    interface: str
+    up: bool
+    mtu: int = MINIMUM_MTU
+    addresses: tuple[IPv6Interface, ...] = ()
+    settings: Mapping[str, int | Wanted] = field(default_factory=dict)
+    forwarding: bool = False
+
+
+class LinuxNetwork:
+    """The network of the namespace that this process is in, by netlink and /proc/sys.
+
+    What outlives this process is written into the note before it is done, if there is one.
+    """
+
+    def __init__(self, note: Note | None = None) -> None:
+        self._before: dict[Path, str] = {}
+        self._note = note
+
+    def apply(self, config: NetworkConfig) -> None:
+        """Make the network so; raises ConfigError if the kernel refuses."""
+        if not CONF.is_dir():
+            raise ConfigError("this kernel has no IPv6: start it without ipv6.disable=1")
+        try:
+            self._set_up(config)
+        except NetlinkError as error:
+            reason = _UNPRIVILEGED if error.code == errno.EPERM else os.strerror(error.code)
+            raise ConfigError(f"cannot configure {config.interface}: {reason}") from error
+        except OSError as error:
+            what = f"{error.filename}: " if error.filename else ""
+            raise ConfigError(f"cannot configure {config.interface}: {what}{error.strerror}") from error
+
+    def _set_up(self, config: NetworkConfig) -> None:
+        with IPRoute() as netlink:
+            found = netlink.link_lookup(ifname=config.interface)
+            if not found:
+                raise ConfigError(f"there is no interface {config.interface} any more")
+            index = found[0]
+            if not (CONF / config.interface).is_dir():
+                _bring_ipv6_back(netlink, index, config)
+            if not os.access(CONF / config.interface / "accept_dad", os.W_OK):
+                _begin_anew(netlink, index, config)
+            _settle(config.interface, {**LINK, **config.settings})
+            if config.forwarding:
+                self._forward()
+                # A host that forwards may still have new interfaces begin as hosts: their Neighbor Advertisements
+                # would lack the Router flag, and clients would drop their routes (RFC 4861 section 7.2.5).
+                _settle(config.interface, {"forwarding": 1})
+            netlink.link(
+                "set",
+                index=index,
+                mtu=config.mtu,
+                txqlen=QUEUE_LENGTH,
+                flags=IFF_MULTICAST | (IFF_UP if config.up else 0),
+                change=IFF_UP | IFF_NOARP | IFF_MULTICAST,
+            )
+            for address in config.addresses:
+                # The server is the authority on its link; it need not ask whether its address is free.
+                netlink.addr(
+                    "replace",
+                    index=index,
+                    address=str(address.ip),
+                    prefixlen=address.network.prefixlen,
+                    flags=IFA_F_NODAD,
+                )
+            # The kernel makes these with an address, and not again when another program has removed them.
+            present = routes(config.interface, link_local=True) if config.up else ()
+            for network in {address.network for address in config.addresses}.difference(present):
+                netlink.route(
+                    "replace",
+                    family=socket.AF_INET6,
+                    dst=str(network),
+                    oif=index,
+                    proto=RTPROT_KERNEL,
+                    priority=PREFIX_METRIC,
+                )
+
+    def _forward(self) -> None:
+        if _read(CONF / "all" / "forwarding") == "1":
+            return
+        try:  # not by access(2), which asks for the real user, without the capabilities that this one has kept
+            os.close(os.open(CONF / "all" / "forwarding", os.O_WRONLY | os.O_CLOEXEC))
+        except OSError:
+            # Refused here, before anything is changed: the only setting that the administrator has to make.
+            _write(CONF / "all" / "forwarding", "1")
+        # What is written for all reaches every other, so it stands last, and is the first to be put back.
+        directories = sorted(CONF.iterdir(), key=lambda directory: directory.name == "all")
+        before = {directory / "forwarding": _read(directory / "forwarding") for directory in directories}
+        listening = [
+            directory / "accept_ra"
+            for directory in directories
+            # One that forwards already has not listened to routers, and does not begin to.
+            if _read(directory / "accept_ra") == "1" and before[directory / "forwarding"] == "0"
+        ]
+        self._before = dict.fromkeys(listening, "1") | before
+        if self._note:
+            self._note.write(self._before)
+        for accept_ra in listening:
+            _write(accept_ra, "2")
+        _write(CONF / "all" / "forwarding", "1")
+
+    def restore(self) -> None:
+        """Put the settings back that outlive the device.
+
+        In reverse order, so that routers are still listened to while forwarding ends.
+        """
+        before, self._before = self._before, {}
+        _put_back(before)
+        if before and self._note:
+            self._note.erase()
+
+
+def undo(note: Note) -> bool:
+    """Put back what a daemon that was killed has left changed, by its note; return whether there was anything.
+
+    What somebody has set since stays as it is. Raises ConfigError.
+    """
+    before = note.read()
+    if not before:
+        note.erase()
+        return False
+    ours = {"forwarding": _read(CONF / "all" / "forwarding") == "1"}
+    left = {
+        setting: value
+        for setting, value in before.items()
+        if setting.exists() and ours.get(setting.name, _read(setting) == "2")
+    }
+    _put_back(left)
+    note.erase()
+    return bool(left)
+
+
+def _put_back(before: dict[Path, str]) -> None:
+    for setting, value in reversed(before.items()):
+        try:
+            if _read(setting) != value:
+                _write(setting, value)
+        except FileNotFoundError:
+            pass  # an interface that is gone since
+
+
+def _read(setting: Path) -> str:
+    return setting.read_text().strip()
+
+
+def _bring_ipv6_back(netlink: IPRoute, index: int, config: NetworkConfig) -> None:
+    """Have IPv6 come back to an interface that it has left because another program set an MTU below 1280 (RFC 8200).
+
+    The link goes down first: else the kernel makes addresses before the settings are right.
+    """
+    netlink.link("set", index=index, flags=0, change=IFF_UP | IFF_NOARP)
+    netlink.link("set", index=index, mtu=config.mtu)
+
+
+def _begin_anew(netlink: IPRoute, index: int, config: NetworkConfig) -> None:
+    """Have the kernel give the interface its settings again, from net.ipv6.conf.default.
+
+    It turns Duplicate Address Detection off for an interface that has no ARP when IPv6 comes to it, as a TUN does,
+    whatever the default says. Where that cannot be written, IPv6 leaves the interface with an MTU that is too small
+    for it, and comes again.
+    """
+    if "accept_dad" in unsettled(config.interface, LINK):
+        netlink.link("set", index=index, mtu=MINIMUM_MTU - 1, flags=0, change=IFF_UP | IFF_NOARP)
+        netlink.link("set", index=index, mtu=config.mtu)
+
+
+def unsettled(interface: str, settings: Mapping[str, int | Wanted]) -> dict[str, tuple[str, int]]:
+    """Return the settings of an interface that will not do, each with the value it has and the one it needs.
+
+    `interface` may be "default", whose settings a new interface gets. Raises OSError for a setting that is missing.
+    """
+    found = {}
+    for name, value in settings.items():
+        setting = CONF / interface / name
+        if name in RECENT and not setting.exists():
+            continue
+        wanted, now = value if isinstance(value, Wanted) else Wanted(value), _read(setting)
+        if not wanted.among(int(now)):
+            found[name] = now, wanted.value
+    return found
+
+
+def unprepared(settings: Mapping[str, int | Wanted], *, forwarding: bool) -> list[str]:
+    """Return what a daemon with these settings would say, before its interface is there, where /proc/sys is read-only.
+
+    What is right already does not have to be written: an empty list says that the daemon would start. `forwarding` is
+    whether the host is to be a router.
+    """
+    if not os.statvfs(CONF).f_flag & os.ST_RDONLY:
+        return []
+    said = []
+    router = _read(CONF / "all" / "forwarding") == "1"
+    if forwarding and not router:
+        said.append(_refused("all", {"forwarding": 1}))
+    try:
+        own = {**LINK, **settings, **({"forwarding": 1} if forwarding and router else {})}
+        lacking = {name: value for name, (_, value) in unsettled("default", own).items()}
+    except OSError as error:
+        return [*said, f"{error.filename}: {error.strerror}"]
+    return [*said, _refused("default", lacking)] if lacking else said
+
+
+def _refused(interface: str, settings: Mapping[str, int]) -> str:
+    """Say what cannot be written, and how to have it before the start."""
+    words = " ".join(f"--sysctl net.ipv6.conf.{interface}.{name}={value}" for name, value in settings.items())
+    return (
+        f"cannot set {_dotted(interface, settings)}: {_READ_ONLY}; set it before the start, as by `docker run {words}`"
+    )
+
+
+def _settle(interface: str, settings: Mapping[str, int | Wanted]) -> None:
+    """Set what is not right yet.
+
+    What is right already is not written: where /proc/sys is read-only, the administrator may have prepared it.
+    """
+    refused, reason = {}, ""
+    for name, (_, value) in unsettled(interface, settings).items():
+        try:
+            (CONF / interface / name).write_text(str(value))
+        except OSError as error:
+            if error.errno not in _REFUSALS:
+                raise
+            refused[name], reason = value, _REFUSALS[error.errno]
+    if refused:
+        raise ConfigError(f"cannot set {_dotted(interface, refused)}: {reason}{_mend(refused, reason)}")
+
+
+def _dotted(interface: str, settings: Mapping[str, int]) -> str:
+    return ", ".join(f"net.ipv6.conf.{interface}.{name} to {value}" for name, value in settings.items())
+
+
+def _mend(settings: Mapping[str, int], reason: str) -> str:
+    if reason != _READ_ONLY:
+        return ""
+    words = " ".join(f"--sysctl net.ipv6.conf.default.{name}={value}" for name, value in settings.items())
+    return f"; have new interfaces begin with these values, as by `docker run {words}`, or make /proc/sys writable"
+
+
+def _write(setting: Path, value: str) -> None:
+    try:
+        setting.write_text(value)
+    except OSError as error:
+        if error.errno not in _REFUSALS:
+            raise
+        name = _dotted(setting.parent.name, {setting.name: int(value)})
+        mend = f"; set it before the start, as by `docker run --sysctl {name.replace(' to ', '=')}`"
+        reason = _REFUSALS[error.errno]
+        raise ConfigError(f"cannot set {name}: {reason}{mend if reason == _READ_ONLY else ''}") from error

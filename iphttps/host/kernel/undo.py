@@ -1,0 +1,103 @@
+"""A note of what outlives a daemon that is killed: settings as they were, for another process to put back."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import re
+import stat
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+
+from ...core.errors import ConfigError
+from ..process.aside import set_aside
+
+CONF = Path("/proc/sys/net/ipv6/conf")
+
+_SETTING = re.compile(r"[^/]+/(forwarding|accept_ra)")
+_VALUES = ("0", "1", "2")
+_LONGEST = 1024 * 1024
+
+
+class UnreadableNote(ConfigError):
+    """What lies where the note would is none: cut off, damaged, of another version, or somebody else's."""
+
+
+class Note:
+    """The file with the note; it holds for the network namespace, and the boot, in which it was written."""
+
+    def __init__(self, path: Path, user: int | None = None, group: int | None = None) -> None:
+        """Know the file and its owner, the user that this process is going to be; it need not be there."""
+        self.path = path
+        self._owner = -1 if user is None else user, -1 if group is None else group
+
+    def write(self, before: Mapping[Path, str]) -> None:
+        """Write down settings and their values, in the order in which they are changed next; raises ConfigError."""
+        settings = [[str(setting.relative_to(CONF)), value] for setting, value in before.items()]
+        content = json.dumps({"where": _here(), "before": settings})
+        fresh = self.path.with_name(self.path.name + ".new")
+        try:
+            fresh.unlink(missing_ok=True)
+            descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+            with open(descriptor, "w", encoding="utf-8") as file:
+                file.write(content)
+                if self._owner != (-1, -1):
+                    os.chown(descriptor, *self._owner)
+            fresh.replace(self.path)
+        except OSError as error:
+            raise ConfigError(f"cannot write {self.path}: {error.strerror}") from error
+
+    def read(self) -> dict[Path, str]:
+        """Return what was written down, if it holds here and now, and else nothing.
+
+        Raises UnreadableNote if it is no note that can be believed, and ConfigError if it cannot be read at all.
+        """
+        try:
+            descriptor = os.open(self.path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return {}
+        except OSError as error:
+            if error.errno in (errno.ELOOP, errno.ENXIO):  # a link, a socket
+                raise UnreadableNote(f"{self.path} is no file of this user") from error
+            raise ConfigError(f"cannot read {self.path}: {error.strerror}") from error
+        try:
+            about = os.fstat(descriptor)
+            # Whose it is not could have the host's settings changed by it.
+            trusted = 0, os.geteuid(), self._owner[0], self.path.parent.stat().st_uid
+            if not stat.S_ISREG(about.st_mode) or about.st_uid not in trusted:
+                raise UnreadableNote(f"{self.path} is no file of this user")
+            content = os.read(descriptor, _LONGEST)
+        finally:
+            os.close(descriptor)
+        try:
+            return _parse(content) if content else {}
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
+            raise UnreadableNote(f"{self.path} is damaged, or of another version of iphttps") from error
+
+    def set_aside(self) -> Path:
+        """Rename what lies where the note would, and return its new name; raises ConfigError."""
+        return set_aside(self.path)
+
+    def erase(self) -> None:
+        """Forget what was written down."""
+        with suppress(OSError):  # should the directory not be this user's any more
+            os.close(os.open(self.path, os.O_WRONLY | os.O_TRUNC | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC))
+        with suppress(OSError):
+            self.path.unlink()
+
+
+def _parse(content: bytes) -> dict[Path, str]:
+    said = json.loads(content)
+    settings = {str(name): str(value) for name, value in said["before"]}
+    if not all(_SETTING.fullmatch(name) and value in _VALUES for name, value in settings.items()):
+        raise ValueError(settings)
+    return {CONF / name: value for name, value in settings.items()} if said["where"] == _here() else {}
+
+
+def _here() -> list[str]:
+    """Return what tells this network namespace, in this boot, from all others."""
+    namespace = os.stat("/proc/self/ns/net")
+    boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+    return [boot, f"{namespace.st_dev}:{namespace.st_ino}"]

@@ -1,0 +1,1 @@
+"""Evaluation of proxy auto-configuration files in a child process."""

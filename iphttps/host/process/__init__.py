@@ -1,0 +1,1 @@
+"""This process and its surroundings: privileges, descriptors, signals of life, sockets, pid files."""

@@ -1,0 +1,1 @@
+"""Connecting: endpoints, proxies and their discovery, fallback and racing."""

@@ -1,0 +1,175 @@
+"""From a URI to a listening port or an endpoint to connect to (1.5, 2.1)."""
+
+from __future__ import annotations
+
+import encodings.idna  # noqa: F401  # see below
+import errno
+import socket
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from ipaddress import ip_address
+from typing import cast
+from urllib.parse import urlsplit
+
+from twisted.internet.interfaces import (
+    IListeningPort,
+    IOpenSSLClientConnectionCreator,
+    IOpenSSLServerConnectionCreator,
+    IProtocolFactory,
+    IReactorSocket,
+    IReactorTime,
+    IStreamClientEndpoint,
+)
+from twisted.internet.protocol import ServerFactory
+
+from ...core.errors import ConfigError
+from ...core.iphttps.request import DEFAULT_PATH
+from ..listen.descriptor_reserve import keep_reserve
+from ..tls.immediate import PromptTLSFactory, TLSEndpoint
+from .addresses import Addresses, name_endpoint
+from .proxy import ProxyEndpoint, ProxySettings
+
+# The resolver's first look-up imports encodings.idna, and cannot where `twistd --uid` gave up the right to read
+# Python's own files; Twisted then waits for ever. Hence the import above.
+
+CONNECT_TIMEOUT = 30.0
+"""Seconds that a TCP connection has to come about."""
+
+BACKLOG = 1024
+"""Connections that may wait to be accepted."""
+
+DEFER_ACCEPT = 1
+"""Seconds for which the kernel keeps a connection on which nothing has come: clients and fronts always speak first."""
+
+ANY = "*"
+
+
+@dataclass(frozen=True, slots=True)
+class URI:
+    """The URI of the server (3.1.1, 3.2.1); `path` is empty if none was given."""
+
+    secure: bool
+    host: str
+    port: int
+    path: str
+    socket: str = ""
+    """The path of a UNIX socket, in the place of host and port."""
+
+    @classmethod
+    def listening(cls, text: str) -> URI:
+        """Read the URI of a server, which may have unix:PATH in the place of host and port, as nginx writes it.
+
+        Raises ConfigError if it is none.
+        """
+        scheme, unix, rest = text.partition("://unix:")
+        if not unix or not rest.startswith("/"):
+            return cls.parse(text)
+        path, _, target = rest.partition(":")
+        if "\0" in path or not path.strip("/"):
+            raise ConfigError(f"{text!r} has no path of a socket: it must look like http://unix:/run/x.sock:/IPHTTPS")
+        return replace(cls.parse(f"{scheme}://localhost{target}"), socket=path)
+
+    @classmethod
+    def parse(cls, text: str) -> URI:
+        """Read a URI such as https://vpn.example.org/IPHTTPS; raises ConfigError if it is none."""
+        like = "it must look like https://vpn.example.org/IPHTTPS"
+        try:
+            parts = urlsplit(text)
+            port = parts.port
+        except ValueError as error:
+            raise ConfigError(f"{text!r} is not a URI ({error}): {like}") from error
+        if parts.scheme not in ("https", "http") or not parts.hostname:
+            raise ConfigError(f"{text!r} is not a URI for IP-HTTPS: {like}")
+        if parts.username is not None:  # not quoted: a password may stand there
+            raise ConfigError(f"the URI for {parts.hostname} has a user before the host: {like}")
+        if parts.query or parts.fragment:
+            raise ConfigError(f"{text!r} has more than scheme, host, port and path: {like}")
+        try:
+            host = parts.hostname if parts.hostname.isascii() else parts.hostname.encode("idna").decode("ascii")
+            parts.path.encode("ascii")
+        except UnicodeError as error:
+            raise ConfigError(f"{text!r} holds characters that a URI cannot: {like}") from error
+        secure = parts.scheme == "https"
+        return cls(secure, host, port if port is not None else (443 if secure else 80), parts.path.rstrip("/"))
+
+    @property
+    def authority(self) -> str:
+        """What stands in the Host header."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return host if self.port == (443 if self.secure else 80) else f"{host}:{self.port}"
+
+    def __str__(self) -> str:
+        if self.socket:
+            return f"{'https' if self.secure else 'http'}://unix:{self.socket}:{self.path or DEFAULT_PATH}"
+        return f"{'https' if self.secure else 'http'}://{self.authority}{self.path or DEFAULT_PATH}"
+
+
+def client_endpoint(
+    reactor: object,
+    uri: URI,
+    tls: IOpenSSLClientConnectionCreator | None,
+    proxy: ProxySettings | None = None,
+    addresses: Addresses | None = None,
+) -> IStreamClientEndpoint:
+    """Return the endpoint of the server, over IPv4 or IPv6, whichever answers first (1.5), or through a proxy.
+
+    `addresses` are those of the server's name that may be used; through a proxy they are the proxy's to choose. The
+    proxy's own addresses are tried one after the other.
+    """
+    endpoint: IStreamClientEndpoint
+    if proxy:
+        where = proxy.proxy
+        proxys = Addresses()
+        endpoint = name_endpoint(reactor, where.host, where.port, CONNECT_TIMEOUT, proxys)
+        endpoint = TLSEndpoint(proxy.tls, endpoint) if proxy.tls else endpoint
+        endpoint = ProxyEndpoint(cast(IReactorTime, reactor), endpoint, proxy, uri.host, uri.port, proxys)
+    else:
+        endpoint = name_endpoint(reactor, uri.host, uri.port, CONNECT_TIMEOUT, addresses)
+    return TLSEndpoint(tls, endpoint) if tls else endpoint
+
+
+def listen(
+    reactor: IReactorSocket,
+    uri: URI,
+    factory: IProtocolFactory,
+    tls: IOpenSSLServerConnectionCreator | None,
+    before: Callable[[IProtocolFactory], IProtocolFactory] | None = None,
+) -> IListeningPort:
+    """Listen where the URI says, with TLS or without it (2.1); raises ConfigError if that cannot be.
+
+    `*` stands for all addresses, IPv4 and IPv6, of the host (1.5). `before` wraps what a connection meets first, TLS
+    included.
+    """
+    if tls:
+        factory = PromptTLSFactory(tls, False, factory)
+    if before:
+        factory = before(factory)
+    with bind(uri) as bound:  # the reactor takes a duplicate
+        bound.setblocking(False)
+        bound.setsockopt(socket.IPPROTO_TCP, socket.TCP_DEFER_ACCEPT, DEFER_ACCEPT)
+        port = reactor.adoptStreamPort(bound.fileno(), bound.family, cast(ServerFactory, factory))
+    keep_reserve(port)
+    return port
+
+
+def bind(uri: URI) -> socket.socket:
+    """Return a socket that listens where the URI says; raises ConfigError if that cannot be."""
+    try:
+        if uri.host != ANY:
+            family = socket.AF_INET6 if ip_address(uri.host).version == 6 else socket.AF_INET
+            return socket.create_server((uri.host, uri.port), family=family, backlog=BACKLOG)
+        if socket.has_dualstack_ipv6():
+            return socket.create_server(("", uri.port), family=socket.AF_INET6, dualstack_ipv6=True, backlog=BACKLOG)
+        return socket.create_server(("", uri.port), backlog=BACKLOG)
+    except ValueError as error:
+        raise ConfigError(f"--uri names {uri.host!r}, where a server takes an address of its own or *") from error
+    except OSError as error:
+        where = f"cannot listen on port {uri.port} of {uri.host}"
+        raise ConfigError(f"{where}: {_BIND_ERRORS.get(error.errno or 0, error.strerror)}") from error
+
+
+_BIND_ERRORS = {
+    errno.EADDRINUSE: "another program does already; `ss -ltnp` names it",
+    errno.EACCES: "it takes root or CAP_NET_BIND_SERVICE",
+    errno.EADDRNOTAVAIL: "this host has no such address",
+}

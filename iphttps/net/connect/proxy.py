@@ -1,0 +1,290 @@
+"""The way through a web proxy: an endpoint around the endpoint of the proxy (3.1.5.1).
+
+Once the way is open, nothing of this file is left in the connection: the protocol of the server behind the proxy takes
+its place at the transport. TLS to that server goes around this endpoint, by `TLSEndpoint`.
+"""
+
+from __future__ import annotations
+
+import secrets
+from base64 import b64encode
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, NoReturn, cast
+
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.error import ConnectingCancelledError
+from twisted.internet.interfaces import (
+    IOpenSSLClientConnectionCreator,
+    IProtocol,
+    IProtocolFactory,
+    IReactorTime,
+    IStreamClientEndpoint,
+)
+from twisted.internet.protocol import Factory
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from ...core.errors import ProxyError, ProxyFault
+from ...core.failure import Stage, Trouble
+from ...core.proxy.challenges import read_challenges
+from ...core.proxy.connect import Challenged, Connected, Header
+from ...core.proxy.login import Dialogue, NextToken, ProxyCredentials, Way
+from ...core.proxy.url import Login, Proxy
+from ..explain import TIMED_OUT, sentence
+from ..log import logger
+from .addresses import Addresses
+from .alternatives import Attempt
+from .proxy_connection import NoAnswerError, ProxyConnection, unreachable
+
+DEADLINE = 30.0
+"""Seconds that one address of the proxy has, from the first connection to the open way, logins and all."""
+
+OF_THE_LOGIN = (ProxyFault.NO_CREDENTIALS, ProxyFault.CREDENTIALS_WRONG)
+"""Faults that another address would have too, and at which another try may lock somebody's account."""
+
+MAXIMUM_REQUESTS = 10
+"""Requests to the proxy for one way, over however many connections."""
+
+NextTokenOf = Callable[[bytes | None], Deferred[bytes]]
+"""Returns our next token for the proxy's, None at the beginning; fails with NoTokenError."""
+
+Tokens = Callable[[Way, str, Login | None], NextTokenOf]
+"""Begins an exchange of tokens with the proxy on a host; raises NoTokenError. `net.spnego.tokens` is one."""
+
+
+class NoTokenError(Exception):
+    """A way to log in that goes by tokens cannot be gone; the text says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProxySettings:
+    """A proxy and what it takes to get through: credentials, who makes tokens of them, and TLS if it is at https://.
+
+    `headers` are sent with each request.
+    """
+
+    proxy: Proxy
+    credentials: ProxyCredentials
+    tokens: Tokens
+    tls: IOpenSSLClientConnectionCreator | None = None
+    headers: tuple[Header, ...] = ()
+
+
+@implementer(IStreamClientEndpoint)
+class ProxyEndpoint:
+    """Connects to a host and port behind a proxy; `endpoint` is that of the proxy, with TLS if it is at https://.
+
+    `addresses` are those of the proxy's name, which the endpoint leaves out once they are struck: where one fails, or
+    does not answer in time, the next is tried, as with the addresses of a server.
+    """
+
+    def __init__(
+        self,
+        clock: IReactorTime,
+        endpoint: IStreamClientEndpoint,
+        settings: ProxySettings,
+        host: str,
+        port: int,
+        addresses: Addresses | None = None,
+        *,
+        deadline: float = DEADLINE,
+    ) -> None:
+        self._clock = clock
+        self._endpoint = endpoint
+        self._settings = settings
+        self._authority = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        self._addresses = addresses or Addresses()
+        self._deadline = deadline
+
+    def connect(self, protocolFactory: IProtocolFactory) -> Deferred[IProtocol]:
+        """Connect a protocol of the factory; fails with ProxyError, or CancelledError when cancelled."""
+        return Deferred.fromCoroutine(self._connect(protocolFactory))
+
+    async def _connect(self, factory: IProtocolFactory) -> IProtocol:
+        whole = Attempt(str(self._settings.proxy), self._addresses)
+        errors: dict[str, ProxyError] = {}
+        while True:
+            attempt = ProxyAttempt(self._clock, self._endpoint, self._settings, self._authority, whole)
+            try:
+                return await attempt.run(factory, self._deadline)
+            except ProxyError as error:
+                stage = Stage.PROXY if attempt.reached else Stage.CONNECT
+                trouble = Trouble(stage, str(error), TIMED_OUT if attempt.late else None)
+                errors[trouble.sentence] = error
+                if error.fault in OF_THE_LOGIN:
+                    raise
+                if not whole.goes_on(trouble):
+                    raise errors[whole.verdict(trouble).sentence] from None
+
+
+class ProxyAttempt:
+    """One attempt to get through by one address: requests one after the other, over one connection at a time.
+
+    `whole` is the attempt by all addresses of the proxy, which bounds the time until the first answer.
+    """
+
+    log = logger()
+
+    def __init__(
+        self,
+        clock: IReactorTime,
+        endpoint: IStreamClientEndpoint,
+        settings: ProxySettings,
+        authority: str,
+        whole: Attempt,
+    ) -> None:
+        self._clock = clock
+        self._endpoint = endpoint
+        self._proxy = settings.proxy
+        self._tokens = settings.tokens
+        self._headers = settings.headers
+        self._authority = authority
+        self._dialogue = Dialogue(settings.proxy, authority, settings.credentials, clock.seconds())
+        self._connection: ProxyConnection | None = None
+        self._next_token: NextTokenOf | None = None
+        self._exchanging = False
+        """Whether the request made last had a token in it."""
+        self._bound = False
+        """Whether the next request is one of an exchange that must go on over the same connection."""
+        self._whole = whole
+        self._end = 0.0
+        self.reached = False
+        """Whether an address of the proxy has accepted a connection."""
+        self.late = False
+        """Whether it has ended because it took too long."""
+
+    def run(self, factory: IProtocolFactory, deadline: float) -> Deferred[IProtocol]:
+        """Get through and connect a protocol of the factory, within so many seconds."""
+
+        def expire() -> None:
+            self.late = True
+            done.cancel()
+
+        self._end = self._clock.seconds() + deadline
+        self._timer = timer = self._clock.callLater(deadline, expire)
+        done: Deferred[IProtocol] = Deferred.fromCoroutine(self._run(factory))
+
+        def settle(result: Any) -> Any:
+            if timer.active():
+                timer.cancel()
+            return result
+
+        return done.addBoth(settle)
+
+    async def _run(self, factory: IProtocolFactory) -> IProtocol:
+        try:
+            connection, rest = await self._open()
+            protocol = factory.buildProtocol(connection.peer)
+            if protocol is None:
+                raise CancelledError  # nobody wants the connection any more
+            self._connection = None
+        except CancelledError:
+            if self.late:
+                raise self._expired() from None
+            raise
+        finally:
+            self._drop()
+        connection.hand_over(protocol, rest)
+        return protocol
+
+    async def _open(self) -> tuple[ProxyConnection, bytes]:
+        await self._connect()
+        authorization = self._dialogue.begin(_nonce())
+        for _ in range(MAXIMUM_REQUESTS):
+            answer = await self._ask(authorization)
+            if isinstance(answer, Connected):
+                assert self._connection
+                self._dialogue.accepted()
+                self.log.info(
+                    "{proxy} connects to {authority}{login}",
+                    event="proxy-connects",
+                    proxy=self._proxy,
+                    authority=self._authority,
+                    login=f" (login by {self._dialogue.way.value})" if self._dialogue.way else "",
+                )
+                return self._connection, answer.rest
+            if not answer.reusable:
+                self._drop()
+            authorization = await self._answer(answer)
+        raise ProxyError(f"the proxy {self._proxy} asks for a login again and again", ProxyFault.REFUSED)
+
+    async def _ask(self, authorization: bytes | None) -> Connected | Challenged:
+        connection = self._connection or await self._connect()
+        try:
+            answer = await connection.ask(authorization)
+            self._timer.reset(max(self._end - self._clock.seconds(), 0.0))  # it is not silent
+            return answer
+        except NoAnswerError as ended:
+            if self._bound or not ended.used:
+                raise ended.error from None
+        # A proxy may say that it keeps the connection, and close it.
+        self._drop()
+        return await self._ask(authorization)
+
+    async def _connect(self) -> ProxyConnection:
+        factory = Factory.forProtocol(
+            partial(ProxyConnection, self._clock, self._proxy, self._authority, self._headers)
+        )
+        factory.noisy = False
+        connecting = cast("Deferred[ProxyConnection]", self._endpoint.connect(factory))
+        self._connection = connection = await connecting.addErrback(self._not_connected)
+        if not self.reached:
+            self.reached = True
+            self._whole.using(connection.peer)
+            self._timer.reset(min(self._whole.deadline, max(self._end - self._clock.seconds(), 0.0)))
+        return connection
+
+    def _not_connected(self, failure: Failure) -> NoReturn:
+        if isinstance(failure.value, CancelledError | ConnectingCancelledError):
+            raise CancelledError
+        raise unreachable(self._proxy, sentence(failure))
+
+    async def _answer(self, challenged: Challenged) -> bytes:
+        """Return the header's value that answers the challenge."""
+        challenges = read_challenges(challenged.offers)
+        exchanging, self._exchanging, self._bound = self._exchanging, False, False
+        step = self._dialogue.challenged(challenges, _nonce(), refused=challenged.refused)
+        while isinstance(step, NextToken):
+            way = step.way
+            try:
+                token = await self._token(step)
+            except NoTokenError as error:
+                self.log.info(
+                    "{proxy}: no {way}: {error}",
+                    event="proxy-login-unavailable",
+                    proxy=self._proxy,
+                    way=way.value,
+                    error=str(error),
+                )
+                self._dialogue.unavailable(str(error))
+                step = self._dialogue.challenged(challenges, _nonce())
+            else:
+                self._exchanging, self._bound = True, step.token is not None
+                step = (step.spelling or way.scheme).encode() + b" " + b64encode(token)
+        if exchanging and not self._bound:
+            self._drop()  # Squid takes no other scheme on a connection on which one with tokens has begun
+        return step
+
+    async def _token(self, step: NextToken) -> bytes:
+        if step.token is None:
+            self._next_token = self._tokens(step.way, self._proxy.host, self._dialogue.login)
+        elif not self._connection:  # what is proven this way is proven for one connection
+            raise NoTokenError("the proxy closes the connection in the middle of it")
+        assert self._next_token
+        return await self._next_token(step.token)
+
+    def _drop(self) -> None:
+        if self._connection:
+            self._connection.abort()
+            self._connection = None
+
+    def _expired(self) -> ProxyError:
+        if self._connection:
+            return self._connection.expired()
+        return ProxyError(f"the proxy {self._proxy} could not be reached in time", ProxyFault.UNREACHABLE)
+
+
+def _nonce() -> str:
+    return secrets.token_hex(16)

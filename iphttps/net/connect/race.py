@@ -1,0 +1,99 @@
+"""Finds out which server answers fastest, as Windows does where it is given several entry points."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import cast
+
+from twisted.internet.defer import CancelledError, Deferred, DeferredList
+from twisted.internet.interfaces import (
+    IHandshakeListener,
+    IReactorTime,
+    ISSLTransport,
+    IStreamClientEndpoint,
+    ITCPTransport,
+)
+from twisted.internet.protocol import Factory, Protocol, connectionDone
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from ..iphttps.client import RemoteServer
+from ..log import logger
+
+PATIENCE = 5.0
+"""Seconds for which an answer is waited for; then the servers are tried as listed."""
+
+
+@implementer(IHandshakeListener)
+class Trial(Protocol):
+    """A connection that is closed as soon as it is established; TLS, if it is there, included."""
+
+    def __init__(self) -> None:
+        self.established: Deferred[None] = Deferred(lambda cancelled: self._abort())
+
+    def connectionMade(self) -> None:
+        """Without TLS this is all."""
+        if not ISSLTransport.providedBy(self.transport):
+            self.handshakeCompleted()
+
+    def handshakeCompleted(self) -> None:
+        """The connection is established (3.1.5.1)."""
+        self._tell(None)
+        cast(ITCPTransport, self.transport).loseConnection()
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        """It ended; perhaps it never was established."""
+        self._tell(reason)
+
+    def attempt(self, endpoint: IStreamClientEndpoint) -> Deferred[None]:
+        """Connect; fires once the connection is established, or fails."""
+        factory = Factory.forProtocol(lambda: self)
+        factory.noisy = False
+        connecting = cast("Deferred[object]", endpoint.connect(factory))
+        connecting.addErrback(self._tell)
+        self._connecting = connecting
+        return self.established
+
+    def _tell(self, result: Failure | None) -> None:
+        if not self.established.called:
+            self.established.callback(result)
+
+    def _abort(self) -> None:
+        self._connecting.cancel()
+        if self.transport:
+            cast(ITCPTransport, self.transport).abortConnection()
+
+
+class Fastest:
+    """Puts the server first with which a connection is established first; the others follow as listed."""
+
+    log = logger()
+
+    def __init__(self, clock: IReactorTime) -> None:
+        self._clock = clock
+
+    def __call__(self, servers: Sequence[RemoteServer]) -> Deferred[Sequence[RemoteServer]]:
+        """Try all at once, until one answers, or all have failed, or patience ends."""
+        self.log.info("trying {count} servers at once", event="trying-servers", count=len(servers))
+
+        def cancel(ordered: Deferred[Sequence[RemoteServer]]) -> None:
+            ordered.errback(CancelledError())
+            trials.cancel()
+
+        def finish(result: object) -> None:
+            # A tuple is that of the first which has succeeded.
+            first = [servers[result[1]]] if isinstance(result, tuple) else []
+            if not ordered.called:
+                ordered.callback([*first, *(server for server in servers if server not in first)])
+
+        ordered: Deferred[Sequence[RemoteServer]] = Deferred(cancel)
+        every = [Trial().attempt(server.endpoint) for server in servers]
+        trials = DeferredList(every, fireOnOneCallback=True, consumeErrors=True)
+        trials.addTimeout(PATIENCE, self._clock).addBoth(finish)
+        ordered.addCallback(self._stop, every)
+        return ordered
+
+    def _stop(self, ordered: Sequence[RemoteServer], every: Sequence[Deferred[None]]) -> Sequence[RemoteServer]:
+        for trial in every:
+            trial.cancel()
+        return ordered

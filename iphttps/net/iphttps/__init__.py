@@ -1,0 +1,1 @@
+"""IP-HTTPS over Twisted: the server, its sessions, the client."""

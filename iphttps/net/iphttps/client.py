@@ -1,0 +1,349 @@
+"""The client: performs the commands of its machine, and joins tunnel and device (3.1)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import cycle
+from typing import cast
+
+from twisted.internet.defer import Deferred, succeed
+from twisted.internet.interfaces import IAddress, IDelayedCall, IReactorTime, IStreamClientEndpoint
+from twisted.internet.protocol import Factory, connectionDone
+from twisted.python.failure import Failure
+
+from ...core.errors import DropReason, ProtocolError
+from ...core.failure import Stage, Trouble
+from ...core.ip.batch import Batch
+from ...core.iphttps.client import Action, ClientEvent, ClientMachine, ClientState, Command, StartTimer
+from ...core.iphttps.client_handshake import ClientHandshake
+from ..connect.alternatives import Attempt
+from ..device_reader import DeviceReader
+from ..explain import TIMED_OUT, explain, explain_end, explain_expiry
+from ..interfaces import PacketDevice
+from ..log import logger
+from ..session import Tunnel
+from ..session_log import ClientSession
+from ..stream.chunks import ChunkedWire
+from .liveness import Liveness
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteServer:
+    """A server to connect to: its URI for people, the way to it, and what is said to it first.
+
+    `through` names the proxy on the way that was tried last, if there is one.
+    """
+
+    uri: str
+    endpoint: IStreamClientEndpoint
+    handshake: Callable[[], ClientHandshake]
+    through: Callable[[], str | None] = lambda: None
+
+
+Choice = Callable[[Sequence[RemoteServer]], Deferred[Sequence[RemoteServer]]]
+"""In which order to try the servers."""
+
+
+def as_listed(servers: Sequence[RemoteServer]) -> Deferred[Sequence[RemoteServer]]:
+    """Try the servers in the order in which the operator has listed them."""
+    return succeed(servers)
+
+
+class ClientTunnel(Tunnel):
+    """One attempt's connection to the server; it tells the client of its fate once, by `failed`."""
+
+    def __init__(self, client: Client, handshake_deadline: float) -> None:
+        super().__init__(client.clock, handshake_deadline)
+        self._client = client
+        self._handshake = client.server.handshake()
+        self._stage = Stage.TLS
+        self._answered = False
+        self._trouble: Trouble | None = None
+
+    def established(self) -> None:
+        """The HTTPS connection is established (3.1.5.1)."""
+        super().established()
+        self._stage = Stage.HTTP
+        self._client.connected(self)
+
+    def request(self) -> None:
+        """Send the POST request (3.1.5.2)."""
+        self.wire.write(self._handshake.request())
+        if self._handshake.chunked:
+            self.wire = ChunkedWire(self.wire)
+
+    def head_received(self, data: bytes) -> None:
+        """Read the response; the link is up only after a successful one (3.1.5.2)."""
+        try:
+            opened = self._handshake.feed(data)
+        except ProtocolError as error:
+            self._trouble = Trouble(Stage.HTTP, str(error), retry_after=error.retry_after)
+            self.disconnect(str(error))
+            return
+        if opened:
+            self._answered = True
+            self._client.responded(self)
+            self.opened(opened.rest, opened.body)
+
+    def expired(self) -> None:
+        """The server did not open the session in time."""
+        sentence = f"the server did not open the session within {self.handshake_deadline:.0f} seconds"
+        self._trouble = Trouble(self._stage, sentence, TIMED_OUT)
+        self.disconnect(sentence)
+
+    def deliver(self, batch: Batch) -> None:
+        """Hand packets from the server to the kernel (3.1.5.3)."""
+        self.counters.received(len(batch), len(batch.data))
+        self._client.from_server(batch)
+
+    def out_of_step(self, fault: DropReason) -> None:
+        """Drop a connection on which framing is lost; the client comes back by a new one."""
+        self.disconnect(f"framing is lost: {fault.value}")
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        """Report the end of the connection, by the first cause that is known (3.1.5.4)."""
+        super().connectionLost(reason)
+        trouble = explain_end(reason, self.tls, self._stage, answered=self._answered)
+        # What is known of certificates explains the rest.
+        if self.ending and trouble.stage is not Stage.CERTIFICATE:
+            trouble = self._trouble or Trouble(self._stage, self.ending)
+        self._client.failed(self, trouble)
+
+
+class Client(Factory):
+    """The client as a whole; `bring_up` and `take_down` are called as the link comes and goes.
+
+    `servers` are tried in the order that `choose` gives them, anew whenever all have failed. `own_address` returns the
+    host's link-local address on the link, and `random` a number from 0 to 1.
+    """
+
+    log = logger()
+    noisy = False
+
+    def __init__(
+        self,
+        clock: IReactorTime,
+        machine: ClientMachine,
+        servers: Sequence[RemoteServer],
+        device: PacketDevice,
+        reader: Callable[[Callable[[Batch], int]], DeviceReader],
+        *,
+        bring_up: Callable[[ClientTunnel], None],
+        take_down: Callable[[], None],
+        choose: Choice = as_listed,
+        own_address: Callable[[], bytes | None] = lambda: None,
+        keepalive: float = 0.0,
+        random: Callable[[], float] = float,
+    ) -> None:
+        self.clock = clock
+        self.server = servers[0]
+        """The server of the latest attempt."""
+        self.liveness = Liveness(clock, own_address, self._router_silent, keepalive)
+        self._machine = machine
+        self._servers = servers
+        self._turns = cycle(servers)
+        self._device = device
+        self._reader = reader(self._from_host)
+        self._bring_up = bring_up
+        self._take_down = take_down
+        self._choose = choose
+        self._random = random
+        self._tunnel: ClientTunnel | None = None
+        self._attempt: Deferred[object] | None = None
+        self._timer: IDelayedCall | None = None
+        self._gone: Deferred[None] = succeed(None)
+        self._session: ClientSession | None = None
+        self._why = ""
+        self.since = clock.seconds()
+        """When the state began."""
+        self.last_failure: tuple[Trouble, str, float] | None = None
+        """What went wrong last, with which server, by its URI, and when."""
+
+    def handle(self, event: ClientEvent, at_least: float = 0.0) -> None:
+        """Let something happen to the client: perform what its machine says.
+
+        The next attempt after a failure comes after `at_least` so many seconds.
+        """
+        before = self._machine.state
+        commands = self._machine.handle(event, self.clock.seconds(), jitter=self._random(), at_least=at_least)
+        after = self._machine.state
+        if after is not before:
+            self.since = self.clock.seconds()
+            self.log.info("{before} -> {after}", event="state-changed", before=before.name, after=after.name)
+        for command in commands:
+            self._perform(command)
+
+    def disable(self, why: str) -> None:
+        """Disable the client, in whatever state it is (3.1.4.2); `why` is what the record of a session says."""
+        self._why = why
+        self.handle(ClientEvent.DISABLE)
+
+    def network_changed(self, *, address_gone: bool = False) -> None:
+        """The network under the client has changed: see whether the tunnel stands, or build it at once.
+
+        `address_gone` says that the host has no longer the address that the connection is made from.
+        """
+        if address_gone and self.state is ClientState.LINK_UP:
+            self._cut_off(Trouble(Stage.CONNECT, "this host has lost the address that the connection was made from"))
+        elif self.state not in (ClientState.DISABLED, ClientState.ENABLED):
+            self.handle(ClientEvent.NETWORK)
+
+    def end_overdue(self, now: float) -> None:
+        """End the session if a certificate of the server's chain has expired; the server may have a new one by now."""
+        if self._tunnel and self.state is ClientState.LINK_UP and (trouble := explain_expiry(self._tunnel.tls, now)):
+            self._cut_off(trouble)
+
+    @property
+    def state(self) -> ClientState:
+        """The state of 3.1.1."""
+        return self._machine.state
+
+    @property
+    def tunnel(self) -> ClientTunnel | None:
+        """The connection there is now."""
+        return self._tunnel
+
+    @property
+    def next_attempt(self) -> float | None:
+        """When the reconnect timer expires, if it runs (3.1.2.1)."""
+        return self._timer.getTime() if self._timer and self._timer.active() else None
+
+    def _perform(self, command: Command) -> None:
+        match command:
+            case Action.CONNECT:
+                self._connect()
+            case Action.CONNECT_NEXT:
+                self._connect_next()
+            case Action.CONNECT_AGAIN:
+                self._connect_again()
+            case Action.SEND_REQUEST:
+                self._current.request()
+            case Action.LINK_UP:
+                self._link_up(self._current)
+            case Action.LINK_DOWN:
+                self.liveness.stop()
+                self._reader.stop()
+                self._take_down()
+                if self._session:
+                    self._session.ended(self.log, self._why, self.clock.seconds())
+            case Action.ASK_ROUTER:
+                self.liveness.check()
+            case Action.DISCONNECT:
+                self._disconnect()
+            case Action.CANCEL_TIMER:
+                if self._timer and self._timer.active():
+                    self._timer.cancel()
+            case StartTimer(delay):
+                self.log.info("next attempt in {delay:.1f} seconds", event="next-attempt", delay=delay)
+                self._timer = self.clock.callLater(delay, self.handle, ClientEvent.TIMER)
+
+    @property
+    def _current(self) -> ClientTunnel:
+        assert self._tunnel is not None
+        return self._tunnel
+
+    # An attempt, in the order of its life.
+
+    def _connect(self) -> None:
+        chosen = self._choose(self._servers)
+        self._attempt = attempt = cast("Deferred[object]", chosen)
+        chosen.addCallbacks(self._chosen, self._not_connected, errbackArgs=(attempt,))
+
+    def _chosen(self, servers: Sequence[RemoteServer]) -> None:
+        # The machine says how often; after a session the round goes on with the server behind that one.
+        self._turns = cycle(servers)
+        self._connect_next()
+
+    def _connect_next(self) -> None:
+        self.server = next(self._turns)
+        self._round = Attempt(self.server.uri, self.server.endpoint)
+        self.log.info("connecting to {uri}", event="connecting", uri=self.server.uri)
+        self._connect_again()
+
+    def _connect_again(self) -> None:
+        self._attempt = attempt = cast("Deferred[object]", self.server.endpoint.connect(self))
+        attempt.addErrback(self._not_connected, attempt)
+
+    def _not_connected(self, failure: Failure, attempt: Deferred[object]) -> None:
+        # One that was given up fails, too, and not always by the name of CancelledError: Twisted's resolver calls it
+        # a name that was not found.
+        if attempt is self._attempt:
+            self._note_failure(explain(failure))
+
+    def buildProtocol(self, addr: IAddress | None) -> ClientTunnel:
+        """Make the tunnel for a connection just made."""
+        self._round.using(addr)
+        self._tunnel = ClientTunnel(self, self._round.deadline)
+        return self._tunnel
+
+    def connected(self, tunnel: ClientTunnel) -> None:
+        """The HTTPS connection is established (3.1.5.1)."""
+        self.handle(ClientEvent.CONNECTED)
+
+    def responded(self, tunnel: ClientTunnel) -> None:
+        """The response is successful (3.1.5.2)."""
+        self._round.opened()
+        self.handle(ClientEvent.RESPONSE)
+
+    def _link_up(self, tunnel: ClientTunnel) -> None:
+        counted, suite = tunnel.counters, tunnel.tls.suite if tunnel.tls else None
+        self._session = ClientSession(self.server.uri, self.server.through(), suite, counted, self.clock.seconds())
+        self._bring_up(tunnel)
+        self._reader.start()
+        self.liveness.start(tunnel.send, lambda: counted.packets_in + counted.packets_out)
+
+    def failed(self, tunnel: ClientTunnel, trouble: Trouble) -> None:
+        """The connection ended; of one given up already nobody wants to hear."""
+        if tunnel is self._tunnel:
+            self._tunnel = None
+            self._note_failure(trouble)
+
+    def _note_failure(self, trouble: Trouble) -> None:
+        if self._round.goes_on(trouble):
+            self.handle(ClientEvent.NEXT_ADDRESS)
+        else:
+            self._say_failure(told := self._round.verdict(trouble))
+            self.handle(ClientEvent.FAILED, told.retry_after or 0.0)
+
+    def _say_failure(self, trouble: Trouble) -> None:
+        self._why = trouble.sentence
+        self.last_failure = trouble, self.server.uri, self.clock.seconds()
+        self.log.warn(
+            "{uri}: {sentence}",
+            event="attempt-failed",
+            uri=self.server.uri,
+            sentence=trouble.sentence,
+            stage=trouble.stage.value,
+            code=trouble.code,
+        )
+
+    def _router_silent(self) -> None:
+        self._cut_off(Trouble(Stage.ROUTER, "the router on the link does not answer"))
+
+    def _cut_off(self, trouble: Trouble) -> None:
+        self._say_failure(trouble)
+        self.handle(ClientEvent.CUT_OFF)
+
+    def _disconnect(self) -> None:
+        attempt, self._attempt = self._attempt, None
+        if attempt:
+            attempt.cancel()
+        if self._tunnel:
+            tunnel, self._tunnel = self._tunnel, None
+            self._gone = tunnel.ended
+            tunnel.disconnect("given up")
+
+    def gone(self) -> Deferred[None]:
+        """Return a Deferred that fires when the connection last given up has ended."""
+        return self._gone
+
+    def _from_host(self, batch: Batch) -> int:
+        self._current.send(batch)
+        return 1
+
+    def from_server(self, batch: Batch) -> None:
+        """Hand packets from the server to the kernel (3.1.5.3)."""
+        self._device.write(batch)
+        if self.liveness.listening:
+            self.liveness.hear(batch)

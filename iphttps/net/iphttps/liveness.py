@@ -1,0 +1,162 @@
+"""Asks the router on the link whether it is there, when there is reason to doubt it or somebody wants to know."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from twisted.internet.defer import Deferred, succeed
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+
+from ...core.ip.batch import Batch
+from ...core.ip.ndp import router_solicitation
+from ...core.iphttps.liveness import INTERVAL, RouterWatch
+from ..log import logger
+
+NO_ROUTER = 10.0
+"""Seconds after which a link without any Router Advertisement is worth a warning."""
+
+
+class Liveness:
+    """Watches one session at a time, from `start` to `stop`.
+
+    `own` returns the host's link-local address on the link, or None if it has none yet; `silent` is called when a
+    check finds no router. With a `keepalive` other than zero the router is asked after so many seconds without
+    traffic, for proxies that cut connections on which nothing passes.
+    """
+
+    log = logger()
+
+    def __init__(
+        self,
+        clock: IReactorTime,
+        own: Callable[[], bytes | None],
+        silent: Callable[[], None],
+        keepalive: float = 0.0,
+    ) -> None:
+        self._clock = clock
+        self._own = own
+        self._silent = silent
+        self._keepalive = keepalive
+        self._watch = RouterWatch()
+        self._send: Callable[[Batch], None] = _nobody
+        self._traffic: Callable[[], int] = int
+        self._next: IDelayedCall | None = None
+        self._warning: IDelayedCall | None = None
+        self._idle: IDelayedCall | None = None
+        self._asked_by: list[Deferred[float | None]] = []
+        self._started = False
+        self._doubted = False
+        """Whether the link is to be checked as soon as there is somebody to ask."""
+
+    @property
+    def router(self) -> bytes | None:
+        """The router's link-local address, once it has advertised itself."""
+        return self._watch.router
+
+    @property
+    def listening(self) -> bool:
+        """Whether `hear` wants to see what comes from the server."""
+        return self._watch.listening or self._doubted
+
+    def start(self, send: Callable[[Batch], None], traffic: Callable[[], int]) -> None:
+        """Begin with a link just up: `send` sends packets to the server, `traffic` counts those that have passed."""
+        self._watch = RouterWatch()
+        self._send, self._traffic, self._started, self._doubted = send, traffic, True, False
+        self._warning = self._clock.callLater(NO_ROUTER, self._warn)
+        if self._keepalive:
+            self._rest(traffic())
+
+    def stop(self) -> None:
+        """End with the link."""
+        self._started = False
+        self._conclude(None)
+        self._watch = RouterWatch()
+        for call in (self._warning, self._idle):
+            if call and call.active():
+                call.cancel()
+
+    def hear(self, batch: Batch) -> None:
+        """Look at packets from the server; worth it only while `listening`."""
+        self._watch.hear(batch, self._clock.seconds())
+        if self._asked_by and not self._watch.waiting:
+            self._conclude(self._watch.round_trip)
+        elif self._doubted and self._can_ask():
+            self.check()
+
+    def ask(self) -> Deferred[float | None]:
+        """Ask the router; fires with the seconds that the answer took, or with None if none has come.
+
+        None also where nothing can be asked: no router has advertised itself, or the host has no address yet.
+        """
+        if not self._started or not self._can_ask():
+            return succeed(None)
+        asked: Deferred[float | None] = Deferred()
+        self._asked_by.append(asked)
+        if len(self._asked_by) == 1:
+            self._question()
+        return asked
+
+    def solicit(self) -> None:
+        """Ask the routers on the link to advertise themselves again (RFC 4861 section 6.3.7), if it is up."""
+        own = self._own()
+        if self._started and own:
+            self._send(Batch.of([router_solicitation(own)]))
+
+    def _can_ask(self) -> bool:
+        return self._watch.router is not None and self._own() is not None
+
+    def check(self) -> None:
+        """Ask the router, and if there is no answer call `silent`.
+
+        A router that has not advertised itself yet is asked when it has; where none ever does, nobody can be asked,
+        and it is for TCP to find out that the connection is dead.
+        """
+        self._doubted = not self._can_ask()
+        if not self._doubted:
+            self.ask().addCallback(self._checked)
+
+    def _checked(self, round_trip: float | None) -> None:
+        if round_trip is None and self._started:
+            self._silent()
+
+    def _question(self) -> None:
+        own = self._own()
+        question = self._watch.ask(own, self._clock.seconds()) if own else None
+        if question is None:
+            self._conclude(None)
+            return
+        self._next = self._clock.callLater(INTERVAL, self._question)
+        self._send(Batch.of([question]))
+
+    def _conclude(self, round_trip: float | None) -> None:
+        self._watch.give_up()
+        if self._next and self._next.active():
+            self._next.cancel()
+        asked_by, self._asked_by = self._asked_by, []
+        for asked in asked_by:
+            asked.callback(round_trip)
+
+    def _warn(self) -> None:
+        if self._watch.router is None:
+            self.log.warn(
+                "the link is up, but no router has advertised itself in {seconds:.0f} seconds:"
+                " nothing beyond the link can be reached",
+                event="no-router",
+                seconds=NO_ROUTER,
+            )
+
+    # Twice in each interval it is seen whether anything has passed since the last time, so that no rest is longer.
+
+    def _rest(self, before: int) -> None:
+        self._idle = self._clock.callLater(self._keepalive / 2, self._rested, before)
+
+    def _rested(self, before: int) -> None:
+        now = self._traffic()
+        if now == before and self._watch.router is not None:
+            self.check()
+        if self._started:
+            self._rest(now)
+
+
+def _nobody(batch: Batch) -> None:
+    """Send nothing: there is no session."""

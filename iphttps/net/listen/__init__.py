@@ -1,0 +1,1 @@
+"""Listening sockets: accept limits, PROXY headers, static documents."""

@@ -1,0 +1,286 @@
+"""The doorway: what a connection passes before TLS, or before HTTP where there is no TLS.
+
+A source that already has too many connections in the handshake phase is turned away. A front that has been told
+to, announces whom it brings by the PROXY protocol. TLS is made for a connection when its first bytes come, because
+that takes far longer than to accept it. Then nothing of this file is left in the connection: the next protocol takes
+its place at the transport.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, cast
+
+from cryptography import x509
+from cryptography.x509.oid import NameOID
+from twisted.internet.address import IPv4Address, IPv6Address
+from twisted.internet.interfaces import IAddress, IDelayedCall, IProtocol, IProtocolFactory, IReactorTime, ITCPTransport
+from twisted.internet.protocol import Protocol, ServerFactory, connectionDone
+from twisted.internet.tcp import Connection
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from ...core.admission import Entrance
+from ...core.errors import ProtocolError
+from ...core.identity import Identity
+from ...core.proxy.proxy_protocol import Announcement, ProxyProtocol
+from ...core.proxy.trusted_proxies import Fronts, IPAddress, plain, written
+from ...pki.certificates import distinguished
+from .rejections import Refusals
+
+HEADER_DEADLINE = 10.0
+"""Seconds that a front has to send its PROXY header, which is the first thing that it sends."""
+
+SILENCE = 10.0
+"""Seconds that a client has to send its first bytes, if the handshake phase is not shorter altogether."""
+
+
+@implementer(IAddress)
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """Who has come, as far as known before TLS and HTTP.
+
+    `peer` is the client's outer address as people read it, and `address` as machines do, unless a front hides it.
+    `identity` is whom the front has made sure the client is. `fronts` are to judge X-Forwarded-For headers, if
+    they may come from a front.
+    """
+
+    peer: str
+    address: IPAddress | None = None
+    identity: Identity | None = None
+    fronts: Fronts | None = None
+
+    @classmethod
+    def of(cls, address: object) -> Arrival:
+        """Return what a connection's address alone tells."""
+        if isinstance(address, Arrival):
+            return address
+        if not isinstance(address, IPv4Address | IPv6Address):
+            return cls(str(address))
+        host = plain(address.host)
+        return cls(written(host, address.port), host)
+
+
+class Doorway(ServerFactory):
+    """Builds the protocols of connections just accepted, of fronts and of others."""
+
+    noisy = False
+
+    def __init__(
+        self,
+        wrapped: IProtocolFactory,
+        clock: IReactorTime,
+        entrance: Entrance[Any],
+        refusals: Refusals,
+        fronts: Fronts,
+        *,
+        proxy_protocol: bool,
+        patience: Callable[[], float] = lambda: SILENCE,
+        only_fronts: bool = False,
+    ) -> None:
+        self._wrapped = wrapped
+        self.clock = clock
+        self.refusals = refusals
+        self.entrance = entrance
+        self._fronts = fronts
+        self._proxy_protocol = proxy_protocol
+        self.patience = patience
+        """How long a connection may stay in the handshake phase."""
+        self._only_fronts = only_fronts  # they come by a UNIX socket, so the file's mode has let them in
+        self.announcing: Entrance[FrontProtocol] = Entrance()
+        """Those whose PROXY header has not come; bounded by themselves, for whom they bring is not known yet."""
+        self.silent: set[SilentProtocol] = set()
+
+    def buildProtocol(self, addr: IAddress | None) -> Protocol | None:
+        """Build what a connection begins with, or None to have it closed."""
+        arrival = Arrival.of(addr)
+        if self._only_fronts:
+            arrival = Arrival("the front's socket")
+        elif arrival.address is None or arrival.address not in self._fronts:
+            return self.admit(arrival)
+        if self._proxy_protocol:
+            return self._announced(arrival)
+        return self.admit(Arrival(arrival.peer, fronts=self._fronts))
+
+    def admit(self, arrival: Arrival) -> Protocol | None:
+        """Build what waits for a client to speak, or None if too many of its connections are there already."""
+        if not self._has_room(arrival):
+            return None
+        silent = SilentProtocol(self, arrival)
+        if displaced := self.entrance.enter(silent, arrival.address):
+            displaced.give_way()
+        return silent
+
+    def _announced(self, front: Arrival) -> Protocol:
+        protocol = FrontProtocol(self, front)
+        if displaced := self.announcing.enter(protocol, None):
+            displaced.give_way()
+        return protocol
+
+    def greet(self, arrival: Arrival) -> IProtocol | None:
+        """Build what speaks to a client that has begun to, or None if too many of its connections are there already."""
+        return self._wrapped.buildProtocol(arrival) if self._has_room(arrival) else None
+
+    def _has_room(self, arrival: Arrival) -> bool:
+        if self.entrance.has_room(arrival.address):
+            return True
+        self.refusals.note(arrival.peer, "too many of its connections have not opened a session yet", "too many")
+        return False
+
+    def doStart(self) -> None:
+        """The port is open."""
+        self._wrapped.doStart()
+
+    def doStop(self) -> None:
+        """The port is closed: nobody else comes through, whomever a front is about to announce."""
+        for protocol in tuple(self.announcing):
+            protocol.abort()
+        for silent in tuple(self.silent):
+            silent.abort()
+        self._wrapped.doStop()
+
+
+class WaitingProtocol(Protocol):
+    """A connection that has a while to say something, and then gets the protocol that it is for."""
+
+    def __init__(self, doorway: Doorway) -> None:
+        self._doorway = doorway
+        self._deadline: IDelayedCall | None = None
+
+    def abort(self) -> None:
+        """End the connection at once: nobody is there to whom an answer would make sense."""
+        self._leave()
+        cast(ITCPTransport, self.transport).abortConnection()
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        """The connection has ended."""
+        self._leave()
+
+    def _leave(self) -> None:
+        """Wait no longer."""
+        if self._deadline and self._deadline.active():
+            self._deadline.cancel()
+
+    def _give_place(self, protocol: IProtocol, data: bytes) -> None:
+        """Hand over to a protocol, to which the transport gives its bytes from here on; these come first."""
+        transport = cast(Connection, self.transport)
+        transport.protocol = protocol
+        protocol.makeConnection(transport)
+        if data:
+            protocol.dataReceived(data)
+
+
+class FrontProtocol(WaitingProtocol):
+    """A front's connection until its PROXY header has come."""
+
+    def __init__(self, doorway: Doorway, front: Arrival) -> None:
+        super().__init__(doorway)
+        self._front = front
+        self._header = ProxyProtocol()
+
+    def connectionMade(self) -> None:
+        """Wait for the header, but not for ever."""
+        self._deadline = self._doorway.clock.callLater(HEADER_DEADLINE, self._refuse, "it sent no PROXY header in time")
+
+    def dataReceived(self, data: bytes) -> None:
+        """Read the header."""
+        self._doorway.announcing.heard(self)
+        try:
+            announcement = self._header.feed(data)
+            arrival = announcement and self._arrival(announcement)
+        except ProtocolError as error:
+            self._refuse(str(error))
+            return
+        if announcement and arrival:
+            self._hand_over(arrival, announcement.rest)
+
+    def _arrival(self, announcement: Announcement) -> Arrival:
+        identity = _identity(announcement.common_name) if announcement.common_name else None
+        if announcement.address is None:
+            return Arrival(self._front.peer, identity=identity)
+        address = announcement.address
+        if address.version == 6:
+            address = address.ipv4_mapped or address
+        return Arrival(written(address, announcement.port), address, identity)
+
+    def _hand_over(self, arrival: Arrival, rest: bytes) -> None:
+        self._leave()
+        protocol = cast("IProtocol | None", self._doorway.admit(arrival))
+        if protocol is None:
+            self.abort()
+            return
+        self._leave()
+        self._give_place(protocol, rest)
+
+    def _refuse(self, sentence: str) -> None:
+        self._doorway.refusals.note(self._front.peer, sentence, "the PROXY protocol")
+        self.abort()
+
+    def give_way(self) -> None:
+        """End at once, for somebody who came later."""
+        self._doorway.refusals.note(
+            self._front.peer, "it sent no PROXY header, and another needed its place", "too many"
+        )
+        self.abort()
+
+    def _leave(self) -> None:
+        self._doorway.announcing.leave(self)
+        super()._leave()
+
+
+class SilentProtocol(WaitingProtocol):
+    """A client's connection until its first bytes have come."""
+
+    def __init__(self, doorway: Doorway, arrival: Arrival) -> None:
+        super().__init__(doorway)
+        self._arrival = arrival
+
+    def connectionMade(self) -> None:
+        """Wait for the first bytes, but not for ever."""
+        if self._spoken():
+            self._doorway.entrance.heard(self)
+        self._doorway.silent.add(self)
+        self._deadline = self._doorway.clock.callLater(min(SILENCE, self._doorway.patience()), self._expired)
+
+    def dataReceived(self, data: bytes) -> None:
+        """Hand over to the next protocol."""
+        self._leave()
+        protocol = self._doorway.greet(self._arrival)
+        if protocol is None:
+            self.abort()
+            return
+        self._give_place(protocol, data)
+
+    def _spoken(self) -> bool:
+        """Tell whether something waits to be read: many may be accepted before any is read."""
+        handle = getattr(self.transport, "getHandle", lambda: None)()
+        if not isinstance(handle, socket.socket):
+            return False
+        try:
+            return bool(handle.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT))
+        except OSError:
+            return False
+
+    def _expired(self) -> None:
+        self._doorway.refusals.note(self._arrival.peer, "it sent no complete request in time", "too late")
+        self.abort()
+
+    def give_way(self) -> None:
+        """End at once, for somebody who came later."""
+        self._doorway.refusals.note(self._arrival.peer, "it sent nothing, and another needed its place", "too many")
+        self.abort()
+
+    def _leave(self) -> None:
+        self._doorway.entrance.leave(self)
+        self._doorway.silent.discard(self)
+        super()._leave()
+
+
+def _identity(common_name: str) -> Identity:
+    """Write the name as the subject of a certificate that holds nothing else; raises ProtocolError."""
+    try:
+        return Identity(distinguished(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)])))
+    except ValueError as error:
+        raise ProtocolError("the name in the PROXY header is none that a certificate can have") from error

@@ -1,0 +1,59 @@
+"""A port for the connections of fronts on a UNIX socket."""
+
+from __future__ import annotations
+
+import socket
+from pathlib import Path
+from typing import Any, Protocol, cast
+
+from twisted.internet.address import UNIXAddress
+from twisted.internet.defer import Deferred, succeed
+from twisted.internet.interfaces import IListeningPort, IOpenSSLServerConnectionCreator, IProtocolFactory
+from twisted.internet.protocol import ServerFactory
+from zope.interface import implementer
+
+from ..interfaces import IReactor
+from ..tls.immediate import PromptTLSFactory
+from .unix import Acceptor
+
+
+class Socket(Protocol):
+    """A socket that listens at a path."""
+
+    path: Path
+    listening: socket.socket
+
+    def close(self) -> None:
+        """Stop listening and remove the socket."""
+
+
+@implementer(IListeningPort)
+class FrontPort:
+    """Accepts from the socket, and closes it with the port."""
+
+    def __init__(self, reactor: IReactor, opened: Socket, factory: IProtocolFactory) -> None:
+        self._socket = opened
+        self._factory = factory
+        accepted = cast("ServerFactory[Any]", factory)
+        self._acceptor = Acceptor(reactor, opened.listening, accepted, lambda connected: True, leaves_reserve=True)
+
+    def startListening(self) -> None:
+        """Accept from now on."""
+        self._factory.doStart()
+        self._acceptor.start()
+
+    def stopListening(self) -> Deferred[None]:
+        """Accept no more, and remove the socket."""
+        self._acceptor.stop()
+        self._socket.close()
+        self._factory.doStop()
+        return succeed(None)
+
+    def getHost(self) -> UNIXAddress:
+        """Return where it listens."""
+        return UNIXAddress(str(self._socket.path))
+
+
+def secured(factory: IProtocolFactory, tls: IOpenSSLServerConnectionCreator | None) -> IProtocolFactory:
+    """Return what speaks TLS before the factory's protocols, or the factory where there is no TLS."""
+    return PromptTLSFactory(tls, False, factory) if tls else factory

@@ -1,0 +1,1 @@
+"""Parts that work on any byte stream: back-pressure, fan-out, scheduling."""

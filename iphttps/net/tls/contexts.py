@@ -1,0 +1,313 @@
+"""TLS: the contexts of both ends.
+
+TLS 1.2 and 1.3, with ephemeral keys and authenticated encryption only (RFC 9325), unless the operator allows
+suites without encryption. A context is frozen once a connection has used it: new settings need a new one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum
+from ipaddress import ip_address
+from time import time
+
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import rsa
+from OpenSSL import SSL, crypto
+from twisted.internet.interfaces import IOpenSSLClientConnectionCreator, IOpenSSLServerConnectionCreator
+from twisted.protocols.tls import TLSMemoryBIOProtocol
+from zope.interface import implementer
+
+from ...core.errors import ConfigError
+from ...pki.certificates import Credentials, subject
+from ...pki.lenient import as_openssl
+from ...pki.revocation import RevocationLists, Stamp, now_of
+from ...pki.verification import CheckedConnection, ClientCheck, PeerCheck, ServerCheck, note, verify
+from ..log import logger
+from .suite_choice import ChoosingConnection
+
+CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20"
+"""The suites of TLS 1.2; those of TLS 1.3 are all of this kind."""
+
+NULL_CIPHERS = "NULL-SHA256:NULL-SHA"
+"""TLS_RSA_WITH_NULL_SHA256 and TLS_RSA_WITH_NULL_SHA, which Windows 8 and later ask for."""
+
+ALPN = b"http/1.1"  # RFC 7301 section 6
+
+_RELEASE_BUFFERS = 0x10  # SSL_MODE_RELEASE_BUFFERS: an idle connection keeps no buffers
+_PARTIAL_WRITE = 0x01  # SSL_MODE_ENABLE_PARTIAL_WRITE, which pyOpenSSL sets: one call would write one record
+
+
+class NullEncryption(Enum):
+    """Whether the server agrees to a cipher suite without encryption."""
+
+    OFF = "off"
+    ACCEPT = "accept"
+    PREFER = "prefer"
+
+
+@dataclass(frozen=True, slots=True)
+class TLSSettings:
+    """What the server's operator decides about TLS; with `client_ca` each client must show a certificate (3.2.1)."""
+
+    credentials: Credentials
+    client_ca: list[x509.Certificate] | None = None
+    revocation: RevocationLists | None = None
+    null_encryption: NullEncryption = NullEncryption.OFF
+
+
+@implementer(IOpenSSLServerConnectionCreator)
+class ServerTLS:
+    """TLS on the server. What new connections get can be changed at any time.
+
+    `changed` is called after each change, and is where sessions are ended whose certificates do not stand any more.
+    """
+
+    def __init__(self, settings: TLSSettings, now: Callable[[], float] = time) -> None:
+        self.changed: Callable[[], None] = _nothing
+        self.now = now
+        """Returns the time of day."""
+        self._contexts = _server_contexts(settings)
+        self._put(settings)
+
+    def _put(self, settings: TLSSettings) -> None:
+        self._settings = settings
+        self._trusted = frozenset(settings.client_ca or ())
+        self._store: crypto.X509Store | None = None
+
+    @property
+    def settings(self) -> TLSSettings:
+        """What is in force."""
+        return self._settings
+
+    def change(self, settings: TLSSettings) -> None:
+        """Put other settings in force, for new connections; raises ConfigError and leaves all as it was."""
+        self._contexts = _server_contexts(settings)
+        self._put(settings)
+        self.changed()
+
+    @property
+    def lists(self) -> RevocationLists | None:
+        """The revocation lists in force."""
+        return self._settings.revocation
+
+    def trusts(self, anchor: x509.Certificate, connection: SSL.Connection) -> bool:
+        """Tell whether the peer's chain, which led to this authority, leads to a trusted one now.
+
+        It does where the same authority's certificate was only renewed. Nobody is asked in mode none.
+        """
+        client_ca = self._settings.client_ca
+        if client_ca is None or anchor in self._trusted:
+            return True
+        if self._store is None:
+            self._store = _trusting(crypto.X509Store(), client_ca)
+        leaf = connection.get_peer_certificate()
+        if leaf is None:
+            return False
+        try:
+            crypto.X509StoreContext(self._store, leaf, connection.get_peer_cert_chain()).verify_certificate()
+        except crypto.X509StoreContextError:
+            return False
+        return True
+
+    def serverConnectionForTLS(self, tlsProtocol: TLSMemoryBIOProtocol) -> SSL.Connection:
+        """Make the TLS side of one connection."""
+        check = PeerCheck() if self._settings.client_ca is None else ClientCheck(self)
+        usual, bare = self._contexts
+        if bare is None:
+            return CheckedConnection(usual, check)
+        return ChoosingConnection(usual, bare, check, prefer=self._settings.null_encryption is NullEncryption.PREFER)
+
+
+@implementer(IOpenSSLClientConnectionCreator)
+class ClientTLS:
+    """TLS on the client: verifies the server's chain against `ca`, or the system's, and its name (4.2.3).
+
+    With `pins` the server's key must be one of them, besides. `renegotiation` lets a TLS 1.2 server ask for the
+    credentials later than in the first handshake. The revocation lists are read again, if their file has changed,
+    when a connection is made; they need `ca`. `now` is the time of day. `ca_option` is how the operator names
+    authorities, if that can be, for sentences.
+    """
+
+    log = logger()
+
+    def __init__(
+        self,
+        name: str,
+        ca: list[x509.Certificate] | None,
+        credentials: Credentials | None,
+        *,
+        revocation: RevocationLists | None = None,
+        pins: frozenset[str] = frozenset(),
+        renegotiation: bool = False,
+        now: Callable[[], float] = time,
+        ca_option: str = "",
+    ) -> None:
+        # A name may end in the root's dot (RFC 6066 section 3), an address in its zone; no certificate has either.
+        self._name = name.removesuffix(".").partition("%")[0]
+        self._ca = ca
+        self._authorities = _doubts(ca_option, given=ca is not None)
+        self._credentials = credentials
+        self._revocation = revocation
+        self._pins = pins
+        self._renegotiation = renegotiation
+        self._now = now
+        self._same: Stamp | None = None
+        self.problem: str | None = None
+        """Why the lists that the file holds now are not in force, if they are not."""
+        self._context = self._new_context(revocation)
+
+    @property
+    def revocation(self) -> RevocationLists | None:
+        """The lists in force."""
+        return self._revocation
+
+    def clientConnectionForTLS(self, tlsProtocol: TLSMemoryBIOProtocol) -> SSL.Connection:
+        """Make the TLS side of one connection, with SNI unless the server is named by an address."""
+        if self._revocation:
+            self._read_again(self._revocation)
+        connection = CheckedConnection(self._context, ServerCheck(self._name, self._pins, self._authorities))
+        try:
+            ip_address(self._name)
+        except ValueError:
+            connection.set_tlsext_host_name(self._name.encode("ascii"))
+        return connection
+
+    def _read_again(self, old: RevocationLists) -> None:
+        """Read lists that have changed; if they cannot serve, those read before stay in force.
+
+        What cannot be taken is tried again for each connection, for what is wrong may pass by itself.
+        """
+        stamp = Stamp.of(old.path)
+        if stamp in (old.stamp, self._same):
+            self.problem = None
+            return
+        try:
+            lists = old.again(now_of(self._now()))
+            if lists.lists != old.lists:
+                self._context = self._new_context(lists)
+                self._revocation = lists
+            elif self.problem is None:
+                self._same = stamp
+                return
+        except ConfigError as error:
+            if str(error) != self.problem:
+                self.problem = str(error)
+                self.log.error(
+                    "{error}; the revocation lists read before stay in force", event="crl-kept", error=self.problem
+                )
+            return
+        self._same, self.problem = stamp, None
+        self.log.info(
+            "{path} is read again: {count} certificates are revoked",
+            event="crl-read",
+            path=lists.path,
+            count=lists.count,
+        )
+        for sentence in lists.older:
+            self.log.warn("{sentence}, and taken all the same", event="crl-older", sentence=sentence)
+
+    def _new_context(self, revocation: RevocationLists | None) -> SSL.Context:
+        context = _context(SSL.TLS_CLIENT_METHOD, self._credentials, renegotiation=self._renegotiation)
+        context.set_cipher_list(CIPHERS.encode("ascii"))
+        if self._ca is None:
+            context.set_default_verify_paths()
+        else:
+            store = _trust(context, self._ca)
+            if revocation:
+                revocation.install(store)
+        context.set_verify(SSL.VERIFY_PEER, verify)
+        return context
+
+
+def _doubts(option: str, *, given: bool) -> str:
+    """Say what may be wrong where a server's authority is not trusted."""
+    if not option:
+        return "the system lacks its authority"
+    return f"{option} is the wrong one" if given else f"its authority is not one of the system's: give {option}"
+
+
+def _server_contexts(settings: TLSSettings) -> tuple[SSL.Context, SSL.Context | None]:
+    """Return the usual context, and that of suites without encryption where they are allowed."""
+    usual = _server_context(settings, CIPHERS)
+    if settings.null_encryption is NullEncryption.OFF:
+        return usual, None
+    _check_fit_for_null(settings.credentials.chain[0])
+    return usual, _server_context(settings, f"{NULL_CIPHERS}:@SECLEVEL=0")
+
+
+def _server_context(settings: TLSSettings, suites: str) -> SSL.Context:
+    context = _context(SSL.TLS_SERVER_METHOD, settings.credentials)
+    context.set_options(SSL.OP_CIPHER_SERVER_PREFERENCE)
+    context.set_alpn_select_callback(_choose_protocol)  # not called for who offers none, as Windows does
+    context.set_cipher_list(suites.encode("ascii"))
+    if settings.null_encryption is NullEncryption.PREFER:
+        # The version is agreed on before the suite, and TLS 1.3 has no such suites.
+        context.set_max_proto_version(SSL.TLS1_2_VERSION)
+    if settings.client_ca is not None:
+        store = _trust(context, settings.client_ca)
+        if settings.revocation:
+            settings.revocation.install(store)
+        context.set_client_ca_list([as_openssl(ca).get_subject() for ca in settings.client_ca])
+        context.set_verify(SSL.VERIFY_PEER | SSL.VERIFY_FAIL_IF_NO_PEER_CERT, verify)
+    return context
+
+
+def _choose_protocol(connection: SSL.Connection, offered: list[bytes]) -> bytes:
+    """Choose HTTP/1.1, or end the handshake by the alert no_application_protocol (RFC 7301 section 3.2).
+
+    An exception from here becomes that alert, and is what the handshake fails with; so it looks like OpenSSL's own.
+    """
+    if ALPN not in offered:
+        raise SSL.Error([("SSL routines", "", "no application protocol")])
+    return ALPN
+
+
+def _check_fit_for_null(certificate: x509.Certificate) -> None:
+    """Raise ConfigError for a server's certificate with which no suite without encryption can work.
+
+    They all exchange keys by encrypting with the server's key (RFC 5246 appendix A.5).
+    """
+    of = f"--null-encryption needs an RSA certificate, and that of {subject(certificate)}"
+    if not isinstance(certificate.public_key(), rsa.RSAPublicKey):
+        raise ConfigError(f"{of} has a key of another kind: have one issued for an RSA key")
+    try:
+        usage = certificate.extensions.get_extension_for_class(x509.KeyUsage).value
+    except x509.ExtensionNotFound:
+        return
+    if not usage.key_encipherment:
+        raise ConfigError(f"{of} lacks the key usage keyEncipherment: have one issued that has it")
+
+
+def _context(method: int, credentials: Credentials | None, *, renegotiation: bool = False) -> SSL.Context:
+    context = SSL.Context(method)
+    context.set_min_proto_version(SSL.TLS1_2_VERSION)
+    context.set_options(SSL.OP_NO_COMPRESSION | SSL.OP_NO_TICKET | (0 if renegotiation else SSL.OP_NO_RENEGOTIATION))
+    context.set_session_cache_mode(SSL.SESS_CACHE_OFF)  # a resumed session would skip the verification
+    context.set_mode(_RELEASE_BUFFERS)
+    context.clear_mode(_PARTIAL_WRITE)
+    context.set_info_callback(note)
+    if credentials:
+        try:
+            credentials.install(context)
+        except SSL.Error as error:
+            words = error.args[0][-1][2] if error.args and error.args[0] else "no reason given"
+            raise ConfigError(f"TLS cannot use the certificate of {subject(credentials.chain[0])}: {words}") from error
+    return context
+
+
+def _trust(context: SSL.Context, authorities: list[x509.Certificate]) -> crypto.X509Store:
+    store = context.get_cert_store()
+    assert store is not None
+    return _trusting(store, authorities)
+
+
+def _trusting(store: crypto.X509Store, authorities: list[x509.Certificate]) -> crypto.X509Store:
+    for authority in authorities:
+        store.add_cert(as_openssl(authority))
+    return store
+
+
+def _nothing() -> None:
+    """Nobody wants to hear of changes."""

@@ -1,0 +1,1 @@
+"""Certificates, revocation lists, the verification of peers; files that are written whole."""

@@ -1,0 +1,98 @@
+"""The authorities whose certificates are trusted, read from a bundle as it is found on other systems."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from cryptography import x509
+from OpenSSL import crypto
+
+from ..core.errors import ConfigError
+from ..net.log import logger
+from . import pem
+from .certificates import UNREADABLE, certificate_data, parsed_certificate, read
+from .lenient import as_openssl
+
+SERVER_AUTH, CLIENT_AUTH = pem.SERVER_AUTH, pem.CLIENT_AUTH
+
+log = logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """The certificates of a bundle that can be used, and a sentence for each that cannot."""
+
+    certificates: list[x509.Certificate]
+    problems: list[str]
+
+
+def load_authorities(path: Path, usage: bytes) -> list[x509.Certificate]:
+    """Read the authorities to be trusted for a usage; raises ConfigError if there is none.
+
+    A certificate that cannot be read does not keep the others from being trusted; the log says which it is.
+    """
+    bundle = read_bundle(path, usage)
+    for sentence in bundle.problems:
+        log.warn("{sentence}", event="authority-skipped", sentence=sentence)
+    return bundle.certificates
+
+
+def read_bundle(path: Path, usage: bytes) -> Bundle:
+    """Read the authorities to be trusted for a usage, and what is wrong with the others.
+
+    Raises ConfigError if there is none that can be used.
+    """
+    content = read(path)
+    data = certificate_data(content, usage)
+    certificates: list[x509.Certificate] = []
+    unreadable: list[int] = []
+    for number, each in enumerate(data, 1):
+        certificate = parsed_certificate(each)
+        if certificate is None or not _is_legible(certificate):
+            unreadable.append(number)
+        elif certificate not in certificates:
+            certificates.append(certificate)
+    problems = [
+        f"number {number} of {len(data)} certificates in {path} cannot be read, and is not trusted: "
+        "take it out, or put a good copy there"
+        for number in unreadable
+    ]
+    if certificates:
+        return Bundle(certificates, problems)
+    if sentence := pem.container(path, content):
+        raise ConfigError(sentence)
+    if len(data) == 1:
+        raise ConfigError(f"{path} holds a certificate that cannot be read: was it written to the end?")
+    if data:
+        raise ConfigError(f"{path} holds {len(data)} certificates, none of which can be read")
+    if certificate_data(content):
+        raise ConfigError(f"{path} holds no certificate whose own settings (TRUSTED CERTIFICATE) allow this use")
+    raise ConfigError(f"{path} holds no certificate in PEM or DER form")
+
+
+def anchored(authorities: list[x509.Certificate], now: datetime) -> list[x509.Certificate]:
+    """Return those that OpenSSL, trusting just these, accepts up to a root among them; the others vouch for nobody."""
+    store = crypto.X509Store()
+    store.set_time(now)
+    for each in authorities:
+        store.add_cert(as_openssl(each))
+    return [each for each in authorities if _is_accepted(store, each)]
+
+
+def _is_accepted(store: crypto.X509Store, certificate: x509.Certificate) -> bool:
+    try:
+        crypto.X509StoreContext(store, as_openssl(certificate)).verify_certificate()
+    except crypto.X509StoreContextError:
+        return False
+    return True
+
+
+def _is_legible(certificate: x509.Certificate) -> bool:
+    """Tell whether the parts can be read by which an authority is found."""
+    try:
+        _ = certificate.subject, certificate.issuer, certificate.not_valid_before_utc, certificate.not_valid_after_utc
+    except UNREADABLE:
+        return False
+    return True

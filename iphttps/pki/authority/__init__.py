@@ -1,0 +1,1 @@
+"""A certificate authority kept as a directory of files."""

@@ -1,0 +1,344 @@
+"""Our own certificate authority: a directory with its key, all certificates that it has issued, its revocation list.
+
+What has happened to a certificate is a file of its own beside it, and each change is one file that is there or is not.
+So a crash between any two leaves nothing half done: the list is made from these files, and made again if it lacks one.
+
+    ca.pem  ca.key  authority.json  crl.pem
+    certificates/SERIAL.pem  SERIAL.revoked  SERIAL.used
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from time import time
+from typing import Self
+
+from cryptography import x509
+
+from ...core.errors import ConfigError
+from .. import atomic_files
+from ..certificates import UNREADABLE, load_certificates
+from . import issuing, names
+from .files import crl_uris_of, load_key, may_sign
+from .issuing import AUTHORITY_DAYS, DAYS, Issuer, KeyKind, Kind, PublicKey
+from .record import Record, load_record, mark, records, revocations, revoked
+
+CERTIFICATE = "ca.pem"
+KEY = "ca.key"
+SETTINGS = "authority.json"
+LIST = "crl.pem"
+CERTIFICATES = "certificates"
+
+AUTHORITY_BITS = 3072
+"""Bits of an authority's own RSA key, which is to last ten years."""
+
+LEAST_SHOWN = 8
+"""Digits of a serial number that are enough to name a certificate."""
+
+
+@dataclass(frozen=True, slots=True)
+class Issued:
+    """A certificate just issued; `key_pem` is empty where the key is one that its owner has already."""
+
+    certificate_pem: bytes
+    key_pem: bytes = field(repr=False)
+    serial: int
+    not_after: datetime
+
+
+def _now() -> datetime:
+    return datetime.fromtimestamp(time(), UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Authority:
+    """An authority, made by `create` or found by `open`. Each method raises ConfigError for what cannot be done."""
+
+    directory: Path
+    issuer: Issuer = field(repr=False)
+    now: Callable[[], datetime] = field(default=_now, repr=False)
+
+    @classmethod
+    def create(
+        cls,
+        directory: Path,
+        name: str,
+        *,
+        key: KeyKind = KeyKind.RSA,
+        days: int = AUTHORITY_DAYS,
+        crl_uris: Sequence[str] = (),
+        kind: Kind | None = None,
+        hosts: Sequence[str] = (),
+        now: Callable[[], datetime] = _now,
+    ) -> Self:
+        """Make an authority of this name; raises ConfigError if there is one already, which stays as it is.
+
+        `crl_uris` is where its revocation list is to be had; the certificates it issues will say so. With `kind` it is
+        for servers or for clients only, and one for servers for these `hosts` only.
+        """
+        subject = names.subject(names.person(name))
+        uris = [names.checked_uri(uri) for uri in crl_uris]
+        if kind is not Kind.SERVER and hosts:
+            raise ConfigError("only an authority for servers is confined to hosts")
+        constraints = names.constraints(names.hosts(hosts)) if kind is Kind.SERVER else None
+        issuing.lifetime(days, now())
+        atomic_files.make_directory(directory)
+        with atomic_files.locked(directory):
+            if (directory / CERTIFICATE).exists():
+                raise ConfigError(f"there is an authority in {directory} already, which is not overwritten")
+            # A key without a certificate is left from a crash, or its certificate was lost: it is not thrown away.
+            if not (directory / KEY).exists():
+                made = issuing.new_key(key, AUTHORITY_BITS)
+                atomic_files.create(directory / KEY, issuing.key_pem(made), atomic_files.PRIVATE)
+            own = load_key(directory / KEY)
+            atomic_files.write(directory / SETTINGS, json.dumps({"crl_uris": uris}, indent=2).encode("ascii") + b"\n")
+            atomic_files.make_directory(directory / CERTIFICATES)
+            certificate = issuing.self_signed(subject, own, days, now(), kind, constraints)
+            atomic_files.create(directory / CERTIFICATE, issuing.pem(certificate))
+        authority = cls.open(directory, now=now)
+        authority.mend()
+        return authority
+
+    @classmethod
+    def open(cls, directory: Path, *, now: Callable[[], datetime] = _now, issues: bool = True) -> Self:
+        """Open an authority; raises ConfigError if there is none, or if its files do not belong together.
+
+        One made by other means, of `ca.pem` and `ca.key` alone, will do. One that `issues` no certificates, but lists
+        alone, needs no settings: damaged ones must not keep the list from being renewed.
+        """
+        try:
+            (directory / CERTIFICATE).stat()
+        except FileNotFoundError as error:
+            raise ConfigError(f"there is no authority in {directory}: `iphttps ca init` makes one") from error
+        except OSError as error:
+            who = "; only root and the user that it belongs to may use the authority" * isinstance(
+                error, PermissionError
+            )
+            raise ConfigError(f"cannot read {directory / CERTIFICATE}: {error.strerror}{who}") from error
+        certificate = load_certificates(directory / CERTIFICATE)[0]
+        key = load_key(directory / KEY)
+        if key.public_key() != certificate.public_key():
+            raise ConfigError(
+                f"{directory / KEY} is not the key of {directory / CERTIFICATE}: restore both from one copy"
+            )
+        if not may_sign(certificate):
+            raise ConfigError(f"{directory / CERTIFICATE} is not the certificate of an authority")
+        uris = crl_uris_of(directory / SETTINGS) if issues else ()
+        return cls(directory, Issuer(certificate, key, uris), now)
+
+    @property
+    def certificate_pem(self) -> bytes:
+        """The authority's own certificate, which everybody may have."""
+        return issuing.pem(self.issuer.certificate)
+
+    @property
+    def certificate_path(self) -> Path:
+        """The file of the authority's own certificate."""
+        return self.directory / CERTIFICATE
+
+    @property
+    def certificates_path(self) -> Path:
+        """The directory of all certificates, which changes with whatever happens to one."""
+        return self.directory / CERTIFICATES
+
+    @property
+    def list_path(self) -> Path:
+        """The file of the revocation list."""
+        return self.directory / LIST
+
+    @contextmanager
+    def locked(self, patience: float = atomic_files.PATIENCE) -> Iterator[None]:
+        """Keep all other commands away; raises files.Busy."""
+        with atomic_files.locked(self.directory, patience):
+            atomic_files.sweep(self.certificates_path)
+            yield
+
+    # Issuing.
+
+    def issue_server(self, hosts: Sequence[str], *, key: KeyKind = KeyKind.RSA, days: int = DAYS) -> Issued:
+        """Issue a certificate for a server of these names and addresses, with a new key."""
+        made = issuing.new_key(key)
+        found = self.sign_server(hosts, made.public_key(), days=days)
+        return Issued(found.certificate_pem, issuing.key_pem(made), found.serial, found.not_after)
+
+    def issue_client(self, name: str, *, key: KeyKind = KeyKind.RSA, days: int = DAYS) -> Issued:
+        """Issue a certificate for a client of this name, with a new key."""
+        made = issuing.new_key(key)
+        found = self.sign_client(name, made.public_key(), days=days)
+        return Issued(found.certificate_pem, issuing.key_pem(made), found.serial, found.not_after)
+
+    def sign_server(self, hosts: Sequence[str], key: PublicKey, *, days: int = DAYS) -> Issued:
+        """Issue a certificate for a server of these names that has this key."""
+        known = names.hosts(hosts)
+        if missing := names.excluded(self.issuer.certificate, known):
+            raise ConfigError(
+                f"the authority in {self.directory} is not for {', '.join(missing)}: "
+                "`iphttps ca allow HOST` makes it so"
+            )
+        return self._issue(Kind.SERVER, names.subject(known[0]), names.server_names(known), key, days)
+
+    def sign_client(self, name: str, key: PublicKey, *, days: int = DAYS) -> Issued:
+        """Issue a certificate for a client of this name that has this key."""
+        known = names.person(name)
+        return self._issue(Kind.CLIENT, names.subject(known), names.client_names(known), key, days)
+
+    def given_server(self, hosts: Sequence[str], key: PublicKey, *, days: int = DAYS) -> Issued:
+        """Return the good certificate that a server of these names and this key has already, or issue one."""
+        known = names.hosts(hosts)
+        return self._given(Kind.SERVER, known, key) or self.sign_server(known, key, days=days)
+
+    def given_client(self, name: str, key: PublicKey, *, days: int = DAYS) -> Issued:
+        """Return the good certificate that a client of this name and this key has already, or issue one."""
+        known = names.person(name)
+        return self._given(Kind.CLIENT, (known,), key) or self.sign_client(known, key, days=days)
+
+    def allow(self, hosts: Sequence[str], *, days: int = AUTHORITY_DAYS) -> bool:
+        """Have an authority that is confined to hosts vouch for these as well; tell whether it did not before.
+
+        Its own certificate is made anew, for the same name and key. So what it has issued stays good, and whoever
+        trusts the old certificate goes on with the old names; for a new name it takes the new certificate.
+        """
+        known, own = names.hosts(hosts), self.issuer.certificate
+        before = names.permitted(own)
+        if before is None or not names.excluded(own, known):
+            return False
+        with self.locked():
+            constraints = names.constraints(tuple(dict.fromkeys((*before, *known))))
+            made = issuing.self_signed(own.subject, self.issuer.key, days, self.now(), Kind.SERVER, constraints)
+            atomic_files.write(self.certificate_path, issuing.pem(made))
+        return True
+
+    def _given(self, kind: Kind, known: Sequence[str], key: PublicKey) -> Issued | None:
+        """Find what a command had issued that was cut off before it could hand it out."""
+        for record in reversed(self.certificates()):
+            same = record.kind is kind and record.names == set(known) and record.name == known[0]
+            if same and record.state(self.now()) == "valid" and record.public_key == key:
+                return Issued(issuing.pem(record.certificate), b"", record.serial, record.not_after)
+        return None
+
+    def renew(self, which: int | str, *, days: int = DAYS) -> Issued:
+        """Issue the certificate anew that has this name or serial number: the same names, the same key, a new end.
+
+        The key stays because it then need not be moved, and whoever has pinned it goes on. The old certificate stays
+        good until it ends, or is revoked.
+        """
+        record = self.newest(which)
+        old = record.certificate
+        found = old.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+        return self._issue(record.kind, old.subject, list(found), record.public_key, days)
+
+    def _issue(
+        self, kind: Kind, subject: x509.Name, found: Sequence[x509.GeneralName], key: PublicKey, days: int
+    ) -> Issued:
+        issuing.check_kind(self.issuer, kind)
+        with self.locked():
+            made = issuing.certificate(self.issuer, kind, subject, found, key, days, self.now())
+            certificate_pem = issuing.pem(made)
+            atomic_files.make_directory(self.certificates_path)
+            atomic_files.create(self.certificates_path / f"{made.serial_number:x}.pem", certificate_pem)
+            if not issuing.issues(self.issuer, Kind.CLIENT):
+                self._write_list()  # no daemon renews it
+        return Issued(certificate_pem, b"", made.serial_number, made.not_valid_after_utc)
+
+    # What there is.
+
+    def certificates(self) -> list[Record]:
+        """Return all that was issued, by name, and of one name the oldest first."""
+        found = records(self.certificates_path)
+        return sorted(found, key=lambda record: (record.kind.value, record.name, record.not_before, record.serial))
+
+    def find(self, which: int | str) -> list[Record]:
+        """Return the certificates of this name, or the one of this serial number, of which the beginning will do."""
+        if isinstance(which, int):
+            return [load_record(self.certificates_path / f"{which:x}.pem")]
+        every = self.certificates()
+        digits = which.lower().replace(":", "").lstrip("0")
+        found = [record for record in every if which in record.names] or [
+            record for record in every if len(digits) >= LEAST_SHOWN and f"{record.serial:x}".startswith(digits)
+        ]
+        if not found:
+            raise ConfigError(f"{which!r} is the name or the serial number of no certificate: see `iphttps ca list`")
+        return found
+
+    def newest(self, which: int | str) -> Record:
+        """Return the certificate that `which` names now: of several the latest. It must not be revoked."""
+        good = [record for record in self.find(which) if not record.revoked]
+        if not good:
+            raise ConfigError(f"{which!r} is revoked, and is not renewed: issue a new certificate")
+        if len({(record.kind, record.certificate.subject) for record in good}) > 1:
+            serials = ", ".join(record.shown_serial for record in good)
+            raise ConfigError(f"{which!r} is the name of several: give the serial number of one, of {serials}")
+        return max(good, key=lambda record: record.not_before)
+
+    # Revoking.
+
+    def revoke(self, which: int | str) -> list[Record]:
+        """Revoke all certificates of this name, or the one of this serial number, and write the list.
+
+        Returns those that were not revoked before.
+        """
+        with self.locked():
+            found = [record for record in self.find(which) if not record.revoked]
+            for record in found:
+                mark(self.certificates_path, record.serial, "revoked", self.now())
+            self._write_list()
+        return found
+
+    def use(self, serial: int) -> bool:
+        """Note that a certificate is in use, the first time that it is; tell whether it is one of ours."""
+        if not (self.certificates_path / f"{serial:x}.pem").exists():
+            return False
+        mark(self.certificates_path, serial, "used", self.now())
+        return True
+
+    def crl(self, patience: float = atomic_files.PATIENCE) -> bytes:
+        """Write a new revocation list, and return it as PEM."""
+        with self.locked(patience):
+            return self._write_list()
+
+    def mend(self, patience: float = atomic_files.PATIENCE) -> bool:
+        """Write the list if there is none, or if it lacks one who is revoked; tell whether that was so.
+
+        That is what a crash leaves between the two.
+        """
+        current = self.current_list()
+        if current is not None and not self.lacking(current):  # an empty list is false
+            return False
+        self.crl(patience)
+        return True
+
+    def lacking(self, current: x509.CertificateRevocationList) -> set[int]:
+        """Return the serial numbers that are revoked, and not on this list."""
+        return revoked(self.certificates_path).keys() - {entry.serial_number for entry in current}
+
+    def current_list(self) -> x509.CertificateRevocationList | None:
+        """Return the list as it lies there, or None if there is none that can be read."""
+        try:
+            return x509.load_pem_x509_crl(self.list_path.read_bytes())
+        except (OSError, *UNREADABLE):
+            return None
+
+    def _write_list(self) -> bytes:
+        now = self.now()
+        made = issuing.revocation_list(
+            self.issuer, sorted(revocations(self.certificates_path).items()), self._number(now), now
+        )
+        content = issuing.pem(made)
+        atomic_files.write(self.list_path, content)
+        return content
+
+    def _number(self, now: datetime) -> int:
+        """Return a number greater than that of every list before, even where the last one is lost (RFC 5280 5.2.3)."""
+        by_time = int(now.timestamp() * 1000)
+        before = self.current_list()
+        try:
+            extensions = before.extensions if before is not None else x509.Extensions([])
+            last = extensions.get_extension_for_class(x509.CRLNumber).value.crl_number
+        except (x509.ExtensionNotFound, ValueError):
+            last = 0
+        return max(last + 1, by_time)

@@ -1,0 +1,209 @@
+"""`iphttps setup`: what it makes, that it can be repeated, and what it refuses."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import tomllib
+from ipaddress import IPv6Network
+
+from cryptography import x509
+from twisted.trial.unittest import SynchronousTestCase
+
+from iphttps.app.config.server_options import Options
+from iphttps.app.daemon.servers_list import servers_list
+from iphttps.app.enrol.server_setup import unique_local_prefix
+from iphttps.pki.authority.issuing import KeyKind, Kind, issues
+from iphttps.pki.authority.names import permitted
+from iphttps.pki.authority.store import Authority
+from iphttps.pki.certificates import Credentials, load_certificates, names
+from tests.app.enrolments import HOST, EnrolmentCase
+from tests.pki.authority.test_store_crashes import killed_at
+
+MOST = 600
+
+
+class SetupTests(EnrolmentCase):
+    """A server's files."""
+
+    def configured(self, instance: str = "main") -> Options:
+        """Return the options that a daemon with the configuration has."""
+        options = Options()
+        options.parse(["--config", str(self.gateway.server_config(instance))])
+        return options
+
+    def test_made(self) -> None:
+        """Certificate, key, authority and configuration are there, and belong together."""
+        said = self.good(*self.setup_words())
+        config = tomllib.loads(self.gateway.server_config("main").read_text())
+        self.assertEqual(
+            {
+                "uri": "https://*:443/IPHTTPS",
+                "certificate": "/etc/iphttps/server/main.pem",
+                "private-key": "/etc/iphttps/server/main.key",
+                "authority": "/var/lib/iphttps/ca",
+                "publish": "http://*:80",
+                "interface": "iphttps0",
+                "control": "/run/iphttps/server-main.sock",
+            },
+            {name: value for name, value in config.items() if name not in ("prefix", "route")},
+        )
+        prefix, (route,) = IPv6Network(config["prefix"]), map(IPv6Network, config["route"])
+        self.assertEqual((64, 48, True), (prefix.prefixlen, route.prefixlen, prefix.subnet_of(route)))
+        self.assertTrue(route.subnet_of(IPv6Network("fd00::/8")))
+        own = Credentials.load(self.gateway.server_certificate("main"), self.gateway.server_key("main"))
+        self.assertEqual([HOST], list(names(own.chain[0])))
+        self.assertEqual(0o600, self.gateway.server_key("main").stat().st_mode & 0o777)
+        self.assertEqual(0o755, self.gateway.server_config("main").parent.stat().st_mode & 0o777)
+        self.assertIn("next: `iphttps enrol NAME`", said)
+        self.assertIn("start it with `iphttps up server/main`", said)
+
+    def test_comments(self) -> None:
+        """The configuration explains each key as the example does, and what was not asked for stands commented out."""
+        self.good(*self.setup_words())
+        text = self.gateway.server_config("main").read_text()
+        self.assertIn("--config /etc/iphttps/server/main.toml", text.splitlines()[0])
+        for key in set(Options()) - {"config", "root", "version", "help"}:
+            self.assertRegex(text, rf"(?m)^#?{key} = ", key)
+
+    def test_repeated(self) -> None:
+        """A second time nothing is changed, and that is said."""
+        self.good(*self.setup_words())
+        before = self.everything(self.gateway)
+        said = self.good(*self.setup_words())
+        self.assertIn("everything is set up already, and nothing was changed\n", said)
+        self.assertEqual(before, self.everything(self.gateway))
+        self.good(*self.setup_words("--prefix", str(self.configured().prefix), "--port", "443"))
+        self.assertEqual(before, self.everything(self.gateway))
+
+    def test_chosen(self) -> None:
+        """What is asked for is what is written."""
+        words = ("--name", "192.0.2.1", "--prefix", "2001:db8:2::/64", "--route", "2001:db8:1::/64", "--port", "8443")
+        self.good(*self.setup_words(*words))
+        options = self.configured()
+        self.assertEqual(("2001:db8:2::/64", ["2001:db8:1::/64"], 8443), (
+            str(options.prefix), [str(route) for route in options.routes], options.uri.port
+        ))  # fmt: skip
+        certificate = Credentials.load(self.gateway.server_certificate("main"), self.gateway.server_key("main")).chain[
+            0
+        ]
+        self.assertEqual([HOST, "192.0.2.1"], list(names(certificate)))
+
+    def test_authorities(self) -> None:
+        """Clients trust an authority for the hosts alone, of which the server has no key; it trusts another one."""
+        self.good(*self.setup_words("--name", "192.0.2.1"))
+        own = load_certificates(self.gateway.server_certificate("main"))[0]
+        trusted = self.server_authority.issuer.certificate
+        own.verify_directly_issued_by(trusted)
+        found = trusted.extensions.get_extension_for_class(x509.NameConstraints)
+        self.assertEqual((HOST, "192.0.2.1"), permitted(trusted))
+        self.assertTrue(found.critical)
+        self.assertNotIn(self.gateway.state, self.gateway.server_authority.parents)
+        kept, of_servers = self.authority, self.server_authority
+        for authority, kinds in ((kept, {Kind.CLIENT}), (of_servers, {Kind.SERVER})):
+            self.assertEqual(kinds, {kind for kind in Kind if issues(authority.issuer, kind)})
+        (document,) = servers_list(kept.directory)
+        self.assertEqual("/iphttps-servers.crl", document.path)
+        points = own.extensions.get_extension_for_class(x509.CRLDistributionPoints).value
+        names_of_point = [each for point in points for each in point.full_name or []]
+        self.assertEqual([f"http://{HOST}{document.path}"], [each.value for each in names_of_point])
+
+    def test_one_authority(self) -> None:
+        """An authority for both, as there was in 0.1.0, goes on as it is, and with it what it has issued."""
+        before = Authority.create(self.gateway.authority, "Old CA", key=KeyKind.ECDSA).certificate_pem
+        self.good(*self.setup_words())
+        self.assertFalse(self.gateway.server_authority.exists())
+        own = load_certificates(self.gateway.server_certificate("main"))[0]
+        own.verify_directly_issued_by(x509.load_pem_x509_certificate(before))
+        self.good(*self.setup_words())
+        self.assertEqual(before, self.authority.certificate_pem)
+
+    def test_new_name(self) -> None:
+        """Another instance of another name has the same authority, which is for both names then."""
+        self.good(*self.setup_words())
+        words = ("setup", "--name", "www.example.com", "--key", "ecdsa", "--root", str(self.gateway.root))
+        self.assertIn("now vouches for www.example.com as well", self.good(*words, "--instance", "two"))
+        self.assertEqual((HOST, "www.example.com"), permitted(self.server_authority.issuer.certificate))
+
+    def test_second_server(self) -> None:
+        """Another instance has the same authority, and an interface of its own."""
+        self.good(*self.setup_words())
+        self.good(*self.setup_words("--instance", "two", "--port", "8443"))
+        self.assertEqual("iphttps1", self.configured("two")["interface"])
+        self.assertIsNone(self.configured("two").publish)  # the first one does so
+        self.assertNotEqual(self.configured("two").prefix, self.configured().prefix)
+        self.assertEqual(2, len(self.server_authority.certificates()))
+
+    def test_contradictions(self) -> None:
+        """What is there and different is not overwritten: a sentence says what it has."""
+        self.good(*self.setup_words("--prefix", "2001:db8:2::/64", "--route", "2001:db8:1::/64"))
+        before = self.everything(self.gateway)
+        for words, said in (
+            (("--prefix", "2001:db8:3::/64"), "main.toml is there already, and has prefix 2001:db8:2::/64: edit it"),
+            (("--route", "2001:db8:9::/64"), "and has route 2001:db8:1::/64: edit it, then `iphttps reload main`"),
+            (("--port", "8443"), "and has port 443"),
+            (("--name", "other.example.org"), "main.pem is not for other.example.org: move it and "),
+        ):
+            self.assertIn(said, self.bad(*self.setup_words(*words)))
+        self.assertEqual(before, self.everything(self.gateway))
+
+    def test_wrong_words(self) -> None:
+        """What cannot be meant is refused before anything is made, with exit status 2."""
+        for words, said in (
+            (("--prefix", "2001:db8::/48"), "must be a /64"),
+            (("--prefix", "x"), "is not an IPv6 prefix"),
+            (("--route", "2001:db8::1/64"), "has bits beyond its length"),
+            (("--port", "0"), "is not in the range"),
+            (("--name", "*.example.org"), "is a wildcard"),
+            (("--name", "a\nb"), "is not the name of a host"),
+        ):
+            self.assertIn(said, self.bad(*self.setup_words(*words), status=2))
+        self.assertIn("cannot be the name of an instance", self.bad(*self.setup_words("--instance", "../x")))
+        self.assertEqual({}, self.everything(self.gateway))
+
+    def test_not_root(self) -> None:
+        """Who is not root is told so in one sentence."""
+        self.patch(os, "geteuid", lambda: 1000)
+        for words in (("setup", "--name", HOST), ("enrol", "alice"), ("join", "/dev/null")):
+            self.assertIn(": run it as root, for example by sudo", self.bad(*words))
+
+    def test_broken_configuration(self) -> None:
+        """A configuration that is there and wrong is named, with its line, and stays."""
+        self.good(*self.setup_words())
+        config = self.gateway.server_config("main")
+        config.write_text('prefix = "x"\n' + config.read_text().replace("prefix =", "#prefix ="))
+        self.assertIn("main.toml:1: --prefix 'x' is not an IPv6 prefix", self.bad(*self.setup_words()))
+
+    def test_killed(self) -> None:
+        """Killed before any of the things that it does to files, it can be repeated: nothing is lost, nothing twice."""
+        moments = 0
+        for moment in range(1, MOST):
+            shutil.rmtree(self.gateway.root)
+            self.gateway.root.mkdir()
+            if not killed_at(moment, lambda: self.command(*self.setup_words())):
+                break
+            moments += 1
+            self.good(*self.setup_words())
+            (issued,) = self.server_authority.certificates()
+            own = Credentials.load(self.gateway.server_certificate("main"), self.gateway.server_key("main"))
+            self.assertEqual(issued.serial, own.chain[0].serial_number)
+            self.assertEqual([], [*self.gateway.configuration.rglob("*.unfinished")])
+            self.assertIn("nothing was changed", self.good(*self.setup_words()))
+        self.assertGreater(moments, 20)
+
+
+class PrefixTests(SynchronousTestCase):
+    """Prefixes of one's own."""
+
+    def test_random(self) -> None:
+        """Each has 40 random bits behind fd (RFC 4193 section 3.1)."""
+        made = [unique_local_prefix() for _ in range(300)]
+        self.assertEqual(300, len(set(made)))
+        union = intersection = int(made[0].network_address)
+        for prefix in made:
+            self.assertEqual((48, 0xFD), (prefix.prefixlen, prefix.network_address.packed[0]))
+            union |= int(prefix.network_address)
+            intersection &= int(prefix.network_address)
+        self.assertEqual(((1 << 40) - 1) << 80, union ^ intersection)
+        self.assertTrue(re.fullmatch("fd[0-9a-f:]+/48", str(made[0])))

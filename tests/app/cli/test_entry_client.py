@@ -1,0 +1,57 @@
+"""What `iphttps status` says of a client, and when it calls that a problem."""
+
+from __future__ import annotations
+
+from ..command import CommandCase
+from ..schema import documented
+
+
+class ClientStatusTests(CommandCase):
+    """`iphttps status` of a client."""
+
+    def said(self, **different: object) -> list[str]:
+        """Return the lines for a client like the documented one, but different."""
+        return self.run_command({**documented("client"), **different}, "status")[1].splitlines()
+
+    def test_client(self) -> None:
+        """A client's status as text."""
+        status, said, _ = self.run_command(documented("client"), "status")
+        self.assertEqual(0, status)
+        self.assertIn("state         LINK_UP for 45 s, since 2026-03-01 09:23:00 UTC\n", said)
+        self.assertIn(
+            "last failure  connect: https://vpn.example.net/IPHTTPS: connection refused: nothing listens there", said
+        )
+        self.assertIn(" (2026-03-01 09:22:30 UTC; Windows would show 0x274D)\n", said)
+        later = {**documented("client"), "next_attempt": {"time": "2026-03-01T09:23:00Z", "seconds": 12.5}}
+        self.assertIn("next attempt  in 12 s\n", self.run_command(later, "status")[1])
+        self.assertIn("encryption    TLSv1.3, TLS_AES_256_GCM_SHA384\n", said)
+        self.assertIn("router        fe80::1, 12.5 ms away\n", said)
+        silent = {**documented("client"), "router": {"address": "fe80::1", "round_trip": None}}
+        self.assertIn("router        fe80::1 does not answer\n", self.run_command(silent, "status")[1])
+        waiting = {**documented("client"), "stage": "router"}
+        self.assertIn("UTC, but no router has advertised itself\n", self.run_command(waiting, "status")[1])
+        nothing = dict.fromkeys(("last_failure", "next_attempt", "tls", "router", "proxy"))
+        bare = {**documented("client"), **nothing, "routes": []}
+        bare["counters"]["session"] = None
+        _, said, _ = self.run_command(bare, "status")
+        self.assertEqual(
+            ["state", "server", "interface", "offload", "device"], [line.split()[0] for line in said.splitlines()]
+        )
+
+    def test_obstacle(self) -> None:
+        """What on this host keeps an address from coming stands in a line of its own."""
+        self.assertIn("obstacle      the filter drops it", self.said(obstacle="the filter drops it"))
+
+    def test_waiting(self) -> None:
+        """What the client waits for before it connects stands in a line of its own."""
+        self.assertIn("waiting       it is to be asked for", self.said(waiting="it is to be asked for"))
+
+    def test_same_server(self) -> None:
+        """A failure with the server of the latest attempt does not name it again."""
+        failure = {**documented("client")["last_failure"], "uri": "https://vpn.example.org/IPHTTPS"}
+        self.assertTrue(any("connect: connection refused" in line for line in self.said(last_failure=failure)))
+
+    def test_problem(self) -> None:
+        """A link that is up is a problem all the same where no router answers, or none has advertised itself."""
+        for router in (None, {"address": "fe80::1", "round_trip": None}):
+            self.assertEqual(1, self.run_command({**documented("client"), "router": router}, "status")[0])

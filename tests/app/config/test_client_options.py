@@ -1,0 +1,127 @@
+"""The client's flags."""
+
+from __future__ import annotations
+
+from iphttps.app.config import client_options
+from iphttps.core.iphttps.client_handshake import RequestLength
+
+from ..support import AppCase
+from .test_options import parsed
+
+
+class ClientFlagTests(AppCase):
+    """The client's flags, which are a contract."""
+
+    def test_defaults(self) -> None:
+        """What is not given has its default; the delays are those of 3.1.2.1."""
+        expected: dict[str, object] = {
+            "uri": ["https://vpn.example.org/"],
+            "ca": None,
+            "certificate": None,
+            "private-key": None,
+            "crl": None,
+            "pin": [],
+            "allow-renegotiation": 0,
+            "request-length": "max",
+            "interface": "iphttps0",
+            "reconnect-initial": "30",
+            "reconnect-maximum": "900",
+            "config": None,
+            "root": None,
+        }
+        given = parsed(client_options.Options(), "--uri", "https://vpn.example.org/")
+        self.assertEqual({name: given[name] for name in expected}, expected)
+
+    def test_every_flag(self) -> None:
+        """Every flag is taken."""
+        flags = {
+            "select": "fastest",
+            "when": "blocked",
+            "probe": "[2001:db8::1]:443",
+            "keepalive": "50",
+            "ca": "ca.pem",
+            "certificate": "client.pem",
+            "private-key": "client.key",
+            "crl": "crl.pem",
+            "request-length": "chunked",
+            "interface": "vpn0",
+            "reconnect-initial": "0.5",
+            "reconnect-maximum": "10",
+        }
+        uris = "https://vpn.example.org/A", "https://vpn.example.net/B"
+        given = client_options.Options()
+        given.parse([f"--uri={uri}" for uri in uris] + [f"--{name}={value}" for name, value in flags.items()])
+        self.assertEqual({name: given[name] for name in flags}, flags)
+        self.assertEqual((tuple(map(str, given.uris)), given.probe), (uris, ("2001:db8::1", 443)))
+
+    def test_server_checks(self) -> None:
+        """A pin is taken as often as it is given, and late requests are answered where that is said."""
+        pins = [f"sha256//{letter * 43}=" for letter in "AE"]
+        options = client_options.Options()
+        given = parsed(
+            options, "--uri", "https://vpn.example.org/", "--pin", pins[0], "--pin", pins[1],
+            "--certificate", "client.pem", "--private-key", "client.key", "--allow-renegotiation",
+        )  # fmt: skip
+        self.assertEqual((given["pin"], given["allow-renegotiation"]), (pins, 1))
+        self.assertEqual((options.pins, options.request_length), (frozenset(pins), RequestLength.MAX))
+
+    def test_wrong(self) -> None:
+        """What is wrong is named, with what would be right."""
+        fingerprint = "sha256//" + "A" * 43 + "="
+        plain = "--pin and --crl are about the server's certificate, which an http:// URI does without"
+        uri = ("--uri", "https://vpn.example.org/")
+        probe = "--when blocked and --probe go together: name a host that is reached where no tunnel is needed"
+        together = "--certificate and --private-key go together: give both or neither"
+        for arguments, sentence in (
+            ((), "--uri is missing: name the server, such as https://vpn.example.org/IPHTTPS"),
+            (("--uri", "https://*/"), "--uri must name the server; * is for the server's own"),
+            (
+                (*uri, "--uri", "nowhere"),
+                ("'nowhere' is not a URI for IP-HTTPS: it must look like https://vpn.example.org/IPHTTPS"),
+            ),
+            ((*uri, "--select", "best"), "--select is ordered or fastest, not 'best'"),
+            ((*uri, "--when", "never"), "--when is always, proxy, blocked or command, not 'never'"),
+            ((*uri, "--when", "blocked"), probe),
+            ((*uri, "--probe", "intranet.example.org:443"), probe),
+            (
+                (*uri, "--when", "blocked", "--probe", "intranet.example.org"),
+                "--probe 'intranet.example.org' is not a host and a port, such as intranet.example.org:443",
+            ),
+            (
+                (*uri, "--when", "blocked", "--probe", "[::1"),
+                "--probe '[::1' is not a host and a port, such as intranet.example.org:443",
+            ),
+            (
+                (*uri, "--when", "command"),
+                "--when command needs --control: without it nobody can ask for the connection",
+            ),
+            (
+                (*uri, "--when", "proxy"),
+                "--when proxy needs --proxy: with none there is never a proxy, and so never a connection",
+            ),
+            ((*uri, "--keepalive", "-1"), "--keepalive takes a number of at least 0, not '-1'"),
+            ((*uri, "--certificate", "client.pem"), together),
+            ((*uri, "--private-key", "client.key"), together),
+            (
+                (*uri, "--pin", "sha1//x"),
+                "--pin 'sha1//x' is not a key's fingerprint: it must look like sha256//, then 44 characters",
+            ),
+            (("--uri", "http://vpn.example.org/", "--pin", fingerprint), plain),
+            (("--uri", "http://vpn.example.org/", "--ca", "ca.pem", "--crl", "crl.pem"), plain),
+            ((*uri, "--crl", "crl.pem"), "--crl needs --ca: the authorities whose revocation lists it holds"),
+            (
+                (*uri, "--allow-renegotiation"),
+                "--allow-renegotiation is there to show a certificate: give --certificate, too",
+            ),
+            (
+                (*uri, "--request-length", "2^64-1"),
+                "--request-length is one of max, 2^63-1, chunked, not '2^64-1'",
+            ),
+            ((*uri, "--reconnect-initial", "0"), "--reconnect-initial takes a number of at least 0.1, not '0'"),
+            ((*uri, "--reconnect-maximum", "-1"), "--reconnect-maximum takes a number of at least 0.1, not '-1'"),
+            (
+                (*uri, "--reconnect-maximum", "10"),
+                "--reconnect-initial 30 is more than --reconnect-maximum 10: give another one, or both",
+            ),
+        ):
+            self.assertEqual(self.refusal(client_options.Options(), *arguments), sentence)

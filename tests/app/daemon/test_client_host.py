@@ -1,0 +1,116 @@
+"""The client as a service, and what its host has to do with it: routes, names, scripts, news."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import cast
+
+from twisted.internet.interfaces import IReadDescriptor
+from twisted.logger import capturedLogs, formatEvent
+
+from iphttps.app.config.client_options import Options
+from iphttps.app.daemon import client as module
+from iphttps.app.daemon.host_watch import DEBOUNCE, HostWatch
+from iphttps.core.errors import ConfigError
+from iphttps.core.iphttps.client import ClientState
+from iphttps.host.kernel.monitor import News
+from tests.app.daemon import test_client
+from tests.core.ip.test_rdnss import domains, servers
+
+URI = ("--uri", "https://vpn.example.org/")
+
+
+class HostTests(test_client.ClientDaemonCase):
+    """The daemon between its connection and its host."""
+
+    def happen(self, news: News) -> None:
+        """Let something happen on the host."""
+        self.monitors[0].happen(news)
+        for reader in self.reactor.getReaders():
+            if isinstance(reader, HostWatch):
+                cast(IReadDescriptor, reader).doRead()
+
+    def test_default_route(self) -> None:
+        """A default route is taken as the operator says."""
+        for word, value in (("yes", 1), ("no", 0)):
+            daemon = self.daemon("--default-route", word)
+            daemon.privilegedStartService()
+            self.assertEqual(self.link.settings["accept_ra_defrtr"], value)
+            self.assertEqual(self.link.settings["ra_defrtr_metric"], 50)
+
+    def test_pinned(self) -> None:
+        """The connection is pinned before the link comes up."""
+        pinned = []
+        self.patch(module, "connection_of", lambda transport: "connection")
+        self.patch(module, "pin", lambda connection, tunnel: pinned.append((connection, tunnel, self.link.up)))
+        self.start()
+        self.connect()
+        self.assertEqual((pinned, self.link.up), ([("connection", "iphttps0", False)], True))
+
+    def test_not_pinned(self) -> None:
+        """Where it cannot be, the link stays down, and the session ends with the reason."""
+
+        def refuse(connection: object, tunnel: str) -> None:
+            raise ConfigError("it is reached through itself")
+
+        self.patch(module, "connection_of", lambda transport: "connection")
+        self.patch(module, "pin", refuse)
+        daemon = self.start()
+        _, transport = self.connect()
+        self.assertFalse(self.link.up)
+        self.reactor.advance(0)
+        self.assertTrue(transport.disconnecting)
+        assert daemon._client and daemon._client.tunnel
+        self.assertEqual(daemon._client.tunnel.ending, "it is reached through itself")
+        self.assertIs(daemon._client.state, ClientState.LINK_UP)  # until the connection has ended
+
+    def test_names(self) -> None:
+        """What a router announces on the link is told; without systemd-resolved, by the log."""
+        self.patch(module, "resolvectl", lambda: None)
+        self.start()
+        self.connect()
+        with capturedLogs() as events:
+            self.happen(News(options=(servers("2001:db8:1::53"), domains("example.org"))))
+        self.assertRegex(
+            str(formatEvent(events[0])),
+            "^the link announces the DNS servers 2001:db8:1::53 and the search domains example.org; ",
+        )
+
+    def test_changes(self) -> None:
+        """What happens to the host in any state reaches the client, and nothing after the end."""
+        heard: list[str] = []
+        self.patch(module.ClientDaemon, "_host_changed", lambda daemon, what: heard.append(what))
+        daemon = self.start()
+        self.happen(News(others=True))
+        self.reactor.advance(DEBOUNCE)
+        self.assertEqual(heard, ["the host's network has changed"])
+        self.refuse()
+        self.happen(News(others=True))
+        self.successResultOf(daemon.stopService())
+        self.reactor.advance(60)
+        self.assertEqual(len(heard), 1)
+
+
+class HostFlagTests(test_client.ClientDaemonCase):
+    """The flags about routes and scripts."""
+
+    def test_default_route(self) -> None:
+        """Yes or no, and yes where nothing is said."""
+        for words, expected in (((), True), (("--default-route", "yes"), True), (("--default-route", "no"), False)):
+            options = Options()
+            options.parseOptions([*URI, *words])
+            self.assertEqual(options.default_route, expected)
+        refusal = self.refusal(Options(), *URI, "--default-route", "maybe")
+        self.assertEqual(refusal, "--default-route is yes or no, not 'maybe'")
+
+    def test_scripts(self) -> None:
+        """A script that cannot be run is refused before anything is touched."""
+        script = Path(self.mktemp()).absolute()
+        for flag in ("--up-script", "--down-script"):
+            refusal = self.refusal(Options(), *URI, flag, str(script))
+            self.assertEqual(refusal, f"{flag} {script}: there is no such file")
+        script.write_text("#!/bin/sh\n")
+        script.chmod(0o755)
+        options = Options()
+        options.parseOptions([*URI, "--up-script", str(script)])
+        self.assertEqual({event.value: path for event, path in options.scripts.items()}, {"up": script})

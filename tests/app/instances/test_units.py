@@ -1,0 +1,65 @@
+"""Starting an instance by systemd, which a small program plays here: no test may start a service of this machine."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from iphttps.app.instances import units
+from iphttps.app.instances.paths import Places
+from iphttps.core.errors import ConfigError
+from tests.app.programs import ProgramCase
+
+UNIT = "iphttps-server@main.service"
+
+
+class UnitTests(ProgramCase):
+    """What is asked of systemctl, and what is said."""
+
+    def systemctl(self, *lines: str) -> None:
+        """Have a systemctl that notes what it is asked, where systemd seems to run."""
+        self.program(f'echo "$*" >>{self.note()}', *lines, name="systemctl")
+        self.patch(os, "environ", os.environ | {"PATH": f"{self.directory}:{os.environ['PATH']}"})
+        self.patch(units, "BOOTED", self.directory)
+
+    @property
+    def asked(self) -> list[str]:
+        """What it was asked."""
+        return [line.removeprefix("--quiet --no-pager ") for line in self.note().read_text().splitlines()]
+
+    def test_started(self) -> None:
+        """A unit that does not run is enabled and started."""
+        self.systemctl('case "$*" in *is-*) exit 1;; esac')
+        start = units.enable(Places(), "server", "main")
+        self.assertEqual((True, f"started {UNIT}, now and at each boot"), (start.done, start.sentence))
+        self.assertEqual([f"cat {UNIT}", f"is-enabled {UNIT}", f"enable --now {UNIT}"], self.asked)
+
+    def test_running(self) -> None:
+        """One that runs is left alone."""
+        self.systemctl("exit 0")
+        start = units.enable(Places(), "server", "main")
+        self.assertEqual((False, f"{UNIT} is running"), (start.done, start.sentence))
+        self.assertNotIn("enable", self.note().read_text().replace("is-enabled", ""))
+
+    def test_no_unit(self) -> None:
+        """Where the unit is not installed, a sentence says what starts the instance."""
+        self.systemctl("exit 1")
+        start = units.enable(Places(), "server", "main")
+        self.assertFalse(start.done)
+        self.assertIn("which comes with the package: start it with `iphttps up server/main`", start.sentence)
+
+    def test_fails(self) -> None:
+        """One that does not start is an error, which says where the reason stands."""
+        self.systemctl('case "$*" in *cat*) exit 0;; esac', "exit 1")
+        with self.assertRaisesRegex(ConfigError, f"systemd does not start {UNIT}: `journalctl -u {UNIT}` says why"):
+            units.enable(Places(), "server", "main")
+
+    def test_elsewhere(self) -> None:
+        """Without systemd, or for another machine, nobody is asked."""
+        self.systemctl("exit 0")
+        other = units.enable(Places(self.directory), "client", "x")
+        self.assertEqual("on that machine, start it with `iphttps up client/x`", other.sentence)
+        self.patch(units, "BOOTED", Path("/nowhere"))
+        here = units.enable(Places(), "client", "x")
+        self.assertEqual("systemd does not run here: start it with `iphttps up client/x`", here.sentence)
+        self.assertFalse(self.note().exists())

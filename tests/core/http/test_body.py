@@ -1,0 +1,131 @@
+"""Tests for iphttps.core.http.body; h11, which reads bodies too, is the witness."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import h11
+from hypothesis import given
+from hypothesis import strategies as st
+from twisted.trial.unittest import SynchronousTestCase
+
+from iphttps.core.http.body import LAST_CHUNK, MALFORMED, MAXIMUM_LINE, OVER, Body, BoundedBody, ChunkedBody
+from iphttps.core.http.body import chunk as encoded
+from tests.requests import CHUNKED, HOST, MALFORMED_CHUNKS, post
+from tests.support import every_cut
+
+NEXT = b"POST /IPHTTPS HTTP/1.1\r\n"
+"""What a second request begins with."""
+
+
+def read(body: Body, pieces: Iterable[bytes]) -> tuple[bytes, str | None]:
+    """Feed the pieces; return what the body holds, and why it ended."""
+    return b"".join([body.feed(piece) for piece in pieces]), body.end
+
+
+def chunk(content: bytes, extension: bytes = b"") -> bytes:
+    """Build a chunk."""
+    return b"%x%s\r\n%s\r\n" % (len(content), extension, content)
+
+
+class BoundedTests(SynchronousTestCase):
+    """A body with a Content-Length (RFC 9112 section 6.3)."""
+
+    def test_every_cut(self) -> None:
+        """The body has as many bytes as were announced, and what follows is none of them."""
+        for pieces in every_cut(b"packets" + NEXT):
+            self.assertEqual((b"packets", OVER), read(BoundedBody(7), pieces))
+
+    def test_unfinished(self) -> None:
+        """Until they are there, it goes on."""
+        self.assertEqual((b"packet", None), read(BoundedBody(7), [b"pack", b"et"]))
+        self.assertEqual((b"packets", OVER), read(BoundedBody(7), [b"pack", b"ets"]))
+
+
+class ChunkedTests(SynchronousTestCase):
+    """A body in chunks (RFC 9112 section 7.1)."""
+
+    def test_every_cut(self) -> None:
+        """The body is what the chunks hold, however the stream is cut, and ends with the last chunk."""
+        stream = chunk(b"a") + chunk(b"pack\r\nets", b";x=y") + chunk(b"0" * 17, b" ; q") + b"0\r\n\r\n"
+        for pieces in every_cut(stream + NEXT):
+            self.assertEqual((b"apack\r\nets" + b"0" * 17, OVER), read(ChunkedBody(), pieces))
+
+    def test_sizes(self) -> None:
+        """A size is hexadecimal, in any case, with zeros before it; up to 2^64 - 1 there is no limit."""
+        for size in (b"a", b"A", b"0a", b"000000000000000A"):
+            self.assertEqual((b"0123456789", None), read(ChunkedBody(), [size + b"\r\n0123456789\r\n"]))
+        self.assertEqual((b"0123", None), read(ChunkedBody(), [b"FFFFFFFFFFFFFFFF\r\n", b"0123"]))
+
+    def test_last_chunk(self) -> None:
+        """Trailers behind the last chunk are not read, nor is anything else."""
+        for end in (b"0\r\n", b"000\r\nTrailer: x\r\n\r\n", b"0;x\r\n" + MALFORMED_CHUNKS["no number"]):
+            self.assertEqual((b"a", OVER), read(ChunkedBody(), [chunk(b"a") + end, NEXT]))
+
+    def test_malformed(self) -> None:
+        """Malformed chunks end the body; what came whole before them still counts."""
+        for name, stream in MALFORMED_CHUNKS.items():
+            for pieces in ([stream], [stream[:1], stream[1:]], [stream[:-1], stream[-1:]]):
+                content, end = read(ChunkedBody(), [chunk(b"before"), *pieces])
+                self.assertEqual((b"before", MALFORMED), (content[:6], end), name)
+                self.assertIn(content[6:], (b"", b"hel", b"hello", b"hello\r"), name)
+
+    def test_noticed_at_once(self) -> None:
+        """What cannot become a chunk is not waited for."""
+        for stream in (b"5\r\nhelloX", b"5\r\nhello\rX", b"5\r\nhello\r\n\r\n", b"5;" + b"x" * MAXIMUM_LINE):
+            self.assertEqual(MALFORMED, read(ChunkedBody(), [stream])[1], stream[:20])
+
+    def test_longest_line(self) -> None:
+        """A line that is just not too long is taken, whole or byte by byte."""
+        line = b"5;".ljust(MAXIMUM_LINE - 4, b"x") + b"\r\nhello"
+        for pieces in ([line], [line[at : at + 1] for at in range(len(line))]):
+            self.assertEqual((b"hello", None), read(ChunkedBody(), pieces))
+
+    @given(st.lists(st.binary(min_size=1), max_size=5), st.lists(st.integers(1, 20), min_size=1), st.data())
+    def test_witness(self, contents: list[bytes], cuts: list[int], data: st.DataObject) -> None:
+        """Whatever is in the chunks, and however the stream is cut, h11 reads the same."""
+        extensions = st.sampled_from([b"", b";a", b";a=b;c", b";d "])
+        stream = b"".join(chunk(content, data.draw(extensions)) for content in contents) + b"0\r\n\r\n"
+        pieces: list[bytes] = []
+        while stream:
+            cut = cuts[len(pieces) % len(cuts)]
+            pieces.append(stream[:cut])
+            stream = stream[cut:]
+        self.assertEqual((self.witness(pieces), OVER), read(ChunkedBody(), pieces))
+
+    def witness(self, pieces: Iterable[bytes]) -> bytes:
+        """Return what h11 reads."""
+        connection = h11.Connection(h11.SERVER)
+        connection.receive_data(post(HOST, CHUNKED))
+        connection.next_event()
+        content = b""
+        for piece in pieces:
+            connection.receive_data(piece)
+            while isinstance(event := connection.next_event(), h11.Data):
+                content += event.data
+        self.assertIsInstance(event, h11.EndOfMessage)
+        return content
+
+    @given(st.binary())
+    def test_any_bytes(self, stream: bytes) -> None:
+        """Whatever comes is read, or ends the body, and byte by byte the same as at once."""
+        self.assertEqual(
+            read(ChunkedBody(), [stream]), read(ChunkedBody(), [stream[at : at + 1] for at in range(len(stream))])
+        )
+
+
+class EncodingTests(SynchronousTestCase):
+    """A body sent in chunks (RFC 9112 section 7.1)."""
+
+    @given(st.lists(st.binary(min_size=1, max_size=300)))
+    def test_read_by_others(self, contents: list[bytes]) -> None:
+        """What is sent in chunks is read by h11, and by the reader here, down to the end."""
+        stream = b"".join(map(encoded, contents)) + LAST_CHUNK
+        self.assertEqual((b"".join(contents), OVER), read(ChunkedBody(), [stream]))
+        witness = h11.Connection(h11.SERVER)
+        witness.receive_data(post(HOST, CHUNKED) + stream)
+        self.assertIsInstance(witness.next_event(), h11.Request)
+        found = b""
+        while isinstance(event := witness.next_event(), h11.Data):
+            found += event.data
+        self.assertEqual((b"".join(contents), h11.EndOfMessage), (found, type(event)))

@@ -1,0 +1,85 @@
+"""Tests for iphttps.core.proxy.trusted_proxies."""
+
+from __future__ import annotations
+
+from ipaddress import ip_address, ip_network
+
+from hypothesis import given
+from hypothesis import strategies as st
+from twisted.trial.unittest import SynchronousTestCase
+
+from iphttps.core.proxy.trusted_proxies import Fronts, plain, written
+
+FRONTS = Fronts(map(ip_network, ("198.51.100.9", "203.0.113.0/24", "2001:db8:f::/48")))
+
+
+class FrontsTests(SynchronousTestCase):
+    """Who is a front."""
+
+    def test_contains(self) -> None:
+        """Fronts are those in the list, and nobody else."""
+        for address in ("198.51.100.9", "203.0.113.255", "2001:db8:f:1::1"):
+            self.assertIn(ip_address(address), FRONTS)
+        for address in ("198.51.100.8", "203.0.114.0", "2001:db8:e::1", "::c633:6409"):
+            self.assertNotIn(ip_address(address), FRONTS)
+        self.assertNotIn(ip_address("127.0.0.1"), Fronts(()))
+
+    def test_client(self) -> None:
+        """The client is the last address in X-Forwarded-For that is not a front's; what stands before is hearsay."""
+        for said, client in (
+            ("192.0.2.7", "192.0.2.7"),
+            ("1.2.3.4, 192.0.2.7", "192.0.2.7"),
+            ("1.2.3.4,192.0.2.7", "192.0.2.7"),
+            ("192.0.2.7, 203.0.113.5, 2001:db8:f::1", "192.0.2.7"),
+            ("nonsense, 192.0.2.7", "192.0.2.7"),
+            ("2001:db8::7", "2001:db8::7"),
+            ("192.0.2.7:1234", "192.0.2.7"),
+            ("[2001:db8::7]", "2001:db8::7"),
+            ("[2001:db8::7]:1234", "2001:db8::7"),
+            ("::ffff:192.0.2.7", "192.0.2.7"),
+            ("192.0.2.7, ::ffff:203.0.113.5", "192.0.2.7"),
+        ):
+            self.assertEqual(ip_address(client), FRONTS.client(said), said)
+
+    def test_nobody(self) -> None:
+        """What is no address ends the search: from there on nothing can be believed."""
+        for said in (
+            "",
+            ",",
+            "unknown",
+            "192.0.2.7, unknown",
+            "192.0.2.7, ",
+            "203.0.113.5",
+            "192.0.2",
+            "[",
+            "[]",
+            "x:1",
+        ):
+            self.assertIsNone(FRONTS.client(said), said)
+
+    @given(st.text())
+    def test_anything(self, said: str) -> None:
+        """Whatever the header says, nothing breaks."""
+        client = FRONTS.client(said)
+        self.assertTrue(client is None or client not in FRONTS)
+
+
+class AddressTests(SynchronousTestCase):
+    """Addresses as people and machines have them."""
+
+    def test_plain(self) -> None:
+        """An IPv4 client of an IPv6 socket has an IPv4 address, and a zone is this host's own matter."""
+        for text, address in (
+            ("192.0.2.7", "192.0.2.7"), ("::ffff:192.0.2.7", "192.0.2.7"),
+            ("2001:db8::7", "2001:db8::7"), ("fe80::1%eth0", "fe80::1"),
+        ):  # fmt: skip
+            self.assertEqual(ip_address(address), plain(text))
+        self.assertRaises(ValueError, plain, "gateway.example")
+
+    def test_written(self) -> None:
+        """An IPv6 address stands in brackets before a port."""
+        for text, port, expected in (
+            ("192.0.2.7", 1234, "192.0.2.7:1234"), ("2001:db8::7", 1234, "[2001:db8::7]:1234"),
+            ("192.0.2.7", 0, "192.0.2.7:0"), ("192.0.2.7", None, "192.0.2.7"), ("2001:db8::7", None, "2001:db8::7"),
+        ):  # fmt: skip
+            self.assertEqual(expected, written(ip_address(text), port))

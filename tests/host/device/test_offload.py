@@ -1,0 +1,340 @@
+"""Segmentation offload: that nobody can tell it from the exchange of single packets, except by the time it takes.
+
+Packets are joined for a write and cut after a read. Between the two stands the kernel, which routes from one device to
+another; what comes out must be what went in, with a Hop Limit one less.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import socket
+import struct
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from itertools import pairwise
+from pathlib import Path
+from typing import TypeVar
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pyroute2 import IPRoute
+from scapy.layers.inet import TCP, UDP
+from scapy.layers.inet6 import IPv6
+from scapy.utils import rdpcap
+
+from iphttps.core.errors import DropReason
+from iphttps.core.ip import ipv6
+from iphttps.core.ip.batch import Batch
+from iphttps.core.ip.ipv6 import MINIMUM_MTU as LONGEST
+from iphttps.host.device import _offload
+from iphttps.host.device.offload import OffloadTunDevice
+from iphttps.host.device.tun import KernelDevice, TunDevice
+from iphttps.host.kernel.network import IFA_F_NODAD
+from iphttps.lab.poll import wait_until
+
+from ..support import NamespaceCase, link_up, setting
+
+T = TypeVar("T")
+
+RECORDED = Path(__file__).with_name("flows.pcap.gz")
+"""Between two kernels: TCP with time stamps, ECN, packets marked and lost, SACK, urgent data, a reset; UDP."""
+
+NEAR, FAR = (socket.inet_pton(socket.AF_INET6, text) for text in ("2001:db8:aa::1", "2001:db8:aa::2"))
+ACK, PSH, FIN, URG, ECE, CWR = 0x10, 0x08, 0x01, 0x20, 0x40, 0x80
+UDP_SEGMENT = 103  # linux/udp.h
+
+
+def flow_of(packet: bytes) -> bytes:
+    """Return what tells the flow of a packet: its protocol, addresses and ports."""
+    return packet[6:7] + packet[8:44]
+
+
+def by_flow(packets: Iterable[bytes]) -> dict[bytes, list[bytes]]:
+    """Return the packets of each flow, in their order; flows may overtake each other."""
+    flows = defaultdict(list)
+    for packet in packets:
+        flows[flow_of(packet)].append(packet)
+    return flows
+
+
+def routed(packet: bytes) -> bytes:
+    """Return the packet as it is after a router."""
+    return packet[:7] + bytes((packet[7] - 1,)) + packet[8:]
+
+
+def tcp(port: int, sequence: int, flags: int, payload: bytes, *, options: bytes = b"", acknowledged: int = 7) -> bytes:
+    """Build a TCP packet with a right checksum."""
+    head = port.to_bytes(2, "big") + b"\0\x50" + sequence.to_bytes(4, "big") + acknowledged.to_bytes(4, "big")
+    head += bytes((20 + len(options) << 2, flags)) + b"\1\0"
+    urgent = b"\0\1" if flags & URG else b"\0\0"
+    total = ipv6.checksum(NEAR, FAR, 6, head + b"\0\0" + urgent + options + payload)
+    return ipv6.packet(NEAR, FAR, 6, head + total.to_bytes(2, "big") + urgent + options + payload, 64)
+
+
+def udp(port: int, payload: bytes) -> bytes:
+    """Build a UDP packet with a right checksum."""
+    head = port.to_bytes(2, "big") + b"\0\x51" + (8 + len(payload)).to_bytes(2, "big")
+    total = ipv6.checksum(NEAR, FAR, 17, head + b"\0\0" + payload) or 0xFFFF
+    return ipv6.packet(NEAR, FAR, 17, head + total.to_bytes(2, "big") + payload, 64)
+
+
+@st.composite
+def streams(draw: st.DrawFn) -> list[bytes]:
+    """Draw packets of several flows: mostly continuing each other, but each kind of exception among them."""
+    following: dict[int, int] = defaultdict(lambda: 0xFFFFF000)  # so that sequence numbers wrap
+    packets: list[bytes] = []
+    for _ in range(draw(st.integers(1, 60))):
+        port = draw(st.integers(1, draw(st.sampled_from((1, 2, 10)))))
+        size = draw(st.sampled_from((1000, 1000, 1000, 1000, 400, 1, 0)))
+        payload = bytes((len(packets),)) * size
+        kind = draw(st.sampled_from(("tcp", "tcp", "tcp", "tcp", "udp", "udp", "other")))
+        if kind == "tcp":
+            flags = draw(st.sampled_from((ACK,) * 8 + (ACK | PSH, ACK | FIN, ACK | URG, ACK | ECE, ACK | CWR, 4, 2)))
+            jump = draw(st.sampled_from((0,) * 8 + (1000, 2**32 - 1000)))
+            sequence = (following[port] + jump) % 2**32
+            following[port] = (sequence + size) % 2**32
+            options = draw(st.sampled_from((b"", b"", b"\1\1\x08\x0a" + bytes(8), b"\1\1\x08\x0a" + b"\1" * 8)))
+            acknowledged = draw(st.sampled_from((7, 7, 7, 8)))
+            packet = tcp(port, sequence, flags, payload, options=options, acknowledged=acknowledged)
+        elif kind == "udp":
+            packet = udp(port, payload)
+        else:  # nothing that anybody joins: an extension header, and a protocol without ports
+            packet = ipv6.packet(NEAR, FAR, draw(st.sampled_from((59, 132))), payload, 64)
+        damage = draw(st.sampled_from(("",) * 12 + ("payload", "class", "hops", "checksum")))
+        match damage:
+            case "payload" if size:
+                packet = packet[:-1] + bytes((packet[-1] ^ 1,))
+            case "class":  # congestion experienced
+                packet = packet[:1] + b"\x30" + packet[2:]
+            case "hops":
+                packet = packet[:7] + b"\x3f" + packet[8:]
+            case "checksum" if len(packet) > 60:
+                packet = packet[:46] + b"\0\0" + packet[48:]
+        packets.append(packet)
+    return packets
+
+
+class RouteTests(NamespaceCase):
+    """From a device through the kernel's routing to another."""
+
+    def setUp(self) -> None:
+        """Make three silent devices: two with offload, and one that shows single packets as the kernel has them."""
+        super().setUp()
+        setting("all", "forwarding", 1)
+        self.first, self.second = self.device(OffloadTunDevice, "first"), self.device(OffloadTunDevice, "second")
+        self.plain = self.device(TunDevice, "plain")
+
+    def device(self, kind: type[KernelDevice], name: str) -> KernelDevice:
+        """Make a device."""
+        device = kind(name)
+        self.addCleanup(device.close)
+        setting(name, "addr_gen_mode", 1)
+        link_up(name)
+        return device
+
+    def through(self, entrance: KernelDevice, way_out: KernelDevice, packets: list[bytes]) -> list[bytes]:
+        """Write packets into a device, and return what is read from another."""
+        with IPRoute() as netlink:
+            (index,) = netlink.link_lookup(ifname=way_out.name)
+            netlink.route("replace", dst="2001:db8:aa::/64", oif=index)
+        found: list[bytes] = []
+        entrance.write(Batch.of(packets))
+
+        def complete() -> bool:
+            # The kernel also reports, to multicast groups, that it is a router.
+            found.extend(packet for packet in way_out.read() if packet[24] != 0xFF)
+            return len(found) >= len(packets)
+
+        wait_until(complete, "the packets to be routed")
+        return found
+
+    def assert_same(self, packets: list[bytes]) -> None:
+        """Check every way through the kernel."""
+        expected = by_flow(map(routed, packets))
+        for entrance, way_out in ((self.first, self.plain), (self.first, self.second), (self.plain, self.second)):
+            with_what = f"{entrance.name} to {way_out.name}"
+            self.assertEqual(expected, by_flow(self.through(entrance, way_out, packets)), with_what)
+
+    @settings(max_examples=60)
+    @given(streams())
+    def test_any_stream(self, packets: list[bytes]) -> None:
+        """Whatever comes, out of order and damaged too, arrives as it is, and in order within each flow."""
+        self.assert_same(packets)
+
+    def test_recorded(self) -> None:
+        """What real kernels sent arrives as it is, and scapy finds every checksum right."""
+        packets = [bytes(packet[IPv6]) for packet in rdpcap(str(RECORDED)) if IPv6 in packet]
+        packets = [packet for packet in packets if packet[24] != 0xFF and packet[6] in (6, 17)]
+        self.assertGreater(len(packets), 500)
+        for start in range(0, len(packets), 60):
+            part = packets[start : start + 60]
+            self.assert_same(part)
+        for packet in self.through(self.first, self.second, packets[:60]):
+            assert_checksum(packet)
+
+    def test_longest(self) -> None:
+        """As much as one superpacket holds, and more."""
+        for size in (1220, 1200, 30):
+            packets = [tcp(1, size * number, ACK, bytes(size)) for number in range(130)]
+            self.assert_same(packets)
+
+    def test_refused(self) -> None:
+        """While the link is down every packet of a superpacket is counted as dropped."""
+        link_up("first", down=True)
+        packets = [tcp(1, 1000 * number, ACK, bytes(1000)) for number in range(5)]
+        self.first.write(Batch.of(packets))
+        self.assertEqual(5, self.first.counters.drops.total())
+        self.assertEqual((0, 0), (self.first.counters.packets_out, self.first.counters.bytes_out))
+
+    def test_bounds(self) -> None:
+        """Bounds that do not fit the data are refused, and nothing is read that is not there."""
+        for bounds in ([0, 50], [40, 0], [0, 2**32 - 1]):
+            raw = b"".join(bound.to_bytes(4, "little") for bound in bounds)
+            self.assertRaises(ValueError, _offload.write, self.first.descriptor, bytes(40), raw, True)
+
+
+class MirrorTests(NamespaceCase):
+    """The kernel's own TCP and UDP, which speaks to itself through a mirror: source and destination change places."""
+
+    def setUp(self) -> None:
+        """Make a device, with an address."""
+        super().setUp()
+        self.device = OffloadTunDevice("mirror")
+        self.addCleanup(self.device.close)
+        setting("mirror", "addr_gen_mode", 1)
+        with IPRoute() as netlink:
+            (index,) = netlink.link_lookup(ifname="mirror")
+            netlink.link("set", index=index, mtu=1280, state="up")
+            netlink.addr("add", index=index, address="2001:db8:aa::1", prefixlen=64, flags=IFA_F_NODAD)
+        self.longest = 0
+        self.sent: list[bytes] = []
+
+    def mirror(self) -> None:
+        """Read superpackets one at a time, and write the packets back, their addresses exchanged."""
+        data, raw, *drops = _offload.read(self.device.descriptor, 1)
+        self.assertEqual([0, 0, 0], drops)
+        packets = list(Batch(data, memoryview(raw).cast("I").tolist()))
+        self.longest = max(self.longest, len(packets))
+        self.sent += [packet for packet in packets if packet[24] != 0xFF]
+        self.device.write(Batch.of(packet[:8] + packet[24:40] + packet[8:24] + packet[40:] for packet in packets))
+
+    def reflect(self, done: Callable[[], T]) -> T:
+        """Mirror what comes, without a pause, which TCP would take for a long way, until something is done."""
+        deadline = time.monotonic() + 30
+        while not (result := done()):
+            self.assertLess(time.monotonic(), deadline)
+            self.mirror()
+        return result
+
+    def test_tcp(self) -> None:
+        """A megabyte arrives, in packets of at most the MTU with right checksums, many of them at a time."""
+        listener = socket.create_server(("2001:db8:aa::1", 5000), family=socket.AF_INET6)
+        self.addCleanup(listener.close)
+        listener.setblocking(False)
+        sender = socket.socket(socket.AF_INET6)
+        self.addCleanup(sender.close)
+        sender.setblocking(False)
+        sender.connect_ex(("2001:db8:aa::2", 5000))
+        accepted = self.reflect(lambda: self.accepted(listener))
+        assert accepted is not None
+        self.addCleanup(accepted.close)
+        content = os.urandom(1 << 20)
+        received, offset = bytearray(), 0
+
+        def arrived() -> bool:
+            nonlocal offset
+            with contextlib.suppress(BlockingIOError):
+                offset += sender.send(content[offset:]) if offset < len(content) else 0
+            with contextlib.suppress(BlockingIOError):
+                received.extend(accepted.recv(1 << 20))
+            return len(received) >= len(content)
+
+        self.reflect(arrived)
+        self.assertEqual(hashlib.sha256(content).digest(), hashlib.sha256(received).digest())
+        self.assertGreater(self.longest, 10)
+        self.assertLessEqual(max(map(len, self.sent)), 1280)
+        for packet in self.sent:
+            assert_checksum(packet)
+
+    def accepted(self, listener: socket.socket) -> socket.socket | None:
+        """Return the connection once it is there."""
+        try:
+            connection, _ = listener.accept()
+        except BlockingIOError:
+            return None
+        connection.setblocking(False)
+        return connection
+
+    def test_udp(self) -> None:
+        """Datagrams that a program sends together leave as datagrams, and arrive as such."""
+        receiver, sender = (socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) for _ in range(2))
+        self.addCleanup(receiver.close)
+        self.addCleanup(sender.close)
+        receiver.bind(("2001:db8:aa::1", 5001))
+        receiver.setblocking(False)
+        sender.setsockopt(socket.IPPROTO_UDP, UDP_SEGMENT, 500)
+        content = os.urandom(10 * 500 - 100)
+        found: list[bytes] = []
+
+        def arrived() -> bool:
+            with contextlib.suppress(BlockingIOError):
+                found.append(receiver.recv(2048))
+            return len(found) == 10
+
+        sender.sendto(content, ("2001:db8:aa::2", 5001))
+        self.reflect(arrived)
+        self.assertEqual([content[at : at + 500] for at in range(0, len(content), 500)], found)
+        self.assertEqual(10, self.longest)
+        for packet in self.sent:
+            assert_checksum(packet)
+
+
+class CutTests(NamespaceCase):
+    """What local programs, with privileges, put into a device together with hints of their own."""
+
+    def setUp(self) -> None:
+        """Make a device without IPv6 of its own, and a socket that sends hints."""
+        super().setUp()
+        self.device = OffloadTunDevice("cut")
+        self.addCleanup(self.device.close)
+        setting("cut", "disable_ipv6", 1)
+        link_up("cut")
+
+    def test_too_long(self) -> None:
+        """A single packet that is longer than the link ever has is dropped, as without offload."""
+        with IPRoute() as netlink:
+            netlink.link("set", index=netlink.link_lookup(ifname="cut")[0], mtu=9000)
+        with socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(0x86DD)) as program:
+            program.bind(("cut", 0x86DD))
+            program.send(ipv6.packet(NEAR, FAR, 59, bytes(LONGEST - 40), 64))
+            program.send(ipv6.packet(NEAR, FAR, 59, bytes(LONGEST - 39), 64))
+        self.assertEqual(1, len(self.device.read()))
+        self.assertEqual({DropReason.OVERSIZE: 1}, self.device.counters.drops)
+
+    def test_long_segments(self) -> None:
+        """A superpacket of which a segment is longer, its headers included, is dropped: not only if its payload is."""
+        headers = 40 + 8
+        for size, cut in ((LONGEST - headers, True), (LONGEST - headers + 1, False), (LONGEST, False), (0xFFFF, False)):
+            packet = udp(9, bytes(2 * (LONGEST - 20)))
+            hint = struct.pack("=BBHHHH", 1, 5, headers, size, 40, 6)  # NEEDS_CSUM, VIRTIO_NET_HDR_GSO_UDP_L4
+            near, far = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+            with near, far:
+                far.setblocking(False)
+                near.send(hint + packet)
+                _, raw, *drops = _offload.read(far.fileno(), 1)
+            lengths = [end - start for start, end in pairwise(memoryview(raw).cast("I"))]
+            self.assertEqual((cut, int(not cut)), (LONGEST in lengths, drops[2]), size)
+            self.assertLessEqual(max(lengths, default=0), LONGEST)
+
+
+def assert_checksum(packet: bytes) -> None:
+    """Check the transport's checksum, by what scapy makes it."""
+    parsed = IPv6(packet)
+    layer = TCP if TCP in parsed else UDP
+    there = parsed[layer].chksum
+    del parsed[layer].chksum
+    wanted = IPv6(bytes(parsed))[layer].chksum
+    assert wanted == there, f"{there:#06x} where {wanted:#06x} must stand: {packet.hex()}"
