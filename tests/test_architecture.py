@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import ast
 import sys
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
@@ -20,19 +22,17 @@ MAXIMUM_LINES = 350
 OURS = {
     "iphttps": (),
     "iphttps.core": ("iphttps.core",),
-    "iphttps.net": ("iphttps.core", "iphttps.net"),
-    "iphttps.host": (
-        "iphttps.core.ip.batch",
-        "iphttps.core.ip.ipv6",
-        "iphttps.core.errors",
-        "iphttps.core.counters",
-        "iphttps.core.ip.ethernet",
-        "iphttps.host",
-    ),
-    "iphttps.app": ("iphttps.__version__", "iphttps.core", "iphttps.net", "iphttps.host", "iphttps.app"),
+    "iphttps.pki": ("iphttps.core", "iphttps.pki"),
+    "iphttps.net": ("iphttps.core", "iphttps.pki", "iphttps.net"),
+    "iphttps.host": ("iphttps.core.ip", "iphttps.core.errors", "iphttps.core.counters", "iphttps.host"),
+    "iphttps.app": ("iphttps.__version__", "iphttps.core", "iphttps.pki", "iphttps.net", "iphttps.host", "iphttps.app"),
     "iphttps.lab": ("iphttps.lab",),
 }
-"""Which modules of ours each layer may import: app -> net, host -> core, and the laboratory stands alone."""
+"""Which modules of ours each layer may import: app -> net, host -> pki -> core, and the laboratory stands alone."""
+LADDER = "imports go app -> net, host -> pki -> core, and the lab stands alone"
+PROTOCOLS = ("iphttps", "sstp")
+"""The protocols: a folder of this name in any layer holds one of them, and never imports the other's."""
+MAXIMUM_MODULES = 20
 
 PURE = (
     "h11",
@@ -63,11 +63,12 @@ PURE = (
     "zlib",
 )
 """What else core may import: bytes, values and the time come in, values go out."""
-IMPURE = ("http.client", "http.server", "http.cookiejar", "codecs.open", "codecs.lookup")
+IMPURE = ("http.client", "http.server", "http.cookiejar")
 """What the prefixes in PURE would let through."""
 
 NOT_THEIRS = {
     "iphttps.core": ("twisted", "pyroute2", "pytun", "quickjs", "publicsuffixlist"),
+    "iphttps.pki": ("twisted", "pyroute2", "pytun", "quickjs", "h11", "publicsuffixlist"),
     "iphttps.net": ("pyroute2", "pytun", "quickjs"),
     "iphttps.host": ("twisted", "h11"),
     "iphttps.lab": ("twisted", "h11"),
@@ -83,6 +84,11 @@ def within(module: str, names: tuple[str, ...]) -> bool:
 def module_name(path: str) -> str:
     """Return the dotted name of the module in a file, whose path is relative to the root."""
     return path.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
+
+
+def protocol(module: str) -> str | None:
+    """Return the protocol that a module of ours belongs to; None where both share it."""
+    return next((part for part in module.split(".")[1:] if part in PROTOCOLS), None)
 
 
 def imported(tree: ast.Module, path: str) -> Iterator[tuple[int, str]]:
@@ -113,20 +119,44 @@ def broken_rules(path: str, source: str) -> list[str]:
     if not path.startswith(f"{PACKAGE}/"):
         return sentences
     if layer not in OURS:
-        return [*sentences, f"{path}:1: {layer} is no layer: core, net, host, app, lab"]
+        return [*sentences, f"{path}:1: {layer} is no layer: core, pki, net, host, app, lab"]
     for line, name in imported(tree, path):
         sentences += [f"{path}:{line}: {rule}" for rule in _broken_by(layer, name)]
+        if {protocol(module_name(path)), protocol(name)} == set(PROTOCOLS):
+            sentences.append(f"{path}:{line}: {module_name(path)} may not import {name}: the protocols never meet")
     return sentences
 
 
 def _broken_by(layer: str, name: str) -> Iterator[str]:
     if within(name, (PACKAGE,)):
         if not within(name, OURS[layer]):
-            yield f"{layer} may not import {name}: imports go app -> net, host -> core, and the lab stands alone"
+            yield f"{layer} may not import {name}: {LADDER}"
     elif within(name, NOT_THEIRS.get(layer, ())):
         yield f"{layer} may not import {name}, which is another layer's"
     elif layer == "iphttps.core" and (not within(name, PURE) or within(name, IMPURE)):
         yield f"{layer} may not import {name}: it is pure, and uses pure parts of the standard library and h11 only"
+
+
+def crowded(paths: Iterable[str]) -> list[str]:
+    """Return a sentence for each folder that holds too many modules."""
+    folders = Counter(path.rpartition("/")[0] for path in paths if not path.endswith("/__init__.py"))
+    return [f"{folder}: {count} modules, at most {MAXIMUM_MODULES}" for folder, count in folders.items() if count > 20]
+
+
+def cycles(files: Mapping[str, str]) -> list[str]:
+    """Return the modules of an import cycle, if there is one, among imports that run when a module is loaded."""
+    modules = {module_name(path): path for path in files}
+    graph: dict[str, set[str]] = {}
+    for module, path in modules.items():
+        tree = ast.parse(files[path], path)
+        top = ast.Module([node for node in tree.body if isinstance(node, ast.Import | ast.ImportFrom)], [])
+        found = (name if name in modules else name.rpartition(".")[0] for _, name in imported(top, path))
+        graph[module] = {name for name in found if name in modules} - {module}
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        return list(error.args[1])
+    return []
 
 
 def sources(*folders: str) -> dict[str, str]:
@@ -139,11 +169,25 @@ class TreeTests(SynchronousTestCase):
     """The tree as it is."""
 
     def test_rules(self) -> None:
-        """Imports go app -> net, host -> core; core is pure; every file is short and says what it is for."""
+        """Imports go app -> net, host -> pki -> core; core is pure; every file is short and says what it is for."""
         files = sources(PACKAGE, "tests", "bench", "manual", "twisted")
         self.assertIn("iphttps/core/iphttps/policy.py", files)
         broken = [sentence for path, source in files.items() for sentence in broken_rules(path, source)]
         self.assertEqual("", "\n".join(broken))
+
+    def test_folders(self) -> None:
+        """A folder of the program holds at most 20 modules."""
+        self.assertEqual([], crowded(sources(PACKAGE)))
+        self.assertEqual(["x: 21 modules, at most 20"], crowded(f"x/{n}.py" for n in range(21)))
+        self.assertEqual([], crowded(["x/__init__.py", *(f"x/{n}.py" for n in range(20))]))
+
+    def test_cycles(self) -> None:
+        """No module needs, to be loaded, one that needs it."""
+        self.assertEqual([], cycles(sources(PACKAGE)))
+        both = {"iphttps/a.py": "from . import b", "iphttps/b.py": "def f():\n    from . import a"}
+        self.assertEqual([], cycles(both))
+        both["iphttps/b.py"] = "from .a import f"
+        self.assertEqual({"iphttps.a", "iphttps.b"}, set(cycles(both)))
 
     def test_pure_is_standard(self) -> None:
         """What core is allowed, but for h11, is the standard library's."""
@@ -176,7 +220,7 @@ class RuleTests(SynchronousTestCase):
             "from ..net import tls",
             "from .. import net",
             "import iphttps.net.tls.contexts",
-            "from iphttps.host.device.tun import x",
+            "from iphttps.host.tun import x",
         )
         for way in ways:
             self.assertEqual([2], self.broken("iphttps/core/x.py", way), way)
@@ -190,10 +234,25 @@ class RuleTests(SynchronousTestCase):
 
     def test_host_knows_packets_only(self) -> None:
         """Host imports of core what is about packets, and nothing about clients."""
-        few = ("from ..core import ipv6", "from ..core.framing import Batch", "from .tun import x", "import os")
+        few = ("from ..core.ip import ipv6", "from ..core.ip.batch import Batch", "from .tun import x", "import os")
         self.assertEqual([], self.broken("iphttps/host/x.py", *few))
         for way in ("from ..core import policy", "from ..core.policy import Policy", "from .. import core"):
             self.assertEqual([2], self.broken("iphttps/host/x.py", way), way)
+
+    def test_pki(self) -> None:
+        """The certificates' half knows core and OpenSSL, and neither Twisted nor anything above it."""
+        self.assertEqual([], self.broken("iphttps/pki/x.py", "from ..core.errors import x", "from OpenSSL import SSL"))
+        for way in ("from ..net import x", "from ..host import x", "from ..app import x", "import twisted.logger"):
+            self.assertEqual([2], self.broken("iphttps/pki/x.py", way), way)
+        self.assertEqual([2], self.broken("iphttps/host/x.py", "from ..pki import x"))
+
+    def test_protocols_never_meet(self) -> None:
+        """Neither protocol imports the other, in any layer; what they share lies outside both."""
+        for one, other in (PROTOCOLS, PROTOCOLS[::-1]):
+            self.assertEqual([2], self.broken(f"iphttps/net/{one}/x.py", f"from ..{other}.session import x"), one)
+            self.assertEqual([2], self.broken(f"iphttps/net/{one}/x.py", f"from ...core.{other} import x"), one)
+            self.assertEqual([], self.broken(f"iphttps/net/{one}/x.py", f"from ...core.{one} import x"), one)
+            self.assertEqual([], self.broken(f"iphttps/net/{one}/x.py", "from ..session import x"), one)
 
     def test_libraries(self) -> None:
         """Twisted belongs to net and app, the operating system's libraries to host."""

@@ -1,6 +1,7 @@
 """Which clock is asked for what: durations go by the reactor's, and who asks for the time of day says why.
 
-The reactor's clock is one that nobody sets (`iphttps/app/daemon/clock_step.py`). The time of day jumps, and CLOCK_MONOTONIC
+The reactor's clock is one that nobody sets (`iphttps/app/daemon/clock_step.py`). The time of day jumps,
+and CLOCK_MONOTONIC
 stands still while the host is suspended.
 """
 

@@ -1,4 +1,4 @@
-"""The entrance: how many connections may be in the handshake phase, of one source and of all together.
+"""The limiter: how many connections may be in the handshake phase, of one source and of all together.
 
 After it there is no limit but those on sessions. A connection that would be one too many takes the place of another:
 in the prefix that has the most of them, first of one that has sent nothing, then of the one that has waited longest.
@@ -23,7 +23,7 @@ _LEVELS = len(LENGTHS[6])
 _NOWHERE = ((0, 0, 0),) * _LEVELS
 
 
-class Entrance(Generic[C]):
+class HandshakeLimiter(Generic[C]):
     """Knows the connections in the handshake phase, in the order in which they came.
 
     A connection whose address is not known is one of a front's, which brings everybody's, and counts in the total
@@ -48,19 +48,19 @@ class Entrance(Generic[C]):
     def __iter__(self) -> Iterator[C]:
         return iter(tuple(self._places))
 
-    def has_room(self, address: IPAddress | None) -> bool:
+    def allows(self, address: IPAddress | None) -> bool:
         """Tell whether one more connection from this address may come in, perhaps in the place of a silent one."""
         if address is None:
             return True
         same = self._groups[0].get(place(address)[0], {})
         return len(same) < self._per_source or any(connection in self._silent for connection in same)
 
-    def enter(self, connection: C, address: IPAddress | None) -> C | None:
+    def add(self, connection: C, address: IPAddress | None) -> C | None:
         """Take a connection in; returns the one that must go for it, if one must."""
         where = place(address) or _NOWHERE
         displaced = self._displaced(where)
         if displaced is not None:
-            self.leave(displaced)
+            self.remove(displaced)
         self._places[connection] = where
         self._silent.add(connection)
         for groups, prefix in zip(self._groups, where, strict=True):
@@ -71,7 +71,7 @@ class Entrance(Generic[C]):
         """Note that a connection has sent something."""
         self._silent.discard(connection)
 
-    def leave(self, connection: C) -> None:
+    def remove(self, connection: C) -> None:
         """Forget a connection whose handshake phase is over; it may have been forgotten before."""
         self._silent.discard(connection)
         where = self._places.pop(connection, ())

@@ -20,7 +20,7 @@ class Stage(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Trouble:
+class FailureReason:
     """Why an attempt or a session ended.
 
     `sentence` is for a person, and fit to follow a colon. `code` is what Windows shows for the same thing, such as

@@ -7,7 +7,7 @@ from twisted.internet import error
 from twisted.python.failure import Failure
 
 from ..core.errors import DiscoveryError, ProxyError
-from ..core.failure import Stage, Trouble
+from ..core.failure import FailureReason, Stage
 from ..pki.verification import EXPIRED, CheckedConnection
 
 # What Windows shows (`netsh interface httpstunnel show interfaces`) for the same trouble.
@@ -80,32 +80,32 @@ def sentence(failure: Failure) -> str:
     return _explain(failure.value, Stage.CONNECT, "peer").sentence
 
 
-def explain(failure: Failure, stage: Stage = Stage.CONNECT) -> Trouble:
+def explain(failure: Failure, stage: Stage = Stage.CONNECT) -> FailureReason:
     """Return the reason why an attempt has failed, at `stage` unless the reason itself says at which."""
     trouble = _explain(failure.value, stage, "server")
     if trouble.stage is Stage.TLS and trouble.sentence.startswith(_NO_TLS.format(peer="server")):
-        return Trouble(Stage.TLS, trouble.sentence + _IN_ITS_PLACE)
+        return FailureReason(Stage.TLS, trouble.sentence + _IN_ITS_PLACE)
     return trouble
 
 
-def explain_end(failure: Failure, tls: CheckedConnection | None, stage: Stage, *, answered: bool) -> Trouble:
+def explain_end(failure: Failure, tls: CheckedConnection | None, stage: Stage, *, answered: bool) -> FailureReason:
     """Return why the connection to the server has ended at `stage`; `answered` tells whether it had answered 200."""
     if tls and tls.check.failure:
-        return Trouble(Stage.CERTIFICATE, tls.check.failure, tls.check.code)
+        return FailureReason(Stage.CERTIFICATE, tls.check.failure, tls.check.code)
     if tls and tls.asked_again and not answered:
-        return Trouble(Stage.CERTIFICATE, LATE_REQUEST, CERTIFICATE_MISSING)
+        return FailureReason(Stage.CERTIFICATE, LATE_REQUEST, CERTIFICATE_MISSING)
     if not answered and _hung_up(failure.value):
         if stage is Stage.TLS:
-            return Trouble(stage, _BROKEN_OFF)
-        return Trouble(stage, _UNANSWERED if tls else _UNANSWERED_PLAIN)
+            return FailureReason(stage, _BROKEN_OFF)
+        return FailureReason(stage, _UNANSWERED if tls else _UNANSWERED_PLAIN)
     return explain(failure, stage)
 
 
-def explain_expiry(tls: CheckedConnection | None, now: float) -> Trouble | None:
+def explain_expiry(tls: CheckedConnection | None, now: float) -> FailureReason | None:
     """Return why the session may not go on at the time of day `now`, if a certificate of the server's has expired."""
     if tls is None or (sentence := tls.check.expired(now)) is None:
         return None
-    return Trouble(Stage.CERTIFICATE, sentence, EXPIRED)
+    return FailureReason(Stage.CERTIFICATE, sentence, EXPIRED)
 
 
 def _hung_up(reason: BaseException | None) -> bool:
@@ -115,43 +115,43 @@ def _hung_up(reason: BaseException | None) -> bool:
     return isinstance(reason, error.ConnectionDone | error.ConnectionLost)
 
 
-def _explain(reason: BaseException | None, stage: Stage, peer: str) -> Trouble:
+def _explain(reason: BaseException | None, stage: Stage, peer: str) -> FailureReason:
     match reason:
         case error.ConnectionRefusedError():
-            return Trouble(stage, "connection refused: nothing listens there, or a firewall rejects it", REFUSED)
+            return FailureReason(stage, "connection refused: nothing listens there, or a firewall rejects it", REFUSED)
         case error.TimeoutError() | error.TCPTimedOutError():
-            return Trouble(stage, "no answer: wrong address, or a firewall drops it", TIMED_OUT)
+            return FailureReason(stage, "no answer: wrong address, or a firewall drops it", TIMED_OUT)
         case error.DNSLookupError():
-            return Trouble(Stage.RESOLVE, "the name cannot be resolved", HOST_NOT_FOUND)
+            return FailureReason(Stage.RESOLVE, "the name cannot be resolved", HOST_NOT_FOUND)
         case error.NoRouteError():
             # Where it is a peer, the sentence before has named it.
-            return Trouble(stage, f"there is no route to {'it' if peer == 'peer' else f'the {peer}'}")
+            return FailureReason(stage, f"there is no route to {'it' if peer == 'peer' else f'the {peer}'}")
         case error.ConnectionDone():
-            return Trouble(stage, f"the {peer} closed the connection")
+            return FailureReason(stage, f"the {peer} closed the connection")
         case error.ConnectionAborted():
-            return Trouble(stage, "closed here")
+            return FailureReason(stage, "closed here")
         case error.ConnectionLost():
-            return Trouble(stage, "the connection broke")
+            return FailureReason(stage, "the connection broke")
         case error.ConnectError():
-            return Trouble(stage, str(reason.osError or reason))
+            return FailureReason(stage, str(reason.osError or reason))
         case ProxyError() | DiscoveryError():
-            return Trouble(Stage.PROXY, str(reason))
+            return FailureReason(Stage.PROXY, str(reason))
         case SSL.SysCallError():
-            return Trouble(stage, "the connection broke")
+            return FailureReason(stage, "the connection broke")
         case SSL.Error():
             return _explain_tls(reason, peer)
         case _:
-            return Trouble(stage, str(reason) or type(reason).__name__)
+            return FailureReason(stage, str(reason) or type(reason).__name__)
 
 
-def _explain_tls(reason: SSL.Error, peer: str) -> Trouble:
+def _explain_tls(reason: SSL.Error, peer: str) -> FailureReason:
     words = _words(reason)
     if not words:
-        return Trouble(Stage.TLS, "TLS failed without saying why")
+        return FailureReason(Stage.TLS, "TLS failed without saying why")
     for key, (known, stage, code) in _TLS_WORDS.items():
         if key in words:
-            return Trouble(stage, known.format(peer=peer), code)
-    return Trouble(Stage.TLS, f"TLS failed: {words}")
+            return FailureReason(stage, known.format(peer=peer), code)
+    return FailureReason(Stage.TLS, f"TLS failed: {words}")
 
 
 def _words(reason: SSL.Error) -> str:

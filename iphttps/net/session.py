@@ -38,8 +38,8 @@ from ..core.ip.batch import Batch, Framer
 from ..core.limits import TokenBucket
 from ..core.memory import SharedMemory
 from ..pki.verification import CheckedConnection
-from .stream.write_through import QUEUE, prepare, put
-from .tls.immediate import Gathering, PromptTLS
+from .stream.write_through import QUEUE, prepare, write_through
+from .tls.immediate import ImmediateTLS, ReadBatching
 
 HANDSHAKE_DEADLINE = 30.0
 """Seconds from the connection's start to the open session; after it there is no time limit (3.2.2)."""
@@ -69,7 +69,7 @@ class Wire(TypingProtocol):
 
 
 @implementer(IHandshakeListener, IPushProducer)
-class Tunnel(Protocol, Gathering):
+class Session(Protocol, ReadBatching):
     """What both ends have in common; each role says how its handshake goes and where packets go."""
 
     def __init__(
@@ -144,7 +144,7 @@ class Tunnel(Protocol, Gathering):
         """The session is open: from here on come packets, the first of them in `rest`; `body` reads one that ends."""
         self._cancel_deadline()
         transport: object = self.transport
-        if isinstance(transport, PromptTLS):
+        if isinstance(transport, ImmediateTLS):
             transport.opened()
         self._take = partial(self._body_received, body) if body else self._packets_received
         self._receive = self._gathered.append if self.tls else self._take
@@ -197,7 +197,7 @@ class Tunnel(Protocol, Gathering):
             if self._memory.tight:
                 self._carrier.bufferSize = min(self._carrier.bufferSize, self._memory.transport_share)
             self.counters.sent(len(batch), len(batch.data))
-            put(self.wire, batch.data)
+            write_through(self.wire, batch.data)
             return
         self.backlog.room = min(self.backlog.room, self._memory.share)
         taken = self.backlog.add(batch)
@@ -241,7 +241,7 @@ class Tunnel(Protocol, Gathering):
         self.congested = False
         self._hold(-self._held)
         if waited := self.backlog.take():
-            put(self.wire, waited)
+            write_through(self.wire, waited)
 
     def stopProducing(self) -> None:
         """The transport is closing; `connectionLost` follows."""

@@ -34,7 +34,7 @@ def totals(counted: Counters, begin: float, end: float) -> dict[str, Any]:
 
 
 @dataclass(frozen=True, slots=True)
-class ClientSession:
+class ClientRecord:
     """A session as its client has it: with which server, through which proxy, how encrypted, since when."""
 
     uri: str

@@ -23,7 +23,7 @@ from iphttps.core.errors import ConfigError
 from iphttps.core.iphttps.authentication import AuthenticationMode
 from iphttps.core.iphttps.neighbors import NeighborCache
 from iphttps.core.iphttps.server import ServerEvent, ServerState
-from iphttps.net.connect.condition import Precondition, always
+from iphttps.net.connect.condition import ConnectCondition, always
 from tests.net.support import ClientEnd, ServerEnd
 
 REQUEST = b"POST /IPHTTPS HTTP/1.1\r\nHost: vpn.example.org\r\nContent-Length: 18446744073709551615\r\n\r\n"
@@ -257,7 +257,7 @@ class ClientActionsTests(ActionCase):
         self.end = ClientEnd(self.clock)
         for end in (self.server, self.end):
             self.addCleanup(end.device.close)
-        precondition = Precondition(self.clock, self.end.client, always)
+        precondition = ConnectCondition(self.clock, self.end.client, always)
         link = {"interface": "i", "addresses": ["fe80::2/64"], "routes": ["2001:db8:2::/64"]}
         actions = ClientActions(self.end.client, precondition, self.end.device, lambda: link)
         self.routes = tuple(actions.routes())

@@ -69,7 +69,7 @@ class FrontFlagTests(AppCase):
             self.assertTrue(refusal.startswith(words), refusal)
 
     def test_loopback(self) -> None:
-        """Fronts on the loopback are warned of, of either family; others are not."""
+        """TrustedProxies on the loopback are warned of, of either family; others are not."""
         for network, warned in (("127.0.0.1", True), ("::1", True), ("0.0.0.0/0", True), ("192.0.2.1", False)):
             options = server_options.Options()
             options.parseOptions([*PLAIN, "--authentication", "none", "--trusted-proxy", network])

@@ -49,7 +49,8 @@ CLIENT = (
         "Neither our client nor our server says so, as those in 4.1 do not; both take it.",
     ),
     Clause(
-        6, "2.1", "Requests and responses are those of RFC 2616", "req.", "core/iphttps/client_handshake.py, core/iphttps/request.py",
+        6, "2.1", "Requests and responses are those of RFC 2616", "req.",
+        "core/iphttps/client_handshake.py, core/iphttps/request.py",
         (
             _OPENING + "test_request_and_answer",
             "lab.test_http.RequestTests.test_opened",
@@ -86,7 +87,8 @@ CLIENT = (
         "of T in the list of examples do not follow from the rule, which is what we obey.",
     ),
     Clause(
-        11, "3.1.2.1", "A successful connection resets the timer", "algorithm", "core/iphttps/client.py, core/iphttps/reconnect.py",
+        11, "3.1.2.1", "A successful connection resets the timer", "algorithm",
+        "core/iphttps/client.py, core/iphttps/reconnect.py",
         (
             _SCHEDULE + "test_server_is_back",
             _CLIENT + "FailureTests.test_success_resets_the_delay",
@@ -112,7 +114,8 @@ CLIENT = (
         "It is read when the program starts: another URI takes a restart.",
     ),
     Clause(
-        14, "3.1.4.1", "Enable: from Disabled to Enabled", "event", "core/iphttps/client.py, app/control/client_actions.py",
+        14, "3.1.4.1", "Enable: from Disabled to Enabled", "event",
+        "core/iphttps/client.py, app/control/client_actions.py",
         (_END + "test_disable", "lab.test_control.ClientControlTests.test_disable_and_enable"),
     ),
     Clause(
@@ -131,7 +134,8 @@ CLIENT = (
         ("lab.test_proxies.SquidTests.test_schemes", "lab.test_proxies.SquidTests.test_wrong_password"),
     ),
     Clause(
-        18, "3.1.5.2", "After connecting a POST is sent to the configured URI", "MUST", "core/iphttps/client_handshake.py",
+        18, "3.1.5.2", "After connecting a POST is sent to the configured URI", "MUST",
+        "core/iphttps/client_handshake.py",
         (_OPENING + "test_request_and_answer", _WITNESS + "test_request"),
     ),
     Clause(
@@ -174,7 +178,8 @@ CLIENT = (
         "Where the next packet would begin is not known after one, so the connection is given up for a new one.",
     ),
     Clause(
-        27, "3.1.5.4", "After the loss of any transport the connection is attempted again", "MUST", "core/iphttps/client.py",
+        27, "3.1.5.4", "After the loss of any transport the connection is attempted again", "MUST",
+        "core/iphttps/client.py",
         (
             _END + "test_loss",
             "lab.test_choices.KeepaliveTests.test_frozen_server",
@@ -184,7 +189,8 @@ CLIENT = (
         "send.",
     ),
     Clause(
-        28, "3.1.6", "When the timer expires the tunnel is re-established", "MUST", "core/iphttps/client.py, net/iphttps/client.py",
+        28, "3.1.6", "When the timer expires the tunnel is re-established", "MUST",
+        "core/iphttps/client.py, net/iphttps/client.py",
         (_RECONNECT + "test_comes_back", _SCHEDULE + "test_server_is_back"),
     ),
     Clause(
@@ -192,7 +198,8 @@ CLIENT = (
         (_OPENING + "test_behind_a_proxy", "lab.test_proxies.OtherProxiesTests.test_tinyproxy"),
     ),
     Clause(
-        62, "4.2.3", "The client validates the server's certificate", "recommended", "net/tls/contexts.py, pki/verification.py",
+        62, "4.2.3", "The client validates the server's certificate", "recommended",
+        "net/tls/contexts.py, pki/verification.py",
         (_OPENING + "test_certificate", "lab.test_errors.ConnectTests.test_certificates"),
     ),
     Clause(

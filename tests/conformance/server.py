@@ -55,7 +55,8 @@ SERVER = (
         ("lab.test_control.ServerControlTests.test_disable_and_enable", _SERVER + "test_enable"),
     ),
     Clause(
-        38, "3.2.4.2", "Disable: all clients are disconnected, nothing works any more", "MUST", "core/iphttps/server.py",
+        38, "3.2.4.2", "Disable: all clients are disconnected, nothing works any more", "MUST",
+        "core/iphttps/server.py",
         ("lab.test_control.ServerControlTests.test_disable_and_enable", _SERVER + "test_disable"),
     ),
     Clause(
@@ -69,7 +70,8 @@ SERVER = (
     ),
     Clause(
         41, "3.2.5.1", "Else it is answered 200 OK, with Date and Server", "MUST", "core/iphttps/request.py",
-        (_WITNESS + "test_answer", _WITNESS + "test_nmap", "core.iphttps.test_request.ServerHandshakeTests.test_accept"),
+        (_WITNESS + "test_answer", _WITNESS + "test_nmap",
+        "core.iphttps.test_request.ServerHandshakeTests.test_accept"),
     ),
     Clause(
         42, "3.2.5.2.1", "Packets are sent within the response's entity body", "req.", "net/session.py",
@@ -96,7 +98,8 @@ SERVER = (
         ("lab.test_robustness.FramingTests.test_server_ends_the_session",),
     ),
     Clause(
-        48, "3.2.5.2.2", "None: link-local unicast is dropped unless it is for the server", "MUST", "core/iphttps/policy.py",
+        48, "3.2.5.2.2", "None: link-local unicast is dropped unless it is for the server", "MUST",
+        "core/iphttps/policy.py",
         (_NONE + "test_link_local", _MODES + "NoneTests.test_link_local_unicast"),
     ),
     Clause(
@@ -104,7 +107,8 @@ SERVER = (
         (_NONE + "test_multicast_from_clients", _MODES + "NoneTests.test_multicast"),
     ),
     Clause(
-        50, "3.2.5.2.2", "None: Router Solicitations are not dropped", "MUST NOT", "core/iphttps/policy.py, core/iphttps/router.py",
+        50, "3.2.5.2.2", "None: Router Solicitations are not dropped", "MUST NOT",
+        "core/iphttps/policy.py, core/iphttps/router.py",
         (_NONE + "test_solicitation", _MODES + "NoneTests.test_router_solicitation"),
         "One that comes within 3 seconds of an advertisement by multicast, or half a second of one by unicast, is not "
         "answered again (RFC 4861 section 6.2.6).",
@@ -136,7 +140,8 @@ SERVER = (
     ),
     Clause(
         56, "3.2.5.2.2", "except that a probe or multicast advertisement whose target has an entry in the Neighbor "
-        "Cache goes only to clients with such an entry", "SHOULD NOT", "core/iphttps/policy.py, core/iphttps/neighbors.py",
+        "Cache goes only to clients with such an entry", "SHOULD NOT",
+        "core/iphttps/policy.py, core/iphttps/neighbors.py",
         (_CERTIFICATES + "test_probe_of_a_held_address", "lab.test_kernels.DuplicateTests.test_certificates"),
         "A client that has probed for the address counts as having an entry for it: it must hear the holder.",
     ),
@@ -149,7 +154,8 @@ SERVER = (
         ),
     ),
     Clause(
-        58, "3.2.7.1", "A change of the Authentication Mode terminates all connections", "MUST", "core/iphttps/server.py",
+        58, "3.2.7.1", "A change of the Authentication Mode terminates all connections", "MUST",
+        "core/iphttps/server.py",
         ("lab.test_control.ServerControlTests.test_authentication", _SERVER + "test_authentication_mode"),
     ),
     Clause(
@@ -160,7 +166,8 @@ SERVER = (
         ),
     ),
     Clause(
-        60, "3.2.7.3", "Shutdown disconnects all clients and enters Stopped", "MUST", "core/iphttps/server.py, app/daemon/server.py",
+        60, "3.2.7.3", "Shutdown disconnects all clients and enters Stopped", "MUST",
+        "core/iphttps/server.py, app/daemon/server.py",
         ("lab.test_lifecycle.ServerEndTests.test_sigterm",),
     ),
     Clause(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from iphttps.core.failure import Stage, Trouble
+from iphttps.core.failure import FailureReason, Stage
 
 
 class StageTests(SynchronousTestCase):
@@ -16,6 +16,6 @@ class StageTests(SynchronousTestCase):
         self.assertEqual(words, [stage.value for stage in Stage])
 
     def test_trouble(self) -> None:
-        """Trouble has no code, and no time to wait, unless these are known."""
-        trouble = Trouble(Stage.HTTP, "why")
+        """FailureReason has no code, and no time to wait, unless these are known."""
+        trouble = FailureReason(Stage.HTTP, "why")
         self.assertEqual((None, None), (trouble.code, trouble.retry_after))

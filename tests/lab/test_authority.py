@@ -143,7 +143,7 @@ class RevokedTests(AuthorityCase):
         server.wait_for("is read again: 1 certificates are revoked", POLLED, since=mark)
 
 
-class PublicationTests(AuthorityCase):
+class StaticServerTests(AuthorityCase):
     """The list as a distribution point."""
 
     def test_fetched(self) -> None:

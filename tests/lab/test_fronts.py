@@ -213,7 +213,7 @@ class OtherFrontsTests(FrontCase):
 
 
 class SocketTests(FrontCase):
-    """Fronts on the same host, by a UNIX socket."""
+    """TrustedProxies on the same host, by a UNIX socket."""
 
     def test_haproxy(self) -> None:
         """HAProxy says who the client is; nobody but its group can connect, and disabled there is no socket."""

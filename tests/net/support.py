@@ -39,7 +39,7 @@ from iphttps.net.device_reader import DeviceReader
 from iphttps.net.iphttps.client import Client, RemoteServer
 from iphttps.net.iphttps.server import Server
 from iphttps.net.tls.contexts import ClientTLS, ServerTLS
-from iphttps.net.tls.immediate import PromptTLSFactory, TLSEndpoint
+from iphttps.net.tls.immediate import ImmediateTLSFactory, TLSEndpoint
 
 NAME = "vpn.example.org"
 OUTER = IPv4Address("TCP", "192.0.2.7", 1234)
@@ -185,7 +185,7 @@ class ServerEnd:
         self.server.handle(ServerEvent.START)
 
     def _listen(self, factory: IProtocolFactory) -> IListeningPort:
-        self.factory = PromptTLSFactory(self._tls, False, factory, self.clock) if self._tls else factory
+        self.factory = ImmediateTLSFactory(self._tls, False, factory, self.clock) if self._tls else factory
         self.ports.append(Port())
         return cast(IListeningPort, self.ports[-1])
 

@@ -22,9 +22,9 @@ from iphttps.core.errors import DropReason
 from iphttps.core.ip.batch import Framer
 from iphttps.core.iphttps.clients import ClientEntry
 from iphttps.core.memory import SharedMemory
-from iphttps.net.iphttps.server_session import ServerTunnel
+from iphttps.net.iphttps.server_session import ServerSession
 from iphttps.net.tls.contexts import ServerTLS
-from iphttps.net.tls.immediate import PromptTLSFactory
+from iphttps.net.tls.immediate import ImmediateTLSFactory
 
 from .certificates import Certificates
 from .support import NAME, PRIVATE_HOST, ServerEnd, client_address, packet
@@ -111,7 +111,7 @@ class BacklogTestsMixin(TestCase):
         factory: IProtocolFactory = self.end.server
         if self.certificates:
             tls: ServerTLS = self.certificates.server_tls()
-            factory = PromptTLSFactory(tls, False, factory, cast(IReactorTime, reactor))
+            factory = ImmediateTLSFactory(tls, False, factory, cast(IReactorTime, reactor))
         port = cast(Any, reactor).listenTCP(0, factory, interface="127.0.0.1")
         self.addCleanup(port.stopListening)
         address = port.getHost()
@@ -184,7 +184,7 @@ class BacklogTestsMixin(TestCase):
             await self.open(number)
         self.assertEqual(0, memory.held)
         await self.offer(1, 3, 4, 5, 6)
-        tunnels = [cast(ServerTunnel, entry.connection) for entry in self.end.table]
+        tunnels = [cast(ServerSession, entry.connection) for entry in self.end.table]
         self.assertEqual([True, False, True, True, True, True], [tunnel.congested for tunnel in tunnels])
         self.assertLess(memory.held, bound)
         self.assertGreater(memory.held, bound // 4)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from twisted.internet.error import ConnectionDone
 from twisted.python.failure import Failure
 
-from iphttps.net.iphttps.server_session import BUDGET, ServerTunnel
+from iphttps.net.iphttps.server_session import BUDGET, ServerSession
 
 from .iphttps.test_server import ServerCase
 from .support import PRIVATE_HOST, client_address, packet
@@ -20,7 +20,7 @@ class BudgetTests(ServerCase):
         """Open a session."""
         super().setUp()
         protocol, self.transport = self.session(1)
-        assert isinstance(protocol, ServerTunnel)
+        assert isinstance(protocol, ServerSession)
         self.tunnel = protocol
         self.written: list[int] = []
         self.end.server.wrote = self.written.append

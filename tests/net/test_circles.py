@@ -1,7 +1,7 @@
 """What has ended is gone at once: nothing in it refers to itself, so nothing waits for the garbage collector.
 
-The server's collector does not look again at what it once has found alive (`app/daemon/gc_tuning.py`): what would need it
-then, stays.
+The server's collector does not look again at what it once has found alive (`app/daemon/gc_tuning.py`): what would need
+it then, stays.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ from twisted.trial.unittest import SynchronousTestCase, TestCase
 
 from iphttps.core.iphttps.request import Document
 from iphttps.core.iphttps.server import ServerEvent
-from iphttps.core.proxy.trusted_proxies import Fronts
-from iphttps.net.listen.accept import Doorway
-from iphttps.net.listen.static import Publication
+from iphttps.core.proxy.trusted_proxies import TrustedProxies
+from iphttps.net.listen.accept import AcceptFilter
+from iphttps.net.listen.static import StaticServer
 from iphttps.net.tls.contexts import ServerTLS
 
 from .certificates import Certificates
@@ -176,23 +176,23 @@ class ConnectionTests(TestCase):
 
     async def test_beside(self) -> None:
         """And those of fronts, and of who fetches what is published."""
-        published = Publication(cast(IReactorTime, reactor), "name")
+        published = StaticServer(cast(IReactorTime, reactor), "name")
         published.documents = (LONG,)
-        fronts = Fronts((ip_network("127.0.0.1"),))
-        doorway = Doorway(
-            published, published.clock, published.entrance, published.refusals, fronts, proxy_protocol=True
+        fronts = TrustedProxies((ip_network("127.0.0.1"),))
+        accept_filter = AcceptFilter(
+            published, published.clock, published.limiter, published.rejections, fronts, proxy_protocol=True
         )
-        self.listen(doorway)
-        self.addCleanup(published.refusals.close)
+        self.listen(accept_filter)
+        self.addCleanup(published.rejections.close)
         header = b"PROXY TCP4 192.0.2.7 192.0.2.8 1000 443\r\n"
         for go in (close, reset, mistake):
             clients = await deferToThread(self.open, [b"", header[:9], header, header + FETCH[:9], header + FETCH])
-            while len(doorway.announcing) + len(published.entrance) < len(clients):
+            while len(accept_filter.announcing) + len(published.limiter) < len(clients):
                 await self.turn()
-            old = Old([*doorway.announcing, *published.entrance])
+            old = Old([*accept_filter.announcing, *published.limiter])
             for client in clients:
                 await deferToThread(go, client)
-            while doorway.announcing or len(published.entrance):
+            while accept_filter.announcing or len(published.limiter):
                 await self.turn()
             await self.turn()
             self.assertEqual(old.left(), [], go.__name__)

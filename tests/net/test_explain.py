@@ -7,7 +7,7 @@ from twisted.internet import error
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
-from iphttps.core.failure import Stage, Trouble
+from iphttps.core.failure import FailureReason, Stage
 from iphttps.net.explain import explain, explain_end, sentence
 from iphttps.pki.verification import CheckedConnection, PeerCheck
 
@@ -17,18 +17,18 @@ class ExplainTests(SynchronousTestCase):
 
     def assert_explains(self, reason: Exception, words: str, stage: Stage, code: str | None = None) -> None:
         """Check what is said about this reason."""
-        self.assertEqual(explain(Failure(reason), Stage.HTTP), Trouble(stage, words, code))
+        self.assertEqual(explain(Failure(reason), Stage.HTTP), FailureReason(stage, words, code))
 
     def test_connecting(self) -> None:
         """A connection that does not come about is explained by what may be the cause."""
         refused = "connection refused: nothing listens there, or a firewall rejects it"
         silent = "no answer: wrong address, or a firewall drops it"
         for reason, trouble in (
-            (error.ConnectionRefusedError(), Trouble(Stage.CONNECT, refused, "0x274D")),
-            (error.TimeoutError(), Trouble(Stage.CONNECT, silent, "0x274C")),
-            (error.TCPTimedOutError(), Trouble(Stage.CONNECT, silent, "0x274C")),
-            (error.DNSLookupError("no"), Trouble(Stage.RESOLVE, "the name cannot be resolved", "0x2AF9")),
-            (error.NoRouteError(), Trouble(Stage.CONNECT, "there is no route to the server")),
+            (error.ConnectionRefusedError(), FailureReason(Stage.CONNECT, refused, "0x274D")),
+            (error.TimeoutError(), FailureReason(Stage.CONNECT, silent, "0x274C")),
+            (error.TCPTimedOutError(), FailureReason(Stage.CONNECT, silent, "0x274C")),
+            (error.DNSLookupError("no"), FailureReason(Stage.RESOLVE, "the name cannot be resolved", "0x2AF9")),
+            (error.NoRouteError(), FailureReason(Stage.CONNECT, "there is no route to the server")),
         ):
             self.assertEqual(explain(Failure(reason)), trouble)
 
@@ -153,4 +153,4 @@ class EndTests(SynchronousTestCase):
     def test_after_it(self) -> None:
         """The end of a session is that and no more."""
         trouble = explain_end(Failure(error.ConnectionDone()), None, Stage.HTTP, answered=True)
-        self.assertEqual(trouble, Trouble(Stage.HTTP, "the server closed the connection"))
+        self.assertEqual(trouble, FailureReason(Stage.HTTP, "the server closed the connection"))

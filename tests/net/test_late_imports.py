@@ -18,7 +18,7 @@ from twisted.internet.testing import StringTransport
 from twisted.protocols.tls import TLSMemoryBIOFactory
 from iphttps.core.proxy.url import Login
 from iphttps.core.proxy.challenges import Digest, read_challenges
-from iphttps.core.proxy.login import Way
+from iphttps.core.proxy.login import AuthScheme
 from iphttps.net.connect.pac_text import text_of
 from iphttps.net.connect.spnego import tokens
 from iphttps.net.tls.contexts import ClientTLS
@@ -56,7 +56,7 @@ class LateImportTests(SynchronousTestCase):
 print(text_of(b"\\xef\\xbb\\xbfa\\xc3\\xa9") + text_of(b"\\xe9"), end="")
 print(text_of(b"\\xff\\xfea\\0"), text_of(b"\\xff", "windows-1251"), sep="", end="")
 print(text_of(b"\\x93\\xfa", "shift_jis"), text_of(b"\\xfa", "no-such"), sep="")
-for way in Way.NTLM, Way.NEGOTIATE:
+for way in AuthScheme.NTLM, AuthScheme.NEGOTIATE:
     next_token = tokens(way, "proxy.example", Login("alice", "secret"))
     print(next_token(None).result[:1] in (b"N", b"`"), b"NTLMSSP" in next_token(b64decode("{CHALLENGE}")).result)
 (challenge,) = read_challenges([b'Digest realm="x", nonce="y", algorithm=SHA-256'])

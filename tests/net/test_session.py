@@ -12,7 +12,7 @@ from iphttps.core.backlog import LEAST, MOST
 from iphttps.core.counters import Counters
 from iphttps.core.errors import DropReason
 from iphttps.core.ip.batch import Batch
-from iphttps.net.session import CLOSE_DEADLINE, HANDSHAKE_DEADLINE, Tunnel
+from iphttps.net.session import CLOSE_DEADLINE, HANDSHAKE_DEADLINE, Session
 from iphttps.net.stream.write_through import QUEUE
 
 from .support import PRIVATE_HOST, client_address, packet
@@ -22,7 +22,7 @@ TWO = packet(client_address(1), PRIVATE_HOST, b"the second, of another length")
 THREE = packet(client_address(1), PRIVATE_HOST, b"")
 
 
-class RecordingTunnel(Tunnel):
+class RecordingTunnel(Session):
     """A role without a meaning, which records what it is told; its head is everything up to a full stop."""
 
     def __init__(self, clock: Clock) -> None:

@@ -12,7 +12,7 @@ from iphttps.core.ip.batch import Batch
 from iphttps.core.ip.ndp import neighbor_solicitation
 from iphttps.core.iphttps.neighbors import DELAY_FIRST_PROBE_TIME, MAX_UNICAST_SOLICIT, RETRANS_TIMER
 from iphttps.net.iphttps.server import SOLICITATION_INTERVAL
-from iphttps.net.iphttps.server_session import ServerTunnel
+from iphttps.net.iphttps.server_session import ServerSession
 
 from .support import PRIVATE_HOST, SERVER_LINK_LOCAL, ServerEnd, client_address, packet
 
@@ -33,7 +33,7 @@ class UrgentTests(SynchronousTestCase):
         self.end = ServerEnd(self.clock)
         self.addCleanup(self.end.device.close)
         self.transport = StringTransport()
-        self.tunnel = cast(ServerTunnel, self.end.accept(self.transport))
+        self.tunnel = cast(ServerSession, self.end.accept(self.transport))
         self.tunnel.dataReceived(REQUEST + packet(HOLDER, PRIVATE_HOST))
         self.transport.clear()
         self.tunnel.pauseProducing()

@@ -7,7 +7,7 @@ from time import time
 
 from twisted.internet.defer import Deferred, gatherResults
 
-from ...net.connect.condition import Precondition
+from ...net.connect.condition import ConnectCondition
 from ...net.interfaces import PacketDevice
 from ...net.iphttps.client import Client
 from .resource import Asked, Route
@@ -23,7 +23,7 @@ class ClientActions:
     def __init__(
         self,
         client: Client,
-        precondition: Precondition,
+        precondition: ConnectCondition,
         device: PacketDevice,
         link: Callable[[], Value],
         not_taken: Callable[[], list[str]] = list,

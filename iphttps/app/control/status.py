@@ -10,12 +10,12 @@ from typing import Any
 
 from ... import __version__
 from ...core.counters import Counters
-from ...core.failure import Stage, Trouble
+from ...core.failure import FailureReason, Stage
 from ...core.iphttps.client import ClientState
 from ...core.iphttps.clients import ClientEntry
 from ...net.iphttps.client import Client
 from ...net.iphttps.server import Server
-from ...net.session import Tunnel
+from ...net.session import Session
 from ...pki.verification import CheckedConnection
 from ..daemon.interface_keeper import Change
 
@@ -136,7 +136,7 @@ def _stage(client: Client, addresses: Iterable[IPv6Interface]) -> Stage | None:
             return None
 
 
-def trouble(found: Trouble, uri: str, then: float, now: Now) -> Value:
+def trouble(found: FailureReason, uri: str, then: float, now: Now) -> Value:
     """Return why an attempt or a session has ended, with which server, and when."""
     reason = {"stage": found.stage.value, "reason": found.sentence, "code": found.code, "uri": uri}
     return reason | _moment(then, now, now.seconds(then))
@@ -151,7 +151,7 @@ def client_entry(entry: ClientEntry, addresses: Iterable[bytes], now: Now) -> Va
         "identity": None if entry.identity is None else str(entry.identity),
         **_since(entry.since, now),
         "addresses": [str(IPv6Address(address)) for address in addresses],
-        "tls": tls(connection.tls) if isinstance(connection, Tunnel) else None,
+        "tls": tls(connection.tls) if isinstance(connection, Session) else None,
         "counters": counters(entry.counters),
     }
 

@@ -20,11 +20,11 @@ from ...host.kernel.network import LINK, NetworkConfig, Wanted
 from ...host.kernel.pin import pin
 from ...host.kernel.routes import routes
 from ...host.process import allocator
-from ...net.connect.condition import Precondition
+from ...net.connect.condition import ConnectCondition
 from ...net.device_reader import DeviceReader
 from ...net.interfaces import IReactor, PacketDevice
-from ...net.iphttps.client import Client, ClientTunnel
-from ...net.stream.underlying import connection_of
+from ...net.iphttps.client import Client, ClientSession
+from ...net.stream.underlying import underlying_socket
 from ...net.tls.lifetime import LifetimeWatch
 from ..config.client_options import Options
 from ..config.interface_settings import client_settings
@@ -39,7 +39,7 @@ from .hooks.resolved import Resolved, resolvectl
 from .hooks.scripts import LinkFacts, Scripts
 from .host_watch import HostWatch, Monitor
 from .service import Daemon, HostNetwork
-from .state import Condition, of_client
+from .state import DaemonState, of_client
 from .stop_signals import StopSignals
 
 
@@ -63,7 +63,7 @@ class ClientDaemon(Daemon):
         self._address_watch: AddressWatch | None = None
         self._servers: Servers | None = None
         self._client: Client | None = None
-        self._precondition: Precondition | None = None
+        self._precondition: ConnectCondition | None = None
         self._lifetime_watch: LifetimeWatch | None = None
 
     def prepare(self) -> None:
@@ -98,7 +98,7 @@ class ClientDaemon(Daemon):
         self._address_watch = AddressWatch(
             self.reactor, options["interface"], LINK | self._settings, lambda: client.liveness.router is not None
         )
-        self._precondition = Precondition(self.reactor, self._client, servers.needed, servers.unmet)
+        self._precondition = ConnectCondition(self.reactor, self._client, servers.needed, servers.unmet)
         self._lifetime_watch = LifetimeWatch(self.reactor, lambda: client.end_overdue(time()))
 
     def _host_link(self) -> ClientLink:
@@ -148,7 +148,7 @@ class ClientDaemon(Daemon):
         assert self._servers is not None
         return self._servers.not_taken()
 
-    def condition(self) -> Condition:
+    def condition(self) -> DaemonState:
         """Return how far the link has come, and what is in its way."""
         assert self._client is not None
         assert self._precondition is not None
@@ -189,14 +189,14 @@ class ClientDaemon(Daemon):
             "obstacle": self._obstacle,
         }
 
-    def _bring_up(self, tunnel: ClientTunnel) -> None:
+    def _bring_up(self, tunnel: ClientSession) -> None:
         # Not before the link is up: the kernel solicits routers at once, and only for a while.
         assert self._link is not None
         assert self._client is not None
         transport = tunnel.transport
         assert transport is not None
         try:
-            if connection := connection_of(transport):
+            if connection := underlying_socket(transport):
                 pin(connection, self._options["interface"])
         except ConfigError as error:
             self._refuse(str(error))
@@ -227,7 +227,7 @@ class ClientDaemon(Daemon):
 
     def _address_gone(self) -> bool:
         tunnel = self._client.tunnel if self._client else None
-        connection = connection_of(tunnel.transport) if tunnel and tunnel.transport else None
+        connection = underlying_socket(tunnel.transport) if tunnel and tunnel.transport else None
         return connection is not None and not has(connection.getsockname()[0])
 
     def _switch(self, up: bool) -> None:

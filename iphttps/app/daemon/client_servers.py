@@ -16,7 +16,7 @@ from ...core.proxy.url import Proxy
 from ...net.connect.addresses import Addresses
 from ...net.connect.condition import Blocked, Condition, always
 from ...net.connect.endpoints import URI, client_endpoint
-from ...net.connect.fallback import Ways
+from ...net.connect.fallback import FallbackEndpoint
 from ...net.connect.finder import ProxyFinder
 from ...net.connect.pac_process import IReactorPrograms
 from ...net.connect.race import Fastest
@@ -67,7 +67,7 @@ class Servers:
         def through(way: Proxy | None) -> IStreamClientEndpoint:
             return client_endpoint(self._reactor, uri, tls, self._access.settings(way) if way else None, addresses)
 
-        ways = Ways(partial(self._finder.find, uri), through, self._finder.forget, addresses)
+        ways = FallbackEndpoint(partial(self._finder.find, uri), through, self._finder.forget, addresses)
         return RemoteServer(str(uri), ways, handshake, lambda: str(ways.latest) if ways.latest else None)
 
     def _tls(self, uri: URI) -> ClientTLS:

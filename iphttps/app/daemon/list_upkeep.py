@@ -15,7 +15,7 @@ from twisted.internet.interfaces import IReactorTime
 from ...core.errors import ConfigError
 from ...core.iphttps.request import Document
 from ...net.log import logger
-from ...net.stream.poller import Lookout
+from ...net.stream.poller import Poller
 from ...pki.atomic_files import Busy
 from ...pki.authority.issuing import LIST_LIFETIME
 from ...pki.authority.names import DOCUMENT
@@ -34,11 +34,11 @@ JUMP = 60.0
 """Seconds by which the time of day must differ from what has passed, to be called a jump."""
 
 
-class ListUpkeep(Lookout):
+class ListUpkeep(Poller):
     """Looks after the list of one authority; `published` is told of each new one.
 
-    Whoever enforces the list reads the file (`net/tls/revocation_watch.py`); here it is only written. What prevents that is said
-    once in the log, and stands in `problem` as long as it lasts.
+    Whoever enforces the list reads the file (`net/tls/revocation_watch.py`); here it is only written. What prevents
+    that is said once in the log, and stands in `problem` as long as it lasts.
     """
 
     log = logger()

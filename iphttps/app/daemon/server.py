@@ -14,7 +14,7 @@ from cryptography import x509
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IListeningPort, IProtocolFactory
 
-from ...core.admission import Entrance
+from ...core.admission import HandshakeLimiter
 from ...core.errors import ConfigError
 from ...core.iphttps.assignment import Assignment
 from ...core.iphttps.authentication import AuthenticationMode
@@ -25,16 +25,16 @@ from ...core.iphttps.policy import Policy
 from ...core.iphttps.request import DEFAULT_PATHS, DEFAULT_SERVER
 from ...core.iphttps.router import Advertise, Router
 from ...core.iphttps.server import ServerEvent
-from ...core.proxy.trusted_proxies import Fronts
+from ...core.proxy.trusted_proxies import TrustedProxies
 from ...host.device.tap import TapDevice
 from ...host.kernel.network import NetworkConfig
 from ...host.process import allocator
 from ...net.device_reader import DeviceReader
 from ...net.interfaces import IReactor, PacketDevice
 from ...net.iphttps.server import Server
-from ...net.listen.accept import Doorway
+from ...net.listen.accept import AcceptFilter
 from ...net.log import set_level
-from ...net.stream.poller import Lookout
+from ...net.stream.poller import Poller
 from ...net.tls.contexts import ServerTLS
 from ...net.tls.credentials_watch import CredentialsWatch, Paths
 from ...net.tls.lifetime import LifetimeWatch
@@ -52,7 +52,7 @@ from .server_authority import ServerAuthority
 from .server_port import local_fronts, open_port, warn_of_few_descriptors
 from .server_tls import null_warning, tls_settings
 from .service import Daemon, HostNetwork
-from .state import Condition, of_server
+from .state import DaemonState, of_server
 from .stop_signals import StopSignals
 
 LINK_LOCAL = IPv6Interface("fe80::1/64")
@@ -106,7 +106,7 @@ class ServerDaemon(Daemon):
             partial(self._listen, tls),
             paths=(*paths, *DEFAULT_PATHS),
             name=DEFAULT_SERVER,
-            entrance=Entrance(*options.handshake_limits),
+            limiter=HandshakeLimiter(*options.handshake_limits),
             handshake_deadline=options.number("handshake-timeout", 0.1),
         )
         server.demands_identity = self._relies_on_fronts(options.mode)
@@ -167,18 +167,18 @@ class ServerDaemon(Daemon):
         return ServerLink(table, cache, policy, router, own)
 
     def _listen(self, tls: ServerTLS | None, factory: IProtocolFactory) -> IListeningPort:
-        return open_port(self.reactor, self._options, factory, tls, self._doorway, self._control_owner[0])
+        return open_port(self.reactor, self._options, factory, tls, self._accept_filter, self._control_owner[0])
 
-    def _doorway(self, factory: IProtocolFactory) -> Doorway:
+    def _accept_filter(self, factory: IProtocolFactory) -> AcceptFilter:
         assert self._server is not None
-        fronts = Fronts(self._options.trusted_proxies)
+        fronts = TrustedProxies(self._options.trusted_proxies)
         announced = bool(self._options["proxy-protocol"])
         server = self._server
-        return Doorway(
+        return AcceptFilter(
             factory,
             self.reactor,
-            server.entrance,
-            server.refusals,
+            server.limiter,
+            server.rejections,
             fronts,
             proxy_protocol=announced,
             patience=lambda: server.handshake_deadline,
@@ -204,7 +204,7 @@ class ServerDaemon(Daemon):
             self._not_taken,
         ).routes()
 
-    def condition(self) -> Condition:
+    def condition(self) -> DaemonState:
         """Return whether it listens, and how many clients there are."""
         assert self._server is not None
         return of_server(self._server, str(self._options.uri), [*self._not_taken(), *self.interface_trouble()])
@@ -314,7 +314,7 @@ class ServerDaemon(Daemon):
         for kept in self._kept():
             kept.start()
 
-    def _kept(self) -> Iterable[Lookout | ServerAuthority]:
+    def _kept(self) -> Iterable[Poller | ServerAuthority]:
         """Return what looks at files and at sessions while the server runs."""
         return filter(None, (self._authority, self._watch, self._lifetime_watch, self._credentials_watch))
 

@@ -6,13 +6,13 @@ from twisted.internet.interfaces import IListeningPort
 
 from ...core.errors import ConfigError
 from ...core.iphttps.request import DEFAULT_SERVER, Document
-from ...core.proxy.trusted_proxies import Fronts
+from ...core.proxy.trusted_proxies import TrustedProxies
 from ...net.connect.endpoints import URI, listen
 from ...net.interfaces import IReactor
 from ...net.iphttps.server import Server
-from ...net.iphttps.server_session import ServerTunnel
-from ...net.listen.accept import Doorway
-from ...net.listen.static import Publication
+from ...net.iphttps.server_session import ServerSession
+from ...net.listen.accept import AcceptFilter
+from ...net.listen.static import StaticServer
 from ...pki.verification import ClientCheck
 from ..config.server_options import Options
 from ..control.status import Value, iso
@@ -29,7 +29,7 @@ class ServerAuthority:
         self._server: Server | None = None
         self._documents: tuple[Document, ...] = ()
         self._uri = options.publish
-        self._publication = Publication(reactor, DEFAULT_SERVER)
+        self._publication = StaticServer(reactor, DEFAULT_SERVER)
         self._port: IListeningPort | None = None
         self._upkeep = ListUpkeep(reactor, directory, self._published)
         self._upkeep.look()  # before anybody needs the list
@@ -70,16 +70,16 @@ class ServerAuthority:
         if self._server:
             self._server.documents = documents
 
-    def _note_use(self, tunnel: ServerTunnel) -> None:
+    def _note_use(self, tunnel: ServerSession) -> None:
         check = tunnel.tls.check if tunnel.tls else None
         if isinstance(check, ClientCheck) and check.shown:
             self._upkeep.use(*check.shown)
 
 
-def _listen(reactor: IReactor, uri: URI, publication: Publication) -> IListeningPort:
-    def before(factory: object) -> Doorway:
-        return Doorway(
-            publication, reactor, publication.entrance, publication.refusals, Fronts(()), proxy_protocol=False
+def _listen(reactor: IReactor, uri: URI, publication: StaticServer) -> IListeningPort:
+    def before(factory: object) -> AcceptFilter:
+        return AcceptFilter(
+            publication, reactor, publication.limiter, publication.rejections, TrustedProxies(()), proxy_protocol=False
         )
 
     try:

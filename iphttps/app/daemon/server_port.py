@@ -12,7 +12,7 @@ from ...host.kernel import addresses
 from ...host.process.front_socket import FrontSocket
 from ...net.connect.endpoints import listen
 from ...net.interfaces import IReactor
-from ...net.listen.accept import Doorway
+from ...net.listen.accept import AcceptFilter
 from ...net.listen.descriptor_reserve import RESERVE
 from ...net.listen.front_port import FrontPort, secured
 from ...net.log import logger
@@ -27,16 +27,16 @@ def open_port(
     options: Options,
     factory: IProtocolFactory,
     tls: ServerTLS | None,
-    doorway: Callable[[IProtocolFactory], Doorway],
+    accept_filter: Callable[[IProtocolFactory], AcceptFilter],
     user: int | None,
 ) -> IListeningPort:
     """Listen, and return the port; `user` is to own a UNIX socket, None for this process's. Raises ConfigError."""
     uri = options.uri
     if not uri.socket:
-        return listen(reactor, uri, factory, tls, doorway)
+        return listen(reactor, uri, factory, tls, accept_filter)
     owner = user if os.geteuid() == 0 else None
     opened = FrontSocket(options.beneath(Path(uri.socket)), options["socket-group"] or "", owner)
-    port = FrontPort(reactor, opened, doorway(secured(factory, tls)))
+    port = FrontPort(reactor, opened, accept_filter(secured(factory, tls)))
     port.startListening()
     return port
 

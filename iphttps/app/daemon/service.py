@@ -33,7 +33,7 @@ from ..control.status import Now, Value, interface_change
 from . import log_file
 from .interface_keeper import InterfaceKeeper
 from .json_log import json_observer
-from .state import Condition
+from .state import DaemonState
 from .stop_signals import StopSignals
 from .supervision import Supervision
 
@@ -138,7 +138,7 @@ class Daemon(Service):
         """Return what the control socket offers; called once everything is prepared. Each daemon says what."""
         raise NotImplementedError
 
-    def condition(self) -> Condition:
+    def condition(self) -> DaemonState:
         """Return what the daemon is at, once it runs. Each daemon says what."""
         raise NotImplementedError
 

@@ -13,20 +13,20 @@ from ...net.iphttps.server import Server
 
 
 @dataclass(frozen=True, slots=True)
-class Condition:
+class DaemonState:
     """Whether a daemon has come up as far as it can for now, and a line for people."""
 
     up: bool
     text: str
 
 
-def of_server(server: Server, uri: str, troubles: Iterable[str] = ()) -> Condition:
+def of_server(server: Server, uri: str, troubles: Iterable[str] = ()) -> DaemonState:
     """Return the condition of a server: it is up when it listens. `troubles` are sentences about what is wrong."""
     if server.state is not ServerState.LISTEN:
-        return Condition(up=True, text=f"{server.state.name}: `iphttps enable` has it listen")
+        return DaemonState(up=True, text=f"{server.state.name}: `iphttps enable` has it listen")
     clients = len(server.table)
     text = f"listening at {uri}; {clients} {'client' if clients == 1 else 'clients'}"
-    return Condition(up=True, text=printable("; ".join((text, *troubles))))
+    return DaemonState(up=True, text=printable("; ".join((text, *troubles))))
 
 
 def of_client(
@@ -37,7 +37,7 @@ def of_client(
     used: bool,
     obstacle: str | None,
     troubles: Iterable[str] = (),
-) -> Condition:
+) -> DaemonState:
     """Return the condition of a client.
 
     It is up when its link has an address; but also as soon as there is nothing to wait for, because an attempt has
@@ -49,14 +49,14 @@ def of_client(
             text = f"link up to {client.server.uri}" + (
                 "" if used else f": {obstacle}" if obstacle else ", which has no address yet"
             )
-            return Condition(used or obstacle is not None, printable("; ".join((text, *troubles))))
+            return DaemonState(used or obstacle is not None, printable("; ".join((text, *troubles))))
         case ClientState.DISABLED:
-            return Condition(up=True, text="DISABLED: `iphttps enable` has it connect")
+            return DaemonState(up=True, text="DISABLED: `iphttps enable` has it connect")
         case ClientState.ENABLED:
-            return Condition(not looking, printable(f"not connected: {waiting}"))
+            return DaemonState(not looking, printable(f"not connected: {waiting}"))
         case _ if client.last_failure:
             trouble, uri, _ = client.last_failure
             then = "; waiting for the next attempt" if client.next_attempt else f"; connecting to {client.server.uri}"
-            return Condition(up=True, text=printable(f"{uri}: {trouble.sentence}{then}"))
+            return DaemonState(up=True, text=printable(f"{uri}: {trouble.sentence}{then}"))
         case _:
-            return Condition(up=False, text=printable(f"connecting to {client.server.uri}"))
+            return DaemonState(up=False, text=printable(f"connecting to {client.server.uri}"))

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 from ...host.process.systemd import ServiceManager
 from ...net.interfaces import IReactor
-from .state import Condition
+from .state import DaemonState
 
 LOOK = 1.0
 """Seconds between two looks at what the daemon is at."""
@@ -28,7 +28,7 @@ class Supervision:
         self,
         reactor: IReactor,
         manager: ServiceManager,
-        condition: Callable[[], Condition],
+        condition: Callable[[], DaemonState],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._reactor = reactor

@@ -25,7 +25,7 @@ SHOWN_SCHEMES = 6
 """How many of the schemes that a proxy offers are named."""
 
 
-class Way(Enum):
+class AuthScheme(Enum):
     """How credentials can be shown, the strongest way first; the value is what it is called."""
 
     TICKET = "Negotiate with a Kerberos ticket"
@@ -42,15 +42,15 @@ class Way(Enum):
     @property
     def shows_login(self) -> bool:
         """Whether it is the user's password that is proven by it."""
-        return self is not Way.TICKET
+        return self is not AuthScheme.TICKET
 
 
 _SCHEMES = {
-    Way.TICKET: NEGOTIATE,
-    Way.NEGOTIATE: NEGOTIATE,
-    Way.NTLM: NTLM,
-    Way.DIGEST: DIGEST,
-    Way.BASIC: BASIC,
+    AuthScheme.TICKET: NEGOTIATE,
+    AuthScheme.NEGOTIATE: NEGOTIATE,
+    AuthScheme.NTLM: NTLM,
+    AuthScheme.DIGEST: DIGEST,
+    AuthScheme.BASIC: BASIC,
 }
 
 
@@ -61,7 +61,7 @@ class NextToken:
     `spelling` is how the proxy writes the scheme.
     """
 
-    way: Way
+    way: AuthScheme
     token: bytes | None
     spelling: str = field(default="", compare=False)
 
@@ -130,7 +130,7 @@ class ProxyCredentials:
         return digest if known == login else None
 
 
-class Dialogue:
+class AuthNegotiation:
     """One attempt to get through a proxy: says what to answer to each of its challenges."""
 
     def __init__(self, proxy: Proxy, authority: str, credentials: ProxyCredentials, now: float) -> None:
@@ -140,8 +140,8 @@ class Dialogue:
         self._now = now
         self._reasons: list[str] = []  # why a way is not gone
         self._trusted = credentials.trusts(proxy)
-        self._ways = [Way.TICKET] if self._trusted else []
-        self._way: Way | None = None
+        self._ways = [AuthScheme.TICKET] if self._trusted else []
+        self._way: AuthScheme | None = None
         self._proven = False  # the login's password, in the request made last
         self._renewed = False
         self._digest: Digest | None = None
@@ -149,7 +149,7 @@ class Dialogue:
         """What ways that show a login show."""
         self._waiting = credentials.pausing(proxy, login, now) if login else 0.0
         if login and self._trusted and not self._waiting:
-            self._ways += [Way.NEGOTIATE, Way.NTLM, Way.DIGEST, Way.BASIC]
+            self._ways += [AuthScheme.NEGOTIATE, AuthScheme.NTLM, AuthScheme.DIGEST, AuthScheme.BASIC]
 
     def begin(self, cnonce: str) -> bytes | None:
         """Return the header's value for the first request: nothing, or an answer with a nonce that still may do."""
@@ -167,7 +167,7 @@ class Dialogue:
         way = self._way
         if way:
             own = [challenge for challenge in challenges if challenge.scheme == way.scheme]
-            if way is Way.DIGEST and not self._renewed and (fresh := _best([c for c in own if c.stale])):
+            if way is AuthScheme.DIGEST and not self._renewed and (fresh := _best([c for c in own if c.stale])):
                 self._renewed = True
                 return self._by_digest(fresh, cnonce)
             token = next((challenge for challenge in own if challenge.data), None)
@@ -189,9 +189,9 @@ class Dialogue:
         self._way, self._proven = None, False
 
     @property
-    def way(self) -> Way | None:
+    def way(self) -> AuthScheme | None:
         """The way that was gone last, if any."""
-        return Way.DIGEST if self._digest else self._way
+        return AuthScheme.DIGEST if self._digest else self._way
 
     def accepted(self) -> None:
         """The proxy has let us through."""
@@ -206,11 +206,11 @@ class Dialogue:
             offered = [challenge for challenge in challenges if challenge.scheme == way.scheme]
             if not offered:
                 continue
-            if way is Way.DIGEST:
+            if way is AuthScheme.DIGEST:
                 if fresh := _best(offered):
                     return self._by_digest(fresh, cnonce)
                 self._reasons.append("Digest: of a kind that is not known here")
-            elif way is not Way.BASIC:
+            elif way is not AuthScheme.BASIC:
                 self._way = way
                 return NextToken(way, None, offered[0].spelling)
             elif not self._credentials.named:
@@ -231,11 +231,11 @@ class Dialogue:
 
     def _by_digest(self, challenge: Challenge, cnonce: str) -> bytes:
         assert self.login
-        self._way, self._proven = Way.DIGEST, True
+        self._way, self._proven = AuthScheme.DIGEST, True
         self._digest = Digest(self.login, self._authority, challenge)
         return self._digest.answer(cnonce)
 
-    def _wrong(self, way: Way) -> ProxyError:
+    def _wrong(self, way: AuthScheme) -> ProxyError:
         assert self.login
         self._credentials.refused(self._proxy, self.login, self._now)
         sentence = f"the proxy {self._proxy} refused the user or the password ({way.value}): correct them"
@@ -262,7 +262,7 @@ class Dialogue:
         if not self.login:
             reason = "there is no user and password: give --proxy-credentials"
             allowed = self._proxy.secure or self._credentials.basic_in_clear or not self._credentials.named
-            if schemes.keys() == {Way.BASIC.scheme} and not allowed:
+            if schemes.keys() == {AuthScheme.BASIC.scheme} and not allowed:
                 reason += ", and --proxy-basic if anybody on the way to the proxy may read the password"
             self._reasons.append(reason)
         reasons = "; ".join(self._reasons) or "none of which is known here"

@@ -1,4 +1,4 @@
-"""Fronts: the programs that the operator has put before the server, and what is believed of their words."""
+"""TrustedProxies: the programs that the operator has put before the server, and what is believed of their words."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ IPAddress = IPv4Address | IPv6Address
 _WITH_PORT = re.compile(r"(\d+\.\d+\.\d+\.\d+):\d+|\[([^\]]*)\](?::\d+)?")
 
 
-class Fronts:
+class TrustedProxies:
     """Where fronts connect from; from there, and from nowhere else, words about other addresses are believed."""
 
     def __init__(self, networks: Iterable[IPv4Network | IPv6Network]) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from twisted.internet.interfaces import IAddress
 
-from ...core.failure import Stage, Trouble
+from ...core.failure import FailureReason, Stage
 from ..explain import TIMED_OUT
 from ..log import logger
 from ..session import HANDSHAKE_DEADLINE
@@ -54,7 +54,7 @@ class Attempt:
         self._connections = 0
         self._connected = False
         self._silent = False
-        self._trouble: Trouble | None = None
+        self._trouble: FailureReason | None = None
 
     def using(self, address: IAddress | None) -> None:
         """Count a connection just made to this address."""
@@ -75,7 +75,7 @@ class Attempt:
     def _others(self) -> bool:
         return self._connections < MAXIMUM_CONNECTIONS and self._alternatives.others
 
-    def goes_on(self, trouble: Trouble) -> bool:
+    def goes_on(self, trouble: FailureReason) -> bool:
         """Return whether another connection is to be made after this trouble with the last one.
 
         A server that was given up for its silence may just be slow: if nothing else leads to a session, it gets the
@@ -105,7 +105,7 @@ class Attempt:
         )
         return True
 
-    def verdict(self, trouble: Trouble) -> Trouble:
+    def verdict(self, trouble: FailureReason) -> FailureReason:
         """Return the trouble to report for the whole attempt: this last one, unless an earlier one tells more.
 
         The longest time that a server asked to be left alone holds for the attempt (RFC 9110 section 10.2.3).
@@ -115,4 +115,4 @@ class Attempt:
             return trouble
         asked = max(trouble.retry_after or 0.0, earlier.retry_after or 0.0) or None
         telling = earlier if trouble.stage in (Stage.RESOLVE, Stage.CONNECT) else trouble
-        return Trouble(telling.stage, telling.sentence, telling.code, asked)
+        return FailureReason(telling.stage, telling.sentence, telling.code, asked)

@@ -61,7 +61,7 @@ class Blocked:
         return True
 
 
-class Precondition:
+class ConnectCondition:
     """Enables the client, and tells it when the condition is met.
 
     Without a condition only the user's own action counts.

@@ -25,7 +25,7 @@ from twisted.internet.protocol import ServerFactory
 from ...core.errors import ConfigError
 from ...core.iphttps.request import DEFAULT_PATH
 from ..listen.descriptor_reserve import keep_reserve
-from ..tls.immediate import PromptTLSFactory, TLSEndpoint
+from ..tls.immediate import ImmediateTLSFactory, TLSEndpoint
 from .addresses import Addresses, name_endpoint
 from .proxy import ProxyEndpoint, ProxySettings
 
@@ -141,7 +141,7 @@ def listen(
     included.
     """
     if tls:
-        factory = PromptTLSFactory(tls, False, factory)
+        factory = ImmediateTLSFactory(tls, False, factory)
     if before:
         factory = before(factory)
     with bind(uri) as bound:  # the reactor takes a duplicate

@@ -15,12 +15,9 @@ from ..log import logger
 from .addresses import Addresses
 from .alternatives import Alternatives
 
-Way = Proxy | None
-"""A proxy, or None for the direct way."""
-
 
 @implementer(IStreamClientEndpoint)
-class Ways(Alternatives):
+class FallbackEndpoint(Alternatives):
     """An endpoint that tries one way after the other, as `find` lists them at each attempt.
 
     `through` returns the endpoint of the server by a way. The failure of the last way is that of the whole; `forget` is
@@ -29,8 +26,8 @@ class Ways(Alternatives):
 
     def __init__(
         self,
-        find: Callable[[], Deferred[tuple[Way, ...]]],
-        through: Callable[[Way], IStreamClientEndpoint],
+        find: Callable[[], Deferred[tuple[Proxy | None, ...]]],
+        through: Callable[[Proxy | None], IStreamClientEndpoint],
         forget: Callable[[], None],
         addresses: Addresses | None = None,
     ) -> None:
@@ -38,9 +35,9 @@ class Ways(Alternatives):
         self._through = through
         self._forget = forget
         self._addresses = addresses or Addresses()
-        self._others: tuple[Way, ...] = ()
-        self._next: tuple[Way, ...] = ()
-        self.latest: Way = None
+        self._others: tuple[Proxy | None, ...] = ()
+        self._next: tuple[Proxy | None, ...] = ()
+        self.latest: Proxy | None = None
         """The way that was tried last."""
 
     def connect(self, protocolFactory: IProtocolFactory) -> Deferred[IProtocol]:
@@ -77,12 +74,12 @@ class Ways(Alternatives):
 
     # What an attempt needs.
 
-    def find(self) -> Deferred[tuple[Way, ...]]:
+    def find(self) -> Deferred[tuple[Proxy | None, ...]]:
         """Return the ways that there are now, or those that are left."""
         left, self._next = self._next, ()
         return succeed(left) if left else self._find()
 
-    def endpoint(self, way: Way, others: Sequence[Way]) -> IStreamClientEndpoint:
+    def endpoint(self, way: Proxy | None, others: Sequence[Proxy | None]) -> IStreamClientEndpoint:
         """Return the endpoint of the server by a way, which is then the latest; `others` are left after it."""
         self.latest, self._others = way, tuple(others)
         return self._through(way)
@@ -97,7 +94,7 @@ class _Attempt:
 
     log = logger()
 
-    def __init__(self, ways: Ways, factory: IProtocolFactory) -> None:
+    def __init__(self, ways: FallbackEndpoint, factory: IProtocolFactory) -> None:
         self._ways = ways
         self._factory = factory
         self._given_up = False
@@ -105,14 +102,14 @@ class _Attempt:
         self._trying = ways.find().addCallback(self._try)
         self._trying.addBoth(self._end)
 
-    def _try(self, ways: Sequence[Way]) -> Deferred[IProtocol]:
+    def _try(self, ways: Sequence[Proxy | None]) -> Deferred[IProtocol]:
         if self._given_up:  # a search may go on to its end, although it was cancelled
             return fail(CancelledError())
         way, *others = ways
         attempt: Deferred[IProtocol] = self._ways.endpoint(way, others).connect(self._factory)
         return attempt.addErrback(self._failed, way, others)
 
-    def _failed(self, failure: Failure, way: Way, others: Sequence[Way]) -> Deferred[IProtocol]:
+    def _failed(self, failure: Failure, way: Proxy | None, others: Sequence[Proxy | None]) -> Deferred[IProtocol]:
         if self._given_up:  # which not everything that is cancelled calls by this name
             return fail(failure)
         if not others:
@@ -135,5 +132,5 @@ class _Attempt:
         self._trying.cancel()
 
 
-def _name(way: Way) -> str:
+def _name(way: Proxy | None) -> str:
     return f"proxy {way}" if way else "no proxy"

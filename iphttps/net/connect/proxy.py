@@ -27,10 +27,10 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from ...core.errors import ProxyError, ProxyFault
-from ...core.failure import Stage, Trouble
+from ...core.failure import FailureReason, Stage
 from ...core.proxy.challenges import read_challenges
 from ...core.proxy.connect import Challenged, Connected, Header
-from ...core.proxy.login import Dialogue, NextToken, ProxyCredentials, Way
+from ...core.proxy.login import AuthNegotiation, AuthScheme, NextToken, ProxyCredentials
 from ...core.proxy.url import Login, Proxy
 from ..explain import TIMED_OUT, sentence
 from ..log import logger
@@ -50,7 +50,7 @@ MAXIMUM_REQUESTS = 10
 NextTokenOf = Callable[[bytes | None], Deferred[bytes]]
 """Returns our next token for the proxy's, None at the beginning; fails with NoTokenError."""
 
-Tokens = Callable[[Way, str, Login | None], NextTokenOf]
+Tokens = Callable[[AuthScheme, str, Login | None], NextTokenOf]
 """Begins an exchange of tokens with the proxy on a host; raises NoTokenError. `net.spnego.tokens` is one."""
 
 
@@ -111,7 +111,7 @@ class ProxyEndpoint:
                 return await attempt.run(factory, self._deadline)
             except ProxyError as error:
                 stage = Stage.PROXY if attempt.reached else Stage.CONNECT
-                trouble = Trouble(stage, str(error), TIMED_OUT if attempt.late else None)
+                trouble = FailureReason(stage, str(error), TIMED_OUT if attempt.late else None)
                 errors[trouble.sentence] = error
                 if error.fault in OF_THE_LOGIN:
                     raise
@@ -141,7 +141,7 @@ class ProxyAttempt:
         self._tokens = settings.tokens
         self._headers = settings.headers
         self._authority = authority
-        self._dialogue = Dialogue(settings.proxy, authority, settings.credentials, clock.seconds())
+        self._dialogue = AuthNegotiation(settings.proxy, authority, settings.credentials, clock.seconds())
         self._connection: ProxyConnection | None = None
         self._next_token: NextTokenOf | None = None
         self._exchanging = False

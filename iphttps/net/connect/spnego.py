@@ -17,7 +17,7 @@ from twisted.internet.defer import Deferred, execute
 from twisted.internet.threads import deferToThread
 
 from ...core.iphttps.request import ascii_only
-from ...core.proxy.login import Way
+from ...core.proxy.login import AuthScheme
 from ...core.proxy.url import Login
 from .proxy import NextTokenOf, NoTokenError
 
@@ -51,9 +51,9 @@ def installed() -> bool:
     return all(find_spec(name) for name in ("gssapi", "krb5"))
 
 
-def tokens(way: Way, host: str, login: Login | None) -> NextTokenOf:
+def tokens(way: AuthScheme, host: str, login: Login | None) -> NextTokenOf:
     """Begin an exchange of tokens with the proxy on a host; raises NoTokenError if there is no such way here."""
-    if way is Way.TICKET:
+    if way is AuthScheme.TICKET:
         if not installed():
             raise NoTokenError("Kerberos is not installed here: `pip install 'iphttps[kerberos]'` adds it")
         # Tickets for the proxy are fetched from the KDC, for which the reactor cannot wait.
@@ -61,7 +61,7 @@ def tokens(way: Way, host: str, login: Login | None) -> NextTokenOf:
     assert login is not None
     user = f"{login.domain}\\{login.user}" if login.domain else login.user
     password = _NTLMPassword(user, login.password)
-    if way is Way.NEGOTIATE:
+    if way is AuthScheme.NEGOTIATE:
         return _steps(password, host, "negotiate", spnego.NegotiateOptions.use_negotiate, execute)
     return _steps(password, host, "ntlm", spnego.NegotiateOptions.use_ntlm, execute)
 

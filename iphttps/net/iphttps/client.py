@@ -13,7 +13,7 @@ from twisted.internet.protocol import Factory, connectionDone
 from twisted.python.failure import Failure
 
 from ...core.errors import DropReason, ProtocolError
-from ...core.failure import Stage, Trouble
+from ...core.failure import FailureReason, Stage
 from ...core.ip.batch import Batch
 from ...core.iphttps.client import Action, ClientEvent, ClientMachine, ClientState, Command, StartTimer
 from ...core.iphttps.client_handshake import ClientHandshake
@@ -22,8 +22,8 @@ from ..device_reader import DeviceReader
 from ..explain import TIMED_OUT, explain, explain_end, explain_expiry
 from ..interfaces import PacketDevice
 from ..log import logger
-from ..session import Tunnel
-from ..session_log import ClientSession
+from ..session import Session
+from ..session_log import ClientRecord
 from ..stream.chunks import ChunkedWire
 from .liveness import Liveness
 
@@ -50,7 +50,7 @@ def as_listed(servers: Sequence[RemoteServer]) -> Deferred[Sequence[RemoteServer
     return succeed(servers)
 
 
-class ClientTunnel(Tunnel):
+class ClientSession(Session):
     """One attempt's connection to the server; it tells the client of its fate once, by `failed`."""
 
     def __init__(self, client: Client, handshake_deadline: float) -> None:
@@ -59,7 +59,7 @@ class ClientTunnel(Tunnel):
         self._handshake = client.server.handshake()
         self._stage = Stage.TLS
         self._answered = False
-        self._trouble: Trouble | None = None
+        self._trouble: FailureReason | None = None
 
     def established(self) -> None:
         """The HTTPS connection is established (3.1.5.1)."""
@@ -78,7 +78,7 @@ class ClientTunnel(Tunnel):
         try:
             opened = self._handshake.feed(data)
         except ProtocolError as error:
-            self._trouble = Trouble(Stage.HTTP, str(error), retry_after=error.retry_after)
+            self._trouble = FailureReason(Stage.HTTP, str(error), retry_after=error.retry_after)
             self.disconnect(str(error))
             return
         if opened:
@@ -89,7 +89,7 @@ class ClientTunnel(Tunnel):
     def expired(self) -> None:
         """The server did not open the session in time."""
         sentence = f"the server did not open the session within {self.handshake_deadline:.0f} seconds"
-        self._trouble = Trouble(self._stage, sentence, TIMED_OUT)
+        self._trouble = FailureReason(self._stage, sentence, TIMED_OUT)
         self.disconnect(sentence)
 
     def deliver(self, batch: Batch) -> None:
@@ -107,7 +107,7 @@ class ClientTunnel(Tunnel):
         trouble = explain_end(reason, self.tls, self._stage, answered=self._answered)
         # What is known of certificates explains the rest.
         if self.ending and trouble.stage is not Stage.CERTIFICATE:
-            trouble = self._trouble or Trouble(self._stage, self.ending)
+            trouble = self._trouble or FailureReason(self._stage, self.ending)
         self._client.failed(self, trouble)
 
 
@@ -129,7 +129,7 @@ class Client(Factory):
         device: PacketDevice,
         reader: Callable[[Callable[[Batch], int]], DeviceReader],
         *,
-        bring_up: Callable[[ClientTunnel], None],
+        bring_up: Callable[[ClientSession], None],
         take_down: Callable[[], None],
         choose: Choice = as_listed,
         own_address: Callable[[], bytes | None] = lambda: None,
@@ -149,15 +149,15 @@ class Client(Factory):
         self._take_down = take_down
         self._choose = choose
         self._random = random
-        self._tunnel: ClientTunnel | None = None
+        self._tunnel: ClientSession | None = None
         self._attempt: Deferred[object] | None = None
         self._timer: IDelayedCall | None = None
         self._gone: Deferred[None] = succeed(None)
-        self._session: ClientSession | None = None
+        self._session: ClientRecord | None = None
         self._why = ""
         self.since = clock.seconds()
         """When the state began."""
-        self.last_failure: tuple[Trouble, str, float] | None = None
+        self.last_failure: tuple[FailureReason, str, float] | None = None
         """What went wrong last, with which server, by its URI, and when."""
 
     def handle(self, event: ClientEvent, at_least: float = 0.0) -> None:
@@ -185,7 +185,9 @@ class Client(Factory):
         `address_gone` says that the host has no longer the address that the connection is made from.
         """
         if address_gone and self.state is ClientState.LINK_UP:
-            self._cut_off(Trouble(Stage.CONNECT, "this host has lost the address that the connection was made from"))
+            self._cut_off(
+                FailureReason(Stage.CONNECT, "this host has lost the address that the connection was made from")
+            )
         elif self.state not in (ClientState.DISABLED, ClientState.ENABLED):
             self.handle(ClientEvent.NETWORK)
 
@@ -200,7 +202,7 @@ class Client(Factory):
         return self._machine.state
 
     @property
-    def tunnel(self) -> ClientTunnel | None:
+    def tunnel(self) -> ClientSession | None:
         """The connection there is now."""
         return self._tunnel
 
@@ -239,7 +241,7 @@ class Client(Factory):
                 self._timer = self.clock.callLater(delay, self.handle, ClientEvent.TIMER)
 
     @property
-    def _current(self) -> ClientTunnel:
+    def _current(self) -> ClientSession:
         assert self._tunnel is not None
         return self._tunnel
 
@@ -271,42 +273,42 @@ class Client(Factory):
         if attempt is self._attempt:
             self._note_failure(explain(failure))
 
-    def buildProtocol(self, addr: IAddress | None) -> ClientTunnel:
+    def buildProtocol(self, addr: IAddress | None) -> ClientSession:
         """Make the tunnel for a connection just made."""
         self._round.using(addr)
-        self._tunnel = ClientTunnel(self, self._round.deadline)
+        self._tunnel = ClientSession(self, self._round.deadline)
         return self._tunnel
 
-    def connected(self, tunnel: ClientTunnel) -> None:
+    def connected(self, tunnel: ClientSession) -> None:
         """The HTTPS connection is established (3.1.5.1)."""
         self.handle(ClientEvent.CONNECTED)
 
-    def responded(self, tunnel: ClientTunnel) -> None:
+    def responded(self, tunnel: ClientSession) -> None:
         """The response is successful (3.1.5.2)."""
         self._round.opened()
         self.handle(ClientEvent.RESPONSE)
 
-    def _link_up(self, tunnel: ClientTunnel) -> None:
+    def _link_up(self, tunnel: ClientSession) -> None:
         counted, suite = tunnel.counters, tunnel.tls.suite if tunnel.tls else None
-        self._session = ClientSession(self.server.uri, self.server.through(), suite, counted, self.clock.seconds())
+        self._session = ClientRecord(self.server.uri, self.server.through(), suite, counted, self.clock.seconds())
         self._bring_up(tunnel)
         self._reader.start()
         self.liveness.start(tunnel.send, lambda: counted.packets_in + counted.packets_out)
 
-    def failed(self, tunnel: ClientTunnel, trouble: Trouble) -> None:
+    def failed(self, tunnel: ClientSession, trouble: FailureReason) -> None:
         """The connection ended; of one given up already nobody wants to hear."""
         if tunnel is self._tunnel:
             self._tunnel = None
             self._note_failure(trouble)
 
-    def _note_failure(self, trouble: Trouble) -> None:
+    def _note_failure(self, trouble: FailureReason) -> None:
         if self._round.goes_on(trouble):
             self.handle(ClientEvent.NEXT_ADDRESS)
         else:
             self._say_failure(told := self._round.verdict(trouble))
             self.handle(ClientEvent.FAILED, told.retry_after or 0.0)
 
-    def _say_failure(self, trouble: Trouble) -> None:
+    def _say_failure(self, trouble: FailureReason) -> None:
         self._why = trouble.sentence
         self.last_failure = trouble, self.server.uri, self.clock.seconds()
         self.log.warn(
@@ -319,9 +321,9 @@ class Client(Factory):
         )
 
     def _router_silent(self) -> None:
-        self._cut_off(Trouble(Stage.ROUTER, "the router on the link does not answer"))
+        self._cut_off(FailureReason(Stage.ROUTER, "the router on the link does not answer"))
 
-    def _cut_off(self, trouble: Trouble) -> None:
+    def _cut_off(self, trouble: FailureReason) -> None:
         self._say_failure(trouble)
         self.handle(ClientEvent.CUT_OFF)
 

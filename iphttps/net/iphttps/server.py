@@ -15,7 +15,7 @@ from twisted.internet.protocol import Factory
 from twisted.internet.task import LoopingCall
 from twisted.python.failure import Failure
 
-from ...core.admission import Entrance
+from ...core.admission import HandshakeLimiter
 from ...core.counters import Counters
 from ...core.errors import ConfigError, DropReason
 from ...core.ip.batch import Batch
@@ -28,14 +28,14 @@ from ...core.memory import SharedMemory
 from ...core.sources import IPAddress, Sources
 from ..explain import sentence
 from ..interfaces import PacketDevice
-from ..listen.accept import Arrival
-from ..listen.rejections import Refusals
+from ..listen.accept import PeerInfo
+from ..listen.rejections import RejectionLog
 from ..log import logger
 from ..session import HANDSHAKE_DEADLINE
 from ..session_lines import SessionLines
 from ..session_log import TOTALS, totals
-from ..stream.fanout import Spread
-from .server_session import ServerTunnel
+from ..stream.fanout import Fanout
+from .server_session import ServerSession
 
 SOLICITATION_INTERVAL = RETRANS_TIMER / 4
 """Seconds between two looks at what is to be solicited: often enough to keep to RETRANS_TIMER."""
@@ -69,7 +69,7 @@ class Server(Factory):
         *,
         paths: tuple[str, ...],
         name: str,
-        entrance: Entrance[ServerTunnel] | None = None,
+        limiter: HandshakeLimiter[ServerSession] | None = None,
         handshake_deadline: float = HANDSHAKE_DEADLINE,
         day: Callable[[], float] = time,
     ) -> None:
@@ -78,17 +78,17 @@ class Server(Factory):
         """The time of day, which the Date of an answer tells; `clock` may count from anywhere."""
         self.paths = paths
         self.name = name
-        self.entrance = Entrance() if entrance is None else entrance
+        self.limiter = HandshakeLimiter() if limiter is None else limiter
         self.handshake_deadline = handshake_deadline
         self.documents: tuple[Document, ...] = ()
         """What can be fetched beside the tunnel."""
-        self.admitted: Callable[[ServerTunnel], None] = _nothing
+        self.admitted: Callable[[ServerSession], None] = _nothing
         """Called for each session when it begins."""
         self.demands_identity = False
         """Whether a client without TLS needs a front that vouches for its certificate."""
         self.wrote: Callable[[int], None] = _nothing
         """Called with how many packets the device was given."""
-        self.refusals = Refusals(clock, self.log)
+        self.rejections = RejectionLog(clock, self.log)
         self.memory = SharedMemory()
         """What waits for all clients together."""
         self.sources = Sources()
@@ -103,13 +103,13 @@ class Server(Factory):
         self._machine = ServerMachine()
         self._port: IListeningPort | None = None
         self._advertisement: IDelayedCall | None = None
-        self._advertising = Spread(clock, table, _send_urgent)
-        self._soliciting = Spread(clock, table, self._solicit_holder)
-        self._searching = Spread(clock, table)
-        self._multicasting = Spread(clock, table)
+        self._advertising = Fanout(clock, table, _send_urgent)
+        self._soliciting = Fanout(clock, table, self._solicit_holder)
+        self._searching = Fanout(clock, table)
+        self._multicasting = Fanout(clock, table)
         self._solicitation = LoopingCall(self._solicit)
         self._solicitation.clock = clock
-        self._tunnels: set[ServerTunnel] = set()
+        self._tunnels: set[ServerSession] = set()
         self._closed: Deferred[None] = succeed(None)
         self._next_end = inf
         self.since = clock.seconds()
@@ -166,7 +166,7 @@ class Server(Factory):
         self._searching.stop()
         self._multicasting.stop()
         self._port = self._advertisement = None
-        self.refusals.close()
+        self.rejections.close()
         self._lines.close()
         self._solicitation.stop()
         farewell = self._link.farewell().everyone
@@ -178,7 +178,7 @@ class Server(Factory):
     ) -> None:
         """Have other limits from now on; no session ends by it."""
         self._table.maximum, self._table.per_identity = clients, sessions
-        self.entrance.limit(handshakes, handshakes_per_source)
+        self.limiter.limit(handshakes, handshakes_per_source)
         self.handshake_deadline = handshake_deadline
 
     def gone(self) -> Deferred[list[None]]:
@@ -189,27 +189,27 @@ class Server(Factory):
     def _told(self, result: list[None]) -> list[None]:
         # Connections that ended last can have been refused after the port was closed.
         if self._port is None:
-            self.refusals.close()
+            self.rejections.close()
             self._lines.close()
         return result
 
     # Connections, in the order of their life.
 
-    def buildProtocol(self, addr: IAddress | None) -> ServerTunnel:
+    def buildProtocol(self, addr: IAddress | None) -> ServerSession:
         """Make the tunnel for a connection just accepted."""
-        arrival = Arrival.of(addr)
-        tunnel = ServerTunnel(self, arrival)
+        peer_info = PeerInfo.of(addr)
+        tunnel = ServerSession(self, peer_info)
         self._tunnels.add(tunnel)
-        displaced = self.entrance.enter(tunnel, arrival.address)
+        displaced = self.limiter.add(tunnel, peer_info.address)
         if displaced:
             displaced.give_way()
         return tunnel
 
-    def refused(self, tunnel: ServerTunnel, sentence: str, kind: str) -> None:
+    def refused(self, tunnel: ServerSession, sentence: str, kind: str) -> None:
         """Note that a connection does not become a session, for a reason of this kind."""
-        self.refusals.note(tunnel.peer, sentence, kind)
+        self.rejections.note(tunnel.peer, sentence, kind)
 
-    def admit(self, tunnel: ServerTunnel) -> ClientEntry | None:
+    def admit(self, tunnel: ServerSession) -> ClientEntry | None:
         """Try to add an entry to the Client Table; None if there is no room, or the client unwelcome (3.2.5.1)."""
         identity = tunnel.identity
         suite = tunnel.tls.suite if tunnel.tls else None
@@ -274,12 +274,12 @@ class Server(Factory):
             **totals(entry.counters, entry.since, self.clock.seconds()),
         )
 
-    def lost(self, tunnel: ServerTunnel, reason: Failure) -> None:
+    def lost(self, tunnel: ServerSession, reason: Failure) -> None:
         """Forget a connection that has ended, and note if it did so because TLS refused it."""
         never_opened = not tunnel.entry and not tunnel.ending
         if never_opened and tunnel.tls and (tunnel.tls.check.failure or isinstance(reason.value, SSL.Error)):
             self.refused(tunnel, tunnel.tls.check.failure or sentence(reason), "TLS")
-        self.entrance.leave(tunnel)
+        self.limiter.remove(tunnel)
         self._tunnels.remove(tunnel)
 
     # Packets.
@@ -326,7 +326,7 @@ class Server(Factory):
         if forwarding.everyone:
             self._send_to_all(self._multicasting, forwarding.everyone, origin)
 
-    def _send_to_all(self, spread: Spread, batch: Batch, origin: ClientEntry | None = None) -> None:
+    def _send_to_all(self, spread: Fanout, batch: Batch, origin: ClientEntry | None = None) -> None:
         if batch and not spread.send_to_all(batch, origin):
             counters = origin.counters if origin else self._link.counters
             counters.dropped(DropReason.TOO_MUCH, len(batch))

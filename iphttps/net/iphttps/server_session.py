@@ -11,7 +11,7 @@ from twisted.internet.interfaces import IDelayedCall, IPushProducer, IReactorTim
 from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
 
-from ...core.admission import Entrance
+from ...core.admission import HandshakeLimiter
 from ...core.errors import DropReason, ProtocolError
 from ...core.identity import Identity
 from ...core.ip.batch import Batch
@@ -20,8 +20,8 @@ from ...core.iphttps.request import Document, Opened, ServerHandshake
 from ...core.memory import SharedMemory
 from ...core.proxy.trusted_proxies import written
 from ..explain import sentence
-from ..listen.accept import Arrival
-from ..session import Tunnel, discard
+from ..listen.accept import PeerInfo
+from ..session import Session, discard
 from ..stream.producer import PIECE, TAKING, Sending
 
 BUDGET = 256
@@ -42,24 +42,24 @@ class Owner(Protocol):
     documents: tuple[Document, ...]
     name: str
     demands_identity: bool
-    entrance: Entrance[ServerTunnel]
+    limiter: HandshakeLimiter[ServerSession]
     memory: SharedMemory
 
-    def refused(self, tunnel: ServerTunnel, sentence: str, kind: str) -> None: ...
-    def admit(self, tunnel: ServerTunnel) -> ClientEntry | None: ...
+    def refused(self, tunnel: ServerSession, sentence: str, kind: str) -> None: ...
+    def admit(self, tunnel: ServerSession) -> ClientEntry | None: ...
     def from_client(self, entry: ClientEntry, batch: Batch) -> None: ...
     def left(self, entry: ClientEntry, sentence: str) -> None: ...
-    def lost(self, tunnel: ServerTunnel, reason: Failure) -> None: ...
+    def lost(self, tunnel: ServerSession, reason: Failure) -> None: ...
 
 
-class ServerTunnel(Tunnel):
+class ServerSession(Session):
     """One client's connection, as the server has it."""
 
-    def __init__(self, server: Owner, arrival: Arrival) -> None:
+    def __init__(self, server: Owner, peer_info: PeerInfo) -> None:
         super().__init__(server.clock, server.handshake_deadline, server.memory)
-        self.peer = arrival.peer
-        self.arrival = arrival
-        self.address = arrival.address
+        self.peer = peer_info.peer
+        self.peer_info = peer_info
+        self.address = peer_info.address
         """The client's outer address, unless a front hides it."""
         self.entry: ClientEntry | None = None
         self._server = server
@@ -89,7 +89,7 @@ class ServerTunnel(Tunnel):
 
     def begun(self) -> None:
         """Note that the client has sent something, be it of TLS or of HTTP."""
-        self._server.entrance.heard(self)
+        self._server.limiter.heard(self)
 
     def _show(self, document: Document) -> None:
         """Give a document to who has asked for it, who has for that the time of the handshake phase."""
@@ -111,10 +111,10 @@ class ServerTunnel(Tunnel):
         """Who the client is: as its certificate says, or without TLS the front that has verified one."""
         if self.tls:
             return self.tls.check.identity
-        return self.arrival.identity if self._server.demands_identity else None
+        return self.peer_info.identity if self._server.demands_identity else None
 
     def _admit(self, opened: Opened) -> None:
-        if self.arrival.fronts and (client := self.arrival.fronts.client(opened.forwarded_for)):
+        if self.peer_info.fronts and (client := self.peer_info.fronts.client(opened.forwarded_for)):
             self.peer, self.address = written(client), client
         self.entry = self._server.admit(self)
         if self.entry is None:
@@ -124,7 +124,7 @@ class ServerTunnel(Tunnel):
         self.counters = self.entry.counters
         self.wire.write(self._handshake.accept(self._server.day()))
         del self._handshake  # some kilobytes for each client
-        self._server.entrance.leave(self)
+        self._server.limiter.remove(self)
         self.opened(opened.rest, opened.body)
 
     def expired(self) -> None:

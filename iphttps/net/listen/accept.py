@@ -1,4 +1,4 @@
-"""The doorway: what a connection passes before TLS, or before HTTP where there is no TLS.
+"""The accept_filter: what a connection passes before TLS, or before HTTP where there is no TLS.
 
 A source that already has too many connections in the handshake phase is turned away. A front that has been told
 to, announces whom it brings by the PROXY protocol. TLS is made for a connection when its first bytes come, because
@@ -22,13 +22,13 @@ from twisted.internet.tcp import Connection
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from ...core.admission import Entrance
+from ...core.admission import HandshakeLimiter
 from ...core.errors import ProtocolError
 from ...core.identity import Identity
 from ...core.proxy.proxy_protocol import Announcement, ProxyProtocol
-from ...core.proxy.trusted_proxies import Fronts, IPAddress, plain, written
+from ...core.proxy.trusted_proxies import IPAddress, TrustedProxies, plain, written
 from ...pki.certificates import distinguished
-from .rejections import Refusals
+from .rejections import RejectionLog
 
 HEADER_DEADLINE = 10.0
 """Seconds that a front has to send its PROXY header, which is the first thing that it sends."""
@@ -39,7 +39,7 @@ SILENCE = 10.0
 
 @implementer(IAddress)
 @dataclass(frozen=True, slots=True)
-class Arrival:
+class PeerInfo:
     """Who has come, as far as known before TLS and HTTP.
 
     `peer` is the client's outer address as people read it, and `address` as machines do, unless a front hides it.
@@ -50,12 +50,12 @@ class Arrival:
     peer: str
     address: IPAddress | None = None
     identity: Identity | None = None
-    fronts: Fronts | None = None
+    fronts: TrustedProxies | None = None
 
     @classmethod
-    def of(cls, address: object) -> Arrival:
+    def of(cls, address: object) -> PeerInfo:
         """Return what a connection's address alone tells."""
-        if isinstance(address, Arrival):
+        if isinstance(address, PeerInfo):
             return address
         if not isinstance(address, IPv4Address | IPv6Address):
             return cls(str(address))
@@ -63,7 +63,7 @@ class Arrival:
         return cls(written(host, address.port), host)
 
 
-class Doorway(ServerFactory):
+class AcceptFilter(ServerFactory):
     """Builds the protocols of connections just accepted, of fronts and of others."""
 
     noisy = False
@@ -72,9 +72,9 @@ class Doorway(ServerFactory):
         self,
         wrapped: IProtocolFactory,
         clock: IReactorTime,
-        entrance: Entrance[Any],
-        refusals: Refusals,
-        fronts: Fronts,
+        limiter: HandshakeLimiter[Any],
+        rejections: RejectionLog,
+        fronts: TrustedProxies,
         *,
         proxy_protocol: bool,
         patience: Callable[[], float] = lambda: SILENCE,
@@ -82,51 +82,51 @@ class Doorway(ServerFactory):
     ) -> None:
         self._wrapped = wrapped
         self.clock = clock
-        self.refusals = refusals
-        self.entrance = entrance
+        self.rejections = rejections
+        self.limiter = limiter
         self._fronts = fronts
         self._proxy_protocol = proxy_protocol
         self.patience = patience
         """How long a connection may stay in the handshake phase."""
         self._only_fronts = only_fronts  # they come by a UNIX socket, so the file's mode has let them in
-        self.announcing: Entrance[FrontProtocol] = Entrance()
+        self.announcing: HandshakeLimiter[ProxyHeaderProtocol] = HandshakeLimiter()
         """Those whose PROXY header has not come; bounded by themselves, for whom they bring is not known yet."""
         self.silent: set[SilentProtocol] = set()
 
     def buildProtocol(self, addr: IAddress | None) -> Protocol | None:
         """Build what a connection begins with, or None to have it closed."""
-        arrival = Arrival.of(addr)
+        peer_info = PeerInfo.of(addr)
         if self._only_fronts:
-            arrival = Arrival("the front's socket")
-        elif arrival.address is None or arrival.address not in self._fronts:
-            return self.admit(arrival)
+            peer_info = PeerInfo("the front's socket")
+        elif peer_info.address is None or peer_info.address not in self._fronts:
+            return self.admit(peer_info)
         if self._proxy_protocol:
-            return self._announced(arrival)
-        return self.admit(Arrival(arrival.peer, fronts=self._fronts))
+            return self._announced(peer_info)
+        return self.admit(PeerInfo(peer_info.peer, fronts=self._fronts))
 
-    def admit(self, arrival: Arrival) -> Protocol | None:
+    def admit(self, peer_info: PeerInfo) -> Protocol | None:
         """Build what waits for a client to speak, or None if too many of its connections are there already."""
-        if not self._has_room(arrival):
+        if not self._has_room(peer_info):
             return None
-        silent = SilentProtocol(self, arrival)
-        if displaced := self.entrance.enter(silent, arrival.address):
+        silent = SilentProtocol(self, peer_info)
+        if displaced := self.limiter.add(silent, peer_info.address):
             displaced.give_way()
         return silent
 
-    def _announced(self, front: Arrival) -> Protocol:
-        protocol = FrontProtocol(self, front)
-        if displaced := self.announcing.enter(protocol, None):
+    def _announced(self, front: PeerInfo) -> Protocol:
+        protocol = ProxyHeaderProtocol(self, front)
+        if displaced := self.announcing.add(protocol, None):
             displaced.give_way()
         return protocol
 
-    def greet(self, arrival: Arrival) -> IProtocol | None:
+    def greet(self, peer_info: PeerInfo) -> IProtocol | None:
         """Build what speaks to a client that has begun to, or None if too many of its connections are there already."""
-        return self._wrapped.buildProtocol(arrival) if self._has_room(arrival) else None
+        return self._wrapped.buildProtocol(peer_info) if self._has_room(peer_info) else None
 
-    def _has_room(self, arrival: Arrival) -> bool:
-        if self.entrance.has_room(arrival.address):
+    def _has_room(self, peer_info: PeerInfo) -> bool:
+        if self.limiter.allows(peer_info.address):
             return True
-        self.refusals.note(arrival.peer, "too many of its connections have not opened a session yet", "too many")
+        self.rejections.note(peer_info.peer, "too many of its connections have not opened a session yet", "too many")
         return False
 
     def doStart(self) -> None:
@@ -145,8 +145,8 @@ class Doorway(ServerFactory):
 class WaitingProtocol(Protocol):
     """A connection that has a while to say something, and then gets the protocol that it is for."""
 
-    def __init__(self, doorway: Doorway) -> None:
-        self._doorway = doorway
+    def __init__(self, accept_filter: AcceptFilter) -> None:
+        self._accept_filter = accept_filter
         self._deadline: IDelayedCall | None = None
 
     def abort(self) -> None:
@@ -172,42 +172,44 @@ class WaitingProtocol(Protocol):
             protocol.dataReceived(data)
 
 
-class FrontProtocol(WaitingProtocol):
+class ProxyHeaderProtocol(WaitingProtocol):
     """A front's connection until its PROXY header has come."""
 
-    def __init__(self, doorway: Doorway, front: Arrival) -> None:
-        super().__init__(doorway)
+    def __init__(self, accept_filter: AcceptFilter, front: PeerInfo) -> None:
+        super().__init__(accept_filter)
         self._front = front
         self._header = ProxyProtocol()
 
     def connectionMade(self) -> None:
         """Wait for the header, but not for ever."""
-        self._deadline = self._doorway.clock.callLater(HEADER_DEADLINE, self._refuse, "it sent no PROXY header in time")
+        self._deadline = self._accept_filter.clock.callLater(
+            HEADER_DEADLINE, self._refuse, "it sent no PROXY header in time"
+        )
 
     def dataReceived(self, data: bytes) -> None:
         """Read the header."""
-        self._doorway.announcing.heard(self)
+        self._accept_filter.announcing.heard(self)
         try:
             announcement = self._header.feed(data)
-            arrival = announcement and self._arrival(announcement)
+            peer_info = announcement and self._peer_info(announcement)
         except ProtocolError as error:
             self._refuse(str(error))
             return
-        if announcement and arrival:
-            self._hand_over(arrival, announcement.rest)
+        if announcement and peer_info:
+            self._hand_over(peer_info, announcement.rest)
 
-    def _arrival(self, announcement: Announcement) -> Arrival:
+    def _peer_info(self, announcement: Announcement) -> PeerInfo:
         identity = _identity(announcement.common_name) if announcement.common_name else None
         if announcement.address is None:
-            return Arrival(self._front.peer, identity=identity)
+            return PeerInfo(self._front.peer, identity=identity)
         address = announcement.address
         if address.version == 6:
             address = address.ipv4_mapped or address
-        return Arrival(written(address, announcement.port), address, identity)
+        return PeerInfo(written(address, announcement.port), address, identity)
 
-    def _hand_over(self, arrival: Arrival, rest: bytes) -> None:
+    def _hand_over(self, peer_info: PeerInfo, rest: bytes) -> None:
         self._leave()
-        protocol = cast("IProtocol | None", self._doorway.admit(arrival))
+        protocol = cast("IProtocol | None", self._accept_filter.admit(peer_info))
         if protocol is None:
             self.abort()
             return
@@ -215,39 +217,41 @@ class FrontProtocol(WaitingProtocol):
         self._give_place(protocol, rest)
 
     def _refuse(self, sentence: str) -> None:
-        self._doorway.refusals.note(self._front.peer, sentence, "the PROXY protocol")
+        self._accept_filter.rejections.note(self._front.peer, sentence, "the PROXY protocol")
         self.abort()
 
     def give_way(self) -> None:
         """End at once, for somebody who came later."""
-        self._doorway.refusals.note(
+        self._accept_filter.rejections.note(
             self._front.peer, "it sent no PROXY header, and another needed its place", "too many"
         )
         self.abort()
 
     def _leave(self) -> None:
-        self._doorway.announcing.leave(self)
+        self._accept_filter.announcing.remove(self)
         super()._leave()
 
 
 class SilentProtocol(WaitingProtocol):
     """A client's connection until its first bytes have come."""
 
-    def __init__(self, doorway: Doorway, arrival: Arrival) -> None:
-        super().__init__(doorway)
-        self._arrival = arrival
+    def __init__(self, accept_filter: AcceptFilter, peer_info: PeerInfo) -> None:
+        super().__init__(accept_filter)
+        self._peer_info = peer_info
 
     def connectionMade(self) -> None:
         """Wait for the first bytes, but not for ever."""
         if self._spoken():
-            self._doorway.entrance.heard(self)
-        self._doorway.silent.add(self)
-        self._deadline = self._doorway.clock.callLater(min(SILENCE, self._doorway.patience()), self._expired)
+            self._accept_filter.limiter.heard(self)
+        self._accept_filter.silent.add(self)
+        self._deadline = self._accept_filter.clock.callLater(
+            min(SILENCE, self._accept_filter.patience()), self._expired
+        )
 
     def dataReceived(self, data: bytes) -> None:
         """Hand over to the next protocol."""
         self._leave()
-        protocol = self._doorway.greet(self._arrival)
+        protocol = self._accept_filter.greet(self._peer_info)
         if protocol is None:
             self.abort()
             return
@@ -264,17 +268,19 @@ class SilentProtocol(WaitingProtocol):
             return False
 
     def _expired(self) -> None:
-        self._doorway.refusals.note(self._arrival.peer, "it sent no complete request in time", "too late")
+        self._accept_filter.rejections.note(self._peer_info.peer, "it sent no complete request in time", "too late")
         self.abort()
 
     def give_way(self) -> None:
         """End at once, for somebody who came later."""
-        self._doorway.refusals.note(self._arrival.peer, "it sent nothing, and another needed its place", "too many")
+        self._accept_filter.rejections.note(
+            self._peer_info.peer, "it sent nothing, and another needed its place", "too many"
+        )
         self.abort()
 
     def _leave(self) -> None:
-        self._doorway.entrance.leave(self)
-        self._doorway.silent.discard(self)
+        self._accept_filter.limiter.remove(self)
+        self._accept_filter.silent.discard(self)
         super()._leave()
 
 

@@ -13,7 +13,7 @@ from twisted.internet.protocol import ServerFactory
 from zope.interface import implementer
 
 from ..interfaces import IReactor
-from ..tls.immediate import PromptTLSFactory
+from ..tls.immediate import ImmediateTLSFactory
 from .unix import Acceptor
 
 
@@ -56,4 +56,4 @@ class FrontPort:
 
 def secured(factory: IProtocolFactory, tls: IOpenSSLServerConnectionCreator | None) -> IProtocolFactory:
     """Return what speaks TLS before the factory's protocols, or the factory where there is no TLS."""
-    return PromptTLSFactory(tls, False, factory) if tls else factory
+    return ImmediateTLSFactory(tls, False, factory) if tls else factory

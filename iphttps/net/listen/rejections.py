@@ -1,4 +1,4 @@
-"""The log of refusals, which nobody can fill by being refused over and over."""
+"""The log of rejections, which nobody can fill by being refused over and over."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class _Window:
     report: IDelayedCall | None = None
 
 
-class Refusals:
+class RejectionLog:
     """Writes a line for each refusal while there are few of its kind, and then how many more there were.
 
     A kind is a word of ours, never the peer's: there are as many as this program has reasons.

@@ -14,14 +14,14 @@ from twisted.internet.interfaces import IAddress, IDelayedCall, IReactorTime
 from twisted.internet.protocol import Protocol, ServerFactory, connectionDone
 from twisted.python.failure import Failure
 
-from ...core.admission import Entrance
+from ...core.admission import HandshakeLimiter
 from ...core.errors import ProtocolError
 from ...core.iphttps.request import Document, ServerHandshake
 from ..log import logger
 from ..session import Wire
 from ..stream.producer import Sending
-from .accept import Arrival
-from .rejections import Refusals
+from .accept import PeerInfo
+from .rejections import RejectionLog
 
 CONNECTIONS = 128
 PER_SOURCE = 8
@@ -31,7 +31,7 @@ DEADLINE = 20.0
 """Seconds from a connection's begin to its end, the answer taken."""
 
 
-class Publication(ServerFactory):
+class StaticServer(ServerFactory):
     """Makes the connections; `documents` are what can be fetched now."""
 
     noisy = False
@@ -42,29 +42,29 @@ class Publication(ServerFactory):
         self.day = day
         self.name = name
         self.documents: tuple[Document, ...] = ()
-        self.entrance: Entrance[Fetching] = Entrance(CONNECTIONS, PER_SOURCE)
-        self.refusals = Refusals(clock, self.log)
+        self.limiter: HandshakeLimiter[StaticRequest] = HandshakeLimiter(CONNECTIONS, PER_SOURCE)
+        self.rejections = RejectionLog(clock, self.log)
 
-    def buildProtocol(self, addr: IAddress | None) -> Fetching:
+    def buildProtocol(self, addr: IAddress | None) -> StaticRequest:
         """Make what speaks to one who has just connected."""
-        arrival = Arrival.of(addr)
-        fetching = Fetching(self, arrival.peer)
-        displaced = self.entrance.enter(fetching, arrival.address)
+        peer_info = PeerInfo.of(addr)
+        fetching = StaticRequest(self, peer_info.peer)
+        displaced = self.limiter.add(fetching, peer_info.address)
         if displaced:
             displaced.give_way()
         return fetching
 
     def doStop(self) -> None:
         """The port is closed: end all connections."""
-        self.refusals.close()
-        for fetching in self.entrance:
+        self.rejections.close()
+        for fetching in self.limiter:
             fetching.abort()
 
 
-class Fetching(Protocol):
+class StaticRequest(Protocol):
     """One connection, with one request."""
 
-    def __init__(self, publication: Publication, peer: str) -> None:
+    def __init__(self, publication: StaticServer, peer: str) -> None:
         self._publication = publication
         self._peer = peer
         self._handshake = ServerHandshake((), publication.name, publication.documents)
@@ -79,12 +79,12 @@ class Fetching(Protocol):
         """Read the request, and answer it; what comes after it is of no interest."""
         if self._answered:
             return
-        self._publication.entrance.heard(self)
+        self._publication.limiter.heard(self)
         now = self._publication.day()
         try:
             self._handshake.feed(data)
         except ProtocolError as error:
-            self._publication.refusals.note(
+            self._publication.rejections.note(
                 self._peer, str(error), f"HTTP {error.status}, where documents are published"
             )
             self._answer(self._handshake.refuse(error, now), b"")
@@ -116,6 +116,6 @@ class Fetching(Protocol):
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """Forget the connection."""
-        self._publication.entrance.leave(self)
+        self._publication.limiter.remove(self)
         if self._deadline and self._deadline.active():
             self._deadline.cancel()

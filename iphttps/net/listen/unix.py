@@ -29,7 +29,8 @@ PAUSE = 1.0
 class Acceptor:
     """Hands connections to the factory if `admit` likes them, and closes all others at once.
 
-    With `leaves_reserve` it accepts only while descriptors are free that are not reserved (`net/listen/descriptor_reserve.py`).
+    With `leaves_reserve` it accepts only while descriptors are free that are not reserved
+    (`net/listen/descriptor_reserve.py`).
     """
 
     def __init__(

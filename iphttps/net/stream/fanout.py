@@ -20,7 +20,7 @@ MOST_OF_ONE = 8
 Packets = Iterator[tuple[ClientEntry, Batch]]
 
 
-class Spread:
+class Fanout:
     """Packets on their way to many clients; who leaves the table meanwhile gets none.
 
     `deliver` sends a batch to one client; without it, that is `Connection.send`.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 
-class Lookout:
+class Poller:
     """Looks every `interval` seconds; `look` says at what. Unlike a LoopingCall it goes on after an exception."""
 
     def __init__(self, clock: IReactorTime, interval: float) -> None:

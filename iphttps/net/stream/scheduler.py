@@ -14,7 +14,7 @@ NOTHING = 0.0002
 """Seconds that a turn of the reactor takes in which there was nothing to do, at most."""
 
 
-class Turnstile:
+class HandshakeScheduler:
     """Pieces of work wait here for each other, in the order in which they came.
 
     There is one in a turn of the reactor at most; and after it the others have their time, unless they do not want it.
@@ -27,7 +27,7 @@ class Turnstile:
         self._rest = 0.0
         self._end = self._turned = 0.0
 
-    def enter(self, work: Callable[[], None]) -> None:
+    def submit(self, work: Callable[[], None]) -> None:
         """Do the work, now or in a later turn."""
         self._waiting.append(work)
         if not self._next:

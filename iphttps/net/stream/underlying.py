@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 
 
-def connection_of(transport: object) -> socket.socket | None:
+def underlying_socket(transport: object) -> socket.socket | None:
     """Return the socket under a transport: that of TLS, of TLS in TLS; None if there is none, as in a test."""
     while transport is not None:
         handle = getattr(transport, "getHandle", lambda: None)()

@@ -53,7 +53,7 @@ def prepare(transport: object) -> Carrier:
     return carrier
 
 
-def put(transport: Writer, data: bytes) -> None:
+def write_through(transport: Writer, data: bytes) -> None:
     """Have the kernel take the bytes now, as far as it will, and leave only the rest to Twisted.
 
     Twisted's way is a copy into its buffer, a second into another, and the reactor watching the connection for a

@@ -12,7 +12,7 @@ from ...core.errors import ConfigError
 from ...pki.certificates import UNREADABLE, Credentials, subject
 from ...pki.revocation import Stamp
 from ..log import logger
-from ..stream.poller import Lookout
+from ..stream.poller import Poller
 from .contexts import ServerTLS
 
 INTERVAL = 2.0
@@ -22,7 +22,7 @@ Paths = tuple[Path, Path]
 """Where the certificate is, and where its key."""
 
 
-class CredentialsWatch(Lookout):
+class CredentialsWatch(Poller):
     """Watches the files, also through symbolic links that are swapped, as programs for ACME do.
 
     The two cannot change at the same moment. So a pair that does not fit may only be half written: it is looked at

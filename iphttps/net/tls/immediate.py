@@ -25,8 +25,8 @@ from twisted.protocols.tls import TLSMemoryBIOFactory, TLSMemoryBIOProtocol
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from ..stream.scheduler import Turnstile
-from ..stream.write_through import put
+from ..stream.scheduler import HandshakeScheduler
+from ..stream.write_through import write_through
 
 RECORD = 1 << 14
 """The most bytes that a record of TLS holds (RFC 8446 section 5.1)."""
@@ -35,7 +35,7 @@ OVERHEAD = 512
 """More than what a record has around its bytes (RFC 5246 section 6.2.3 allows 2048, no suite of ours takes 64)."""
 
 
-class Gathering:
+class ReadBatching:
     """A protocol that gathers what it receives until it is told that nothing more comes in this turn."""
 
     def begun(self) -> None:
@@ -46,35 +46,35 @@ class Gathering:
         raise NotImplementedError
 
 
-class PromptTLS(TLSMemoryBIOProtocol):
+class ImmediateTLS(TLSMemoryBIOProtocol):
     """TLS on one connection.
 
-    At a server, what comes before a session is open passes a turnstile, because handshakes are work: one waits for
+    At a server, what comes before a session is open passes a scheduler, because handshakes are work: one waits for
     the other, and packets for none.
     """
 
-    factory: PromptTLSFactory
-    _turnstile: Turnstile | None = None
+    factory: ImmediateTLSFactory
+    _scheduler: HandshakeScheduler | None = None
     _waiting: bytes | None = None
 
     def makeConnection(self, transport: ITransport) -> None:
         """Begin."""
-        self._turnstile = self.factory.turnstile
+        self._scheduler = self.factory.scheduler
         super().makeConnection(transport)
 
     def opened(self) -> None:
         """Let all that comes from now on pass at once."""
-        self._turnstile = None
+        self._scheduler = None
 
     def dataReceived(self, data: bytes) -> None:
         """Take what has come, or have it wait, and the peer with what is to follow."""
-        if self._turnstile is None:
+        if self._scheduler is None:
             self._decrypt(data)
         elif self._waiting is None:
-            if isinstance(self.wrappedProtocol, Gathering):
+            if isinstance(self.wrappedProtocol, ReadBatching):
                 self.wrappedProtocol.begun()
             self._waiting = data
-            self._turnstile.enter(self._step)
+            self._scheduler.submit(self._step)
             if self._waiting is not None:
                 cast(IPushProducer, self.transport).pauseProducing()
         else:  # the transport had it already
@@ -89,12 +89,12 @@ class PromptTLS(TLSMemoryBIOProtocol):
     def _decrypt(self, data: bytes) -> None:
         """Hand on what is in the bytes, and say when that was all: one read of the socket may bring many records."""
         super().dataReceived(data)
-        if isinstance(self.wrappedProtocol, Gathering):
+        if isinstance(self.wrappedProtocol, ReadBatching):
             self.wrappedProtocol.turn_over()
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """Take what has come before the end."""
-        self._turnstile = None
+        self._scheduler = None
         self._step()
         super().connectionLost(reason)
 
@@ -117,19 +117,19 @@ class PromptTLS(TLSMemoryBIOProtocol):
         """Hand on what OpenSSL has for the transport, so many bytes at a time; a handshake may have left some."""
         transport = cast(ITransport, self.transport)
         piece = connection.bio_read(size)
-        put(transport, piece)
+        write_through(transport, piece)
         while len(piece) == size:
             try:
                 piece = connection.bio_read(size)
             except SSL.WantReadError:
                 break
-            put(transport, piece)
+            write_through(transport, piece)
 
 
-class PromptTLSFactory(TLSMemoryBIOFactory):
+class ImmediateTLSFactory(TLSMemoryBIOFactory):
     """Puts such TLS beneath the protocols of another factory."""
 
-    protocol = PromptTLS
+    protocol = ImmediateTLS
 
     def __init__(
         self,
@@ -139,7 +139,7 @@ class PromptTLSFactory(TLSMemoryBIOFactory):
         clock: IReactorTime | None = None,
     ) -> None:
         super().__init__(creator, isClient, wrapped, clock)
-        self.turnstile = None if isClient else Turnstile(self._clock)
+        self.scheduler = None if isClient else HandshakeScheduler(self._clock)
 
 
 @implementer(IStreamClientEndpoint)
@@ -155,6 +155,6 @@ class TLSEndpoint:
 
     def connect(self, protocolFactory: IProtocolFactory) -> Deferred[IProtocol]:
         """Connect a protocol of the factory; fires with that protocol."""
-        factory = PromptTLSFactory(self._tls, True, protocolFactory, self._clock)
-        connecting = cast("Deferred[PromptTLS]", self._endpoint.connect(cast(IProtocolFactory, factory)))
+        factory = ImmediateTLSFactory(self._tls, True, protocolFactory, self._clock)
+        connecting = cast("Deferred[ImmediateTLS]", self._endpoint.connect(cast(IProtocolFactory, factory)))
         return connecting.addCallback(lambda tls: tls.wrappedProtocol)

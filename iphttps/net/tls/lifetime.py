@@ -6,13 +6,13 @@ from collections.abc import Callable
 
 from twisted.internet.interfaces import IReactorTime
 
-from ..stream.poller import Lookout
+from ..stream.poller import Poller
 
 INTERVAL = 2.0
 """Seconds between two looks, and so the longest that a session outlives its certificate."""
 
 
-class LifetimeWatch(Lookout):
+class LifetimeWatch(Poller):
     """Has sessions ended that are over. They are looked through only when the first of them is due."""
 
     def __init__(self, clock: IReactorTime, end_overdue: Callable[[], None], interval: float = INTERVAL) -> None:

@@ -11,7 +11,7 @@ from twisted.internet.interfaces import IReactorTime
 from ...core.errors import ConfigError
 from ...pki.revocation import RevocationLists, Stamp, now_of
 from ..log import logger
-from ..stream.poller import Lookout
+from ..stream.poller import Poller
 from .contexts import ServerTLS
 
 INTERVAL = 2.0
@@ -20,7 +20,7 @@ INTERVAL = 2.0
 DAY = 24 * 60 * 60.0
 
 
-class RevocationWatch(Lookout):
+class RevocationWatch(Poller):
     """Watches the file of the lists that are in force, whichever that is at the time."""
 
     log = logger()

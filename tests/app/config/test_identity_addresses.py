@@ -49,7 +49,7 @@ class FileTests(SynchronousTestCase):
         """An empty file assigns nothing."""
         self.assertTrue(self.load("").permits(None, PREFIX[10].packed))
 
-    def test_refusals(self) -> None:
+    def test_rejections(self) -> None:
         """What cannot be is named with the file, the key, and what would be right."""
         no_address = "'x' has {}, which is no address of a client in 2001:db8:2::/64"
         for text, said in (

@@ -41,7 +41,7 @@ class HostTests(test_client.ClientDaemonCase):
     def test_pinned(self) -> None:
         """The connection is pinned before the link comes up."""
         pinned = []
-        self.patch(module, "connection_of", lambda transport: "connection")
+        self.patch(module, "underlying_socket", lambda transport: "connection")
         self.patch(module, "pin", lambda connection, tunnel: pinned.append((connection, tunnel, self.link.up)))
         self.start()
         self.connect()
@@ -53,7 +53,7 @@ class HostTests(test_client.ClientDaemonCase):
         def refuse(connection: object, tunnel: str) -> None:
             raise ConfigError("it is reached through itself")
 
-        self.patch(module, "connection_of", lambda transport: "connection")
+        self.patch(module, "underlying_socket", lambda transport: "connection")
         self.patch(module, "pin", refuse)
         daemon = self.start()
         _, transport = self.connect()

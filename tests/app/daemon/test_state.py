@@ -7,8 +7,8 @@ from typing import Any, cast
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from iphttps.app.daemon.state import Condition, of_client, of_server
-from iphttps.core.failure import Stage, Trouble
+from iphttps.app.daemon.state import DaemonState, of_client, of_server
+from iphttps.core.failure import FailureReason, Stage
 from iphttps.core.iphttps.client import ClientState
 from iphttps.core.iphttps.server import ServerState
 from iphttps.net.iphttps.client import Client
@@ -17,7 +17,7 @@ from iphttps.net.iphttps.server import Server
 URI = "https://vpn.example.org/IPHTTPS"
 
 
-def client(state: ClientState, **choices: Any) -> Condition:
+def client(state: ClientState, **choices: Any) -> DaemonState:
     """Return the condition of a client, of which only what is looked at is there."""
     facts = {
         "last_failure": None,
@@ -45,14 +45,14 @@ def client(state: ClientState, **choices: Any) -> Condition:
 class ServerConditionTests(SynchronousTestCase):
     """A server."""
 
-    def condition(self, state: ServerState, clients: int) -> Condition:
+    def condition(self, state: ServerState, clients: int) -> DaemonState:
         """Return the condition of a server with so many clients."""
         return of_server(cast(Server, SimpleNamespace(state=state, table=range(clients))), "https://*:443/IPHTTPS")
 
     def test_listening(self) -> None:
         """It says where it listens, and how many clients there are."""
         for clients, words in ((0, "0 clients"), (1, "1 client"), (2, "2 clients")):
-            wanted = Condition(up=True, text=f"listening at https://*:443/IPHTTPS; {words}")
+            wanted = DaemonState(up=True, text=f"listening at https://*:443/IPHTTPS; {words}")
             self.assertEqual(wanted, self.condition(ServerState.LISTEN, clients))
 
     def test_not_taken(self) -> None:
@@ -60,7 +60,7 @@ class ServerConditionTests(SynchronousTestCase):
         server = cast(Server, SimpleNamespace(state=ServerState.LISTEN, table=()))
         condition = of_server(server, URI, ["revocation list not taken: it is damaged"])
         wanted = f"listening at {URI}; 0 clients; revocation list not taken: it is damaged"
-        self.assertEqual(Condition(up=True, text=wanted), condition)
+        self.assertEqual(DaemonState(up=True, text=wanted), condition)
 
     def test_disabled(self) -> None:
         """One that was disabled says how it listens again."""
@@ -73,22 +73,22 @@ class ClientConditionTests(SynchronousTestCase):
     def test_link(self) -> None:
         """It is up when its link has an address, and not before."""
         up, early = client(ClientState.LINK_UP, used=True), client(ClientState.LINK_UP)
-        self.assertEqual(Condition(up=True, text=f"link up to {URI}"), up)
-        self.assertEqual(Condition(up=False, text=f"link up to {URI}, which has no address yet"), early)
+        self.assertEqual(DaemonState(up=True, text=f"link up to {URI}"), up)
+        self.assertEqual(DaemonState(up=False, text=f"link up to {URI}, which has no address yet"), early)
 
     def test_obstacle(self) -> None:
         """An address that this host keeps from coming is not waited for; the line has the reason."""
-        wanted = Condition(up=True, text=f"link up to {URI}: the filter drops it")
+        wanted = DaemonState(up=True, text=f"link up to {URI}: the filter drops it")
         self.assertEqual(wanted, client(ClientState.LINK_UP, obstacle="the filter drops it"))
 
     def test_first_attempt(self) -> None:
         """While the first attempt is under way it is not up."""
         for state in (ClientState.LINK_DOWN, ClientState.ESTABLISHED):
-            self.assertEqual(Condition(up=False, text=f"connecting to {URI}"), client(state))
+            self.assertEqual(DaemonState(up=False, text=f"connecting to {URI}"), client(state))
 
     def test_failed_attempt(self) -> None:
         """After a failure it is not waited for any more; the line has the reason, and is one line."""
-        failure = Trouble(Stage.TLS, "the server hung up\nand laughed"), URI, 0.0
+        failure = FailureReason(Stage.TLS, "the server hung up\nand laughed"), URI, 0.0
         waiting = client(ClientState.LINK_DOWN, last_failure=failure, next_attempt=30.0)
         self.assertTrue(waiting.up)
         self.assertEqual(rf"{URI}: the server hung up\0Aand laughed; waiting for the next attempt", waiting.text)
@@ -98,6 +98,6 @@ class ClientConditionTests(SynchronousTestCase):
     def test_not_wanted(self) -> None:
         """Where no connection is wanted there is nothing to wait for; but for the answer whether one is."""
         idle = client(ClientState.ENABLED, waiting="for `iphttps enable`")
-        self.assertEqual(Condition(up=True, text="not connected: for `iphttps enable`"), idle)
+        self.assertEqual(DaemonState(up=True, text="not connected: for `iphttps enable`"), idle)
         self.assertFalse(client(ClientState.ENABLED, waiting="for a proxy", looking=True).up)
         self.assertTrue(client(ClientState.DISABLED).up)

@@ -11,7 +11,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.testing import MemoryReactorClock
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
-from iphttps.app.daemon.state import Condition
+from iphttps.app.daemon.state import DaemonState
 from iphttps.app.daemon.supervision import PATIENCE, Supervision
 from iphttps.host.process.systemd import ServiceManager
 from iphttps.net.interfaces import IReactor
@@ -50,7 +50,7 @@ class SupervisionTests(SynchronousTestCase):
         """Start it."""
         self.manager = _Listening()
         self.addCleanup(self.manager.socket.close)
-        self.condition = Condition(up=False, text="connecting")
+        self.condition = DaemonState(up=False, text="connecting")
         self.reactor = _Threads()
         self.supervision = Supervision(
             cast(IReactor, self.reactor),
@@ -75,10 +75,10 @@ class SupervisionTests(SynchronousTestCase):
     def test_ready(self) -> None:
         """READY=1 comes once, when the daemon is up; the line for people whenever it is another."""
         self.assertEqual(["STATUS=connecting"], self.after(1))
-        self.condition = Condition(up=True, text="link up")
+        self.condition = DaemonState(up=True, text="link up")
         self.assertEqual(["READY=1\nSTATUS=link up"], self.after(1))
         self.assertEqual([], self.after(1))
-        self.condition = Condition(up=False, text="connecting")
+        self.condition = DaemonState(up=False, text="connecting")
         self.assertEqual(["STATUS=connecting"], self.after(1))
 
     def test_patience(self) -> None:
@@ -88,7 +88,7 @@ class SupervisionTests(SynchronousTestCase):
 
     def test_lost(self) -> None:
         """What could not be told is told again."""
-        self.condition = Condition(up=True, text="link up")
+        self.condition = DaemonState(up=True, text="link up")
         while self.supervision._manager.tell(STATUS="noise"):
             pass
         self.supervision.look()
@@ -134,7 +134,7 @@ class TickingTests(TestCase):
         looks: list[float] = []
         done: Deferred[None] = Deferred()
 
-        def condition() -> Condition:
+        def condition() -> DaemonState:
             looks.append(time.monotonic())
             if len(looks) == 2:
                 time.sleep(2.5)  # as a reactor does that is stuck
@@ -143,7 +143,7 @@ class TickingTests(TestCase):
             elif len(looks) == 3:
                 supervision.stop()
                 done.callback(None)
-            return Condition(up=False, text=f"look {len(looks)}")
+            return DaemonState(up=False, text=f"look {len(looks)}")
 
         supervision = Supervision(cast(IReactor, reactor), ServiceManager("@" + manager.address), condition)
         self.addCleanup(supervision.stop)

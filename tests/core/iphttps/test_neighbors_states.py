@@ -1,4 +1,7 @@
-"""Tests for iphttps.core.iphttps.neighbors: the states of an entry, step by step with exact times (RFC 4861 section 7.3)."""
+"""Tests for iphttps.core.iphttps.neighbors.
+
+The states of an entry, step by step with exact times (RFC 4861 section 7.3).
+"""
 
 from __future__ import annotations
 

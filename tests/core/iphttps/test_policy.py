@@ -1,4 +1,7 @@
-"""Tests for iphttps.core.iphttps.policy: what holds in both Authentication Modes; the clauses are in test_policy_modes."""
+"""Tests for iphttps.core.iphttps.policy.
+
+What holds in both Authentication Modes; the clauses are in test_policy_modes.
+"""
 
 from __future__ import annotations
 

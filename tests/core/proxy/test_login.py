@@ -9,7 +9,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from iphttps.core.errors import ProxyError, ProxyFault
 from iphttps.core.proxy.challenges import Digest, basic, read_challenges
-from iphttps.core.proxy.login import PAUSE, Dialogue, NextToken, ProxyCredentials, Way
+from iphttps.core.proxy.login import PAUSE, AuthNegotiation, AuthScheme, NextToken, ProxyCredentials
 from iphttps.core.proxy.url import Login, Proxy
 
 ALICE = Login("alice", "secret")
@@ -32,17 +32,17 @@ class LoginCase(SynchronousTestCase):
         self.login: Login | None = ALICE
         self.credentials = ProxyCredentials(lambda: self.login, basic_in_clear=True)
 
-    def dialogue(self, now: float = 0.0) -> Dialogue:
+    def dialogue(self, now: float = 0.0) -> AuthNegotiation:
         """Begin an attempt."""
-        dialogue = Dialogue(self.proxy, TARGET, self.credentials, now)
+        dialogue = AuthNegotiation(self.proxy, TARGET, self.credentials, now)
         self.first = dialogue.begin("word")
         return dialogue
 
-    def answer(self, dialogue: Dialogue, *offers: bytes, refused: bool = False) -> bytes | NextToken:
+    def answer(self, dialogue: AuthNegotiation, *offers: bytes, refused: bool = False) -> bytes | NextToken:
         """Return the answer to a challenge."""
         return dialogue.challenged(read_challenges(offers), "word", refused=refused)
 
-    def refusal(self, dialogue: Dialogue, *offers: bytes, refused: bool = False) -> tuple[ProxyFault, str]:
+    def refusal(self, dialogue: AuthNegotiation, *offers: bytes, refused: bool = False) -> tuple[ProxyFault, str]:
         """Return why a challenge is not answered."""
         error = self.assertRaises(ProxyError, self.answer, dialogue, *offers, refused=refused)
         self.assertNotIn("secret", str(error))
@@ -57,21 +57,21 @@ class ChoiceTests(LoginCase):
         offers = [BASIC, DIGEST, NTLM, NEGOTIATE]
         dialogue = self.dialogue()
         self.assertIsNone(self.first)
-        for way in (Way.TICKET, Way.NEGOTIATE, Way.NTLM):
+        for way in (AuthScheme.TICKET, AuthScheme.NEGOTIATE, AuthScheme.NTLM):
             self.assertEqual(NextToken(way, None), self.answer(dialogue, *offers))
             self.assertEqual(way, dialogue.way)
             dialogue.unavailable("not here")
         digest = self.answer(dialogue, *offers)
         assert isinstance(digest, bytes)
         self.assertTrue(digest.startswith(b"Digest "))
-        self.assertEqual(Way.DIGEST, dialogue.way)
+        self.assertEqual(AuthScheme.DIGEST, dialogue.way)
         self.assertEqual(basic(ALICE), self.answer(self.dialogue(), BASIC))
 
     def test_without_a_login(self) -> None:
         """Without a user only a ticket will do, and the sentence says what is missing."""
         self.login = None
         dialogue = self.dialogue()
-        self.assertEqual(NextToken(Way.TICKET, None), self.answer(dialogue, BASIC, NEGOTIATE))
+        self.assertEqual(NextToken(AuthScheme.TICKET, None), self.answer(dialogue, BASIC, NEGOTIATE))
         dialogue.unavailable("there is no ticket")
         fault, sentence = self.refusal(dialogue, BASIC, NEGOTIATE)
         self.assertEqual(ProxyFault.NO_CREDENTIALS, fault)
@@ -131,8 +131,8 @@ class ChoiceTests(LoginCase):
             self.assertEqual(ProxyFault.NO_CREDENTIALS, fault)
             self.assertIn("--proxy-trust-network", sentence)
         self.proxy = SECURE
-        self.assertEqual(NextToken(Way.TICKET, None), self.answer(self.dialogue(), NEGOTIATE))
-        self.assertEqual(NextToken(Way.NTLM, None), self.answer(self.dialogue(), NTLM))
+        self.assertEqual(NextToken(AuthScheme.TICKET, None), self.answer(self.dialogue(), NEGOTIATE))
+        self.assertEqual(NextToken(AuthScheme.NTLM, None), self.answer(self.dialogue(), NTLM))
 
     def test_spelling(self) -> None:
         """The scheme is written as the proxy writes it: some know one spelling only."""
@@ -162,7 +162,7 @@ class ChoiceTests(LoginCase):
 
 
 class TokenTests(LoginCase):
-    """Ways that take several tokens."""
+    """FallbackEndpoint that take several tokens."""
 
     def token(self, scheme: bytes) -> bytes:
         """Build the proxy's token."""
@@ -171,8 +171,8 @@ class TokenTests(LoginCase):
     def test_ntlm(self) -> None:
         """Two tokens; after the second one a challenge is a refusal (PX-01)."""
         dialogue = self.dialogue()
-        self.assertEqual(NextToken(Way.NTLM, None), self.answer(dialogue, NTLM, BASIC))
-        self.assertEqual(NextToken(Way.NTLM, b"token"), self.answer(dialogue, self.token(NTLM)))
+        self.assertEqual(NextToken(AuthScheme.NTLM, None), self.answer(dialogue, NTLM, BASIC))
+        self.assertEqual(NextToken(AuthScheme.NTLM, b"token"), self.answer(dialogue, self.token(NTLM)))
         fault, sentence = self.refusal(dialogue, self.token(NTLM))
         self.assertEqual(ProxyFault.CREDENTIALS_WRONG, fault)
         self.assertIn("refused the user or the password (NTLM)", sentence)
@@ -186,10 +186,10 @@ class TokenTests(LoginCase):
     def test_ticket_refused(self) -> None:
         """A ticket that the proxy refuses locks no account; then it is the password's turn."""
         dialogue = self.dialogue()
-        self.assertEqual(NextToken(Way.TICKET, None), self.answer(dialogue, NEGOTIATE, BASIC))
+        self.assertEqual(NextToken(AuthScheme.TICKET, None), self.answer(dialogue, NEGOTIATE, BASIC))
         for _ in range(2):
-            self.assertEqual(NextToken(Way.TICKET, b"token"), self.answer(dialogue, self.token(NEGOTIATE)))
-        self.assertEqual(NextToken(Way.NEGOTIATE, None), self.answer(dialogue, NEGOTIATE, BASIC))
+            self.assertEqual(NextToken(AuthScheme.TICKET, b"token"), self.answer(dialogue, self.token(NEGOTIATE)))
+        self.assertEqual(NextToken(AuthScheme.NEGOTIATE, None), self.answer(dialogue, NEGOTIATE, BASIC))
 
     def test_broken_off(self) -> None:
         """A second token that cannot be made has proven nothing."""
@@ -266,7 +266,7 @@ class PauseTests(LoginCase):
             fault, sentence = self.refusal(self.dialogue(now), BASIC, DIGEST, NTLM)
             self.assertEqual(ProxyFault.CREDENTIALS_WRONG, fault)
             self.assertIn(f"; it has refused the login there is, which is kept back for {minutes} minute", sentence)
-        self.assertEqual(NextToken(Way.TICKET, None), self.answer(self.dialogue(1001.0), NEGOTIATE))
+        self.assertEqual(NextToken(AuthScheme.TICKET, None), self.answer(self.dialogue(1001.0), NEGOTIATE))
         self.assertEqual(basic(ALICE), self.answer(self.dialogue(1000.0 + PAUSE), BASIC))
 
     def test_other(self) -> None:

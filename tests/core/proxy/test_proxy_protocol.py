@@ -1,4 +1,7 @@
-"""Tests for iphttps.core.proxy.proxy_protocol, by the letter of HAProxy's specification and by headers that HAProxy sent."""
+"""Tests for iphttps.core.proxy.proxy_protocol.
+
+By the letter of HAProxy's specification and by headers that HAProxy sent.
+"""
 
 from __future__ import annotations
 

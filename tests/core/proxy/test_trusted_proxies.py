@@ -8,21 +8,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from iphttps.core.proxy.trusted_proxies import Fronts, plain, written
+from iphttps.core.proxy.trusted_proxies import TrustedProxies, plain, written
 
-FRONTS = Fronts(map(ip_network, ("198.51.100.9", "203.0.113.0/24", "2001:db8:f::/48")))
+FRONTS = TrustedProxies(map(ip_network, ("198.51.100.9", "203.0.113.0/24", "2001:db8:f::/48")))
 
 
 class FrontsTests(SynchronousTestCase):
     """Who is a front."""
 
     def test_contains(self) -> None:
-        """Fronts are those in the list, and nobody else."""
+        """TrustedProxies are those in the list, and nobody else."""
         for address in ("198.51.100.9", "203.0.113.255", "2001:db8:f:1::1"):
             self.assertIn(ip_address(address), FRONTS)
         for address in ("198.51.100.8", "203.0.114.0", "2001:db8:e::1", "::c633:6409"):
             self.assertNotIn(ip_address(address), FRONTS)
-        self.assertNotIn(ip_address("127.0.0.1"), Fronts(()))
+        self.assertNotIn(ip_address("127.0.0.1"), TrustedProxies(()))
 
     def test_client(self) -> None:
         """The client is the last address in X-Forwarded-For that is not a front's; what stands before is hearsay."""

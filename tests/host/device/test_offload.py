@@ -135,13 +135,13 @@ class RouteTests(NamespaceCase):
         link_up(name)
         return device
 
-    def through(self, entrance: KernelDevice, way_out: KernelDevice, packets: list[bytes]) -> list[bytes]:
+    def through(self, limiter: KernelDevice, way_out: KernelDevice, packets: list[bytes]) -> list[bytes]:
         """Write packets into a device, and return what is read from another."""
         with IPRoute() as netlink:
             (index,) = netlink.link_lookup(ifname=way_out.name)
             netlink.route("replace", dst="2001:db8:aa::/64", oif=index)
         found: list[bytes] = []
-        entrance.write(Batch.of(packets))
+        limiter.write(Batch.of(packets))
 
         def complete() -> bool:
             # The kernel also reports, to multicast groups, that it is a router.
@@ -154,9 +154,9 @@ class RouteTests(NamespaceCase):
     def assert_same(self, packets: list[bytes]) -> None:
         """Check every way through the kernel."""
         expected = by_flow(map(routed, packets))
-        for entrance, way_out in ((self.first, self.plain), (self.first, self.second), (self.plain, self.second)):
-            with_what = f"{entrance.name} to {way_out.name}"
-            self.assertEqual(expected, by_flow(self.through(entrance, way_out, packets)), with_what)
+        for limiter, way_out in ((self.first, self.plain), (self.first, self.second), (self.plain, self.second)):
+            with_what = f"{limiter.name} to {way_out.name}"
+            self.assertEqual(expected, by_flow(self.through(limiter, way_out, packets)), with_what)
 
     @settings(max_examples=60)
     @given(streams())

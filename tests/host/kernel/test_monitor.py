@@ -1,4 +1,7 @@
-"""Tests for iphttps.host.kernel.monitor, in a namespace; Router Advertisements are scapy's, through a real TUN device."""
+"""Tests for iphttps.host.kernel.monitor.
+
+In a namespace; Router Advertisements are scapy's, through a real TUN device.
+"""
 
 from __future__ import annotations
 

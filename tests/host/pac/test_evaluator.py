@@ -55,7 +55,7 @@ class ProgramTests(SynchronousTestCase):
         self.assertEqual(asked(ex), {"answer": "vpn.example.org"})
         self.assertEqual(asked(f"{ex} function FindProxyForURL() {{ return 'DIRECT'; }}"), {"answer": "DIRECT"})
 
-    def test_refusals(self) -> None:
+    def test_rejections(self) -> None:
         """A file without an answer gets an error, in a few words and not more."""
         for text, words in (
             (

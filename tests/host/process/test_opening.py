@@ -1,4 +1,7 @@
-"""Tests for iphttps.host.process.opening and iphttps.host.process.pidfile: what root opens in a directory of another user."""
+"""Tests for iphttps.host.process.opening and iphttps.host.process.pidfile.
+
+What root opens in a directory of another user.
+"""
 
 from __future__ import annotations
 

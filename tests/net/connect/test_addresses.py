@@ -22,7 +22,7 @@ from iphttps.host.device.memory import MemoryDevice
 from iphttps.net.connect.addresses import Addresses
 from iphttps.net.connect.alternatives import MAXIMUM_CONNECTIONS, PATIENCE
 from iphttps.net.connect.endpoints import URI, client_endpoint
-from iphttps.net.connect.fallback import Way, Ways
+from iphttps.net.connect.fallback import FallbackEndpoint
 from iphttps.net.device_reader import DeviceReader
 from iphttps.net.iphttps.client import Client, RemoteServer
 from iphttps.net.session import HANDSHAKE_DEADLINE
@@ -71,7 +71,7 @@ class AddressesCase(SynchronousTestCase):
     """A client whose server has three addresses, and a reactor in memory."""
 
     found: tuple[IAddress, ...] = (V6[0], V4[0], V4[1])
-    ways: tuple[Way, ...] = (None,)
+    ways: tuple[Proxy | None, ...] = (None,)
 
     def setUp(self) -> None:
         """Enable the client."""
@@ -83,7 +83,9 @@ class AddressesCase(SynchronousTestCase):
         addresses = Addresses()
         direct = client_endpoint(self.clock, URI.parse(f"http://{NAME}/"), None, None, addresses)
         by_proxy = cast(IStreamClientEndpoint, self.proxied)
-        ways = Ways(lambda: succeed(self.ways), lambda way: by_proxy if way else direct, lambda: None, addresses)
+        ways = FallbackEndpoint(
+            lambda: succeed(self.ways), lambda way: by_proxy if way else direct, lambda: None, addresses
+        )
         self.client = Client(
             self.clock,
             ClientMachine(ReconnectTimer()),

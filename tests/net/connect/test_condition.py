@@ -13,7 +13,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from iphttps.core.errors import ConfigError
 from iphttps.core.iphttps.client import ClientState
-from iphttps.net.connect.condition import AGAIN, Blocked, Condition, Precondition, always
+from iphttps.net.connect.condition import AGAIN, Blocked, Condition, ConnectCondition, always
 
 from ..support import OUTER, ClientEnd, Endpoint
 
@@ -28,9 +28,9 @@ class PreconditionCase(SynchronousTestCase):
         self.addCleanup(self.end.device.close)
         self.looks: list[Deferred[bool]] = []
 
-    def precondition(self, needed: Condition | None) -> Precondition:
+    def precondition(self, needed: Condition | None) -> ConnectCondition:
         """Return what waits for this condition."""
-        return Precondition(self.clock, self.end.client, needed)
+        return ConnectCondition(self.clock, self.end.client, needed)
 
     def look(self) -> Deferred[bool]:
         """Be a condition that the test decides."""
@@ -67,7 +67,7 @@ class PreconditionTests(PreconditionCase):
 
     def test_waiting(self) -> None:
         """What an enabled client waits for can be said, and is said of no other."""
-        precondition = Precondition(self.clock, self.end.client, None, "to be asked")
+        precondition = ConnectCondition(self.clock, self.end.client, None, "to be asked")
         self.assertIsNone(precondition.waiting)
         with capturedLogs() as events:
             precondition.enable()

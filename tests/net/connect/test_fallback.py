@@ -13,22 +13,24 @@ from twisted.logger import capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 
 from iphttps.core.proxy.url import Proxy
-from iphttps.net.connect.fallback import Way, Ways
+from iphttps.net.connect.fallback import FallbackEndpoint
 
 from ..support import Endpoint
 
 PROXY = Proxy.parse("http://proxy.example:3128")
 
 
-class WaysTests(SynchronousTestCase):
+class FallbackEndpointTests(SynchronousTestCase):
     """A proxy, and the direct way."""
 
     def setUp(self) -> None:
         """Begin an attempt."""
-        self.endpoints: dict[Way, Endpoint] = {PROXY: Endpoint(), None: Endpoint()}
-        self.found: Deferred[tuple[Way, ...]] = Deferred()
+        self.endpoints: dict[Proxy | None, Endpoint] = {PROXY: Endpoint(), None: Endpoint()}
+        self.found: Deferred[tuple[Proxy | None, ...]] = Deferred()
         self.forgotten = 0
-        self.ways = Ways(lambda: self.found, lambda way: cast(IStreamClientEndpoint, self.endpoints[way]), self.forget)
+        self.ways = FallbackEndpoint(
+            lambda: self.found, lambda way: cast(IStreamClientEndpoint, self.endpoints[way]), self.forget
+        )
         self.attempt: Deferred[IProtocol] = self.ways.connect(Factory.forProtocol(Protocol))
 
     def forget(self) -> None:
@@ -76,9 +78,11 @@ class WaysTests(SynchronousTestCase):
 
     def test_cancelled_in_vain(self) -> None:
         """A search that goes on although it is cancelled finds ways that nobody takes any more."""
-        found: Deferred[tuple[Way, ...]] = Deferred(lambda cancelled: None)
+        found: Deferred[tuple[Proxy | None, ...]] = Deferred(lambda cancelled: None)
         found.addErrback(lambda failure: (PROXY, None))
-        ways = Ways(lambda: found, lambda way: cast(IStreamClientEndpoint, self.endpoints[way]), self.forget)
+        ways = FallbackEndpoint(
+            lambda: found, lambda way: cast(IStreamClientEndpoint, self.endpoints[way]), self.forget
+        )
         attempt = ways.connect(Factory.forProtocol(Protocol))
         attempt.cancel()
         self.failureResultOf(attempt, CancelledError)
@@ -88,6 +92,8 @@ class WaysTests(SynchronousTestCase):
         """A search that fails, or is given up, is the attempt's failure."""
         self.attempt.cancel()
         self.failureResultOf(self.attempt, CancelledError)
-        ways = Ways(lambda: succeed((None,)), lambda way: cast(IStreamClientEndpoint, self.endpoints[way]), self.forget)
+        ways = FallbackEndpoint(
+            lambda: succeed((None,)), lambda way: cast(IStreamClientEndpoint, self.endpoints[way]), self.forget
+        )
         ways.connect(Factory.forProtocol(Protocol))
         self.assertEqual(len(self.endpoints[None].attempts), 1)

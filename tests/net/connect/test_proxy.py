@@ -17,7 +17,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from iphttps.core.errors import ProxyError, ProxyFault
 from iphttps.core.proxy.challenges import basic
-from iphttps.core.proxy.login import ProxyCredentials, Way
+from iphttps.core.proxy.login import AuthScheme, ProxyCredentials
 from iphttps.core.proxy.url import Login, Proxy
 from iphttps.net.connect.proxy import (
     DEADLINE,
@@ -65,14 +65,14 @@ class ProxyCase(SynchronousTestCase):
         """Begin."""
         self.clock = Clock()
         self.endpoint = Endpoint()
-        self.asked: list[tuple[Way, bytes | None]] = []
+        self.asked: list[tuple[AuthScheme, bytes | None]] = []
         self.factory: IProtocolFactory = cast(IProtocolFactory, Factory.forProtocol(Recorder))
         self.credentials = ProxyCredentials(lambda: ALICE, basic_in_clear=True)
 
-    def tokens(self, way: Way, host: str, login: Login | None) -> NextTokenOf:
+    def tokens(self, way: AuthScheme, host: str, login: Login | None) -> NextTokenOf:
         """Make tokens for NTLM alone."""
         self.assertEqual("proxy.example", host)
-        if way is not Way.NTLM:
+        if way is not AuthScheme.NTLM:
             raise NoTokenError("there is no such thing")
 
         def next_token(token: bytes | None) -> Deferred[bytes]:
@@ -277,7 +277,7 @@ class LoginTests(ProxyCase):
         self.asked_for(b"NTLM b3Vycw==")
         self.say(OPEN)
         self.assert_open(attempt)
-        self.assertEqual([(Way.NTLM, None), (Way.NTLM, b"theirs")], self.asked)
+        self.assertEqual([(AuthScheme.NTLM, None), (AuthScheme.NTLM, b"theirs")], self.asked)
 
     def test_ntlm_broken_off(self) -> None:
         """A proxy that closes in the middle, or sends nonsense, is asked another way, on another connection."""
@@ -307,7 +307,7 @@ class LoginTests(ProxyCase):
     def test_rounds(self) -> None:
         """A proxy that never has enough is left."""
 
-        def tokens(way: Way, host: str, login: Login | None) -> NextTokenOf:
+        def tokens(way: AuthScheme, host: str, login: Login | None) -> NextTokenOf:
             return lambda token: succeed(b"ours")
 
         self.patch(self, "tokens", tokens)

@@ -21,7 +21,7 @@ from iphttps.net.connect.endpoints import URI, client_endpoint
 from iphttps.net.connect.proxy import ProxySettings
 from iphttps.net.connect.proxy_connection import ProxyConnection
 from iphttps.net.connect.spnego import tokens
-from iphttps.net.session import Tunnel
+from iphttps.net.session import Session
 from iphttps.net.stream.write_through import QUEUE, UNSENT
 
 from ..certificates import Certificates
@@ -59,7 +59,7 @@ class AnyProxy(Protocol):
             server.makeConnection(transport)
 
 
-class EchoTunnel(Tunnel):
+class EchoTunnel(Session):
     """The client: once its connection is established it says a word, and waits until that comes back."""
 
     def __init__(self) -> None:

@@ -12,7 +12,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from iphttps.core.errors import DropReason
 from iphttps.core.iphttps.client import ClientEvent, ClientState
 from iphttps.core.iphttps.reconnect import INITIAL
-from iphttps.net.iphttps.client import ClientTunnel
+from iphttps.net.iphttps.client import ClientSession
 from iphttps.net.session import CLOSE_DEADLINE, HANDSHAKE_DEADLINE
 
 from ..support import NAME, PRIVATE_HOST, ClientEnd, client_address, packet
@@ -42,12 +42,12 @@ class ClientCase(SynchronousTestCase):
         transport = StringTransport()
         return self.end.endpoint.accept(transport), transport
 
-    def link_up(self) -> tuple[ClientTunnel, StringTransport]:
+    def link_up(self) -> tuple[ClientSession, StringTransport]:
         """Let the latest attempt succeed and answer the request; forget what was sent so far."""
         protocol, transport = self.established()
         protocol.dataReceived(ANSWER)
         transport.clear()
-        assert isinstance(protocol, ClientTunnel)
+        assert isinstance(protocol, ClientSession)
         return protocol, transport
 
     def lose(self, protocol: Protocol) -> None:

@@ -16,7 +16,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from iphttps.core.errors import DropReason
 from iphttps.core.ip.router_advertisement import RouterAdvertisement
 from iphttps.core.iphttps.server import ServerEvent
-from iphttps.net.iphttps.server_session import ServerTunnel
+from iphttps.net.iphttps.server_session import ServerSession
 from iphttps.net.session import CLOSE_DEADLINE, HANDSHAKE_DEADLINE
 from iphttps.net.stream import fanout
 
@@ -86,7 +86,7 @@ class OpeningTests(ServerCase):
         protocol.dataReceived(REQUEST + OTHERS)
         self.assertEqual(self.end.device.taken, [OTHERS])
 
-    def test_refusals(self) -> None:
+    def test_rejections(self) -> None:
         """A request that cannot open a session is answered with its status, and the connection ends (3.2.5.1)."""
         for request, status in (
             (REQUEST.replace(b"/IPHTTPS", b"/"), b"404 Not Found"),
@@ -171,7 +171,7 @@ class PacketTests(ServerCase):
         """A congested client loses packets, counted as its own; its neighbour gets all (3.2.5.2.1)."""
         (slow, one), (_, two) = self.session(1), self.session(2)
         full, other = self.end.table
-        assert isinstance(slow, ServerTunnel)
+        assert isinstance(slow, ServerSession)
         slow.pauseProducing()
         slow.backlog.room = 0
         lost, kept = packet(PRIVATE_HOST, client_address(1)), packet(PRIVATE_HOST, client_address(2))

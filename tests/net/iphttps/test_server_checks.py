@@ -17,7 +17,7 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from iphttps.core.errors import ConfigError
-from iphttps.core.failure import Stage, Trouble
+from iphttps.core.failure import FailureReason, Stage
 from iphttps.core.iphttps.client import ClientEvent, ClientState
 from iphttps.lab.authority import Authority
 from iphttps.net.explain import explain_end
@@ -40,7 +40,7 @@ class ServerCheckCase(SynchronousTestCase):
         self.certificates = Certificates(Path(self.mktemp()))
         self.server = ServerTLS(TLSSettings(credentials(self.certificates.server)))
 
-    def meet(self, client: ClientTLS, server: ServerTLS | None = None) -> Trouble | None:
+    def meet(self, client: ClientTLS, server: ServerTLS | None = None) -> FailureReason | None:
         """Let them meet; return what went wrong, if anything did."""
         clock = MemoryReactorClock()
         server_end, client_end = ServerEnd(clock, server or self.server), ClientEnd(clock, client)
@@ -268,7 +268,7 @@ class LateRequestTests(ServerCheckCase):
         """A request in the middle of a session is not what it ends by."""
         client, _ = self.ask_late(renegotiation=False)
         trouble = explain_end(Failure(ConnectionDone()), client, Stage.HTTP, answered=True)
-        self.assertEqual(trouble, Trouble(Stage.HTTP, "the server closed the connection"))
+        self.assertEqual(trouble, FailureReason(Stage.HTTP, "the server closed the connection"))
 
     def test_answered(self) -> None:
         """With permission the certificate is shown, and the server's is verified once more."""

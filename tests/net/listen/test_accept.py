@@ -1,4 +1,4 @@
-"""The doorway: fronts and what they announce, and sources that come too often."""
+"""The accept_filter: fronts and what they announce, and sources that come too often."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from iphttps.core.identity import Identity
 from iphttps.core.iphttps.client import ClientEvent, ClientState
-from iphttps.core.proxy.trusted_proxies import Fronts
-from iphttps.net.listen.accept import HEADER_DEADLINE, Doorway, FrontProtocol
+from iphttps.core.proxy.trusted_proxies import TrustedProxies
+from iphttps.net.listen.accept import HEADER_DEADLINE, AcceptFilter, ProxyHeaderProtocol
 from iphttps.net.session_lines import LINES
 from iphttps.net.tls.contexts import ClientTLS, ServerTLS, TLSSettings
 from tests.net.certificates import Certificates, credentials
@@ -33,7 +33,7 @@ HEADER = version2("192.0.2.7", "198.51.100.1", 1234)
 ALICE = version2("192.0.2.7", "198.51.100.1", 1234, tls(b"alice"))
 
 
-class DoorwayCase(SynchronousTestCase):
+class AcceptFilterCase(SynchronousTestCase):
     """A server behind a front at 198.51.100.9."""
 
     proxy_protocol = True
@@ -43,21 +43,21 @@ class DoorwayCase(SynchronousTestCase):
         self.clock = MemoryReactorClock()
         self.end = ServerEnd(self.clock)
         self.addCleanup(self.end.device.close)
-        self.doorway = self.before(self.end)
+        self.accept_filter = self.before(self.end)
 
-    def before(self, end: ServerEnd) -> Doorway:
-        """Make the doorway of a server."""
+    def before(self, end: ServerEnd) -> AcceptFilter:
+        """Make the accept_filter of a server."""
         assert end.factory
-        fronts = Fronts((ip_network("198.51.100.9"), ip_network("2001:db8:f::/64")))
+        fronts = TrustedProxies((ip_network("198.51.100.9"), ip_network("2001:db8:f::/64")))
         server = end.server
-        return Doorway(
-            end.factory, self.clock, server.entrance, server.refusals, fronts, proxy_protocol=self.proxy_protocol
+        return AcceptFilter(
+            end.factory, self.clock, server.limiter, server.rejections, fronts, proxy_protocol=self.proxy_protocol
         )
 
     def connect(self, address: IAddress = FRONT) -> StringTransport | None:
         """Connect from an address; return the transport, whose `protocol` gets its bytes, or None if turned away."""
         transport = StringTransport()
-        transport.protocol = self.doorway.buildProtocol(address)  # type: ignore[attr-defined]
+        transport.protocol = self.accept_filter.buildProtocol(address)  # type: ignore[attr-defined]
         if transport.protocol is None:  # type: ignore[attr-defined]
             return None
         transport.protocol.makeConnection(transport)  # type: ignore[attr-defined]
@@ -75,7 +75,7 @@ class DoorwayCase(SynchronousTestCase):
         """Return who is in the table."""
         return [(entry.peer, entry.identity) for entry in self.end.table]
 
-    def refusals(self, *pieces: bytes, address: IAddress = FRONT) -> list[str]:
+    def rejections(self, *pieces: bytes, address: IAddress = FRONT) -> list[str]:
         """Return what the log says of a connection on which these pieces come, which must end at once."""
         with capturedLogs() as events:
             transport = self.say(*pieces, address=address)
@@ -84,7 +84,7 @@ class DoorwayCase(SynchronousTestCase):
         return [str(formatEvent(event)) for event in events]
 
 
-class AnnouncedTests(DoorwayCase):
+class AnnouncedTests(AcceptFilterCase):
     """What a front announces by the PROXY protocol."""
 
     def test_every_cut(self) -> None:
@@ -109,8 +109,8 @@ class AnnouncedTests(DoorwayCase):
     def test_ipv6_front(self) -> None:
         """A front in a prefix is one, and an IPv4 front of an IPv6 socket as well."""
         for address in ("2001:db8:f::5", "::ffff:198.51.100.9"):
-            protocol = self.doorway.buildProtocol(IPv6Address("TCP", address, 40000))
-            self.assertIsInstance(protocol, FrontProtocol)
+            protocol = self.accept_filter.buildProtocol(IPv6Address("TCP", address, 40000))
+            self.assertIsInstance(protocol, ProxyHeaderProtocol)
 
     def test_no_client(self) -> None:
         """A front that announces nobody is the client itself."""
@@ -119,7 +119,7 @@ class AnnouncedTests(DoorwayCase):
 
     def test_mandatory(self) -> None:
         """A front that sends no header is refused: the protocol forbids to guess (section 2)."""
-        (line,) = self.refusals(request())
+        (line,) = self.rejections(request())
         self.assertIn("refused 198.51.100.9:40000: the front sent no PROXY header", line)
 
     def test_malformed(self) -> None:
@@ -149,7 +149,7 @@ class AnnouncedTests(DoorwayCase):
 
     def test_stranger(self) -> None:
         """From anybody else a header is not HTTP, and is refused as such."""
-        (line,) = self.refusals(HEADER + request(), address=STRANGER)
+        (line,) = self.rejections(HEADER + request(), address=STRANGER)
         self.assertIn("refused 192.0.2.66:40000: it sends a PROXY header, which only a --trusted-proxy may", line)
 
     def test_stranger_without(self) -> None:
@@ -181,8 +181,8 @@ class AnnouncedTests(DoorwayCase):
     def test_closed_port(self) -> None:
         """When the port closes, who has announced nobody yet never will."""
         transport = self.say(HEADER[:-1])
-        self.doorway.doStart()
-        self.doorway.doStop()
+        self.accept_filter.doStart()
+        self.accept_filter.doStop()
         self.assertTrue(transport.disconnected)
         self.assertEqual([], [call for call in self.clock.getDelayedCalls() if call.getTime() == HEADER_DEADLINE])
 
@@ -190,10 +190,10 @@ class AnnouncedTests(DoorwayCase):
         """A front that hangs up before its header is forgotten."""
         transport = self.say(HEADER[:-1])
         transport.protocol.connectionLost(Failure(ConnectionDone()))  # type: ignore[attr-defined]
-        self.assertEqual(0, len(self.doorway.announcing))
+        self.assertEqual(0, len(self.accept_filter.announcing))
 
 
-class VouchedTests(DoorwayCase):
+class VouchedTests(AcceptFilterCase):
     """Identity from a front, in mode Certificates over plain HTTP."""
 
     def setUp(self) -> None:
@@ -236,7 +236,7 @@ class VouchedTests(DoorwayCase):
         self.assertEqual([("192.0.2.7:1234", None)], self.clients())
 
 
-class ForwardedTests(DoorwayCase):
+class ForwardedTests(AcceptFilterCase):
     """X-Forwarded-For, from fronts that speak HTTP."""
 
     proxy_protocol = False
@@ -260,5 +260,5 @@ class ForwardedTests(DoorwayCase):
 
     def test_no_proxy_protocol(self) -> None:
         """Where no PROXY header is expected, one is not HTTP, from a front as from others."""
-        (line,) = self.refusals(HEADER + request())
+        (line,) = self.rejections(HEADER + request())
         self.assertIn("it sends a PROXY header", line)

@@ -1,4 +1,4 @@
-"""Bounds at the doorway: connections in the handshake phase, and sessions of one source."""
+"""Bounds at the accept_filter: connections in the handshake phase, and sessions of one source."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from twisted.internet.testing import StringTransport
 from twisted.logger import capturedLogs, formatEvent
 from twisted.python.failure import Failure
 
-from iphttps.core.admission import Entrance
-from iphttps.net.iphttps.server_session import ServerTunnel
-from iphttps.net.listen.accept import SILENCE, Arrival
-from tests.net.listen.test_accept import FRONT, HEADER, STRANGER, DoorwayCase
+from iphttps.core.admission import HandshakeLimiter
+from iphttps.net.iphttps.server_session import ServerSession
+from iphttps.net.listen.accept import SILENCE, PeerInfo
+from tests.net.listen.test_accept import FRONT, HEADER, STRANGER, AcceptFilterCase
 from tests.proxyprotocol import version2
 from tests.requests import request
 
 
-class SourceTests(DoorwayCase):
+class SourceTests(AcceptFilterCase):
     """Whose sessions are counted behind a front."""
 
     def test_announced(self) -> None:
@@ -33,7 +33,7 @@ class SourceTests(DoorwayCase):
     def test_forwarded(self) -> None:
         """It is the one in X-Forwarded-For; of a front that tells nothing, sessions are not limited."""
         self.proxy_protocol = False
-        self.doorway = self.before(self.end)
+        self.accept_filter = self.before(self.end)
         self.end.server.sources.most = 1
         header = b"X-Forwarded-For: 192.0.2.7\r\n"
         for lines, opened in ((header, True), (header, False), (b"", True), (b"", True)):
@@ -41,14 +41,14 @@ class SourceTests(DoorwayCase):
             self.assertEqual(opened, transport.value().startswith(b"HTTP/1.1 200"))
 
 
-class BoundTests(DoorwayCase):
+class BoundTests(AcceptFilterCase):
     """Bounds on connections in the handshake phase."""
 
     def setUp(self) -> None:
         """Have room for few."""
         super().setUp()
-        self.end.server.entrance = Entrance(maximum=4, per_source=2)
-        self.doorway = self.before(self.end)
+        self.end.server.limiter = HandshakeLimiter(maximum=4, per_source=2)
+        self.accept_filter = self.before(self.end)
 
     def test_per_source(self) -> None:
         """Of one source only so many are let in; another source, and sessions, are not touched."""
@@ -71,7 +71,7 @@ class BoundTests(DoorwayCase):
             self.assertIsNone(self.connect(STRANGER))
             end(one)
             end(two)
-            self.assertEqual(0, len(self.end.server.entrance))
+            self.assertEqual(0, len(self.end.server.limiter))
 
     def test_announced(self) -> None:
         """Behind a front the bound is on each client, not on the front."""
@@ -83,18 +83,18 @@ class BoundTests(DoorwayCase):
 
     def test_not_announced(self) -> None:
         """Connections of fronts that announce nobody displace each other, first those that are silent."""
-        self.doorway.announcing.limit(4, 4)
+        self.accept_filter.announcing.limit(4, 4)
         half = self.connect()
         assert half
         half.protocol.dataReceived(HEADER[:20])  # type: ignore[attr-defined]
         with capturedLogs() as events:
             silent = [self.connect() for _ in range(6)]
         self.assertEqual([True, True, True, False, False, False], [each.disconnected for each in silent if each])
-        self.assertEqual(4, len(self.doorway.announcing))
+        self.assertEqual(4, len(self.accept_filter.announcing))
         self.assertIn("it sent no PROXY header, and another needed its place", str([formatEvent(e) for e in events]))
         half.protocol.dataReceived(HEADER[20:] + request())  # type: ignore[attr-defined]
         self.assertTrue(half.value().startswith(b"HTTP/1.1 200"))
-        self.assertEqual((3, 0), (len(self.doorway.announcing), len(self.end.server.entrance)))
+        self.assertEqual((3, 0), (len(self.accept_filter.announcing), len(self.end.server.limiter)))
 
     def test_silent(self) -> None:
         """One that has sent nothing is cut off for the next of its source, and that is logged as any refusal."""
@@ -118,20 +118,20 @@ class BoundTests(DoorwayCase):
                 self.clock.advance(1)
             self.assertTrue(silent.disconnected)
             self.assertIn("it sent no complete request in time", str([formatEvent(event) for event in events]))
-            self.assertEqual((0, set()), (len(self.end.server.entrance), self.doorway.silent))
+            self.assertEqual((0, set()), (len(self.end.server.limiter), self.accept_filter.silent))
 
     def test_cheap(self) -> None:
         """Nothing is made for a connection on which nothing comes, which ends with the port or by itself."""
-        self.doorway.doStart()
+        self.accept_filter.doStart()
         with patch.object(self.end.server, "buildProtocol", side_effect=AssertionError):
             for closed in (True, False):
                 transport = self.connect(STRANGER)
                 assert transport
                 if closed:
-                    self.doorway.doStop()
+                    self.accept_filter.doStop()
                 else:
                     transport.protocol.connectionLost(Failure(ConnectionDone()))  # type: ignore[attr-defined]
-                self.assertEqual((0, set()), (len(self.end.server.entrance), self.doorway.silent))
+                self.assertEqual((0, set()), (len(self.end.server.limiter), self.accept_filter.silent))
 
     def test_unread(self) -> None:
         """One that has sent something is not silent, though nobody has read it yet."""
@@ -139,7 +139,7 @@ class BoundTests(DoorwayCase):
         self.addCleanup(near.close)
         far.sendall(b"P")
         far.close()
-        protocol = self.doorway.buildProtocol(STRANGER)
+        protocol = self.accept_filter.buildProtocol(STRANGER)
         assert protocol
         transport = StringTransport()
         transport.getHandle = lambda: near  # type: ignore[attr-defined]
@@ -152,10 +152,10 @@ class BoundTests(DoorwayCase):
         """One that speaks when others of its source have taken all places is turned away then."""
         late = self.connect(STRANGER)
         assert late
-        self.end.server.entrance.limit(4, 1)
-        other = self.doorway.greet(Arrival.of(STRANGER))
+        self.end.server.limiter.limit(4, 1)
+        other = self.accept_filter.greet(PeerInfo.of(STRANGER))
         assert other
-        cast(ServerTunnel, other).begun()
+        cast(ServerSession, other).begun()
         late.protocol.dataReceived(b"P")  # type: ignore[attr-defined]
         self.assertTrue(late.disconnected)
 

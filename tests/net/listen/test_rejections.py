@@ -6,22 +6,22 @@ from twisted.internet.task import Clock
 from twisted.logger import Logger, capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 
-from iphttps.net.listen.rejections import LINES, WINDOW, Refusals
+from iphttps.net.listen.rejections import LINES, WINDOW, RejectionLog
 
 
-class RefusalsTests(SynchronousTestCase):
+class RejectionLogTests(SynchronousTestCase):
     """Lines for each kind of refusal, then a count."""
 
     def setUp(self) -> None:
         """Begin to listen to the log."""
         self.clock = Clock()
-        self.refusals = Refusals(self.clock, Logger("test"))
+        self.rejections = RejectionLog(self.clock, Logger("test"))
 
     def noted(self, count: int, kind: str = "kind") -> list[str]:
         """Note so many refusals; return the lines that this makes."""
         with capturedLogs() as events:
             for number in range(count):
-                self.refusals.note(f"peer {number}", "a reason", kind)
+                self.rejections.note(f"peer {number}", "a reason", kind)
         return [str(formatEvent(event)) for event in events]
 
     def passed(self, seconds: float) -> list[str]:
@@ -59,7 +59,7 @@ class RefusalsTests(SynchronousTestCase):
         self.noted(LINES + 1)
         self.noted(1, "other")
         with capturedLogs() as events:
-            self.refusals.close()
+            self.rejections.close()
         (event,) = events
         self.assertEqual("refused 1 more within 60 s, the last of them peer 10: kind", formatEvent(event))
         self.assertEqual([], self.clock.getDelayedCalls())

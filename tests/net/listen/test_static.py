@@ -9,9 +9,9 @@ from twisted.logger import capturedLogs
 from twisted.trial.unittest import SynchronousTestCase
 
 from iphttps.core.iphttps.request import Document
-from iphttps.core.proxy.trusted_proxies import Fronts
-from iphttps.net.listen.accept import Doorway
-from iphttps.net.listen.static import CONNECTIONS, DEADLINE, PER_SOURCE, Publication
+from iphttps.core.proxy.trusted_proxies import TrustedProxies
+from iphttps.net.listen.accept import AcceptFilter
+from iphttps.net.listen.static import CONNECTIONS, DEADLINE, PER_SOURCE, StaticServer
 from iphttps.net.session import HANDSHAKE_DEADLINE
 from tests.net.support import ServerEnd
 
@@ -46,23 +46,23 @@ class Transport(StringTransport):
         self.half_closed = True
 
 
-class PublicationTests(SynchronousTestCase):
+class StaticServerTests(SynchronousTestCase):
     """A publication of one long document."""
 
     def setUp(self) -> None:
         """Make it."""
         self.clock = MemoryReactorClock()
-        self.publication = Publication(self.clock, "name")
+        self.publication = StaticServer(self.clock, "name")
         self.publication.documents = (Document("/iphttps.crl", "application/pkix-crl", CONTENT),)
         published = self.publication
-        self.doorway = Doorway(
-            published, self.clock, published.entrance, published.refusals, Fronts(()), proxy_protocol=False
+        self.accept_filter = AcceptFilter(
+            published, self.clock, published.limiter, published.rejections, TrustedProxies(()), proxy_protocol=False
         )
 
     def connect(self, host: str = "192.0.2.7") -> tuple[Protocol | None, Transport]:
         """Connect from an address; without a protocol it was turned away."""
         transport = Transport()
-        protocol = self.doorway.buildProtocol(IPv4Address("TCP", host, 40000))
+        protocol = self.accept_filter.buildProtocol(IPv4Address("TCP", host, 40000))
         if protocol:
             transport.protocol = protocol
             protocol.makeConnection(transport)
@@ -142,13 +142,13 @@ class PublicationTests(SynchronousTestCase):
         self.assertTrue(all(protocol for protocol, _ in others))
         self.assertFalse(any(transport.disconnected for _, transport in others))
         self.assertTrue(self.connect()[0])
-        self.assertEqual(CONNECTIONS, len(self.publication.entrance))
+        self.assertEqual(CONNECTIONS, len(self.publication.limiter))
 
     def test_stops(self) -> None:
         """When it is closed every connection ends."""
         _, transport = self.connect()
-        self.doorway.doStart()
-        self.doorway.doStop()
+        self.accept_filter.doStart()
+        self.accept_filter.doStop()
         self.assertTrue(transport.disconnected)
 
 

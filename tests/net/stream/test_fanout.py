@@ -8,7 +8,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from iphttps.core.ip.batch import Batch
 from iphttps.core.iphttps.clients import ClientEntry, ClientTable
-from iphttps.net.stream.fanout import MOST, MOST_OF_ONE, TURN, Spread
+from iphttps.net.stream.fanout import MOST, MOST_OF_ONE, TURN, Fanout
 
 FIRST, SECOND = Batch.of([b"first"]), Batch.of([b"second"])
 
@@ -47,7 +47,7 @@ class Connection:
         """Do nothing."""
 
 
-class SpreadTests(SynchronousTestCase):
+class FanoutTests(SynchronousTestCase):
     """Seven clients, three of which fill a turn."""
 
     def setUp(self) -> None:
@@ -60,7 +60,7 @@ class SpreadTests(SynchronousTestCase):
             entry = self.table.add(Connection(self.clock, self.sent, number), "peer", None, 0.0)
             assert entry
             self.entries.append(entry)
-        self.spread = Spread(self.clock, self.table)
+        self.spread = Fanout(self.clock, self.table)
 
     def numbers(self) -> list[int]:
         """Return who was sent something, in order, and forget it."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from iphttps.net.stream.poller import Lookout
+from iphttps.net.stream.poller import Poller
 
 
-class Counting(Lookout):
+class Counting(Poller):
     """Counts how often it looks, and fails at that."""
 
     looks = 0
@@ -19,7 +19,7 @@ class Counting(Lookout):
         raise ZeroDivisionError
 
 
-class LookoutTests(SynchronousTestCase):
+class PollerTests(SynchronousTestCase):
     """When it looks."""
 
     def test_goes_on(self) -> None:

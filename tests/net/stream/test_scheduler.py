@@ -8,19 +8,19 @@ from twisted.internet.base import DelayedCall
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from iphttps.net.stream.scheduler import NOTHING, REST, Turnstile
+from iphttps.net.stream.scheduler import NOTHING, REST, HandshakeScheduler
 
 PIECE = 0.001  # seconds that one takes here
 
 
-class TurnstileTests(SynchronousTestCase):
+class HandshakeSchedulerTests(SynchronousTestCase):
     """Pieces of a millisecond each, on a clock that stands still meanwhile."""
 
     def setUp(self) -> None:
         """Make it."""
         self.clock = Clock()
         self.done: list[int] = []
-        self.turnstile = Turnstile(self.clock)
+        self.scheduler = HandshakeScheduler(self.clock)
 
     def piece(self, number: int) -> Callable[[], None]:
         """Return a piece of work."""
@@ -43,7 +43,7 @@ class TurnstileTests(SynchronousTestCase):
     def test_one_in_a_turn(self) -> None:
         """The first is done at once, the others in their order, one in each turn while nobody else wants the time."""
         for number in range(3):
-            self.turnstile.enter(self.piece(number))
+            self.scheduler.submit(self.piece(number))
         for count in range(1, 4):
             self.assertEqual(list(range(count)), self.done)
             self.turn(NOTHING / 2)
@@ -52,7 +52,7 @@ class TurnstileTests(SynchronousTestCase):
     def test_rest(self) -> None:
         """While others want the time, they have twice as much of it as the last piece has taken."""
         for number in range(2):
-            self.turnstile.enter(self.piece(number))
+            self.scheduler.submit(self.piece(number))
         for _ in range(3):
             self.turn(PIECE * REST / 4)
             self.assertEqual([0], self.done)
@@ -61,17 +61,17 @@ class TurnstileTests(SynchronousTestCase):
 
     def test_late(self) -> None:
         """What comes while the others have their time waits for its end."""
-        self.turnstile.enter(self.piece(0))
+        self.scheduler.submit(self.piece(0))
         self.turn(PIECE)
-        self.turnstile.enter(self.piece(1))
+        self.scheduler.submit(self.piece(1))
         self.assertEqual([0], self.done)
         self.turn(PIECE * REST)
         self.assertEqual([0, 1], self.done)
 
     def test_at_rest(self) -> None:
         """With nothing to do it does not keep the reactor awake, and what comes then is done at once."""
-        self.turnstile.enter(self.piece(0))
+        self.scheduler.submit(self.piece(0))
         self.turn(NOTHING / 2)
         self.assertEqual([], self.clock.getDelayedCalls())
-        self.turnstile.enter(self.piece(1))
+        self.scheduler.submit(self.piece(1))
         self.assertEqual([0, 1], self.done)

@@ -7,7 +7,7 @@ import socket
 from twisted.internet.testing import StringTransport
 from twisted.trial.unittest import SynchronousTestCase
 
-from iphttps.net.stream.underlying import connection_of
+from iphttps.net.stream.underlying import underlying_socket
 
 
 class Layer:
@@ -30,9 +30,9 @@ class OuterTests(SynchronousTestCase):
         with socket.socket() as one:
             plain = Layer(one)
             for transport in (plain, Layer("TLS", plain), Layer("TLS", Layer("TLS", plain))):
-                self.assertIs(connection_of(transport), one)
+                self.assertIs(underlying_socket(transport), one)
 
     def test_none(self) -> None:
         """A transport without a socket has none, nor has what is no transport any more."""
         for transport in (None, StringTransport(), Layer("TLS"), Layer("TLS", Layer(None))):
-            self.assertIsNone(connection_of(transport))
+            self.assertIsNone(underlying_socket(transport))

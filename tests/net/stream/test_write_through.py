@@ -9,7 +9,7 @@ from twisted.internet.tcp import Connection
 from twisted.internet.testing import MemoryReactor, StringTransport
 from twisted.trial.unittest import SynchronousTestCase
 
-from iphttps.net.stream.write_through import put
+from iphttps.net.stream.write_through import write_through
 
 
 class PutTests(SynchronousTestCase):
@@ -37,25 +37,25 @@ class PutTests(SynchronousTestCase):
 
     def test_at_once(self) -> None:
         """The kernel has it before the reactor does anything, and the reactor has nothing to do."""
-        put(self.connection, b"one")
-        put(self.connection, b"two")
+        write_through(self.connection, b"one")
+        write_through(self.connection, b"two")
         self.assertEqual(self.received(), b"onetwo")
         self.assertEqual(self.reactor.getWriters(), [])
 
     def test_order(self) -> None:
         """What Twisted still has comes first."""
         self.connection.write(b"one")
-        put(self.connection, b"two")
+        write_through(self.connection, b"two")
         self.assertEqual(self.received(), b"")
         self.connection.doWrite()
-        put(self.connection, b"three")
+        write_through(self.connection, b"three")
         self.assertEqual(self.received(), b"onetwothree")
 
     def test_full(self) -> None:
         """What the kernel does not take waits for it, and so does what comes next."""
         said = bytes(range(251)) * 20_000
-        put(self.connection, said)
-        put(self.connection, b"end")
+        write_through(self.connection, said)
+        write_through(self.connection, b"end")
         self.assertEqual(self.reactor.getWriters(), [self.connection])
         received = self.received()
         self.assertTrue(0 < len(received) < len(said))
@@ -69,18 +69,18 @@ class PutTests(SynchronousTestCase):
     def test_broken(self) -> None:
         """Where the peer is gone, Twisted finds it so, as ever."""
         self.peer.close()
-        put(self.connection, b"lost")
+        write_through(self.connection, b"lost")
         self.assertEqual(self.reactor.getWriters(), [self.connection])
         self.assertIsInstance(self.connection.doWrite(), Exception)
 
     def test_closed(self) -> None:
         """A connection that is no more takes nothing."""
         self.connection.connected = 0
-        put(self.connection, b"late")
+        write_through(self.connection, b"late")
         self.assertEqual((self.received(), self.reactor.getWriters()), (b"", []))
 
     def test_other_transports(self) -> None:
         """Other transports are written to as always."""
         transport = StringTransport()
-        put(transport, b"said")
+        write_through(transport, b"said")
         self.assertEqual(transport.value(), b"said")

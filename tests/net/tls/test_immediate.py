@@ -11,7 +11,7 @@ from twisted.internet.testing import MemoryReactorClock, StringTransport
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
-from iphttps.net.tls.immediate import RECORD, Gathering, PromptTLS, PromptTLSFactory
+from iphttps.net.tls.immediate import RECORD, ImmediateTLS, ImmediateTLSFactory, ReadBatching
 
 from ..certificates import Certificates
 from ..support import Connection
@@ -36,7 +36,7 @@ class Recorder(Protocol):
         self.heard += data
 
 
-class Gatherer(Recorder, Gathering):
+class Gatherer(Recorder, ReadBatching):
     """Notes how much it has heard each time that nothing more comes for now."""
 
     def __init__(self) -> None:
@@ -54,9 +54,9 @@ class PromptTLSTests(SynchronousTestCase):
     def connect(self, client: Recorder, server: Recorder) -> Connection:
         """Join them by TLS."""
         clock, certificates = MemoryReactorClock(), Certificates(Path(self.mktemp()))
-        for_server = PromptTLSFactory(certificates.server_tls(), False, Factory.forProtocol(lambda: server), clock)
+        for_server = ImmediateTLSFactory(certificates.server_tls(), False, Factory.forProtocol(lambda: server), clock)
         tls = certificates.client_tls(certificates.client)
-        for_client = PromptTLSFactory(tls, True, Factory.forProtocol(lambda: client), clock)
+        for_client = ImmediateTLSFactory(tls, True, Factory.forProtocol(lambda: client), clock)
         connection = Connection(clock, for_server.buildProtocol(None), for_client.buildProtocol(None))
         connection.settle()
         return connection
@@ -129,7 +129,7 @@ class HandshakesTests(SynchronousTestCase):
         self.clock, certificates = MemoryReactorClock(), Certificates(Path(self.mktemp()))
         self.heard = [Recorder(), Recorder()]
         waiting = list(self.heard)
-        factory = PromptTLSFactory(
+        factory = ImmediateTLSFactory(
             certificates.server_tls(), False, Factory.forProtocol(lambda: waiting.pop(0)), self.clock
         )
         self.transports = [StringTransport() for _ in self.heard]
@@ -161,7 +161,7 @@ class HandshakesTests(SynchronousTestCase):
     def test_open(self) -> None:
         """Once its session is open, nothing that comes from a client waits."""
         end = self.ends[0]
-        assert isinstance(end, PromptTLS)
+        assert isinstance(end, ImmediateTLS)
         end.opened()
         end.dataReceived(b"\x15\x03\x03\x00\x02\x02\x28")  # the alert handshake_failure
         self.assertTrue(self.transports[0].disconnecting)
