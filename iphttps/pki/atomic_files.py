@@ -12,8 +12,10 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from secrets import token_hex
 
-from ..app.instances.paths import USER
 from ..core.errors import ConfigError
+
+SERVICE_USERS = ("iphttps", "iphttps-ca")
+"""The users that the packages make: the daemons', and that of an authority with a user of its own."""
 
 PRIVATE = 0o600
 """The mode of files that hold a key."""
@@ -155,7 +157,7 @@ def _unfinished(directory: int, path: Path, content: bytes, mode: int) -> str:
 def _ours(user: int) -> bool:
     """Tell whether a user is that of the daemons, or that of an authority with a user of its own."""
     try:
-        return pwd.getpwuid(user).pw_name in (USER, f"{USER}-ca")
+        return pwd.getpwuid(user).pw_name in SERVICE_USERS
     except KeyError:
         return False
 

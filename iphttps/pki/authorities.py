@@ -10,14 +10,11 @@ from cryptography import x509
 from OpenSSL import crypto
 
 from ..core.errors import ConfigError
-from ..net.log import logger
 from . import pem
 from .certificates import UNREADABLE, certificate_data, parsed_certificate, read
 from .lenient import as_openssl
 
 SERVER_AUTH, CLIENT_AUTH = pem.SERVER_AUTH, pem.CLIENT_AUTH
-
-log = logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,17 +23,6 @@ class Bundle:
 
     certificates: list[x509.Certificate]
     problems: list[str]
-
-
-def load_authorities(path: Path, usage: bytes) -> list[x509.Certificate]:
-    """Read the authorities to be trusted for a usage; raises ConfigError if there is none.
-
-    A certificate that cannot be read does not keep the others from being trusted; the log says which it is.
-    """
-    bundle = read_bundle(path, usage)
-    for sentence in bundle.problems:
-        log.warn("{sentence}", event="authority-skipped", sentence=sentence)
-    return bundle.certificates
 
 
 def read_bundle(path: Path, usage: bytes) -> Bundle:

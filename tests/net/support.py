@@ -35,8 +35,9 @@ from iphttps.core.iphttps.request import DEFAULT_PATH, DEFAULT_PATHS, DEFAULT_SE
 from iphttps.core.iphttps.router import Router
 from iphttps.core.iphttps.server import ServerEvent
 from iphttps.host.device.memory import MemoryDevice
+from iphttps.net.connect.remote_server import RemoteServer
 from iphttps.net.device_reader import DeviceReader
-from iphttps.net.iphttps.client import Client, RemoteServer
+from iphttps.net.iphttps.client import Client
 from iphttps.net.iphttps.server import Server
 from iphttps.net.tls.contexts import ClientTLS, ServerTLS
 from iphttps.net.tls.immediate import ImmediateTLSFactory, TLSEndpoint

@@ -13,9 +13,10 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from iphttps.core.errors import ConfigError
 from iphttps.lab.authority import Authority
+from iphttps.net.tls.authorities import load_authorities
 from iphttps.net.tls.contexts import ServerTLS, TLSSettings
 from iphttps.pki import pem
-from iphttps.pki.authorities import CLIENT_AUTH, SERVER_AUTH, load_authorities, read_bundle
+from iphttps.pki.authorities import CLIENT_AUTH, SERVER_AUTH, read_bundle
 from iphttps.pki.certificates import Credentials, load_certificates
 
 from .support import NAME

@@ -17,8 +17,9 @@ from iphttps.core.iphttps.client import LASTING, ClientEvent, ClientMachine, Cli
 from iphttps.core.iphttps.client_handshake import ClientHandshake
 from iphttps.core.iphttps.reconnect import INITIAL, ReconnectTimer
 from iphttps.host.device.memory import MemoryDevice
+from iphttps.net.connect.remote_server import Choice, RemoteServer, as_listed
 from iphttps.net.device_reader import DeviceReader
-from iphttps.net.iphttps.client import Choice, Client, RemoteServer, as_listed
+from iphttps.net.iphttps.client import Client
 
 from .support import Endpoint
 

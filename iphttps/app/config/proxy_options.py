@@ -18,8 +18,9 @@ from ...core.text import text_of
 from ...net.connect.endpoints import URI
 from ...net.connect.proxy import ProxySettings
 from ...net.connect.spnego import tokens
+from ...net.tls.authorities import load_authorities
 from ...net.tls.contexts import ClientTLS
-from ...pki.authorities import SERVER_AUTH, load_authorities
+from ...pki.authorities import SERVER_AUTH
 from .options import DaemonOptions
 
 USER = "IPHTTPS_PROXY_USER"

@@ -20,11 +20,12 @@ from ...net.connect.fallback import FallbackEndpoint
 from ...net.connect.finder import ProxyFinder
 from ...net.connect.pac_process import IReactorPrograms
 from ...net.connect.race import Fastest
+from ...net.connect.remote_server import Choice, RemoteServer, as_listed
 from ...net.interfaces import IReactor
-from ...net.iphttps.client import Choice, RemoteServer, as_listed
 from ...net.log import logger
+from ...net.tls.authorities import load_authorities
 from ...net.tls.contexts import ClientTLS
-from ...pki.authorities import SERVER_AUTH, load_authorities
+from ...pki.authorities import SERVER_AUTH
 from ...pki.certificates import Credentials
 from ...pki.revocation import RevocationLists, now_of
 from ..config.client_options import Options

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+from ...net.tls.authorities import load_authorities
 from ...net.tls.contexts import NullEncryption, TLSSettings
-from ...pki.authorities import CLIENT_AUTH, load_authorities
+from ...pki.authorities import CLIENT_AUTH
 from ...pki.certificates import Credentials
 from ...pki.revocation import RevocationLists
 from ..config.server_options import Options

@@ -17,8 +17,8 @@ from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from ..iphttps.client import RemoteServer
 from ..log import logger
+from .remote_server import RemoteServer
 
 PATIENCE = 5.0
 """Seconds for which an answer is waited for; then the servers are tried as listed."""

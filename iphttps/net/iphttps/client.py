@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from itertools import cycle
 from typing import cast
 
 from twisted.internet.defer import Deferred, succeed
-from twisted.internet.interfaces import IAddress, IDelayedCall, IReactorTime, IStreamClientEndpoint
+from twisted.internet.interfaces import IAddress, IDelayedCall, IReactorTime
 from twisted.internet.protocol import Factory, connectionDone
 from twisted.python.failure import Failure
 
@@ -16,8 +15,8 @@ from ...core.errors import DropReason, ProtocolError
 from ...core.failure import FailureReason, Stage
 from ...core.ip.batch import Batch
 from ...core.iphttps.client import Action, ClientEvent, ClientMachine, ClientState, Command, StartTimer
-from ...core.iphttps.client_handshake import ClientHandshake
 from ..connect.alternatives import Attempt
+from ..connect.remote_server import Choice, RemoteServer, as_listed
 from ..device_reader import DeviceReader
 from ..explain import TIMED_OUT, explain, explain_end, explain_expiry
 from ..interfaces import PacketDevice
@@ -26,28 +25,6 @@ from ..session import Session
 from ..session_log import ClientRecord
 from ..stream.chunks import ChunkedWire
 from .liveness import Liveness
-
-
-@dataclass(frozen=True, slots=True)
-class RemoteServer:
-    """A server to connect to: its URI for people, the way to it, and what is said to it first.
-
-    `through` names the proxy on the way that was tried last, if there is one.
-    """
-
-    uri: str
-    endpoint: IStreamClientEndpoint
-    handshake: Callable[[], ClientHandshake]
-    through: Callable[[], str | None] = lambda: None
-
-
-Choice = Callable[[Sequence[RemoteServer]], Deferred[Sequence[RemoteServer]]]
-"""In which order to try the servers."""
-
-
-def as_listed(servers: Sequence[RemoteServer]) -> Deferred[Sequence[RemoteServer]]:
-    """Try the servers in the order in which the operator has listed them."""
-    return succeed(servers)
 
 
 class ClientSession(Session):

@@ -80,7 +80,7 @@ class OwnerTests(SynchronousTestCase):
             atomic_files.create(directory / "key", b"", atomic_files.PRIVATE)
             atomic_files.make_directory(directory / "below")
             self.assertEqual([0, 0], [(directory / one).stat().st_uid for one in ("key", "below")])
-            self.patch(atomic_files, "USER", pwd.getpwuid(NOBODY).pw_name)
+            self.patch(atomic_files, "SERVICE_USERS", (pwd.getpwuid(NOBODY).pw_name,))
             atomic_files.write(directory / "key", b"", atomic_files.PRIVATE)
             atomic_files.make_directory(directory / "other")
             self.assertEqual([NOBODY, NOBODY], [(directory / one).stat().st_uid for one in ("key", "other")])

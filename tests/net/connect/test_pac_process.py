@@ -176,18 +176,18 @@ class ConfinementTests(Case):
 
 _HOSTILE = """
 import json
-from iphttps.host import pac
+from iphttps.host.pac import evaluator
 from tests.host.process.test_seccomp import attempts
-pac.evaluate = lambda *_: json.dumps(attempts())
-pac.main()
+evaluator.evaluate = lambda *_: json.dumps(attempts())
+evaluator.main()
 """
-_WITHOUT_LANDLOCK = "from iphttps.host import pac; pac.confine = lambda: False; pac.main()"
+_WITHOUT_LANDLOCK = "from iphttps.host.pac import evaluator; evaluator.confine = lambda: False; evaluator.main()"
 _REFUSED = """
-from iphttps.host import pac
+from iphttps.host.pac import evaluator
 def confine():
     raise OSError(7, "Argument list too long")
-pac.confine = confine
-pac.main()
+evaluator.confine = confine
+evaluator.main()
 """
 
 

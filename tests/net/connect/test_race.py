@@ -15,7 +15,7 @@ from zope.interface import directlyProvides
 
 from iphttps.core.iphttps.client_handshake import ClientHandshake
 from iphttps.net.connect.race import PATIENCE, Fastest
-from iphttps.net.iphttps.client import RemoteServer
+from iphttps.net.connect.remote_server import RemoteServer
 
 from ..support import Endpoint
 
