@@ -2,7 +2,7 @@
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test test-versions check bench man doc deb lock clean
+.PHONY: help demo test test-versions check bench man doc docs deb lock clean
 
 RUN := .venv/bin/python
 INSTALLED := .venv/installed
@@ -39,8 +39,13 @@ bench: $(INSTALLED)  ## how fast it is, side by side with other tunnels
 man: $(INSTALLED)  ## manual pages and completions, into build/man and build/completion
 	@$(RUN) -m manual build
 
-doc: $(INSTALLED)  ## docs/configuration.md, from the examples in etc/
+doc: $(INSTALLED)  ## the generated pages in docs/: configuration, drop reasons, conformance
 	@$(RUN) -m manual --document
+	@$(RUN) -m tests.conformance document > docs/conformance.md
+
+docs: $(INSTALLED)  ## the API reference, from the docstrings, into build/docs
+	@$(RUN) -m pip install --quiet --disable-pip-version-check --editable '.[docs]'
+	@$(RUN) -m pdoc --output-directory build/docs iphttps '!iphttps.lab'
 
 deb: man  ## a package for Debian and its kin, in build/
 	@tools/setup programs deb

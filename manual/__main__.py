@@ -1,4 +1,4 @@
-"""`python -m manual DIRECTORY` writes pages and completions there; `--document` writes docs/configuration.md."""
+"""`python -m manual DIRECTORY` writes pages and completions there; `--document` writes the generated pages in docs/."""
 
 from __future__ import annotations
 
@@ -8,9 +8,13 @@ from pathlib import Path
 from iphttps.app.cli.commands.misc import script
 from iphttps.app.cli.entry import group
 
+from .drops import drop_reasons
 from .example import ROOT
 from .markdown import document
 from .pages import pages
+
+DOCUMENTS = {"configuration.md": document, "drop-reasons.md": drop_reasons}
+"""The pages in docs/ that are generated."""
 
 COMPLETIONS = {"bash": "iphttps", "zsh": "_iphttps", "fish": "iphttps.fish"}
 """The names under which the shells look for their files."""
@@ -20,7 +24,8 @@ def main(arguments: list[str]) -> int:
     """Write what is asked for."""
     match arguments:
         case ["--document"]:
-            (ROOT / "docs" / "configuration.md").write_text(document())
+            for name, page in DOCUMENTS.items():
+                (ROOT / "docs" / name).write_text(page())
         case [directory]:
             for page in pages():
                 _write(Path(directory, "man", page.file), str(page))
