@@ -25,7 +25,7 @@ from iphttps.core.iphttps.neighbors import NeighborCache
 from iphttps.core.iphttps.policy import Policy
 from iphttps.core.iphttps.router import Router
 from iphttps.core.iphttps.server import ServerEvent
-from iphttps.host.memory import MemoryDevice
+from iphttps.host.device.memory import MemoryDevice
 from iphttps.net.connect.endpoints import URI, listen
 from iphttps.net.device_reader import DeviceReader
 from iphttps.net.interfaces import IReactor

@@ -24,8 +24,8 @@ def main(arguments: list[str]) -> int:
     """Write what is asked for."""
     match arguments:
         case ["--document"]:
-            for name, page in DOCUMENTS.items():
-                (ROOT / "docs" / name).write_text(page())
+            for name, generated in DOCUMENTS.items():
+                (ROOT / "docs" / name).write_text(generated())
         case [directory]:
             for page in pages():
                 _write(Path(directory, "man", page.file), str(page))

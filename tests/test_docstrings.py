@@ -61,7 +61,9 @@ class RaisesTests(SynchronousTestCase):
     def test_rule(self) -> None:
         """The rule finds what is missing, and takes what is there."""
         function = 'def f(x):\n    """Return x.{}"""\n    if not x:\n        raise {}\n    return x\n'
-        self.assertEqual([], silent(function.format("\n\n    Raises:\n        ValueError: x is 0.\n    ", "ValueError()")))
+        self.assertEqual(
+            [], silent(function.format("\n\n    Raises:\n        ValueError: x is 0.\n    ", "ValueError()"))
+        )
         self.assertEqual([], silent(function.format("", "NotImplementedError")))
         self.assertEqual(1, len(silent(function.format("", "ValueError"))))
         self.assertEqual(1, len(silent(function.format(" Raises KeyError.", "errors.ValueError('x')"))))

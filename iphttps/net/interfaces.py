@@ -31,7 +31,8 @@ class PacketDevice(Protocol):
     def read(self) -> Batch:
         """Return the packets that wait, up to a bound; an empty batch if none does.
 
-        Raises OSError if the device is gone.
+        Raises:
+            OSError: If the device is gone.
         """
 
     def write(self, batch: Batch) -> None:

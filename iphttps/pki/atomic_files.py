@@ -35,10 +35,13 @@ class Busy(ConfigError):
 
 
 def write(path: Path, content: bytes, mode: int = PUBLIC) -> None:
-    """Write a file in place of the one that may be there; raises ConfigError, and then nothing has changed.
+    """Write a file in place of the one that may be there.
 
     What root writes in a directory of the daemons' user, or of the authority's, is that user's, who can go on with it.
     In another's directory it stays root's: a key is nobody's whom root has not given it.
+
+    Raises:
+        ConfigError: And then nothing has changed.
     """
     with _at(path) as directory:
         unfinished = _unfinished(directory, path, content, mode)
@@ -51,7 +54,11 @@ def write(path: Path, content: bytes, mode: int = PUBLIC) -> None:
 
 
 def create(path: Path, content: bytes, mode: int = PUBLIC) -> None:
-    """Write a file where there must be none yet; raises ConfigError, and then nothing has changed."""
+    """Write a file where there must be none yet.
+
+    Raises:
+        ConfigError: And then nothing has changed.
+    """
     with _at(path) as directory:
         unfinished = _unfinished(directory, path, content, mode)
         try:
@@ -65,7 +72,11 @@ def create(path: Path, content: bytes, mode: int = PUBLIC) -> None:
 
 
 def make_directory(path: Path) -> None:
-    """Make a directory, readable for its owner only, unless it is there; raises ConfigError."""
+    """Make a directory, readable for its owner only, unless it is there.
+
+    Raises:
+        ConfigError: ???
+    """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
@@ -82,9 +93,12 @@ def make_directory(path: Path) -> None:
 
 @contextmanager
 def locked(directory: Path, patience: float = PATIENCE) -> Iterator[None]:
-    """Hold the lock of a directory; raises Busy if another holds it for longer than `patience` seconds.
+    """Hold the lock of a directory.
 
     What a crash has left unfinished there is removed, so all who write there must hold the lock.
+
+    Raises:
+        Busy: If another holds it for longer than `patience` seconds.
     """
     try:
         descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)

@@ -28,7 +28,8 @@ class Bundle:
 def read_bundle(path: Path, usage: bytes) -> Bundle:
     """Read the authorities to be trusted for a usage, and what is wrong with the others.
 
-    Raises ConfigError if there is none that can be used.
+    Raises:
+        ConfigError: If there is none that can be used.
     """
     content = read(path)
     data = certificate_data(content, usage)

@@ -31,8 +31,10 @@ class Pair:
     def complete(self, kind: KeyKind, issue: Callable[[PublicKey], Issued]) -> Issued:
         """Make the two files: the key first, unless it is there already, and then the certificate issued for it.
 
-        So a command that was cut off in between can be given once more. Raises ConfigError, above all if there is a
-        certificate already.
+        So a command that was cut off in between can be given once more.
+
+        Raises:
+            ConfigError: Above all if there is a certificate already.
         """
         if self.certificate.exists():
             raise ConfigError(

@@ -52,7 +52,11 @@ class Credentials:
 
     @classmethod
     def load(cls, certificate: Path, private_key: Path) -> Credentials:
-        """Read both from files in PEM or DER; raises ConfigError if they cannot serve, an expired one included."""
+        """Read both from files in PEM or DER.
+
+        Raises:
+            ConfigError: If they cannot serve, an expired one included.
+        """
         chain = load_certificates(certificate)
         # OpenSSL's key, as it read it: of some keys, such as one for RSA-PSS only, cryptography makes another kind.
         keys = parse_private_keys(private_key, read(private_key))
@@ -92,7 +96,11 @@ def _is_key_of(key: crypto.PKey, certificate: x509.Certificate) -> bool:
 
 
 def load_certificates(path: Path) -> list[x509.Certificate]:
-    """Read the certificates in a file, in PEM or one in DER; raises ConfigError if there is none, or one is damaged."""
+    """Read the certificates in a file, in PEM or one in DER.
+
+    Raises:
+        ConfigError: If there is none, or one is damaged.
+    """
     content = read(path)
     data = certificate_data(content)
     found = [parsed_certificate(each) for each in data]
@@ -142,9 +150,12 @@ def parsed_certificate(data: bytes | None) -> x509.Certificate | None:
 
 
 def read(path: Path) -> bytes:
-    """Read a file, without a byte order mark in front of its text; raises ConfigError if that cannot be.
+    """Read a file, without a byte order mark in front of its text.
 
     A pipe or a device is refused: a running daemon reads some of these files again, and must not wait for anybody.
+
+    Raises:
+        ConfigError: If that cannot be.
     """
     try:
         with open(path, "rb", opener=opener) as file:
@@ -167,7 +178,11 @@ def pin(certificate: x509.Certificate) -> str:
 
 
 def parse_pin(text: str) -> str:
-    """Read such a fingerprint; raises ConfigError."""
+    """Read such a fingerprint.
+
+    Raises:
+        ConfigError: ???
+    """
     try:
         digest = b64decode(text.removeprefix(PIN), validate=True)
     except ValueError:
@@ -205,7 +220,11 @@ def distinguished(name: x509.Name) -> str:
 
 
 def parsed(name: str) -> x509.Name:
-    """Read a distinguished name written as `distinguished` does; raises ValueError."""
+    """Read a distinguished name written as `distinguished` does.
+
+    Raises:
+        ValueError: ???
+    """
     return x509.Name.from_rfc4514_string(name, {word: kind for kind, word in _ATTRIBUTES.items()})
 
 

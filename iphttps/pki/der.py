@@ -25,12 +25,20 @@ class Element:
 
     @property
     def parts(self) -> list[Element]:
-        """The elements that the content is made of; raises ValueError."""
+        """The elements that the content is made of.
+
+        Raises:
+            ValueError: ???
+        """
         return list(elements(self.content))
 
 
 def elements(data: bytes) -> Iterator[Element]:
-    """Go through elements laid end to end; raises ValueError at the first that is not whole."""
+    """Go through elements laid end to end.
+
+    Raises:
+        ValueError: At the first that is not whole.
+    """
     begin = 0
     while begin < len(data):
         element = _first(data, begin)
@@ -39,7 +47,11 @@ def elements(data: bytes) -> Iterator[Element]:
 
 
 def only(data: bytes, tag: int) -> Element:
-    """Return the one element that the bytes are; raises ValueError if they are another, or more."""
+    """Return the one element that the bytes are.
+
+    Raises:
+        ValueError: If they are another, or more.
+    """
     element = _first(data, 0)
     if element.tag != tag or len(element.whole) != len(data):
         raise ValueError(f"there is not one element of the tag {tag:#x}")

@@ -60,7 +60,11 @@ _originals: dict[x509.Certificate, bytes] = {}
 
 
 def certificate(der: bytes) -> x509.Certificate:
-    """Read a certificate, or a copy of it that can be read; raises one of UNREADABLE if there can be none."""
+    """Read a certificate, or a copy of it that can be read.
+
+    Raises:
+        UNREADABLE: If there can be none.
+    """
     try:
         found = x509.load_der_x509_certificate(der)
         _look_at(found)
@@ -73,7 +77,8 @@ def certificate(der: bytes) -> x509.Certificate:
 def kept(der: bytes) -> x509.Certificate:
     """Read a certificate of the operator's, for which `as_openssl` must return the original.
 
-    Raises one of UNREADABLE, also if OpenSSL cannot read it.
+    Raises:
+        UNREADABLE: Also if OpenSSL cannot read it.
     """
     try:
         crypto.load_certificate(crypto.FILETYPE_ASN1, der)
@@ -101,7 +106,11 @@ def as_openssl(found: x509.Certificate) -> crypto.X509:
 
 
 def list_issuer(found: x509.CertificateRevocationList) -> x509.Name:
-    """Return the issuer of a revocation list; raises one of UNREADABLE."""
+    """Return the issuer of a revocation list.
+
+    Raises:
+        UNREADABLE: ???
+    """
     try:
         return found.issuer
     except UNREADABLE:
@@ -110,7 +119,11 @@ def list_issuer(found: x509.CertificateRevocationList) -> x509.Name:
 
 
 def _look_at(found: x509.Certificate) -> None:
-    """Raise what each part of a certificate raises that somebody may look at."""
+    """Raise what each part of a certificate.
+
+    Raises:
+        that: Somebody may look at.
+    """
     _ = found.subject, found.issuer, found.extensions, found.not_valid_after_utc, found.not_valid_before_utc
 
 
@@ -137,7 +150,11 @@ def _joined(fields: list[bytes], signature: list[Element]) -> bytes:
 
 
 def _fit_extensions(listed: list[Element], bare: list[bytes], signature: list[Element]) -> Iterator[bytes]:
-    """Go through the extensions that can be read; raises ValueError if one that is needed cannot."""
+    """Go through the extensions that can be read.
+
+    Raises:
+        ValueError: If one that is needed cannot.
+    """
 
     def readable(extension: bytes) -> bool:
         single = encode(_EXTENSIONS, encode(SEQUENCE, extension))
@@ -164,7 +181,11 @@ def _fit_extensions(listed: list[Element], bare: list[bytes], signature: list[El
 
 
 def _fit_names(extension: Element, readable: Callable[[bytes], bool]) -> Iterator[bytes]:
-    """Write alternative names anew, without those that cannot be read, if any can; raises ValueError."""
+    """Write alternative names anew, without those that cannot be read, if any can.
+
+    Raises:
+        ValueError: ???
+    """
     kind, *_, value = extension.parts
     listed = only(only(value.whole, OCTET_STRING).content, SEQUENCE).parts
     if len(listed) > MOST_NAMES:

@@ -54,7 +54,11 @@ class Particulars:
 
 
 def particulars(one: x509.CertificateRevocationList) -> Particulars:
-    """Go through what a list says of itself; raises ValueError if it is malformed."""
+    """Go through what a list says of itself.
+
+    Raises:
+        ValueError: If it is malformed.
+    """
     tbs = only(one.tbs_certlist_bytes, SEQUENCE).parts
     found: dict[bytes, tuple[bool, bytes]] = {}
     for part in tbs:

@@ -118,15 +118,20 @@ def _decoded(text: bytes) -> bytes | None:
 
 
 def without_trust(data: bytes) -> bytes:
-    """Return the certificate of a block that is a TRUSTED CERTIFICATE; raises ValueError."""
+    """Return the certificate of a block that is a TRUSTED CERTIFICATE.
+
+    Raises:
+        ValueError: ???
+    """
     _, _, end = _element(data, 0)
     return data[:end]
 
 
 def is_trusted_for(data: bytes, usage: bytes) -> bool:
-    """Tell whether such a block trusts the certificate for a usage, as OpenSSL decides; raises ValueError.
+    """Tell whether such a block trusts the certificate for a usage, as OpenSSL decides.
 
-    What is rejected is rejected; where some usages are trusted, no others are.
+    Raises:
+        : What is rejected is rejected; where some usages are trusted, no others are.
     """
     position = _element(data, 0)[2]
     if position == len(data):

@@ -15,9 +15,12 @@ _ENCRYPTIONS = tuple(map(bytes.fromhex, ("2a864886f70d0105", "2a864886f70d010c01
 
 
 def parse_private_keys(path: Path, content: bytes) -> list[crypto.PKey]:
-    """Return the private keys of a file in PEM or DER; raises ConfigError if there is none that can be used.
+    """Return the private keys of a file in PEM or DER.
 
     Blocks of other kinds, such as EC PARAMETERS and the certificate itself, may stand in the same file.
+
+    Raises:
+        ConfigError: If there is none that can be used.
     """
     if pem.is_der(content):
         return [_parse_der(path, content)]

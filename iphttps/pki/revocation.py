@@ -82,6 +82,9 @@ class RevocationLists:
 
         A list that has expired is taken: with it the server fails closed, as the operator may see from the log. One
         that is older than its issuer's list in `after` is not, unless `allow_older`.
+
+        Raises:
+            ConfigError: If it is not whole, or has no list of one of the authorities.
         """
         stamp = Stamp.of(path)  # before reading: what is written meanwhile will show as another change
         lists = _parse(path)
@@ -109,7 +112,11 @@ class RevocationLists:
         return cls(path, authorities, stamp, lists, revoked, marks, allow_older, behind)
 
     def again(self, now: datetime) -> RevocationLists:
-        """Read the file again, to replace these; raises ConfigError, also if one of the new lists has expired."""
+        """Read the file again, to replace these.
+
+        Raises:
+            ConfigError: Also if one of the new lists has expired.
+        """
         lists = RevocationLists.load(self.path, self.authorities, now, after=self, allow_older=self.allow_older)
         for each, until in lists._expiries():
             if until <= now:

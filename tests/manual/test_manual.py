@@ -13,7 +13,7 @@ from twisted.trial.unittest import SkipTest, SynchronousTestCase
 from iphttps.app.cli.entry import COMMANDS, group
 from iphttps.app.config.daemons import OPTIONS
 from iphttps.app.config.options import DaemonOptions
-from manual.__main__ import DOCUMENTS, COMPLETIONS, main
+from manual.__main__ import COMPLETIONS, DOCUMENTS, main
 from manual.example import ROOT, Example
 from manual.pages import flags, pages
 from manual.troff import escaped

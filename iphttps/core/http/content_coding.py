@@ -15,10 +15,11 @@ _GZIP, _ZLIB, _RAW = 16 + zlib.MAX_WBITS, zlib.MAX_WBITS, -zlib.MAX_WBITS
 
 
 def decoded(body: bytes, field: str, maximum: int) -> bytes:
-    """Return the file of a body, `field` being its Content-Encoding; raises DiscoveryError.
-
-    Some servers compress although they were asked not to, and some say so of what they did not compress. What is
+    """Return the file of a body, `field` being its Content-Encoding. What is
     unknown stays as it is, as in browsers. The result has at most `maximum` bytes.
+
+    Raises:
+        : Some servers compress although they were asked not to, and some say so of what they did not compress.
     """
     codings = [coding for coding in map(str.strip, field.lower().split(",")) if coding not in ("", "identity")]
     if len(codings) > MAXIMUM_CODINGS:

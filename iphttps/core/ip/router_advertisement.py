@@ -103,7 +103,8 @@ class RouterAdvertisement:
 def encode_domain(name: str) -> bytes:
     """Write a domain name as DNS does, uncompressed (RFC 8106 section 5.2, RFC 1035 section 3.1).
 
-    Raises ValueError if it is no domain name.
+    Raises:
+        ValueError: If it is no domain name.
     """
     labels = name.rstrip(".").encode("idna").split(b".")
     encoded = b"".join(bytes((len(label),)) + label for label in labels) + b"\0"

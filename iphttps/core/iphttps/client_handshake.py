@@ -104,7 +104,8 @@ class ClientHandshake:
     def feed(self, data: bytes) -> Opened | None:
         """Take bytes from the server; returns None until the head of a successful response is whole.
 
-        Raises ProtocolError for any other answer, with the answer in its text.
+        Raises:
+            ProtocolError: For any other answer, with the answer in its text.
         """
         beginning = data[:MAXIMUM_HEAD] if self._first else data[:MAXIMUM_HEAD].lstrip(b"\r\n")
         self._first = (self._first + beginning[: len(_BEGINNING)])[: len(_BEGINNING)]
@@ -167,7 +168,8 @@ def _refusal(response: h11.Response) -> ProtocolError:
 def _body(response: h11.Response) -> Body | None:
     """Return how the body of a successful response ends, or None if it does so with the connection.
 
-    Raises ProtocolError if there can be no packets in it.
+    Raises:
+        ProtocolError: If there can be no packets in it.
     """
     status = response.status_code
     if status in (204, 205):  # RFC 9110 sections 15.3.5 and 15.3.6

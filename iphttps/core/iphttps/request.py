@@ -97,8 +97,8 @@ class ServerHandshake:
     def feed(self, data: bytes) -> Opened | None:
         """Take bytes from the client; returns None until the head of a proper request is whole.
 
-        Raises ProtocolError, with the status to answer, for any other request; but for one for a document, which is
-        `asked` then.
+        Raises:
+            ProtocolError: With the status to answer, for any other request; but for one for a document, which is `asked` then.
         """
         room = MAXIMUM_HEAD - self._taken
         data, behind = data[:room], data[room:]
@@ -143,7 +143,11 @@ class ServerHandshake:
         return ProtocolError(shortened(words), status)
 
     def _check(self, request: h11.Request) -> Document | None:
-        """Return the document that is asked for, or None for a request that opens a tunnel; raises ProtocolError."""
+        """Return the document that is asked for, or None for a request that opens a tunnel.
+
+        Raises:
+            ProtocolError: ???
+        """
         if not request.http_version.startswith(b"1."):  # h11 takes any: RFC 9112 section 2.3
             raise ProtocolError("only HTTP/1.1 is spoken here", HTTPStatus.HTTP_VERSION_NOT_SUPPORTED)
         # RFC 9112 section 3.2; that there is one, and only one, h11 sees to.

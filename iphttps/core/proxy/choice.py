@@ -32,7 +32,11 @@ class ProxyChoice:
 
     @classmethod
     def parse(cls, text: str) -> ProxyChoice:
-        """Read environment, auto, none or a URL; raises ConfigError, which quotes no password."""
+        """Read environment, auto, none or a URL.
+
+        Raises:
+            ConfigError: The text quotes no password.
+        """
         if source := _WORDS.get(text):
             return cls(source)
         # Whatever has none of these is a word and not a place: a misspelt one must not become a proxy's name.
@@ -57,7 +61,11 @@ class PACLocation:
 
     @classmethod
     def parse(cls, text: str) -> PACLocation:
-        """Read a path, or an http, https or file URL; raises ConfigError, which quotes no password."""
+        """Read a path, or an http, https or file URL.
+
+        Raises:
+            ConfigError: The text quotes no password.
+        """
         like = "it must be a file, or a URL such as http://proxy.example.org/proxy.pac"
         if "://" not in text and not text.startswith("file:"):
             if not text or "\0" in text:

@@ -101,7 +101,8 @@ class ConnectHandshake:
     def feed(self, data: bytes) -> Connected | Challenged | None:
         """Take bytes from the proxy; returns None until it is clear what the answer means.
 
-        Raises ProxyError for an answer that neither opens the way nor asks for a login.
+        Raises:
+            ProxyError: For an answer that neither opens the way nor asks for a login.
         """
         try:
             if cleaned := self._cleaner.feed(data):
@@ -118,16 +119,18 @@ class ConnectHandshake:
         return self._answer is not None
 
     def settle(self) -> Challenged:
-        """Return the challenge without the rest of its body, for which nobody waits any longer.
+        """Return the challenge without the rest of its body, for which nobody waits any longer. To be called only when `answered`.
 
-        Raises ProxyError for a refusal. To be called only when `answered`.
+        Raises:
+            ProxyError: For a refusal.
         """
         return self._over(whole=False)
 
     def closed(self) -> Challenged | None:
         """The proxy has closed the connection: return its challenge, or None if there is no answer.
 
-        Raises ProxyError for a refusal that ends so.
+        Raises:
+            ProxyError: For a refusal that ends so.
         """
         return self._over(whole=False) if self._answer else None
 

@@ -39,7 +39,8 @@ _WITH_PORT = re.compile(r"(?P<bracketed>\[[^\]]*\]|[^:\[\]]*)(?::(?P<port>[0-9]{
 def proxy_of(environment: Mapping[str, str], secure: bool, host: str, port: int) -> Proxy | None:
     """Return the proxy for a server, None for a direct connection; `secure` tells https from http.
 
-    Raises ConfigError, which names the variable and quotes no password, if that holds no proxy's URL.
+    Raises:
+        ConfigError: The text names the variable and quotes no password, if that holds no proxy's URL.
     """
     name = _first(environment, *(_SECURE if secure else _PLAIN), *_ALL)
     if name is None:

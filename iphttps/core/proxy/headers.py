@@ -14,7 +14,11 @@ _OURS = {"host", "proxy-authorization", "content-length", "transfer-encoding", "
 
 
 def read_headers(texts: Iterable[str]) -> tuple[Header, ...]:
-    """Read lines such as "User-Agent: Mozilla/5.0"; raises ConfigError, which quotes no value."""
+    """Read lines such as "User-Agent: Mozilla/5.0".
+
+    Raises:
+        ConfigError: The text quotes no value.
+    """
     found = []
     for text in texts:
         name, colon, value = text.partition(":")

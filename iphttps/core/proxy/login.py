@@ -161,8 +161,10 @@ class AuthNegotiation:
     def challenged(self, challenges: Sequence[Challenge], cnonce: str, *, refused: bool = False) -> bytes | NextToken:
         """Return the header's value for the next request, or the token that it takes.
 
-        `refused` says that the proxy has turned the credentials down in so many words. Raises ProxyError if there is
-        nothing more to be shown.
+        `refused` says that the proxy has turned the credentials down in so many words.
+
+        Raises:
+            ProxyError: If there is nothing more to be shown.
         """
         way = self._way
         if way:

@@ -35,8 +35,10 @@ class PACResult:
     def parse(cls, text: str) -> PACResult:
         """Read the answer; an empty one is a direct connection, as in browsers.
 
-        Left out are SOCKS proxies, which speak no HTTP, and whatever is no entry. Raises DiscoveryError if nothing
-        is left, or the answer is too long.
+        Left out are SOCKS proxies, which speak no HTTP, and whatever is no entry.
+
+        Raises:
+            DiscoveryError: If nothing is left, or the answer is too long.
         """
         if len(text) > MAXIMUM_LENGTH:
             raise DiscoveryError(f"it answers with {len(text)} characters, more than {MAXIMUM_LENGTH}")

@@ -63,7 +63,8 @@ class ProxyProtocol:
     def feed(self, data: bytes) -> Announcement | None:
         """Take bytes of the stream; returns None until the header is whole.
 
-        Raises ProtocolError if there is none, or a malformed one.
+        Raises:
+            ProtocolError: If there is none, or a malformed one.
         """
         self._waiting += data
         waiting = self._waiting

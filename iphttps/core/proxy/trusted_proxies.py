@@ -40,7 +40,11 @@ class TrustedProxies:
 
 
 def plain(text: str) -> IPAddress:
-    """Read an address, and one of IPv4 that an IPv6 socket sees as what it is; raises ValueError if it is none."""
+    """Read an address, and one of IPv4 that an IPv6 socket sees as what it is.
+
+    Raises:
+        ValueError: If it is none.
+    """
     address = ip_address(text.partition("%")[0])
     return getattr(address, "ipv4_mapped", None) or address
 

@@ -28,7 +28,11 @@ class Proxy:
 
     @classmethod
     def parse(cls, text: str) -> Proxy:
-        """Read a URL such as http://proxy.example.org:3128; raises ConfigError, which quotes no password."""
+        """Read a URL such as http://proxy.example.org:3128.
+
+        Raises:
+            ConfigError: The text quotes no password.
+        """
         like = "it must look like http://proxy.example.org:3128"
         bare = text if "://" in text else f"http://{text}"  # as the environment often has it
         shown = repr(text) if "@" not in text else "a proxy's URL with a user in it"

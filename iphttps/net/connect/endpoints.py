@@ -59,7 +59,8 @@ class URI:
     def listening(cls, text: str) -> URI:
         """Read the URI of a server, which may have unix:PATH in the place of host and port, as nginx writes it.
 
-        Raises ConfigError if it is none.
+        Raises:
+            ConfigError: If it is none.
         """
         scheme, unix, rest = text.partition("://unix:")
         if not unix or not rest.startswith("/"):
@@ -71,7 +72,11 @@ class URI:
 
     @classmethod
     def parse(cls, text: str) -> URI:
-        """Read a URI such as https://vpn.example.org/IPHTTPS; raises ConfigError if it is none."""
+        """Read a URI such as https://vpn.example.org/IPHTTPS.
+
+        Raises:
+            ConfigError: If it is none.
+        """
         like = "it must look like https://vpn.example.org/IPHTTPS"
         try:
             parts = urlsplit(text)
@@ -135,10 +140,13 @@ def listen(
     tls: IOpenSSLServerConnectionCreator | None,
     before: Callable[[IProtocolFactory], IProtocolFactory] | None = None,
 ) -> IListeningPort:
-    """Listen where the URI says, with TLS or without it (2.1); raises ConfigError if that cannot be.
+    """Listen where the URI says, with TLS or without it (2.1).
 
     `*` stands for all addresses, IPv4 and IPv6, of the host (1.5). `before` wraps what a connection meets first, TLS
     included.
+
+    Raises:
+        ConfigError: If that cannot be.
     """
     if tls:
         factory = ImmediateTLSFactory(tls, False, factory)
@@ -153,7 +161,11 @@ def listen(
 
 
 def bind(uri: URI) -> socket.socket:
-    """Return a socket that listens where the URI says; raises ConfigError if that cannot be."""
+    """Return a socket that listens where the URI says.
+
+    Raises:
+        ConfigError: If that cannot be.
+    """
     try:
         if uri.host != ANY:
             family = socket.AF_INET6 if ip_address(uri.host).version == 6 else socket.AF_INET

@@ -52,7 +52,11 @@ def installed() -> bool:
 
 
 def tokens(way: AuthScheme, host: str, login: Login | None) -> NextTokenOf:
-    """Begin an exchange of tokens with the proxy on a host; raises NoTokenError if there is no such way here."""
+    """Begin an exchange of tokens with the proxy on a host.
+
+    Raises:
+        NoTokenError: If there is no such way here.
+    """
     if way is AuthScheme.TICKET:
         if not installed():
             raise NoTokenError("Kerberos is not installed here: `pip install 'iphttps[kerberos]'` adds it")

@@ -120,7 +120,8 @@ class Server(Factory):
     def handle(self, event: ServerEvent) -> None:
         """Let something happen to the server: perform what its machine says.
 
-        Raises ConfigError if it cannot listen; then it stays in its state.
+        Raises:
+            ConfigError: If it cannot listen; then it stays in its state.
         """
         before = self._machine.state
         for command in self._machine.handle(event):

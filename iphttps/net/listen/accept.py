@@ -285,7 +285,11 @@ class SilentProtocol(WaitingProtocol):
 
 
 def _identity(common_name: str) -> Identity:
-    """Write the name as the subject of a certificate that holds nothing else; raises ProtocolError."""
+    """Write the name as the subject of a certificate that holds nothing else.
+
+    Raises:
+        ProtocolError: ???
+    """
     try:
         return Identity(distinguished(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)])))
     except ValueError as error:

@@ -90,7 +90,11 @@ class Reserving:
         return getattr(self._socket, name)
 
     def accept(self) -> tuple[socket.socket, Any]:
-        """Accept a connection, as a socket does; raises BlockingIOError where none waits, or the port has paused."""
+        """Accept a connection, as a socket does.
+
+        Raises:
+            BlockingIOError: Where none waits, or the port has paused.
+        """
         if self._paused:
             raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
         try:

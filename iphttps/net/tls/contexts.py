@@ -82,7 +82,11 @@ class ServerTLS:
         return self._settings
 
     def change(self, settings: TLSSettings) -> None:
-        """Put other settings in force, for new connections; raises ConfigError and leaves all as it was."""
+        """Put other settings in force, for new connections.
+
+        Raises:
+            ConfigError: And leaves all as it was.
+        """
         self._contexts = _server_contexts(settings)
         self._put(settings)
         self.changed()

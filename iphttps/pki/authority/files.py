@@ -15,7 +15,11 @@ from . import issuing, names
 
 
 def load_key(path: Path) -> issuing.PrivateKey:
-    """Read a private key that a certificate can be issued for; raises ConfigError."""
+    """Read a private key that a certificate can be issued for.
+
+    Raises:
+        ConfigError: ???
+    """
     try:
         key = load_pem_private_key(read(path), password=None)
     except (TypeError, *UNREADABLE) as error:
@@ -34,7 +38,11 @@ def may_sign(certificate: x509.Certificate) -> bool:
 
 
 def crl_uris_of(path: Path) -> tuple[str, ...]:
-    """Return where an authority's revocation list is to be had; raises ConfigError if the file is damaged."""
+    """Return where an authority's revocation list is to be had.
+
+    Raises:
+        ConfigError: If the file is damaged.
+    """
     if not path.exists():
         return ()
     try:

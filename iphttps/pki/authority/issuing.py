@@ -86,7 +86,11 @@ def as_der(crl_pem: bytes) -> bytes:
 
 
 def lifetime(days: int, now: datetime) -> tuple[datetime, datetime]:
-    """Return from when and until when a certificate made now is valid; raises ConfigError."""
+    """Return from when and until when a certificate made now is valid.
+
+    Raises:
+        ConfigError: ???
+    """
     if not 0 < days <= MOST_DAYS:
         raise ConfigError(f"a certificate is valid for 1 to {MOST_DAYS} days, not {days}")
     now = now.replace(microsecond=0)
@@ -101,10 +105,13 @@ def self_signed(
     kind: Kind | None = None,
     constraints: x509.NameConstraints | None = None,
 ) -> x509.Certificate:
-    """Make an authority's own certificate; raises ConfigError for a lifetime that cannot be.
+    """Make an authority's own certificate.
 
     With `kind` all that it issues is good for that only, with `constraints` for those names only: OpenSSL and Windows
     hold every certificate of the chain to both.
+
+    Raises:
+        ConfigError: For a lifetime that cannot be.
     """
     begin, end = lifetime(days, now)
     usage = _key_usage(key_cert_sign=True, crl_sign=True)
@@ -147,7 +154,11 @@ def certificate(
     days: int,
     now: datetime,
 ) -> x509.Certificate:
-    """Issue a certificate; raises ConfigError if the authority cannot now. It never outlives the authority's own."""
+    """Issue a certificate. It never outlives the authority's own.
+
+    Raises:
+        ConfigError: If the authority cannot now.
+    """
     begin, end = lifetime(days, now)
     check_in_force(issuer, now)
     begin, end = max(begin, issuer.certificate.not_valid_before_utc), min(end, issuer.certificate.not_valid_after_utc)
@@ -172,7 +183,11 @@ def certificate(
 def revocation_list(
     issuer: Issuer, revoked: Iterable[tuple[int, datetime]], number: int, now: datetime
 ) -> x509.CertificateRevocationList:
-    """Make a list of these serial numbers and the times of their revocation; raises ConfigError if it cannot be now."""
+    """Make a list of these serial numbers and the times of their revocation.
+
+    Raises:
+        ConfigError: If it cannot be now.
+    """
     check_in_force(issuer, now)
     now = now.replace(microsecond=0)
     builder = (

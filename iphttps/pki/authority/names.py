@@ -29,7 +29,11 @@ _INVISIBLE = ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp")
 
 
 def host(name: str) -> str:
-    """Return the name or the address of a server as certificates have it; raises ConfigError for any other text."""
+    """Return the name or the address of a server as certificates have it.
+
+    Raises:
+        ConfigError: For any other text.
+    """
     try:
         return str(ip_address(name.strip("[]")))
     except ValueError:
@@ -51,7 +55,11 @@ def host(name: str) -> str:
 
 
 def hosts(names: Sequence[str]) -> tuple[str, ...]:
-    """Return the names of one server, each once; raises ConfigError."""
+    """Return the names of one server, each once.
+
+    Raises:
+        ConfigError: ???
+    """
     known = tuple(dict.fromkeys(map(host, names)))
     if not 0 < len(known) <= MOST_HOSTS:
         raise ConfigError(f"a server's certificate has one to {MOST_HOSTS} names, not {len(known)}")
@@ -59,10 +67,13 @@ def hosts(names: Sequence[str]) -> tuple[str, ...]:
 
 
 def person(name: str) -> str:
-    """Return the name of a client or of an authority as certificates have it; raises ConfigError if it cannot be one.
+    """Return the name of a client or of an authority as certificates have it.
 
     Letters of all scripts may stand in it, but nothing that cannot be seen, and nothing that would be a path: the
     name is also that of a file.
+
+    Raises:
+        ConfigError: If it cannot be one.
     """
     known = unicodedata.normalize("NFC", name)
     if any(unicodedata.category(letter) in _INVISIBLE for letter in known):
@@ -148,13 +159,21 @@ def client_names(known: str) -> list[x509.GeneralName]:
 
 
 def crl_uri(name: str, document: str = DOCUMENT) -> str:
-    """Return where the server of this name publishes the revocation list over plain HTTP; raises ConfigError."""
+    """Return where the server of this name publishes the revocation list over plain HTTP.
+
+    Raises:
+        ConfigError: ???
+    """
     known = host(name)
     return f"http://{f'[{known}]' if ':' in known else known}{document}"
 
 
 def checked_uri(text: str) -> str:
-    """Return a distribution point for revocation lists; raises ConfigError if it cannot be one."""
+    """Return a distribution point for revocation lists.
+
+    Raises:
+        ConfigError: If it cannot be one.
+    """
     try:
         parts = urlsplit(text)
         right = parts.scheme == "http" and bool(parts.hostname) and (parts.port or 80) > 0

@@ -51,7 +51,11 @@ class Record:
 
     @property
     def public_key(self) -> PublicKey:
-        """The key of its owner; raises ConfigError if it is of a kind that we do not issue for."""
+        """The key of its owner.
+
+        Raises:
+            ConfigError: If it is of a kind that we do not issue for.
+        """
         key = self.certificate.public_key()
         if not isinstance(key, rsa.RSAPublicKey | ec.EllipticCurvePublicKey):
             raise ConfigError(f"the certificate {self.shown_serial} has a key of another kind than RSA or ECDSA")
@@ -69,12 +73,20 @@ class Record:
 
 
 def records(directory: Path) -> list[Record]:
-    """Return all certificates of the directory; raises ConfigError if one cannot be read."""
+    """Return all certificates of the directory.
+
+    Raises:
+        ConfigError: If one cannot be read.
+    """
     return [load_record(path) for path in _files(directory, ".pem")]
 
 
 def load_record(path: Path) -> Record:
-    """Return the certificate of a file; raises ConfigError if there is none, or if it cannot be one of ours."""
+    """Return the certificate of a file.
+
+    Raises:
+        ConfigError: If there is none, or if it cannot be one of ours.
+    """
     if not path.exists():
         raise ConfigError(f"no certificate was issued with the serial number {path.stem.upper()}")
     try:
@@ -98,7 +110,11 @@ def load_record(path: Path) -> Record:
 
 
 def mark(directory: Path, serial: int, what: str, when: datetime) -> None:
-    """Note when something happened to a certificate, unless it is noted already; raises ConfigError."""
+    """Note when something happened to a certificate, unless it is noted already.
+
+    Raises:
+        ConfigError: ???
+    """
     path = directory / f"{serial:x}.{what}"
     if not path.exists():
         atomic_files.write(path, f"{when.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}\n".encode("ascii"))
@@ -122,9 +138,12 @@ def revocations(directory: Path) -> dict[int, datetime]:
 
 
 def _files(directory: Path, suffix: str) -> list[Path]:
-    """Return the files of serial numbers with a suffix; raises ConfigError.
+    """Return the files of serial numbers with a suffix.
 
     Not by Path.glob, which takes a directory that cannot be read for an empty one: no revocation may be lost.
+
+    Raises:
+        ConfigError: ???
     """
     try:
         names = os.listdir(directory)

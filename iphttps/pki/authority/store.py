@@ -76,10 +76,13 @@ class Authority:
         hosts: Sequence[str] = (),
         now: Callable[[], datetime] = _now,
     ) -> Self:
-        """Make an authority of this name; raises ConfigError if there is one already, which stays as it is.
+        """Make an authority of this name.
 
         `crl_uris` is where its revocation list is to be had; the certificates it issues will say so. With `kind` it is
         for servers or for clients only, and one for servers for these `hosts` only.
+
+        Raises:
+            ConfigError: If there is one already, which stays as it is.
         """
         subject = names.subject(names.person(name))
         uris = [names.checked_uri(uri) for uri in crl_uris]
@@ -106,10 +109,13 @@ class Authority:
 
     @classmethod
     def open(cls, directory: Path, *, now: Callable[[], datetime] = _now, issues: bool = True) -> Self:
-        """Open an authority; raises ConfigError if there is none, or if its files do not belong together.
+        """Open an authority.
 
         One made by other means, of `ca.pem` and `ca.key` alone, will do. One that `issues` no certificates, but lists
         alone, needs no settings: damaged ones must not keep the list from being renewed.
+
+        Raises:
+            ConfigError: If there is none, or if its files do not belong together.
         """
         try:
             (directory / CERTIFICATE).stat()
@@ -153,7 +159,11 @@ class Authority:
 
     @contextmanager
     def locked(self, patience: float = atomic_files.PATIENCE) -> Iterator[None]:
-        """Keep all other commands away; raises files.Busy."""
+        """Keep all other commands away.
+
+        Raises:
+            Busy: ???
+        """
         with atomic_files.locked(self.directory, patience):
             atomic_files.sweep(self.certificates_path)
             yield
