@@ -28,9 +28,12 @@ from iphttps.core.ip.router_advertisement import RouterAdvertisement
 from iphttps.core.iphttps.authentication import AuthenticationMode
 from iphttps.core.iphttps.clients import ClientEntry, ClientTable
 from iphttps.core.iphttps.link import Forwarding, OwnAddresses, ServerLink
-from iphttps.core.iphttps.neighbors import NeighborCache
+from iphttps.core.iphttps.neighbors import NeighborCache, Reachability
 from iphttps.core.iphttps.policy import Policy, Verdict
 from iphttps.core.iphttps.router import Advertise, Router
+
+NO_NEXT_HEADER = 59
+"""A Next Header behind which nothing comes (RFC 8200 section 4.7)."""
 
 UNSPECIFIED = "::"
 ALL_NODES = "ff02::1"
@@ -46,6 +49,14 @@ PRIVATE_HOST = "2001:db8:1::5"
 def address(text: str) -> bytes:
     """Return an address as the core has it, 16 raw bytes."""
     return IPv6Address(text).packed
+
+
+def neighbor_state(cache: NeighborCache, address: bytes, now: float) -> Reachability | None:
+    """Return the state of the cache's entry for an address, or None if there is none."""
+    if entry := cache._entries.get(address):
+        expired = entry.state is Reachability.REACHABLE and now >= entry.until
+        return Reachability.STALE if expired else entry.state
+    return Reachability.INCOMPLETE if address in cache._searches else None
 
 
 # Packets; addresses are text, and `message` is whatever scapy puts behind the IPv6 header.

@@ -56,11 +56,6 @@ class ProxyError(IPHTTPSError):
         super().__init__(sentence)
         self.fault = fault
 
-    @property
-    def lockout(self) -> bool:
-        """Whether trying again soon could lock somebody's account: wait long, or for other credentials."""
-        return self.fault is ProxyFault.CREDENTIALS_WRONG
-
 
 class DropReason(Enum):
     """Why a packet went no further; the value is the sentence that status and log show."""

@@ -14,7 +14,6 @@ from cryptography import x509
 
 from .der import INTEGER, OBJECT_IDENTIFIER, SEQUENCE, Element, elements, encode, only
 
-_BOOLEAN = 0x01
 _TRUE = b"\x01\x01\xff"
 _EXTENSIONS = 0xA0
 

@@ -11,7 +11,6 @@ from iphttps.core.errors import (
     IPHTTPSError,
     ProtocolError,
     ProxyError,
-    ProxyFault,
 )
 
 
@@ -23,11 +22,6 @@ class ErrorTests(SynchronousTestCase):
         errors = [ProtocolError("only POST opens a tunnel", 405), ProtocolError("nonsense")]
         self.assertEqual([405, 400], [error.status for error in errors])
         self.assertEqual(["only POST opens a tunnel", "nonsense"], [str(error) for error in errors])
-
-    def test_proxy(self) -> None:
-        """Only where a proxy has refused credentials could trying again soon lock an account."""
-        lockouts = [fault for fault in ProxyFault if ProxyError("sentence", fault).lockout]
-        self.assertEqual([ProxyFault.CREDENTIALS_WRONG], lockouts)
 
     def test_root(self) -> None:
         """Every error of this package can be caught by one name."""

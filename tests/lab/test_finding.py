@@ -6,7 +6,6 @@ import threading
 from collections.abc import Sequence
 from pathlib import Path
 
-from iphttps.core.proxy.environment import VARIABLES
 from iphttps.lab.laboratory import LINK_UP
 from iphttps.lab.network import GATEWAY_NAME, PROXY_IPV4, PROXY_NAME
 from iphttps.lab.poll import wait_until
@@ -38,6 +37,9 @@ def pac(answer: str) -> str:
     return f'function FindProxyForURL(url, host) {{ return "{answer}"; }}'
 
 
+PROXY_VARIABLES = ("https_proxy", "HTTPS_PROXY", "http_proxy", "all_proxy", "ALL_PROXY", "no_proxy", "NO_PROXY")
+
+
 class FindingCase(ControlCase):
     """A server, and clients of which the first reaches it through a proxy only, in a company's network."""
 
@@ -60,7 +62,7 @@ class FindingCase(ControlCase):
 
     def finding(self, name: str, source: str, *flags: str, number: int = 1, environment: Sequence[str] = ()) -> Program:
         """Start a client that finds its proxy so, with an interface and a control socket of that name."""
-        clean = [word for variable in VARIABLES for word in ("-u", variable)]
+        clean = [word for variable in PROXY_VARIABLES for word in ("-u", variable)]
         self.lab.twistd = ["/usr/bin/env", *clean, *environment, *self.twistd]
         usual = ("--proxy", source, "--interface", name, "--control", str(self.socket(name)))
         return self.lab.client(

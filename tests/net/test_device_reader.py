@@ -14,6 +14,7 @@ from iphttps.core.ip.batch import Batch
 from iphttps.host.device.memory import MemoryDevice
 from iphttps.host.device.tun import READS
 from iphttps.net.device_reader import MOST_BYTES, MOST_READS, QUEUED, DeviceReader
+from tests.support import NO_NEXT_HEADER
 
 from .support import PRIVATE_HOST, client_address, packet
 
@@ -105,7 +106,7 @@ class DeviceReaderTests(SynchronousTestCase):
 
     def test_long_packets(self) -> None:
         """However many connections there are, a turn reads no more once it has had a certain number of bytes."""
-        long = ipv6.packet(bytes(16), bytes(16), ipv6.NO_NEXT_HEADER, bytes(1240))
+        long = ipv6.packet(bytes(16), bytes(16), NO_NEXT_HEADER, bytes(1240))
         for divided in (MOST_READS, 1):
             for _ in range(READS * MOST_READS):
                 self.device.inject(long)

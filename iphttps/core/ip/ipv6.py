@@ -30,9 +30,6 @@ DESTINATION = 24
 HEADER_LENGTH = 40
 ADDRESS_LENGTH = 16
 
-MAXIMUM_PACKET = HEADER_LENGTH + 0xFFFF
-"""The longest packet that a Payload Length can announce, in bytes (RFC 8200 section 3)."""
-
 MINIMUM_MTU = 1280  # RFC 8200 section 5; the link's default MTU by 3.1.5.2 and 3.2.3.1
 
 HOP_BY_HOP = 0
@@ -43,7 +40,6 @@ FRAGMENT = 44
 ESP = 50
 AUTHENTICATION = 51
 ICMPV6 = 58
-NO_NEXT_HEADER = 59
 DESTINATION_OPTIONS = 60
 MOBILITY = 135
 HIP = 139
@@ -57,7 +53,6 @@ EXTENSION_HEADERS = frozenset(
 UNSPECIFIED = bytes(16)
 LOOPBACK = bytes(15) + b"\x01"
 ALL_NODES = bytes.fromhex("ff020000000000000000000000000001")
-ALL_ROUTERS = bytes.fromhex("ff020000000000000000000000000002")
 SOLICITED_NODE_PREFIX = bytes.fromhex("ff0200000000000000000001ff")
 V4_MAPPED_PREFIX = bytes(10) + b"\xff\xff"
 

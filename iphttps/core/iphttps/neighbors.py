@@ -214,15 +214,6 @@ class NeighborCache:
         if entry := self._timed.get(address):
             entry.probes -= 1
 
-    # For those who look on.
-
-    def state(self, address: bytes, now: float) -> Reachability | None:
-        """Return the state of the entry for an address, or None if there is none."""
-        if entry := self._entries.get(address):
-            expired = entry.state is Reachability.REACHABLE and now >= entry.until
-            return Reachability.STALE if expired else entry.state
-        return Reachability.INCOMPLETE if address in self._searches else None
-
     def addresses(self, client: ClientEntry) -> tuple[bytes, ...]:
         """Return the addresses that the client holds, the oldest first."""
         return tuple(self._held.get(client, ()))

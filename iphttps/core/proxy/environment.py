@@ -30,9 +30,6 @@ _PLAIN = ("http_proxy",)
 _ALL = ("all_proxy", "ALL_PROXY")
 _EXCEPT = ("no_proxy", "NO_PROXY")
 
-VARIABLES = _SECURE + _PLAIN + _ALL + _EXCEPT
-"""The variables that may be read."""
-
 _WITH_PORT = re.compile(r"(?P<bracketed>\[[^\]]*\]|[^:\[\]]*)(?::(?P<port>[0-9]{1,5}))?")
 
 

@@ -170,12 +170,6 @@ class Authority:
 
     # Issuing.
 
-    def issue_server(self, hosts: Sequence[str], *, key: KeyKind = KeyKind.RSA, days: int = DAYS) -> Issued:
-        """Issue a certificate for a server of these names and addresses, with a new key."""
-        made = issuing.new_key(key)
-        found = self.sign_server(hosts, made.public_key(), days=days)
-        return Issued(found.certificate_pem, issuing.key_pem(made), found.serial, found.not_after)
-
     def issue_client(self, name: str, *, key: KeyKind = KeyKind.RSA, days: int = DAYS) -> Issued:
         """Issue a certificate for a client of this name, with a new key."""
         made = issuing.new_key(key)

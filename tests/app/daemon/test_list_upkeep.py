@@ -15,7 +15,7 @@ from iphttps.app.daemon.list_upkeep import INTERVAL, RENEWED_AFTER, ListUpkeep
 from iphttps.core.iphttps.request import Document
 from iphttps.pki.authority.issuing import LIST_LIFETIME, KeyKind
 from iphttps.pki.revocation import RevocationLists, now_of
-from tests.app.authority import AuthorityCase
+from tests.pki.authority.support import AuthorityCase
 
 HOUR = 3600.0
 DAY = 24 * HOUR

@@ -40,7 +40,10 @@ BROUGHT = version2("192.0.2.7", "198.51.100.1", 1234, tls(b"alice"))
 
 def solicitation() -> bytes:
     """Build a Router Solicitation from an address."""
-    source, destination = bytes.fromhex("fe800000000000000000000000000123"), ipv6.ALL_ROUTERS
+    source, destination = (
+        bytes.fromhex("fe800000000000000000000000000123"),
+        bytes.fromhex("ff020000000000000000000000000002"),
+    )
     bare = bytes((133, 0, 0, 0, 0, 0, 0, 0))
     total = ipv6.checksum(source, destination, ipv6.ICMPV6, bare).to_bytes(2, "big")
     return ipv6.packet(source, destination, ipv6.ICMPV6, bare[:2] + total + bare[4:])

@@ -18,8 +18,8 @@ from tree_sitter import Language, Node, Parser
 from iphttps.app.enrol.bundle import Bundle
 from iphttps.app.enrol.windows import JOIN, LEAVE, folder_name, quoted, script
 from iphttps.core.errors import ConfigError
-from tests.app.authority import AuthorityCase
 from tests.app.enrolments import HOST, EnrolmentCase
+from tests.pki.authority.support import AuthorityCase
 
 ROOT = Path(__file__).parents[3]
 GRAMMAR = Parser(Language(tree_sitter_powershell.language()))

@@ -13,7 +13,6 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from iphttps.core.errors import DropReason
 from iphttps.core.ip.batch import EMPTY, Batch, Framer, malformed
-from iphttps.core.ip.ipv6 import MAXIMUM_PACKET
 from tests.support import echo, every_cut, packet, udp
 
 
@@ -41,6 +40,10 @@ def cut(stream: bytes, places: Iterable[int]) -> list[bytes]:
 def fed(framer: Framer, pieces: Iterable[bytes]) -> list[bytes]:
     """Feed the pieces, and return the packets that come out."""
     return [found for piece in pieces for found in framer.feed(piece)]
+
+
+LONGEST = 40 + 0xFFFF
+"""The longest packet that a Payload Length can announce, in bytes (RFC 8200 section 3)."""
 
 
 class BatchTests(SynchronousTestCase):
@@ -125,9 +128,9 @@ class FramerTests(SynchronousTestCase):
     def test_longest(self) -> None:
         """A Payload Length of 65535 is one packet, and the next one is in step (RFC 8200 section 3)."""
         longest = packet("2001:db8:2::a", "2001:db8:1::5", Raw(bytes(0xFFFF)), nh=59)
-        self.assertEqual(MAXIMUM_PACKET, len(longest))
+        self.assertEqual(LONGEST, len(longest))
         stream = longest + SAMPLE[0]
-        for at in (1, 39, 40, 41, MAXIMUM_PACKET - 1, MAXIMUM_PACKET, MAXIMUM_PACKET + 1):
+        for at in (1, 39, 40, 41, LONGEST - 1, LONGEST, LONGEST + 1):
             self.assertEqual([longest, SAMPLE[0]], fed(Framer(), [stream[:at], stream[at:]]), at)
 
     def test_many_at_once(self) -> None:

@@ -23,6 +23,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from iphttps.core.ip import icmpv6, ipv6
 from tests.support import (
     ALL_NODES,
+    NO_NEXT_HEADER,
     PRIVATE_HOST,
     SERVER,
     UNSPECIFIED,
@@ -76,7 +77,7 @@ class AddressUnreachableTests(SynchronousTestCase):
     def test_cut(self) -> None:
         """It has as much of the packet as does not make it exceed the least MTU, 1280 (RFC 4443 section 3.1)."""
         for length in (1280 - 48 - 1, 1280 - 48, 1280 - 48 + 1, 1280, 1500, 65575):
-            sent = ipv6.packet(address(PRIVATE_HOST), address(NOBODY), ipv6.NO_NEXT_HEADER, bytes(length - 40))
+            sent = ipv6.packet(address(PRIVATE_HOST), address(NOBODY), NO_NEXT_HEADER, bytes(length - 40))
             error = self.answered(sent)
             assert error is not None
             self.assertEqual(min(1280, 48 + length), len(error), length)
@@ -84,7 +85,7 @@ class AddressUnreachableTests(SynchronousTestCase):
 
     def test_least_packet(self) -> None:
         """A header alone is a packet too, and is answered (RFC 8200 section 4.7)."""
-        sent = ipv6.packet(address(PRIVATE_HOST), address(NOBODY), ipv6.NO_NEXT_HEADER, b"")
+        sent = ipv6.packet(address(PRIVATE_HOST), address(NOBODY), NO_NEXT_HEADER, b"")
         self.assertEqual(bytes(self.error(PRIVATE_HOST) / Raw(sent)), self.answered(sent))
 
     def test_errors(self) -> None:

@@ -59,9 +59,9 @@ class AddressTests(SynchronousTestCase):
         self.assertEqual({"ff01::1": 1, "ff02::1": 2, "ff12::1": 2, "ff0e::1": 14}, scopes)
 
     def test_well_known(self) -> None:
-        """The all-nodes and all-routers addresses of the link are ff02::1 and ff02::2 (RFC 4291 section 2.7.1)."""
-        expected = [address(text) for text in ("::", "::1", "ff02::1", "ff02::2")]
-        self.assertEqual(expected, [ipv6.UNSPECIFIED, ipv6.LOOPBACK, ipv6.ALL_NODES, ipv6.ALL_ROUTERS])
+        """The all-nodes address of the link is ff02::1 (RFC 4291 section 2.7.1)."""
+        expected = [address(text) for text in ("::", "::1", "ff02::1")]
+        self.assertEqual(expected, [ipv6.UNSPECIFIED, ipv6.LOOPBACK, ipv6.ALL_NODES])
 
 
 class PacketTests(SynchronousTestCase):
@@ -97,4 +97,3 @@ class PacketTests(SynchronousTestCase):
         self.assertEqual([witness.nh, witness.hlim], [sample[ipv6.NEXT_HEADER], sample[ipv6.HOP_LIMIT]])
         self.assertEqual(witness.plen, sample[ipv6.PAYLOAD_LENGTH] * 256 + sample[ipv6.PAYLOAD_LENGTH + 1])
         self.assertEqual(ipv6.ADDRESS_LENGTH, ipv6.DESTINATION - ipv6.SOURCE)
-        self.assertEqual(65575, ipv6.MAXIMUM_PACKET)

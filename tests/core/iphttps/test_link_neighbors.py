@@ -20,6 +20,7 @@ from tests.support import (
     address,
     advertisement,
     delivered,
+    neighbor_state,
     packet,
     probe,
     solicitation,
@@ -70,7 +71,7 @@ class SearchTests(LinkTestCase):
         self.assertEqual(([answer], {}), self.from_a(answer, now=100.5))
         self.assertEqual(([], {self.a: [sent]}), self.from_host(sent, now=100.6))
         self.assertEqual(([], {}), self.solicited(101.0))
-        self.assertIs(Reachability.REACHABLE, self.small.cache.state(address(NOBODY), 101.0))
+        self.assertIs(Reachability.REACHABLE, neighbor_state(self.small.cache, address(NOBODY), 101.0))
 
     def test_scan(self) -> None:
         """A scan of the prefix asks clients for so many addresses, and is answered so often (RFC 6583 section 7)."""
@@ -119,7 +120,7 @@ class UnreachableTests(LinkTestCase):
         self.assertEqual(([unreachable(lost)], {self.b: [good]}), self.from_host(good, lost, now=100.0))
         for now in range(100, 105):
             self.assertEqual(([], {}), delivered(self.link.solicit(float(now))))
-        self.assertIsNone(self.small.cache.state(address(NOBODY), 100.0))
+        self.assertIsNone(neighbor_state(self.small.cache, address(NOBODY), 100.0))
 
     def test_rate(self) -> None:
         """The rate of errors MUST be limited: so many at once, then so many in a second (RFC 4443 2.4 (f))."""
@@ -158,7 +159,7 @@ class UnreachableTests(LinkTestCase):
         self.assertEqual(list(data), list(self.link.from_client(self.b, data, 102.9).host))
         self.assertEqual(([], {}), delivered(self.link.solicit(103.0)))
         self.assertIs(self.b, cache.holder(probed))
-        self.assertIs(Reachability.STALE, cache.state(probed, 103.0))
+        self.assertIs(Reachability.STALE, neighbor_state(cache, probed, 103.0))
 
     def test_others_are_no_sign(self) -> None:
         """A packet from another address of the same client says nothing of this one."""
@@ -238,7 +239,7 @@ class UnreachabilityTests(LinkTestCase):
             small = SmallLink(self.mode)
             said = Batch.of([advertisement(B, B, ROUTER, solicited=solicited)])
             small.link.from_client(small.b, said, 100.0)
-            self.assertIs(state, small.cache.state(address(B), 100.0))
+            self.assertIs(state, neighbor_state(small.cache, address(B), 100.0))
 
     def test_server_is_asked(self) -> None:
         """The server's kernel answers a client's probes, one a second for hours, in both modes (3, RFC 4861 7.3)."""

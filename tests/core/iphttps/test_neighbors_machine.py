@@ -24,7 +24,7 @@ from iphttps.core.iphttps.neighbors import (
     NeighborCache,
     Reachability,
 )
-from tests.support import client, holders
+from tests.support import client, holders, neighbor_state
 
 LIMIT = 3
 ADDRESSES = tuple(bytes(15) + bytes((last,)) for last in range(8))
@@ -85,8 +85,8 @@ class CacheMachine(RuleBasedStateMachine):
         self.cache.confirm(address, entry, self.now)
         if self.holder(address) is entry:
             self.unanswered.pop(address, None)
-            assert self.cache.state(address, self.now) is Reachability.REACHABLE
-            late = self.cache.state(address, self.now + REACHABLE_TIME)
+            assert neighbor_state(self.cache, address, self.now) is Reachability.REACHABLE
+            late = neighbor_state(self.cache, address, self.now + REACHABLE_TIME)
             assert late is Reachability.STALE
 
     @rule(who=clients, address=addresses)
@@ -103,18 +103,18 @@ class CacheMachine(RuleBasedStateMachine):
         """A packet goes to the holder, whatever the state; then no entry is STALE (RFC 4861 section 7.3.3)."""
         holder = self.holder(address)
         assert self.cache.use(address, self.now) is holder
-        assert self.cache.state(address, self.now) is not Reachability.STALE
+        assert neighbor_state(self.cache, address, self.now) is not Reachability.STALE
 
     @rule(address=addresses)
     def seek(self, address: bytes) -> None:
         """What nobody holds is looked for while there is room, and given up after three questions (RFC 6583)."""
         if self.holder(address):
             return
-        known = self.cache.state(address, self.now) is Reachability.INCOMPLETE
+        known = neighbor_state(self.cache, address, self.now) is Reachability.INCOMPLETE
         hope = self.cache.seek(address, self.now)
         if hope and not known:
             self.asked[address] = 0
-        assert (self.cache.state(address, self.now) is Reachability.INCOMPLETE) == (known or hope)
+        assert (neighbor_state(self.cache, address, self.now) is Reachability.INCOMPLETE) == (known or hope)
 
     @rule(who=clients)
     def release(self, who: int) -> None:
@@ -141,7 +141,7 @@ class CacheMachine(RuleBasedStateMachine):
             for address in set(held) - set(self.cache.addresses(entry)):
                 assert self.unanswered[address] == MAX_UNICAST_SOLICIT
                 self.lose(entry, address)
-        for address in [found for found in self.asked if self.cache.state(found, self.now) is None]:
+        for address in [found for found in self.asked if neighbor_state(self.cache, found, self.now) is None]:
             del self.asked[address]
 
     @invariant()
@@ -160,7 +160,9 @@ class CacheMachine(RuleBasedStateMachine):
         """No client holds more than its limit, and no more is looked for than there is room (RFC 6583)."""
         assert all(len(held) <= LIMIT for held in self.held.values())
         looked_for = [
-            address for address in ADDRESSES + SCAN if self.cache.state(address, self.now) is Reachability.INCOMPLETE
+            address
+            for address in ADDRESSES + SCAN
+            if neighbor_state(self.cache, address, self.now) is Reachability.INCOMPLETE
         ]
         assert len(looked_for) <= SEARCHES
 
@@ -188,7 +190,7 @@ class CacheMachine(RuleBasedStateMachine):
             self.now += REACHABLE_TIME
             assert all(asked is None for _, asked in self.cache.solicitations(self.now))
         for address in ADDRESSES + SCAN:
-            assert self.cache.state(address, self.now) is None
+            assert neighbor_state(self.cache, address, self.now) is None
             assert not self.cache.concerned(address, self.now)
 
 

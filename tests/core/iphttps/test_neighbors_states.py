@@ -9,7 +9,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from iphttps.core.iphttps.clients import ClientEntry
 from iphttps.core.iphttps.neighbors import FRUITLESS_TIME, SEARCHES, NeighborCache, Reachability
-from tests.support import client
+from tests.support import client, neighbor_state
 
 X, Y, Z = (bytes(15) + bytes((last,)) for last in range(1, 4))
 
@@ -31,7 +31,7 @@ class CacheTestCase(SynchronousTestCase):
 
     def states(self, *times: float) -> list[Reachability | None]:
         """Return the states of X at these times, if nothing happens meanwhile."""
-        return [self.cache.state(X, now) for now in times]
+        return [neighbor_state(self.cache, X, now) for now in times]
 
 
 class UnreachabilityTests(CacheTestCase):
@@ -49,9 +49,9 @@ class UnreachabilityTests(CacheTestCase):
 
     def test_unknown(self) -> None:
         """An address that nobody has spoken of has no state, and is in nobody's way (RFC 4861 section 7.3.2)."""
-        self.assertIsNone(self.cache.state(Y, 0.0))
+        self.assertIsNone(neighbor_state(self.cache, Y, 0.0))
         self.assertIsNone(self.cache.use(Y, 0.0))
-        self.assertIsNone(self.cache.state(Y, 0.0))
+        self.assertIsNone(neighbor_state(self.cache, Y, 0.0))
 
     def test_delay(self) -> None:
         """The first packet to a STALE entry starts DELAY; after 5 seconds it is probed (RFC 4861 7.3.3 and 10)."""
@@ -120,7 +120,7 @@ class UnreachabilityTests(CacheTestCase):
         self.cache.confirm(X, self.b, 101.0)
         self.cache.confirm(Y, self.b, 101.0)
         self.assertEqual([DELAY], self.states(101.0))
-        self.assertIsNone(self.cache.state(Y, 101.0))
+        self.assertIsNone(neighbor_state(self.cache, Y, 101.0))
 
     def test_claim(self) -> None:
         """Who probes for a held address has the holder solicited at once, by unicast (RFC 6620 section 3.2.3)."""
@@ -227,7 +227,7 @@ class SearchTests(CacheTestCase):
         hopes = [self.cache.seek(address, 100.0) for address in scanned]
         self.assertEqual([True] * SEARCHES + [False] * 10, hopes)
         self.assertEqual(scanned[:SEARCHES], [address for _, address, _ in self.solicited(100.0)])
-        self.assertIsNone(self.cache.state(scanned[-1], 100.0))
+        self.assertIsNone(neighbor_state(self.cache, scanned[-1], 100.0))
         # One under way goes on, and one found makes room.
         self.assertTrue(self.cache.seek(scanned[0], 100.5))
         self.cache.bind(scanned[0], self.a)

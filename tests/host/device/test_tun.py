@@ -18,6 +18,7 @@ from iphttps.host.device.offload import OffloadTunDevice
 from iphttps.host.device.tun import LONGEST, TunDevice
 from iphttps.host.kernel.network import IFA_F_NODAD
 from iphttps.lab.poll import wait_until
+from tests.support import NO_NEXT_HEADER
 
 from ..support import NamespaceCase, in_child, link_up, need_another_user, setting, without_privilege
 
@@ -131,7 +132,7 @@ class KernelTests(NamespaceCase):
 
     def test_rubbish_from_programs(self) -> None:
         """Rubbish that a local program writes into the device is dropped and counted, never passed on (3.1.5.3)."""
-        good = ipv6.packet(bytes(16), bytes(16), ipv6.NO_NEXT_HEADER, b"")
+        good = ipv6.packet(bytes(16), bytes(16), NO_NEXT_HEADER, b"")
         with socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(ETH_P_IPV6)) as program:
             program.bind((NAME, ETH_P_IPV6))
             program.send(b"\x45" + good[1:])  # the wrong version
@@ -151,7 +152,7 @@ class KernelTests(NamespaceCase):
             netlink.link("set", index=netlink.link_lookup(ifname=NAME)[0], mtu=9000)
         with socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ETH_P_IPV6)) as program:
             program.bind((NAME, ETH_P_IPV6))
-            program.send(ipv6.packet(bytes(16), bytes(16), ipv6.NO_NEXT_HEADER, bytes(LONGEST)))
+            program.send(ipv6.packet(bytes(16), bytes(16), NO_NEXT_HEADER, bytes(LONGEST)))
         self.assertEqual(self.device.read(), EMPTY)
         self.assertEqual(self.device.counters.drops, {DropReason.OVERSIZE: 1})
 

@@ -13,7 +13,7 @@ from iphttps.pki import atomic_files
 from iphttps.pki.authority import names
 from iphttps.pki.authority.issuing import KeyKind
 from iphttps.pki.authority.store import Authority
-from tests.app.authority import URI, AuthorityCase
+from tests.pki.authority.support import URI, AuthorityCase, issue_server
 
 DAY = timedelta(days=1)
 HOSTS = ("vpn.example.org", "192.0.2.1", "2001:db8::1")
@@ -30,7 +30,7 @@ class IssuingTests(AuthorityCase):
 
     def test_server(self) -> None:
         """A server's certificate stands OpenSSL's strictest look, for servers and not for clients, RSA by default."""
-        issued = self.authority.issue_server(HOSTS)
+        issued = issue_server(self.authority, HOSTS)
         self.assertIn("shown.pem: OK", self.verified(issued.certificate_pem, "sslserver"))
         self.assertIn("unsuitable certificate purpose", self.verified(issued.certificate_pem, "sslclient"))
         certificate = x509.load_pem_x509_certificate(issued.certificate_pem)
@@ -72,7 +72,7 @@ class IssuingTests(AuthorityCase):
     def test_long_host(self) -> None:
         """A host whose name is too long for a common name has an empty subject and a critical SAN (RFC 5280)."""
         long = ".".join(["x" * 60, "y" * 60, "example.org"])
-        issued = self.authority.issue_server([long], key=KeyKind.ECDSA)
+        issued = issue_server(self.authority, [long], key=KeyKind.ECDSA)
         self.assertIn("shown.pem: OK", self.verified(issued.certificate_pem, "sslserver"))
         certificate = x509.load_pem_x509_certificate(issued.certificate_pem)
         self.assertEqual(
@@ -223,7 +223,7 @@ class RevokingTests(AuthorityCase):
 
     def test_renewed(self) -> None:
         """Renewed, a certificate has the same names and key, and another serial number; the old one stays good."""
-        old = self.authority.issue_server(HOSTS, key=KeyKind.ECDSA, days=2)
+        old = issue_server(self.authority, HOSTS, key=KeyKind.ECDSA, days=2)
         new = self.authority.renew("vpn.example.org")
         first, second = (x509.load_pem_x509_certificate(each.certificate_pem) for each in (old, new))
         for kind in (x509.SubjectAlternativeName, x509.KeyUsage, x509.ExtendedKeyUsage, x509.SubjectKeyIdentifier):
@@ -241,7 +241,7 @@ class RevokingTests(AuthorityCase):
     def test_ambiguous(self) -> None:
         """A name that a server and a client have is not renewed, but their serial numbers are told."""
         ours = [
-            self.authority.issue_server(["vpn"], key=KeyKind.ECDSA),
+            issue_server(self.authority, ["vpn"], key=KeyKind.ECDSA),
             self.authority.issue_client("vpn", key=KeyKind.ECDSA),
         ]
         said = str(self.assertRaises(ConfigError, self.authority.renew, "vpn"))

@@ -13,6 +13,7 @@ from iphttps.pki.authority.issuing import KeyKind, Kind, certificate, key_pem, n
 from iphttps.pki.authority.names import client_names
 from iphttps.pki.authority.store import Authority
 from iphttps.pki.certificates import Credentials, load_certificates
+from tests.pki.authority.support import issue_server
 
 from ...app.authority import AuthorityCase
 from ...app.enrolments import HOST, EnrolmentCase
@@ -53,7 +54,7 @@ class ConstraintTests(ConstrainedCase):
     def test_hosts(self) -> None:
         """A certificate for another host, or for any address, is refused, whoever has made it."""
         authority = self.made(Kind.SERVER, HOST)
-        self.assertIn("OK", self.shown(authority.issue_server([HOST], key=KeyKind.ECDSA).certificate_pem, "sslserver"))
+        self.assertIn("OK", self.shown(issue_server(authority, [HOST], key=KeyKind.ECDSA).certificate_pem, "sslserver"))
         self.assertIn("OK", self.dns(authority, f"a.{HOST}"))
         for other in ("www.example.com", "example.org", f"x{HOST}", "*.example.org"):
             self.assertIn("permitted subtree violation", self.dns(authority, other))
@@ -66,7 +67,7 @@ class ConstraintTests(ConstrainedCase):
     def test_addresses(self) -> None:
         """An authority for an address is for no other, and for no name."""
         authority = self.made(Kind.SERVER, "192.0.2.1", "2001:db8::1")
-        good = authority.issue_server(["2001:db8::1", "192.0.2.1"], key=KeyKind.ECDSA).certificate_pem
+        good = issue_server(authority, ["2001:db8::1", "192.0.2.1"], key=KeyKind.ECDSA).certificate_pem
         self.assertIn("OK", self.shown(good, "sslserver"))
         for address in ("192.0.2.2", "2001:db8::2"):
             found = authority_address(address)
@@ -84,7 +85,7 @@ class ConstraintTests(ConstrainedCase):
         """A host that it does not vouch for is refused in a sentence, and so is one without any host."""
         authority = self.made(Kind.SERVER, HOST, "192.0.2.1")
         for other in ("www.example.com", "192.0.2.2", "2001:db8::1"):
-            error = self.assertRaises(ConfigError, authority.issue_server, [HOST, other], key=KeyKind.ECDSA)
+            error = self.assertRaises(ConfigError, issue_server, authority, [HOST, other], key=KeyKind.ECDSA)
             self.assertIn(f"is not for {other}: `iphttps ca allow HOST`", str(error))
         self.assertRaises(ConfigError, self.made, Kind.SERVER)
         self.assertRaises(ConfigError, self.made, Kind.CLIENT, HOST)
@@ -92,11 +93,11 @@ class ConstraintTests(ConstrainedCase):
     def test_allow(self) -> None:
         """A host that is added later is vouched for, and what was issued before stays good."""
         authority = self.made(Kind.SERVER, HOST)
-        before = authority.issue_server([HOST], key=KeyKind.ECDSA).certificate_pem
+        before = issue_server(authority, [HOST], key=KeyKind.ECDSA).certificate_pem
         self.assertFalse(authority.allow([HOST]))
         self.assertTrue(authority.allow(["www.example.com", "2001:db8::1"]))
         authority = Authority.open(self.place)
-        after = authority.issue_server(["www.example.com", "2001:db8::1"], key=KeyKind.ECDSA).certificate_pem
+        after = issue_server(authority, ["www.example.com", "2001:db8::1"], key=KeyKind.ECDSA).certificate_pem
         for each in (before, after):
             self.assertIn("OK", self.shown(each, "sslserver"))
         self.assertIn("permitted subtree violation", self.dns(authority, "www.example.net"))
@@ -116,7 +117,7 @@ class KindTests(ConstrainedCase):
         clients = self.made(Kind.CLIENT)
         self.assertNotEqual(of_servers, self.place)
         self.assertIn("OK", self.shown(clients.issue_client("alice", key=KeyKind.ECDSA).certificate_pem, "sslclient"))
-        error = self.assertRaises(ConfigError, clients.issue_server, [HOST], key=KeyKind.ECDSA)
+        error = self.assertRaises(ConfigError, issue_server, clients, [HOST], key=KeyKind.ECDSA)
         self.assertIn("issues certificates for clients only", str(error))
         rogue = self.rogue(clients, Kind.SERVER, *client_names(HOST))
         self.assertIn("unsuitable certificate purpose", self.shown(rogue, "sslserver"))
@@ -124,7 +125,7 @@ class KindTests(ConstrainedCase):
     def test_both(self) -> None:
         """One for both, as there was before, goes on."""
         for issued, purpose in (
-            (self.authority.issue_server([HOST], key=KeyKind.ECDSA), "sslserver"),
+            (issue_server(self.authority, [HOST], key=KeyKind.ECDSA), "sslserver"),
             (self.authority.issue_client("alice", key=KeyKind.ECDSA), "sslclient"),
         ):
             self.assertIn("OK", self.verified(issued.certificate_pem, purpose))

@@ -17,7 +17,7 @@ from iphttps.pki.authority.issuing import KeyKind
 from iphttps.pki.authority.record import revoked
 from iphttps.pki.authority.store import Authority
 from iphttps.pki.certificates import Credentials
-from tests.app.authority import AuthorityCase
+from tests.pki.authority.support import AuthorityCase
 
 TOUCHING = (
     "open", "write", "flush", "fsync", "close", "rename", "replace", "link", "unlink", "mkdir",

@@ -5,7 +5,7 @@ from pathlib import Path
 from iphttps.app.config.server_options import Options
 from iphttps.app.daemon.server_tls import tls_settings
 from iphttps.core.errors import ConfigError
-from tests.app.authority import AuthorityCase
+from tests.pki.authority.support import AuthorityCase, issue_server
 
 USUAL = ("--uri", "https://*/", "--prefix", "2001:db8:2::/64", "--certificate", "s.pem", "--private-key", "s.key")
 
@@ -34,7 +34,7 @@ class AuthorityOptionTests(AuthorityCase):
 
     def test_settings(self) -> None:
         """With it, and nothing else, clients must show a certificate that is not on its list."""
-        issued = self.authority.issue_server(["vpn.example.org"])
+        issued = issue_server(self.authority, ["vpn.example.org"])
         for name, content in (("s.pem", issued.certificate_pem), ("s.key", issued.key_pem)):
             (self.directory / name).write_bytes(content)
         shown = (str(self.directory / "s.pem"), str(self.directory / "s.key"))

@@ -17,6 +17,7 @@ from iphttps.pki.authority.issuing import KeyKind
 from iphttps.pki.authority.store import Authority
 from iphttps.pki.certificates import Credentials, names
 from tests.app.enrolments import HOST, EnrolmentCase
+from tests.pki.authority.support import issue_server
 from tests.pki.authority.test_store_crashes import killed_at
 
 MOST = 400
@@ -90,7 +91,7 @@ class EnrolTests(Enrolled):
 
     def test_other_authority(self) -> None:
         """For a server with a certificate from elsewhere the client trusts what its system trusts."""
-        issued = Authority.create(self.directory / "ca", "Other", key=KeyKind.ECDSA).issue_server([HOST])
+        issued = issue_server(Authority.create(self.directory / "ca", "Other", key=KeyKind.ECDSA), [HOST])
         self.gateway.server_certificate("main").write_bytes(issued.certificate_pem)
         self.gateway.server_key("main").write_bytes(issued.key_pem)
         file, secret = self.enrol("bob")

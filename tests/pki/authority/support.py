@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from iphttps.pki.authority import issuing
 from iphttps.pki.authority.issuing import KeyKind
-from iphttps.pki.authority.store import Authority
+from iphttps.pki.authority.store import DAYS, Authority, Issued
 
 URI = "http://vpn.example.org/iphttps.crl"
+
+
+def issue_server(authority: Authority, hosts: Sequence[str], *, key: KeyKind = KeyKind.RSA, days: int = DAYS) -> Issued:
+    """Issue a certificate for a server of these names and addresses, with a new key."""
+    made = issuing.new_key(key)
+    found = authority.sign_server(hosts, made.public_key(), days=days)
+    return Issued(found.certificate_pem, issuing.key_pem(made), found.serial, found.not_after)
 
 
 class AuthorityCase(SynchronousTestCase):
