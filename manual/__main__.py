@@ -12,8 +12,9 @@ from .drops import drop_reasons
 from .example import ROOT
 from .markdown import document
 from .pages import pages
+from .picture import picture
 
-DOCUMENTS = {"configuration.md": document, "drop-reasons.md": drop_reasons}
+DOCUMENTS = {"configuration.md": document, "drop-reasons.md": drop_reasons, "gateway.svg": picture}
 """The pages in docs/ that are generated."""
 
 COMPLETIONS = {"bash": "iphttps", "zsh": "_iphttps", "fish": "iphttps.fish"}

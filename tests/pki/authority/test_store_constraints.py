@@ -13,11 +13,10 @@ from iphttps.pki.authority.issuing import KeyKind, Kind, certificate, key_pem, n
 from iphttps.pki.authority.names import client_names
 from iphttps.pki.authority.store import Authority
 from iphttps.pki.certificates import Credentials, load_certificates
-from tests.pki.authority.support import issue_server
 
-from ...app.authority import AuthorityCase
 from ...app.enrolments import HOST, EnrolmentCase
 from ...net.iphttps.test_server_checks import ServerCheckCase
+from .support import AuthorityCase, issue_server
 
 
 class ConstrainedCase(AuthorityCase):
