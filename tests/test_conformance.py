@@ -1,5 +1,6 @@
 """The table of clauses is whole, true to its document, and names tests that there are."""
 
+import re
 from pathlib import Path
 
 from twisted.trial.runner import ErrorHolder
@@ -8,6 +9,11 @@ from twisted.trial.unittest import SynchronousTestCase
 from tests.conformance.table import CLAUSES, document, loaded
 
 ROOT = Path(__file__).parents[1]
+
+
+def cites(text: str, section: str) -> bool:
+    """Tell whether a text names a section, and not just one beneath it or of a longer number."""
+    return re.search(rf"(?<![\d.]){re.escape(section)}(?!\d|\.\d)", text) is not None
 
 
 class TableTests(SynchronousTestCase):
@@ -31,6 +37,8 @@ class TableTests(SynchronousTestCase):
         for clause in CLAUSES:
             for name in filter(None, clause.code.split(", ")):
                 self.assertTrue((ROOT / "iphttps" / name).is_file(), name)
+                if name.startswith("core/"):
+                    self.assertTrue(cites((ROOT / "iphttps" / name).read_text(), clause.section), (clause.number, name))
 
     def test_document(self) -> None:
         """docs/conformance.md is what the table says."""

@@ -112,7 +112,7 @@ def malformed(packet: bytes) -> DropReason | None:
     peer lose step for good, so each packet is checked before it joins the stream.
     """
     if len(packet) < HEADER_LENGTH or packet[0] >> 4 != VERSION:
-        return DropReason.NOT_IPV6
+        return DropReason.NOT_IPV6  # only IPv6 is carried (1.6)
     if len(packet) != HEADER_LENGTH + (packet[PAYLOAD_LENGTH] << 8) + packet[PAYLOAD_LENGTH + 1]:
         return DropReason.WRONG_LENGTH
     return None

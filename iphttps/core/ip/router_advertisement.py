@@ -39,7 +39,7 @@ class RouterAdvertisement:
     on_link: bool = False
     valid_lifetime: int = 2_592_000  # AdvValidLifetime, 30 days
     preferred_lifetime: int = 604_800  # AdvPreferredLifetime, 7 days
-    mtu: int = ipv6.MINIMUM_MTU
+    mtu: int = ipv6.MINIMUM_MTU  # 3.2.3.1
     router_lifetime: int = 0
     hop_limit: int = 64
     lifetime: int = 1800

@@ -1,4 +1,4 @@
-"""The HTTP exchange that opens a session: what both ends have in common, and the server's side (3.2.5.1, 4.1).
+"""The HTTP exchange that opens a session: what both ends have in common, and the server's side (2.1, 3.2.5.1, 4.1).
 
 Each end has one object for it, current until the heads are through; what arrives behind a head in the same
 bytes belongs to the packet phase and is handed on. h11 reads the heads. The server's answer is written

@@ -41,7 +41,7 @@ class Router:
     def answer(self, client: ClientEntry, solicitor: bytes, now: float) -> bytes:
         """Return the answer to a Router Solicitation from the address `solicitor`, empty if it is too early.
 
-        It goes over the asking connection only. A solicitor with an address is answered at it, one
+        It goes over the asking connection only (3.2.5.2.2). A solicitor with an address is answered at it, one
         without by multicast (RFC 4861 section 6.2.6), at once: other routers with whom to collide, the
         reason for a random delay, cannot be on this link. Only multicast advertisements are limited to one in
         MIN_DELAY_BETWEEN_RAS, so one sent by unicast does not hold the next multicast one back.
@@ -58,7 +58,7 @@ class Router:
         return self.advertisement.packet(self._source, ipv6.ALL_NODES if by_multicast else solicitor)
 
     def unsolicited(self, chance: float) -> tuple[bytes, float]:
-        """Return an advertisement for all nodes, and the seconds until the next is due.
+        """Return an advertisement for all nodes, and the seconds until the next is due (3.2.5.2.1).
 
         `chance`, from 0 to 1, spreads the intervals (RFC 4861 section 6.2.4); the first few are short.
         """

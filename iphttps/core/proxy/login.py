@@ -1,4 +1,4 @@
-"""Which credentials a proxy is shown, and when they are kept back.
+"""Which credentials a proxy is shown, and when they are kept back (3.1.5.1).
 
 A login that a proxy has refused is not shown to it again for a while: directories lock accounts after a few wrong
 passwords, and a client that comes back every half a minute would see to that.
