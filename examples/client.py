@@ -16,8 +16,6 @@ from iphttps.core.ip import icmpv6, ipv6
 from iphttps.core.ip.batch import Framer
 from iphttps.core.iphttps.client_handshake import ClientHandshake
 
-ALL_ROUTERS = IPv6Address("ff02::2").packed
-
 
 def connect(host: str, port: int, trust: str, identity: list[str]) -> ssl.SSLSocket:
     """Return a TLS connection to the server, whose certificate is good for `host`."""
@@ -35,7 +33,7 @@ def main(server: str, trust: str, *identity: str) -> None:
     stream.sendall(handshake.request())  # POST with the endless Content-Length (3.1.5.2)
     while (opened := handshake.feed(stream.recv(65536))) is None:
         pass
-    solicitation = icmpv6.message(133, 0, bytes(4), ipv6.UNSPECIFIED, ALL_ROUTERS)  # RFC 4861 section 4.1
+    solicitation = icmpv6.message(133, 0, bytes(4), ipv6.UNSPECIFIED, ipv6.ALL_ROUTERS)  # RFC 4861 section 4.1
     stream.sendall(solicitation)  # packets laid end to end are the body: nothing is wrapped around them (3.1.5.3)
     data = opened.rest
     while True:

@@ -22,6 +22,7 @@ TIME_OF_DAY = {
     "app/daemon/client.py": VALIDITY,
     "app/control/client_actions.py": PEOPLE,
     "app/daemon/client_servers.py": VALIDITY,
+    "app/daemon/service.py": PEOPLE,
     "app/cli/commands/ca.py": VALIDITY,
     "app/check/inspection.py": VALIDITY,
     "app/daemon/json_log.py": PEOPLE,
@@ -79,7 +80,7 @@ class ClockTests(SynchronousTestCase):
     def test_clocks(self) -> None:
         """No duration is counted by a clock that is set, or by one that stands still with the host."""
         found: dict[str, set[str]] = {"day": set(), "running": set()}
-        for layer in ("core", "net", "host", "app"):
+        for layer in ("core", "pki", "net", "host", "app"):
             for path in (PACKAGE / layer).rglob("*.py"):
                 name = str(path.relative_to(PACKAGE))
                 for what in asked(path):

@@ -17,7 +17,7 @@ from iphttps.app.config.client_options import Options as ClientOptions
 from iphttps.app.config.server_options import Options as ServerOptions
 
 ROOT = Path(__file__).parents[1]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 OPTION = r"(?<![\w-])--[a-z][a-z0-9-]+"
 
 OTHERS = {

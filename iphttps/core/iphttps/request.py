@@ -98,7 +98,7 @@ class ServerHandshake:
         """Take bytes from the client; returns None until the head of a proper request is whole.
 
         Raises:
-            ProtocolError: With the status to answer, for any other request; but for one for a document, which is `asked` then.
+            ProtocolError: The request is not one for a tunnel, nor for a document (`asked`); with the status to answer.
         """
         room = MAXIMUM_HEAD - self._taken
         data, behind = data[:room], data[room:]

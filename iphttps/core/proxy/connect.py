@@ -119,7 +119,7 @@ class ConnectHandshake:
         return self._answer is not None
 
     def settle(self) -> Challenged:
-        """Return the challenge without the rest of its body, for which nobody waits any longer. To be called only when `answered`.
+        """Return the challenge without the rest of its body, once `answered`.
 
         Raises:
             ProxyError: For a refusal.

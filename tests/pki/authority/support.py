@@ -9,8 +9,8 @@ from pathlib import Path
 from twisted.trial.unittest import SynchronousTestCase
 
 from iphttps.pki.authority import issuing
-from iphttps.pki.authority.issuing import KeyKind
-from iphttps.pki.authority.store import DAYS, Authority, Issued
+from iphttps.pki.authority.issuing import DAYS, KeyKind
+from iphttps.pki.authority.store import Authority, Issued
 
 URI = "http://vpn.example.org/iphttps.crl"
 
