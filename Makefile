@@ -17,7 +17,7 @@ demo: $(INSTALLED)  ## a tunnel between network namespaces, step by step
 	@tools/setup programs demo
 	@$(RUN) -m iphttps.lab.demo
 
-test: $(INSTALLED)  ## every test; iphttps/core must be covered to the last branch
+test: $(INSTALLED)  ## every test; core and pki must be covered to the last branch
 	@tools/setup programs test
 	@tools/test
 
