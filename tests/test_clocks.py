@@ -21,6 +21,7 @@ TIME_OF_DAY = {
     "app/client.py": VALIDITY,
     "app/client_actions.py": PEOPLE,
     "app/client_servers.py": VALIDITY,
+    "app/daemon.py": PEOPLE,
     "app/commands/ca.py": VALIDITY,
     "app/inspection.py": VALIDITY,
     "app/json_log.py": PEOPLE,
