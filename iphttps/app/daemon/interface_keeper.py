@@ -192,11 +192,15 @@ class InterfaceKeeper:
         self._change = Change(_sentence(config.interface, wrong, lost), now)
         if self._fights():
             left = self._repairs[0] + PERIOD - now
-            self._say(f"another program keeps changing the interface {config.interface}: stop it from that", "fight")
+            sentence = f"another program keeps changing the interface {config.interface}: stop it from that"
+            if self._is_new(sentence):
+                self.log.warn("{sentence}", event="interface-fight", sentence=sentence)
             self._look_in(max(left, PAUSE))
             return
         self._repairs.append(now)
-        self._say(f"{self._change.sentence}; {'putting it right' if wrong else 'soliciting the router'}", "changed")
+        sentence = f"{self._change.sentence}; {'putting it right' if wrong else 'soliciting the router'}"
+        if self._is_new(sentence):
+            self.log.warn("{sentence}", event="interface-changed", sentence=sentence)
         self._look_in(PAUSE)
         try:
             self._apply(config)
@@ -235,12 +239,14 @@ class InterfaceKeeper:
     def _fights(self) -> bool:
         return len(self._repairs) == REPAIRS and self._reactor.seconds() - self._repairs[0] < PERIOD
 
-    def _say(self, sentence: str, event: str) -> None:
+    def _is_new(self, sentence: str) -> bool:
+        """Tell whether a sentence has not been logged within the period, and note that it is now."""
         now = self._reactor.seconds()
         self._said = {said: when for said, when in self._said.items() if now - when < PERIOD}
-        if sentence not in self._said:
-            self._said[sentence] = now
-            self.log.warn("{sentence}", event=f"interface-{event}", sentence=sentence)
+        if sentence in self._said:
+            return False
+        self._said[sentence] = now
+        return True
 
     def _blind(self, reason: str) -> None:
         self._reactor.removeReader(self)

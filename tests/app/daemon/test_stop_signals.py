@@ -12,7 +12,8 @@ from twisted.trial.unittest import SynchronousTestCase
 from iphttps.app.daemon import stop_signals
 
 _STRUCK = """
-import os, sys
+import os, signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job is begun with SIGINT ignored
 from importlib.abc import MetaPathFinder
 
 class Striking(MetaPathFinder):
