@@ -40,9 +40,9 @@ class ImportTests(SynchronousTestCase):
 
     def test_interrupted(self) -> None:
         """Ctrl-C is neither swallowed nor a traceback, and ends a daemon as SIGTERM does."""
-        self.ended("iphttps-server", signal.SIGINT, "server")
-        self.ended("iphttps-client", signal.SIGINT, "client_options")
-        self.ended("iphttps-server", signal.SIGTERM, "server_options")
+        self.ended("iphttps-server", signal.SIGINT, "daemon.server")
+        self.ended("iphttps-client", signal.SIGINT, "config.client_options")
+        self.ended("iphttps-server", signal.SIGTERM, "config.server_options")
 
 
 class TakeOverTests(SynchronousTestCase):
