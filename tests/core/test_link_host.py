@@ -74,7 +74,7 @@ class FromHostTests(LinkTestCase):
 
     def test_multicast(self) -> None:
         """In mode Certificates the server's multicast reaches all clients (3)."""
-        sent = solicitation(ROUTER, A)
+        sent = udp(ROUTER, ALL_NODES)
         self.assertEqual(([], {self.a: [sent], self.b: [sent], self.c: [sent]}), self.from_host(sent))
 
 
