@@ -6,7 +6,6 @@ from collections.abc import Iterator
 
 from iphttps.app.config.daemons import OPTIONS
 from iphttps.app.config.options import DaemonOptions
-from iphttps.app.config.reload import RESTART
 
 from .example import Example, Key
 
@@ -39,41 +38,22 @@ def document() -> str:
 
 
 def _sections(role: str) -> Iterator[str]:
-    options = OPTIONS[role]()
+    options = OPTIONS[role]
     yield f"## The {role}'s keys\n"
     for entry in Example.read(role).entries:
         names = ", ".join(f"`{key.name}`" for key in entry.keys)
-        yield f"### {names}\n\n{entry.text}\n\n" + "".join(f"- {_line(role, options, key)}\n" for key in entry.keys)
+        yield f"### {names}\n\n{entry.text}\n\n" + "".join(f"- {_line(options, key)}\n" for key in entry.keys)
 
 
-def _line(role: str, options: DaemonOptions, key: Key) -> str:
-    parts = [f"`{key.name}`: {kind(options, key.name)}"]
+def _line(options: type[DaemonOptions], key: Key) -> str:
+    row = options.table[key.name]
+    parts = [f"`{key.name}`: {row.kind.shown}"]
     if not key.is_default:
         parts.append(f"such as `{key.value}`")
     elif key.value in ('""', "[]"):
         parts.append("not set by default")
     else:
         parts.append(f"by default `{key.value}`")
-    if role == "server" and key.name in RESTART:
+    if options.configuration.reloads and not row.reload:
         parts.append("a change takes a restart")
     return "; ".join(parts)
-
-
-def kind(options: DaemonOptions, name: str) -> str:
-    """Say what a key takes."""
-    if name in options.flags:
-        return "true or false"
-    if name in options.repeatable:
-        return "a string, or a list of strings"
-    if key_is_number(options, name):
-        return "a number"
-    return "a string"
-
-
-def key_is_number(options: DaemonOptions, name: str) -> bool:
-    """Tell whether the default of a key is a number."""
-    try:
-        float(options[name])
-    except (TypeError, ValueError):
-        return False
-    return True

@@ -6,11 +6,10 @@ import inspect
 from collections.abc import Iterator
 
 import click
-from twisted.python import reflect
 
 from iphttps.app.cli.entry import group, sentence
 from iphttps.app.config.daemons import OPTIONS
-from iphttps.app.config.options import DaemonOptions
+from iphttps.app.config.options import CONFIG, DaemonOptions
 from iphttps.app.config.proxy_options import PASSWORD, USER
 from iphttps.app.control.ask import VARIABLE
 from iphttps.app.instances import paths
@@ -157,15 +156,8 @@ def _daemon(role: str) -> Page:
 
 def flags(options: DaemonOptions) -> Iterator[tuple[str, str, str]]:
     """Yield every option of a daemon: its name, what it takes, and a sentence, in the order of the alphabet."""
-    own: list[tuple[str, str | None, str]] = []
-    reflect.accumulateClassList(type(options), "optFlags", own)
-    parameters: list[tuple[str, str | None, object, str]] = []
-    reflect.accumulateClassList(type(options), "optParameters", parameters)
-    found = {name: ("", text) for name, _, text in own}
-    for name, _, default, text in parameters:
-        found[name] = ("VALUE", f"{text}{f' (by default {default})' if default is not None else ''}")
-    for name in options.repeatable:
-        found[name] = ("VALUE", inspect.getdoc(getattr(options, f"opt_{name.replace('-', '_')}")) or "")
+    found = {name: ("" if row.is_flag else "VALUE", row.described) for name, row in options.table.items()}
+    found["config"] = ("VALUE", CONFIG)
     for name in sorted(found):
         value, text = found[name]
         quoted = text.split()[0].endswith(":")  # a word that is to be given is not to be changed

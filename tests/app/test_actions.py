@@ -81,6 +81,7 @@ class ServerActionsTests(ActionCase):
         if self.impossible:
             raise ConfigError("--client-ca is missing")
         self.mode = mode
+        self.end.server.handle(ServerEvent.AUTHENTICATION)
 
     def reload(self) -> Changes:
         """Reload, unless the test has it impossible."""

@@ -8,6 +8,7 @@ from typing import cast
 from iphttps.app.config import client_options, server_options
 from iphttps.app.config.options import DaemonOptions
 from iphttps.app.daemon.client import ClientDaemon
+from iphttps.app.daemon.service import DEVICES
 from iphttps.host.device.offload import open_tun
 from iphttps.host.device.tap import TapDevice
 from iphttps.host.device.tun import TunDevice
@@ -36,7 +37,8 @@ class DeviceOptionTests(DaemonCase):
         ):
             for options, plain in self.both():
                 options.parseOptions([*plain, *given])
-                self.assertIs(options.device, expected)
+                config = options.config
+                self.assertIs(DEVICES[config.device, config.offload], expected)
 
     def test_wrong(self) -> None:
         """Anything else is refused before anything is touched."""

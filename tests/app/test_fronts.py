@@ -27,7 +27,7 @@ class FrontFlagTests(AppCase):
         """A front is an address or a prefix, of either family, and there may be several."""
         options = server_options.Options()
         options.parseOptions([*PLAIN, "--authentication", "none", *FRONT, "--trusted-proxy", "2001:db8:f::/48"])
-        self.assertEqual(["127.0.0.1/32", "2001:db8:f::/48"], [str(each) for each in options.trusted_proxies])
+        self.assertEqual(["127.0.0.1/32", "2001:db8:f::/48"], [str(each) for each in options.config.trusted_proxy])
 
     def test_not_an_address(self) -> None:
         """Anything else is quoted, with what would be right."""
@@ -57,8 +57,8 @@ class FrontFlagTests(AppCase):
         unix = ("--uri", "http://unix:/run/x.sock:/IPHTTPS", *LINK)
         options = server_options.Options()
         options.parseOptions([*unix, "--proxy-protocol", "--socket-group", "x"])
-        self.assertEqual(("/run/x.sock", "/IPHTTPS"), (options.uri.socket, options.uri.path))
-        self.assertEqual("http://unix:/run/x.sock:/IPHTTPS", str(options.uri))
+        self.assertEqual(("/run/x.sock", "/IPHTTPS"), (options.config.uri.socket, options.config.uri.path))
+        self.assertEqual("http://unix:/run/x.sock:/IPHTTPS", str(options.config.uri))
         for flags, words in (
             ((*unix, "--proxy-protocol", *FRONT), "--trusted-proxy is for TCP"),
             ((*unix,), "--authentication certificates with an http:// URI needs"),
@@ -73,7 +73,7 @@ class FrontFlagTests(AppCase):
         for network, warned in (("127.0.0.1", True), ("::1", True), ("0.0.0.0/0", True), ("192.0.2.1", False)):
             options = server_options.Options()
             options.parseOptions([*PLAIN, "--authentication", "none", "--trusted-proxy", network])
-            self.assertEqual(warned, "every local user" in (options.on_loopback() or ""), network)
+            self.assertEqual(warned, "every local user" in (options.config.on_loopback or ""), network)
 
     def test_own_address(self) -> None:
         """So are those at other addresses of this host: who connects to one from here comes from it."""
@@ -87,7 +87,7 @@ class FrontFlagTests(AppCase):
         ):
             options = server_options.Options()
             options.parseOptions([*PLAIN, "--authentication", "none", "--trusted-proxy", network])
-            found = local_fronts(options)
+            found = local_fronts(options.config)
             self.assertEqual(bool(warned), found is not None, network)
             self.assertIn(warned, found or "")
 
@@ -116,7 +116,7 @@ class FrontDaemonTests(ServerDaemonCase):
             (AuthenticationMode.CERTIFICATES, b"403"),
         ):
             if mode:
-                daemon._change_mode(mode)
+                self.running(daemon).change_mode(mode)
             self.assertEqual(b"HTTP/1.1 " + status, self.session(before=nobody).value()[:12])
             self.assertEqual(b"HTTP/1.1 200", self.session(before=BROUGHT).value()[:12])
 
@@ -127,11 +127,10 @@ class FrontDaemonTests(ServerDaemonCase):
         self.assertEqual([b"HTTP/1.1 200", b"", b""], answers)
         for flags, most in (((), 64), (("--max-sessions-per-source", "0"), 0)):
             daemon = self.start(*flags)
-            assert daemon._server
-            self.assertEqual(most, daemon._server.sources.most)
+            self.assertEqual(most, self.running(daemon).server.sources.most)
 
     def test_no_such_mode(self) -> None:
         """Without a front the mode cannot be changed to Certificates over plain HTTP."""
         daemon = self.start()
-        self.assertRaises(ConfigError, daemon._change_mode, AuthenticationMode.CERTIFICATES)
+        self.assertRaises(ConfigError, self.running(daemon).change_mode, AuthenticationMode.CERTIFICATES)
         self.assertEqual(b"HTTP/1.1 200", self.session().value()[:12])

@@ -75,7 +75,7 @@ class ProblemTests(SynchronousTestCase):
         self.assertEqual(
             [
                 "1: unknown key 'prefx'; is 'prefix' meant?",
-                "7: private-key must be a string or a number, not True",
+                "7: private-key must be a string, not True",
                 "8: --prefix 2001:db8::/48 must be a /64: clients form 64-bit interface identifiers",
                 "4: --route 2001:db8:1::1/48 has bits beyond its length: is 2001:db8:1::/48 meant?",
                 "4: --route 2001:db8:3::1/48 has bits beyond its length: is 2001:db8:3::/48 meant?",
@@ -90,7 +90,7 @@ class ProblemTests(SynchronousTestCase):
         """The same for a client."""
         text = 'uri = "vpn.example.org"\nselect = "best"\nwhen = "command"\ncrl = "x"\npin = ["y"]\n'
         self.assertEqual(
-            ["1", "2", "3", "5", "4"],
+            ["1", "2", "5", "3", "4"],
             [one.partition(":")[0] for one in self.problems(client_options.Options(), text)],
         )
 

@@ -9,7 +9,6 @@ import click
 from iphttps.app.cli.entry import group
 from iphttps.app.config.client_options import Options as ClientOptions
 from iphttps.app.config.daemons import read_options
-from iphttps.app.config.proxy_options import pac_location
 from iphttps.app.instances.instances import named
 from tests.app.enrolments import EnrolmentCase
 
@@ -63,7 +62,7 @@ class RootTests(EnrolmentCase):
         options, problems = read_options(named(self.laptop, name))
         assert isinstance(options, ClientOptions)
         self.assertEqual([], problems)
-        location = pac_location(options)
+        location = options.config.pac
         assert location is not None
         self.assertEqual(str(self.laptop.root / "opt" / "proxy.pac"), location.path)
         self.good(*self.join_words(path, secret))

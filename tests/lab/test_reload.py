@@ -106,15 +106,21 @@ class ReloadTests(RawCase):
 
     def test_needs_a_restart(self) -> None:
         """What takes a restart is said, and stays as it is."""
-        self.values |= {"interface": "other0", "max-clients": 7}
+        self.values |= {"interface": "other0", "max-clients": 7, "offload": "off"}
         self.write()
-        self.assertEqual({"changed": ["max-clients"], "restart": ["interface"]}, self.request())
+        self.assertEqual({"changed": ["max-clients"], "restart": ["interface", "offload"]}, self.request())
 
     def test_refused_whole(self) -> None:
         """A file with a fault is refused whole, by a sentence, and everything stays as it was."""
         self.values |= {"max-clients": 1, "rout": []}
         self.write()
         self.assertIn("unknown key 'rout'; is 'route' meant?", str(self.request()["error"]))
+        del self.values["rout"]
+        self.values["max-clients"] = 1000.9
+        self.write()
+        self.assertIn("--max-clients takes a whole number, not '1000.9'", str(self.request()["error"]))
+        self.values |= {"max-clients": 1, "rout": []}
+        self.write()
         os.kill(self.program.pid, signal.SIGHUP)
         self.program.wait_for("not reloaded, everything is as it was")
         del self.values["rout"]

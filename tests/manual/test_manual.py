@@ -21,16 +21,12 @@ from manual.troff import escaped
 
 def written(options: DaemonOptions, name: str) -> str:
     """Return the default of an option as TOML has it; what is not set is an empty string."""
-    value = options[name]
-    if name in options.flags:
-        return "true" if value else "false"
-    if isinstance(value, list):
+    row = options.table[name]
+    if row.is_flag:
+        return "false"
+    if row.is_repeatable:
         return "[]"
-    try:
-        float(value)
-    except (TypeError, ValueError):
-        return f'"{value or ""}"'
-    return str(value)
+    return row.default or "" if row.kind.wanted == "a number" else f'"{row.default or ""}"'
 
 
 class KeyTests(SynchronousTestCase):
@@ -39,7 +35,7 @@ class KeyTests(SynchronousTestCase):
     def test_examples(self) -> None:
         """Every option that can stand in a file stands in the example once, and no other word."""
         for role, kind in OPTIONS.items():
-            self.assertEqual(sorted(kind().keys_of_file), sorted(key.name for key in Example.read(role).keys))
+            self.assertEqual(sorted(kind.table), sorted(key.name for key in Example.read(role).keys))
 
     def test_defaults(self) -> None:
         """What stands commented out there is the default."""
@@ -60,7 +56,7 @@ class KeyTests(SynchronousTestCase):
         """Every option stands in the manual page of its daemon, every key in that of its file."""
         texts = {page.file: str(page) for page in pages()}
         for role, kind in OPTIONS.items():
-            for name in kind().keys_of_file:
+            for name in kind.table:
                 self.assertIn(f"\\fB{escaped(name)} = ", texts[f"iphttps-{role}.toml.5"])
                 self.assertIn(f"\\fB{escaped(f'--{name}')}", texts[f"iphttps-{role}.8"])
             for name, _, text in flags(kind()):

@@ -1,4 +1,4 @@
-"""What `iphttps check` looks at in the files that the options name: certificates, keys, revocation lists."""
+"""What `iphttps check` looks at in the files that the configuration names: certificates, keys, revocation lists."""
 
 from __future__ import annotations
 
@@ -23,12 +23,13 @@ from ...pki.lenient import original
 from ...pki.list_scope import names_distribution_point
 from ...pki.revocation import RevocationLists
 from ...pki.verification import weakness, wrong_client
-from ..config import client_options, server_options
+from ..config.client_config import ClientConfig
+from ..config.daemon_config import DaemonConfig
 from ..config.identity_addresses import fixed_addresses
 from ..config.key_exposure import exposed
-from ..config.options import DaemonOptions
 from ..config.proxy_options import ProxyAccess
-from ..config.reload import FILES, digest
+from ..config.reload import digest, file_options
+from ..config.server_config import ServerConfig
 from ..daemon.client_servers import Servers
 from ..daemon.server_tls import null_warning, tls_settings
 from .findings import Findings, Severity
@@ -37,53 +38,53 @@ NOTICE = timedelta(days=14)
 """How long before a certificate expires that is worth a warning."""
 
 
-def check_server_files(options: server_options.Options, findings: Findings, now: datetime) -> None:
+def check_server_files(config: ServerConfig, findings: Findings, now: datetime) -> None:
     """Read what the server would read, in the same way, then look closer at what it holds."""
-    readable = {name: findings.attempt(name, partial(digest, options, name)) is not None for name in FILES}
+    readable = {
+        name: findings.attempt(name, partial(digest, config, name)) is not None for name in file_options(config)
+    }
     if readable["certificate"] and readable["private-key"]:
-        _check_credentials(options, findings, now, ExtendedKeyUsageOID.SERVER_AUTH)
-    authorities = (
-        _check_authorities(options, findings, now, "client-ca", CLIENT_AUTH) if readable["client-ca"] else None
-    )
+        _check_credentials(config, findings, now, ExtendedKeyUsageOID.SERVER_AUTH)
+    authorities = _check_authorities(config, findings, now, "client-ca", CLIENT_AUTH) if readable["client-ca"] else None
     if readable["client-crl"] and authorities:
-        _check_lists(options, findings, now, "client-crl", authorities)
+        _check_lists(config, findings, now, "client-crl", authorities)
     if readable["identity-addresses"]:
-        findings.attempt("identity-addresses", lambda: fixed_addresses(options))
+        findings.attempt("identity-addresses", lambda: fixed_addresses(config))
     if not findings.errors:
-        settings = findings.attempt("certificate", lambda: tls_settings(options))
+        settings = findings.attempt("certificate", lambda: tls_settings(config))
         if settings:
             findings.attempt("null-encryption", lambda: ServerTLS(settings))
         findings.add(Severity.WARNING, "null-encryption", null_warning(settings))
 
 
-def check_client_files(options: client_options.Options, findings: Findings, now: datetime) -> None:
+def check_client_files(config: ClientConfig, findings: Findings, now: datetime) -> None:
     """Read what the client would read, in the same way, then look closer at what it holds."""
-    findings.attempt("proxy-credentials", lambda: ProxyAccess(options))
-    readable = _readable(options, findings, "ca")
-    authorities = _check_authorities(options, findings, now, "ca", SERVER_AUTH) if readable else None
-    certificate, key = (_readable(options, findings, name) for name in ("certificate", "private-key"))
+    findings.attempt("proxy-credentials", lambda: ProxyAccess(config))
+    readable = _readable(config, findings, "ca")
+    authorities = _check_authorities(config, findings, now, "ca", SERVER_AUTH) if readable else None
+    certificate, key = (_readable(config, findings, name) for name in ("certificate", "private-key"))
     if certificate and key:
-        _check_credentials(options, findings, now, ExtendedKeyUsageOID.CLIENT_AUTH)
-    if _readable(options, findings, "crl") and authorities:
-        _check_lists(options, findings, now, "crl", authorities)
+        _check_credentials(config, findings, now, ExtendedKeyUsageOID.CLIENT_AUTH)
+    if _readable(config, findings, "crl") and authorities:
+        _check_lists(config, findings, now, "crl", authorities)
     if not findings.errors:
         from twisted.internet import reactor  # only made, never run
 
-        findings.attempt("uri", lambda: Servers(cast(IReactor, reactor), options))
-        for uri in options.uris:
+        findings.attempt("uri", lambda: Servers(cast(IReactor, reactor), config))
+        for uri in config.uri:
             if not uri.secure:
                 plain = f"{uri} is plain HTTP: nothing protects the packets on their way"
                 findings.add(Severity.WARNING, "uri", plain)
 
 
-def _readable(options: DaemonOptions, findings: Findings, name: str) -> bool:
-    return findings.attempt(name, partial(options.file, name)) is not None
+def _readable(config: DaemonConfig, findings: Findings, name: str) -> bool:
+    return findings.attempt(name, partial(config.file, name)) is not None
 
 
-def _check_credentials(options: DaemonOptions, findings: Findings, now: datetime, usage: x509.ObjectIdentifier) -> None:
-    certificate, key = options.path("certificate"), options.path("private-key")
-    assert certificate is not None
-    assert key is not None
+def _check_credentials(config: DaemonConfig, findings: Findings, now: datetime, usage: x509.ObjectIdentifier) -> None:
+    certificate, key = config.path("certificate"), config.path("private-key")
+    if certificate is None or key is None:
+        return
     findings.attempt("certificate", lambda: Credentials.load(certificate, key))
     findings.add(Severity.WARNING, "private-key", exposed(key))
     chain = findings.attempt("certificate", lambda: load_certificates(certificate)) or []
@@ -150,10 +151,11 @@ def _needed(chain: Sequence[x509.Certificate], now: datetime) -> list[x509.Certi
 
 
 def _check_authorities(
-    options: DaemonOptions, findings: Findings, now: datetime, name: str, usage: bytes
+    config: DaemonConfig, findings: Findings, now: datetime, name: str, usage: bytes
 ) -> list[x509.Certificate] | None:
-    path = options.path(name)
-    assert path is not None
+    path = config.path(name)
+    if path is None:
+        return None
     bundle = findings.attempt(name, lambda: read_bundle(path, usage))
     if bundle is None:
         return None
@@ -202,23 +204,24 @@ def _is_authority(certificate: x509.Certificate) -> bool:
 
 
 def _check_lists(
-    options: DaemonOptions, findings: Findings, now: datetime, name: str, authorities: Sequence[x509.Certificate]
+    config: DaemonConfig, findings: Findings, now: datetime, name: str, authorities: Sequence[x509.Certificate]
 ) -> None:
-    path = options.path(name)
-    assert path is not None
+    path = config.path(name)
+    if path is None:
+        return
     lists = findings.attempt(name, lambda: RevocationLists.load(path, authorities, now))
     if lists:
         for sentence in lists.expired(now):
             findings.add(Severity.ERROR, name, sentence)
         for sentence in lists.partial():
-            findings.add(Severity.WARNING if _names_lists(options) else Severity.ERROR, name, sentence)
+            findings.add(Severity.WARNING if _names_lists(config) else Severity.ERROR, name, sentence)
         for sentence in lists.expiring(now):
             findings.add(Severity.WARNING, name, sentence)
 
 
-def _names_lists(options: DaemonOptions) -> bool:
+def _names_lists(config: DaemonConfig) -> bool:
     """Tell whether the own certificate names a distribution point, as a sign that its authority's do."""
-    path = options.path("certificate")
+    path = config.path("certificate")
     try:
         return path is not None and names_distribution_point(load_certificates(path)[0])
     except (ConfigError, *UNREADABLE):

@@ -9,7 +9,6 @@ from typing import Any
 
 from ..config import client_options, server_options
 from ..config.daemons import read_options
-from ..config.options import DaemonOptions
 from ..instances.instances import Instance
 from .file_checks import check_client_files, check_server_files
 from .findings import Finding, Findings, Severity
@@ -60,13 +59,9 @@ def inspect(instance: Instance) -> Inspection:
         now = datetime.now(UTC)
         match options:
             case server_options.Options():
-                check_server_files(options, findings, now)
+                check_server_files(options.config, findings, now)
             case client_options.Options():
-                check_client_files(options, findings, now)
+                check_client_files(options.config, findings, now)
         if instance.places.root == Path("/"):
-            check_system(options, findings, now, _control(instance, options))
+            check_system(options.config, findings, now, options.config.control or instance.control)
     return Inspection(instance, findings.all)
-
-
-def _control(instance: Instance, options: DaemonOptions) -> Path | None:
-    return options.path("control") or instance.control

@@ -13,8 +13,10 @@ from ...host.kernel.network import unprepared
 from ...host.process import front_socket, privileges
 from ...host.process.unix import check_place
 from ...net.connect.endpoints import bind
-from ..config import client_options, interface_settings, server_options
-from ..config.options import DaemonOptions
+from ..config import interface_settings
+from ..config.client_config import ClientConfig
+from ..config.daemon_config import DaemonConfig
+from ..config.server_config import ServerConfig
 from ..control.ask import ask, is_live
 from ..daemon.server_port import local_fronts
 from .findings import Findings, Severity
@@ -33,62 +35,62 @@ def running(control: Path | None) -> dict[str, Any] | None:
     return status if isinstance(status, dict) else {}
 
 
-def check_system(options: DaemonOptions, findings: Findings, now: datetime, control: Path | None) -> None:
+def check_system(config: DaemonConfig, findings: Findings, now: datetime, control: Path | None) -> None:
     """Look at what both daemons need; what a running one has taken already is not missed."""
     findings.add(Severity.ERROR, "device", _clock(now))
     obstacle = inspection.device_obstacle()
     if obstacle:
-        findings.add(Severity.ERROR, "device", f"cannot create the interface {options['interface']}: {obstacle}")
+        findings.add(Severity.ERROR, "device", f"cannot create the interface {config.interface}: {obstacle}")
     if inspection.forwards() is None:
         findings.add(Severity.ERROR, "interface", "this kernel has no IPv6: start it without ipv6.disable=1")
     status = running(control)
     if inspection.forwards() is not None and status is None:
-        for sentence in _unprepared(options):
+        for sentence in _unprepared(config):
             findings.add(Severity.ERROR, "interface", sentence)
-    if status is None or status.get("interface") not in (None, options["interface"]):
-        findings.attempt("interface", lambda: check_name(options["interface"]))
-    if status is None and (path := options.path("control")):
+    if status is None or status.get("interface") not in (None, config.interface):
+        findings.attempt("interface", lambda: check_name(config.interface))
+    if status is None and (path := config.control):
         findings.attempt("control", lambda: check_place(path))
     if not privileges.has(privileges.CAP_NET_ADMIN):
         sentence = (
             "this check does not run as root, so the firewall and perhaps some files stay unseen: repeat it as root"
         )
         findings.add(Severity.WARNING, "interface", sentence)
-    if isinstance(options, server_options.Options):
-        _check_server(options, findings, serving=status is not None)
+    if isinstance(config, ServerConfig):
+        _check_server(config, findings, serving=status is not None)
     elif ruleset := firewall.nftables():
         purpose = "by which this host gets its address and routes"
-        for sentence in firewall.discovery_obstacles(ruleset, options["interface"], purpose):
+        for sentence in firewall.discovery_obstacles(ruleset, config.interface, purpose):
             findings.add(Severity.WARNING, "interface", sentence)
 
 
-def _unprepared(options: DaemonOptions) -> list[str]:
+def _unprepared(config: DaemonConfig) -> list[str]:
     """Say what the daemon needs and could not set; what is right already, it does not write."""
-    match options:
-        case server_options.Options():
+    match config:
+        case ServerConfig():
             return unprepared(interface_settings.SERVER, forwarding=True)
-        case client_options.Options():
-            return unprepared(interface_settings.client_settings(options), forwarding=False)
+        case ClientConfig():
+            return unprepared(interface_settings.client_settings(config), forwarding=False)
     return []
 
 
-def _check_server(options: server_options.Options, findings: Findings, *, serving: bool) -> None:
-    port = options.uri.port
-    if options.uri.socket:
-        place = options.beneath(Path(options.uri.socket))
+def _check_server(config: ServerConfig, findings: Findings, *, serving: bool) -> None:
+    port = config.uri.port
+    if config.uri.socket:
+        place = Path(config.uri.socket)
         if not serving:
-            findings.attempt("uri", lambda: front_socket.check(place, options["socket-group"] or ""))
+            findings.attempt("uri", lambda: front_socket.check(place, config.socket_group or ""))
     elif not serving and (port >= PRIVILEGED_PORTS or privileges.has(privileges.CAP_NET_BIND_SERVICE)):
-        findings.attempt("uri", lambda: bind(options.uri).close())
-    findings.add(Severity.WARNING, "trusted-proxy", local_fronts(options))
-    interface, prefix = options["interface"], options.prefix
+        findings.attempt("uri", lambda: bind(config.uri).close())
+    findings.add(Severity.WARNING, "trusted-proxy", local_fronts(config))
+    interface, prefix = config.interface, config.prefix
     for other, name in inspection.overlapping(prefix, interface):
         findings.add(
             Severity.ERROR,
             "prefix",
             f"{other} leads to {name} already, and --prefix {prefix} is the tunnel's alone: take another one",
         )
-    for route in options.routes:
+    for route in config.route:
         found = inspection.leading(route)
         if found is None:
             findings.add(

@@ -1,184 +1,85 @@
-"""The options of `twistd iphttps-client`."""
+"""The options of `twistd iphttps-client`: what must be right about several of them together."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from functools import partial
-from pathlib import Path
-from urllib.parse import urlsplit
+from typing import cast
 
 from ...core.errors import ConfigError
-from ...core.iphttps.client_handshake import RequestLength
-from ...core.iphttps.reconnect import INITIAL, MAXIMUM
 from ...core.proxy.choice import ProxySource
-from ...core.proxy.headers import read_headers
-from ...net.connect.endpoints import URI
-from ...pki.certificates import parse_pin
-from ..daemon.hooks.scripts import LinkEvent, check
+from .client_config import ClientConfig
 from .options import Check, DaemonOptions
-from .proxy_options import PROXY_FLAGS, PROXY_PARAMETERS, check_proxy, pac_location, proxy_choice
-
-SELECT = ("ordered", "fastest")
-WHEN = ("always", "proxy", "blocked", "command")
+from .proxy_options import check_login, check_proxy
 
 
 class Options(DaemonOptions):
     """What the client is told."""
 
     command = "iphttps-client"
-    repeatable = ("uri", "pin", "proxy-header")
-    synopsis = "[options]"
-    optParameters = (  # the name is Twisted's
-        ("select", None, "ordered", "of several servers try first: ordered, the one named first, or fastest"),
-        ("when", None, "always", "when to connect: always, behind a proxy, where the probe is blocked, or by command"),
-        ("probe", None, None, "with --when blocked: host:port that is out of reach where the tunnel is needed"),
-        ("keepalive", None, "0", "seconds without traffic after which to ask the router something; 0: never"),
-        ("ca", None, None, "PEM file: the authorities to trust, instead of the system's"),
-        ("certificate", None, None, "PEM file: the client's certificate, if the server demands one"),
-        ("private-key", None, None, "PEM file: the key of the certificate"),
-        ("crl", None, None, "PEM file: revocation lists of the authorities in --ca; a server without one is refused"),
-        ("request-length", None, "max", "length to announce: max, or for fronts that refuse that 2^63-1 or chunked"),
-        ("interface", None, "iphttps0", "name of the network interface to create"),
-        ("default-route", None, "yes", "yes or no: whether a server that offers it becomes the way to everywhere"),
-        ("up-script", None, None, "program to run when the link is up and has its address"),
-        ("down-script", None, None, "program to run before the link goes down"),
-        ("reconnect-initial", None, f"{INITIAL:g}", "seconds to wait after the first failure"),
-        ("reconnect-maximum", None, f"{MAXIMUM:g}", "seconds to wait at most"),
-        *PROXY_PARAMETERS,
-        ("config", None, None, "TOML file with these options; the command line overrides it"),
-    )
+    configuration = ClientConfig
 
-    optFlags = (  # the name is Twisted's
-        ("allow-renegotiation", None, "show the certificate also to a TLS 1.2 server that asks late for it"),
-        ("allow-older-crl", None, "take a revocation list in --crl that is older than the one in force, too"),
-        *PROXY_FLAGS,
-    )
+    @property
+    def config(self) -> ClientConfig:
+        """The values of all options. Raises ConfigError where one is wrong."""
+        return cast(ClientConfig, super().config)
 
-    def opt_uri(self, uri: str) -> None:
-        """Connect to this server, such as https://vpn.example.org/IPHTTPS; repeat for more."""
-        self["uri"] = [*self["uri"], uri]
-
-    def opt_pin(self, pin: str) -> None:
-        """Connect only to a server with this key, sha256//... as curl writes it; repeat for more."""
-        self["pin"] = [*self["pin"], pin]
-
-    def opt_proxy_header(self, header: str) -> None:
-        """Send this header to the proxy, such as "User-Agent: Mozilla/5.0"; repeat for more."""
-        self["proxy-header"] = [*self["proxy-header"], header]
+    @property
+    def values_so_far(self) -> ClientConfig:
+        """The same for checks: each value by itself, so that only what a check reads must be right."""
+        return cast(ClientConfig, super().values_so_far)
 
     def checks(self) -> Iterable[Check]:
-        """Return what has to be right before anything is touched."""
+        """Return what has to be right about several options together."""
         return (
             *super().checks(),
-            *(("uri", partial(URI.parse, text)) for text in self["uri"]),
-            ("uri", lambda: self.uris),
-            ("select", lambda: self.one_of("select", SELECT)),
             ("when", self._check_when),
-            ("probe", lambda: self.probe),
-            ("keepalive", lambda: self.number("keepalive", 0)),
-            ("default-route", lambda: self.default_route),
-            *((f"{event.value}-script", partial(self._script, event)) for event in LinkEvent),
             ("reconnect-initial", self._check_reconnect),
-            ("proxy", lambda: proxy_choice(self)),
-            ("pac", lambda: pac_location(self)),
-            ("proxy-header", lambda: read_headers(self["proxy-header"])),
-            ("proxy", lambda: check_proxy(self, self.uris)),
+            ("proxy", lambda: check_login(self)),
+            ("proxy", lambda: check_proxy(self.values_so_far)),
             ("when", self._check_when_proxy),
             ("certificate", self._check_credentials),
-            ("request-length", lambda: self.request_length),
-            *(("pin", partial(parse_pin, text)) for text in self["pin"]),
             *((name, partial(self._check_tls, name)) for name in ("pin", "crl")),
             ("crl", self._check_lists),
             ("allow-renegotiation", self._check_renegotiation),
         )
 
     def _check_when(self) -> None:
-        if (self.one_of("when", WHEN) == "blocked") != bool(self["probe"]):
+        values = self.values_so_far
+        if (values.when == "blocked") != bool(values.probe):
             raise ConfigError(
                 "--when blocked and --probe go together: name a host that is reached where no tunnel is needed"
             )
-        if self["when"] == "command" and not self["control"]:
+        if values.when == "command" and not values.control:
             raise ConfigError("--when command needs --control: without it nobody can ask for the connection")
 
     def _check_when_proxy(self) -> None:
-        if self["when"] == "proxy" and self["proxy"] == ProxySource.NONE.value:
+        if self.values_so_far.when == "proxy" and self.values_so_far.proxy.source is ProxySource.NONE:
             raise ConfigError("--when proxy needs --proxy: with none there is never a proxy, and so never a connection")
 
     def _check_reconnect(self) -> None:
-        if self.number("reconnect-initial", 0.1) > self.number("reconnect-maximum", 0.1):
+        if self.values_so_far.reconnect_initial > self.values_so_far.reconnect_maximum:
             raise ConfigError(
                 f"--reconnect-initial {self['reconnect-initial']} is more than --reconnect-maximum "
                 f"{self['reconnect-maximum']}: give another one, or both"
             )
 
     def _check_credentials(self) -> None:
-        if bool(self["certificate"]) != bool(self["private-key"]):
+        if bool(self.values_so_far.certificate) != bool(self.values_so_far.private_key):
             raise ConfigError("--certificate and --private-key go together: give both or neither")
 
     def _check_tls(self, name: str) -> None:
         """Refuse what would be believed to protect and does not."""
-        if self[name] and any(not uri.secure for uri in self.uris):
+        if self.value(name) and any(not uri.secure for uri in self.values_so_far.uri):
             raise ConfigError("--pin and --crl are about the server's certificate, which an http:// URI does without")
 
     def _check_lists(self) -> None:
-        if self["crl"] and not self["ca"]:
+        values = self.values_so_far
+        if values.crl and not values.ca:
             raise ConfigError("--crl needs --ca: the authorities whose revocation lists it holds")
-        if self["allow-older-crl"] and not self["crl"]:
+        if values.allow_older_crl and not values.crl:
             raise ConfigError("--allow-older-crl needs --crl: it is about the lists there")
 
     def _check_renegotiation(self) -> None:
-        if self["allow-renegotiation"] and not self["certificate"]:
+        if self.values_so_far.allow_renegotiation and not self.values_so_far.certificate:
             raise ConfigError("--allow-renegotiation is there to show a certificate: give --certificate, too")
-
-    @property
-    def uris(self) -> list[URI]:
-        """The servers' URIs, at least one."""
-        uris = [URI.parse(text) for text in self["uri"]]
-        if not uris:
-            raise ConfigError("--uri is missing: name the server, such as https://vpn.example.org/IPHTTPS")
-        if any(uri.host == "*" for uri in uris):
-            raise ConfigError("--uri must name the server; * is for the server's own")
-        return uris
-
-    @property
-    def probe(self) -> tuple[str, int] | None:
-        """The host and port that are reached only where no tunnel is needed."""
-        if not self["probe"]:
-            return None
-        try:
-            parts = urlsplit(f"//{self['probe']}")
-            host, port = parts.hostname, parts.port
-        except ValueError:
-            host = port = None
-        if not host or port is None:
-            raise ConfigError(f"--probe {self['probe']!r} is not a host and a port, such as intranet.example.org:443")
-        return host, port
-
-    @property
-    def default_route(self) -> bool:
-        """Whether a default route may come with the link."""
-        return self.one_of("default-route", ("yes", "no")) == "yes"
-
-    @property
-    def scripts(self) -> Mapping[LinkEvent, Path]:
-        """The scripts to run."""
-        found = {event: self._script(event) for event in LinkEvent}
-        return {event: path for event, path in found.items() if path}
-
-    def _script(self, event: LinkEvent) -> Path | None:
-        path = self.path(f"{event.value}-script")
-        return check(f"{event.value}-script", path) if path else None
-
-    @property
-    def pins(self) -> frozenset[str]:
-        """The keys that the server may have; any, if none is named."""
-        return frozenset(map(parse_pin, self["pin"]))
-
-    @property
-    def request_length(self) -> RequestLength:
-        """What the request announces."""
-        try:
-            return RequestLength(self["request-length"])
-        except ValueError as error:
-            known = ", ".join(length.value for length in RequestLength)
-            raise ConfigError(f"--request-length is one of {known}, not {self['request-length']!r}") from error

@@ -16,12 +16,12 @@ def effective(options: DaemonOptions) -> dict[str, Any]:
         "options": [
             {
                 "key": key,
-                "value": bool(options[key]) if key in options.flags else _shown(options[key]),
+                "value": bool(options[key]) if row.is_flag else _shown(options[key]),
                 "source": options.source(key).kind,
                 "file": (file := options.source(key).file) and str(file),
                 "line": options.source(key).line,
             }
-            for key in options.keys_of_file
+            for key, row in options.table.items()
         ],
     }
 

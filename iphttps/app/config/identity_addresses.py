@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Collection
 from ipaddress import AddressValueError, IPv6Address, IPv6Network
 from pathlib import Path
@@ -11,21 +10,22 @@ from ...core.errors import ConfigError
 from ...core.identity import printable
 from ...core.iphttps.assignment import Assignment
 from ...pki.certificates import distinguished, parsed, read
-from .server_options import Options
+from .server_config import ServerConfig
+from .tomlfile import loads
 
 
-def fixed_addresses(options: Options) -> Assignment | None:
-    """Read the file that the server's options name, if they do; raises ConfigError."""
-    path = options.path("identity-addresses")
-    taken = (options.prefix.network_address, options.own_address.ip)
-    return load_assignment(path, options.prefix, taken) if path else None
+def fixed_addresses(config: ServerConfig) -> Assignment | None:
+    """Read the file that a server's configuration names, if it does; raises ConfigError."""
+    path = config.identity_addresses
+    taken = (config.prefix.network_address, config.own_address.ip)
+    return load_assignment(path, config.prefix, taken) if path else None
 
 
 def load_assignment(path: Path, prefix: IPv6Network, taken: Collection[IPv6Address]) -> Assignment:
     """Read the file; raises ConfigError, for an address outside the prefix too, or one of those taken."""
     try:
-        table = tomllib.loads(read(path).decode("utf-8"))
-    except (ValueError, RecursionError) as error:
+        table = loads(read(path).decode("utf-8"))
+    except ValueError as error:
         raise ConfigError(f"{path} is not TOML: {error}") from error
     owners: dict[IPv6Address, str] = {}
     assigned: dict[str, list[bytes]] = {}

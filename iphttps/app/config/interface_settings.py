@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ...host.kernel.network import Wanted
-from .client_options import Options
+from .client_config import ClientConfig
 
 SERVER: dict[str, int | Wanted] = {"addr_gen_mode": 1, "accept_ra": 0}  # its own two addresses and no other
 
@@ -27,6 +27,6 @@ CLIENT: dict[str, int | Wanted] = {
 }
 
 
-def client_settings(options: Options) -> dict[str, int | Wanted]:
-    """Return what the client's interface needs with these options."""
-    return CLIENT | {"accept_ra_defrtr": int(options.default_route)}
+def client_settings(config: ClientConfig) -> dict[str, int | Wanted]:
+    """Return what the client's interface needs with this configuration."""
+    return CLIENT | {"accept_ra_defrtr": int(config.default_route)}

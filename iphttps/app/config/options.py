@@ -2,79 +2,91 @@
 
 from __future__ import annotations
 
-import errno
-import os
 import re
-import stat
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from difflib import get_close_matches
-from ipaddress import AddressValueError, IPv6Network, NetmaskValueError
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, NoReturn, Self
 
 from twisted.python import usage
 
 from ...core.errors import ConfigError
-from ...host.device.offload import open_tun
-from ...host.device.tap import TapDevice
-from ...host.device.tun import TunDevice
 from ...host.process.pidfile import PidFile
-from ...net.interfaces import PacketDevice
-from ...net.log import LEVELS
+from .daemon_config import DaemonConfig
+from .kinds import OptionError, WrongValues, quoted
+from .option import Option, rows
 from .tomlfile import COMMAND_LINE, DEFAULT, Problem, Source, TomlFile
 
 Check = tuple[str, Callable[[], object]]
-"""An option, and what raises ConfigError if something about it is wrong."""
+"""An option, and what raises ConfigError if something about it is wrong together with others."""
 
-NOT_IN_FILES = ("config", "root", "version", "help")
-"""Options that make sense on a command line only."""
+CONFIG = "TOML file with these options; the command line overrides it"
+ROOT = "directory beneath which all paths are taken, as by `iphttps up --root`"
+"""The help of --config and --root, the only options that a file cannot have."""
 
 _OPTION = re.compile(r"(?<![\w-])--([a-z0-9-]*[a-z0-9])")
-
-DEVICES: Mapping[tuple[str, bool], Callable[[str], PacketDevice]] = {
-    ("tun", True): open_tun,
-    ("tun", False): TunDevice,
-    ("tap", True): TapDevice,
-    ("tap", False): TapDevice,
-}
-"""What makes a device, by what it is and whether it may offload segmentation; a TAP device never does."""
-
-LOG_FORMATS = ("text", "json")
 
 
 class DaemonOptions(usage.Options):
     """What both daemons have in common; a wrong word ends in one sentence and exit status 2."""
 
     command: ClassVar[str]
-    longdesc = "Every option can also stand in the file that --config names, there without the dashes."
-    repeatable: ClassVar[tuple[str, ...]] = ()
-    """Options that may be given several times."""
+    table: ClassVar[dict[str, Option]]
+    """The options that can stand in a file."""
+    configuration: ClassVar[type[DaemonConfig]]
+    optParameters: ClassVar[list[list[str | None]]] = []  # the name is Twisted's
+    optFlags: ClassVar[list[list[str | None]]] = []  # the name is Twisted's
+    synopsis = "[options]"
+    longdesc = "The file given by --config takes the same options, without the leading dashes."
     root = Path("/")
-    """Beneath what all paths are taken: what --root says, or whoever looks at another machine's configuration."""
-    optParameters: ClassVar[Sequence[tuple[str, str | None, object, str]]] = (  # Twisted adds those of the daemon
-        ("device", None, "tun", "what the interface is: tun, or tap for one that looks like Ethernet"),
-        ("offload", None, "auto", "whether a tun takes several packets of a flow at once, if it can: auto or off"),
-        ("log-level", None, "info", "what is logged, and what weighs more: debug, info, warn, error or critical"),
-        ("log-format", None, "text", "how it is logged: text, a line for people, or json, an object a line"),
-        ("root", None, None, "directory beneath which all paths are taken, as by `iphttps up --root`"),
-        ("control", None, None, "UNIX socket for the `iphttps` command, such as /run/iphttps/iphttps0.sock"),
-    )
+    """The directory beneath which all paths are taken: that of --root, or of another machine's configuration."""
+
+    def __init_subclass__(cls) -> None:
+        """Have Twisted read the options of the table."""
+        super().__init_subclass__()
+        cls.table = table = rows(cls.configuration)
+        valued = [row for row in table.values() if not row.is_flag and not row.is_repeatable]
+        cls.optParameters = [
+            *([row.name, None, row.default, row.text] for row in valued),
+            ["root", None, None, ROOT],
+            ["config", None, None, CONFIG],
+        ]
+        cls.optFlags = [[row.name, None, row.text] for row in table.values() if row.is_flag]
+        for row in table.values():
+            if row.is_repeatable:
+                setattr(cls, f"opt_{row.name.replace('-', '_')}", _collecting(row))
 
     def __init__(self) -> None:
         self._given: set[str] = set()
         self._arguments: list[str] | None = None
+        self._directory: Path | None = None
         self._file: TomlFile | None = None
         self._elsewhere: dict[str, Source] = {}
+        self._values: dict[str, object] = {}
         self.pid_file: PidFile | None = None
         super().__init__()
-        for name in self.repeatable:
-            self[name] = []
+        self._reset()
+
+    def _reset(self) -> None:
+        """Have every option at its default, whatever was parsed before."""
+        for row in self.table.values():
+            self._set(row.name, [] if row.is_repeatable else 0 if row.is_flag else row.default)
+        self._set("config", None)
+        self._set("root", None)
+        self._given.clear()
+        self._elsewhere.clear()
+        self._file = None
 
     def __setitem__(self, name: str, value: Any) -> None:
         """Set an option, and note that it was given."""
-        super().__setitem__(name, value)
+        self._set(name, value)
         self._given.add(name)
+
+    def _set(self, name: str, value: Any) -> None:
+        super().__setitem__(name, value)
+        self._values.pop(name, None)
 
     def parseOptions(self, options: list[str] | None = None) -> None:
         """Parse the command line, and end the program with a sentence if it, or the file, is wrong."""
@@ -99,8 +111,7 @@ class DaemonOptions(usage.Options):
     def read(self, arguments: list[str] | None) -> Iterator[Problem]:
         """Do what `parse` does, and yield everything that is wrong instead of raising what comes first."""
         self._arguments = arguments
-        self._given.clear()
-        self._file = None
+        self._reset()
         try:
             super().parseOptions(arguments)
         except usage.UsageError as error:
@@ -109,41 +120,52 @@ class DaemonOptions(usage.Options):
         if self["root"]:
             self.root = Path(self["root"]).absolute()
         wrong: list[Problem] = []
-        if self.get("config"):
-            config = Path(self["config"])
+        if self["config"]:
             try:
-                self._file = TomlFile.read(self.beneath(config) if self["root"] else config)
+                self._file = TomlFile.read(self._path_of_file())
             except Problem as error:
                 yield error
                 return
             wrong = [problem for key in self._file.values for problem in self._take(self._file, key)]
+        if self._directory is None:
+            self._directory = _current_directory()
         yield from wrong
         known = {problem.key for problem in wrong}
         # Where a value could not even be taken, what is wrong with its default is no news.
         yield from (problem for problem in self.problems() if problem.key not in known)
 
+    def _path_of_file(self) -> Path:
+        path = Path(self["config"])
+        if self["root"]:
+            return self._locate(self["config"])
+        # As it was given, where that means the same.
+        elsewhere = self._directory is not None and self._directory != _current_directory()
+        return Path(self._directory or "", path) if elsewhere else path
+
     def again(self) -> Self:
-        """Return the options as the same command line and the file, as it is now, give them; raises ConfigError."""
+        """Return the options as the same command line and the file, as it is now, give them; raises ConfigError.
+
+        Relative paths are taken from where the daemon was started, wherever it is now.
+        """
         fresh = type(self)()
-        fresh.parent = self.parent
+        fresh.parent, fresh.root, fresh._directory = self.parent, self.root, self._directory
         fresh.parse(self._arguments)
         return fresh
 
     def checks(self) -> Iterable[Check]:
-        """Return what has to be right before anything is touched. Each daemon extends this."""
-        return (
-            ("log-level", lambda: self.log_level),
-            ("log-format", lambda: self.log_format),
-            ("device", lambda: self.device),
-        )
+        """Return what has to be right about several options together. Each daemon extends this."""
+        return (("log-format", self._check_log_format),)
+
+    def _check_log_format(self) -> None:
+        if self.values_so_far.log_format == "json" and self.parent and self.parent.get("logger"):
+            raise ConfigError("--log-format json and twistd's --logger exclude each other: both say what makes the log")
 
     def problems(self) -> Iterator[Problem]:
         """Yield what is wrong with the values, each thing once."""
         said = set()
-        for key, check in self.checks():
-            try:
-                check()
-            except ConfigError as error:
+        each: list[Check] = [(name, partial(self.value, name)) for name in self.table]
+        for key, check in (*each, *self.checks()):
+            for error in _errors(check):
                 if str(error) not in said:
                     said.add(str(error))
                     yield self.located(str(error), key)
@@ -165,6 +187,10 @@ class DaemonOptions(usage.Options):
         typed = any(name in self._given for name in about)
         return Problem(sentence, about[0], None if typed else self._file.path)
 
+    def placed(self, error: ConfigError) -> ConfigError:
+        """Return an error with its place, if it is about a file that an option names."""
+        return self.located(str(error), error.option) if isinstance(error, OptionError) else error
+
     def parseArgs(self, *surplus: str) -> None:
         """Refuse words that belong to no option."""
         if surplus:
@@ -178,40 +204,32 @@ class DaemonOptions(usage.Options):
 
     def _take(self, file: TomlFile, key: str) -> Iterator[Problem]:
         """Take a value from the file, unless the command line has it; yield what is wrong with it instead."""
-        value, line = file.values[key], file.lines[key]
-        if key not in self or key in NOT_IN_FILES:
-            near = get_close_matches(key, [name for name in self if name not in NOT_IN_FILES])
+        value, line = file.values[key], file.lines.get(key)
+        if key not in self.table:
+            near = get_close_matches(key, self.table)
             meant = f"; is {near[0]!r} meant?" if near else ""
             yield Problem(f"unknown key {key!r}{meant}", key, file.path, line)
             return
-        if key in self.repeatable:
-            value = [value] if isinstance(value, str) else value
-            wanted, right = (
-                "a string or a list of strings",
-                isinstance(value, list) and all(isinstance(v, str) for v in value),
-            )
-        elif key in self.flags:
-            wanted, right = "true or false", isinstance(value, bool)
-        elif key in self._choices and isinstance(value, bool):
-            wanted, right, value = "", True, "yes" if value else "no"
-        else:
-            wanted, right = "a string or a number", isinstance(value, str | int | float) and not isinstance(value, bool)
-        if not right:
-            shown = "what has an @ in it" if "@" in repr(value) else repr(value)  # a password may stand before it
-            yield Problem(f"{key} must be {wanted}, not {shown}", key, file.path, line)
-        elif any("\0" in each for each in (value if isinstance(value, list) else [str(value)])):
+        kind = self.table[key].kind
+        try:
+            raw = kind.taken(value)
+        except TypeError:
+            yield Problem(f"{key} must be {kind.wanted}, not {quoted(value)}", key, file.path, line)
+            return
+        if any("\0" in each for each in (raw if isinstance(raw, list) else [str(raw)])):
             yield Problem(f"{key} must not hold a NUL character", key, file.path, line)
         elif key not in self._given:
-            super().__setitem__(key, value if key in self.repeatable or key in self.flags else str(value))
+            self._set(key, raw)
 
     def put(self, name: str, value: object, source: Source) -> None:
         """Set an option that neither the command line nor the file has said so, and say who has."""
-        super().__setitem__(name, value)
+        self._set(name, value)
         self._elsewhere[name] = source
 
     def keep(self, name: str, before: Self) -> None:
         """Leave an option as it was before."""
         self.put(name, before[name], before.source(name))
+        self._values[name] = before.value(name)
 
     def source(self, name: str) -> Source:
         """Return where the value of an option comes from."""
@@ -223,112 +241,74 @@ class DaemonOptions(usage.Options):
             return Source("file", self._file.path, self._file.lines[name])
         return DEFAULT
 
+    @property
+    def file(self) -> Path | None:
+        """The file that was read, if there is one."""
+        return self._file.path if self._file else None
+
     def typed(self, name: str) -> bool:
         """Tell whether an option stands on the command line, which everybody on the host can read."""
         return name in self._given
 
-    @property
-    def keys_of_file(self) -> list[str]:
-        """The options that can stand in a file."""
-        return [name for name in self if name not in NOT_IN_FILES]
+    # Values.
 
     @property
-    def flags(self) -> set[str]:
-        """The options without a value."""
-        return {flag[0] for flag in getattr(self, "optFlags", ())}
+    def config(self) -> DaemonConfig:
+        """The values of all options. Raises ConfigError where one is wrong."""
+        return self.configuration(**{row.field: self.value(name) for name, row in self.table.items()})
 
     @property
-    def _choices(self) -> set[str]:
-        """The options that take yes or no, for which a file may have true or false."""
-        return {name for name, _, default, _ in self.optParameters if default in ("yes", "no")}
+    def values_so_far(self) -> Any:
+        """The same for checks: each value by itself, so that only what a check reads must be right."""
+        return _Values(self)
 
-    # Checked values.
+    def value(self, name: str) -> Any:
+        """Return the value of an option. Raises ConfigError if it is wrong."""
+        if name not in self._values:
+            self._values[name] = self.table[name].parse(self[name], self._locate)
+        return self._values[name]
 
-    @property
-    def log_level(self) -> str:
-        """What is logged."""
-        if self["log-level"] not in LEVELS:
-            raise ConfigError(f"--log-level is one of {', '.join(LEVELS)}, not {self['log-level']!r}")
-        return str(self["log-level"])
-
-    @property
-    def log_format(self) -> str:
-        """How it is logged."""
-        word = self.one_of("log-format", LOG_FORMATS)
-        if word == "json" and self.parent and self.parent.get("logger"):
-            raise ConfigError("--log-format json and twistd's --logger exclude each other: both say what makes the log")
-        return word
-
-    def required(self, name: str, purpose: str) -> str:
-        """Return the value of an option that must be given."""
-        value = self[name]
-        if not value:
-            raise ConfigError(f"--{name} is missing: {purpose}")
-        return str(value)
-
-    def path(self, name: str) -> Path | None:
-        """Return a path, absolute because a daemon changes its directory, or None if not given."""
-        if not self[name]:
-            return None
-        return self.beneath(Path(self[name]))
-
-    def beneath(self, path: Path) -> Path:
-        """Return a path made absolute and taken beneath the root, where it may lie already."""
-        path = path.absolute()
+    def _locate(self, text: str) -> Path:
+        """Return a path made absolute, because a daemon changes its directory, and taken beneath the root."""
+        path = Path(self._directory or "", text).absolute()
         return path if path.is_relative_to(self.root) else self.root / path.relative_to("/")
 
-    def file(self, name: str) -> Path | None:
-        """Return the path of a file that is there to be read; raises ConfigError, which names the option, if not."""
-        path = self.path(name)
-        if path is None:
-            return None
-        try:
-            # Not opened: it may be a pipe, which can be read once.
-            if stat.S_ISDIR(path.stat().st_mode):
-                raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
-            if not os.access(path, os.R_OK, effective_ids=True):
-                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
-        except OSError as error:
-            raise self.located(f"--{name}: cannot read {path}: {error.strerror}", name) from error
-        return path
 
-    def number(self, name: str, lowest: float) -> float:
-        """Return a number that is at least `lowest`."""
-        try:
-            value = float(self[name])
-        except ValueError:
-            value = float("nan")
-        if not lowest <= value < float("inf"):
-            raise ConfigError(f"--{name} takes a number of at least {lowest:g}, not {self[name]!r}")
-        return value
+class _Values:
+    """Has the attributes of a configuration, and parses each when it is read."""
 
-    def one_of(self, name: str, words: Sequence[str]) -> str:
-        """Return a word that must be one of these."""
-        if self[name] not in words:
-            raise ConfigError(f"--{name} is {', '.join(words[:-1])} or {words[-1]}, not {self[name]!r}")
-        return str(self[name])
+    def __init__(self, options: DaemonOptions) -> None:
+        self._options = options
 
-    @property
-    def device(self) -> Callable[[str], PacketDevice]:
-        """The kind of device: what makes one of a name."""
-        offload = self.one_of("offload", ("auto", "off")) == "auto"
-        try:
-            return DEVICES[self["device"], offload]
-        except KeyError as error:
-            raise ConfigError(f"--device is tun or tap, not {self['device']!r}") from error
+    def __getattr__(self, name: str) -> Any:
+        return self._options.value(name.replace("_", "-"))
 
 
-def network(option: str, text: str) -> IPv6Network:
-    """Read an IPv6 prefix; raises ConfigError if it is none."""
+def _current_directory() -> Path | None:
     try:
-        return IPv6Network(text)
-    except (AddressValueError, NetmaskValueError) as error:
-        raise ConfigError(
-            f"--{option} {text!r} is not an IPv6 prefix ({error}): it must look like 2001:db8:2::/64"
-        ) from error
-    except ValueError as error:
-        right = IPv6Network(text, strict=False)
-        raise ConfigError(f"--{option} {text} has bits beyond its length: is {right} meant?") from error
+        return Path.cwd()
+    except FileNotFoundError:  # it has been removed
+        return None
+
+
+def _errors(check: Callable[[], object]) -> Sequence[ConfigError]:
+    try:
+        check()
+    except WrongValues as error:
+        return error.errors
+    except ConfigError as error:
+        return [error]
+    return []
+
+
+def _collecting(row: Option) -> Callable[[DaemonOptions, str], None]:
+    """Return the method with which Twisted takes an option that may be given several times."""
+
+    def take(self: DaemonOptions, value: str) -> None:
+        self[row.name] = [*self[row.name], value]
+
+    take.__doc__ = row.text
+    return take
 
 
 def complain(command: str, sentence: str, status: int = 1) -> NoReturn:

@@ -4,24 +4,24 @@ from __future__ import annotations
 
 import os
 import stat
-import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 from ...core.errors import ConfigError
-from ...core.proxy.choice import PACLocation, ProxyChoice, ProxySource
+from ...core.proxy.choice import ProxyChoice, ProxySource
 from ...core.proxy.environment import proxy_of
-from ...core.proxy.headers import harmless, read_headers
+from ...core.proxy.headers import harmless
 from ...core.proxy.login import ProxyCredentials
 from ...core.proxy.url import Login, Proxy
 from ...core.text import text_of
-from ...net.connect.endpoints import URI
 from ...net.connect.proxy import ProxySettings
 from ...net.connect.spnego import tokens
 from ...net.tls.authorities import load_authorities
 from ...net.tls.contexts import ClientTLS
 from ...pki.authorities import SERVER_AUTH
+from .client_config import ClientConfig, ProxyConfig
 from .options import DaemonOptions
+from .tomlfile import loads
 
 USER = "IPHTTPS_PROXY_USER"
 PASSWORD = "IPHTTPS_PROXY_PASSWORD"
@@ -30,70 +30,49 @@ PASSWORD = "IPHTTPS_PROXY_PASSWORD"
 KEYS = {"user", "password", "domain"}
 """What stands in a file of credentials; the last may be missing."""
 
-PROXY_PARAMETERS = (
-    ("proxy", None, "none", "the web proxy on the way: none, environment, auto, or http://proxy.example.org:3128"),
-    ("pac", None, None, "with auto, the file or URL of the proxy auto-configuration, instead of WPAD"),
-    ("proxy-credentials", None, None, "TOML file, of mode 0600, with `user`, `password` and perhaps `domain`"),
-    ("proxy-ca", None, None, "PEM file: the authorities to trust for a proxy at https://, not the system's"),
-)
-PROXY_FLAGS = (
-    ("proxy-basic", None, "send the password in clear to a proxy at http:// that offers only Basic"),
-    ("proxy-trust-network", None, "log in also to a proxy that WPAD or a PAC file at http:// names, whosever it is"),
-)
 
-
-def proxy_choice(options: DaemonOptions) -> ProxyChoice:
-    """Return how the proxy is found; raises ConfigError if that is not understood, or others could read a password."""
-    choice = ProxyChoice.parse(options["proxy"])
+def check_login(options: DaemonOptions) -> None:
+    """Check that nobody else can read a password in the proxy's URL. Raises ConfigError."""
+    choice: ProxyChoice = options.value("proxy")
     if choice.proxy and choice.proxy.login:
         instead = f"put them into a file for --proxy-credentials, or into {USER} and {PASSWORD}"
         if options.typed("proxy"):
             raise ConfigError(f"--proxy has a user in its URL, and everybody can read a command line: {instead}")
-        path = options.path("config")
+        path = options.file
         if path and (others := _others(path)):
             raise ConfigError(f"{path} has a user in the URL of `proxy`, and {others}, or {instead}")
-    return choice
 
 
-def pac_location(options: DaemonOptions) -> PACLocation | None:
-    """Return where the proxy auto-configuration file is, if that is said; raises ConfigError."""
-    if not options["pac"]:
-        return None
-    if options["proxy"] != ProxySource.AUTO.value:
+def check_proxy(config: ClientConfig, environment: Mapping[str, str] = os.environ) -> None:
+    """Check what can be checked before anything is touched. Raises ConfigError."""
+    source = config.proxy.source
+    if config.pac and source is not ProxySource.AUTO:
         raise ConfigError("--pac says where the proxies are written down that --proxy auto looks for: give both")
-    location = PACLocation.parse(options["pac"])
-    # A daemon changes its directory.
-    return PACLocation(path=str(options.beneath(Path(location.path)))) if location.path else location
-
-
-def check_proxy(options: DaemonOptions, uris: Iterable[URI], environment: Mapping[str, str] = os.environ) -> None:
-    """Check what can be checked before anything is touched; raises ConfigError."""
-    choice = proxy_choice(options)
-    pac_location(options)
-    for name in ("proxy-credentials", "proxy-ca", "proxy-basic", "proxy-header"):
-        if options[name] and choice.source is ProxySource.NONE:
+    for name, given in (
+        ("proxy-credentials", config.proxy_credentials),
+        ("proxy-ca", config.proxy_ca),
+        ("proxy-basic", config.proxy_basic),
+        ("proxy-header", config.proxy_header),
+    ):
+        if given and source is ProxySource.NONE:
             raise ConfigError(f"--{name} is about a proxy, and --proxy names none: give both")
-    if options["proxy-trust-network"] and choice.source is not ProxySource.AUTO:
+    if config.proxy_trust_network and source is not ProxySource.AUTO:
         raise ConfigError("--proxy-trust-network is about proxies that the network names for --proxy auto: give both")
-    if choice.source is ProxySource.ENVIRONMENT:
-        for uri in uris:
+    if source is ProxySource.ENVIRONMENT:
+        for uri in config.uri:
             proxy_of(environment, uri.secure, uri.host, uri.port)
 
 
 class ProxyAccess:
     """How a proxy is spoken to, whichever it is; what must be readable is read once, and ConfigError raised."""
 
-    def __init__(self, options: DaemonOptions, environment: Mapping[str, str] = os.environ) -> None:
-        path, ca = options.file("proxy-credentials"), options.file("proxy-ca")
+    def __init__(self, config: ProxyConfig, environment: Mapping[str, str] = os.environ) -> None:
+        path, ca = config.file("proxy-credentials"), config.file("proxy-ca")
         source = CredentialsFile(path).login if path else lambda: environment_login(environment)
         source()
-        # Without a file of the operator's own, whoever answers for the network names the proxy.
-        pac = pac_location(options)
-        named = bool(options["proxy-trust-network"]) or (
-            options["proxy"] != ProxySource.AUTO.value or (pac is not None and not pac.url.startswith("http:"))
-        )
-        self._credentials = ProxyCredentials(source, basic_in_clear=bool(options["proxy-basic"]), named=named)
-        self._headers = read_headers(options["proxy-header"])
+        named = not config.network_names_proxy
+        self._credentials = ProxyCredentials(source, basic_in_clear=config.proxy_basic, named=named)
+        self._headers = config.proxy_header
         self._authorities = load_authorities(ca, SERVER_AUTH) if ca else None
 
     def settings(self, proxy: Proxy) -> ProxySettings:
@@ -135,10 +114,10 @@ class CredentialsFile:
         if others := _others(path):
             raise ConfigError(f"{path} holds a password, and {others}")
         try:
-            values = tomllib.loads(text_of(path.read_bytes()))
+            values = loads(text_of(path.read_bytes()))
         except OSError as error:
             raise ConfigError(f"cannot read {path}: {error.strerror}") from error
-        except (ValueError, RecursionError):
+        except ValueError:
             # What TOML says of a mistake may quote the password.
             raise ConfigError(f'{path} is not TOML: it must hold user = "..." and password = "..."') from None
         for key in values.keys() - KEYS:

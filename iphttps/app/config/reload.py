@@ -8,30 +8,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from hashlib import sha256
+from typing import TypeVar
 
+from .daemon_config import DaemonConfig
+from .kinds import OptionError
+from .option import rows
 from .options import DaemonOptions
 
-FILES = ("certificate", "private-key", "client-ca", "client-crl", "identity-addresses")
-"""Options that name files, in which something can change while the option does not."""
-
-RESTART = frozenset(
-    (
-        "uri",
-        "socket-group",
-        "interface",
-        "device",
-        "prefix",
-        "control",
-        "log-format",
-        "advertise",
-        "strict",
-        "trusted-proxy",
-        "proxy-protocol",
-        "authority",
-        "publish",
-    )
-)
-"""Options that take effect only when the server is started again."""
+Options = TypeVar("Options", bound=DaemonOptions)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,24 +30,50 @@ class Changes:
         return f"{words}; needs a restart: {', '.join(self.restart)}" if self.restart else words
 
 
-def contents(options: DaemonOptions) -> dict[str, bytes]:
-    """Return a digest of each file that the options name; raises ConfigError if one cannot be read."""
-    return {name: content for name in FILES if (content := digest(options, name))}
+def file_options(config: DaemonConfig) -> list[str]:
+    """Return the names of the options that name files of which the content counts."""
+    return [row.name for row in rows(type(config)).values() if row.is_file]
 
 
-def digest(options: DaemonOptions, name: str) -> bytes | None:
-    """Return a digest of the file that an option names, None if it names none; raises ConfigError."""
-    path = options.path(name)
+def contents(config: DaemonConfig) -> dict[str, bytes]:
+    """Return a digest of each file that options name. Raises OptionError if one cannot be read."""
+    return {name: content for name in file_options(config) if (content := digest(config, name))}
+
+
+def digest(config: DaemonConfig, name: str) -> bytes | None:
+    """Return a digest of the file that an option names, None if it names none.
+
+    Raises:
+        OptionError: if the file cannot be read.
+    """
+    path = config.path(name)
     try:
         return sha256(path.read_bytes()).digest() if path else None
     except OSError as error:
-        raise options.located(f"--{name}: cannot read {path}: {error.strerror}", name) from error
+        raise OptionError(name, f"--{name}: cannot read {path}: {error.strerror}") from error
 
 
-def compare(
-    before: DaemonOptions, files_before: dict[str, bytes], after: DaemonOptions, files_after: dict[str, bytes]
-) -> Changes:
-    """Return what is different between two readings of the options and their files."""
-    different = {name for name in after if before[name] != after[name]}
-    different |= {name for name in FILES if files_before.get(name) != files_after.get(name)}
-    return Changes(tuple(sorted(different - RESTART)), tuple(sorted(different & RESTART)))
+def different(before: DaemonConfig, after: DaemonConfig) -> set[str]:
+    """Return the names of the options that have another value."""
+    table = rows(type(before)).values()
+    return {row.name for row in table if getattr(before, row.field) != getattr(after, row.field)}
+
+
+def keep_what_takes_a_restart(before: Options, after: Options) -> tuple[str, ...]:
+    """Leave in `after` what a reload does not apply as it is in `before`; return what that is, if it differs.
+
+    Raises ConfigError if the rest does not go together with it.
+    """
+    kept = {name for name in different(before.config, after.config) if not after.table[name].reload}
+    for name in kept:
+        after.keep(name, before)
+    after.check()
+    return tuple(sorted(kept))
+
+
+def changed(
+    before: DaemonConfig, files_before: dict[str, bytes], after: DaemonConfig, files_after: dict[str, bytes]
+) -> tuple[str, ...]:
+    """Return the names of the options that have another value, or whose files have another content."""
+    files = {name for name in {*files_before, *files_after} if files_before.get(name) != files_after.get(name)}
+    return tuple(sorted(different(before, after) | files))

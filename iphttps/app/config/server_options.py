@@ -1,35 +1,15 @@
-"""The options of the server, and the values that they stand for."""
+"""The options of `twistd iphttps-server`: what must be right about several of them together."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from functools import partial
-from ipaddress import AddressValueError, IPv4Network, IPv6Address, IPv6Interface, IPv6Network, ip_network
-from pathlib import Path
+from typing import Any, cast
 
-from ...core.admission import HANDSHAKES, HANDSHAKES_PER_SOURCE
 from ...core.errors import ConfigError
-from ...core.ip.router_advertisement import INFINITE_LIFETIME, PREF64_LENGTHS, RouterAdvertisement, encode_domain
 from ...core.iphttps.authentication import AuthenticationMode
-from ...core.iphttps.router import MAXIMUM_INTERVAL, Advertise
-from ...net.connect.endpoints import URI
-from ...net.session import HANDSHAKE_DEADLINE
-from ...net.tls.contexts import NullEncryption
-from .options import Check, DaemonOptions, network
-
-MOST_DNS_SERVERS = 8
-"""More would not help anybody: resolvers use three."""
-
-NUMBERS = {
-    "max-clients": 1,
-    "max-sessions-per-identity": 0,
-    "max-sessions-per-source": 0,
-    "max-addresses": 1,
-    "max-handshakes": 1,
-    "max-handshakes-per-source": 1,
-    "handshake-timeout": 0.1,
-}
-"""Options that are numbers, and the least that each may be."""
+from .options import Check, DaemonOptions
+from .server_config import ServerConfig
 
 TLS_FILES = {
     "certificate": "https:// needs the server's certificate",
@@ -41,303 +21,84 @@ AUTHORITY_FILES = {"client-ca": "ca.pem", "client-crl": "crl.pem"}
 """Options that stand for files of the authority where there is one."""
 
 
-_LOOPBACK = IPv4Network("127.0.0.0/8"), IPv6Network("::1/128")
-
-
 class Options(DaemonOptions):
     """What the server is told."""
 
     command = "iphttps-server"
-    repeatable = ("route", "dns-server", "search-domain", "trusted-proxy")
-    synopsis = "[options]"
-    optParameters = (  # the name is Twisted's
-        ("uri", None, None, "where to listen, such as https://*:443/IPHTTPS; http:// behind a TLS terminator"),
-        ("socket-group", None, None, "group that may connect to a UNIX socket in --uri; else the daemon's user alone"),
-        ("authentication", None, "certificates", "certificates: clients must show one; none: anybody may connect"),
-        ("certificate", None, None, "PEM file: the server's certificate, then those between it and the root"),
-        ("private-key", None, None, "PEM file: the key of the certificate"),
-        ("client-ca", None, None, "PEM file: the authorities that issue the clients' certificates"),
-        ("client-crl", None, None, "PEM file: the authorities' revocation lists; read again when it changes"),
-        (
-            "authority",
-            None,
-            None,
-            "directory that `iphttps ca` made: the server renews its list, and takes it as --client-ca",
-        ),
-        ("publish", None, None, "where to publish that list by plain HTTP, such as http://*:80"),
-        ("null-encryption", None, "off", "suites that leave packets readable, for Windows: off, accept or prefer"),
-        ("identity-addresses", None, None, "TOML file: names in certificates, and the fixed addresses of each"),
-        ("interface", None, "iphttps0", "name of the network interface to create"),
-        ("prefix", None, None, "the link's IPv6 prefix, a /64, from which clients form their addresses"),
-        ("max-clients", None, "1000", "how many clients may be connected at a time"),
-        ("max-sessions-per-identity", None, "4", "how many sessions one identity may have at a time; 0: any number"),
-        (
-            "max-sessions-per-source",
-            None,
-            "64",
-            "how many sessions without a certificate one IPv4 address or IPv6 /64 may have; 0: any number",
-        ),
-        ("max-handshakes", None, str(HANDSHAKES), "how many connections may be on their way to a session at a time"),
-        (
-            "max-handshakes-per-source",
-            None,
-            str(HANDSHAKES_PER_SOURCE),
-            "how many of these may come from one IPv4 address or IPv6 /64",
-        ),
-        ("handshake-timeout", None, f"{HANDSHAKE_DEADLINE:g}", "seconds until a connection must be a session"),
-        ("max-addresses", None, "32", "how many addresses a client may have at a time"),
-        (
-            "isolate",
-            None,
-            "auto",
-            "keep clients from each other: yes, no, or auto, which does with authentication none",
-        ),
-        ("advertise", None, "builtin", "who sends Router Advertisements: builtin; host: a program such as radvd; off"),
-        ("valid-lifetime", None, "2592000", "seconds for which a client's address is valid, once advertised"),
-        ("preferred-lifetime", None, "604800", "seconds for which it may begin new connections"),
-        ("nat64", None, None, "prefix through which clients reach IPv4, such as 64:ff9b::/96"),
-        ("config", None, None, "TOML file with these options; the command line overrides it"),
-    )
-    optFlags = (
-        ("default-router", None, "be the clients' default router, not only that of the routes"),
-        ("proxy-protocol", None, "every --trusted-proxy must send a PROXY header, of version 1 or 2, before all else"),
-        ("allow-older-crl", None, "take a revocation list that is older than the one in force, too"),
-        ("strict", None, "forward Router Advertisements and Redirects of clients, to the letter of [MS-IPHTTPS]"),
-    )
+    configuration = ServerConfig
 
-    def opt_route(self, prefix: str) -> None:
-        """Announce that this prefix lies behind the server, such as 2001:db8:1::/48; repeat for more."""
-        self["route"] = [*self["route"], prefix]
+    @property
+    def config(self) -> ServerConfig:
+        """The values of all options. Raises ConfigError where one is wrong."""
+        return cast(ServerConfig, super().config)
 
-    def opt_dns_server(self, address: str) -> None:
-        """Give clients this DNS server, by its IPv6 address; repeat for more."""
-        self["dns-server"] = [*self["dns-server"], address]
+    @property
+    def values_so_far(self) -> ServerConfig:
+        """The same for checks: each value by itself, so that only what a check reads must be right."""
+        return cast(ServerConfig, super().values_so_far)
 
-    def opt_search_domain(self, name: str) -> None:
-        """Give clients this domain in which to look short names up; repeat for more."""
-        self["search-domain"] = [*self["search-domain"], name]
-
-    def opt_trusted_proxy(self, network: str) -> None:
-        """Believe what this address, or prefix, says of the clients that it brings; repeat for more."""
-        self["trusted-proxy"] = [*self["trusted-proxy"], network]
+    def value(self, name: str) -> Any:
+        """Return a value; the authority's files stand for what is not given besides it."""
+        found = super().value(name)
+        if found is None and name in AUTHORITY_FILES and super().value("authority") and super().value("uri").secure:
+            return super().value("authority") / AUTHORITY_FILES[name]
+        return found
 
     def checks(self) -> Iterable[Check]:
-        """Return what has to be right before anything is touched."""
+        """Return what has to be right about several options together."""
         return (
-            ("uri", lambda: self.uri),
-            ("prefix", lambda: self.prefix),
             *super().checks(),
-            ("authentication", lambda: self.mode),
-            ("isolate", lambda: self.isolate),
-            ("advertise", lambda: self.advertise),
-            *(("route", partial(network, "route", text)) for text in self["route"]),
-            ("valid-lifetime", self._lifetimes),
-            *(("dns-server", partial(_address, text)) for text in self["dns-server"]),
-            ("dns-server", self._dns_servers),
-            *(("search-domain", partial(_domain, text)) for text in self["search-domain"]),
-            ("nat64", self._nat64),
-            *((name, partial(self.number, name, lowest)) for name, lowest in NUMBERS.items()),
-            ("null-encryption", lambda: self.null_encryption),
-            *(("trusted-proxy", partial(_any_network, "trusted-proxy", text)) for text in self["trusted-proxy"]),
+            ("valid-lifetime", self._check_lifetimes),
             ("proxy-protocol", self._check_fronts),
             ("uri", self._check_identities),
             *((name, partial(self._check_tls, name, purpose)) for name, purpose in TLS_FILES.items()),
             ("client-ca", self._check_authorities),
             ("client-crl", self._check_lists),
-            ("publish", lambda: self.publish),
+            ("publish", self._check_publish),
         )
 
+    def _check_lifetimes(self) -> None:
+        valid, preferred = self.values_so_far.valid_lifetime, self.values_so_far.preferred_lifetime
+        if preferred > valid:
+            raise ConfigError(f"--preferred-lifetime {preferred} must not exceed --valid-lifetime {valid}")
+
     def _check_fronts(self) -> None:
-        if self["socket-group"] and not self.uri.socket:
+        values = self.values_so_far
+        if values.socket_group and not values.uri.socket:
             raise ConfigError("--socket-group needs a UNIX socket in --uri, such as http://unix:/run/x.sock:/IPHTTPS")
-        if self.uri.socket and self["trusted-proxy"]:
+        if values.uri.socket and values.trusted_proxy:
             raise ConfigError("--trusted-proxy is for TCP: whoever may open the socket in --uri is trusted as a front")
-        if self["proxy-protocol"] and not self["trusted-proxy"] and not self.uri.socket:
+        if values.proxy_protocol and not values.trusted_proxy and not values.uri.socket:
             raise ConfigError("--proxy-protocol needs --trusted-proxy: nobody else's PROXY header is believed")
 
     def _check_identities(self) -> None:
-        if not self.uri.secure and self.mode is AuthenticationMode.CERTIFICATES and not self["proxy-protocol"]:
+        values = self.values_so_far
+        if not values.uri.secure and self._demands_certificates and not values.proxy_protocol:
             raise ConfigError(
                 "--authentication certificates with an http:// URI needs --trusted-proxy and --proxy-protocol: without "
                 "TLS, who a client is can only come from what has ended the TLS; or else give --authentication none"
             )
 
     def _check_tls(self, name: str, purpose: str) -> None:
-        if self.uri.secure:
-            self.required(name, purpose)
+        if self.values_so_far.uri.secure and not self.value(name):
+            raise ConfigError(f"--{name} is missing: {purpose}")
 
     def _check_authorities(self) -> None:
-        if self.uri.secure and self.mode is AuthenticationMode.CERTIFICATES and not self.path("client-ca"):
-            self.required("client-ca", "mode certificates needs the authority that issues them")
+        values = self.values_so_far
+        if values.uri.secure and self._demands_certificates and not values.client_ca:
+            raise ConfigError("--client-ca is missing: mode certificates needs the authority that issues them")
 
     def _check_lists(self) -> None:
-        if self["client-crl"] and not (self.uri.secure and self.path("client-ca")):
+        values = self.values_so_far
+        if values.client_crl and not (values.uri.secure and values.client_ca):
             raise ConfigError("--client-crl needs https:// and --client-ca: without them no certificate is looked up")
-        if self["allow-older-crl"] and not self.path("client-crl"):
+        if values.allow_older_crl and not values.client_crl:
             raise ConfigError("--allow-older-crl needs --client-crl: it is about the lists there")
 
-    @property
-    def uri(self) -> URI:
-        """Where the server listens (3.2.1)."""
-        return URI.listening(self.required("uri", "say where to listen, such as https://*:443/IPHTTPS"))
-
-    def path(self, name: str) -> Path | None:
-        """Return a path; the authority's files stand for what is not given besides it."""
-        if not self[name] and name in AUTHORITY_FILES and self["authority"] and self.uri.secure:
-            return self.beneath(Path(self["authority"])) / AUTHORITY_FILES[name]
-        return super().path(name)
-
-    @property
-    def publish(self) -> URI | None:
-        """Where the authority's revocation list is published, or None."""
-        if not self["publish"]:
-            return None
-        like = f"--publish {self['publish']!r} must look like http://*:80, or have an address of this host instead of *"
-        try:
-            found = URI.parse(self["publish"])
-        except ConfigError as error:
-            raise ConfigError(like) from error
-        if found.secure or found.path:
-            raise ConfigError(like)
-        if not self["authority"]:
+    def _check_publish(self) -> None:
+        if self.values_so_far.publish and not self.values_so_far.authority:
             raise ConfigError("--publish needs --authority, whose revocation list it publishes")
-        return found
 
     @property
-    def client_limits(self) -> tuple[int, int]:
-        """How many clients there may be, and sessions of one identity."""
-        return int(self.number("max-clients", 1)), int(self.number("max-sessions-per-identity", 0))
-
-    @property
-    def sessions_per_source(self) -> int:
-        """How many sessions without a certificate one source may have."""
-        return int(self.number("max-sessions-per-source", 0))
-
-    @property
-    def handshake_limits(self) -> tuple[int, int]:
-        """How many connections may be on their way to a session, and how many from one source."""
-        return int(self.number("max-handshakes", 1)), int(self.number("max-handshakes-per-source", 1))
-
-    @property
-    def trusted_proxies(self) -> tuple[IPv4Network | IPv6Network, ...]:
-        """Where connections come from that bring others' clients."""
-        return tuple(_any_network("trusted-proxy", text) for text in self["trusted-proxy"])
-
-    def on_loopback(self) -> str | None:
-        """Say in a sentence what is wrong with fronts that connect by TCP over the loopback, None without such."""
-        if not any(network.overlaps(loopback) for network in self.trusted_proxies for loopback in _LOOPBACK
-                   if network.version == loopback.version):  # fmt: skip
-            return None
-        return (
-            "--trusted-proxy has loopback addresses, from which every local user can connect and say that he is any "
-            "client: have the front use a UNIX socket, such as --uri http://unix:/run/iphttps/front.sock:/IPHTTPS"
-        )
-
-    @property
-    def prefix(self) -> IPv6Network:
-        """The link's prefix."""
-        text = self.required("prefix", "give the link's IPv6 prefix, such as --prefix 2001:db8:2::/64")
-        prefix = network("prefix", text)
-        if prefix.prefixlen != 64:
-            raise ConfigError(f"--prefix {prefix} must be a /64: clients form 64-bit interface identifiers")
-        first = prefix.network_address
-        if first.is_multicast or first.is_link_local or first.is_loopback or first.is_unspecified:
-            raise ConfigError(f"--prefix {prefix} must be global or unique local unicast")
-        return prefix
-
-    @property
-    def routes(self) -> tuple[IPv6Network, ...]:
-        """The prefixes behind the server."""
-        return tuple(network("route", text) for text in self["route"])
-
-    @property
-    def mode(self) -> AuthenticationMode:
-        """The Authentication Mode (3.2.1)."""
-        try:
-            return AuthenticationMode(self["authentication"])
-        except ValueError as error:
-            raise ConfigError(f"--authentication is certificates or none, not {self['authentication']!r}") from error
-
-    @property
-    def null_encryption(self) -> NullEncryption:
-        """Whether suites without encryption are agreed to."""
-        try:
-            return NullEncryption(self["null-encryption"])
-        except ValueError as error:
-            raise ConfigError(f"--null-encryption is off, accept or prefer, not {self['null-encryption']!r}") from error
-
-    @property
-    def own_address(self) -> IPv6Interface:
-        """The server's address in the prefix: the first one."""
-        return IPv6Interface((self.prefix.network_address + 1, self.prefix.prefixlen))
-
-    @property
-    def isolate(self) -> bool | None:
-        """Whether clients are kept from each other; None where the authentication mode decides."""
-        return {"yes": True, "no": False, "auto": None}[self.one_of("isolate", ("yes", "no", "auto"))]
-
-    @property
-    def advertise(self) -> Advertise:
-        """Who sends Router Advertisements."""
-        try:
-            return Advertise(self["advertise"])
-        except ValueError as error:
-            raise ConfigError(f"--advertise is builtin, host or off, not {self['advertise']!r}") from error
-
-    @property
-    def advertisement(self) -> RouterAdvertisement:
-        """The Router Advertisement in the Authentication Mode that is configured."""
-        valid, preferred = self._lifetimes()
-        return RouterAdvertisement(
-            self.prefix,
-            router_lifetime=int(3 * MAXIMUM_INTERVAL) if self["default-router"] else 0,
-            routes=self.routes,
-            valid_lifetime=valid,
-            preferred_lifetime=preferred,
-            dns_servers=self._dns_servers(),
-            search_domains=tuple(_domain(text) for text in self["search-domain"]),
-            nat64=self._nat64(),
-        ).in_mode(self.mode)
-
-    def _lifetimes(self) -> tuple[int, int]:
-        valid, preferred = (int(self.number(name, 0)) for name in ("valid-lifetime", "preferred-lifetime"))
-        if not preferred <= valid <= INFINITE_LIFETIME:
-            raise ConfigError(f"--preferred-lifetime {preferred} must not exceed --valid-lifetime {valid}")
-        return valid, preferred
-
-    def _dns_servers(self) -> tuple[IPv6Address, ...]:
-        if len(self["dns-server"]) > MOST_DNS_SERVERS:
-            raise ConfigError(f"--dns-server is given more than {MOST_DNS_SERVERS} times: clients use three at most")
-        return tuple(_address(text) for text in self["dns-server"])
-
-    def _nat64(self) -> IPv6Network | None:
-        if not self["nat64"]:
-            return None
-        prefix = network("nat64", self["nat64"])
-        if prefix.prefixlen not in PREF64_LENGTHS:
-            lengths = ", ".join(f"/{length}" for length in sorted(PREF64_LENGTHS))
-            raise ConfigError(f"--nat64 {prefix} must have one of the lengths {lengths}")
-        return prefix
-
-
-def _any_network(option: str, text: str) -> IPv4Network | IPv6Network:
-    try:
-        return ip_network(text)
-    except ValueError as error:
-        like = "such as 192.0.2.1, 192.0.2.0/24 or 2001:db8::/64"
-        raise ConfigError(f"--{option} {text!r} is not an address or a prefix without further bits, {like}") from error
-
-
-def _address(text: str) -> IPv6Address:
-    try:
-        return IPv6Address(text)
-    except AddressValueError as error:
-        raise ConfigError(f"--dns-server {text!r} is not an IPv6 address, such as 2001:db8:1::53") from error
-
-
-def _domain(text: str) -> str:
-    try:
-        encode_domain(text)
-    except ValueError as error:  # UnicodeError is one
-        raise ConfigError(f"--search-domain {text!r} is not a domain name, such as example.org") from error
-    return text
+    def _demands_certificates(self) -> bool:
+        return self.values_so_far.authentication is AuthenticationMode.CERTIFICATES

@@ -70,7 +70,7 @@ class TomlFile:
             line = content.count(b"\n", 0, error.start) + 1
             raise Problem("not TOML: it must be UTF-8 throughout", None, path, line) from error
         try:
-            return cls(path, tomllib.loads(text), key_lines(text))
+            return cls(path, loads(text), key_lines(text))
         except tomllib.TOMLDecodeError as error:
             place = _PLACE.fullmatch(str(error))
             if place is None:
@@ -78,9 +78,30 @@ class TomlFile:
             else:
                 what, line, column = place["what"], int(place["line"]), int(place["column"])
             raise Problem(f"not TOML: {what[:1].lower()}{what[1:]}", None, path, line, column) from error
-        except (ValueError, RecursionError) as error:  # what Python itself refuses
-            what = "it is nested too deeply" if isinstance(error, RecursionError) else "a number has too many digits"
-            raise Problem(f"not TOML: {what}", None, path) from error
+
+
+def loads(text: str) -> dict[str, Any]:
+    """Return what a TOML document holds.
+
+    Raises:
+        tomllib.TOMLDecodeError: if it is none, or one that Python cannot hold.
+    """
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError:
+        raise
+    except RecursionError as error:
+        raise tomllib.TOMLDecodeError("it is nested too deeply (at end of document)") from error
+    except ValueError as error:  # Python bounds the digits of a number
+        raise tomllib.TOMLDecodeError("a number has too many digits (at end of document)") from error
+
+
+def loosely(path: Path) -> dict[str, Any]:
+    """Return what a file holds, nothing if that cannot be read: to complain of it is for others."""
+    try:
+        return loads(text_of(path.read_bytes()))
+    except (OSError, ValueError):
+        return {}
 
 
 def key_lines(text: str) -> dict[str, int]:
@@ -98,7 +119,7 @@ def key_lines(text: str) -> dict[str, int]:
         if goes_on and not any(ending in line for ending in _ENDINGS):
             continue
         try:
-            keys = tomllib.loads(statement)
+            keys = loads(statement)
         except tomllib.TOMLDecodeError:
             continue
         is_header = statement.lstrip().startswith("[")

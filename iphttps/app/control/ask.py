@@ -7,6 +7,8 @@ import json
 import os
 import socket
 import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +71,19 @@ def ask(path: Path, method: str, resource: str, value: object = None) -> Any:
     if response.status != http.client.OK:
         raise AskError(printable(str(answer.get("error", f"refused with status {response.status}"))))
     return answer
+
+
+@contextmanager
+def understanding() -> Iterator[None]:
+    """Make of an answer what a command needs; nothing else is done within.
+
+    Raises:
+        AskError: if the answer lacks something, or has it of another kind: the daemon is of another version.
+    """
+    try:
+        yield
+    except (LookupError, TypeError, AttributeError, ValueError, ArithmeticError) as error:
+        raise AskError("the daemon's answer lacks something: is it of another version?") from error
 
 
 def is_live(path: Path) -> bool:

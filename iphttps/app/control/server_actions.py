@@ -26,9 +26,10 @@ BY_OPERATOR = "disconnected by the operator"
 class ServerActions:
     """What can be asked of the server, and what it can be told.
 
-    `settings` returns the part of the status that comes from the options, as they are in force; `change_mode` has
-    new connections treated by another Authentication Mode, or raises ConfigError and changes nothing, and so does
-    `reload`, which reads the configuration again. `not_taken` returns a sentence for each file that is not in force.
+    `settings` returns the part of the status that comes from the options, as they are in force; `change_mode` ends
+    every session and treats new ones by another Authentication Mode, or raises ConfigError and changes nothing, and so
+    does `reload`, which reads the configuration again. `not_taken` returns a sentence for each file that is not in
+    force.
     """
 
     def __init__(
@@ -129,5 +130,4 @@ class ServerActions:
         if mode.value == self._settings()["authentication"]:
             return None
         self._change_mode(mode)
-        self._server.handle(ServerEvent.AUTHENTICATION)
         return self._server.gone()

@@ -28,8 +28,8 @@ from ...net.tls.contexts import ClientTLS
 from ...pki.authorities import SERVER_AUTH
 from ...pki.certificates import Credentials
 from ...pki.revocation import RevocationLists, now_of
-from ..config.client_options import Options
-from ..config.proxy_options import ProxyAccess, pac_location, proxy_choice
+from ..config.client_config import ClientConfig
+from ..config.proxy_options import ProxyAccess
 from ..control.status import crl_not_taken
 
 PROBE_TIMEOUT = 5.0
@@ -44,14 +44,14 @@ class Servers:
 
     log = logger()
 
-    def __init__(self, reactor: IReactor, options: Options) -> None:
+    def __init__(self, reactor: IReactor, config: ClientConfig) -> None:
         self._reactor = reactor
-        self._options = options
-        self._access = ProxyAccess(options)
-        self._finder = ProxyFinder(cast(IReactorPrograms, reactor), proxy_choice(options), pac_location(options))
+        self._config = config
+        self._access = ProxyAccess(config)
+        self._finder = ProxyFinder(cast(IReactorPrograms, reactor), config.proxy, config.pac)
         self._checked: list[ClientTLS] = []
-        self.all = [self._server(uri) for uri in options.uris]
-        fastest = options["select"] == "fastest" and len(self.all) > 1
+        self.all = [self._server(uri) for uri in config.uri]
+        fastest = config.select == "fastest" and len(self.all) > 1
         self.choose: Choice = Fastest(reactor) if fastest else as_listed
         self.needed = self._condition()
 
@@ -60,7 +60,7 @@ class Servers:
             self.log.warn(
                 "{uri} is plain HTTP: nothing protects the packets on their way", event="plain-http", uri=str(uri)
             )
-        handshake = partial(ClientHandshake, uri.authority, uri.path or DEFAULT_PATH, self._options.request_length)
+        handshake = partial(ClientHandshake, uri.authority, uri.path or DEFAULT_PATH, self._config.request_length)
         tls = self._tls(uri) if uri.secure else None
 
         addresses = Addresses()
@@ -72,21 +72,19 @@ class Servers:
         return RemoteServer(str(uri), ways, handshake, lambda: str(ways.latest) if ways.latest else None)
 
     def _tls(self, uri: URI) -> ClientTLS:
-        options = self._options
-        ca, certificate, key = options.file("ca"), options.file("certificate"), options.file("private-key")
-        crl, now = options.file("crl"), time  # the time of day: lists are valid by it
+        config = self._config
+        ca, certificate, key = config.file("ca"), config.file("certificate"), config.file("private-key")
+        crl, now = config.file("crl"), time  # the time of day: lists are valid by it
         authorities = load_authorities(ca, SERVER_AUTH) if ca else None
         tls = ClientTLS(
             uri.host,
             authorities,
             Credentials.load(certificate, key) if certificate and key else None,
-            revocation=RevocationLists.load(
-                crl, authorities, now_of(now()), allow_older=bool(options["allow-older-crl"])
-            )
+            revocation=RevocationLists.load(crl, authorities, now_of(now()), allow_older=config.allow_older_crl)
             if crl and authorities
             else None,
-            pins=options.pins,
-            renegotiation=options["allow-renegotiation"],
+            pins=frozenset(config.pin),
+            renegotiation=config.allow_renegotiation,
             now=now,
             ca_option="--ca",
         )
@@ -103,24 +101,30 @@ class Servers:
         """What the client waits for until the condition is met."""
         return {
             "proxy": "no web proxy stands between this host and a server, so no tunnel is needed",
-            "blocked": f"{self._options['probe']} is reached directly, so no tunnel is needed",
-        }.get(self._options["when"], "it is to be asked for, by `iphttps enable`")
+            "blocked": f"{self._probe} is reached directly, so no tunnel is needed",
+        }.get(self._config.when, "it is to be asked for, by `iphttps enable`")
 
     def _condition(self) -> Condition | None:
         """Return when the client is to connect; that it runs at all is an administrator's policy by default."""
-        match self._options["when"], self._options.probe:
+        match self._config.when, self._config.probe:
             case "always", _:
                 return always
             case "blocked", (host, port):
-                return Blocked(HostnameEndpoint(self._reactor, host, port, timeout=PROBE_TIMEOUT), f"{host}:{port}")
+                return Blocked(HostnameEndpoint(self._reactor, host, port, timeout=PROBE_TIMEOUT), self._probe)
             case "proxy", _:
                 return lambda: Deferred.fromCoroutine(self._behind_proxy())
             case _:
                 return None
 
+    @property
+    def _probe(self) -> str:
+        """The host and the port of --probe as they are given there."""
+        host, port = self._config.probe or ("", "")
+        return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
     async def _behind_proxy(self) -> bool:
         """Find out whether a proxy comes first on the way to any of the servers."""
-        for uri in self._options.uris:
+        for uri in self._config.uri:
             first, *_ = await self._finder.find(uri)
             if first is not None:
                 return True

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from twisted.internet.interfaces import IListeningPort
 
 from ...core.errors import ConfigError
@@ -14,7 +16,6 @@ from ...net.iphttps.server_session import ServerSession
 from ...net.listen.accept import AcceptFilter
 from ...net.listen.static import StaticServer
 from ...pki.verification import ClientCheck
-from ..config.server_options import Options
 from ..control.status import Value, iso
 from .list_upkeep import ListUpkeep
 
@@ -22,13 +23,11 @@ from .list_upkeep import ListUpkeep
 class ServerAuthority:
     """The authority that `--authority` names, in the life of a server; raises ConfigError if it cannot be used."""
 
-    def __init__(self, options: Options, reactor: IReactor) -> None:
-        directory = options.path("authority")
-        assert directory is not None
+    def __init__(self, directory: Path, publish: URI | None, reactor: IReactor) -> None:
         self._reactor = reactor
         self._server: Server | None = None
         self._documents: tuple[Document, ...] = ()
-        self._uri = options.publish
+        self._uri = publish
         self._publication = StaticServer(reactor, DEFAULT_SERVER)
         self._port: IListeningPort | None = None
         self._upkeep = ListUpkeep(reactor, directory, self._published)

@@ -17,38 +17,38 @@ from ...net.listen.descriptor_reserve import RESERVE
 from ...net.listen.front_port import FrontPort, secured
 from ...net.log import logger
 from ...net.tls.contexts import ServerTLS
-from ..config.server_options import Options
+from ..config.server_config import ServerConfig
 
 log = logger()
 
 
 def open_port(
     reactor: IReactor,
-    options: Options,
+    config: ServerConfig,
     factory: IProtocolFactory,
     tls: ServerTLS | None,
     accept_filter: Callable[[IProtocolFactory], AcceptFilter],
     user: int | None,
 ) -> IListeningPort:
     """Listen, and return the port; `user` is to own a UNIX socket, None for this process's. Raises ConfigError."""
-    uri = options.uri
+    uri = config.uri
     if not uri.socket:
         return listen(reactor, uri, factory, tls, accept_filter)
     owner = user if os.geteuid() == 0 else None
-    opened = FrontSocket(options.beneath(Path(uri.socket)), options["socket-group"] or "", owner)
+    opened = FrontSocket(Path(uri.socket), config.socket_group or "", owner)
     port = FrontPort(reactor, opened, accept_filter(secured(factory, tls)))
     port.startListening()
     return port
 
 
-def local_fronts(options: Options) -> str | None:
+def local_fronts(config: ServerConfig) -> str | None:
     """Say in a sentence that every local user can connect as a front does, None if nobody can.
 
     Who connects to an address of the host from the host itself has such an address, not one of the loopback.
     """
-    if warning := options.on_loopback():
+    if warning := config.on_loopback:
         return warning
-    trusted = options.trusted_proxies
+    trusted = config.trusted_proxy
     own = [each for each in addresses.everywhere() if any(each in network for network in trusted)] if trusted else []
     if not own:
         return None

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, MutableMapping
+from contextlib import ExitStack
 from pathlib import Path
 from time import time
 from typing import Any, Protocol
@@ -16,6 +17,9 @@ from twisted.python.log import ILogObserver
 
 from ...core.errors import ConfigError
 from ...core.identity import printable
+from ...host.device.offload import open_tun
+from ...host.device.tap import TapDevice
+from ...host.device.tun import TunDevice
 from ...host.kernel.network import LinuxNetwork, NetworkConfig, undo
 from ...host.kernel.own_interface import InterfaceMonitor
 from ...host.kernel.undo import Note, UnreadableNote
@@ -37,6 +41,14 @@ from .state import DaemonState
 from .stop_signals import StopSignals
 from .supervision import Supervision
 
+DEVICES: Mapping[tuple[str, bool], Callable[[str], PacketDevice]] = {
+    ("tun", True): open_tun,
+    ("tun", False): TunDevice,
+    ("tap", True): TapDevice,
+    ("tap", False): TapDevice,
+}
+"""What makes a device, by what it is and whether it may offload segmentation; a TAP device never does."""
+
 
 def note_beside(control: Path) -> Path:
     """Return where the daemon with this control socket writes down what is to be undone should it be killed."""
@@ -53,6 +65,54 @@ class HostNetwork(Protocol):
         """Undo what outlives the device: forwarding, and what turning it on required."""
 
 
+class Running(Protocol):
+    """The parts of a daemon that has been prepared."""
+
+    @property
+    def options(self) -> DaemonOptions:
+        """The options in force."""
+
+    def routes(self) -> Iterable[Route]:
+        """Return what the control socket offers."""
+
+    def condition(self) -> DaemonState:
+        """Return how far it has come, in a line."""
+
+    def start(self) -> None:
+        """Begin, as the user that the daemon stays."""
+
+    def solicit(self) -> None:
+        """Ask routers on the link to advertise themselves again, if the daemon relies on them."""
+
+    def quit(self) -> Deferred[Any]:
+        """End all sessions; fires when they have ended."""
+
+
+class NotPrepared:
+    """What stands for the parts of a daemon until it is prepared."""
+
+    def __init__(self, options: DaemonOptions) -> None:
+        self.options = options
+
+    def routes(self) -> Iterable[Route]:
+        """Return nothing: nothing is offered."""
+        return ()
+
+    def condition(self) -> DaemonState:
+        """Return that the daemon starts."""
+        return DaemonState(up=False, text="starting")
+
+    def start(self) -> None:
+        """Begin nothing."""
+
+    def solicit(self) -> None:
+        """Ask nobody."""
+
+    def quit(self) -> Deferred[Any]:
+        """End nothing."""
+        return succeed(None)
+
+
 class Daemon(Service):
     """A service whose privileged part runs before `twistd` drops to the user given by --uid."""
 
@@ -65,20 +125,22 @@ class Daemon(Service):
         network: HostNetwork | None = None,
         open_device: Callable[[str], PacketDevice] | None = None,
     ) -> None:
-        self._options = options  # as they are in force
-        set_level(options.log_level)
+        config = options.config
+        set_level(config.log_level)
         self.command = options.command
-        self._log_format = options.log_format
-        self._twistd: Mapping[str, Any] = options.parent or {}
-        self.foreground = bool(options.parent and options.parent["nodaemon"])
+        self.running_parts: Running = NotPrepared(options)
+        self._log_format = config.log_format
+        self._twistd: MutableMapping[str, Any] = {} if options.parent is None else options.parent
+        self.foreground = bool(self._twistd and self._twistd["nodaemon"])
         self.reactor = reactor
-        self.open_device = open_device or options.device
-        self.device: PacketDevice | None = None
+        self.open_device = open_device or DEVICES[config.device, config.offload]
+        self._opened = ExitStack()
+        """What is to be closed at the end."""
         self.descriptors = 0
         """How many this process may have open, once it has started."""
         self._keeper: InterfaceKeeper | None = None
-        parent = options.parent or {"uid": None, "gid": None}
-        self._control_path = options.path("control")
+        parent = self._twistd or {"uid": None, "gid": None}
+        self._control_path = config.control
         self._control_owner = parent["uid"], parent["gid"]
         self._control: Control | None = None
         self._note = Note(note_beside(self._control_path), *self._control_owner) if self._control_path else None
@@ -113,7 +175,7 @@ class Daemon(Service):
                 InterfaceMonitor(config.interface),
                 config,
                 apply=self.network.apply,
-                solicit=self.solicit,
+                solicit=lambda: self.running_parts.solicit(),
                 fatal=self.fatal,
             )
 
@@ -127,24 +189,19 @@ class Daemon(Service):
         change = self._keeper.change if self._keeper else None
         return [change.sentence] if change and not change.put_right else []
 
-    def solicit(self) -> None:
-        """Ask routers on the link to advertise themselves again, if this daemon relies on them."""
-
-    def prepare(self) -> None:
-        """Do all that takes privileges; raises ConfigError. Each daemon says what."""
+    def prepare(self) -> Running:
+        """Do all that takes privileges, and return the running parts; raises ConfigError. Each daemon says what."""
         raise NotImplementedError
 
-    def routes(self) -> Iterable[Route]:
-        """Return what the control socket offers; called once everything is prepared. Each daemon says what."""
-        raise NotImplementedError
+    def opened(self, interface: str) -> PacketDevice:
+        """Open the device, which is closed when the daemon ends; raises ConfigError."""
+        device = self.open_device(interface)
+        self._opened.callback(device.close)
+        return device
 
     def condition(self) -> DaemonState:
-        """Return what the daemon is at, once it runs. Each daemon says what."""
-        raise NotImplementedError
-
-    def quit(self) -> Deferred[Any]:
-        """End all sessions; fires when they have ended. Each daemon says how."""
-        return succeed(None)
+        """Return how far the daemon has come."""
+        return self.running_parts.condition()
 
     def device_lost(self, error: OSError) -> None:
         """Stop: without the device there is nothing to do."""
@@ -176,10 +233,11 @@ class Daemon(Service):
             if self._pid_file and (aside := self._pid_file.write()):
                 self.log.warn("{sentence}", event="pid-file-aside", sentence=aside)
             self._open_control()
-            self.prepare()
+            self.running_parts = self.prepare()
             self._warn_of_key()
             privileges.keep()
-        except ConfigError as error:
+        except ConfigError as found:
+            error = self.running_parts.options.placed(found)
             self._clean_up()
             self._manager.tell(STATUS=printable(str(error)))
             # Once twistd has gone into the background, nobody sees standard error.
@@ -189,7 +247,7 @@ class Daemon(Service):
 
     def _warn_of_key(self) -> None:
         """Warn of a private key that others can read."""
-        key = self._options.path("private-key")
+        key = self.running_parts.options.config.path("private-key")
         if key and (sentence := exposed(key, self._control_owner[1])):
             self.log.warn("--private-key: {sentence}", event="key-exposed", sentence=sentence)
 
@@ -202,6 +260,7 @@ class Daemon(Service):
         if self._control:
             self._control.start()
         self.supervision.start()
+        self.running_parts.start()
 
     def stopService(self) -> Deferred[object]:
         """End all sessions, then undo what was done to the host."""
@@ -212,7 +271,7 @@ class Daemon(Service):
             self._keeper.stop()
         self.supervision.stopping()
         self._close_control()
-        return self.quit().addBoth(lambda result: self._clean_up())
+        return self.running_parts.quit().addBoth(lambda result: self._clean_up())
 
     def _open_control(self) -> None:
         """Make the control socket, before anything else: where another daemon has it, nothing is touched."""
@@ -239,7 +298,8 @@ class Daemon(Service):
             )
 
     def _offered(self) -> Iterable[Route]:
-        return (*self.routes(), Route("GET", "/configuration", lambda asked: effective(self._options)))
+        configuration = Route("GET", "/configuration", lambda asked: effective(self.running_parts.options))
+        return (*self.running_parts.routes(), configuration)
 
     def _close_control(self) -> None:
         if self._control:
@@ -256,8 +316,6 @@ class Daemon(Service):
             self.network.restore()
         except ConfigError as error:
             self.log.error("{error}", event="not-restored", error=str(error))
-        if self.device:
-            self.device.close()
-            self.device = None
+        self._opened.close()
         if self._pid_file:
             self._pid_file.remove()

@@ -74,7 +74,7 @@ class Bundle:
     ca_pem: bytes | None
 
 
-def checked_uri(text: str) -> str:
+def client_uri(text: str) -> str:
     """Return the URI of a server for its clients, of letters that mean nothing to any program; raises ConfigError."""
     uri = str(URI.parse(text))
     if not _URI.fullmatch(uri):
@@ -148,7 +148,7 @@ def parse(plain: bytes) -> Bundle:
     """
     try:
         content = json.loads(plain)
-        name, uri = person(_text(content, "name")), checked_uri(_text(content, "uri"))
+        name, uri = person(_text(content, "name")), client_uri(_text(content, "uri"))
         (certificate,) = _certificates(_text(content, "certificate"))
         key = load_pem_private_key(_text(content, "key", _LONGEST_KEY).encode("ascii"), password=None)
         ca = None if content["ca"] is None else _certificates(_text(content, "ca"))

@@ -63,10 +63,9 @@ class Joining:
         options = Options()
         options.root = self.places.root
         options.parse(["--config", str(config)])
-        if self.bundle.uri not in [str(uri) for uri in options.uris]:
-            raise ConfigError(
-                f"{config} is there already, for {', '.join(map(str, options.uris))}: choose another --instance"
-            )
+        uris = [str(uri) for uri in options.config.uri]
+        if self.bundle.uri not in uris:
+            raise ConfigError(f"{config} is there already, for {', '.join(uris)}: choose another --instance")
 
     def _put(self, path: Path, content: bytes | None, mode: int) -> bool:
         """Have a file there with this content, and tell whether it was not; raises ConfigError if another's is."""

@@ -16,9 +16,10 @@ from ...pki.authority.issuing import DAYS, KeyKind
 from ...pki.authority.names import person
 from ...pki.authority.store import CERTIFICATE, Authority
 from ...pki.certificates import load_certificates, names
+from ..config.server_config import ServerConfig
 from ..config.server_options import Options
 from ..instances.paths import Places
-from .bundle import Bundle, checked_uri
+from .bundle import Bundle, client_uri
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,12 +41,13 @@ class Enrolment:
         options.parse(["--config", str(places.server_config(instance or _only(places)))])
         authority = Authority.open(places.authority)
         authority.mend()
-        certificate = _certificate(places, options)
+        config = options.config
+        certificate = _certificate(places, config)
         if uri is None:
             if certificate is None:
                 raise ConfigError("a front speaks TLS for this server: give --uri, by which clients reach the front")
-            uri = f"https://{_host(options, certificate)}{_port(options)}{options.uri.path or DEFAULT_PATH}"
-        return cls(authority, checked_uri(uri), _trusted(places, authority, certificate))
+            uri = f"https://{_host(config, certificate)}{_port(config)}{config.uri.path or DEFAULT_PATH}"
+        return cls(authority, client_uri(uri), _trusted(places, authority, certificate))
 
     def issue(self, name: str, *, key: KeyKind = KeyKind.RSA, days: int = DAYS) -> Bundle:
         """Issue a certificate for a client, and return what it needs; raises ConfigError."""
@@ -81,17 +83,17 @@ def _only(places: Places) -> str:
     raise ConfigError(f"there is no server in {places.configuration / 'server'}: `iphttps setup` makes one")
 
 
-def _certificate(places: Places, options: Options) -> x509.Certificate | None:
-    path = options.path("certificate")
-    if path is None or not options.uri.secure:
+def _certificate(places: Places, config: ServerConfig) -> x509.Certificate | None:
+    path = config.certificate
+    if path is None or not config.uri.secure:
         return None
     return load_certificates(places.beneath(path))[0]
 
 
-def _host(options: Options, certificate: x509.Certificate) -> str:
+def _host(config: ServerConfig, certificate: x509.Certificate) -> str:
     """Return what clients can call the server: the name it listens by, or else the first of its certificate."""
     known = [name for name in names(certificate) if "*" not in name]
-    listening = options.uri.host
+    listening = config.uri.host
     if listening != ANY and listening in known:
         return f"[{listening}]" if ":" in listening else listening
     if not known:
@@ -99,8 +101,8 @@ def _host(options: Options, certificate: x509.Certificate) -> str:
     return f"[{known[0]}]" if ":" in known[0] else known[0]
 
 
-def _port(options: Options) -> str:
-    return "" if options.uri.port == 443 else f":{options.uri.port}"
+def _port(config: ServerConfig) -> str:
+    return "" if config.uri.port == 443 else f":{config.uri.port}"
 
 
 def _issued(certificate: x509.Certificate, authority: x509.Certificate) -> bool:

@@ -24,7 +24,8 @@ from ...pki.authority.store import CERTIFICATE, Authority
 from ...pki.certificate_files import Pair
 from ...pki.certificates import Credentials, names
 from ..config.config_templates import Value, configuration
-from ..config.options import network
+from ..config.kinds import ipv6_prefix
+from ..config.server_config import ServerConfig, link_prefix
 from ..config.server_options import Options
 from ..daemon.servers_list import copy_servers_list
 from ..instances.interfaces import free_interface, value_of
@@ -37,13 +38,6 @@ HTTP, HTTPS = 80, 443
 def unique_local_prefix() -> IPv6Network:
     """Return a /48 of one's own: 40 random bits behind fd (RFC 4193 section 3.2)."""
     return IPv6Network(((0xFD << 120) | (randbits(40) << 80), 48))
-
-
-def link_prefix(text: str) -> IPv6Network:
-    """Read a prefix that a link can have; raises ConfigError for any other."""
-    options = Options()
-    options["prefix"] = text
-    return options.prefix
 
 
 def _name(host: str, what: str) -> str:
@@ -67,8 +61,8 @@ class ServerSetup:
     def perform(self) -> Iterator[str]:
         """Do what is not done yet, and yield a sentence about each thing; raises ConfigError."""
         hosts = certificate_names.hosts(self.hosts)
-        prefix = link_prefix(self.prefix) if self.prefix else None
-        routes = tuple(network("route", text) for text in self.routes)
+        prefix = link_prefix("prefix", self.prefix) if self.prefix else None
+        routes = tuple(ipv6_prefix("route", text) for text in self.routes)
         pair = Pair(self.places.server_certificate(self.instance), self.places.server_key(self.instance))
         config = self.places.server_config(self.instance)
         if config.exists():
@@ -100,12 +94,12 @@ class ServerSetup:
                     yield f"port {HTTP} is taken: Windows 7 looks there for {crl_uri(hosts[0])}, see docs/windows.md"
 
     @property
-    def options(self) -> Options:
+    def config(self) -> ServerConfig:
         """The configuration as it is now; raises ConfigError."""
         options = Options()
         options.root = self.places.root
         options.parse(["--config", str(self.places.server_config(self.instance))])
-        return options
+        return options.config
 
     def _authorities(self, hosts: Sequence[str]) -> Generator[str, None, Authority]:
         """Open the authority for clients and the one for servers, or make them; return the one for servers.
@@ -163,11 +157,11 @@ class ServerSetup:
 
     def _compare(self, config: Path, prefix: IPv6Network | None, routes: Sequence[IPv6Network]) -> None:
         """Raise ConfigError if the configuration that is there is not what was asked for."""
-        options = self.options
+        there = self.config
         for what, wanted, found in (
-            ("--prefix", prefix, options.prefix),
-            ("--route", {*routes}, {*options.routes}),
-            ("--port", self.port, options.uri.port),
+            ("--prefix", prefix, there.prefix),
+            ("--route", {*routes}, {*there.route}),
+            ("--port", self.port, there.uri.port),
         ):
             if wanted and wanted != found:
                 said = ", ".join(sorted(map(str, found))) if isinstance(found, set) else found

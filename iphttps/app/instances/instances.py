@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import os
-import tomllib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from ...core.errors import ConfigError
-from ...core.text import text_of
+from ..config.tomlfile import loosely
 from ..control.ask import AskError, is_live
 from .paths import ROLES, Places, checked_name
 
@@ -30,7 +28,7 @@ class Instance:
     @property
     def control(self) -> Path | None:
         """The control socket: the one that the configuration names, or where that of an instance is."""
-        named = _loosely(self.file).get("control")
+        named = loosely(self.file).get("control")
         if isinstance(named, str) and named:
             return self.places.beneath(Path(named).absolute())
         return self.places.control(self.role, self.name) if self.name else None
@@ -120,19 +118,11 @@ def _listed(instances: Iterable[Instance]) -> str:
     return ", ".join(map(str, instances))
 
 
-def _loosely(path: Path) -> dict[str, Any]:
-    """Return what a file says, nothing if that cannot be read: to complain of it is for others."""
-    try:
-        return tomllib.loads(text_of(path.read_bytes()))
-    except (OSError, ValueError, RecursionError):
-        return {}
-
-
 def _role(path: Path) -> str:
     """Find out by its directory or its keys whether a file is that of a server or a client; raises AskError."""
     if path.absolute().parent.name in ROLES:
         return path.absolute().parent.name
-    keys = _loosely(path).keys()
+    keys = loosely(path).keys()
     if "prefix" in keys or "client-ca" in keys:
         return "server"
     if not path.is_file():

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import os
-import tomllib
 from itertools import count
 from pathlib import Path
 
-from ...core.text import text_of
+from ..config.tomlfile import loosely
 from .paths import ROLES, Places
 
 DEFAULT = "iphttps0"
@@ -30,7 +29,4 @@ def interface_of(config: Path) -> str:
 
 def value_of(config: Path, key: str) -> object:
     """Return what a configuration says to a key, None if it says nothing or cannot be read."""
-    try:
-        return tomllib.loads(text_of(config.read_bytes())).get(key)
-    except (OSError, ValueError, RecursionError):
-        return None
+    return loosely(config).get(key)

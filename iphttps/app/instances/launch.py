@@ -17,9 +17,7 @@ from ...host.process.opening import open_for
 from ...host.process.pidfile import number_in
 from .instances import Instance
 from .paths import GROUP, USER, unit
-
-SYSTEMD = Path("/run/systemd/system")
-"""It is there where systemd runs the machine (sd_booted(3))."""
+from .units import booted, systemctl
 
 POLL = 0.1
 """Seconds from one look at something that is waited for to the next."""
@@ -38,12 +36,12 @@ class Systemd:
 
     def stop(self, instance: Instance) -> bool:
         """Stop the unit; return whether it was active. Raises ConfigError."""
-        active = _systemctl("is-active", "--quiet", _unit(instance)).returncode == 0
+        active = systemctl("is-active", "--quiet", _unit(instance)).returncode == 0
         self._do("stop", instance)
         return active
 
     def _do(self, verb: str, instance: Instance) -> None:
-        done = _systemctl(verb, _unit(instance))
+        done = systemctl(verb, _unit(instance))
         if done.returncode != 0:
             why = done.stderr.strip().splitlines()
             raise ConfigError(
@@ -114,7 +112,7 @@ class Processes:
 def supervisor(instance: Instance) -> Systemd | Processes:
     """Return what runs an instance on this machine."""
     here = instance.places.root == Path("/")
-    if here and SYSTEMD.is_dir() and _systemctl("cat", _unit(instance)).returncode == 0:
+    if here and booted() and systemctl("cat", _unit(instance)).returncode == 0:
         return Systemd()
     return Processes()
 
@@ -122,13 +120,6 @@ def supervisor(instance: Instance) -> Systemd | Processes:
 def _unit(instance: Instance) -> str:
     assert instance.name
     return unit(instance.role, instance.name)
-
-
-def _systemctl(*arguments: str) -> subprocess.CompletedProcess[str]:
-    try:
-        return subprocess.run(("systemctl", *arguments), capture_output=True, text=True, check=False)
-    except OSError as error:
-        return subprocess.CompletedProcess(arguments, 1, "", f"systemctl: {error.strerror}")
 
 
 def _twistd() -> str:

@@ -1,4 +1,4 @@
-"""Has an instance run from now on, where systemd is at work."""
+"""The units of the instances: asks systemd about them, and has one run from now on."""
 
 from __future__ import annotations
 
@@ -13,8 +13,33 @@ from .paths import Places, unit
 BOOTED = Path("/run/systemd/system")
 """A directory that is there where systemd runs the machine: sd_booted(3)."""
 
-DEADLINE = 90.0
-"""Seconds that a unit has to start, as systemd itself has it by default."""
+DEADLINE = 100.0
+"""Seconds that systemctl has for its answer: more than the 90 that systemd by default gives a unit to start or stop."""
+
+
+def booted() -> bool:
+    """Tell whether systemd runs this machine."""
+    return BOOTED.is_dir()
+
+
+def systemctl(*words: str) -> subprocess.CompletedProcess[str]:
+    """Have systemd do something; where it cannot be asked, that is a failure like others, with the reason."""
+    command = ("systemctl", *words)
+    try:
+        return subprocess.run(
+            command,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=DEADLINE,
+            check=False,
+            env=os.environ | {"SYSTEMD_PAGER": ""},
+        )
+    except subprocess.TimeoutExpired:
+        return subprocess.CompletedProcess(command, 1, "", f"no answer from systemctl after {DEADLINE:g} s")
+    except OSError as error:
+        return subprocess.CompletedProcess(command, 1, "", f"systemctl: {error.strerror}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,28 +59,16 @@ def enable(places: Places, role: str, name: str) -> Start:
     up = f"start it with `iphttps up {role}/{name}`"
     if places.root != Path("/"):
         return Start(False, f"on that machine, {up}")
-    if not BOOTED.is_dir():
+    if not booted():
         return Start(False, f"systemd does not run here: {up}")
-    if not _systemctl("cat", wanted):
+    if not _does("cat", wanted):
         return Start(False, f"systemd does not know {wanted}, which comes with the package: {up}")
-    if _systemctl("is-enabled", wanted) and _systemctl("is-active", wanted):
+    if _does("is-enabled", wanted) and _does("is-active", wanted):
         return Start(False, f"{wanted} is running")
-    if not _systemctl("enable", "--now", wanted):
+    if not _does("enable", "--now", wanted):
         raise ConfigError(f"systemd does not start {wanted}: `journalctl -u {wanted}` says why; then repeat this")
     return Start(True, f"started {wanted}, now and at each boot")
 
 
-def _systemctl(*words: str) -> bool:
-    try:
-        done = subprocess.run(
-            ["systemctl", "--quiet", "--no-pager", *words],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            timeout=DEADLINE,
-            check=False,
-            env=os.environ | {"SYSTEMD_PAGER": ""},
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return False
-    return done.returncode == 0
+def _does(*words: str) -> bool:
+    return systemctl(*words).returncode == 0

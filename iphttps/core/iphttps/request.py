@@ -19,6 +19,7 @@ import h11
 from ..errors import ProtocolError
 from ..http.body import Body, BoundedBody, ChunkedBody
 from ..http.folding import FOLDED, Folds
+from ..http.header import values
 
 DEFAULT_PATH = "/IPHTTPS"
 DEFAULT_PATHS = (DEFAULT_PATH, "/IPTLS")
@@ -225,8 +226,3 @@ def ascii_only(text: bytes) -> str:
 def shortened(words: str) -> str:
     """Return the beginning of a peer's words, as long as fits in a sentence."""
     return words if len(words) <= SHOWN_WORDS else f"{words[:SHOWN_WORDS]}..."
-
-
-def values(message: h11.Request | h11.Response, wanted: bytes) -> list[bytes]:
-    """Return the values of a header, which h11 names in lower case; one for each time it stands there."""
-    return [value for name, value in message.headers if name == wanted]

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import h11
 
 from ..errors import ProxyError, ProxyFault
+from ..http.header import values
 from ..http.response_head import HeadCleaner
 from ..iphttps.request import MAXIMUM_HEAD, ascii_only
 
@@ -169,7 +170,7 @@ class ConnectHandshake:
         """Tell whether it is a challenge on a connection that cannot be used again, whatever its body is."""
         answer = self._answer
         assert answer
-        framed = _values(answer, b"content-length") or _values(answer, b"transfer-encoding")
+        framed = values(answer, b"content-length") or values(answer, b"transfer-encoding")
         return answer.status_code in (401, 407) and not (framed and _stays_open(answer))
 
     def _settled(self) -> bool:
@@ -188,11 +189,11 @@ class ConnectHandshake:
             raise self._refusal(answer)
         # Bytes behind the answer, before the next request: nobody knows what they would be taken for.
         reusable = whole and not self._connection.trailing_data[0] and _stays_open(answer)
-        return Challenged(tuple(_values(answer, b"proxy-authenticate")), reusable, answer.status_code == 401)
+        return Challenged(tuple(values(answer, b"proxy-authenticate")), reusable, answer.status_code == 401)
 
     def _refusal(self, answer: h11.Response) -> ProxyError:
         said = f"{answer.status_code} {ascii_only(answer.reason[:SHOWN_WORDS])}".strip()
-        location = b" ".join(_values(answer, b"location"))[:SHOWN_WORDS]
+        location = b" ".join(values(answer, b"location"))[:SHOWN_WORDS]
         if 300 <= answer.status_code < 400 or answer.status_code == 511:  # RFC 6585 section 6
             onward = f", pointing to {ascii_only(location)}" if location else ""
             return ProxyError(
@@ -215,7 +216,7 @@ class ConnectHandshake:
 
 def _stays_open(answer: h11.Response) -> bool:
     """Tell whether the proxy means to keep the connection; in HTTP/1.0 it has to say so (RFC 9112 section 9.3)."""
-    named = _values(answer, b"connection") + _values(answer, b"proxy-connection")
+    named = values(answer, b"connection") + values(answer, b"proxy-connection")
     words = {word.strip().lower() for value in named for word in value.split(b",")}
     return b"close" not in words and (answer.http_version >= b"1.1" or b"keep-alive" in words)
 
@@ -224,7 +225,3 @@ def _first_line(body: bytes) -> bytes:
     """Return the first line of a page on which something stands besides tags."""
     lines = (b" ".join(_TAG.sub(b" ", line).split()) for line in body.splitlines())
     return next((line for line in lines if line), b"")
-
-
-def _values(answer: h11.Response, wanted: bytes) -> list[bytes]:
-    return [value for name, value in answer.headers if name == wanted]

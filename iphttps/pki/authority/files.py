@@ -46,6 +46,6 @@ def crl_uris_of(path: Path) -> tuple[str, ...]:
     if not path.exists():
         return ()
     try:
-        return tuple(names.checked_uri(uri) for uri in json.loads(read(path))["crl_uris"])
+        return tuple(names.distribution_point(uri) for uri in json.loads(read(path))["crl_uris"])
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ConfigError(f'{path} is damaged: it must look like {{"crl_uris": []}}') from error

@@ -168,7 +168,7 @@ def crl_uri(name: str, document: str = DOCUMENT) -> str:
     return f"http://{f'[{known}]' if ':' in known else known}{document}"
 
 
-def checked_uri(text: str) -> str:
+def distribution_point(text: str) -> str:
     """Return a distribution point for revocation lists.
 
     Raises:

@@ -85,7 +85,7 @@ class Authority:
             ConfigError: If there is one already, which stays as it is.
         """
         subject = names.subject(names.person(name))
-        uris = [names.checked_uri(uri) for uri in crl_uris]
+        uris = [names.distribution_point(uri) for uri in crl_uris]
         if kind is not Kind.SERVER and hosts:
             raise ConfigError("only an authority for servers is confined to hosts")
         constraints = names.constraints(names.hosts(hosts)) if kind is Kind.SERVER else None

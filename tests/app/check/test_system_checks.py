@@ -52,7 +52,7 @@ class SystemTests(NamespaceCase):
         options = Options()
         options.parse([*PLAIN, *arguments])
         findings = Findings(options)
-        check_system(options, findings, now or datetime.now(UTC), None)
+        check_system(options.config, findings, now or datetime.now(UTC), None)
         return [str(one) for one in findings.all if one.severity.value != "note"]
 
     def only(self, *arguments: str, now: datetime | None = None) -> str:
@@ -126,7 +126,7 @@ class SystemTests(NamespaceCase):
         options = client_options.Options()
         options.parse(["--uri", "http://127.0.0.1:8080/"])
         findings = Findings(options)
-        check_system(options, findings, datetime.now(UTC), None)
+        check_system(options.config, findings, datetime.now(UTC), None)
         (found,) = map(str, findings.all)
         self.assertIn(
             "warning: the firewall's chain inet f input drops Neighbor Discovery on iphttps0, by which", found
@@ -140,7 +140,7 @@ class SystemTests(NamespaceCase):
             options = client_options.Options() if arguments else Options()
             options.parse(list(arguments or PLAIN))
             findings = Findings(options)
-            check_system(options, findings, datetime.now(UTC), None)
+            check_system(options.config, findings, datetime.now(UTC), None)
             return [str(one) for one in findings.all if one.severity.value == "error"]
 
         return in_child(look)
@@ -164,7 +164,7 @@ class SystemTests(NamespaceCase):
         self.assertIn("--sysctl net.ipv6.conf.default.accept_ra_rt_info_max_plen=128", settings)
         options = client_options.Options()
         options.parse(list(client))
-        for name, value in interface_settings.client_settings(options).items():
+        for name, value in interface_settings.client_settings(options.config).items():
             setting("default", name, value.value if isinstance(value, Wanted) else value)
         self.assertEqual([], self.read_only(*client))
 

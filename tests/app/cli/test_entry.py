@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import pty
@@ -13,7 +14,7 @@ from typing import Any
 from twisted.trial.unittest import SynchronousTestCase
 
 from iphttps.app.cli import tables
-from iphttps.app.cli.commands import config
+from iphttps.app.cli.commands import config, control
 from iphttps.app.control import ask
 from iphttps.app.instances.paths import Places
 
@@ -208,6 +209,19 @@ class TroubleTests(CommandCase):
         self.patch(config, "only", wrong)
         self.assertRaises(KeyError, self.run_bare, "config")
 
+    def test_own_mistake_about_a_daemon(self) -> None:
+        """The same for the commands that ask one, whatever of them is wrong: printing, say."""
+        for error in (KeyError("x"), TypeError("x"), AttributeError("x")):
+
+            def wrong(*arguments: object, error: Exception = error, **options: object) -> None:
+                raise error
+
+            for name in ("echo_json", "ask"):
+                with self.subTest(name), contextlib.ExitStack() as stack:
+                    patch = self.patch(control, name, wrong)
+                    stack.callback(patch.restore)
+                    self.assertRaises(type(error), self.run_command, documented("server"), "status", "--json")
+
     def test_broken_pipe(self) -> None:
         """Who does not read to the end hears nothing about it."""
         Answering.prepared = 200, json.dumps(documented("server")).encode()
@@ -229,7 +243,18 @@ class TroubleTests(CommandCase):
         )
         for answer in strange:
             self.assertIn("another version", self.complaint(self.run_command(answer, "status")))
-        self.assertIn("another version", self.complaint(self.run_command({"clients": [1]}, "clients")))
+        for command, answer in (
+            ("clients", {"clients": [1]}),
+            ("clients", {"clients": 1}),
+            ("reload", {"changed": [1], "restart": []}),
+            ("reload", {}),
+            ("enable", {"role": "server", "state": "LISTEN", "stage": []}),
+            ("enable", {}),
+            ("status", {**documented("server"), "seconds": "x"}),
+            ("status", {**documented("server"), "state": 1}),
+        ):
+            self.assertIn("another version", self.complaint(self.run_command(answer, command)), answer)
+        self.assertIn("another version", self.complaint(self.run_command({}, "disconnect", "7")))
 
 
 class ColourTests(CommandCase):

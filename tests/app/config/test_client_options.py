@@ -52,7 +52,7 @@ class ClientFlagTests(AppCase):
         given = client_options.Options()
         given.parse([f"--uri={uri}" for uri in uris] + [f"--{name}={value}" for name, value in flags.items()])
         self.assertEqual({name: given[name] for name in flags}, flags)
-        self.assertEqual((tuple(map(str, given.uris)), given.probe), (uris, ("2001:db8::1", 443)))
+        self.assertEqual((tuple(map(str, given.config.uri)), given.config.probe), (uris, ("2001:db8::1", 443)))
 
     def test_server_checks(self) -> None:
         """A pin is taken as often as it is given, and late requests are answered where that is said."""
@@ -63,7 +63,7 @@ class ClientFlagTests(AppCase):
             "--certificate", "client.pem", "--private-key", "client.key", "--allow-renegotiation",
         )  # fmt: skip
         self.assertEqual((given["pin"], given["allow-renegotiation"]), (pins, 1))
-        self.assertEqual((options.pins, options.request_length), (frozenset(pins), RequestLength.MAX))
+        self.assertEqual((options.config.pin, options.config.request_length), (tuple(pins), RequestLength.MAX))
 
     def test_wrong(self) -> None:
         """What is wrong is named, with what would be right."""
@@ -115,7 +115,7 @@ class ClientFlagTests(AppCase):
             ),
             (
                 (*uri, "--request-length", "2^64-1"),
-                "--request-length is one of max, 2^63-1, chunked, not '2^64-1'",
+                "--request-length is max, 2^63-1 or chunked, not '2^64-1'",
             ),
             ((*uri, "--reconnect-initial", "0"), "--reconnect-initial takes a number of at least 0.1, not '0'"),
             ((*uri, "--reconnect-maximum", "-1"), "--reconnect-maximum takes a number of at least 0.1, not '-1'"),

@@ -15,12 +15,14 @@ from twisted.trial.unittest import SkipTest, SynchronousTestCase
 
 from iphttps.app.config import client_options, key_exposure, server_options
 from iphttps.app.config.key_exposure import exposed
-from iphttps.app.daemon.service import Daemon
+from iphttps.app.daemon.service import Daemon, Running
 from iphttps.host.process import privileges
 from iphttps.net.interfaces import IReactor
 from iphttps.pki import atomic_files
 
 NOBODY = 65534
+PLAIN = ("--uri", "http://127.0.0.1:8080/")
+SERVER = ("--prefix", "2001:db8:2::/64", "--authentication", "none")
 
 
 class ExposureTests(SynchronousTestCase):
@@ -50,10 +52,11 @@ class ExposureTests(SynchronousTestCase):
         kinds: tuple[Callable[[], server_options.Options | client_options.Options], ...]
         kinds = server_options.Options, client_options.Options
         for kind in kinds:
+            plain = PLAIN if kind is client_options.Options else (*PLAIN, *SERVER)
             for mode, wanted in ((0o644, ["key-exposed"]), (0o600, [])):
                 self.key.chmod(mode)
                 options = kind()
-                options["private-key"] = str(self.key)
+                options.parse([*plain, "--certificate", str(self.key), "--private-key", str(self.key)])
                 daemon = Started(options, cast(IReactor, Clock()))
                 with capturedLogs() as events:
                     daemon.privilegedStartService()
@@ -63,8 +66,9 @@ class ExposureTests(SynchronousTestCase):
 class Started(Daemon):
     """A daemon that has nothing to prepare."""
 
-    def prepare(self) -> None:
+    def prepare(self) -> Running:
         """Prepare nothing."""
+        return self.running_parts
 
 
 class OwnerTests(SynchronousTestCase):

@@ -12,8 +12,6 @@ from iphttps.app.config.proxy_options import (
     ProxyAccess,
     check_proxy,
     environment_login,
-    pac_location,
-    proxy_choice,
 )
 from iphttps.core.errors import ConfigError
 from iphttps.core.proxy.url import Login, Proxy
@@ -41,8 +39,8 @@ class ProxyOptionCase(AppCase):
         """Return what the client makes of these flags."""
         options = Options()
         options.parse([*URI, *flags])
-        proxy = proxy_choice(options).proxy
-        access = ProxyAccess(options, environment)
+        proxy = options.config.proxy.proxy
+        access = ProxyAccess(options.config, environment)
         return access.settings(proxy) if proxy else None
 
     def wrong(self, *flags: str, **environment: str) -> str:
@@ -96,7 +94,7 @@ class ProxyTests(ProxyOptionCase):
         ):
             options = Options()
             options.parse([*URI, *flags])
-            settings = ProxyAccess(options, {}).settings(Proxy(True, "proxy.example", 443))
+            settings = ProxyAccess(options.config, {}).settings(Proxy(True, "proxy.example", 443))
             self.assertEqual(named, settings.credentials.named, flags)
 
     def test_headers(self) -> None:
@@ -110,7 +108,7 @@ class ProxyTests(ProxyOptionCase):
         ):
             options = Options()
             options.parse([*URI, "--proxy", source, *headers])
-            settings = ProxyAccess(options, {}).settings(Proxy(secure, "proxy.example", 443))
+            settings = ProxyAccess(options.config, {}).settings(Proxy(secure, "proxy.example", 443))
             self.assertEqual(expected, settings.headers)
         self.assertIn("a name and a value", self.refusal(Options(), *URI, "--proxy", "auto", "--proxy-header", "x"))
         self.assertIn(
@@ -122,7 +120,7 @@ class ProxyTests(ProxyOptionCase):
         """The file's path is absolute, for a daemon changes its directory; it goes with `auto` alone."""
         options = Options()
         options.parse([*URI, "--proxy", "auto", "--pac", "proxy.pac"])
-        self.assertEqual(str(Path("proxy.pac").absolute()), str(pac_location(options)))
+        self.assertEqual(str(Path("proxy.pac").absolute()), str(options.config.pac))
         self.assertIn("--proxy auto", self.refusal(Options(), *URI, "--pac", "proxy.pac"))
         self.assertIn(
             "is not the URL", self.refusal(Options(), *URI, "--proxy", "auto", "--pac", "ftp://proxy.example/")
@@ -133,7 +131,7 @@ class ProxyTests(ProxyOptionCase):
         options = Options()
         options.parse([*URI, "--proxy", "environment"])
         for variables in ({"https_proxy": "socks5://proxy.example"}, {"all_proxy": "http://alice:secret@x:port"}):
-            error = self.assertRaises(ConfigError, check_proxy, options, options.uris, variables)
+            error = self.assertRaises(ConfigError, check_proxy, options.config, variables)
             self.assertIn(next(iter(variables)), str(error))
             self.assertNotIn("secret", str(error))
 

@@ -98,7 +98,8 @@ class ControlCase(TestCase):
 
     async def answer(self, request: bytes) -> tuple[int, Any, bytes]:
         """Return the status of the answer, its JSON and its head."""
-        head, body = await deferToThread(self.said, self.connect(), request)
+        # Connecting waits for a place in the queue, which only the reactor makes.
+        head, body = await deferToThread(lambda: self.said(self.connect(), request))
         self.assertIn(b"Content-Type: application/json", head, head)
         self.assertIn(b"Connection: close", head)
         self.assertIn(f"Content-Length: {len(body)}".encode(), head)

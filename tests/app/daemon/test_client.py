@@ -13,7 +13,7 @@ from twisted.logger import capturedLogs, formatEvent
 from twisted.python.failure import Failure
 
 from iphttps.app.config.client_options import Options
-from iphttps.app.daemon.client import ClientDaemon
+from iphttps.app.daemon.client import ClientDaemon, RunningClient
 from iphttps.app.daemon.interface_keeper import InterfaceKeeper
 from iphttps.core.errors import ConfigError
 from iphttps.core.ip import ipv6
@@ -70,6 +70,10 @@ class ClientDaemonCase(DaemonCase):
         daemon.privilegedStartService()
         daemon.startService()
         return daemon
+
+    def running(self, daemon: ClientDaemon) -> RunningClient:
+        """Return the running parts."""
+        return cast(RunningClient, daemon.running_parts)
 
     def connect(self, received: bytes = ANSWER) -> tuple[IProtocol, StringTransport]:
         """Let the latest attempt succeed, and the server say this."""

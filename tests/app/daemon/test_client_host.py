@@ -60,9 +60,10 @@ class HostTests(test_client.ClientDaemonCase):
         self.assertFalse(self.link.up)
         self.reactor.advance(0)
         self.assertTrue(transport.disconnecting)
-        assert daemon._client and daemon._client.tunnel
-        self.assertEqual(daemon._client.tunnel.ending, "it is reached through itself")
-        self.assertIs(daemon._client.state, ClientState.LINK_UP)  # until the connection has ended
+        client = self.running(daemon).client
+        assert client.tunnel
+        self.assertEqual(client.tunnel.ending, "it is reached through itself")
+        self.assertIs(client.state, ClientState.LINK_UP)  # until the connection has ended
 
     def test_names(self) -> None:
         """What a router announces on the link is told; without systemd-resolved, by the log."""
@@ -79,7 +80,7 @@ class HostTests(test_client.ClientDaemonCase):
     def test_changes(self) -> None:
         """What happens to the host in any state reaches the client, and nothing after the end."""
         heard: list[str] = []
-        self.patch(module.ClientDaemon, "_host_changed", lambda daemon, what: heard.append(what))
+        self.patch(module.RunningClient, "_host_changed", lambda daemon, what: heard.append(what))
         daemon = self.start()
         self.happen(News(others=True))
         self.reactor.advance(DEBOUNCE)
@@ -99,7 +100,7 @@ class HostFlagTests(test_client.ClientDaemonCase):
         for words, expected in (((), True), (("--default-route", "yes"), True), (("--default-route", "no"), False)):
             options = Options()
             options.parseOptions([*URI, *words])
-            self.assertEqual(options.default_route, expected)
+            self.assertEqual(options.config.default_route, expected)
         refusal = self.refusal(Options(), *URI, "--default-route", "maybe")
         self.assertEqual(refusal, "--default-route is yes or no, not 'maybe'")
 
@@ -113,4 +114,4 @@ class HostFlagTests(test_client.ClientDaemonCase):
         script.chmod(0o755)
         options = Options()
         options.parseOptions([*URI, "--up-script", str(script)])
-        self.assertEqual({event.value: path for event, path in options.scripts.items()}, {"up": script})
+        self.assertEqual({event.value: path for event, path in options.config.scripts.items()}, {"up": script})

@@ -15,6 +15,7 @@ from twisted.python import usage
 from twisted.python.failure import Failure
 
 from iphttps.app.config.server_options import Options
+from iphttps.app.daemon.running_server import RunningServer
 from iphttps.app.daemon.server import ServerDaemon
 from iphttps.core.errors import ConfigError
 from iphttps.core.ip import ipv6
@@ -59,8 +60,12 @@ class ServerDaemonCase(DaemonCase):
 
     def daemon(self, *flags: str) -> ServerDaemon:
         """Make the daemon with these flags besides those it must have."""
+        return self.daemon_of([*FLAGS, *flags])
+
+    def daemon_of(self, arguments: list[str]) -> ServerDaemon:
+        """Make the daemon with this command line."""
         options = Options()
-        options.parseOptions([*FLAGS, *flags])
+        options.parseOptions(arguments)
         return ServerDaemon(options, cast(IReactor, self.reactor), self.network, self.open_device)
 
     def start(self, *flags: str) -> ServerDaemon:
@@ -75,6 +80,10 @@ class ServerDaemonCase(DaemonCase):
         """What reads the device."""
         (reader,) = (reader for reader in self.reactor.getReaders() if isinstance(reader, DeviceReader))
         return reader
+
+    def running(self, daemon: ServerDaemon) -> RunningServer:
+        """Return the running parts."""
+        return cast(RunningServer, daemon.running_parts)
 
     def factory(self) -> IProtocolFactory:
         """Return the factory that listens."""

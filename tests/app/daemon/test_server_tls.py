@@ -34,7 +34,7 @@ class SettingsTests(AppCase):
 
     def settings(self, *more: str) -> TLSSettings:
         """Return the settings for a command line."""
-        settings = tls_settings(self.options(*more))
+        settings = tls_settings(self.options(*more).config)
         assert settings
         return settings
 
@@ -55,7 +55,7 @@ class SettingsTests(AppCase):
 
     def test_bad_lists(self) -> None:
         """A list that cannot serve is refused before anything is touched."""
-        self.assertRaises(ConfigError, tls_settings, self.options("--client-crl", "/nowhere.pem"))
+        self.assertRaises(ConfigError, tls_settings, self.options("--client-crl", "/nowhere.pem").config)
 
     def test_older_lists(self) -> None:
         """An older list than the one in force is refused by a reload, too, unless it is allowed."""
@@ -63,11 +63,11 @@ class SettingsTests(AppCase):
         crl = str(self.authority.revoke(alice, number=2))
         before = self.settings("--client-crl", crl).revocation
         self.authority.revoke(number=1)
-        error = self.assertRaises(ConfigError, tls_settings, self.options("--client-crl", crl), before)
+        error = self.assertRaises(ConfigError, tls_settings, self.options("--client-crl", crl).config, before)
         self.assertIn(
             "it has the number 1, which is lower than 2; get the latest one, or give --allow-older-crl", str(error)
         )
-        settings = tls_settings(self.options("--client-crl", crl, "--allow-older-crl"), before)
+        settings = tls_settings(self.options("--client-crl", crl, "--allow-older-crl").config, before)
         assert settings
         assert settings.revocation
         self.assertEqual((0, 1), (settings.revocation.count, len(settings.revocation.older)))
@@ -98,7 +98,7 @@ class SettingsTests(AppCase):
 
     def test_plain(self) -> None:
         """Without TLS there are no settings, and nothing to warn of."""
-        self.assertIsNone(tls_settings(self.options("--uri", "http://[::1]:80/", "--authentication", "none")))
+        self.assertIsNone(tls_settings(self.options("--uri", "http://[::1]:80/", "--authentication", "none").config))
         self.assertIsNone(null_warning(None))
 
     def test_limit(self) -> None:

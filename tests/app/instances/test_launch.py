@@ -8,7 +8,7 @@ from pathlib import Path
 
 from twisted.trial.unittest import SkipTest
 
-from iphttps.app.instances import launch
+from iphttps.app.instances import launch, units
 from iphttps.app.instances.instances import Instance
 from iphttps.app.instances.launch import Processes, Systemd, supervisor
 from iphttps.app.instances.paths import Places
@@ -24,7 +24,7 @@ class SystemdTests(ProgramCase):
     def setUp(self) -> None:
         """Put the program first in the path, and have systemd seem to run."""
         super().setUp()
-        self.patch(launch, "SYSTEMD", self.directory)
+        self.patch(units, "BOOTED", self.directory)
         self.patch(os, "environ", {**os.environ, "PATH": f"{self.directory}:{os.environ['PATH']}"})
         self.instance = Instance("server", "main", Path("/etc/iphttps/server/main.toml"), Places())
 
@@ -45,7 +45,7 @@ class SystemdTests(ProgramCase):
         self.assertIsInstance(supervisor(elsewhere), Processes)
         self.systemctl("exit 1")
         self.assertIsInstance(supervisor(self.instance), Processes)
-        self.patch(launch, "SYSTEMD", self.directory / "nowhere")
+        self.patch(units, "BOOTED", self.directory / "nowhere")
         self.assertIsInstance(supervisor(self.instance), Processes)
 
     def test_start_and_stop(self) -> None:

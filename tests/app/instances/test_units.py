@@ -25,7 +25,7 @@ class UnitTests(ProgramCase):
     @property
     def asked(self) -> list[str]:
         """What it was asked."""
-        return [line.removeprefix("--quiet --no-pager ") for line in self.note().read_text().splitlines()]
+        return self.note().read_text().splitlines()
 
     def test_started(self) -> None:
         """A unit that does not run is enabled and started."""
@@ -53,6 +53,16 @@ class UnitTests(ProgramCase):
         self.systemctl('case "$*" in *cat*) exit 0;; esac', "exit 1")
         with self.assertRaisesRegex(ConfigError, f"systemd does not start {UNIT}: `journalctl -u {UNIT}` says why"):
             units.enable(Places(), "server", "main")
+
+    def test_no_answer(self) -> None:
+        """A systemctl that does not answer, or that there is not, is not waited for, and says why."""
+        self.systemctl("exec sleep 60")
+        self.patch(units, "DEADLINE", 0.2)
+        done = units.systemctl("start", UNIT)
+        self.assertEqual((1, "no answer from systemctl after 0.2 s"), (done.returncode, done.stderr))
+        self.patch(os, "environ", {"PATH": "/nowhere"})
+        done = units.systemctl("start", UNIT)
+        self.assertEqual((1, "systemctl: No such file or directory"), (done.returncode, done.stderr))
 
     def test_elsewhere(self) -> None:
         """Without systemd, or for another machine, nobody is asked."""

@@ -315,4 +315,4 @@ class NameTests(SynchronousTestCase):
             "a",
             "http://[a/",
         ):
-            self.assertRaises(ConfigError, names.checked_uri, wrong)
+            self.assertRaises(ConfigError, names.distribution_point, wrong)

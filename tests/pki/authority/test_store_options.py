@@ -24,13 +24,13 @@ class AuthorityOptionTests(AuthorityCase):
         """Its files are those of --client-ca and --client-crl, but for what is given; without TLS there are none."""
         options = given("--authority", "ca")
         here = Path("ca").absolute()
-        self.assertEqual(here / "ca.pem", options.path("client-ca"))
-        self.assertEqual(here / "crl.pem", options.path("client-crl"))
+        self.assertEqual(here / "ca.pem", options.config.client_ca)
+        self.assertEqual(here / "crl.pem", options.config.client_crl)
         options = given("--authority", "ca", "--client-ca", "/other.pem", "--client-crl", "/others.pem")
-        self.assertEqual(Path("/other.pem"), options.path("client-ca"))
-        self.assertEqual(Path("/others.pem"), options.path("client-crl"))
+        self.assertEqual(Path("/other.pem"), options.config.client_ca)
+        self.assertEqual(Path("/others.pem"), options.config.client_crl)
         options = given("--authority", "ca", "--uri", "http://127.0.0.1:8080/", "--authentication", "none")
-        self.assertEqual((None, None), (options.path("client-ca"), options.path("client-crl")))
+        self.assertEqual((None, None), (options.config.client_ca, options.config.client_crl))
 
     def test_settings(self) -> None:
         """With it, and nothing else, clients must show a certificate that is not on its list."""
@@ -39,7 +39,7 @@ class AuthorityOptionTests(AuthorityCase):
             (self.directory / name).write_bytes(content)
         shown = (str(self.directory / "s.pem"), str(self.directory / "s.key"))
         settings = tls_settings(
-            given("--certificate", shown[0], "--private-key", shown[1], "--authority", str(self.place))
+            given("--certificate", shown[0], "--private-key", shown[1], "--authority", str(self.place)).config
         )
         assert settings
         assert settings.revocation
@@ -48,7 +48,7 @@ class AuthorityOptionTests(AuthorityCase):
 
     def test_publish(self) -> None:
         """The list is published where the option says, by plain HTTP; other words are refused in a sentence."""
-        found = given("--authority", "ca", "--publish", "http://192.0.2.1:8080/").publish
+        found = given("--authority", "ca", "--publish", "http://192.0.2.1:8080/").config.publish
         assert found
         self.assertEqual(("192.0.2.1", 8080), (found.host, found.port))
         for wrong in ("https://*:443", "http://*:80/crl", "*:80", "80", "http://", "http://*:99999"):

@@ -12,7 +12,7 @@ from typing import Any
 import click
 from click.shell_completion import CompletionItem
 
-from ...control.ask import VARIABLE, AskError
+from ...control.ask import VARIABLE
 from ...instances.instances import configured, find_control
 from ...instances.paths import Places
 
@@ -78,10 +78,7 @@ def control_option(command: Command) -> Command:
 
 
 def of_daemon(command: Command) -> Command:
-    """Let a command be told which daemon is meant; it gets the `path` of its control socket.
-
-    An answer that lacks what the command looks for is that of another version.
-    """
+    """Let a command be told which daemon is meant; it gets the `path` of its control socket."""
 
     @instance_argument
     @control_option
@@ -89,11 +86,7 @@ def of_daemon(command: Command) -> Command:
     @functools.wraps(command)
     def chosen(*arguments: Any, places: Places, control: str | None, instance: str | None, **options: Any) -> Any:
         named = control or (None if instance else os.environ.get(VARIABLE))
-        path = find_control(places, named, instance)
-        try:
-            return command(*arguments, path=path, **options)
-        except (KeyError, TypeError, AttributeError) as error:
-            raise AskError("the daemon's answer lacks something: is it of another version?") from error
+        return command(*arguments, path=find_control(places, named, instance), **options)
 
     return chosen
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import Any
 
 import click
 
 from ....core.identity import printable
-from ...control.ask import ask, is_live
+from ...control.ask import ask, is_live, understanding
 from ...instances.instances import Instance, file_or_named, only
 from ...instances.paths import Places
 from .. import tables
@@ -28,14 +29,15 @@ def config(words: str | None, effective: bool, role: str | None, as_json: bool, 
     """
     instance = file_or_named(places, words, role) if words else only(places)
     running, answer, problems = _values(instance)
-    shown = [one for one in answer["options"] if effective or one["source"] != "default"]
+    with understanding() if running else nullcontext():
+        shown = [one for one in answer["options"] if effective or one["source"] != "default"]
+        rows = [("KEY", "VALUE", "FROM"), *((one["key"], _text(one["value"]), _source(one)) for one in shown)]
     if as_json:
         echo_json(
             {"instance": str(instance), "file": str(instance.file), "running": running, **answer, "options": shown}
         )
     else:
         click.echo(f"{instance}, {'in force' if running else 'as it would start'}")
-        rows = [("KEY", "VALUE", "FROM"), *((one["key"], _text(one["value"]), _source(one)) for one in shown)]
         click.echo(tables.table(rows), nl=False)
     for problem in problems:
         click.echo(f"iphttps: {printable(problem)}", err=True)

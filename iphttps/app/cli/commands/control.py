@@ -8,12 +8,14 @@ from typing import Any
 import click
 
 from ....core.identity import printable
-from ...control.ask import ask
+from ...control.ask import ask, understanding
 from .. import tables
 from .common_options import echo_json, json_option, of_daemon, painted
 
 WORKING = {"server": "LISTEN", "client": "LINK_UP"}
 """The state in which a daemon does what it is there for."""
+
+_STATUS = {"server": tables.server, "client": tables.client}
 
 
 def working(status: dict[str, Any]) -> bool:
@@ -33,13 +35,15 @@ def status(path: Path, as_json: bool) -> int:
     used, and another program's changes to the interface must have been put right.
     """
     answer = ask(path, "GET", "/status")
-    text = tables.server if answer["role"] == "server" else tables.client
+    with understanding():
+        changed = answer.get("interface_changed")
+        well = working(answer) and not answer.get("not_taken") and (not changed or changed["put_right"])
+        text = "" if as_json else _painted(_STATUS[answer["role"]](answer), answer)
     if as_json:
         echo_json(answer)
     else:
-        click.echo(_painted(text(answer), answer), nl=False)
-    changed = answer.get("interface_changed")
-    return 0 if working(answer) and not answer.get("not_taken") and (not changed or changed["put_right"]) else 1
+        click.echo(text, nl=False)
+    return 0 if well else 1
 
 
 @click.command()
@@ -48,10 +52,12 @@ def status(path: Path, as_json: bool) -> int:
 def clients(path: Path, as_json: bool) -> int:
     """Show a server's clients."""
     answer = ask(path, "GET", "/clients")
+    with understanding():
+        text = "" if as_json else tables.clients(answer["clients"])
     if as_json:
         echo_json(answer)
     else:
-        click.echo(tables.clients(answer["clients"]), nl=False)
+        click.echo(text, nl=False)
     return 0
 
 
@@ -61,7 +67,8 @@ def clients(path: Path, as_json: bool) -> int:
 def disconnect(client_id: int, path: Path) -> int:
     """End the session of the client that `iphttps clients` shows with this ID; it may come back."""
     answer = ask(path, "POST", f"/clients/{client_id}/disconnect")
-    who = printable(f"{answer['identity'] or 'not authenticated'}, {answer['peer']}")
+    with understanding():
+        who = printable(f"{answer['identity'] or 'not authenticated'}, {answer['peer']}")
     click.echo(f"client {client_id} ({who}) is disconnected")
     return 0
 
@@ -85,16 +92,20 @@ def disable(path: Path) -> int:
 def reload(path: Path) -> int:
     """Have a server read its configuration and its files again; no session ends by it."""
     answer = ask(path, "POST", "/reload")
-    click.echo(f"changed: {', '.join(answer['changed']) or 'nothing'}")
-    if answer["restart"]:
-        click.echo(f"needs a restart: {', '.join(answer['restart'])}")
+    with understanding():
+        changed, restart = ", ".join(answer["changed"]), ", ".join(answer["restart"])
+    click.echo(printable(f"changed: {changed or 'nothing'}"))
+    if restart:
+        click.echo(printable(f"needs a restart: {restart}"))
     return 0
 
 
 def _switch(path: Path, resource: str) -> int:
     answer = ask(path, "POST", resource)
-    stage = tables.STAGES.get(answer.get("stage"))
-    click.echo(f"{answer['role']}: {answer['state']}" + (f", {stage}" if stage else ""))
+    with understanding():
+        stage = tables.STAGES.get(answer.get("stage"))
+        text = f"{answer['role']}: {answer['state']}" + (f", {stage}" if stage else "")
+    click.echo(printable(text))
     return 0
 
 

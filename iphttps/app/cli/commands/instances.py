@@ -8,7 +8,8 @@ from typing import Any
 import click
 
 from ....core.errors import ConfigError
-from ...control.ask import AskError, ask, is_live
+from ....core.identity import printable
+from ...control.ask import AskError, ask, is_live, understanding
 from ...instances.instances import Instance, named, only
 from ...instances.launch import POLL, supervisor
 from ...instances.paths import Places
@@ -44,13 +45,15 @@ def up(instance: str | None, timeout: float, places: Places) -> int:
         except AskError as error:
             lacks = str(error) if control.exists() else "it is still about to start"
         else:
-            if working(status) or status.get("waiting"):
+            with understanding():
+                up_to = status["waiting"] if status.get("waiting") else status["state"] if working(status) else None
+                lacks = _lacks(meant, status)
+            if up_to:
                 break
-            lacks = _lacks(meant, status)
         if time.monotonic() > deadline:
             raise ConfigError(f"{meant} runs, but is not up after {timeout:g} s: {lacks}")
         time.sleep(POLL)
-    click.echo(f"{meant} is up: {status['waiting'] if status.get('waiting') else status['state']}")
+    click.echo(printable(f"{meant} is up: {up_to}"))
     return 0
 
 

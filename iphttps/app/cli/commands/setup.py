@@ -13,8 +13,9 @@ from ....core.identity import printable
 from ....host.kernel import firewall
 from ....pki.authority import names
 from ....pki.authority.issuing import KeyKind
-from ...config.options import network
-from ...enrol.server_setup import ServerSetup, link_prefix
+from ...config.kinds import ipv6_prefix
+from ...config.server_config import link_prefix
+from ...enrol.server_setup import ServerSetup
 from ...instances import units
 from ...instances.owners import demand_root
 from ...instances.paths import DEFAULT_NAME, Places
@@ -48,7 +49,7 @@ def _right(check: Callable[[str], object]) -> Callable[..., Any]:
 @click.option(
     "--prefix",
     metavar="PREFIX",
-    callback=_right(link_prefix),
+    callback=_right(partial(link_prefix, "prefix")),
     help="The tunnel's own /64; without it a random one of your own is made.",
 )
 @click.option(
@@ -56,7 +57,7 @@ def _right(check: Callable[[str], object]) -> Callable[..., Any]:
     "routes",
     metavar="PREFIX",
     multiple=True,
-    callback=_right(partial(network, "route")),
+    callback=_right(partial(ipv6_prefix, "route")),
     help="What clients reach through it; repeatable. Without it and --prefix, all of the random /48.",
 )
 @click.option("--port", metavar="NUMBER", type=click.IntRange(1, 65535), help="Where to listen; 443 unless given.")
@@ -82,14 +83,14 @@ def setup(
     for sentence in wanted.perform():
         changed = True
         click.echo(printable(sentence))
-    options = wanted.options
+    config = wanted.config
     started = units.enable(places, "server", instance)
     if not changed and not started.done:
         click.echo("everything is set up already, and nothing was changed")
     click.echo(started.sentence)
     if places.root.samefile("/"):
-        _show_obstacles(options.uri.port, options["interface"])
-    click.echo(f"hosts behind this one reach clients once they have a route to {options.prefix} through it")
+        _show_obstacles(config.uri.port, config.interface)
+    click.echo(f"hosts behind this one reach clients once they have a route to {config.prefix} through it")
     click.echo("next: `iphttps enrol NAME` makes a file with which a client joins")
     return 0
 

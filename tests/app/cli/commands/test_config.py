@@ -113,6 +113,17 @@ class ConfigurationTests(CommandCase):
         self.assertEqual([("GET", "/configuration", b"")], Answering.seen)
         self.assertTrue(self.values("main")["running"])
 
+    def test_other_version(self) -> None:
+        """A daemon whose answer lacks something is called one of another version."""
+        control = self.places.control("server", "main")
+        control.parent.mkdir(parents=True)
+        self.serve(control)
+        for answer in (b"{}", b'{"options": [{}]}', b'{"options": [1]}'):
+            Answering.prepared = 200, answer
+            status, _, complaints = self.config("main")
+            self.assertEqual(1, status)
+            self.assertIn("is it of another version?", complaints)
+
     def test_secret(self) -> None:
         """A user and a password in the URL of the proxy are shown to nobody."""
         path = Path(self.mktemp())

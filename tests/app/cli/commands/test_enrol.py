@@ -117,7 +117,7 @@ class JoinTests(Enrolled):
         self.assertIn(f"next: `iphttps status client/{HOST}`", said)
         options = Options()
         options.parse(["--config", str(self.laptop.client_config(HOST))])
-        self.assertEqual([f"https://{HOST}/IPHTTPS"], [str(uri) for uri in options.uris])
+        self.assertEqual([f"https://{HOST}/IPHTTPS"], [str(uri) for uri in options.config.uri])
         for key, value in {
             "ca": f"/etc/iphttps/client/{HOST}-ca.pem",
             "certificate": f"/etc/iphttps/client/{HOST}.pem",

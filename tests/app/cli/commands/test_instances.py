@@ -51,6 +51,14 @@ class StartingTests(CommandCase):
             deaf.bind(str(self.control))
             self.assertEqual(f"{self.control}: nobody listens there any more; has the daemon died?", self.lacks())
 
+    def test_other_version(self) -> None:
+        """A daemon whose answer lacks something is called one of another version, and is not waited for."""
+        self.serve(self.control)
+        for answer in (b"{}", b'{"role": "x", "state": "y"}', b'{"role": "client", "state": "LINK_UP"}'):
+            Answering.prepared = 200, answer
+            sentence = self.complaint(self.run_bare(*self.up))
+            self.assertEqual("the daemon's answer lacks something: is it of another version?", sentence)
+
     def test_not_yet(self) -> None:
         """A daemon that answers, and does not work yet."""
         Answering.prepared = 200, b'{"role": "server", "state": "STARTING", "waiting": null}'

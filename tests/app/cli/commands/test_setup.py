@@ -74,7 +74,7 @@ class SetupTests(EnrolmentCase):
         said = self.good(*self.setup_words())
         self.assertIn("everything is set up already, and nothing was changed\n", said)
         self.assertEqual(before, self.everything(self.gateway))
-        self.good(*self.setup_words("--prefix", str(self.configured().prefix), "--port", "443"))
+        self.good(*self.setup_words("--prefix", str(self.configured().config.prefix), "--port", "443"))
         self.assertEqual(before, self.everything(self.gateway))
 
     def test_chosen(self) -> None:
@@ -83,7 +83,7 @@ class SetupTests(EnrolmentCase):
         self.good(*self.setup_words(*words))
         options = self.configured()
         self.assertEqual(("2001:db8:2::/64", ["2001:db8:1::/64"], 8443), (
-            str(options.prefix), [str(route) for route in options.routes], options.uri.port
+            str(options.config.prefix), [str(route) for route in options.config.route], options.config.uri.port
         ))  # fmt: skip
         certificate = Credentials.load(self.gateway.server_certificate("main"), self.gateway.server_key("main")).chain[
             0
@@ -131,8 +131,8 @@ class SetupTests(EnrolmentCase):
         self.good(*self.setup_words())
         self.good(*self.setup_words("--instance", "two", "--port", "8443"))
         self.assertEqual("iphttps1", self.configured("two")["interface"])
-        self.assertIsNone(self.configured("two").publish)  # the first one does so
-        self.assertNotEqual(self.configured("two").prefix, self.configured().prefix)
+        self.assertIsNone(self.configured("two").config.publish)  # the first one does so
+        self.assertNotEqual(self.configured("two").config.prefix, self.configured().config.prefix)
         self.assertEqual(2, len(self.server_authority.certificates()))
 
     def test_contradictions(self) -> None:

@@ -1,0 +1,301 @@
+"""The kinds of values that options take: what a file may hold, and what becomes of it, within which bounds."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from ipaddress import AddressValueError, IPv6Network, NetmaskValueError
+from math import nan
+from pathlib import Path
+from typing import Protocol, TypeVar
+
+from ...core.errors import ConfigError
+
+T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
+
+Raw = str | bool | int | list[str] | None
+"""A value as it was given: the words of a command line, or of a file the same put into words."""
+
+Locate = Callable[[str], Path]
+"""Makes a path that was given absolute."""
+
+
+class OptionError(ConfigError):
+    """What is wrong with a file that an option names."""
+
+    def __init__(self, option: str, sentence: str) -> None:
+        self.option = option
+        super().__init__(sentence)
+
+
+class WrongValues(ConfigError):
+    """Several values of one option are wrong; the first of the sentences stands for all."""
+
+    def __init__(self, errors: Iterable[ConfigError]) -> None:
+        self.errors = tuple(errors)
+        super().__init__(str(self.errors[0]))
+
+
+class Kind(Protocol[T_co]):
+    """What kind of value an option takes."""
+
+    @property
+    def wanted(self) -> str:
+        """What a file must hold, such as "a string"."""
+
+    @property
+    def shown(self) -> str:
+        """What the reference page says that it takes, bounds included."""
+
+    def taken(self, value: object) -> Raw:
+        """Return a value of a file as a command line has it. Raises TypeError if it is of the wrong type."""
+
+    def parse(self, name: str, raw: Raw, locate: Locate) -> T_co:
+        """Return the value that was given for the option of this name. Raises ConfigError if it is wrong."""
+
+
+class Flag:
+    """Given or not."""
+
+    wanted = shown = "true or false"
+
+    def taken(self, value: object) -> Raw:
+        """Take a boolean."""
+        if not isinstance(value, bool):
+            raise TypeError
+        return value
+
+    def parse(self, name: str, raw: Raw, locate: Locate) -> bool:
+        """Return whether the flag was given."""
+        return bool(raw)
+
+
+LONGEST_QUOTE = 60
+"""Characters of a value that a sentence quotes."""
+
+_NUMBER = re.compile(r"[-+.0-9eE]+")
+
+
+class Words:
+    """What is a string in a file."""
+
+    wanted = "a string"
+
+    @property
+    def shown(self) -> str:
+        """Nothing more."""
+        return self.wanted
+
+    def taken(self, value: object) -> Raw:
+        """Take a string."""
+        if not isinstance(value, str):
+            raise TypeError
+        return value
+
+
+class Text(Words):
+    """A string."""
+
+    def parse(self, name: str, raw: Raw, locate: Locate) -> str:
+        """Return the string."""
+        return str(raw)
+
+
+@dataclass(frozen=True, slots=True)
+class Parsed(Words, Kind[T]):
+    """A string that `read` makes a value of; it gets the name of the option, for its sentences."""
+
+    read: Callable[[str, str], T]
+
+    def parse(self, name: str, raw: Raw, locate: Locate) -> T:
+        """Return the value of the string."""
+        return self.read(name, str(raw))
+
+
+class Place(Words):
+    """A path: of a directory, a socket or a program."""
+
+    def parse(self, name: str, raw: Raw, locate: Locate) -> Path:
+        """Return the path, absolute because a daemon changes its directory."""
+        if "\0" in str(raw):
+            raise ConfigError(f"--{name} {raw!r} is not a path: it holds a null character")
+        return locate(str(raw))
+
+
+class File(Place):
+    """The path of a file that the daemon reads: at a reload its content counts, too."""
+
+
+@dataclass(frozen=True, slots=True)
+class Word(Words, Kind[T]):
+    """One of some words, and the value that each stands for."""
+
+    words: Mapping[str, T]
+
+    @property
+    def shown(self) -> str:
+        """The words."""
+        return one_of([f'"{word}"' for word in self.words])
+
+    def taken(self, value: object) -> Raw:
+        """Take a string, or a boolean for yes and no."""
+        if isinstance(value, bool) and {"yes", "no"} <= self.words.keys():
+            return "yes" if value else "no"
+        return super(Word, self).taken(value)
+
+    def parse(self, name: str, raw: Raw, locate: Locate) -> T:
+        """Return what the word stands for."""
+        if raw not in self.words:
+            raise ConfigError(f"--{name} is {one_of(self.words)}, not {raw!r}")
+        return self.words[str(raw)]
+
+
+def quoted(value: object) -> str:
+    """Return a value for a sentence: what is long is cut off, and what may be a password is left out."""
+    try:
+        shown = repr(value)
+    except ValueError:  # Python bounds the digits of a number
+        return "one of so many digits"
+    if "@" in shown:  # a password may stand before it
+        return "what has an @ in it"
+    return shown if len(shown) <= LONGEST_QUOTE else f"{shown[:LONGEST_QUOTE]}..."
+
+
+def one_of(words: Iterable[str]) -> str:
+    """Return words as a sentence has them: a, b or c."""
+    *others, last = words
+    return f"{', '.join(others)} or {last}" if others else last
+
+
+@dataclass(frozen=True, slots=True)
+class _Amount:
+    lowest: float
+    highest: float
+    wanted = "a number"
+
+    def taken(self, value: object) -> Raw:
+        """Take a number."""
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise TypeError
+        try:
+            return str(value)
+        except ValueError as error:  # more digits than Python puts into words
+            raise TypeError from error
+
+    def _bounded(self, name: str, raw: Raw) -> float:
+        try:
+            value = float(str(raw)) if _NUMBER.fullmatch(str(raw)) else nan
+        except ValueError:
+            value = nan
+        if value > self.highest:
+            raise ConfigError(f"--{name} takes a number of at most {_figures(self.highest)}, not {quoted(raw)}")
+        if not self.lowest <= value:
+            raise ConfigError(f"--{name} takes a number of at least {_figures(self.lowest)}, not {quoted(raw)}")
+        return value
+
+
+class Number(_Amount):
+    """A number within bounds, such as one of seconds."""
+
+    @property
+    def shown(self) -> str:
+        """The bounds."""
+        return f"a number from {_figures(self.lowest)} to {_figures(self.highest)}"
+
+    def parse(self, name: str, raw: Raw, locate: Locate) -> float:
+        """Return the number."""
+        return self._bounded(name, raw)
+
+
+class Whole(_Amount):
+    """A whole number within bounds."""
+
+    @property
+    def shown(self) -> str:
+        """The bounds."""
+        return f"a whole number from {_figures(self.lowest)} to {_figures(self.highest)}"
+
+    def parse(self, name: str, raw: Raw, locate: Locate) -> int:
+        """Return the number."""
+        self._bounded(name, raw)
+        if not str(raw).isdigit():
+            raise ConfigError(f"--{name} takes a whole number, not {quoted(raw)}")
+        return int(str(raw))
+
+
+def _figures(value: float) -> str:
+    return f"{value:.0f}" if value == int(value) else f"{value:g}"
+
+
+@dataclass(frozen=True, slots=True)
+class Maybe(Kind[T | None]):
+    """What need not be given, and is None then; an empty string in a file is the same."""
+
+    kind: Kind[T]
+
+    @property
+    def wanted(self) -> str:
+        """What it is if it is given."""
+        return self.kind.wanted
+
+    @property
+    def shown(self) -> str:
+        """What it is if it is given."""
+        return self.kind.shown
+
+    def taken(self, value: object) -> Raw:
+        """Take what it is if it is given."""
+        return value if value == "" and isinstance(value, str) else self.kind.taken(value)
+
+    def parse(self, name: str, raw: Raw, locate: Locate) -> T | None:
+        """Return the value, or None."""
+        return None if raw is None or raw == "" else self.kind.parse(name, raw, locate)
+
+
+@dataclass(frozen=True, slots=True)
+class Many(Kind[tuple[T, ...]]):
+    """What may be given several times, `most` times at most; `why` says why not more."""
+
+    kind: Kind[T]
+    most: int = 0
+    why: str = ""
+    wanted = "a string or a list of strings"
+    shown = "a string, or a list of strings"
+
+    def taken(self, value: object) -> Raw:
+        """Take a string, or a list of strings."""
+        listed = [value] if isinstance(value, str) else value
+        if not isinstance(listed, list) or not all(isinstance(each, str) for each in listed):
+            raise TypeError
+        return listed
+
+    def parse(self, name: str, raw: Raw, locate: Locate) -> tuple[T, ...]:
+        """Return the values, in the order in which they were given."""
+        given = raw if isinstance(raw, list) else []
+        if self.most and len(given) > self.most:
+            raise ConfigError(f"--{name} is given more than {self.most} times: {self.why}")
+        found: list[T] = []
+        errors = []
+        for each in given:
+            try:
+                found.append(self.kind.parse(name, each, locate))
+            except ConfigError as error:
+                errors.append(error)
+        if errors:
+            raise WrongValues(errors)
+        return tuple(found)
+
+
+def ipv6_prefix(name: str, text: str) -> IPv6Network:
+    """Read an IPv6 prefix. Raises ConfigError if it is none."""
+    try:
+        return IPv6Network(text)
+    except (AddressValueError, NetmaskValueError) as error:
+        raise ConfigError(
+            f"--{name} {text!r} is not an IPv6 prefix ({error}): it must look like 2001:db8:2::/64"
+        ) from error
+    except ValueError as error:
+        right = IPv6Network(text, strict=False)
+        raise ConfigError(f"--{name} {text} has bits beyond its length: is {right} meant?") from error

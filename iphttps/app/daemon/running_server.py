@@ -1,0 +1,246 @@
+"""The parts of a running server, and what changes them: a reload, and another Authentication Mode."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from twisted.internet.defer import Deferred
+
+from ...core.errors import ConfigError
+from ...core.iphttps.assignment import Assignment
+from ...core.iphttps.authentication import AuthenticationMode
+from ...core.iphttps.link import ServerLink
+from ...core.iphttps.neighbors import NeighborCache
+from ...core.iphttps.router import Router
+from ...core.iphttps.server import ServerEvent
+from ...net.device_reader import DeviceReader
+from ...net.interfaces import IReactor, PacketDevice
+from ...net.iphttps.server import Server
+from ...net.log import logger, set_level
+from ...net.stream.poller import Poller
+from ...net.tls.credentials_watch import CredentialsWatch
+from ...net.tls.lifetime import LifetimeWatch
+from ...net.tls.revocation_watch import RevocationWatch
+from ..config.identity_addresses import fixed_addresses
+from ..config.reload import Changes, changed, contents, keep_what_takes_a_restart
+from ..config.server_config import LINK_LOCAL, ServerConfig
+from ..config.server_options import Options
+from ..config.tomlfile import CONTROL
+from ..control import status
+from ..control.resource import Route
+from ..control.server_actions import ServerActions
+from . import gc_tuning, log_file
+from .server_authority import ServerAuthority
+from .server_tls import ConfiguredTLS
+from .state import DaemonState, of_server
+from .supervision import Supervision
+
+
+class RunningServer:
+    """A server that listens, its link and its device; `options` and `config` are those in force.
+
+    `files` are the digests of the files that the options name, as they were before these were read.
+    """
+
+    log = logger()
+
+    def __init__(
+        self,
+        reactor: IReactor,
+        options: Options,
+        files: dict[str, bytes],
+        *,
+        device: PacketDevice,
+        reader: DeviceReader,
+        server: Server,
+        link: ServerLink,
+        cache: NeighborCache,
+        router: Router | None,
+        tls: ConfiguredTLS | None,
+        authority: ServerAuthority | None,
+        supervision: Supervision,
+        interface_changed: Callable[[], status.Value | None],
+        interface_trouble: Callable[[], list[str]],
+    ) -> None:
+        self.options = options
+        self.config: ServerConfig = options.config
+        self.server = server
+        self._reactor = reactor
+        self._files = files
+        self._configured_mode = self.config.authentication
+        self._device = device
+        self._reader = reader
+        self._link = link
+        self._cache = cache
+        self._router = router
+        self._tls = tls
+        self._authority = authority
+        self._supervision = supervision
+        self._interface_changed = interface_changed
+        self._interface_trouble = interface_trouble
+        self._watches = self._watch(tls) if tls else None
+
+    def _watch(self, tls: ConfiguredTLS) -> tuple[RevocationWatch, CredentialsWatch, LifetimeWatch]:
+        server = self.server
+        tls.tls.changed = server.end_unwelcome
+        return (
+            RevocationWatch(self._reactor, tls.tls),
+            CredentialsWatch(self._reactor, tls.tls, lambda: tls.paths),
+            LifetimeWatch(self._reactor, lambda: server.end_overdue(tls.tls.now())),
+        )
+
+    def _kept(self) -> Iterable[Poller | ServerAuthority]:
+        """Return what looks at files and at sessions while the server runs."""
+        return (*([self._authority] if self._authority else ()), *(self._watches or ()))
+
+    def start(self) -> None:
+        """Forward packets from now on, and reload on SIGHUP."""
+        signal.signal(signal.SIGHUP, self._hang_up)
+        self._reader.start()
+        for kept in self._kept():
+            kept.start()
+
+    def quit(self) -> Deferred[Any]:
+        """Disconnect all clients and enter the Stopped state (3.2.7.3)."""
+        self._reader.stop()
+        for kept in self._kept():
+            kept.stop()
+        self.server.handle(ServerEvent.SHUTDOWN)
+        return self.server.gone()
+
+    def solicit(self) -> None:
+        """Ask nobody: the server is the link's router."""
+
+    def routes(self) -> Iterable[Route]:
+        """Return what the control socket offers."""
+        return ServerActions(
+            self.server,
+            self._link,
+            self._cache,
+            self._device,
+            self._settings,
+            self.change_mode,
+            self.reload,
+            self._not_taken,
+        ).routes()
+
+    def condition(self) -> DaemonState:
+        """Return whether it listens, and how many clients there are."""
+        return of_server(self.server, str(self.config.uri), [*self._not_taken(), *self._interface_trouble()])
+
+    def _not_taken(self) -> list[str]:
+        """Return a sentence for each file that the server has found changed and cannot use."""
+        found = []
+        if self._watches:
+            lists, credentials, _ = self._watches
+            if lists.problem:
+                found.append(status.crl_not_taken(lists.problem))
+            if credentials.problem:
+                found.append(status.certificate_not_taken(credentials.problem))
+        return found
+
+    def _settings(self) -> status.Value:
+        config = self.config
+        return {
+            "authentication": config.authentication.value,
+            "uri": str(config.uri),
+            "interface": config.interface,
+            "interface_changed": self._interface_changed(),
+            "offload": self._device.offload,
+            "addresses": [str(address) for address in (LINK_LOCAL, config.own_address)],
+            "prefix": str(config.prefix),
+            "routes": [str(route) for route in config.route],
+            "default_router": config.default_router,
+            "authority": self._authority and self._authority.status(),
+        }
+
+    def change_mode(self, mode: AuthenticationMode) -> None:
+        """Change the Authentication Mode. Raises ConfigError and changes nothing."""
+        options = self.options
+        before, source = options["authentication"], options.source("authentication")
+        options.put("authentication", mode.value, CONTROL)
+        try:
+            options.check()
+            if self._tls:
+                self._tls.change_mode(mode)
+        except ConfigError:
+            options.put("authentication", before, source)
+            raise
+        self.config = options.config
+        self._end_for_mode(mode, demands_identity=self.config.demands_identity)
+
+    def _end_for_mode(self, mode: AuthenticationMode, *, demands_identity: bool) -> None:
+        """End every session, and treat new ones by another mode (3.2.7.1); TLS has been changed already."""
+        self._link.change_mode(mode)
+        self.server.demands_identity = demands_identity
+        self.log.info("authentication mode: {mode}", event="mode-changed", mode=mode.value)
+        self.server.handle(ServerEvent.AUTHENTICATION)
+
+    def reload(self) -> Changes:
+        """Read the options and their files again and put them in force; raises ConfigError and changes nothing."""
+        with self._supervision.reloading():
+            fresh = self.options.again()
+            try:
+                return self._reload(fresh)
+            except ConfigError as error:
+                raise fresh.placed(error) from error
+
+    def _reload(self, fresh: Options) -> Changes:
+        before = self.options
+        configured = fresh.config.authentication
+        if configured is self._configured_mode:
+            fresh.keep("authentication", before)  # perhaps set through the control socket since
+        restart = keep_what_takes_a_restart(before, fresh)
+        config = fresh.config
+        files = contents(config)
+        changes = Changes(changed(self.config, self._files, config, files), restart)
+        self.put_in_force(config)
+        self.options, self.config, self._files, self._configured_mode = fresh, config, files, configured
+        gc_tuning.look_at_all()  # the options from before refer to themselves
+        self.log.info(
+            "reloaded; {changes}", event="reloaded", changes=str(changes), changed=changes.now, restart=changes.restart
+        )
+        return changes
+
+    def put_in_force(self, config: ServerConfig) -> None:
+        """Apply every option that takes no restart, and what the files hold now.
+
+        Raises:
+            ConfigError: if a file cannot be used; then nothing has changed.
+        """
+        assignment = fixed_addresses(config)
+        if self._tls:
+            self._tls.reload(config)  # the last that can fail
+            lists = self._tls.tls.lists
+            for sentence in lists.older if lists else ():
+                self.log.warn("{sentence}, and taken all the same", event="crl-older", sentence=sentence)
+        set_level(config.log_level)
+        server, mode = self.server, config.authentication
+        server.limit(
+            config.max_clients,
+            config.max_sessions_per_identity,
+            config.max_handshakes,
+            config.max_handshakes_per_source,
+            config.handshake_timeout,
+        )
+        server.sources.most = config.max_sessions_per_source
+        self._cache.limit = config.max_addresses
+        self._cache.assign(assignment or Assignment())
+        self._link.isolate(config.isolate)
+        if self._router:
+            self._router.advertisement = config.advertisement
+        if mode is not self.config.authentication:
+            self._end_for_mode(mode, demands_identity=config.demands_identity)
+        server.advertise()
+
+    def _hang_up(self, signum: int, frame: object) -> None:
+        self._reactor.callFromThread(self._reload_and_say)
+
+    def _reload_and_say(self) -> None:
+        log_file.reopen()
+        try:
+            self.reload()
+        except ConfigError as error:
+            self.log.error("not reloaded, everything is as it was: {error}", event="not-reloaded", error=str(error))

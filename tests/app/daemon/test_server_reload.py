@@ -1,0 +1,232 @@
+"""What a reload of the server applies, and what it leaves to a restart: every option is one or the other."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from twisted.logger import capturedLogs
+
+from iphttps.app.config.kinds import Flag, Many, Number, Whole
+from iphttps.app.config.option import Option
+from iphttps.app.config.server_config import ServerConfig
+from iphttps.app.config.server_options import Options
+from iphttps.app.daemon.running_server import RunningServer
+from iphttps.app.daemon.server import ServerDaemon
+from iphttps.core.errors import ConfigError
+from iphttps.core.iphttps.authentication import AuthenticationMode
+from iphttps.lab.authority import KeyKind
+from iphttps.net import log
+
+from .test_server import BEHIND, ServerDaemonCase
+
+OTHERS = {
+    "uri": "https://127.0.0.1:1/", "authentication": "none", "null-encryption": "accept", "prefix": "2001:db8:9::/64",
+    "interface": "other0", "device": "tap", "offload": "off", "log-level": "warn", "log-format": "json",
+    "control": "other.sock", "publish": "http://*:1", "isolate": "yes", "advertise": "off", "nat64": "64:ff9b::/96",
+    "route": "2001:db8:5::/48", "dns-server": "2001:db8::53", "search-domain": "example.org",
+    "trusted-proxy": "192.0.2.1", "socket-group": "nobody",
+}  # fmt: skip
+"""Another value of each option that is no number, no flag and no file."""
+
+TOGETHER = {"publish", "socket-group", "proxy-protocol"}
+"""Options that need others, which take a restart as well."""
+
+
+class Read(ServerConfig):
+    """A configuration that notes which of its fields are read."""
+
+    def __getattribute__(self, name: str) -> Any:
+        """Return a field."""
+        names: set[str] = object.__getattribute__(self, "__dict__").setdefault("names", set())
+        names.add(name.replace("_", "-"))
+        return object.__getattribute__(self, name)
+
+
+class ReloadCase(ServerDaemonCase):
+    """A server with TLS whose configuration lies in a file."""
+
+    def setUp(self) -> None:
+        """Write the file."""
+        super().setUp()
+        self.addCleanup(log.set_level, "info")
+        identity = self.certificates.server("localhost", kind=KeyKind.RSA)
+        self.path = self.directory / "server.toml"
+        self.values: dict[str, object] = {
+            "uri": "https://127.0.0.1:0/",
+            "prefix": "2001:db8:2::/64",
+            "certificate": str(identity.certificate),
+            "private-key": str(identity.private_key),
+            "client-ca": str(self.certificates.certificate),
+            "client-crl": str(self.certificates.revoke()),
+        }
+
+    def write(self, **changed: object) -> None:
+        """Write the file with these values besides."""
+        values = self.values | {name.replace("_", "-"): value for name, value in changed.items()}
+        self.path.write_text("".join(f"{key} = {_toml(value)}\n" for key, value in values.items()))
+
+    def begin(self) -> RunningServer:
+        """Start the server with the file as it should be."""
+        self.write()
+        return self.running(self.start_from_file())
+
+    def start_from_file(self) -> ServerDaemon:
+        """Start it as `twistd` does."""
+        daemon = self.daemon_of(["--config", str(self.path)])
+        daemon.privilegedStartService()
+        daemon.startService()
+        return daemon
+
+    def other(self, row: Option) -> object:
+        """Return another value of an option than the one in force."""
+        if row.is_file:
+            before = Path(str(self.values[row.name])) if row.name in self.values else None
+            copy = self.directory / f"other-{row.name}"
+            copy.write_bytes(before.read_bytes() if before else b"")
+            return str(copy)
+        match row.kind:
+            case Flag():
+                return True
+            case Whole() | Number():
+                return int(row.default or 0) + 1
+            case Many():
+                return [OTHERS[row.name]]
+            case _:
+                return OTHERS[row.name]
+
+
+def _toml(value: object) -> str:
+    match value:
+        case bool():
+            return "true" if value else "false"
+        case list():
+            return f"[{', '.join(map(_toml, value))}]"
+        case int():
+            return str(value)
+        case _:
+            return f'"{value}"'
+
+
+class EveryOptionTests(ReloadCase):
+    """Each option in turn."""
+
+    def test_applied_or_not(self) -> None:
+        """A change is in force after a reload, or is said to take a restart and is not in force."""
+        running = self.begin()
+        for name, row in Options.table.items():
+            if name in TOGETHER | {"authority"}:  # which takes its files along: see test_authority
+                self.assertFalse(row.reload, name)
+                continue
+            self.write(**{name: self.other(row)})
+            before = running.config
+            changes = running.reload()
+            self.assertEqual(((name,), ()) if row.reload else ((), (name,)), (changes.now, changes.restart), name)
+            applied = getattr(before, row.field) != getattr(running.config, row.field)
+            self.assertEqual(row.reload, applied, name)
+            self.write()
+            running.reload()
+
+    def test_all_read(self) -> None:
+        """What is said to be applied by a reload is read by it; nothing else is told of the change."""
+        running = self.begin()
+        running.change_mode(AuthenticationMode.NONE)
+        config = running.config
+        read = Read(**{row.field: getattr(config, row.field) for row in Options.table.values()})
+        object.__getattribute__(read, "__dict__").clear()
+        running.put_in_force(read)
+        names: set[str] = object.__getattribute__(read, "__dict__")["names"]
+        applied = {name for name, row in Options.table.items() if row.reload}
+        self.assertEqual(set(), applied - names)
+
+
+class EffectTests(ReloadCase):
+    """What a reload does."""
+
+    def test_offload(self) -> None:
+        """A change of --offload is said to take a restart, and the configuration in force says what the device is."""
+        running = self.begin()
+        self.write(offload="off")
+        with capturedLogs() as events:
+            self.assertEqual("nothing to change; needs a restart: offload", str(running.reload()))
+        self.assertIn(("offload",), [event.get("restart") for event in events])
+        self.assertTrue(running.config.offload)
+        self.assertEqual("auto", running.options["offload"])
+
+    def test_limits(self) -> None:
+        """Limits are those of the file."""
+        running = self.begin()
+        self.write(max_clients=7, max_handshakes=9, handshake_timeout=3, max_sessions_per_source=5)
+        running.reload()
+        server = running.server
+        self.assertEqual((7, 3.0, 5), (server.table.maximum, server.handshake_deadline, server.sources.most))
+
+    def test_refused(self) -> None:
+        """Where something is wrong nothing changes, and the place of it is named."""
+        running = self.begin()
+        self.write(max_clients=7, identity_addresses="/nowhere.toml")
+        error = self.assertRaises(ConfigError, running.reload)
+        line = self.path.read_text().splitlines().index('identity-addresses = "/nowhere.toml"') + 1
+        self.assertTrue(str(error).startswith(f"{self.path}:{line}: --identity-addresses: cannot read"), error)
+        self.write(max_clients="7")
+        self.assertIn("must be a number", str(self.assertRaises(ConfigError, running.reload)))
+        self.assertEqual((1000, 1000), (running.server.table.maximum, running.config.max_clients))
+
+    def test_file(self) -> None:
+        """The content of a file is read again, though its name is the same."""
+        running = self.begin()
+        self.certificates.revoke(self.certificates.client("alice"))
+        self.assertEqual(("client-crl",), running.reload().now)
+        self.assertEqual((), running.reload().now)
+
+
+class ModeTests(ReloadCase):
+    """The Authentication Mode is changed at one place, whoever asks for it (3.2.7.1)."""
+
+    def changed(self, running: RunningServer, mode: AuthenticationMode) -> tuple[object, ...]:
+        """Return everything that must have changed with the mode."""
+        return (
+            running.config.authentication,
+            running.options["authentication"],
+            running._tls is not None and running._tls.tls.settings.client_ca is not None,
+            running._link._policy.mode,
+            running._router is not None and running._router.advertisement.on_link,
+        )
+
+    def test_both_ways(self) -> None:
+        """A reload and the control socket have the same effect, also one after the other, and log the same."""
+        none, certificates = AuthenticationMode.NONE, AuthenticationMode.CERTIFICATES
+        running = self.begin()
+        for change in ("reload", "control", "reload back", "control back"):
+            mode = certificates if change.endswith("back") else none
+            with capturedLogs() as events:
+                if change.startswith("reload"):
+                    self.write(authentication=mode.value)
+                    running.reload()
+                elif running.config.authentication is not mode:
+                    running.change_mode(mode)
+            demanded = mode is certificates
+            self.assertEqual((mode, mode.value, demanded, mode, demanded), self.changed(running, mode), change)
+            said = [event["mode"] for event in events if event.get("event") == "mode-changed"]
+            self.assertEqual([mode.value] if change.startswith("reload") else [], said)
+        running.change_mode(none)
+        self.assertEqual((none, "none", False, none, False), self.changed(running, none))
+        self.write(authentication="certificates", max_clients=7)
+        running.reload()  # the file says what it said before: what the control socket was told stands
+        self.assertEqual((none, "none", False, none, False), self.changed(running, none))
+
+    def test_sessions_end(self) -> None:
+        """Every session ends with a change, by whichever way."""
+        for way in ("control", "reload"):
+            daemon = self.start(*BEHIND, "--authentication", "none")
+            running = self.running(daemon)
+            transport = self.session(before=b"PROXY TCP4 192.0.2.7 198.51.100.1 1 2\r\n")
+            self.assertTrue(transport.value().startswith(b"HTTP/1.1 200"))
+            if way == "control":
+                running.change_mode(AuthenticationMode.CERTIFICATES)
+            else:
+                running.options._arguments = [*(running.options._arguments or ()), "--authentication", "certificates"]
+                running.reload()
+            self.assertTrue(transport.disconnecting, way)
+            self.assertTrue(running.server.demands_identity)
+            self.reactor.adoptedPorts.clear()
