@@ -1,6 +1,6 @@
 """Which clock is asked for what: durations go by the reactor's, and who asks for the time of day says why.
 
-The reactor's clock is one that nobody sets (`iphttps/app/daemon/clock_step.py`). The time of day jumps,
+The reactor's clock is one that nobody sets (`iphttps/app/daemon/process/clock_step.py`). The time of day jumps,
 and CLOCK_MONOTONIC
 stands still while the host is suspended.
 """
@@ -43,7 +43,7 @@ RUNNING = {
     "app/cli/commands/instances.py": "a command waits for a daemon",
     "pki/atomic_files.py": "a command waits for another",
     "app/instances/launch.py": "a command waits for daemons",
-    "app/daemon/supervision.py": "systemd counts by it (sd_notify(3), MONOTONIC_USEC)",
+    "app/daemon/process/supervision.py": "systemd counts by it (sd_notify(3), MONOTONIC_USEC)",
 }
 """The files that may ask CLOCK_MONOTONIC, and what for."""
 

@@ -9,7 +9,7 @@ from twisted.internet.error import ConnectionRefusedError
 from twisted.internet.testing import MemoryReactorClock, StringTransport
 from twisted.trial.unittest import SynchronousTestCase
 
-from iphttps.app.daemon import clock_step
+from iphttps.app.daemon.process import clock_step
 from iphttps.core.iphttps.client import ClientEvent, ClientState
 from iphttps.net.interfaces import IReactor
 from tests.net.support import PRIVATE_HOST, ClientEnd, ServerEnd, client_address, packet

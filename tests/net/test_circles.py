@@ -1,7 +1,7 @@
 """What has ended is gone at once: nothing in it refers to itself, so nothing waits for the garbage collector.
 
-The server's collector does not look again at what it once has found alive (`app/daemon/gc_tuning.py`): what would need
-it then, stays.
+The server's collector does not look again at what it once has found alive (`app/daemon/process/gc_tuning.py`): what
+would need it then, stays.
 """
 
 from __future__ import annotations

@@ -17,6 +17,6 @@ client = ServiceMaker(
 
 # Twisted's plugin loader swallows a KeyboardInterrupt, and elsewhere it ends in a traceback. A daemon that still
 # imports its modules has changed nothing that would have to be undone, so SIGINT ends it as SIGTERM does; then
-# iphttps.app.daemon.stop_signals takes over. Nothing of this is for the other commands of twistd.
+# iphttps.app.daemon.process.stop_signals takes over. Nothing of this is for the other commands of twistd.
 if {server.tapname, client.tapname} & set(sys.argv) and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
     signal.signal(signal.SIGINT, signal.SIG_DFL)

@@ -33,16 +33,17 @@ from ..config.interface_settings import client_settings
 from ..control.client_actions import ClientActions
 from ..control.resource import Route
 from ..control.status import Value
-from . import clock_step, log_file
+from . import log_file
 from .address_watch import AddressWatch
 from .client_link import ClientLink
 from .client_servers import Servers
 from .hooks.resolved import Resolved, resolvectl
 from .hooks.scripts import LinkFacts, Scripts
 from .host_watch import HostWatch, Monitor
+from .process import clock_step
+from .process.stop_signals import StopSignals
 from .service import Daemon, HostNetwork
 from .state import DaemonState, of_client
-from .stop_signals import StopSignals
 
 
 def network_config(config: ClientConfig, *, up: bool) -> NetworkConfig:

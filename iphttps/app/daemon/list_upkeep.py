@@ -21,7 +21,7 @@ from ...pki.authority.issuing import LIST_LIFETIME
 from ...pki.authority.names import DOCUMENT
 from ...pki.authority.store import Authority
 from ...pki.revocation import Stamp, now_of
-from .clock_step import boot_time
+from .process.clock_step import boot_time
 from .servers_list import COPY, KIND, servers_list
 
 INTERVAL = 10.0

@@ -31,11 +31,12 @@ from ..config.tomlfile import CONTROL
 from ..control import status
 from ..control.resource import Route
 from ..control.server_actions import ServerActions
-from . import gc_tuning, log_file
+from . import log_file
+from .process import gc_tuning
+from .process.supervision import Supervision
 from .server_authority import ServerAuthority
 from .server_tls import ConfiguredTLS
 from .state import DaemonState, of_server
-from .supervision import Supervision
 
 
 class RunningServer:

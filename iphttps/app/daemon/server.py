@@ -29,13 +29,13 @@ from ..config.identity_addresses import fixed_addresses
 from ..config.reload import contents
 from ..config.server_config import LINK_LOCAL, ServerConfig
 from ..config.server_options import Options
-from . import clock_step, gc_tuning
+from .process import clock_step, gc_tuning
+from .process.stop_signals import StopSignals
 from .running_server import RunningServer
 from .server_authority import ServerAuthority
 from .server_port import local_fronts, open_port, warn_of_few_descriptors
 from .server_tls import ConfiguredTLS, null_warning
 from .service import Daemon, HostNetwork
-from .stop_signals import StopSignals
 
 
 class ServerDaemon(Daemon):

@@ -37,9 +37,9 @@ from ..control.status import Now, Value, interface_change
 from . import log_file
 from .interface_keeper import InterfaceKeeper
 from .json_log import json_observer
+from .process.stop_signals import StopSignals
+from .process.supervision import Supervision
 from .state import DaemonState
-from .stop_signals import StopSignals
-from .supervision import Supervision
 
 DEVICES: Mapping[tuple[str, bool], Callable[[str], PacketDevice]] = {
     ("tun", True): open_tun,

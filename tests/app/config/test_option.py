@@ -47,7 +47,7 @@ class TableTests(SynchronousTestCase):
     def test_command_line(self) -> None:
         """Each option can be given on the command line, and there is no other."""
         for options in OPTIONS.values():
-            given = {name.rstrip("=") for name in options().longOpt} - {"version", "help", "config"}
+            given = {name.rstrip("=") for name in options().longOpt} - {"version", "help", "config", "root"}
             self.assertEqual(set(options.table), given)
 
     def test_defaults(self) -> None:
@@ -150,7 +150,7 @@ class ValueTests(SynchronousTestCase):
         """A path with a null character ends in a sentence, as the system cannot take it."""
         for name in ("control", "certificate", "identity-addresses", "authority"):
             refusal = self.refusal(server_options.Options(), f'{SERVER}{name} = "a\\u0000b"\n')
-            self.assertIn("it holds a null character", refusal or "it is taken")
+            self.assertIn("must not hold a NUL character", refusal or "it is taken")
 
     def test_empty(self) -> None:
         """What has a default and cannot be nothing is refused if it is empty."""

@@ -255,8 +255,8 @@ class FileTests(AppCase):
     def test_beyond_python(self) -> None:
         """What Python's own reader gives up at is refused in a sentence too, and so is what no path can hold."""
         for text, words in (
-            ("max-clients = " + "9" * 5000, " not TOML: a number has too many digits"),
-            ("route = " + "[" * 5000, " not TOML: it is nested too deeply"),
+            ("max-clients = " + "9" * 5000, "1: not TOML: a number has too many digits"),
+            ("route = " + "[" * 5000, "1: not TOML: it is nested too deeply"),
             ('certificate = "/etc/x\\u0000.pem"', "1: certificate must not hold a NUL character"),
             ('route = ["::/0", "\\u0000"]', "1: route must not hold a NUL character"),
         ):

@@ -169,7 +169,7 @@ class LifeTests(ClientDaemonCase):
 
     def test_interface_stripped(self) -> None:
         """Where another program removes the addresses, the link-local one is put back and the router solicited."""
-        self.patch(ClientDaemon, "_own_address", lambda daemon: bytes(15) + b"\2")
+        self.patch(RunningClient, "_own_address", lambda running: bytes(15) + b"\2")
         self.start()
         _, transport = self.connect()
         addresses = {IPv6Interface("fe80::2/64"), IPv6Interface("2001:db8:2::2/64")}

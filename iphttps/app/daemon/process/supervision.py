@@ -7,9 +7,9 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from ...host.process.systemd import ServiceManager
-from ...net.interfaces import IReactor
-from .state import DaemonState
+from ....host.process.systemd import ServiceManager
+from ....net.interfaces import IReactor
+from ..state import DaemonState
 
 LOOK = 1.0
 """Seconds between two looks at what the daemon is at."""

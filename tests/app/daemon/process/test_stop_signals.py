@@ -9,7 +9,7 @@ from typing import Any, cast
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from iphttps.app.daemon import stop_signals
+from iphttps.app.daemon.process import stop_signals
 
 _STRUCK = """
 import os, signal, sys

@@ -7,7 +7,7 @@ from weakref import ref
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from iphttps.app.daemon import gc_tuning
+from iphttps.app.daemon.process import gc_tuning
 
 MANY = 200_000
 

@@ -11,8 +11,8 @@ from twisted.internet.defer import Deferred
 from twisted.internet.testing import MemoryReactorClock
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
+from iphttps.app.daemon.process.supervision import PATIENCE, Supervision
 from iphttps.app.daemon.state import DaemonState
-from iphttps.app.daemon.supervision import PATIENCE, Supervision
 from iphttps.host.process.systemd import ServiceManager
 from iphttps.net.interfaces import IReactor
 

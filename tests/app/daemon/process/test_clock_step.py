@@ -1,4 +1,4 @@
-"""Tests for iphttps.app.daemon.clock_step, with Twisted's own reactor and a time of day that is set."""
+"""Tests for iphttps.app.daemon.process.clock_step, with Twisted's own reactor and a time of day that is set."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import cast
 from twisted.internet.epollreactor import EPollReactor
 from twisted.trial.unittest import SynchronousTestCase
 
-from iphttps.app.daemon import clock_step
+from iphttps.app.daemon.process import clock_step
 from iphttps.core.iphttps.reconnect import ReconnectTimer
 from iphttps.core.limits import TokenBucket
 from iphttps.net.interfaces import IReactor

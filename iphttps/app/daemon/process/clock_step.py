@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 from functools import partial
 
-from ...net.interfaces import IReactor
+from ....net.interfaces import IReactor
 
 boot_time = partial(time.clock_gettime, time.CLOCK_BOOTTIME)
 """Return the seconds since the machine was started; they go on while it is suspended (clock_gettime(2))."""
