@@ -30,8 +30,11 @@ OURS = {
 }
 """Which modules of ours each layer may import: app -> net, host -> pki -> core, and the laboratory stands alone."""
 LADDER = "imports go app -> net, host -> pki -> core, and the lab stands alone"
+ROOMS = ("connect", "listen", "stream", "tls")
 PROTOCOLS = ("iphttps", "sstp")
 """The protocols: a folder of this name in any layer holds one of them, and never imports the other's."""
+SHARED = tuple(f"iphttps.{folder}" for folder in ("core.http", "core.proxy", *(f"net.{room}" for room in ROOMS)))
+"""What every protocol uses, and so depends on none of them."""
 MAXIMUM_MODULES = 20
 
 PURE = (
@@ -124,6 +127,8 @@ def broken_rules(path: str, source: str) -> list[str]:
         sentences += [f"{path}:{line}: {rule}" for rule in _broken_by(layer, name)]
         if {protocol(module_name(path)), protocol(name)} == set(PROTOCOLS):
             sentences.append(f"{path}:{line}: {module_name(path)} may not import {name}: the protocols never meet")
+        if within(module_name(path), SHARED) and protocol(name):
+            sentences.append(f"{path}:{line}: {module_name(path)} may not import {name}: all protocols share it")
     return sentences
 
 
@@ -253,6 +258,14 @@ class RuleTests(SynchronousTestCase):
             self.assertEqual([2], self.broken(f"iphttps/net/{one}/x.py", f"from ...core.{other} import x"), one)
             self.assertEqual([], self.broken(f"iphttps/net/{one}/x.py", f"from ...core.{one} import x"), one)
             self.assertEqual([], self.broken(f"iphttps/net/{one}/x.py", "from ..session import x"), one)
+
+    def test_shared(self) -> None:
+        """What all protocols use imports none of them."""
+        for name in PROTOCOLS:
+            self.assertEqual([2], self.broken("iphttps/net/connect/x.py", f"from ...core.{name}.request import x"))
+            self.assertEqual([2], self.broken("iphttps/net/listen/x.py", f"from ..{name}.client import x"))
+            self.assertEqual([2], self.broken("iphttps/core/http/x.py", f"from ..{name}.request import x"))
+        self.assertEqual([], self.broken("iphttps/net/connect/x.py", "from ...core.http.head import x"))
 
     def test_libraries(self) -> None:
         """Twisted belongs to net and app, the operating system's libraries to host."""

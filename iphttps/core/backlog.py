@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 
-from .ip.batch import Batch
+from .ip.batch import IDENTITY, Batch
 
 TARGET = 0.01
 """Seconds for which a packet may wait."""
@@ -30,11 +30,15 @@ _WEIGHT = 0.25
 
 
 class Backlog:
-    """Packets that wait, and how many may; sizes in bytes, times in seconds."""
+    """Packets that wait, encoded for the stream, and how many may; sizes in bytes, times in seconds.
 
-    __slots__ = ("_rate", "_size", "_urgent", "_urgent_size", "_waiting", "room")
+    `encode` is that of the session's codec.
+    """
+
+    __slots__ = ("_rate", "_size", "_urgent", "_urgent_size", "_waiting", "encode", "room")
 
     def __init__(self) -> None:
+        self.encode = IDENTITY
         self.room = FIRST
         """How many bytes may wait."""
         self._waiting: list[bytes] = []
@@ -46,22 +50,23 @@ class Backlog:
     def add(self, batch: Batch) -> int:
         """Have the packets of a batch wait, from the first on, while there is room; returns how many found some."""
         left = self.room - self._size
-        taken, data = len(batch), batch.data
-        if len(data) > left:
+        taken = len(batch)
+        if len(batch.data) > left:
             taken = max(bisect_right(batch.bounds, left) - 1, 0)
-            data = data[: batch.bounds[taken]]
+            batch = Batch(batch.data[: batch.bounds[taken]], batch.bounds[: taken + 1])
         if taken:
+            data = self.encode(batch)
             self._waiting.append(data)
             self._size += len(data)
         return taken
 
     def add_urgent(self, batch: Batch) -> bool:
         """Have the packets of a batch wait ahead of all others, or none of them; returns whether they found room."""
-        size = len(batch.data)
-        if self._urgent_size + size > RESERVED:
+        data = self.encode(batch)
+        if self._urgent_size + len(data) > RESERVED:
             return False
-        self._urgent.append(batch.data)
-        self._urgent_size += size
+        self._urgent.append(data)
+        self._urgent_size += len(data)
         return True
 
     def waits(self, batch: Batch) -> bool:
@@ -69,7 +74,7 @@ class Backlog:
         return batch.data in self._urgent
 
     def take(self) -> bytes:
-        """Return all that waits, the urgent packets first, each kind in order; then nothing does."""
+        """Return the bytes of all that waits, the urgent packets first, each kind in order; then nothing does."""
         data = b"".join((*self._urgent, *self._waiting))
         self._waiting.clear()
         self._urgent.clear()

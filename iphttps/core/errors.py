@@ -16,14 +16,17 @@ class IPHTTPSError(Exception):
 class ProtocolError(IPHTTPSError):
     """The peer broke HTTP or [MS-IPHTTPS] while a session was being set up.
 
-    `status` is the HTTP status that a server answers with before it closes. `retry_after` is how many seconds a server
-    has asked its client to leave it alone.
+    `status` is the HTTP status that a server answers with before it closes, and `allow` the methods that would be right
+    where the status is 405. `retry_after` is how many seconds a server has asked its client to leave it alone.
     """
 
-    def __init__(self, sentence: str, status: int = 400, retry_after: float | None = None) -> None:
+    def __init__(
+        self, sentence: str, status: int = 400, retry_after: float | None = None, allow: tuple[str, ...] = ()
+    ) -> None:
         super().__init__(sentence)
         self.status = status
         self.retry_after = retry_after
+        self.allow = allow
 
 
 class ConfigError(IPHTTPSError):

@@ -1,4 +1,4 @@
-"""The text of files that a person writes, with the byte order marks that editors put in front of it."""
+"""Text from outside: files that a person writes, and words of a peer made fit for a log."""
 
 from __future__ import annotations
 
@@ -27,3 +27,8 @@ def without_mark(content: bytes) -> bytes:
         return text_of(content).encode("utf-8")
     except UnicodeDecodeError:
         return content
+
+
+def ascii_only(text: bytes) -> str:
+    """Return a peer's words fit for a log: printable ASCII, the rest escaped."""
+    return "".join(chr(byte) if 32 <= byte < 127 else f"\\x{byte:02x}" for byte in text)

@@ -23,7 +23,9 @@ from iphttps.core.errors import ConfigError
 from iphttps.core.iphttps.authentication import AuthenticationMode
 from iphttps.core.iphttps.neighbors import NeighborCache
 from iphttps.core.iphttps.server import ServerEvent, ServerState
-from iphttps.net.connect.condition import ConnectCondition, always
+from iphttps.net.connect.condition import always
+from iphttps.net.iphttps.connect_condition import ConnectCondition
+from tests.net.iphttps.test_server import session_of
 from tests.net.support import ClientEnd, ServerEnd
 
 REQUEST = b"POST /IPHTTPS HTTP/1.1\r\nHost: vpn.example.org\r\nContent-Length: 18446744073709551615\r\n\r\n"
@@ -95,7 +97,7 @@ class ServerActionsTests(ActionCase):
         transport = StringTransport()
         protocol = self.end.accept(transport)
         protocol.dataReceived(REQUEST)
-        return protocol, transport
+        return session_of(transport), transport
 
     def test_status(self) -> None:
         """The status counts clients, and what those that are gone sent still (3.2.5.3)."""
@@ -180,11 +182,11 @@ class ServerActionsTests(ActionCase):
         def taken(factory: object) -> None:
             raise ConfigError("another program listens there")
 
-        listen = self.end.server._listen
-        self.patch(self.end.server, "_listen", taken)
+        listen = self.end.listener._listen
+        self.patch(self.end.listener, "_listen", taken)
         self.failureResultOf(self.ask("POST", "/enable"), ConfigError)
         self.assertEqual("DISABLED", self.done("GET", "/status")["state"])
-        self.patch(self.end.server, "_listen", listen)
+        self.patch(self.end.listener, "_listen", listen)
         self.assertEqual("LISTEN", self.done("POST", "/enable")["state"])
 
     def test_authentication(self) -> None:

@@ -127,7 +127,7 @@ class FrontDaemonTests(ServerDaemonCase):
         self.assertEqual([b"HTTP/1.1 200", b"", b""], answers)
         for flags, most in (((), 64), (("--max-sessions-per-source", "0"), 0)):
             daemon = self.start(*flags)
-            self.assertEqual(most, self.running(daemon).server.sources.most)
+            self.assertEqual(most, self.running(daemon).server.service.sources.most)
 
     def test_no_such_mode(self) -> None:
         """Without a front the mode cannot be changed to Certificates over plain HTTP."""

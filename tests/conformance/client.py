@@ -99,7 +99,7 @@ CLIENT = (
     ),
     Clause(
         12, "3.1.3", "Enabled, the link is initialized behind a proxy, behind a firewall, by policy, or by the user",
-        "MUST", "net/connect/condition.py, app/daemon/client_servers.py",
+        "MUST", "net/iphttps/connect_condition.py, app/daemon/client_servers.py",
         (
             _OPENING + "test_behind_a_proxy",
             "lab.test_choices.WhenTests.test_blocked",

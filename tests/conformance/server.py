@@ -61,11 +61,11 @@ SERVER = (
     ),
     Clause(
         39, "3.2.5.1", "A request for the configured URI has an entry added to the Client Table", "MUST",
-        "net/iphttps/server.py",
+        "net/iphttps/service.py",
         (_WITNESS + "test_answer", "net.iphttps.test_server"),
     ),
     Clause(
-        40, "3.2.5.1", "If that fails the client is disconnected", "MUST", "net/iphttps/server.py",
+        40, "3.2.5.1", "If that fails the client is disconnected", "MUST", "net/iphttps/service.py",
         ("net.iphttps.test_server",),
     ),
     Clause(
@@ -94,7 +94,7 @@ SERVER = (
         ("lab.test_robustness.FramingTests.test_packets_before_the_fault", "core.ip.test_batch"),
     ),
     Clause(
-        47, "3.2.5.2.2", "and the session with the offending client is terminated", "SHOULD", "net/iphttps/server.py",
+        47, "3.2.5.2.2", "and the session with the offending client is terminated", "SHOULD", "net/iphttps/service.py",
         ("lab.test_robustness.FramingTests.test_server_ends_the_session",),
     ),
     Clause(
@@ -147,7 +147,7 @@ SERVER = (
     ),
     Clause(
         57, "3.2.5.3", "When a client's transport terminates its state is torn down; the server stays in Listen",
-        "req.", "net/iphttps/server.py",
+        "req.", "net/iphttps/service.py",
         (
             "lab.test_robustness.SessionTests.test_address_is_free_again",
             "lab.test_robustness.SessionTests.test_no_descriptor_is_left",
@@ -159,7 +159,7 @@ SERVER = (
         ("lab.test_control.ServerControlTests.test_authentication", _SERVER + "test_authentication_mode"),
     ),
     Clause(
-        59, "3.2.7.2", "A client that disconnects has its entry removed", "MUST", "net/iphttps/server.py",
+        59, "3.2.7.2", "A client that disconnects has its entry removed", "MUST", "net/iphttps/service.py",
         (
             "lab.test_mutations.MutationTests.test_none",
             "lab.test_robustness.SessionTests.test_address_is_free_again",

@@ -27,6 +27,15 @@ class BacklogTests(SynchronousTestCase):
         self.assertEqual(batch(5).data, backlog.take())
         self.assertEqual(b"", backlog.take())
 
+    def test_encoded(self) -> None:
+        """What waits is encoded as it comes, a batch at a time, and only as much of it as finds room."""
+        backlog = Backlog()
+        backlog.encode = lambda batch: b"<%d:%b>" % (len(batch), batch.data[:1])
+        backlog.room = 3 * PACKET
+        self.assertEqual([2, 2], [backlog.add(batch(2)), backlog.add(batch(3, 7))])
+        self.assertTrue(backlog.add_urgent(batch(1, 9)))
+        self.assertEqual(b"<1:\x09><2:\x00><2:\x07>", backlog.take())
+
     def test_room(self) -> None:
         """Of a batch those packets wait that find room, and only whole ones; with room again, others do."""
         backlog = Backlog()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from ipaddress import IPv6Address, IPv6Network
 from typing import cast
 
@@ -20,6 +20,7 @@ from twisted.internet.testing import MemoryReactorClock
 from twisted.test.iosim import FakeTransport, IOPump
 from zope.interface import implementer
 
+from iphttps.core.http.answer import DEFAULT_SERVER
 from iphttps.core.ip import ipv6
 from iphttps.core.ip.batch import Batch
 from iphttps.core.ip.router_advertisement import RouterAdvertisement
@@ -31,7 +32,7 @@ from iphttps.core.iphttps.link import OwnAddresses, ServerLink
 from iphttps.core.iphttps.neighbors import NeighborCache
 from iphttps.core.iphttps.policy import Policy
 from iphttps.core.iphttps.reconnect import ReconnectTimer
-from iphttps.core.iphttps.request import DEFAULT_PATH, DEFAULT_PATHS, DEFAULT_SERVER
+from iphttps.core.iphttps.request import DEFAULT_PATH
 from iphttps.core.iphttps.router import Router
 from iphttps.core.iphttps.server import ServerEvent
 from iphttps.host.device.memory import MemoryDevice
@@ -39,6 +40,10 @@ from iphttps.net.connect.remote_server import RemoteServer
 from iphttps.net.device_reader import DeviceReader
 from iphttps.net.iphttps.client import Client
 from iphttps.net.iphttps.server import Server
+from iphttps.net.iphttps.service import IPHTTPSService
+from iphttps.net.listen.listener import Listener
+from iphttps.net.listen.service import CertificatePolicy, Service
+from iphttps.net.listen.static import StaticService
 from iphttps.net.tls.contexts import ClientTLS, ServerTLS
 from iphttps.net.tls.immediate import ImmediateTLSFactory, TLSEndpoint
 
@@ -81,13 +86,24 @@ class Wire(FakeTransport):
         super().abortConnection()
 
 
+class Following(Protocol):
+    """Hands on what comes to the protocol that a transport has at the time, as Twisted's own transports do."""
+
+    def __init__(self, wire: Wire) -> None:
+        self._wire = wire
+
+    def dataReceived(self, data: bytes) -> None:
+        """Hand it on."""
+        self._wire.protocol.dataReceived(data)
+
+
 class Connection:
     """A connection between two protocols; bytes move, and the end comes, when `settle` is called."""
 
     def __init__(self, clock: MemoryReactorClock, server: Protocol, client: Protocol, cut: int = Wire.cut) -> None:
         self.server_end, self.client_end = Wire(server, isServer=True), Wire(client, isServer=False)
         self.server_end.cut = self.client_end.cut = cut
-        self._pump = IOPump(client, server, self.client_end, self.server_end, debug=False, clock=clock)
+        self._pump = IOPump(client, Following(self.server_end), self.client_end, self.server_end, False, clock)
         server.makeConnection(self.server_end)
         client.makeConnection(self.client_end)
 
@@ -161,6 +177,7 @@ class ServerEnd:
         *,
         mode: AuthenticationMode = AuthenticationMode.CERTIFICATES,
         maximum: int = 8,
+        others: Iterable[Service] = (),
     ) -> None:
         self.clock = clock
         self.device = MemoryDevice("server")
@@ -172,16 +189,15 @@ class ServerEnd:
         policy = Policy(mode, PREFIX, frozenset((own.link_local, own.unicast)), cache)
         router = Router(RouterAdvertisement(PREFIX), own.link_local)
         self.link = ServerLink(self.table, cache, policy, router, own)
-        self.server = Server(
-            clock,
-            self.table,
-            self.link,
-            self.device,
-            self._listen,
-            paths=DEFAULT_PATHS,
-            name=DEFAULT_SERVER,
-            day=clock.seconds,
+        asked = tls is not None and tls.settings.client_ca is not None
+        certificate = CertificatePolicy.REQUIRED if asked else CertificatePolicy.OPTIONAL
+        self.service = IPHTTPSService(
+            clock, self.table, self.link, self.device, certificate=certificate, day=clock.seconds
         )
+        self.documents = StaticService(DEFAULT_SERVER, clock.seconds)
+        services: tuple[Service, ...] = (self.documents, self.service, *others)
+        self.listener = Listener(clock, self._listen, services, name=DEFAULT_SERVER, day=clock.seconds)
+        self.server = Server(clock, self.listener, self.service)
         self._tls = tls
         self.server.handle(ServerEvent.START)
 
@@ -204,7 +220,7 @@ class ServerEnd:
 
     def from_host(self, *packets: bytes) -> None:
         """Let the server's kernel send these packets into the link."""
-        self.server.from_host(Batch.of(packets))
+        self.service.from_host(Batch.of(packets))
 
 
 class ClientEnd:

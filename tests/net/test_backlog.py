@@ -108,7 +108,7 @@ class BacklogTestsMixin(TestCase):
         self.certificates = Certificates(Path(self.mktemp())) if self.secure else None
         self.end = ServerEnd(MemoryReactorClock())
         self.addCleanup(self.end.device.close)
-        factory: IProtocolFactory = self.end.server
+        factory: IProtocolFactory = self.end.listener
         if self.certificates:
             tls: ServerTLS = self.certificates.server_tls()
             factory = ImmediateTLSFactory(tls, False, factory, cast(IReactorTime, reactor))
@@ -123,7 +123,7 @@ class BacklogTestsMixin(TestCase):
     async def _hang_up(self) -> None:
         for peer in self.peers:
             peer.socket.close()
-        await self.end.server.gone()
+        await self.end.server.wait_closed()
 
     def turn(self) -> Deferred[object]:
         """Let the reactor turn once."""
@@ -179,7 +179,7 @@ class BacklogTestsMixin(TestCase):
     async def test_together(self) -> None:
         """All that never read hold together no more than a bound that each could reach alone, and give it back."""
         bound = MEBIBYTE // 2
-        memory = self.end.server.memory = SharedMemory(bound)
+        memory = self.end.service.memory = SharedMemory(bound)
         for number in range(1, 7):
             await self.open(number)
         self.assertEqual(0, memory.held)
@@ -190,7 +190,7 @@ class BacklogTestsMixin(TestCase):
         self.assertGreater(memory.held, bound // 4)
         for tunnel in tunnels:
             tunnel.wire.abortConnection()
-        await self.end.server.gone()
+        await self.end.server.wait_closed()
         self.assertEqual(0, memory.held)
 
     async def test_neighbour(self) -> None:
@@ -218,7 +218,7 @@ class BacklogTestsMixin(TestCase):
         while packets < entry.counters.packets_out:
             await self.turn()
             packets += len(framer.feed(peer.read()))
-        self.assertIsNone(framer.fault)
+        self.assertIsNone(framer.end)
         last = packet(PRIVATE_HOST, client_address(1), b"last")
         self.end.from_host(last)
         arrived: list[bytes] = []

@@ -29,6 +29,7 @@ class BodyCase(SynchronousTestCase):
         with capturedLogs() as events:
             for piece in pieces:
                 protocol.dataReceived(piece)
+                protocol = vars(transport).get("protocol", protocol)
         return transport, "\n".join(str(formatEvent(event)) for event in events)
 
     def assert_over(self, sent: tuple[StringTransport, str], why: str, *packets: bytes) -> None:

@@ -23,7 +23,7 @@ class BudgetTests(ServerCase):
         assert isinstance(protocol, ServerSession)
         self.tunnel = protocol
         self.written: list[int] = []
-        self.end.server.wrote = self.written.append
+        self.end.service.wrote = self.written.append
         self.sent = [packet(client_address(1), PRIVATE_HOST, b"%d" % number) for number in range(MANY)]
 
     def test_few(self) -> None:

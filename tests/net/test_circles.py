@@ -20,18 +20,19 @@ from weakref import ref
 from twisted.internet import reactor
 from twisted.internet.address import IPv4Address
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IProtocolFactory, IReactorTCP, IReactorTime
+from twisted.internet.interfaces import IListeningPort, IProtocolFactory, IReactorTCP, IReactorTime
 from twisted.internet.protocol import ServerFactory
 from twisted.internet.task import deferLater
 from twisted.internet.testing import MemoryReactorClock
 from twisted.internet.threads import deferToThread
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
-from iphttps.core.iphttps.request import Document
+from iphttps.core.http.document import Document
 from iphttps.core.iphttps.server import ServerEvent
 from iphttps.core.proxy.trusted_proxies import TrustedProxies
 from iphttps.net.listen.accept import AcceptFilter
-from iphttps.net.listen.static import StaticServer
+from iphttps.net.listen.listener import Listener
+from iphttps.net.listen.static import StaticService
 from iphttps.net.tls.contexts import ServerTLS
 
 from .certificates import Certificates
@@ -78,6 +79,11 @@ def unwrap(client: socket.socket) -> None:
     client.close()
 
 
+def never(factory: IProtocolFactory) -> IListeningPort:
+    """Listen nowhere: the test has a port of its own."""
+    raise NotImplementedError
+
+
 def nothing(client: socket.socket) -> None:
     """Leave it to the server."""
 
@@ -119,7 +125,7 @@ class ConnectionTests(TestCase):
     def serve(self, tls: ServerTLS | None) -> None:
         """Start the server."""
         self.end = ServerEnd(cast(MemoryReactorClock, reactor), tls)
-        self.end.server.documents = (LONG,)
+        self.end.documents.documents = (LONG,)
         self.addCleanup(self.end.device.close)
         self.addCleanup(self.end.server.handle, ServerEvent.SHUTDOWN)
         assert self.end.factory
@@ -143,13 +149,12 @@ class ConnectionTests(TestCase):
     async def come_and_go(self, go: Callable[[socket.socket], None], *, secure: bool) -> None:
         """Have all clients come, and grow old; then have all of them go, and see that nothing of them is left."""
         clients = [*self.open([b""]), *await deferToThread(self.open, REQUESTS, secure=secure)]
-        while len(self.end.server._tunnels) < len(clients):
+        listener = self.end.listener
+        while len(listener._requests) + len(listener._sessions) < len(clients):
             await self.turn()
-        old, gone = Old(self.end.server._tunnels), self.end.server.gone()
+        old, gone = Old([*listener._requests, *listener._sessions]), self.end.server.wait_closed()
         if go is nothing:
-            for tunnel in tuple(self.end.server._tunnels):
-                tunnel.disconnect("it is told to go")
-            del tunnel
+            listener.disconnect("it is told to go")
         for client in clients:
             await deferToThread(go, client)
         await gone
@@ -176,8 +181,9 @@ class ConnectionTests(TestCase):
 
     async def test_beside(self) -> None:
         """And those of fronts, and of who fetches what is published."""
-        published = StaticServer(cast(IReactorTime, reactor), "name")
-        published.documents = (LONG,)
+        documents = StaticService("name")
+        documents.documents = (LONG,)
+        published = Listener(cast(IReactorTime, reactor), never, (documents,), name="name")
         fronts = TrustedProxies((ip_network("127.0.0.1"),))
         accept_filter = AcceptFilter(
             published, published.clock, published.limiter, published.rejections, fronts, proxy_protocol=True

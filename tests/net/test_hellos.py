@@ -84,7 +84,7 @@ class DamagedHelloTests(SynchronousTestCase):
                 alerts += answer[:1] == b"\x15"
                 answers += answer[:1] == b"\x16"
                 protocol.connectionLost(Failure(ConnectionDone()))
-                self.assertEqual(0, len(end.server.limiter))
+                self.assertEqual(0, len(end.listener.limiter))
             end.server.handle(ServerEvent.SHUTDOWN)
         self.assertGreater(alerts, HELLOS // 4)
         self.assertGreater(answers, HELLOS // 100)

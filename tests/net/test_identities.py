@@ -19,6 +19,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from iphttps.core.identity import Identity
 from iphttps.core.iphttps.client import ClientEvent, ClientState
 from iphttps.lab.authority import KeyKind
+from iphttps.net.listen.service import CertificatePolicy
 from iphttps.net.tls.contexts import ClientTLS, NullEncryption, ServerTLS, TLSSettings
 from iphttps.pki.certificates import Credentials
 from iphttps.pki.verification import CheckedConnection
@@ -26,6 +27,9 @@ from iphttps.pki.verification import CheckedConnection
 from .certificates import Certificates, credentials
 from .odd_certificates import common_name, issue, user_principal_name
 from .support import NAME, ClientEnd, ServerEnd
+
+SERVER_LOGS = ("iphttps.net.iphttps.service.IPHTTPSService", "iphttps.net.listen.listener.Listener")
+"""Where the server says who comes, and who is refused."""
 
 
 class IdentityCase(SynchronousTestCase):
@@ -48,7 +52,7 @@ class IdentityCase(SynchronousTestCase):
             client.client.handle(ClientEvent.ENABLE)
             client.client.handle(ClientEvent.PRECONDITION)
             client.connect(self.server)
-        said = [formatEvent(event) for event in events if event["log_namespace"] == "iphttps.net.iphttps.server.Server"]
+        said = [formatEvent(event) for event in events if event["log_namespace"] in SERVER_LOGS]
         return client.state, said
 
     def issue(self, subject: x509.Name, *names: x509.GeneralName) -> Credentials:
@@ -228,6 +232,7 @@ class LimitTests(IdentityCase):
     def test_mode_none(self) -> None:
         """Whom nobody knows, nobody counts (3.2.1)."""
         self.tls.change(replace(self.tls.settings, client_ca=None))
+        self.server.service.certificate = CertificatePolicy.OPTIONAL
         for _ in range(4):
             self.join(self.alice)
         self.assertEqual([1, 2, 3, 4], self.there)

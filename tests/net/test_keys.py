@@ -11,7 +11,7 @@ from twisted.internet.testing import MemoryReactorClock, StringTransport
 from twisted.logger import capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 
-from iphttps.net.session import KEY_BURST
+from iphttps.net.connection import KEY_BURST
 from tests.requests import request
 
 from .certificates import Certificates

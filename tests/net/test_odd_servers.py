@@ -8,8 +8,8 @@ from twisted.internet.testing import MemoryReactorClock, StringTransport
 from iphttps.core.failure import FailureReason, Stage
 from iphttps.core.iphttps.client_handshake import RequestLength
 from iphttps.core.iphttps.reconnect import INITIAL
+from iphttps.net.connection import HANDSHAKE_DEADLINE
 from iphttps.net.iphttps.client import ClientSession
-from iphttps.net.session import HANDSHAKE_DEADLINE
 
 from .iphttps.test_client import ANSWER, FROM_US, TO_US, ClientCase
 

@@ -113,7 +113,7 @@ class JoinCase(RevokedCase):
         self.clock = MemoryReactorClock()
         self.server = ServerEnd(self.clock, self.tls)
         self.addCleanup(self.server.device.close)
-        self.tls.changed = self.server.server.end_unwelcome
+        self.tls.changed = self.server.listener.end_unwelcome
         self.alice, self.carol = self.certificates.client, self.below.client("carol")
 
     def join(self, identity: Identity) -> ClientEnd:
@@ -179,13 +179,13 @@ class ChangeTests(JoinCase):
         client.client.handle(ClientEvent.ENABLE)
         client.client.handle(ClientEvent.PRECONDITION)
         self.tls.changed = lambda: None  # as if the handshake ended just after it
-        handshaken = self.server.server.admit
+        serves = self.server.service.serves
 
-        def revoke_first(tunnel: object) -> object:
+        def revoke_first(path: str) -> bool:
             self.change(self.root.revoke(self.alice), self.below.revoke())
-            return handshaken(tunnel)  # type: ignore[arg-type]  # it is handed through
+            return serves(path)
 
-        self.patch(self.server.server, "admit", revoke_first)
+        self.patch(self.server.service, "serves", revoke_first)
         with capturedLogs() as events:
             client.connect(self.server)
         self.assertEqual(([], ClientState.LINK_DOWN), (self.there, client.state))

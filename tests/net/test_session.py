@@ -11,8 +11,9 @@ from twisted.trial.unittest import SynchronousTestCase
 from iphttps.core.backlog import LEAST, MOST
 from iphttps.core.counters import Counters
 from iphttps.core.errors import DropReason
-from iphttps.core.ip.batch import Batch
-from iphttps.net.session import CLOSE_DEADLINE, HANDSHAKE_DEADLINE, Session
+from iphttps.core.ip.batch import Batch, Framer
+from iphttps.net.connection import CLOSE_DEADLINE, HANDSHAKE_DEADLINE
+from iphttps.net.session import Session
 from iphttps.net.stream.write_through import QUEUE
 
 from .support import PRIVATE_HOST, client_address, packet
@@ -41,7 +42,7 @@ class RecordingTunnel(Session):
         head, stop, rest = self.head.partition(b".")
         if stop:
             self.told.append(head)
-            self.opened(rest)
+            self.opened(rest, Framer())
 
     def expired(self) -> None:
         """Note it."""

@@ -103,7 +103,7 @@ class AnonymousSessionsTests(ServerCase):
 
     def test_per_source(self) -> None:
         """One source has only so many sessions; others are not touched, and who goes makes room."""
-        self.end.server.sources.most = 3
+        self.end.service.sources.most = 3
         open_ = [self.open("192.0.2.1") for _ in range(3)]
         with capturedLogs() as events:
             refused = self.open("192.0.2.1")
@@ -132,4 +132,4 @@ class AnonymousSessionsTests(ServerCase):
             (said.count("session-opened"), said.count("session-ended"), said.count("sessions-more")),
         )
         self.assertEqual([501 - LINES], [event["count"] for event in events if event["event"] == "sessions-more"])
-        self.assertEqual(({}, set()), (self.end.server._anonymous, self.end.server._unlogged))
+        self.assertEqual(({}, set()), (self.end.service._anonymous, self.end.service._unlogged))

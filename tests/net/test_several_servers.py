@@ -34,7 +34,7 @@ class SeveralServersTests(SynchronousTestCase):
         self.clock = MemoryReactorClock()
         self.begin(as_listed)
 
-    def begin(self, choose: Choice) -> None:
+    def begin(self, choose: Choice[ClientHandshake]) -> None:
         """Make a client that orders its servers so, and enable it."""
         self.endpoints = {name: Endpoint() for name in "abc"}
         servers = [self.server(name, endpoint) for name, endpoint in self.endpoints.items()]
@@ -53,7 +53,7 @@ class SeveralServersTests(SynchronousTestCase):
         self.client.handle(ClientEvent.ENABLE)
         self.client.handle(ClientEvent.PRECONDITION)
 
-    def server(self, name: str, endpoint: Endpoint) -> RemoteServer:
+    def server(self, name: str, endpoint: Endpoint) -> RemoteServer[ClientHandshake]:
         """Return a server with this name."""
         return RemoteServer(name, cast(IStreamClientEndpoint, endpoint), lambda: ClientHandshake(name, f"/{name}"))
 
@@ -106,7 +106,9 @@ class SeveralServersTests(SynchronousTestCase):
         """The order may be found out first, at the beginning of each round; that can be given up, too."""
         choices: list[Deferred[str]] = []
 
-        def choose(servers: Sequence[RemoteServer]) -> Deferred[Sequence[RemoteServer]]:
+        def choose(
+            servers: Sequence[RemoteServer[ClientHandshake]],
+        ) -> Deferred[Sequence[RemoteServer[ClientHandshake]]]:
             choice: Deferred[str] = Deferred()
             choices.append(choice)
             return choice.addCallback(lambda order: [servers["abc".index(name)] for name in order])

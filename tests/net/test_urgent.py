@@ -11,7 +11,7 @@ from iphttps.core.errors import DropReason
 from iphttps.core.ip.batch import Batch
 from iphttps.core.ip.ndp import neighbor_solicitation
 from iphttps.core.iphttps.neighbors import DELAY_FIRST_PROBE_TIME, MAX_UNICAST_SOLICIT, RETRANS_TIMER
-from iphttps.net.iphttps.server import SOLICITATION_INTERVAL
+from iphttps.net.iphttps.link_timers import SOLICITATION_INTERVAL
 from iphttps.net.iphttps.server_session import ServerSession
 
 from .support import PRIVATE_HOST, SERVER_LINK_LOCAL, ServerEnd, client_address, packet

@@ -14,7 +14,7 @@ from iphttps.core.iphttps.client import ClientEvent, ClientState
 from iphttps.core.iphttps.reconnect import INITIAL
 from iphttps.core.iphttps.server import ServerEvent
 from iphttps.host.device import memory
-from iphttps.net.session import CLOSE_DEADLINE, HANDSHAKE_DEADLINE
+from iphttps.net.connection import CLOSE_DEADLINE, HANDSHAKE_DEADLINE
 
 from .certificates import Certificates
 from .support import OUTER, PRIVATE_HOST, ClientEnd, Connection, ServerEnd, Wire, packet
@@ -96,7 +96,7 @@ class SessionTestsMixin(SessionCase):
         client, connection = self.joined()
         self.server.server.handle(ServerEvent.SHUTDOWN)
         connection.settle()
-        self.successResultOf(self.server.server.gone())
+        self.successResultOf(self.server.server.wait_closed())
         self.assertFalse(connection.server_end.aborted)
         self.assertEqual((client.state, client.link), (ClientState.LINK_DOWN, ["up", "down"]))
         self.server.server.handle(ServerEvent.START)
@@ -140,7 +140,7 @@ class SessionTestsMixin(SessionCase):
         self.clock.advance(CLOSE_DEADLINE)
         self.assertTrue(connection.server_end.aborted)
         connection.settle()
-        self.successResultOf(self.server.server.gone())
+        self.successResultOf(self.server.server.wait_closed())
         self.assertEqual([call for call in self.clock.getDelayedCalls() if call.getTime() > INITIAL + 1], [])
 
 
@@ -192,7 +192,7 @@ class TLSSessionTests(SessionTestsMixin):
             connection.server_end.bufferReceived(bytes(record))
             connection.settle()
         self.assertEqual((self.server.device.taken, len(self.server.table)), ([], 0))
-        said = [str(formatEvent(event)) for event in events if "Server" in event["log_namespace"]]
+        said = [str(formatEvent(event)) for event in events if not event["log_namespace"].endswith(".Client")]
         self.assertEqual(len(said), 1, said)
         self.assertIn("disconnected: TLS failed: ", said[0])
 

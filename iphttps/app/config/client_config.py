@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from ...core.errors import ConfigError
 from ...core.iphttps.client_handshake import RequestLength
 from ...core.iphttps.reconnect import INITIAL, MAXIMUM
+from ...core.iphttps.request import DEFAULT_PATH
 from ...core.proxy.choice import PACLocation, ProxyChoice, ProxySource
 from ...core.proxy.connect import Header
 from ...core.proxy.headers import read_headers
@@ -40,7 +41,7 @@ class PACPlace(Words):
 
 
 def _server(name: str, text: str) -> URI:
-    uri = URI.parse(text)
+    uri = URI.parse(text, DEFAULT_PATH)
     if uri.host == "*":
         raise ConfigError(f"--{name} must name the server; * is for the server's own")
     return uri

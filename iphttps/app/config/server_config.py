@@ -11,9 +11,10 @@ from ...core.admission import HANDSHAKES, HANDSHAKES_PER_SOURCE
 from ...core.errors import ConfigError
 from ...core.ip.router_advertisement import INFINITE_LIFETIME, PREF64_LENGTHS, RouterAdvertisement, encode_domain
 from ...core.iphttps.authentication import AuthenticationMode
+from ...core.iphttps.request import DEFAULT_PATH
 from ...core.iphttps.router import MAXIMUM_INTERVAL, Advertise
 from ...net.connect.endpoints import URI
-from ...net.session import HANDSHAKE_DEADLINE
+from ...net.connection import HANDSHAKE_DEADLINE
 from ...net.tls.contexts import NullEncryption
 from .daemon_config import DAY, MOST, DaemonConfig
 from .kinds import File, Flag, Locate, Many, Maybe, Number, Parsed, Place, Raw, Text, Whole, Word, Words, ipv6_prefix
@@ -75,7 +76,7 @@ class _Listening(Words):
 
     def parse(self, name: str, raw: Raw, locate: Locate) -> URI:
         """Return the URI."""
-        uri = URI.listening(str(raw))
+        uri = URI.listening(str(raw), DEFAULT_PATH)
         return replace(uri, socket=str(locate(uri.socket))) if uri.socket else uri
 
 
@@ -279,11 +280,6 @@ class ServerConfig(DaemonConfig):
         if not self.uri.secure or not self.certificate or not self.private_key:
             return None
         return self.certificate, self.private_key
-
-    @property
-    def demands_identity(self) -> bool:
-        """Whether proxies in front must say who the clients are, because there is no TLS here."""
-        return self.authentication is AuthenticationMode.CERTIFICATES and not self.uri.secure
 
     @property
     def advertisement(self) -> RouterAdvertisement:

@@ -83,14 +83,18 @@ class ServerActions:
     def status(self, asked: Asked = Asked()) -> Value:  # noqa: B008  # frozen
         """Tell what the server is and does."""
         link = Counters()
-        for counted in (self._link.counters, self._server.past, *(entry.counters for entry in self._server.table)):
+        for counted in (
+            self._link.counters,
+            self._server.service.past,
+            *(entry.counters for entry in self._server.service.table),
+        ):
             link.add(counted)
         now, not_taken = self._now(), self._not_taken()
         return server_status(self._server, self._settings(), self._device.counters, link, now, not_taken)
 
     def clients(self, asked: Asked) -> Value:
         """Tell who the clients are."""
-        return {"clients": [self._entry(entry) for entry in self._server.table]}
+        return {"clients": [self._entry(entry) for entry in self._server.service.table]}
 
     def _entry(self, entry: ClientEntry) -> Value:
         return client_entry(entry, self._cache.addresses(entry), self._now())
@@ -101,12 +105,12 @@ class ServerActions:
     def disconnect(self, asked: Asked) -> Value:
         """End a client's session; it may come back."""
         (word,) = asked.words
-        for entry in self._server.table:
+        for entry in self._server.service.table:
             if str(entry.number) == word:
                 last = self._entry(entry)
                 entry.connection.disconnect(BY_OPERATOR)
                 return last
-        numbers = ", ".join(str(entry.number) for entry in self._server.table)
+        numbers = ", ".join(str(entry.number) for entry in self._server.service.table)
         there = f"there are {numbers}" if numbers else "there are none"
         raise Refusal(HTTPStatus.NOT_FOUND, f"there is no client with this number; {there}")
 
@@ -119,15 +123,15 @@ class ServerActions:
         """Listen (3.2.4.1)."""
         self._server.handle(ServerEvent.ENABLE)
 
-    def disable(self, asked: Asked) -> Deferred[list[None]]:
+    def disable(self, asked: Asked) -> Deferred[None]:
         """Disconnect all clients and listen no more (3.2.4.2)."""
         self._server.handle(ServerEvent.DISABLE)
-        return self._server.gone()
+        return self._server.wait_closed()
 
-    def authentication(self, asked: Asked) -> Deferred[list[None]] | None:
+    def authentication(self, asked: Asked) -> Deferred[None] | None:
         """Change the Authentication Mode, which ends every session (3.2.7.1)."""
         mode = AuthenticationMode(asked.member("mode", [mode.value for mode in AuthenticationMode]))
         if mode.value == self._settings()["authentication"]:
             return None
         self._change_mode(mode)
-        return self._server.gone()
+        return self._server.wait_closed()

@@ -56,7 +56,7 @@ def server_status(
         **_since(server.since, now),
         **settings,
         "not_taken": list(not_taken),
-        "clients": {"now": len(server.table), "maximum": server.table.maximum},
+        "clients": {"now": len(server.service.table), "maximum": server.service.table.maximum},
         "counters": {"device": counters(device), "link": counters(link)},
     }
 

@@ -20,10 +20,10 @@ from ...host.kernel.network import LINK, NetworkConfig
 from ...host.kernel.pin import pin
 from ...host.kernel.routes import routes
 from ...host.process import allocator
-from ...net.connect.condition import ConnectCondition
 from ...net.device_reader import DeviceReader
 from ...net.interfaces import IReactor, PacketDevice
 from ...net.iphttps.client import Client, ClientSession
+from ...net.iphttps.connect_condition import ConnectCondition
 from ...net.log import logger
 from ...net.stream.underlying import underlying_socket
 from ...net.tls.lifetime import LifetimeWatch

@@ -52,10 +52,10 @@ class Servers:
         self._checked: list[ClientTLS] = []
         self.all = [self._server(uri) for uri in config.uri]
         fastest = config.select == "fastest" and len(self.all) > 1
-        self.choose: Choice = Fastest(reactor) if fastest else as_listed
+        self.choose: Choice[ClientHandshake] = Fastest(reactor) if fastest else as_listed
         self.needed = self._condition()
 
-    def _server(self, uri: URI) -> RemoteServer:
+    def _server(self, uri: URI) -> RemoteServer[ClientHandshake]:
         if not uri.secure:
             self.log.warn(
                 "{uri} is plain HTTP: nothing protects the packets on their way", event="plain-http", uri=str(uri)

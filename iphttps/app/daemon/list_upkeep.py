@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from twisted.internet.interfaces import IReactorTime
 
 from ...core.errors import ConfigError
-from ...core.iphttps.request import Document
+from ...core.http.document import Document
 from ...net.log import logger
 from ...net.stream.poller import Poller
 from ...pki.atomic_files import Busy

@@ -35,7 +35,7 @@ from . import log_file
 from .process import gc_tuning
 from .process.supervision import Supervision
 from .server_authority import ServerAuthority
-from .server_tls import ConfiguredTLS
+from .server_tls import ConfiguredTLS, certificate_policy
 from .state import DaemonState, of_server
 
 
@@ -84,12 +84,12 @@ class RunningServer:
         self._watches = self._watch(tls) if tls else None
 
     def _watch(self, tls: ConfiguredTLS) -> tuple[RevocationWatch, CredentialsWatch, LifetimeWatch]:
-        server = self.server
-        tls.tls.changed = server.end_unwelcome
+        listener = self.server.listener
+        tls.tls.changed = listener.end_unwelcome
         return (
             RevocationWatch(self._reactor, tls.tls),
             CredentialsWatch(self._reactor, tls.tls, lambda: tls.paths),
-            LifetimeWatch(self._reactor, lambda: server.end_overdue(tls.tls.now())),
+            LifetimeWatch(self._reactor, lambda: listener.end_overdue(tls.tls.now())),
         )
 
     def _kept(self) -> Iterable[Poller | ServerAuthority]:
@@ -109,7 +109,7 @@ class RunningServer:
         for kept in self._kept():
             kept.stop()
         self.server.handle(ServerEvent.SHUTDOWN)
-        return self.server.gone()
+        return self.server.wait_closed()
 
     def solicit(self) -> None:
         """Ask nobody: the server is the link's router."""
@@ -170,12 +170,12 @@ class RunningServer:
             options.put("authentication", before, source)
             raise
         self.config = options.config
-        self._end_for_mode(mode, demands_identity=self.config.demands_identity)
+        self._end_for_mode(mode)
 
-    def _end_for_mode(self, mode: AuthenticationMode, *, demands_identity: bool) -> None:
+    def _end_for_mode(self, mode: AuthenticationMode) -> None:
         """End every session, and treat new ones by another mode (3.2.7.1); TLS has been changed already."""
         self._link.change_mode(mode)
-        self.server.demands_identity = demands_identity
+        self.server.service.certificate = certificate_policy(mode)
         self.log.info("authentication mode: {mode}", event="mode-changed", mode=mode.value)
         self.server.handle(ServerEvent.AUTHENTICATION)
 
@@ -218,23 +218,18 @@ class RunningServer:
             for sentence in lists.older if lists else ():
                 self.log.warn("{sentence}, and taken all the same", event="crl-older", sentence=sentence)
         set_level(config.log_level)
-        server, mode = self.server, config.authentication
-        server.limit(
-            config.max_clients,
-            config.max_sessions_per_identity,
-            config.max_handshakes,
-            config.max_handshakes_per_source,
-            config.handshake_timeout,
-        )
-        server.sources.most = config.max_sessions_per_source
+        listener, service, mode = self.server.listener, self.server.service, config.authentication
+        listener.limit(config.max_handshakes, config.max_handshakes_per_source, config.handshake_timeout)
+        service.limit(config.max_clients, config.max_sessions_per_identity)
+        service.sources.most = config.max_sessions_per_source
         self._cache.limit = config.max_addresses
         self._cache.assign(assignment or Assignment())
         self._link.isolate(config.isolate)
         if self._router:
             self._router.advertisement = config.advertisement
         if mode is not self.config.authentication:
-            self._end_for_mode(mode, demands_identity=config.demands_identity)
-        server.advertise()
+            self._end_for_mode(mode)
+        service.advertise()
 
     def _hang_up(self, signum: int, frame: object) -> None:
         self._reactor.callFromThread(self._reload_and_say)

@@ -9,11 +9,12 @@ from typing import cast
 from twisted.internet.interfaces import IListeningPort, IProtocolFactory
 
 from ...core.admission import HandshakeLimiter
+from ...core.http.answer import DEFAULT_SERVER
 from ...core.iphttps.clients import ClientTable
 from ...core.iphttps.link import OwnAddresses, ServerLink
 from ...core.iphttps.neighbors import NeighborCache
 from ...core.iphttps.policy import Policy
-from ...core.iphttps.request import DEFAULT_PATHS, DEFAULT_SERVER
+from ...core.iphttps.request import DEFAULT_PATHS
 from ...core.iphttps.router import Advertise, Router
 from ...core.iphttps.server import ServerEvent
 from ...core.proxy.trusted_proxies import TrustedProxies
@@ -23,7 +24,9 @@ from ...host.process import allocator
 from ...net.device_reader import DeviceReader
 from ...net.interfaces import IReactor, PacketDevice
 from ...net.iphttps.server import Server
+from ...net.iphttps.service import IPHTTPSService
 from ...net.listen.accept import AcceptFilter
+from ...net.listen.listener import Listener
 from ..config import interface_settings
 from ..config.identity_addresses import fixed_addresses
 from ..config.reload import contents
@@ -34,7 +37,7 @@ from .process.stop_signals import StopSignals
 from .running_server import RunningServer
 from .server_authority import ServerAuthority
 from .server_port import local_fronts, open_port, warn_of_few_descriptors
-from .server_tls import ConfiguredTLS, null_warning
+from .server_tls import ConfiguredTLS, certificate_policy, null_warning
 from .service import Daemon, HostNetwork
 
 
@@ -79,32 +82,39 @@ class ServerDaemon(Daemon):
             return AcceptFilter(
                 factory,
                 self.reactor,
-                server.limiter,
-                server.rejections,
+                listener.limiter,
+                listener.rejections,
                 TrustedProxies(config.trusted_proxy),
                 proxy_protocol=config.proxy_protocol,
-                patience=lambda: server.handshake_deadline,
+                patience=lambda: listener.handshake_deadline,
                 only_fronts=bool(config.uri.socket),
             )
 
         def listen(factory: IProtocolFactory) -> IListeningPort:
             return open_port(self.reactor, config, factory, tls.tls if tls else None, filtered, self._control_owner[0])
 
-        server = Server(
+        service = IPHTTPSService(
             self.reactor,
             table,
             link,
             device,
-            listen,
+            certificate=certificate_policy(config.authentication),
             paths=(*paths, *DEFAULT_PATHS),
+            name=DEFAULT_SERVER,
+        )
+        service.sources.most = config.max_sessions_per_source
+        documents = (authority.documents,) if authority else ()
+        listener = Listener(
+            self.reactor,
+            listen,
+            (*documents, service),
             name=DEFAULT_SERVER,
             limiter=HandshakeLimiter(config.max_handshakes, config.max_handshakes_per_source),
             handshake_deadline=config.handshake_timeout,
         )
-        server.demands_identity = config.demands_identity
-        server.sources.most = config.max_sessions_per_source
-        reader = DeviceReader(self.reactor, device, server.from_host, self.device_lost)
-        server.wrote = reader.wrote
+        server = Server(self.reactor, listener, service)
+        reader = DeviceReader(self.reactor, device, service.from_host, self.device_lost)
+        service.wrote = reader.wrote
         running = RunningServer(
             self.reactor,
             self._options,
@@ -122,7 +132,7 @@ class ServerDaemon(Daemon):
             interface_trouble=self.interface_trouble,
         )
         if authority:
-            authority.join(server)
+            authority.join(listener)
         server.handle(ServerEvent.START)
         warn_of_few_descriptors(config.max_clients, self.descriptors)
         if warning := local_fronts(config):

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from twisted.internet.interfaces import IListeningPort
+from twisted.internet.interfaces import IListeningPort, IProtocolFactory
 
+from ...core.admission import HandshakeLimiter
 from ...core.errors import ConfigError
-from ...core.iphttps.request import DEFAULT_SERVER, Document
+from ...core.http.answer import DEFAULT_SERVER
+from ...core.http.document import Document
 from ...core.proxy.trusted_proxies import TrustedProxies
 from ...net.connect.endpoints import URI, listen
+from ...net.connection import PeerConnection
 from ...net.interfaces import IReactor
-from ...net.iphttps.server import Server
-from ...net.iphttps.server_session import ServerSession
 from ...net.listen.accept import AcceptFilter
-from ...net.listen.static import StaticServer
+from ...net.listen.listener import Listener
+from ...net.listen.request import RequestProtocol
+from ...net.listen.static import CONNECTIONS, DEADLINE, PER_SOURCE, StaticService
 from ...pki.verification import ClientCheck
 from ..control.status import Value, iso
 from .list_upkeep import ListUpkeep
@@ -25,21 +28,18 @@ class ServerAuthority:
 
     def __init__(self, directory: Path, publish: URI | None, reactor: IReactor) -> None:
         self._reactor = reactor
-        self._server: Server | None = None
-        self._documents: tuple[Document, ...] = ()
         self._uri = publish
-        self._publication = StaticServer(reactor, DEFAULT_SERVER)
-        self._port: IListeningPort | None = None
+        self.documents = StaticService(DEFAULT_SERVER)
+        """The service that offers the revocation list, on the port of the tunnel as well."""
+        self._listener: Listener | None = None
         self._upkeep = ListUpkeep(reactor, directory, self._published)
         self._upkeep.look()  # before anybody needs the list
 
-    def join(self, server: Server) -> None:
-        """Publish beside the server's tunnel, and by plain HTTP where that is wanted; raises ConfigError."""
-        self._server = server
-        server.admitted = self._note_use
-        self._published(self._documents)
+    def join(self, listener: Listener) -> None:
+        """Note which certificates come to this listener, and publish by plain HTTP if wanted; raises ConfigError."""
+        listener.opened = self._note_use
         if self._uri:
-            self._port = _listen(self._reactor, self._uri, self._publication)
+            self._listener = _publish(self._reactor, self._uri, self.documents)
 
     def start(self) -> None:
         """Look after everything; call it when the program is the user that it will stay."""
@@ -48,9 +48,10 @@ class ServerAuthority:
     def stop(self) -> None:
         """Look after nothing any more, and publish no longer."""
         self._upkeep.stop()
-        if self._port:
-            self._port.stopListening()
-            self._port = None
+        if self._listener:
+            self._listener.stop()
+            self._listener.disconnect("the server shuts down")
+            self._listener = None
 
     def status(self) -> Value:
         """Return what status shows of it."""
@@ -65,23 +66,31 @@ class ServerAuthority:
         }
 
     def _published(self, documents: tuple[Document, ...]) -> None:
-        self._documents = self._publication.documents = documents
-        if self._server:
-            self._server.documents = documents
+        self.documents.documents = documents
 
-    def _note_use(self, tunnel: ServerSession) -> None:
-        check = tunnel.tls.check if tunnel.tls else None
+    def _note_use(self, session: PeerConnection) -> None:
+        check = session.tls.check if session.tls else None
         if isinstance(check, ClientCheck) and check.shown:
             self._upkeep.use(*check.shown)
 
 
-def _listen(reactor: IReactor, uri: URI, publication: StaticServer) -> IListeningPort:
-    def before(factory: object) -> AcceptFilter:
-        return AcceptFilter(
-            publication, reactor, publication.limiter, publication.rejections, TrustedProxies(()), proxy_protocol=False
-        )
+def _publish(reactor: IReactor, uri: URI, documents: StaticService) -> Listener:
+    """Return a listener with nothing but documents, which is started; raises ConfigError."""
 
+    def open_port(factory: IProtocolFactory) -> IListeningPort:
+        def before(factory: IProtocolFactory) -> AcceptFilter:
+            return AcceptFilter(
+                factory, reactor, listener.limiter, listener.rejections, TrustedProxies(()), proxy_protocol=False
+            )
+
+        return listen(reactor, uri, factory, None, before)
+
+    limiter = HandshakeLimiter[RequestProtocol](CONNECTIONS, PER_SOURCE)
+    listener = Listener(
+        reactor, open_port, (documents,), name=DEFAULT_SERVER, limiter=limiter, handshake_deadline=DEADLINE
+    )
     try:
-        return listen(reactor, uri, publication, None, before)
+        listener.start()
     except ConfigError as error:
         raise ConfigError(f"--publish: {str(error).replace('--uri', 'it')}") from error
+    return listener

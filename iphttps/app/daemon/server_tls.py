@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from cryptography import x509
-
 from ...core.iphttps.authentication import AuthenticationMode
+from ...net.listen.service import CertificatePolicy
 from ...net.tls.authorities import load_authorities
 from ...net.tls.contexts import NullEncryption, ServerTLS, TLSSettings
 from ...net.tls.credentials_watch import Paths
@@ -32,7 +32,7 @@ class ConfiguredTLS:
         self._authorities = settings.client_ca
         self.paths = paths
         """Where the certificate is, and where its key."""
-        self.tls = ServerTLS(replace(settings, client_ca=_asked_for(self._authorities, mode)))
+        self.tls = ServerTLS(asking(settings, (certificate_policy(mode),)))
 
     @classmethod
     def load(cls, config: ServerConfig) -> ConfiguredTLS | None:
@@ -42,19 +42,15 @@ class ConfiguredTLS:
 
     def change_mode(self, mode: AuthenticationMode) -> None:
         """Demand certificates of new clients, or not. Raises ConfigError and changes nothing."""
-        self.tls.change(replace(self.tls.settings, client_ca=_asked_for(self._authorities, mode)))
+        settings = replace(self.tls.settings, client_ca=self._authorities)
+        self.tls.change(asking(settings, (certificate_policy(mode),)))
 
     def reload(self, config: ServerConfig) -> None:
         """Read the files again and put them in force. Raises ConfigError and changes nothing."""
         settings, paths = tls_settings(config, self.tls.lists), config.credentials
         if settings and paths:
-            self.tls.change(replace(settings, client_ca=_asked_for(settings.client_ca, config.authentication)))
+            self.tls.change(asking(settings, (certificate_policy(config.authentication),)))
             self._authorities, self.paths = settings.client_ca, paths
-
-
-def _asked_for(authorities: list[x509.Certificate] | None, mode: AuthenticationMode) -> list[x509.Certificate] | None:
-    """Return the authorities of which clients must show a certificate, or None if they need none."""
-    return authorities if mode is AuthenticationMode.CERTIFICATES else None
 
 
 def tls_settings(config: ServerConfig, before: RevocationLists | None = None) -> TLSSettings | None:
@@ -72,6 +68,22 @@ def tls_settings(config: ServerConfig, before: RevocationLists | None = None) ->
             config.client_crl, authorities, datetime.now(UTC), after=before, allow_older=config.allow_older_crl
         )
     return TLSSettings(credentials, authorities, lists, config.null_encryption)
+
+
+def certificate_policy(mode: AuthenticationMode) -> CertificatePolicy:
+    """Return whether IP-HTTPS requires certificates of its clients (3.2.1)."""
+    return CertificatePolicy.REQUIRED if mode is AuthenticationMode.CERTIFICATES else CertificatePolicy.OPTIONAL
+
+
+def asking(settings: TLSSettings, policies: Iterable[CertificatePolicy]) -> TLSSettings:
+    """Return settings that ask for certificates as the services on the port want them.
+
+    Where any service requires one, every client is asked, and a bad one ends the handshake. That none is shown ends it
+    too, unless a service does without.
+    """
+    wanted = frozenset(policies)
+    client_ca = settings.client_ca if CertificatePolicy.REQUIRED in wanted else None
+    return replace(settings, client_ca=client_ca, certificate_optional=CertificatePolicy.OPTIONAL in wanted)
 
 
 def null_warning(settings: TLSSettings | None) -> str | None:

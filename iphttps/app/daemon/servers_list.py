@@ -7,7 +7,7 @@ from pathlib import Path
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from ...core.iphttps.request import Document
+from ...core.http.document import Document
 from ...pki import atomic_files
 from ...pki.authority.names import SERVERS_DOCUMENT
 from ...pki.authority.store import CERTIFICATE, LIST, Authority

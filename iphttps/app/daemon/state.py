@@ -24,7 +24,7 @@ def of_server(server: Server, uri: str, troubles: Iterable[str] = ()) -> DaemonS
     """Return the condition of a server: it is up when it listens. `troubles` are sentences about what is wrong."""
     if server.state is not ServerState.LISTEN:
         return DaemonState(up=True, text=f"{server.state.name}: `iphttps enable` has it listen")
-    clients = len(server.table)
+    clients = len(server.service.table)
     text = f"listening at {uri}; {clients} {'client' if clients == 1 else 'clients'}"
     return DaemonState(up=True, text=printable("; ".join((text, *troubles))))
 

@@ -33,6 +33,7 @@ from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from ...core.errors import ConfigError
+from ...core.iphttps.request import DEFAULT_PATH
 from ...core.text import without_mark
 from ...net.connect.endpoints import URI
 from ...pki.authority import issuing
@@ -76,7 +77,7 @@ class Bundle:
 
 def client_uri(text: str) -> str:
     """Return the URI of a server for its clients, of letters that mean nothing to any program; raises ConfigError."""
-    uri = str(URI.parse(text))
+    uri = str(URI.parse(text, DEFAULT_PATH))
     if not _URI.fullmatch(uri):
         raise ConfigError(f"{text!r} is no URI for clients: it must look like https://vpn.example.org/IPHTTPS")
     return uri

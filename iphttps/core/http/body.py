@@ -1,4 +1,4 @@
-"""Bodies that end, of a length that was announced or in chunks, and chunks to send (RFC 9112 sections 6 and 7).
+"""Codecs for bodies that end, of a length that was announced or in chunks (RFC 9112 sections 6 and 7).
 
 A body of the length that [MS-IPHTTPS] 3.1.5.2 asks for never ends, and its bytes are packets as they come; nothing
 here is needed for it. A program between client and server may turn it into one of these. With the body the
@@ -9,6 +9,10 @@ from __future__ import annotations
 
 import re
 from typing import Protocol
+
+from ..codec import Codec
+from ..errors import DropReason
+from ..ip.batch import Batch
 
 OVER = "the body of its request has ended"
 MALFORMED = "the chunks of its request's body are malformed"
@@ -89,6 +93,40 @@ def chunk(content: bytes) -> bytes:
 
 
 LAST_CHUNK = b"0\r\n\r\n"
+
+
+class BodyCodec:
+    """Packets in bodies that HTTP delimits; `packets` is the codec for what the bodies hold.
+
+    `received` reads a body that ends. With `chunked` each batch is sent as a chunk.
+    """
+
+    __slots__ = ("_chunked", "_packets", "_received", "last")
+
+    def __init__(self, packets: Codec, received: Body | None = None, *, chunked: bool = False) -> None:
+        self._packets = packets
+        self._received = received
+        self._chunked = chunked
+        self.last = (packets.last and chunk(packets.last)) + LAST_CHUNK if chunked else packets.last
+
+    @property
+    def end(self) -> DropReason | str | None:
+        """Why nothing more comes out: the packets are at their end, or the body is."""
+        return self._packets.end or (self._received.end if self._received else None)
+
+    def feed(self, data: bytes) -> Batch:
+        """Take the next bytes of the stream and return the packets that they complete."""
+        return self._packets.feed(self._received.feed(data) if self._received else data)
+
+    def encode(self, batch: Batch) -> bytes:
+        """Turn packets, of which there are some, into bytes of the stream."""
+        data = self._packets.encode(batch)
+        return chunk(data) if self._chunked else data
+
+
+def in_body(packets: Codec, received: Body | None, *, chunked: bool = False) -> Codec:
+    """Return the codec for packets in these bodies; where both never end, that is the codec of the packets itself."""
+    return BodyCodec(packets, received, chunked=chunked) if received or chunked else packets
 
 
 def _may_become_a_line(beginning: bytes) -> bool:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 
-from ..iphttps.request import MAXIMUM_HEAD
+from .head import MAXIMUM_HEAD
 
 MAXIMUM_DIGITS = 18
 """Digits of a length that h11 and everybody else can count."""

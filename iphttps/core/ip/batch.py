@@ -8,9 +8,10 @@ begins.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
+from operator import attrgetter
 
 from ..errors import DropReason
 from .ipv6 import HEADER_LENGTH, PAYLOAD_LENGTH, VERSION
@@ -60,48 +61,58 @@ class Batch:
 
 EMPTY = Batch(b"", (0,))
 
+IDENTITY: Callable[[Batch], bytes] = attrgetter("data")
+"""Encodes packets that lie in the stream as they lie in a batch, end to end."""
+
 
 class Framer:
-    """Cuts a byte stream into packets by the Payload Length in the IPv6 header.
+    """The codec of IP-HTTPS: cuts a byte stream into packets by the Payload Length in the IPv6 header.
 
     A stream that has lost step cannot find it again. Once something else than an IPv6 header stands where
-    one must, `fault` says so and nothing more comes out: non-IPv6 packets are discarded, and the owner ends
+    one must, `end` says so and nothing more comes out: non-IPv6 packets are discarded, and the owner ends
     the session (3.1.5.3, 3.2.5.2.2).
     """
 
-    __slots__ = ("_rest", "fault")
+    __slots__ = ("_rest", "end")
+
+    last = b""
 
     def __init__(self) -> None:
-        self.fault: DropReason | None = None
+        self.end: DropReason | None = None
         self._rest = b""
+
+    @property
+    def encode(self) -> Callable[[Batch], bytes]:
+        """What turns packets into bytes of the stream: they are such bytes already."""
+        return IDENTITY
 
     def feed(self, data: bytes) -> Batch:
         """Take the next bytes of the stream and return the packets that they complete.
 
         At most one unfinished packet, 65574 bytes, waits here for its end.
         """
-        if self.fault:
+        if self.end:
             return EMPTY
         if self._rest:
             data = self._rest + data
-        offset, end = 0, len(data)
+        offset, size = 0, len(data)
         bounds = [0]
-        while offset < end:
+        while offset < size:
             if data[offset] >> 4 != VERSION:
-                self.fault = DropReason.NOT_IPV6
+                self.end = DropReason.NOT_IPV6
                 break
-            if end - offset < HEADER_LENGTH:
+            if size - offset < HEADER_LENGTH:
                 break
             field = offset + PAYLOAD_LENGTH
             following = offset + HEADER_LENGTH + (data[field] << 8) + data[field + 1]
-            if following > end:
+            if following > size:
                 break
             bounds.append(following)
             offset = following
-        if offset == end:
+        if offset == size:
             self._rest = b""
             return Batch(data, bounds)
-        self._rest = b"" if self.fault else data[offset:]
+        self._rest = b"" if self.end else data[offset:]
         return Batch(data[:offset], bounds)
 
 

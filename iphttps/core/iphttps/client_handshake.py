@@ -10,9 +10,10 @@ import h11
 from ..errors import ProtocolError
 from ..http.body import Body, BoundedBody, ChunkedBody
 from ..http.folding import FOLDED, Folds
-from ..http.header import values
+from ..http.head import MAXIMUM_HEAD, shortened, values
 from ..http.response_head import HeadCleaner
-from .request import ENDLESS, MAXIMUM_HEAD, Opened, ascii_only, shortened
+from ..text import ascii_only
+from .request import ENDLESS, Opened
 
 CONTENT_LENGTH = 18446744073709551615
 """What the client SHOULD announce: the greatest length there is, for a body that never ends (3.1.5.2)."""

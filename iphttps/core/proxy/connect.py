@@ -13,9 +13,9 @@ from dataclasses import dataclass
 import h11
 
 from ..errors import ProxyError, ProxyFault
-from ..http.header import values
+from ..http.head import MAXIMUM_HEAD, values
 from ..http.response_head import HeadCleaner
-from ..iphttps.request import MAXIMUM_HEAD, ascii_only
+from ..text import ascii_only
 
 MAXIMUM_BODY = 64 * 1024
 """Bytes of an answer's body that are read away so that the connection can be used again."""

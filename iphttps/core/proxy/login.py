@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from ..errors import ProxyError, ProxyFault
-from ..iphttps.request import ascii_only
+from ..text import ascii_only
 from .challenges import BASIC, DIGEST, NEGOTIATE, NTLM, Challenge, Digest, basic
 from .url import Login, Proxy
 

@@ -10,9 +10,9 @@ from __future__ import annotations
 from twisted.internet.interfaces import IAddress
 
 from ...core.failure import FailureReason, Stage
+from ..connection import HANDSHAKE_DEADLINE
 from ..explain import TIMED_OUT
 from ..log import logger
-from ..session import HANDSHAKE_DEADLINE
 
 PATIENCE = 5.0
 """Seconds that a connection has to open the session while there is another address to try."""

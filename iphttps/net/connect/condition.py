@@ -1,4 +1,4 @@
-"""When the client is to build its tunnel: the conditions for initialization (3.1.3)."""
+"""Conditions under which a client needs its tunnel ([MS-IPHTTPS] 3.1.3)."""
 
 from __future__ import annotations
 
@@ -6,17 +6,12 @@ from collections.abc import Callable
 from typing import cast
 
 from twisted.internet.defer import Deferred, succeed
-from twisted.internet.interfaces import IDelayedCall, IReactorTime, IStreamClientEndpoint, ITCPTransport
+from twisted.internet.interfaces import IStreamClientEndpoint, ITCPTransport
 from twisted.internet.protocol import Factory, Protocol
 from twisted.python.failure import Failure
 
-from ...core.iphttps.client import ClientEvent, ClientState
 from ..explain import explain
-from ..iphttps.client import Client
 from ..log import logger
-
-AGAIN = 60.0
-"""Seconds after which a condition that was not met is looked at again."""
 
 Condition = Callable[[], Deferred[bool]]
 """Finds out whether the tunnel is needed."""
@@ -59,89 +54,3 @@ class Blocked:
             sentence=explain(failure).sentence,
         )
         return True
-
-
-class ConnectCondition:
-    """Enables the client, and tells it when the condition is met.
-
-    Without a condition only the user's own action counts.
-    """
-
-    log = logger()
-
-    def __init__(self, clock: IReactorTime, client: Client, needed: Condition | None, unmet: str = "") -> None:
-        """`unmet` says what the client waits for as long as the condition is not met."""
-        self._clock = clock
-        self._client = client
-        self._needed = needed
-        self._unmet = unmet
-        self._looking: Deferred[bool] | None = None
-        self._again: IDelayedCall | None = None
-
-    @property
-    def waiting(self) -> str | None:
-        """What the client waits for before it connects at all, if it does."""
-        return self._unmet if self._client.state is ClientState.ENABLED else None
-
-    @property
-    def looking(self) -> bool:
-        """Whether it is not known yet if the condition is met."""
-        return self._looking is not None and not self._looking.called
-
-    def enable(self) -> None:
-        """Enable the client (3.1.4.1), and look whether it is needed."""
-        self._client.handle(ClientEvent.ENABLE)
-        if self._needed is None:
-            self.log.info("not connecting: {sentence}", event="not-connecting", sentence=self._unmet)
-        self.look()
-
-    def look(self) -> None:
-        """Look at the condition, if the client waits for it; again after a while, if it is not met."""
-        self.stop()
-        if self._needed and self._client.state is ClientState.ENABLED:
-            self._looking = looking = self._needed()
-            looking.addCallbacks(self._found, self._not_found, callbackArgs=(looking,), errbackArgs=(looking,))
-
-    def _found(self, needed: bool, looking: Deferred[bool]) -> None:
-        if looking is not self._looking:  # given up; that an attempt to reach a host was cancelled looks like a failure
-            return
-        if needed:
-            self.demand()
-        else:
-            self._again = self._clock.callLater(AGAIN, self.look)
-
-    def _not_found(self, failure: Failure, looking: Deferred[bool]) -> None:
-        if looking is self._looking:
-            sentence = explain(failure).sentence
-            self.log.warn(
-                "cannot find out whether the tunnel is needed: {sentence}", event="need-unknown", sentence=sentence
-            )
-            self._again = self._clock.callLater(AGAIN, self.look)
-
-    def demand(self) -> None:
-        """The user wants the tunnel, which is a condition by itself."""
-        self.stop()
-        if self._client.state is ClientState.DISABLED:
-            self._client.handle(ClientEvent.ENABLE)
-        if self._client.state is ClientState.ENABLED:
-            self._client.handle(ClientEvent.PRECONDITION)
-
-    def disable(self, why: str = "the client is disabled") -> None:
-        """Disable the client, in whatever state it is (3.1.4.2), for a reason that the log gives."""
-        self.stop()
-        self._client.disable(why)
-
-    def network_changed(self, *, address_gone: bool = False) -> None:
-        """The network under the client has changed: what was true of it may not be any more."""
-        if self._client.state is ClientState.ENABLED:
-            self.look()
-        else:
-            self._client.network_changed(address_gone=address_gone)
-
-    def stop(self) -> None:
-        """Look no more."""
-        if self._again and self._again.active():
-            self._again.cancel()
-        looking, self._looking = self._looking, None
-        if looking:
-            looking.cancel()

@@ -17,8 +17,8 @@ from twisted.python.failure import Failure
 from ...core.errors import ConfigError, DiscoveryError
 from ...core.http.content_coding import decoded
 from ...core.http.response_head import HeadCleaner
-from ...core.iphttps.request import ascii_only
 from ...core.proxy.choice import PACLocation
+from ...core.text import ascii_only
 from ..explain import sentence
 from .endpoints import URI
 

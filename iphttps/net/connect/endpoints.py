@@ -6,7 +6,7 @@ import encodings.idna  # noqa: F401  # see below
 import errno
 import socket
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from ipaddress import ip_address
 from typing import cast
 from urllib.parse import urlsplit
@@ -23,7 +23,6 @@ from twisted.internet.interfaces import (
 from twisted.internet.protocol import ServerFactory
 
 from ...core.errors import ConfigError
-from ...core.iphttps.request import DEFAULT_PATH
 from ..listen.descriptor_reserve import keep_reserve
 from ..tls.immediate import ImmediateTLSFactory, TLSEndpoint
 from .addresses import Addresses, name_endpoint
@@ -46,7 +45,7 @@ ANY = "*"
 
 @dataclass(frozen=True, slots=True)
 class URI:
-    """The URI of the server (3.1.1, 3.2.1); `path` is empty if none was given."""
+    """The URI of the server (3.1.1, 3.2.1); `path` is empty if none was given, and `default_path` is meant then."""
 
     secure: bool
     host: str
@@ -54,9 +53,10 @@ class URI:
     path: str
     socket: str = ""
     """The path of a UNIX socket, in the place of host and port."""
+    default_path: str = field(default="", compare=False, repr=False)
 
     @classmethod
-    def listening(cls, text: str) -> URI:
+    def listening(cls, text: str, default_path: str = "") -> URI:
         """Read the URI of a server, which may have unix:PATH in the place of host and port, as nginx writes it.
 
         Raises:
@@ -64,14 +64,14 @@ class URI:
         """
         scheme, unix, rest = text.partition("://unix:")
         if not unix or not rest.startswith("/"):
-            return cls.parse(text)
+            return cls.parse(text, default_path)
         path, _, target = rest.partition(":")
         if "\0" in path or not path.strip("/"):
             raise ConfigError(f"{text!r} has no path of a socket: it must look like http://unix:/run/x.sock:/IPHTTPS")
-        return replace(cls.parse(f"{scheme}://localhost{target}"), socket=path)
+        return replace(cls.parse(f"{scheme}://localhost{target}", default_path), socket=path)
 
     @classmethod
-    def parse(cls, text: str) -> URI:
+    def parse(cls, text: str, default_path: str = "") -> URI:
         """Read a URI such as https://vpn.example.org/IPHTTPS.
 
         Raises:
@@ -95,7 +95,8 @@ class URI:
         except UnicodeError as error:
             raise ConfigError(f"{text!r} holds characters that a URI cannot: {like}") from error
         secure = parts.scheme == "https"
-        return cls(secure, host, port if port is not None else (443 if secure else 80), parts.path.rstrip("/"))
+        port = port if port is not None else (443 if secure else 80)
+        return cls(secure, host, port, parts.path.rstrip("/"), default_path=default_path)
 
     @property
     def authority(self) -> str:
@@ -105,8 +106,8 @@ class URI:
 
     def __str__(self) -> str:
         if self.socket:
-            return f"{'https' if self.secure else 'http'}://unix:{self.socket}:{self.path or DEFAULT_PATH}"
-        return f"{'https' if self.secure else 'http'}://{self.authority}{self.path or DEFAULT_PATH}"
+            return f"{'https' if self.secure else 'http'}://unix:{self.socket}:{self.path or self.default_path}"
+        return f"{'https' if self.secure else 'http'}://{self.authority}{self.path or self.default_path}"
 
 
 def client_endpoint(

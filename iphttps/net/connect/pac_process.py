@@ -16,7 +16,7 @@ from twisted.internet.protocol import ProcessProtocol
 from twisted.python.failure import Failure
 
 from ...core.errors import DiscoveryError
-from ...core.iphttps.request import ascii_only
+from ...core.text import ascii_only
 from ..log import logger
 from .endpoints import URI
 

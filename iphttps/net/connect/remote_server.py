@@ -1,31 +1,34 @@
-"""A server that the client connects to, and the order in which it tries several."""
+"""A server that a client connects to, and the order in which the client tries several."""
+
+from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IStreamClientEndpoint
 
-from ...core.iphttps.client_handshake import ClientHandshake
+H = TypeVar("H")
 
 
 @dataclass(frozen=True, slots=True)
-class RemoteServer:
-    """A server to connect to: its URI for people, the way to it, and what is said to it first.
+class RemoteServer(Generic[H]):
+    """A server to connect to: its URI for people, the endpoint that leads to it, and the handshake of its protocol.
 
-    `through` names the proxy on the way that was tried last, if there is one.
+    `handshake` returns a new handshake for each attempt. `through` names the proxy that was tried last, if any.
     """
 
     uri: str
     endpoint: IStreamClientEndpoint
-    handshake: Callable[[], ClientHandshake]
+    handshake: Callable[[], H]
     through: Callable[[], str | None] = lambda: None
 
 
-Choice = Callable[[Sequence[RemoteServer]], Deferred[Sequence[RemoteServer]]]
-"""In which order to try the servers."""
+Choice = Callable[[Sequence[RemoteServer[H]]], Deferred[Sequence[RemoteServer[H]]]]
+"""Returns the servers in the order in which to try them."""
 
 
-def as_listed(servers: Sequence[RemoteServer]) -> Deferred[Sequence[RemoteServer]]:
+def as_listed(servers: Sequence[RemoteServer[H]]) -> Deferred[Sequence[RemoteServer[H]]]:
     """Try the servers in the order in which the operator has listed them."""
     return succeed(servers)

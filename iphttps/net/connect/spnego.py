@@ -16,9 +16,9 @@ from spnego.exceptions import SpnegoError
 from twisted.internet.defer import Deferred, execute
 from twisted.internet.threads import deferToThread
 
-from ...core.iphttps.request import ascii_only
 from ...core.proxy.login import AuthScheme
 from ...core.proxy.url import Login
+from ...core.text import ascii_only
 from .proxy import NextTokenOf, NoTokenError
 
 # This and NTLM's encoding are otherwise loaded with the first token, and cannot be where `twistd --uid` gave up the

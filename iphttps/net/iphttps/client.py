@@ -13,8 +13,11 @@ from twisted.python.failure import Failure
 
 from ...core.errors import DropReason, ProtocolError
 from ...core.failure import FailureReason, Stage
-from ...core.ip.batch import Batch
+from ...core.http.body import LAST_CHUNK, in_body
+from ...core.ip.batch import Batch, Framer
 from ...core.iphttps.client import Action, ClientEvent, ClientMachine, ClientState, Command, StartTimer
+from ...core.iphttps.client_handshake import ClientHandshake
+from ...core.iphttps.request import Opened
 from ..connect.alternatives import Attempt
 from ..connect.remote_server import Choice, RemoteServer, as_listed
 from ..device_reader import DeviceReader
@@ -23,8 +26,10 @@ from ..interfaces import PacketDevice
 from ..log import logger
 from ..session import Session
 from ..session_log import ClientRecord
-from ..stream.chunks import ChunkedWire
 from .liveness import Liveness
+
+Server = RemoteServer[ClientHandshake]
+"""A server that speaks IP-HTTPS."""
 
 
 class ClientSession(Session):
@@ -48,7 +53,7 @@ class ClientSession(Session):
         """Send the POST request (3.1.5.2)."""
         self.wire.write(self._handshake.request())
         if self._handshake.chunked:
-            self.wire = ChunkedWire(self.wire)
+            self._last = LAST_CHUNK
 
     def head_received(self, data: bytes) -> None:
         """Read the response; the link is up only after a successful one (3.1.5.2)."""
@@ -59,9 +64,12 @@ class ClientSession(Session):
             self.disconnect(str(error))
             return
         if opened:
-            self._answered = True
-            self._client.responded(self)
-            self.opened(opened.rest, opened.body)
+            self._open(opened)
+
+    def _open(self, opened: Opened) -> None:
+        self._answered = True
+        self._client.responded(self)
+        self.opened(opened.rest, in_body(Framer(), opened.body, chunked=self._handshake.chunked))
 
     def expired(self) -> None:
         """The server did not open the session in time."""
@@ -102,13 +110,13 @@ class Client(Factory):
         self,
         clock: IReactorTime,
         machine: ClientMachine,
-        servers: Sequence[RemoteServer],
+        servers: Sequence[Server],
         device: PacketDevice,
         reader: Callable[[Callable[[Batch], int]], DeviceReader],
         *,
         bring_up: Callable[[ClientSession], None],
         take_down: Callable[[], None],
-        choose: Choice = as_listed,
+        choose: Choice[ClientHandshake] = as_listed,
         own_address: Callable[[], bytes | None] = lambda: None,
         keepalive: float = 0.0,
         random: Callable[[], float] = float,
@@ -229,7 +237,7 @@ class Client(Factory):
         self._attempt = attempt = cast("Deferred[object]", chosen)
         chosen.addCallbacks(self._chosen, self._not_connected, errbackArgs=(attempt,))
 
-    def _chosen(self, servers: Sequence[RemoteServer]) -> None:
+    def _chosen(self, servers: Sequence[Server]) -> None:
         # The machine says how often; after a session the round goes on with the server behind that one.
         self._turns = cycle(servers)
         self._connect_next()

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from typing import Generic, Protocol, TypeVar
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 from ...core.ip.batch import Batch
-from ...core.iphttps.clients import ClientEntry, ClientTable
 
 TURN = 0.002
 """Seconds that sending may take in one turn of the reactor; for each client a packet is encrypted anew."""
@@ -17,38 +17,43 @@ MOST = 1000
 MOST_OF_ONE = 8
 """How many batches may wait before another is taken that is for all, and how many of them from its own source."""
 
-Packets = Iterator[tuple[ClientEntry, Batch]]
+E = TypeVar("E")
 
 
-class Fanout:
-    """Packets on their way to many clients; who leaves the table meanwhile gets none.
+class Table(Protocol[E]):
+    """The clients that there are now."""
 
-    `deliver` sends a batch to one client; without it, that is `Connection.send`.
+    def __contains__(self, entry: E, /) -> bool: ...
+    def __iter__(self) -> Iterator[E]: ...
+
+
+class Fanout(Generic[E]):
+    """Packets on their way to many clients; a client that leaves the table meanwhile gets none.
+
+    `deliver` sends a batch to one client.
     """
 
-    def __init__(
-        self, clock: IReactorTime, table: ClientTable, deliver: Callable[[ClientEntry, Batch], None] | None = None
-    ) -> None:
+    def __init__(self, clock: IReactorTime, table: Table[E], deliver: Callable[[E, Batch], object]) -> None:
         self._clock = clock
         self._table = table
-        self._deliver = deliver or _send
-        self._waiting: deque[tuple[object, Packets]] = deque()
+        self._deliver = deliver
+        self._waiting: deque[tuple[object, Iterator[tuple[E, Batch]]]] = deque()
         self._next: IDelayedCall | None = None
 
-    def send(self, packets: Iterable[tuple[ClientEntry, Batch]], source: object = None) -> None:
+    def send(self, packets: Iterable[tuple[E, Batch]], source: object = None) -> None:
         """Begin at once, or after those that wait already."""
         self._waiting.append((source, iter(packets)))
         if not self._next:
             self._go_on()
 
-    def send_to_all(self, batch: Batch, but: ClientEntry | None = None) -> bool:
+    def send_to_all(self, batch: Batch, but: E | None = None) -> bool:
         """Do so for all clients but the one from which it comes, if it does; or return False if too many wait."""
         if len(self._waiting) >= MOST or sum(source is but for source, _ in self._waiting) >= MOST_OF_ONE:
             return False
         self.send(self._to_all(batch, but), but)
         return True
 
-    def _to_all(self, batch: Batch, but: ClientEntry | None) -> Packets:
+    def _to_all(self, batch: Batch, but: E | None) -> Iterator[tuple[E, Batch]]:
         for entry in self._table:  # as it is when their turn has come
             if entry is not but:
                 yield entry, batch
@@ -71,7 +76,3 @@ class Fanout:
                     self._next = self._clock.callLater(0, self._go_on)
                     return
             self._waiting.popleft()
-
-
-def _send(entry: ClientEntry, batch: Batch) -> None:
-    entry.connection.send(batch)

@@ -49,12 +49,18 @@ class NullEncryption(Enum):
 
 @dataclass(frozen=True, slots=True)
 class TLSSettings:
-    """What the server's operator decides about TLS; with `client_ca` each client must show a certificate (3.2.1)."""
+    """What the server's operator decides about TLS.
+
+    With `client_ca` each client is asked for a certificate, and the handshake fails if it shows a bad one, or none
+    (3.2.1). With `certificate_optional` it may show none: whoever reads its request then decides (RFC 8446 section
+    4.4.2.4).
+    """
 
     credentials: Credentials
     client_ca: list[x509.Certificate] | None = None
     revocation: RevocationLists | None = None
     null_encryption: NullEncryption = NullEncryption.OFF
+    certificate_optional: bool = False
 
 
 @implementer(IOpenSSLServerConnectionCreator)
@@ -254,7 +260,8 @@ def _server_context(settings: TLSSettings, suites: str) -> SSL.Context:
         if settings.revocation:
             settings.revocation.install(store)
         context.set_client_ca_list([as_openssl(ca).get_subject() for ca in settings.client_ca])
-        context.set_verify(SSL.VERIFY_PEER | SSL.VERIFY_FAIL_IF_NO_PEER_CERT, verify)
+        none_fails = 0 if settings.certificate_optional else SSL.VERIFY_FAIL_IF_NO_PEER_CERT
+        context.set_verify(SSL.VERIFY_PEER | none_fails, verify)
     return context
 
 

@@ -62,8 +62,9 @@ class ImmediateTLS(TLSMemoryBIOProtocol):
         self._scheduler = self.factory.scheduler
         super().makeConnection(transport)
 
-    def opened(self) -> None:
-        """Let all that comes from now on pass at once."""
+    def hand_over(self, protocol: IProtocol) -> None:
+        """Give all that comes from now on to this protocol, at once: the handshake phase is over."""
+        self.wrappedProtocol = protocol
         self._scheduler = None
 
     def dataReceived(self, data: bytes) -> None:

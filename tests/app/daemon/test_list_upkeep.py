@@ -12,7 +12,7 @@ from twisted.internet.task import Clock
 from twisted.logger import LogLevel, capturedLogs, formatEvent
 
 from iphttps.app.daemon.list_upkeep import INTERVAL, RENEWED_AFTER, ListUpkeep
-from iphttps.core.iphttps.request import Document
+from iphttps.core.http.document import Document
 from iphttps.pki.authority.issuing import LIST_LIFETIME, KeyKind
 from iphttps.pki.revocation import RevocationLists, now_of
 from tests.pki.authority.support import AuthorityCase

@@ -17,6 +17,7 @@ from iphttps.core.errors import ConfigError
 from iphttps.core.iphttps.authentication import AuthenticationMode
 from iphttps.lab.authority import KeyKind
 from iphttps.net import log
+from iphttps.net.listen.service import CertificatePolicy
 
 from .test_server import BEHIND, ServerDaemonCase
 
@@ -158,8 +159,8 @@ class EffectTests(ReloadCase):
         running = self.begin()
         self.write(max_clients=7, max_handshakes=9, handshake_timeout=3, max_sessions_per_source=5)
         running.reload()
-        server = running.server
-        self.assertEqual((7, 3.0, 5), (server.table.maximum, server.handshake_deadline, server.sources.most))
+        listener, service = running.server.listener, running.server.service
+        self.assertEqual((7, 3.0, 5), (service.table.maximum, listener.handshake_deadline, service.sources.most))
 
     def test_refused(self) -> None:
         """Where something is wrong nothing changes, and the place of it is named."""
@@ -170,7 +171,7 @@ class EffectTests(ReloadCase):
         self.assertTrue(str(error).startswith(f"{self.path}:{line}: --identity-addresses: cannot read"), error)
         self.write(max_clients="7")
         self.assertIn("must be a number", str(self.assertRaises(ConfigError, running.reload)))
-        self.assertEqual((1000, 1000), (running.server.table.maximum, running.config.max_clients))
+        self.assertEqual((1000, 1000), (running.server.service.table.maximum, running.config.max_clients))
 
     def test_file(self) -> None:
         """The content of a file is read again, though its name is the same."""
@@ -228,5 +229,5 @@ class ModeTests(ReloadCase):
                 running.options._arguments = [*(running.options._arguments or ()), "--authentication", "certificates"]
                 running.reload()
             self.assertTrue(transport.disconnecting, way)
-            self.assertTrue(running.server.demands_identity)
+            self.assertIs(CertificatePolicy.REQUIRED, running.server.service.certificate)
             self.reactor.adoptedPorts.clear()

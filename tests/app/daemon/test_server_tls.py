@@ -5,9 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from iphttps.app.config.server_options import Options
-from iphttps.app.daemon.server_tls import null_warning, tls_settings
+from iphttps.app.daemon.server_tls import asking, certificate_policy, null_warning, tls_settings
 from iphttps.core.errors import ConfigError
+from iphttps.core.iphttps.authentication import AuthenticationMode
 from iphttps.lab.authority import Authority, KeyKind
+from iphttps.net.listen.service import CertificatePolicy
 from iphttps.net.tls.contexts import NullEncryption, TLSSettings
 from iphttps.pki.certificates import load_certificates
 
@@ -95,6 +97,25 @@ class SettingsTests(AppCase):
             "--null-encryption is off, accept or prefer, not 'on'",
             self.refusal(Options(), *self.given, "--null-encryption", "on"),
         )
+
+    def test_asking(self) -> None:
+        """A service that requires certificates has all clients asked; one that does without lets TLS take none."""
+        settings = self.settings()
+        required, optional, inherited = CertificatePolicy
+        for policies, asked, none_passes in (
+            ((required,), True, False),
+            ((inherited, required), True, False),
+            ((required, optional), True, True),
+            ((optional, inherited), False, True),
+            ((), False, False),
+        ):
+            found = asking(settings, policies)
+            self.assertEqual((asked, none_passes), (found.client_ca is not None, found.certificate_optional), policies)
+
+    def test_policy(self) -> None:
+        """The Authentication Mode decides whether IP-HTTPS requires certificates (3.2.1)."""
+        self.assertIs(CertificatePolicy.REQUIRED, certificate_policy(AuthenticationMode.CERTIFICATES))
+        self.assertIs(CertificatePolicy.OPTIONAL, certificate_policy(AuthenticationMode.NONE))
 
     def test_plain(self) -> None:
         """Without TLS there are no settings, and nothing to warn of."""

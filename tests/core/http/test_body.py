@@ -9,10 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from iphttps.core.http.body import LAST_CHUNK, MALFORMED, MAXIMUM_LINE, OVER, Body, BoundedBody, ChunkedBody
+from iphttps.core.codec import Codec
+from iphttps.core.errors import DropReason
+from iphttps.core.http.body import LAST_CHUNK, MALFORMED, MAXIMUM_LINE, OVER, Body, BoundedBody, ChunkedBody, in_body
 from iphttps.core.http.body import chunk as encoded
+from iphttps.core.ip.batch import Batch, Framer
 from tests.requests import CHUNKED, HOST, MALFORMED_CHUNKS, post
-from tests.support import every_cut
+from tests.support import every_cut, udp
 
 NEXT = b"POST /IPHTTPS HTTP/1.1\r\n"
 """What a second request begins with."""
@@ -112,6 +115,55 @@ class ChunkedTests(SynchronousTestCase):
         self.assertEqual(
             read(ChunkedBody(), [stream]), read(ChunkedBody(), [stream[at : at + 1] for at in range(len(stream))])
         )
+
+
+PACKETS = [udp("2001:db8:2::a", "2001:db8:1::5"), udp("2001:db8:2::a", "2001:db8:1::6")]
+
+
+class CodecTests(SynchronousTestCase):
+    """Packets in bodies."""
+
+    def fed(self, codec: Codec, pieces: Iterable[bytes]) -> tuple[list[bytes], DropReason | str | None]:
+        """Feed the pieces; return the packets, and why there are no more."""
+        return [packet for piece in pieces for packet in codec.feed(piece)], codec.end
+
+    def test_identity(self) -> None:
+        """Where no body ends and nothing is in chunks, nothing stands between stream and packets."""
+        framer = Framer()
+        self.assertIs(framer, in_body(framer, None))
+        self.assertEqual((b"".join(PACKETS), b""), (framer.encode(Batch.of(PACKETS)), framer.last))
+
+    def test_received(self) -> None:
+        """Packets are taken out of a body, however the stream is cut, up to its end."""
+        whole = b"".join(PACKETS)
+        for pieces in every_cut(whole + NEXT):
+            codec = in_body(Framer(), BoundedBody(len(whole)))
+            self.assertEqual((PACKETS, OVER), self.fed(codec, pieces))
+            self.assertEqual((whole, b""), (codec.encode(Batch.of(PACKETS)), codec.last))
+        stream = chunk(whole[:50]) + chunk(whole[50:]) + LAST_CHUNK
+        for pieces in every_cut(stream):
+            self.assertEqual((PACKETS, OVER), self.fed(in_body(Framer(), ChunkedBody()), pieces))
+
+    def test_out_of_step(self) -> None:
+        """Where the peer has lost step in a body, that is the end, and not that of the body."""
+        self.assertEqual(
+            (PACKETS[:1], DropReason.NOT_IPV6), self.fed(in_body(Framer(), BoundedBody(1000)), [PACKETS[0] + b"\x45"])
+        )
+
+    def test_sent(self) -> None:
+        """What is sent goes in chunks, what comes need not; the last chunk ends the stream."""
+        codec = in_body(Framer(), None, chunked=True)
+        stream = codec.encode(Batch.of(PACKETS)) + codec.encode(Batch.of(PACKETS[:1])) + codec.last
+        self.assertEqual((b"".join([*PACKETS, PACKETS[0]]), OVER), read(ChunkedBody(), [stream]))
+        self.assertEqual((PACKETS, None), self.fed(codec, PACKETS))
+
+    def test_last_of_another(self) -> None:
+        """What ends the stream of the packets goes in a chunk of its own."""
+
+        class Ending(Framer):
+            last = b"bye"
+
+        self.assertEqual(b"3\r\nbye\r\n0\r\n\r\n", in_body(Ending(), None, chunked=True).last)
 
 
 class EncodingTests(SynchronousTestCase):

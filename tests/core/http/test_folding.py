@@ -9,7 +9,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from iphttps.core.errors import ProtocolError
 from iphttps.core.http.folding import Folds
 from iphttps.core.iphttps.client_handshake import ClientHandshake
-from iphttps.core.iphttps.request import ServerHandshake
+from tests.handshake import ServerHandshake
 
 POST = b"POST /IPHTTPS HTTP/1.1\r\nHost: a.example\r\n"
 LENGTH = b"Content-Length: 18446744073709551615\r\n"

@@ -87,21 +87,21 @@ class FramerTests(SynchronousTestCase):
         for pieces in every_cut(b"".join(SAMPLE)):
             framer = Framer()
             self.assertEqual(SAMPLE, fed(framer, pieces))
-            self.assertIsNone(framer.fault)
+            self.assertIsNone(framer.end)
 
     @given(st.lists(PACKETS), st.lists(st.integers(min_value=0)))
     def test_any_cut(self, packets: list[bytes], places: list[int]) -> None:
         """Any packets, in any pieces, come out the same and in the same order (3.1.5.3, 3.2.5.2.2)."""
         framer = Framer()
         self.assertEqual(packets, fed(framer, cut(b"".join(packets), places)))
-        self.assertIsNone(framer.fault)
+        self.assertIsNone(framer.end)
 
     @given(st.lists(PACKETS), RUBBISH, st.lists(st.integers(min_value=0)))
     def test_rubbish(self, packets: list[bytes], rubbish: bytes, places: list[int]) -> None:
         """Non-IPv6 packets MUST be discarded, those before them are still good (3.1.5.3, 3.2.5.2.2)."""
         framer = Framer()
         self.assertEqual(packets, fed(framer, cut(b"".join(packets) + rubbish, places)))
-        self.assertEqual(DropReason.NOT_IPV6, framer.fault)
+        self.assertEqual(DropReason.NOT_IPV6, framer.end)
         self.assertEqual([], list(framer.feed(SAMPLE[0])))
 
     def test_versions(self) -> None:
@@ -109,21 +109,21 @@ class FramerTests(SynchronousTestCase):
         for version in range(16):
             framer = Framer()
             framer.feed(bytes((version << 4,)))
-            self.assertEqual(None if version == 6 else DropReason.NOT_IPV6, framer.fault, version)
+            self.assertEqual(None if version == 6 else DropReason.NOT_IPV6, framer.end, version)
 
     def test_length_too_large(self) -> None:
         """A Payload Length larger than what follows leaves the packet unfinished, and the session alone (3.2.2)."""
         framer = Framer()
         long = packet("2001:db8:2::a", "2001:db8:1::5", Raw(b"short"), plen=0xFFFF, nh=59)
         self.assertEqual([], fed(framer, [long, b"", bytes(65000)]))
-        self.assertIsNone(framer.fault)
+        self.assertIsNone(framer.end)
 
     def test_length_too_small(self) -> None:
         """A Payload Length smaller than the packet ends it there; what follows must be a header (3.2.5.2.2)."""
         framer = Framer()
         short = packet("2001:db8:2::a", "2001:db8:1::5", Raw(bytes(6)), plen=2, nh=59)
         self.assertEqual([short[:42]], fed(framer, [short]))
-        self.assertEqual(DropReason.NOT_IPV6, framer.fault)
+        self.assertEqual(DropReason.NOT_IPV6, framer.end)
 
     def test_longest(self) -> None:
         """A Payload Length of 65535 is one packet, and the next one is in step (RFC 8200 section 3)."""
@@ -154,7 +154,7 @@ class MalformedTests(SynchronousTestCase):
         """Nothing may be sent that would make the peer's framing lose step (3.1.5.3)."""
         framer = Framer()
         packets = list(framer.feed(data))
-        in_step = packets == [data] and framer.fault is None
+        in_step = packets == [data] and framer.end is None
         self.assertEqual(in_step, malformed(data) is None)
 
     def test_not_ipv6(self) -> None:

@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from iphttps.core.errors import ProtocolError
+from iphttps.core.http.head import MAXIMUM_HEAD, SHOWN_WORDS
 from iphttps.core.iphttps.client_handshake import MAXIMUM_INTERIM, MAXIMUM_RETRY_AFTER, ClientHandshake, RequestLength
-from iphttps.core.iphttps.request import MAXIMUM_HEAD, SHOWN_WORDS, Opened
+from iphttps.core.iphttps.request import Opened
 from tests.support import every_cut, udp
 
 NAME = "gateway.example"

@@ -13,9 +13,13 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from iphttps.core.errors import ProtocolError
+from iphttps.core.http.answer import DEFAULT_SERVER
 from iphttps.core.http.body import BoundedBody
+from iphttps.core.http.head import MAXIMUM_HEAD
 from iphttps.core.iphttps.client_handshake import ClientHandshake
-from iphttps.core.iphttps.request import MAXIMUM_HEAD, Opened, ServerHandshake, ascii_only
+from iphttps.core.iphttps.request import Opened, accept
+from iphttps.core.text import ascii_only
+from tests.handshake import ServerHandshake
 from tests.requests import CHUNKED, HOST, OPENED, REFUSED, post, request
 from tests.support import every_cut, udp
 
@@ -164,11 +168,6 @@ class ServerHandshakeTests(SynchronousTestCase):
             self.assertTrue(handshake.feed(request(b"Expect: 100-Continue\r\n", version=version)))
             self.assertEqual(interim + RESPONSE, handshake.accept(EXAMPLE_TIME))
 
-    def test_forwarded_for(self) -> None:
-        """What X-Forwarded-For headers say is handed on, all of them in their order."""
-        result = ServerHandshake().feed(request(b"X-Forwarded-For: a, b\r\n", b"x-forwarded-for: c\r\n"))
-        self.assertEqual("a, b,c", result and result.forwarded_for)
-
     def test_other_protocols(self) -> None:
         """Who has come to the wrong port is told apart from who speaks bad HTTP."""
         for name, words in (
@@ -215,11 +214,11 @@ class ServerHandshakeTests(SynchronousTestCase):
 
     def test_accept(self) -> None:
         """The server MUST send a 200 OK reply with the Date and Server headers (3.2.5.1, 4.1)."""
-        self.assertEqual(RESPONSE, ServerHandshake(server="Microsoft-HTTPAPI/2.0").accept(EXAMPLE_TIME))
+        self.assertEqual(RESPONSE, accept(Opened(b""), "Microsoft-HTTPAPI/2.0", EXAMPLE_TIME))
 
     def test_accept_by_default(self) -> None:
         """The reply is endless, and its Server header lets the server be recognised (3.2.5.1)."""
-        response = self.parsed(ServerHandshake().accept(EXAMPLE_TIME) + PACKET * 3)
+        response = self.parsed(accept(Opened(b""), DEFAULT_SERVER, EXAMPLE_TIME) + PACKET * 3)
         self.assertEqual({"Server", "Date"}, set(response.headers))
         self.assertIn("HTTPAPI/2.0", response.headers["Server"])
         self.assertEqual((200, "OK", PACKET * 3), (response.status, response.reason, response.read()))

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from iphttps.core.errors import ProxyError, ProxyFault
-from iphttps.core.iphttps.request import MAXIMUM_HEAD
+from iphttps.core.http.head import MAXIMUM_HEAD
 from iphttps.core.proxy.connect import (
     MAXIMUM_BODY,
     MAXIMUM_INTERIM,

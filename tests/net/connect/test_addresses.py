@@ -24,9 +24,9 @@ from iphttps.net.connect.alternatives import MAXIMUM_CONNECTIONS, PATIENCE
 from iphttps.net.connect.endpoints import URI, client_endpoint
 from iphttps.net.connect.fallback import FallbackEndpoint
 from iphttps.net.connect.remote_server import RemoteServer
+from iphttps.net.connection import HANDSHAKE_DEADLINE
 from iphttps.net.device_reader import DeviceReader
 from iphttps.net.iphttps.client import Client
-from iphttps.net.session import HANDSHAKE_DEADLINE
 
 from ..support import NAME, Endpoint
 from .test_endpoints import Named

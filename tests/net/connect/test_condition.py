@@ -13,7 +13,8 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from iphttps.core.errors import ConfigError
 from iphttps.core.iphttps.client import ClientState
-from iphttps.net.connect.condition import AGAIN, Blocked, Condition, ConnectCondition, always
+from iphttps.net.connect.condition import Blocked, Condition, always
+from iphttps.net.iphttps.connect_condition import AGAIN, ConnectCondition
 
 from ..support import OUTER, ClientEnd, Endpoint
 

@@ -21,6 +21,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
 from iphttps.core.errors import ConfigError
+from iphttps.core.iphttps.request import DEFAULT_PATH
 from iphttps.net.connect.endpoints import CONNECT_TIMEOUT, URI, client_endpoint, listen
 
 from ..certificates import Certificates
@@ -31,7 +32,7 @@ class URITests(SynchronousTestCase):
 
     def assert_reads(self, text: str, uri: URI, authority: str, written: str) -> None:
         """Check a URI's parts, its Host header, and how it is written."""
-        read = URI.parse(text)
+        read = URI.parse(text, DEFAULT_PATH)
         self.assertEqual((read, read.authority, str(read)), (uri, authority, written))
 
     def test_defaults(self) -> None:

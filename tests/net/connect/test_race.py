@@ -27,11 +27,11 @@ class FastestTests(SynchronousTestCase):
         """Let the race begin."""
         self.clock = MemoryReactorClock()
         self.endpoints = [Endpoint() for _ in range(3)]
-        self.order: Deferred[Sequence[RemoteServer]] = Fastest(self.clock)(
+        self.order: Deferred[Sequence[RemoteServer[ClientHandshake]]] = Fastest(self.clock)(
             [self.server(str(number), endpoint) for number, endpoint in enumerate(self.endpoints)]
         )
 
-    def server(self, name: str, endpoint: Endpoint) -> RemoteServer:
+    def server(self, name: str, endpoint: Endpoint) -> RemoteServer[ClientHandshake]:
         """Return a server that is reached through this endpoint."""
         return RemoteServer(name, cast(IStreamClientEndpoint, endpoint), lambda: ClientHandshake(name, "/"))
 

@@ -12,8 +12,8 @@ from twisted.trial.unittest import SynchronousTestCase
 from iphttps.core.errors import DropReason
 from iphttps.core.iphttps.client import ClientEvent, ClientState
 from iphttps.core.iphttps.reconnect import INITIAL
+from iphttps.net.connection import CLOSE_DEADLINE, HANDSHAKE_DEADLINE
 from iphttps.net.iphttps.client import ClientSession
-from iphttps.net.session import CLOSE_DEADLINE, HANDSHAKE_DEADLINE
 
 from ..support import NAME, PRIVATE_HOST, ClientEnd, client_address, packet
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from email.utils import formatdate
 from ipaddress import IPv6Address as Address
+from typing import cast
 
 from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.error import ConnectionDone
@@ -16,8 +17,8 @@ from twisted.trial.unittest import SynchronousTestCase
 from iphttps.core.errors import DropReason
 from iphttps.core.ip.router_advertisement import RouterAdvertisement
 from iphttps.core.iphttps.server import ServerEvent
+from iphttps.net.connection import CLOSE_DEADLINE, HANDSHAKE_DEADLINE
 from iphttps.net.iphttps.server_session import ServerSession
-from iphttps.net.session import CLOSE_DEADLINE, HANDSHAKE_DEADLINE
 from iphttps.net.stream import fanout
 
 from ..support import PREFIX, PRIVATE_HOST, SERVER_LINK_LOCAL, ServerEnd, client_address, packet
@@ -32,6 +33,11 @@ ANSWER = (
 ).encode()  # fmt: skip
 OTHERS = packet(client_address(1), PRIVATE_HOST, b"x")
 ALL_NODES = Address("ff02::1")
+
+
+def session_of(transport: StringTransport) -> Protocol:
+    """Return the protocol that the transport gives its bytes to now."""
+    return cast(Protocol, vars(transport)["protocol"])
 
 
 class ServerCase(SynchronousTestCase):
@@ -57,7 +63,7 @@ class ServerCase(SynchronousTestCase):
         protocol.dataReceived(REQUEST + packet(client_address(number), PRIVATE_HOST))
         transport.clear()
         self.end.device.taken.clear()
-        return protocol, transport
+        return session_of(transport), transport
 
 
 class OpeningTests(ServerCase):
@@ -78,7 +84,7 @@ class OpeningTests(ServerCase):
             self.assertEqual(transport.value(), b"", f"cut at {cut}")
             protocol.dataReceived(REQUEST[cut:])
             self.assertEqual(transport.value(), ANSWER, f"cut at {cut}")
-            protocol.connectionLost(Failure(ConnectionDone()))
+            session_of(transport).connectionLost(Failure(ConnectionDone()))
 
     def test_packets_with_the_request(self) -> None:
         """Packets in the same bytes as the request reach the host (3.2.5.2.2)."""
@@ -123,7 +129,7 @@ class OpeningTests(ServerCase):
             (IPv6Address("TCP", "2001:db8::7", 1234), "[2001:db8::7]:1234"),
             (IPv6Address("TCP", "::ffff:192.0.2.7", 1234), "192.0.2.7:1234"),
         ):
-            self.assertEqual(self.end.server.buildProtocol(address).peer, name)
+            self.assertEqual(self.end.listener.buildProtocol(address).peer, name)
 
 
 class FullTableTests(ServerCase):
@@ -221,7 +227,7 @@ class PacketTests(ServerCase):
         sessions = [self.session(number) for number in range(1, 6)]
         for _, transport in sessions:
             transport.clear()
-        self.end.server.advertise()
+        self.end.service.advertise()
         reached = [bool(transport.value()) for _, transport in sessions]
         self.assertEqual(reached, [True, False, False, False, False])
         sessions[3][0].connectionLost(Failure(ConnectionDone()))
@@ -270,7 +276,7 @@ class StateTests(ServerCase):
         open_, one = self.session(1)
         opening, two = self.connection()
         self.end.server.handle(ServerEvent.SHUTDOWN)
-        gone = self.end.server.gone()
+        gone = self.end.server.wait_closed()
         self.assertEqual([port.open for port in self.end.ports], [False])
         self.assertEqual((one.disconnecting, two.disconnecting), (True, True))
         open_.connectionLost(Failure(ConnectionDone()))
@@ -282,7 +288,7 @@ class StateTests(ServerCase):
     def test_shutdown_of_an_idle_server(self) -> None:
         """A server without clients has shut down at once (3.2.7.3)."""
         self.end.server.handle(ServerEvent.SHUTDOWN)
-        self.successResultOf(self.end.server.gone())
+        self.successResultOf(self.end.server.wait_closed())
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def test_disable_and_enable(self) -> None:

@@ -19,6 +19,7 @@ from iphttps.core.identity import Identity
 from iphttps.core.iphttps.client import ClientEvent, ClientState
 from iphttps.core.proxy.trusted_proxies import TrustedProxies
 from iphttps.net.listen.accept import HEADER_DEADLINE, AcceptFilter, ProxyHeaderProtocol
+from iphttps.net.listen.service import CertificatePolicy
 from iphttps.net.session_lines import LINES
 from iphttps.net.tls.contexts import ClientTLS, ServerTLS, TLSSettings
 from tests.net.certificates import Certificates, credentials
@@ -49,9 +50,9 @@ class AcceptFilterCase(SynchronousTestCase):
         """Make the accept_filter of a server."""
         assert end.factory
         fronts = TrustedProxies((ip_network("198.51.100.9"), ip_network("2001:db8:f::/64")))
-        server = end.server
+        listener = end.listener
         return AcceptFilter(
-            end.factory, self.clock, server.limiter, server.rejections, fronts, proxy_protocol=self.proxy_protocol
+            end.factory, self.clock, listener.limiter, listener.rejections, fronts, proxy_protocol=self.proxy_protocol
         )
 
     def connect(self, address: IAddress = FRONT) -> StringTransport | None:
@@ -199,7 +200,7 @@ class VouchedTests(AcceptFilterCase):
     def setUp(self) -> None:
         """Have the server rely on the front."""
         super().setUp()
-        self.end.server.demands_identity = True
+        self.end.service.certificate = CertificatePolicy.REQUIRED
 
     def test_identity(self) -> None:
         """The client is whom the front has verified, written as its certificate's subject would be."""
@@ -231,7 +232,7 @@ class VouchedTests(AcceptFilterCase):
 
     def test_not_asked_for(self) -> None:
         """In mode None nobody is anybody, whatever the front says (4.2.2)."""
-        self.end.server.demands_identity = False
+        self.end.service.certificate = CertificatePolicy.OPTIONAL
         self.say(ALICE + request())
         self.assertEqual([("192.0.2.7:1234", None)], self.clients())
 

@@ -13,8 +13,8 @@ from twisted.logger import capturedLogs, formatEvent
 from twisted.python.failure import Failure
 
 from iphttps.core.admission import HandshakeLimiter
-from iphttps.net.iphttps.server_session import ServerSession
 from iphttps.net.listen.accept import SILENCE, PeerInfo
+from iphttps.net.listen.request import RequestProtocol
 from tests.net.listen.test_accept import FRONT, HEADER, STRANGER, AcceptFilterCase
 from tests.proxyprotocol import version2
 from tests.requests import request
@@ -25,7 +25,7 @@ class SourceTests(AcceptFilterCase):
 
     def test_announced(self) -> None:
         """The source is the one that the PROXY header announces."""
-        self.end.server.sources.most = 1
+        self.end.service.sources.most = 1
         for host, opened in (("192.0.2.7", True), ("192.0.2.7", False), ("203.0.113.8", True)):
             transport = self.say(version2(host, "198.51.100.1", 1) + request())
             self.assertEqual(opened, transport.value().startswith(b"HTTP/1.1 200"))
@@ -34,7 +34,7 @@ class SourceTests(AcceptFilterCase):
         """It is the one in X-Forwarded-For; of a front that tells nothing, sessions are not limited."""
         self.proxy_protocol = False
         self.accept_filter = self.before(self.end)
-        self.end.server.sources.most = 1
+        self.end.service.sources.most = 1
         header = b"X-Forwarded-For: 192.0.2.7\r\n"
         for lines, opened in ((header, True), (header, False), (b"", True), (b"", True)):
             transport = self.say(request(lines))
@@ -47,7 +47,7 @@ class BoundTests(AcceptFilterCase):
     def setUp(self) -> None:
         """Have room for few."""
         super().setUp()
-        self.end.server.limiter = HandshakeLimiter(maximum=4, per_source=2)
+        self.end.listener.limiter = HandshakeLimiter(maximum=4, per_source=2)
         self.accept_filter = self.before(self.end)
 
     def test_per_source(self) -> None:
@@ -71,7 +71,7 @@ class BoundTests(AcceptFilterCase):
             self.assertIsNone(self.connect(STRANGER))
             end(one)
             end(two)
-            self.assertEqual(0, len(self.end.server.limiter))
+            self.assertEqual(0, len(self.end.listener.limiter))
 
     def test_announced(self) -> None:
         """Behind a front the bound is on each client, not on the front."""
@@ -94,7 +94,7 @@ class BoundTests(AcceptFilterCase):
         self.assertIn("it sent no PROXY header, and another needed its place", str([formatEvent(e) for e in events]))
         half.protocol.dataReceived(HEADER[20:] + request())  # type: ignore[attr-defined]
         self.assertTrue(half.value().startswith(b"HTTP/1.1 200"))
-        self.assertEqual((3, 0), (len(self.accept_filter.announcing), len(self.end.server.limiter)))
+        self.assertEqual((3, 0), (len(self.accept_filter.announcing), len(self.end.listener.limiter)))
 
     def test_silent(self) -> None:
         """One that has sent nothing is cut off for the next of its source, and that is logged as any refusal."""
@@ -118,12 +118,12 @@ class BoundTests(AcceptFilterCase):
                 self.clock.advance(1)
             self.assertTrue(silent.disconnected)
             self.assertIn("it sent no complete request in time", str([formatEvent(event) for event in events]))
-            self.assertEqual((0, set()), (len(self.end.server.limiter), self.accept_filter.silent))
+            self.assertEqual((0, set()), (len(self.end.listener.limiter), self.accept_filter.silent))
 
     def test_cheap(self) -> None:
         """Nothing is made for a connection on which nothing comes, which ends with the port or by itself."""
         self.accept_filter.doStart()
-        with patch.object(self.end.server, "buildProtocol", side_effect=AssertionError):
+        with patch.object(self.end.listener, "buildProtocol", side_effect=AssertionError):
             for closed in (True, False):
                 transport = self.connect(STRANGER)
                 assert transport
@@ -131,7 +131,7 @@ class BoundTests(AcceptFilterCase):
                     self.accept_filter.doStop()
                 else:
                     transport.protocol.connectionLost(Failure(ConnectionDone()))  # type: ignore[attr-defined]
-                self.assertEqual((0, set()), (len(self.end.server.limiter), self.accept_filter.silent))
+                self.assertEqual((0, set()), (len(self.end.listener.limiter), self.accept_filter.silent))
 
     def test_unread(self) -> None:
         """One that has sent something is not silent, though nobody has read it yet."""
@@ -152,10 +152,10 @@ class BoundTests(AcceptFilterCase):
         """One that speaks when others of its source have taken all places is turned away then."""
         late = self.connect(STRANGER)
         assert late
-        self.end.server.limiter.limit(4, 1)
+        self.end.listener.limiter.limit(4, 1)
         other = self.accept_filter.greet(PeerInfo.of(STRANGER))
         assert other
-        cast(ServerSession, other).begun()
+        cast(RequestProtocol, other).begun()
         late.protocol.dataReceived(b"P")  # type: ignore[attr-defined]
         self.assertTrue(late.disconnected)
 

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 from twisted.internet.address import IPv4Address
+from twisted.internet.interfaces import IListeningPort, ITCPTransport
 from twisted.internet.protocol import Protocol
 from twisted.internet.testing import MemoryReactorClock, StringTransport
 from twisted.logger import capturedLogs
 from twisted.trial.unittest import SynchronousTestCase
+from zope.interface import alsoProvides
 
-from iphttps.core.iphttps.request import Document
+from iphttps.core.admission import HandshakeLimiter
+from iphttps.core.http.document import Document
 from iphttps.core.proxy.trusted_proxies import TrustedProxies
+from iphttps.net.connection import CLOSE_DEADLINE, HANDSHAKE_DEADLINE
 from iphttps.net.listen.accept import AcceptFilter
-from iphttps.net.listen.static import CONNECTIONS, DEADLINE, PER_SOURCE, StaticServer
-from iphttps.net.session import HANDSHAKE_DEADLINE
-from tests.net.support import ServerEnd
+from iphttps.net.listen.listener import Listener
+from iphttps.net.listen.static import CONNECTIONS, DEADLINE, PER_SOURCE, StaticService
+from tests.net.support import Port, ServerEnd
 
 CONTENT = bytes(range(256)) * 1000
 REQUEST = b"GET /iphttps.crl HTTP/1.1\r\nHost: vpn.example.org\r\n\r\n"
@@ -28,6 +34,10 @@ class Transport(StringTransport):
     half_closed = False
     taken = 0
     protocol: Protocol
+
+    def __init__(self) -> None:
+        super().__init__()
+        alsoProvides(self, ITCPTransport)  # as far as it is used
 
     def write(self, data: bytes) -> None:
         """Have the producer pause where this is more than there is room for."""
@@ -47,14 +57,23 @@ class Transport(StringTransport):
 
 
 class StaticServerTests(SynchronousTestCase):
-    """A publication of one long document."""
+    """A listener with nothing but one long document."""
 
     def setUp(self) -> None:
         """Make it."""
         self.clock = MemoryReactorClock()
-        self.publication = StaticServer(self.clock, "name")
-        self.publication.documents = (Document("/iphttps.crl", "application/pkix-crl", CONTENT),)
-        published = self.publication
+        documents = StaticService("name")
+        documents.documents = (Document("/iphttps.crl", "application/pkix-crl", CONTENT),)
+        self.port = Port()
+        self.publication = published = Listener(
+            self.clock,
+            lambda factory: cast(IListeningPort, self.port),
+            (documents,),
+            name="name",
+            limiter=HandshakeLimiter(CONNECTIONS, PER_SOURCE),
+            handshake_deadline=DEADLINE,
+        )
+        self.publication.start()
         self.accept_filter = AcceptFilter(
             published, self.clock, published.limiter, published.rejections, TrustedProxies(()), proxy_protocol=False
         )
@@ -122,13 +141,14 @@ class StaticServerTests(SynchronousTestCase):
 
     def test_deadline(self) -> None:
         """A connection ends in time, whether its peer says nothing, or takes nothing."""
-        for said in (b"", REQUEST[:20], REQUEST):
+        for said in (b"G", REQUEST[:20], REQUEST):
             protocol, transport = self.connect()
             assert protocol
             protocol.dataReceived(said)
             self.clock.advance(DEADLINE - 1)
             self.assertFalse(transport.disconnecting)
             self.clock.advance(1)
+            self.clock.advance(CLOSE_DEADLINE)
             self.assertTrue(transport.disconnected)
 
     def test_bounds(self) -> None:
@@ -146,10 +166,15 @@ class StaticServerTests(SynchronousTestCase):
 
     def test_stops(self) -> None:
         """When it is closed every connection ends."""
-        _, transport = self.connect()
+        _, silent = self.connect()
+        protocol, speaking = self.connect()
+        assert protocol
+        protocol.dataReceived(b"G")
         self.accept_filter.doStart()
         self.accept_filter.doStop()
-        self.assertTrue(transport.disconnected)
+        self.publication.stop()
+        self.publication.disconnect("the server shuts down")
+        self.assertEqual((True, True, False), (silent.disconnected, speaking.disconnecting, self.port.open))
 
 
 class BesideTunnelTests(SynchronousTestCase):
@@ -160,7 +185,7 @@ class BesideTunnelTests(SynchronousTestCase):
         self.clock = MemoryReactorClock()
         self.end = ServerEnd(self.clock)
         self.addCleanup(self.end.device.close)
-        self.end.server.documents = (Document("/iphttps.crl", "application/pkix-crl", CONTENT),)
+        self.end.documents.documents = (Document("/iphttps.crl", "application/pkix-crl", CONTENT),)
 
     def ask(self) -> Transport:
         """Ask for the document; the answer is not taken yet."""
@@ -178,8 +203,8 @@ class BesideTunnelTests(SynchronousTestCase):
             transport = self.ask()
             transport.take()
         self.assertEqual(CONTENT, transport.value().partition(b"\r\n\r\n")[2])
-        self.assertTrue(transport.disconnecting)
-        self.assertEqual(([], 0), (events, len(self.end.server.table)))
+        self.assertTrue(transport.half_closed)
+        self.assertEqual(([], 0), (events, len(self.end.service.table)))
 
     def test_not_taken(self) -> None:
         """Who does not take it is cut off when the time of the handshake phase is up."""

@@ -60,7 +60,7 @@ class FanoutTests(SynchronousTestCase):
             entry = self.table.add(Connection(self.clock, self.sent, number), "peer", None, 0.0)
             assert entry
             self.entries.append(entry)
-        self.spread = Fanout(self.clock, self.table)
+        self.spread = Fanout(self.clock, self.table, lambda entry, batch: entry.connection.send(batch))
 
     def numbers(self) -> list[int]:
         """Return who was sent something, in order, and forget it."""

@@ -162,6 +162,6 @@ class HandshakesTests(SynchronousTestCase):
         """Once its session is open, nothing that comes from a client waits."""
         end = self.ends[0]
         assert isinstance(end, ImmediateTLS)
-        end.opened()
+        end.hand_over(end.wrappedProtocol)
         end.dataReceived(b"\x15\x03\x03\x00\x02\x02\x28")  # the alert handshake_failure
         self.assertTrue(self.transports[0].disconnecting)

@@ -33,6 +33,10 @@ def renewed(issuer: Authority, old: x509.Certificate, end: timedelta) -> x509.Ce
     return builder.sign(key, hashes.SHA256())  # type: ignore[arg-type]  # it is one that signs
 
 
+SERVER_LOGS = ("iphttps.net.iphttps.service.IPHTTPSService", "iphttps.net.listen.listener.Listener")
+"""Where the server says who comes, and who is refused."""
+
+
 class LifetimeTests(JoinCase):
     """The end of a certificate is the end of its session (RFC 5280 section 4.1.2.5)."""
 
@@ -42,7 +46,7 @@ class LifetimeTests(JoinCase):
         (self.leaf,) = load_certificates(self.alice.certificate)
         self.time = self.leaf.not_valid_before_utc.timestamp() + DAY.total_seconds()
         self.tls.now = lambda: self.time
-        watch = LifetimeWatch(self.clock, lambda: self.server.server.end_overdue(self.tls.now()))
+        watch = LifetimeWatch(self.clock, lambda: self.server.listener.end_overdue(self.tls.now()))
         watch.start()
         self.addCleanup(watch.stop)
 
@@ -51,7 +55,7 @@ class LifetimeTests(JoinCase):
         self.time = moment
         with capturedLogs() as events:
             self.clock.advance(INTERVAL)
-        return [formatEvent(event) for event in events if event["log_namespace"] == "iphttps.net.iphttps.server.Server"]
+        return [formatEvent(event) for event in events if event["log_namespace"] in SERVER_LOGS]
 
     def test_leaf(self) -> None:
         """A session goes on till the last second of its certificate, and not longer; others go on."""

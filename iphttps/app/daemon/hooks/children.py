@@ -10,7 +10,7 @@ from twisted.internet.interfaces import IReadDescriptor
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from ....core.iphttps.request import ascii_only
+from ....core.text import ascii_only
 from ....host.process.child import CHUNK, ChildProcess
 from ....net.interfaces import IReactor
 

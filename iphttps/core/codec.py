@@ -1,0 +1,34 @@
+"""Codecs: between the byte stream of a session and the packets in it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+from .errors import DropReason
+from .ip.batch import Batch
+
+
+class Codec(Protocol):
+    """How packets lie in a stream: what comes is fed, and what is sent is encoded.
+
+    A session looks the methods up once and then calls them for each batch.
+    """
+
+    @property
+    def end(self) -> DropReason | str | None:
+        """Why nothing more comes out; None while packets can come.
+
+        A DropReason says that the peer has lost step, a sentence that the stream has ended in order.
+        """
+
+    @property
+    def last(self) -> bytes:
+        """What ends the stream in order, sent before the connection is closed; often nothing."""
+
+    @property
+    def encode(self) -> Callable[[Batch], bytes]:
+        """Turns packets, of which there are some, into bytes of the stream."""
+
+    def feed(self, data: bytes) -> Batch:
+        """Take the next bytes of the stream and return the packets that they complete."""

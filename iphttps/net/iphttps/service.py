@@ -1,0 +1,186 @@
+"""IP-HTTPS as a service: the link, its device, and the clients on it (3.2)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from time import time
+from typing import Any
+
+from twisted.internet.interfaces import IReactorTime
+
+from ...core.counters import Counters
+from ...core.http.answer import DEFAULT_SERVER
+from ...core.http.request_head import RequestHead
+from ...core.ip.batch import Batch
+from ...core.iphttps.clients import ClientEntry, ClientTable
+from ...core.iphttps.link import Forwarding, ServerLink
+from ...core.iphttps.request import DEFAULT_PATHS, METHODS, WRONG_METHOD, accept, open_tunnel
+from ...core.memory import SharedMemory
+from ...core.sources import IPAddress, Sources
+from ..interfaces import PacketDevice
+from ..listen.service import CertificatePolicy, NotAdmitted, Peer
+from ..log import logger
+from ..session_lines import SessionLines
+from ..session_log import TOTALS, totals
+from ..stream.fanout import Fanout
+from .link_timers import LinkTimers, send, send_to_all
+from .server_session import ServerSession
+
+
+class IPHTTPSService:
+    """Admits clients to the link, and forwards their packets.
+
+    `paths` are where a POST opens a tunnel, without regard to case. `name` is the Server header of the answer, and
+    `day` the time of day for its Date.
+    """
+
+    log = logger()
+    methods = METHODS
+    wrong_method = WRONG_METHOD
+
+    def __init__(
+        self,
+        clock: IReactorTime,
+        table: ClientTable,
+        link: ServerLink,
+        device: PacketDevice,
+        *,
+        certificate: CertificatePolicy,
+        paths: Iterable[str] = DEFAULT_PATHS,
+        name: str = DEFAULT_SERVER,
+        day: Callable[[], float] = time,
+    ) -> None:
+        self.clock = clock
+        self.table = table
+        """The Client Table (3.2.1)."""
+        self.certificate = certificate
+        """REQUIRED in mode Certificates, OPTIONAL in mode None (3.2.1)."""
+        self.wrote: Callable[[int], None] = _nothing
+        """Called with how many packets the device was given."""
+        self.memory = SharedMemory()
+        """What waits for all clients together."""
+        self.sources = Sources()
+        """Where clients without a certificate come from."""
+        self.past = Counters()
+        """What was counted for clients that have gone."""
+        self._paths = frozenset(path.casefold() for path in paths)
+        self._name = name
+        self._day = day
+        self._anonymous: dict[ClientEntry, IPAddress | None] = {}
+        self._lines = SessionLines(clock, self.log)
+        self._unlogged: set[ClientEntry] = set()
+        self._link = link
+        self._device = device
+        self._timers = LinkTimers(clock, table, link)
+        self._multicasting = Fanout(clock, table, send)
+
+    def serves(self, path: str) -> bool:
+        """Tell whether tunnels are opened at this path."""
+        return path.casefold() in self._paths
+
+    def start(self) -> None:
+        """Advertise and solicit from now on (3.2.3.1)."""
+        self._timers.start()
+
+    def stop(self) -> None:
+        """Say good-bye to the clients; their connections end next."""
+        self._timers.stop()
+        self._multicasting.stop()
+        self._lines.close()
+        farewell = self._link.farewell().everyone
+        for entry in self.table if farewell else ():
+            entry.connection.send(farewell)  # at once: the connections end
+
+    def limit(self, clients: int, sessions: int) -> None:
+        """Have other limits from now on; no session ends by it."""
+        self.table.maximum, self.table.per_identity = clients, sessions
+
+    # Clients, in the order of their life.
+
+    def admit(self, peer: Peer, request: RequestHead) -> ServerSession:
+        """Return a session for the client, which has an entry in the Client Table then (3.2.5.1).
+
+        Raises:
+            ProtocolError: if the request opens no tunnel.
+            NotAdmitted: if there is no room for the client.
+        """
+        opened = open_tunnel(request)
+        session = ServerSession(self, opened, accept(opened, self._name, self._day()))
+        session.begin(self._add(session, peer))
+        return session
+
+    def _add(self, session: ServerSession, peer: Peer) -> ClientEntry:
+        for old in self.table.surplus(peer.identity):
+            limit = self.table.per_identity
+            old.connection.disconnect(f"it came once more, and may have only {limit} sessions at a time")
+        if peer.identity is None and (source := self.sources.full(peer.address)):
+            sentence = f"{source} has as many sessions as --max-sessions-per-source lets it"
+            raise NotAdmitted(sentence, "too many sessions")
+        entry = self.table.add(session, peer.name, peer.identity, self.clock.seconds(), peer.suite)
+        if entry is None:
+            raise NotAdmitted(f"the table is full with {self.table.maximum} clients", "the table is full")
+        if peer.identity is None:
+            self.sources.add(peer.address)
+            self._anonymous[entry] = peer.address
+        if self._lines.wanted(peer.address, peer.identity):
+            said = peer.suite or "without TLS"
+            self.log.info("{who} connected, {suite}", event="session-opened", suite=said, **_named(entry))
+        else:
+            self._unlogged.add(entry)
+        return entry
+
+    def left(self, entry: ClientEntry, sentence: str) -> None:
+        """Tear down the state of a client; the server stays in its state (3.2.5.3, 3.2.7.2)."""
+        self._link.remove(entry)
+        self.past.add(entry.counters)
+        if entry in self._anonymous:
+            self.sources.remove(self._anonymous.pop(entry))
+        if entry in self._unlogged:
+            self._unlogged.remove(entry)
+            return
+        self.log.info(
+            "{who} disconnected: {reason}; " + TOTALS,
+            event="session-ended",
+            reason=sentence,
+            suite=entry.suite,
+            **_named(entry),
+            **totals(entry.counters, entry.since, self.clock.seconds()),
+        )
+
+    # Packets.
+
+    def from_client(self, entry: ClientEntry, batch: Batch) -> None:
+        """Forward packets from a client."""
+        self._perform(self._link.from_client(entry, batch, self.clock.seconds()), entry)
+
+    def from_host(self, batch: Batch) -> int:
+        """Forward packets from the host's kernel; returns to how many clients."""
+        forwarding = self._link.from_host(batch, self.clock.seconds())
+        self._perform(forwarding)
+        return len(forwarding.clients)
+
+    def advertise(self) -> None:
+        """Tell all clients at once what has changed about the link, if the port is open."""
+        self._timers.advertise()
+
+    def _perform(self, forwarding: Forwarding, origin: ClientEntry | None = None) -> None:
+        if forwarding.host:
+            self._device.write(forwarding.host)
+            self.wrote(len(forwarding.host))
+        for entry, batch in forwarding.own:
+            entry.connection.send_urgent(batch)
+        for entry, batch in forwarding.clients:
+            entry.connection.send(batch)
+        if forwarding.everyone:
+            counters = origin.counters if origin else self._link.counters
+            send_to_all(self._multicasting, forwarding.everyone, counters, origin)
+
+
+def _named(entry: ClientEntry) -> dict[str, Any]:
+    """Return the fields that say who a client is."""
+    identity = entry.identity and str(entry.identity)
+    return {"who": str(entry), "client": entry.number, "identity": identity, "peer": entry.peer}
+
+
+def _nothing(what: object) -> None:
+    """Nobody wants to hear of it."""

@@ -1,0 +1,153 @@
+"""A port that services share: TLS, the bounds of the handshake phase, and the request that says which service it is.
+
+It knows nothing of packets. What has a session is the service's; the listener only ends it when the port's
+certificates say so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from math import inf
+from time import time
+
+from twisted.internet.defer import Deferred, gatherResults, succeed
+from twisted.internet.interfaces import IAddress, IListeningPort, IProtocolFactory, IReactorTime
+from twisted.internet.protocol import Factory
+
+from ...core.admission import HandshakeLimiter
+from ..connection import HANDSHAKE_DEADLINE, PeerConnection
+from ..log import logger
+from .accept import PeerInfo
+from .rejections import RejectionLog
+from .request import RequestProtocol
+from .service import Service
+
+Listen = Callable[[IProtocolFactory], IListeningPort]
+"""Starts to listen, TLS included, and returns the port; raises ConfigError."""
+
+
+class Listener(Factory):
+    """Listens while it is started, and has the `services` admit clients; `name` is the Server header of its answers.
+
+    As a Twisted factory it makes a RequestProtocol for each connection that the port accepts.
+    """
+
+    log = logger()
+    noisy = False
+
+    def __init__(
+        self,
+        clock: IReactorTime,
+        listen: Listen,
+        services: Iterable[Service],
+        *,
+        name: str,
+        limiter: HandshakeLimiter[RequestProtocol] | None = None,
+        handshake_deadline: float = HANDSHAKE_DEADLINE,
+        day: Callable[[], float] = time,
+    ) -> None:
+        self.clock = clock
+        self.day = day
+        """The time of day, which the Date of an answer tells; `clock` may count from anywhere."""
+        self.services = tuple(services)
+        self.name = name
+        self.limiter = HandshakeLimiter() if limiter is None else limiter
+        self.handshake_deadline = handshake_deadline
+        self.opened: Callable[[PeerConnection], None] = _nothing
+        """Called for each session when it begins."""
+        self.rejections = RejectionLog(clock, self.log)
+        self._listen = listen
+        self._port: IListeningPort | None = None
+        self._closed: Deferred[None] = succeed(None)
+        self._requests: set[RequestProtocol] = set()
+        self._sessions: dict[PeerConnection, Service] = {}
+        self._next_end = inf
+
+    def start(self) -> None:
+        """Open the port, and start the services; raises ConfigError if the port cannot be opened."""
+        self._port = self._listen(self)
+        for service in self.services:
+            service.start()
+
+    def stop(self) -> None:
+        """Close the port, and stop the services; the connections stay."""
+        if self._port:
+            self._closed = self._port.stopListening() or succeed(None)
+        self._port = None
+        self.rejections.close()
+        for service in self.services:
+            service.stop()
+
+    def limit(self, handshakes: int, handshakes_per_source: int, handshake_deadline: float) -> None:
+        """Have other limits on the handshake phase from now on."""
+        self.limiter.limit(handshakes, handshakes_per_source)
+        self.handshake_deadline = handshake_deadline
+
+    def disconnect(self, sentence: str, service: Service | None = None) -> None:
+        """End the sessions of a service, or of all, and every connection that has no session yet, for this reason."""
+        for request in tuple(self._requests):
+            request.disconnect(sentence)
+        for session, its in tuple(self._sessions.items()):
+            if service is None or its is service:
+                session.disconnect(sentence)
+
+    def wait_closed(self) -> Deferred[None]:
+        """Return a Deferred that fires when all connections there are now have ended, and a port given up is closed."""
+        ended = gatherResults([self._closed, *(each.ended for each in (*self._requests, *self._sessions))])
+        return ended.addCallback(self._told)
+
+    def _told(self, result: object) -> None:
+        # Connections that ended last can have been refused after the port was closed.
+        if self._port is None:
+            self.rejections.close()
+
+    # Connections, in the order of their life.
+
+    def buildProtocol(self, addr: IAddress | None) -> RequestProtocol:
+        """Make what reads the request of a connection just accepted."""
+        peer_info = PeerInfo.of(addr)
+        request = RequestProtocol(self, peer_info)
+        request.forget = self._forget
+        self._requests.add(request)
+        displaced = self.limiter.add(request, peer_info.address)
+        if displaced:
+            displaced.give_way()
+        return request
+
+    def refused(self, connection: RequestProtocol, sentence: str, kind: str) -> None:
+        """Note that a connection does not become a session, for a reason of this kind."""
+        self.rejections.note(connection.peer, sentence, kind)
+
+    def admitted(self, connection: RequestProtocol, session: PeerConnection, service: Service) -> None:
+        """Keep a session in the place of its request; the handshake phase is over."""
+        self._forget(connection)
+        self._sessions[session] = service
+        if connection.tls:
+            self._next_end = min(self._next_end, connection.tls.check.until)
+
+    def _forget(self, connection: PeerConnection) -> None:
+        if isinstance(connection, RequestProtocol):
+            self.limiter.remove(connection)
+            self._requests.discard(connection)
+        self._sessions.pop(connection, None)
+
+    def end_unwelcome(self) -> None:
+        """End the connections whose certificates do not stand any more."""
+        for request in tuple(self._requests):
+            if objection := request.tls and request.tls.objection():
+                self.refused(request, objection, "the certificate")
+                request.disconnect(objection)
+        for session in tuple(self._sessions):
+            if objection := session.tls and session.tls.objection():
+                session.disconnect(objection)
+
+    def end_overdue(self, now: float) -> None:
+        """End the sessions whose certificates have expired, if it is time for the first of them."""
+        if now > self._next_end:
+            self.end_unwelcome()
+            shown = (each.tls.check.until for each in (*self._requests, *self._sessions) if each.tls)
+            self._next_end = min(shown, default=inf)
+
+
+def _nothing(what: object) -> None:
+    """Nobody wants to hear of it."""

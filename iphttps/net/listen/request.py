@@ -1,0 +1,168 @@
+"""A connection at a listener until it is known which service it is for.
+
+It buffers the head of the request, has the service decide, hands the connection over, and is gone. Nothing of it is
+left on the way of packets.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from http import HTTPStatus
+from typing import Protocol
+
+from OpenSSL import SSL
+from twisted.internet.interfaces import IReactorTime, ITCPTransport
+from twisted.internet.protocol import connectionDone
+from twisted.python.failure import Failure
+
+from ...core.admission import HandshakeLimiter
+from ...core.errors import ProtocolError
+from ...core.http.answer import Answer
+from ...core.http.dispatch import dispatch
+from ...core.http.request_head import Progress, RequestHead, RequestReader
+from ...core.identity import Identity
+from ...core.proxy.trusted_proxies import written
+from ..connection import PeerConnection, discard
+from ..explain import sentence
+from ..stream.producer import PIECE, TAKING, Sending
+from .accept import PeerInfo
+from .service import CertificatePolicy, NotAdmitted, Peer, Service
+
+
+class Owner(Protocol):
+    """What a request needs of its listener."""
+
+    @property
+    def clock(self) -> IReactorTime: ...
+    @property
+    def handshake_deadline(self) -> float: ...
+    @property
+    def name(self) -> str: ...
+    @property
+    def limiter(self) -> HandshakeLimiter[RequestProtocol]: ...
+    @property
+    def services(self) -> tuple[Service, ...]: ...
+
+    def day(self) -> float: ...
+    def refused(self, connection: RequestProtocol, sentence: str, kind: str) -> None: ...
+    def admitted(self, connection: RequestProtocol, session: PeerConnection, service: Service) -> None: ...
+    @property
+    def opened(self) -> Callable[[PeerConnection], None]: ...
+
+
+class RequestProtocol(PeerConnection):
+    """Reads the head of a request, and answers it or hands the connection over to a session."""
+
+    def __init__(self, listener: Owner, peer_info: PeerInfo) -> None:
+        super().__init__(listener.clock, listener.handshake_deadline)
+        self.peer_info = peer_info
+        self.peer = peer_info.peer
+        """The client's outer address as people read it."""
+        self._listener = listener
+        self._reader = RequestReader()
+        self._answered = False
+
+    def begun(self) -> None:
+        """Note that the client has sent something, be it of TLS or of HTTP."""
+        self._listener.limiter.heard(self)
+
+    def head_received(self, data: bytes) -> None:
+        """Read the request, and do what the service says that it is for."""
+        self.begun()
+        try:
+            head = self._reader.feed(data)
+            if head is Progress.NEED_DATA:
+                return
+            service = dispatch(head, self._listener.services)
+            admitted = service.admit(self._checked(service, head), head)
+        except ProtocolError as error:
+            self._refuse(error)
+        except NotAdmitted as error:
+            self._listener.refused(self, str(error), error.kind)
+            # 3.2.5.1: "If the attempt fails, it MUST disconnect the client": without a 200.
+            self.disconnect("not admitted")
+        else:
+            if isinstance(admitted, Answer):
+                self._answer(admitted)
+            else:
+                self._listener.admitted(self, admitted, service)
+                admitted.take_over(self)
+                self._listener.opened(admitted)
+
+    def _checked(self, service: Service, head: RequestHead) -> Peer:
+        """Return who the client is; raises ProtocolError or NotAdmitted for one that the service does not want."""
+        identity = self._identity(service)
+        # The lists may have changed since the handshake.
+        if objection := self.tls and self.tls.objection():
+            raise NotAdmitted(objection, "the certificate")
+        address, fronts = self.peer_info.address, self.peer_info.fronts
+        forwarded_for = b",".join(head.values(b"x-forwarded-for")).decode("latin-1")
+        if fronts and (client := fronts.client(forwarded_for)):
+            self.peer, address = written(client), client
+        return Peer(self.peer, address, identity, self.tls.suite if self.tls else None)
+
+    def _identity(self, service: Service) -> Identity | None:
+        """Return who the client is by its certificate, or without TLS by that which a reverse proxy has verified.
+
+        Raises ProtocolError if the service requires a certificate, and there is none (3.2.5.1).
+        """
+        if service.certificate is not CertificatePolicy.REQUIRED:
+            return None
+        identity = self.tls.check.identity if self.tls else self.peer_info.identity
+        if identity is None:
+            none_shown = "the client showed no certificate, and this path requires one"
+            sentence = none_shown if self.tls else "the front vouches for no client certificate"
+            raise ProtocolError(sentence, HTTPStatus.FORBIDDEN)
+        return identity
+
+    def _refuse(self, error: ProtocolError) -> None:
+        self._listener.refused(self, str(error), f"HTTP {error.status}")
+        self.wire.write(self._reader.refuse(error, self._listener.name, self._listener.day()))
+        self._answered = True
+        self.disconnect(str(error))
+
+    def _answer(self, answer: Answer) -> None:
+        """Send an answer to the client, which has for that the time of the handshake phase."""
+        self._answered = self._producing = True
+        self._receive = discard
+        self.wire.write(answer.head)
+        self._carrier.bufferSize = PIECE  # no more waits there for a client that takes it slowly
+        Sending(self.wire, answer.content, self._sent).start()
+
+    def _sent(self) -> None:
+        self.disconnect("the answer is sent")
+        if self._deadline and self._deadline.active():
+            self._deadline.reset(TAKING)
+
+    def expired(self) -> None:
+        """The client did not send its request in time, or does not take the answer."""
+        if self._answered:
+            self.wire.abortConnection()
+            return
+        sentence = "it sent no complete request in time"
+        self._listener.refused(self, sentence, "too late")
+        self.disconnect(sentence)
+
+    def give_way(self) -> None:
+        """End in the middle of the handshake phase, at once, for a connection that came later."""
+        sentence = "it made room for another: too many connections have not opened a session yet"
+        self._listener.refused(self, sentence, "too many")
+        self.disconnect(sentence)
+        self.wire.abortConnection()
+
+    def hang_up(self) -> None:
+        """Close the connection, but go on reading for a while what a refused client still sends.
+
+        Closed while bytes are unread, TCP resets, which can destroy the answer (RFC 9112 section 9.6). TLS waits for
+        the peer's close_notify anyway.
+        """
+        if self._answered and self.tls is None and ITCPTransport.providedBy(self.transport):
+            self.wire.loseWriteConnection()
+        else:
+            super().hang_up()
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        """Note it if TLS refused the client."""
+        if not self.ending and self.tls and (self.tls.check.failure or isinstance(reason.value, SSL.Error)):
+            self._listener.refused(self, self.tls.check.failure or sentence(reason), "TLS")
+        super().connectionLost(reason)
