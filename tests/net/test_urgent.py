@@ -33,8 +33,9 @@ class UrgentTests(SynchronousTestCase):
         self.end = ServerEnd(self.clock)
         self.addCleanup(self.end.device.close)
         self.transport = StringTransport()
-        self.tunnel = cast(ServerSession, self.end.accept(self.transport))
-        self.tunnel.dataReceived(REQUEST + packet(HOLDER, PRIVATE_HOST))
+        self.end.accept(self.transport).dataReceived(REQUEST + packet(HOLDER, PRIVATE_HOST))
+        (entry,) = self.end.table
+        self.tunnel = cast(ServerSession, entry.connection)
         self.transport.clear()
         self.tunnel.pauseProducing()
         while not self.tunnel.counters.drops:
