@@ -16,14 +16,14 @@ T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 
 Raw = str | bool | int | list[str] | None
-"""A value as it was given: the words of a command line, or of a file the same put into words."""
+"""A value as the command line has it; a value of the file is converted to that."""
 
 Locate = Callable[[str], Path]
-"""Makes a path that was given absolute."""
+"""Makes a path absolute."""
 
 
 class OptionError(ConfigError):
-    """What is wrong with a file that an option names."""
+    """A file that an option names cannot be used; `option` is its name."""
 
     def __init__(self, option: str, sentence: str) -> None:
         self.option = option
@@ -31,7 +31,7 @@ class OptionError(ConfigError):
 
 
 class WrongValues(ConfigError):
-    """Several values of one option are wrong; the first of the sentences stands for all."""
+    """Several values of one option are wrong; `errors` has all of them, the sentence is the first."""
 
     def __init__(self, errors: Iterable[ConfigError]) -> None:
         self.errors = tuple(errors)
@@ -39,25 +39,25 @@ class WrongValues(ConfigError):
 
 
 class Kind(Protocol[T_co]):
-    """What kind of value an option takes."""
+    """The kind of value that an option takes."""
 
     @property
     def wanted(self) -> str:
-        """What a file must hold, such as "a string"."""
+        """The type of the value in a file, such as "a string"."""
 
     @property
     def shown(self) -> str:
-        """What the reference page says that it takes, bounds included."""
+        """The type as the reference page shows it, with its bounds."""
 
     def taken(self, value: object) -> Raw:
-        """Return a value of a file as a command line has it. Raises TypeError if it is of the wrong type."""
+        """Return a value of the file as the command line has it. Raises TypeError if it has the wrong type."""
 
     def parse(self, name: str, raw: Raw, locate: Locate) -> T_co:
-        """Return the value that was given for the option of this name. Raises ConfigError if it is wrong."""
+        """Return the value given for the option of this name. Raises ConfigError if it is wrong."""
 
 
 class Flag:
-    """Given or not."""
+    """A flag, given or not."""
 
     wanted = shown = "true or false"
 
@@ -79,13 +79,13 @@ _NUMBER = re.compile(r"[-+.0-9eE]+")
 
 
 class Words:
-    """What is a string in a file."""
+    """A value that is a string in the file."""
 
     wanted = "a string"
 
     @property
     def shown(self) -> str:
-        """Nothing more."""
+        """The type, which has no bounds."""
         return self.wanted
 
     def taken(self, value: object) -> Raw:
@@ -105,7 +105,7 @@ class Text(Words):
 
 @dataclass(frozen=True, slots=True)
 class Parsed(Words, Kind[T]):
-    """A string that `read` makes a value of; it gets the name of the option, for its sentences."""
+    """A value that `read` parses; it gets the name of the option, for its sentences, and the string."""
 
     read: Callable[[str, str], T]
 
@@ -118,17 +118,17 @@ class Place(Words):
     """A path: of a directory, a socket or a program."""
 
     def parse(self, name: str, raw: Raw, locate: Locate) -> Path:
-        """Return the path, absolute because a daemon changes its directory."""
+        """Return the absolute path: a daemon changes its directory."""
         return locate(str(raw))
 
 
 class File(Place):
-    """The path of a file that the daemon reads: at a reload its content counts, too."""
+    """The path of a file that the daemon reads; a reload compares its content."""
 
 
 @dataclass(frozen=True, slots=True)
 class Word(Words, Kind[T]):
-    """One of some words, and the value that each stands for."""
+    """A choice of words, each with the value that it stands for."""
 
     words: Mapping[str, T]
 
@@ -146,12 +146,12 @@ class Word(Words, Kind[T]):
     def parse(self, name: str, raw: Raw, locate: Locate) -> T:
         """Return what the word stands for."""
         if raw not in self.words:
-            raise ConfigError(f"--{name} is {one_of(self.words)}, not {raw!r}")
+            raise ConfigError(f"--{name} is {one_of(self.words)}, not {quoted(raw)}")
         return self.words[str(raw)]
 
 
 def quoted(value: object) -> str:
-    """Return a value for a sentence: what is long is cut off, and what may be a password is left out."""
+    """Return a value as a sentence quotes it: cut off if it is long, left out if it may hold a password."""
     try:
         shown = repr(value)
     except ValueError:  # Python bounds the digits of a number
@@ -162,7 +162,7 @@ def quoted(value: object) -> str:
 
 
 def one_of(words: Iterable[str]) -> str:
-    """Return words as a sentence has them: a, b or c."""
+    """Join words for a sentence: a, b or c."""
     *others, last = words
     return f"{', '.join(others)} or {last}" if others else last
 
@@ -229,22 +229,22 @@ def _figures(value: float) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Maybe(Kind[T | None]):
-    """What need not be given, and is None then; an empty string in a file is the same."""
+    """An optional value, None if it is not given or is an empty string."""
 
     kind: Kind[T]
 
     @property
     def wanted(self) -> str:
-        """What it is if it is given."""
+        """The type of the value if it is given."""
         return self.kind.wanted
 
     @property
     def shown(self) -> str:
-        """What it is if it is given."""
+        """The type of the value if it is given."""
         return self.kind.shown
 
     def taken(self, value: object) -> Raw:
-        """Take what it is if it is given."""
+        """Take the value, or an empty string."""
         return value if value == "" and isinstance(value, str) else self.kind.taken(value)
 
     def parse(self, name: str, raw: Raw, locate: Locate) -> T | None:
@@ -254,7 +254,7 @@ class Maybe(Kind[T | None]):
 
 @dataclass(frozen=True, slots=True)
 class Many(Kind[tuple[T, ...]]):
-    """What may be given several times, `most` times at most; `why` says why not more."""
+    """A list of values: an option that may be given several times. `why` says why not more than `most`."""
 
     kind: Kind[T]
     most: int = 0

@@ -30,7 +30,7 @@ _OPTION = re.compile(r"(?<![\w-])--([a-z0-9-]*[a-z0-9])")
 
 
 class DaemonOptions(usage.Options):
-    """What both daemons have in common; a wrong word ends in one sentence and exit status 2."""
+    """The options of a daemon; a mistake in them ends in one sentence and exit status 2."""
 
     command: ClassVar[str]
     table: ClassVar[dict[str, Option]]
@@ -44,7 +44,7 @@ class DaemonOptions(usage.Options):
     """The directory beneath which all paths are taken: that of --root, or of another machine's configuration."""
 
     def __init_subclass__(cls) -> None:
-        """Have Twisted read the options of the table."""
+        """Make of the table what Twisted reads: its names for options are optParameters, optFlags and opt_*."""
         super().__init_subclass__()
         cls.table = table = rows(cls.configuration)
         valued = [row for row in table.values() if not row.is_flag and not row.is_repeatable]
@@ -70,7 +70,7 @@ class DaemonOptions(usage.Options):
         self._reset()
 
     def _reset(self) -> None:
-        """Have every option at its default, whatever was parsed before."""
+        """Set every option to its default, whatever was parsed before."""
         for row in self.table.values():
             self._set(row.name, [] if row.is_repeatable else 0 if row.is_flag else row.default)
         self._set("config", None)
@@ -80,7 +80,7 @@ class DaemonOptions(usage.Options):
         self._file = None
 
     def __setitem__(self, name: str, value: Any) -> None:
-        """Set an option, and note that it was given."""
+        """Set an option, and note that the command line has it."""
         self._set(name, value)
         self._given.add(name)
 
@@ -109,7 +109,7 @@ class DaemonOptions(usage.Options):
             raise problem
 
     def read(self, arguments: list[str] | None) -> Iterator[Problem]:
-        """Do what `parse` does, and yield everything that is wrong instead of raising what comes first."""
+        """Do the same as `parse`, but yield everything that is wrong instead of raising the first problem."""
         self._arguments = arguments
         self._reset()
         try:
@@ -131,7 +131,7 @@ class DaemonOptions(usage.Options):
             self._directory = _current_directory()
         yield from wrong
         known = {problem.key for problem in wrong}
-        # Where a value could not even be taken, what is wrong with its default is no news.
+        # Where a value has the wrong type, what is wrong with its default is no news.
         yield from (problem for problem in self.problems() if problem.key not in known)
 
     def _path_of_file(self) -> Path:
@@ -143,7 +143,7 @@ class DaemonOptions(usage.Options):
         return Path(self._directory or "", path) if elsewhere else path
 
     def again(self) -> Self:
-        """Return the options as the same command line and the file, as it is now, give them; raises ConfigError.
+        """Read the same command line and the same file again; raises ConfigError.
 
         Relative paths are taken from where the daemon was started, wherever it is now.
         """
@@ -153,7 +153,7 @@ class DaemonOptions(usage.Options):
         return fresh
 
     def checks(self) -> Iterable[Check]:
-        """Return what has to be right about several options together. Each daemon extends this."""
+        """Return the checks of several options together. Each daemon extends this."""
         return (("log-format", self._check_log_format),)
 
     def _check_log_format(self) -> None:
@@ -161,7 +161,7 @@ class DaemonOptions(usage.Options):
             raise ConfigError("--log-format json and twistd's --logger exclude each other: both say what makes the log")
 
     def problems(self) -> Iterator[Problem]:
-        """Yield what is wrong with the values, each thing once."""
+        """Yield everything that is wrong with the values, each sentence once."""
         said = set()
         each: list[Check] = [(name, partial(self.value, name)) for name in self.table]
         for key, check in (*each, *self.checks()):
@@ -216,13 +216,15 @@ class DaemonOptions(usage.Options):
         except TypeError:
             yield Problem(f"{key} must be {kind.wanted}, not {quoted(value)}", key, file.path, line)
             return
-        if any("\0" in each for each in (raw if isinstance(raw, list) else [str(raw)])):
-            yield Problem(f"{key} must not hold a NUL character", key, file.path, line)
-        elif key not in self._given:
+        if any("\0" in text for text in (raw if isinstance(raw, list) else [str(raw)])):
+            # No command line can have one, and no file name, group or program takes it.
+            yield Problem(f"{key} must not hold a null character", key, file.path, line)
+            return
+        if key not in self._given:
             self._set(key, raw)
 
     def put(self, name: str, value: object, source: Source) -> None:
-        """Set an option that neither the command line nor the file has said so, and say who has."""
+        """Set an option on behalf of another source than the command line or the file."""
         self._set(name, value)
         self._elsewhere[name] = source
 
@@ -247,7 +249,7 @@ class DaemonOptions(usage.Options):
         return self._file.path if self._file else None
 
     def typed(self, name: str) -> bool:
-        """Tell whether an option stands on the command line, which everybody on the host can read."""
+        """Tell whether an option was given on the command line, which every user of the host can read."""
         return name in self._given
 
     # Values.
@@ -259,7 +261,7 @@ class DaemonOptions(usage.Options):
 
     @property
     def values_so_far(self) -> Any:
-        """The same for checks: each value by itself, so that only what a check reads must be right."""
+        """The same for checks: each value is parsed when it is read, so only those must be right."""
         return _Values(self)
 
     def value(self, name: str) -> Any:

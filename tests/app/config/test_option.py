@@ -147,10 +147,13 @@ class ValueTests(SynchronousTestCase):
             self.assertIs(expected, options.config.isolate)
 
     def test_null_characters(self) -> None:
-        """A path with a null character ends in a sentence, as the system cannot take it."""
-        for name in ("control", "certificate", "identity-addresses", "authority"):
-            refusal = self.refusal(server_options.Options(), f'{SERVER}{name} = "a\\u0000b"\n')
-            self.assertIn("must not hold a NUL character", refusal or "it is taken")
+        """A string with a null character ends in a sentence: no system call takes it."""
+        for options, text in ((server_options.Options, SERVER), (client_options.Options, CLIENT)):
+            for row in options.table.values():
+                if row.kind.wanted.startswith("a string"):
+                    others = "\n".join(line for line in text.splitlines() if not line.startswith(f"{row.name} "))
+                    refusal = self.refusal(options(), f'{others}\n{row.name} = "a\\u0000b"\n') or "it is taken"
+                    self.assertEqual(f"{row.name} must not hold a null character", refusal)
 
     def test_empty(self) -> None:
         """What has a default and cannot be nothing is refused if it is empty."""

@@ -257,8 +257,8 @@ class FileTests(AppCase):
         for text, words in (
             ("max-clients = " + "9" * 5000, "1: not TOML: a number has too many digits"),
             ("route = " + "[" * 5000, "1: not TOML: it is nested too deeply"),
-            ('certificate = "/etc/x\\u0000.pem"', "1: certificate must not hold a NUL character"),
-            ('route = ["::/0", "\\u0000"]', "1: route must not hold a NUL character"),
+            ('certificate = "/etc/x\\u0000.pem"', "1: certificate must not hold a null character"),
+            ('route = ["::/0", "\\u0000"]', "1: route must not hold a null character"),
         ):
             self.assertEqual(self.refused(text), words)
 
