@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from itertools import accumulate, pairwise
 
 from ..errors import DropReason
+from . import ipv4 as ip4
 from .ipv6 import HEADER_LENGTH, PAYLOAD_LENGTH, VERSION
 
 
@@ -62,17 +63,20 @@ EMPTY = Batch(b"", (0,))
 
 
 class Framer:
-    """Cuts a byte stream into packets by the Payload Length in the IPv6 header.
+    """Cuts a byte stream into packets by the Payload Length in the IPv6 header, or the Total Length in the IPv4 header.
+
+    IP-HTTPS carries IPv6 alone (1.6); the first four bits of a packet tell its version where IPv4 is carried too.
 
     A stream that has lost step cannot find it again. Once something else than an IPv6 header stands where
     one must, `fault` says so and nothing more comes out: non-IPv6 packets are discarded, and the owner ends
     the session (3.1.5.3, 3.2.5.2.2).
     """
 
-    __slots__ = ("_rest", "fault")
+    __slots__ = ("_ipv4", "_rest", "fault")
 
-    def __init__(self) -> None:
+    def __init__(self, *, ipv4: bool = False) -> None:
         self.fault: DropReason | None = None
+        self._ipv4 = ipv4
         self._rest = b""
 
     def feed(self, data: bytes) -> Batch:
@@ -88,8 +92,23 @@ class Framer:
         bounds = [0]
         while offset < end:
             if data[offset] >> 4 != VERSION:
-                self.fault = DropReason.NOT_IPV6
-                break
+                if not self._ipv4:
+                    self.fault = DropReason.NOT_IPV6
+                    break
+                if data[offset] >> 4 != ip4.VERSION:
+                    self.fault = DropReason.NOT_IP
+                    break
+                if end - offset < ip4.HEADER_LENGTH:
+                    break
+                length = ip4.length(data, offset)
+                if length is None:
+                    self.fault = DropReason.WRONG_LENGTH
+                    break
+                if length > end - offset:
+                    break
+                offset += length
+                bounds.append(offset)
+                continue
             if end - offset < HEADER_LENGTH:
                 break
             field = offset + PAYLOAD_LENGTH
@@ -105,14 +124,18 @@ class Framer:
         return Batch(data[:offset], bounds)
 
 
-def malformed(packet: bytes) -> DropReason | None:
-    """Say why the bytes are not exactly one IPv6 packet, or None if they are.
+def malformed(packet: bytes, *, ipv4: bool = False) -> DropReason | None:
+    """Say why the bytes are not exactly one IPv6 packet, or IPv4 packet if that is carried; None if they are.
 
     A device hands over whatever a local program wrote into it. One wrong length on the wire would make the
     peer lose step for good, so each packet is checked before it joins the stream.
     """
     if len(packet) < HEADER_LENGTH or packet[0] >> 4 != VERSION:
-        return DropReason.NOT_IPV6  # only IPv6 is carried (1.6)
+        if not ipv4:
+            return DropReason.NOT_IPV6  # only IPv6 is carried (1.6)
+        if len(packet) < ip4.HEADER_LENGTH or packet[0] >> 4 != ip4.VERSION:
+            return DropReason.NOT_IP
+        return None if ip4.length(packet) == len(packet) else DropReason.WRONG_LENGTH
     if len(packet) != HEADER_LENGTH + (packet[PAYLOAD_LENGTH] << 8) + packet[PAYLOAD_LENGTH + 1]:
         return DropReason.WRONG_LENGTH
     return None

@@ -27,8 +27,9 @@ class MemoryDevice:
 
     offload: tuple[str, ...] = ()
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, *, ipv4: bool = False) -> None:
         self.name = name
+        self.ipv4 = ipv4
         self.counters = Counters()
         self.taken: list[bytes] = []
         self.up = True
@@ -47,14 +48,14 @@ class MemoryDevice:
         return self._descriptor
 
     def read(self) -> Batch:
-        """Return the packets that wait, at most READS, without what is not exactly one IPv6 packet."""
+        """Return the packets that wait, at most READS, each exactly one packet of a version carried."""
         if self._closed:
             raise OSError(errno.EBADF, os.strerror(errno.EBADF))
         packets = []
         for _ in range(min(READS, len(self._waiting))):
             os.eventfd_read(self._descriptor)
             packet = self._waiting.popleft()
-            if reason := unfit(packet):
+            if reason := unfit(packet, ipv4=self.ipv4):
                 self.counters.dropped(reason)
             else:
                 packets.append(packet)
