@@ -2,4 +2,15 @@
 
 from setuptools import Extension, setup
 
-setup(ext_modules=[Extension("iphttps.host.device._offload", ["iphttps/host/device/offload.c"], optional=True)])
+DIRECTORY = "iphttps/host/device/"
+
+setup(
+    ext_modules=[
+        Extension(
+            "iphttps.host.device._offload",
+            [DIRECTORY + "offload.c", DIRECTORY + "offload_module.c"],
+            depends=[DIRECTORY + "offload.h"],
+            optional=True,
+        )
+    ]
+)

@@ -64,6 +64,7 @@ class DropReason(Enum):
     """Why a packet went no further; the value is the sentence that status and log show."""
 
     NOT_IPV6 = "not an IPv6 packet"  # 3.1.5.3, 3.2.5.2.2
+    NOT_IP = "not an IPv4 or IPv6 packet"
     WRONG_LENGTH = "the Payload Length does not match the packet"
     DEVICE_REFUSED = "the device did not take the packet"
     CONGESTED = "the connection is full"

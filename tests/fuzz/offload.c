@@ -4,7 +4,6 @@
  * cut again, is what was to be written: the same packets, those of each flow in the same order.
  */
 
-#define WITHOUT_PYTHON
 #include <sys/types.h>
 #include <sys/uio.h>
 
@@ -14,7 +13,7 @@ static ssize_t written(int device, const struct iovec *parts, int count);
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { ROOM = 2 * EXPANDED, MOST = ROOM / IPV6 };
+enum { ROOM = 2 * EXPANDED, MOST = ROOM / IPV4 };
 
 static uint8_t cut_out[EXPANDED], sent[ROOM];
 static uint32_t begin[MOST], end[MOST];
@@ -29,13 +28,23 @@ static void demand(bool holds, const char *what)
 }
 
 /* Cut a read; each piece must be a whole packet. Return their size in all, or what `cut` returns. */
-static long checked_cut(const struct virtio_net_hdr *hint, const uint8_t *packet, size_t length, size_t *step)
+static long checked_cut(const struct virtio_net_hdr *hint, const uint8_t *packet, size_t length, bool ipv4, size_t *step)
 {
-    long made = cut(hint, packet, length, cut_out, step);
+    long made = offload_cut(hint, packet, length, ipv4, cut_out, step);
+    bool single = hint->gso_type == VIRTIO_NET_HDR_GSO_NONE;
     for (size_t at = 0, piece; made > 0 && at < (size_t)made; at += piece) {
         piece = (size_t)made - at < *step ? (size_t)made - at : *step;
-        demand(piece >= IPV6 && piece <= LONGEST, "a packet's length");
-        demand(cut_out[at] >> 4 == 6 && piece == (size_t)IPV6 + get16(cut_out + at + 4), "a packet's header");
+        const uint8_t *whole = cut_out + at;
+        demand(piece >= IPV4 && piece <= LONGEST, "a packet's length");
+        if (ipv4 && whole[0] >> 4 == 4) {
+            size_t header = (whole[0] & 0x0fu) * 4, first = get16(packet + 4);
+            demand(header >= IPV4 && header <= piece && piece == get16(whole + 2), "an IPv4 packet's header");
+            demand(single || fold(sum(whole, header)) == 0xffff, "an IPv4 header's checksum");
+            demand(get16(whole + 4) == (uint16_t)(first + at / *step), "an Identification");
+        } else {
+            demand(piece >= IPV6 && whole[0] >> 4 == 6, "a packet's version");
+            demand(piece == (size_t)IPV6 + get16(whole + 4), "an IPv6 packet's header");
+        }
     }
     return made;
 }
@@ -55,7 +64,7 @@ static ssize_t written(int device, const struct iovec *parts, int pieces)
     }
     const uint8_t *from = whole;
     if (hint.gso_type != VIRTIO_NET_HDR_GSO_NONE) {
-        length = (size_t)checked_cut(&hint, whole, length, &step);
+        length = (size_t)checked_cut(&hint, whole, length, true, &step);
         demand((long)length > 0, "a superpacket that cannot be cut");
         from = cut_out;
     } else {
@@ -74,10 +83,27 @@ static ssize_t written(int device, const struct iovec *parts, int pieces)
     return device ? -1 : (ssize_t)length; /* a device that refuses must change nothing else */
 }
 
+/* Where the ports of a packet are, or 0 if it has none; at least IPV4 bytes. */
+static size_t ports_of(const uint8_t *packet, size_t length)
+{
+    size_t at = packet[0] >> 4 == 4 ? IPV4 : IPV6;
+    bool bare = at == IPV6 || (packet[0] == 0x45 && !(get16(packet + 6) & OFFSET));
+    return bare && length >= at + UDP ? at : 0;
+}
+
+/* Whether two packets must stay in their order: by version, protocol, addresses, and ports where both have them. */
 static bool of_one_flow(const uint8_t *one, size_t its_length, const uint8_t *other, size_t other_length)
 {
-    return its_length >= IPV6 + UDP && other_length >= IPV6 + UDP && same_flow(one, other) &&
-           (one[6] == IPPROTO_TCP || one[6] == IPPROTO_UDP);
+    if (its_length < IPV4 || other_length < IPV4)
+        return false;
+    const struct version *ip = version_of(one);
+    uint8_t protocol = one[ip->protocol];
+    if (its_length < ip->header || other_length < ip->header || one[0] >> 4 != other[0] >> 4 ||
+        (one[0] >> 4 != 4 && one[0] >> 4 != 6) || (protocol != IPPROTO_TCP && protocol != IPPROTO_UDP) ||
+        protocol != other[ip->protocol] || memcmp(one + ip->addresses, other + ip->addresses, ip->both_addresses))
+        return false;
+    size_t at = ports_of(one, its_length);
+    return !at || !ports_of(other, other_length) || memcmp(one + at, other + at, 4) == 0;
 }
 
 static void check_joined(const uint8_t *data, const uint32_t *bounds, size_t packets)
@@ -103,28 +129,38 @@ static void check_joined(const uint8_t *data, const uint32_t *bounds, size_t pac
     }
 }
 
-/* Make the checksum right, as random bytes hardly ever are. */
+/* Make lengths and checksums right, as random bytes hardly ever are. */
 static void mend(uint8_t *packet, size_t length)
 {
-    size_t at = packet[6] == IPPROTO_TCP && length >= IPV6 + TCP ? IPV6 + 16 : IPV6 + 6;
-    if (length < IPV6 + UDP || (packet[6] != IPPROTO_TCP && packet[6] != IPPROTO_UDP))
+    if (length < IPV4)
         return;
-    put16(packet + 4, length - IPV6);
-    if (packet[6] == IPPROTO_UDP)
-        put16(packet + IPV6 + 4, length - IPV6);
-    memset(packet + at, 0, 2);
-    put_checksum(packet + at, pseudo_header(packet, length - IPV6) + sum(packet + IPV6, length - IPV6), at == IPV6 + 6);
+    const struct version *ip = version_of(packet);
+    if (length < ip->header + UDP)
+        return;
+    uint8_t protocol = packet[ip->protocol], *transport = packet + ip->header;
+    size_t rest = length - ip->header, at = protocol == IPPROTO_TCP && rest >= TCP ? 16 : 6;
+    if (ip == &SIX || (packet[0] & 0x0f) * 4u <= length)
+        put_length(packet, ip == &SIX ? IPV6 : (packet[0] & 0x0f) * 4u, length, 0);
+    if (protocol != IPPROTO_TCP && protocol != IPPROTO_UDP)
+        return;
+    if (protocol == IPPROTO_UDP)
+        put16(transport + 4, rest);
+    memset(transport + at, 0, 2);
+    put_checksum(transport + at, pseudo_header(packet, rest) + sum(transport, rest), at == 6);
 }
 
 /* Each packet is told by five bytes: a length, and how it differs from the one before. */
 static void fuzz_join(const uint8_t *bytes, size_t size)
 {
     uint32_t bounds[258] = {0};
-    uint8_t *data = calloc(1, 258 * 300), flow[IPV6 + LONGEST_TCP] = {0x60};
-    size_t packets = 0;
+    uint8_t *data = calloc(1, 258 * 300), flow[IPV6 + LONGEST_TCP] = {bytes[0] & 8 ? 0x45 : 0x60};
+    const struct version *ip = version_of(flow);
+    size_t packets = 0, tcp = ip->header;
     bool datagrams = bytes[0] & 1;
-    flow[6] = bytes[0] & 2 ? IPPROTO_UDP : IPPROTO_TCP;
-    flow[IPV6 + 12] = 0x50 | (bytes[0] & 4 ? 0x30 : 0), flow[IPV6 + 13] = ACK;
+    flow[ip->protocol] = bytes[0] & 2 ? IPPROTO_UDP : IPPROTO_TCP;
+    flow[tcp + 12] = 0x50 | (bytes[0] & 4 ? 0x30 : 0), flow[tcp + 13] = ACK;
+    if (ip == &FOUR)
+        put16(flow + 4, bytes[0] & 16 ? 0xfffe : 1), put16(flow + 6, bytes[0] & 32 ? 0 : DF);
     for (bytes++, size--; size >= 5 && packets < 256; bytes += 5, size -= 5) {
         uint8_t *packet = data + bounds[packets];
         size_t length = (bytes[0] & 0xc0) == 0xc0 ? bytes[0] & 0x3f : 140u + (bytes[0] & 0xc0 ? 0u : bytes[0]);
@@ -136,8 +172,10 @@ static void fuzz_join(const uint8_t *bytes, size_t size)
             packet[bytes[1] % length] ^= bytes[2]; /* or for once */
         if (!(bytes[3] & 4))
             mend(packet, length);
-        if (flow[6] == IPPROTO_TCP && length > IPV6 + TCP && !(bytes[3] & 8))
-            put32(flow + IPV6 + 4, get32(flow + IPV6 + 4) + (uint32_t)(length - IPV6 - (flow[IPV6 + 12] >> 4) * 4u));
+        if (flow[ip->protocol] == IPPROTO_TCP && length > tcp + TCP && !(bytes[3] & 8))
+            put32(flow + tcp + 4, get32(flow + tcp + 4) + (uint32_t)(length - tcp - (flow[tcp + 12] >> 4) * 4u));
+        if (ip == &FOUR && !(bytes[3] & 16))
+            put16(flow + 4, get16(flow + 4) + 1u);
         bounds[packets + 1] = bounds[packets] + (uint32_t)length;
         packets++;
     }
@@ -145,7 +183,7 @@ static void fuzz_join(const uint8_t *bytes, size_t size)
     memcpy(exact, data, bounds[packets]);
     for (int device = 0; device < 2; device++) {
         used = count = 0;
-        struct refusal refused = join(device, exact, bounds, packets, datagrams);
+        struct refusal refused = offload_join(device, exact, bounds, packets, datagrams);
         check_joined(exact, bounds, packets);
         demand(refused.packets == (device ? packets : 0) && refused.bytes == (device ? bounds[packets] : 0), "refusals");
     }
@@ -160,21 +198,29 @@ static void fuzz_cut(const uint8_t *bytes, size_t size)
     if (size < sizeof hint)
         return;
     memcpy(&hint, bytes, sizeof hint);
-    checked_cut(&hint, bytes + sizeof hint, size - sizeof hint, &step);
+    for (int ipv4 = 0; ipv4 < 2; ipv4++)
+        checked_cut(&hint, bytes + sizeof hint, size - sizeof hint, ipv4, &step);
     /* And once more as something that is nearly right. Its length is told by a field that `cut` does not look at:
      * libFuzzer's inputs stay short, and would never be longer than a segment may be. */
-    size_t given = size - sizeof hint, length = IPV6 + hint.hdr_len;
+    bool four = hint.gso_type & 2;
+    size_t given = size - sizeof hint, ip = IPV6, length = IPV6 + hint.hdr_len;
     if (given < IPV6)
         return;
+    if (four && length > 65535)
+        length = 65535;
     uint8_t *packet = calloc(1, length);
     memcpy(packet, bytes + sizeof hint, given < length ? given : length);
-    packet[0] = 0x60;
-    put16(packet + 4, length - IPV6);
+    if (four)
+        packet[0] = (uint8_t)(0x40 | (packet[0] % 11 + 5)), ip = (packet[0] & 0x0fu) * 4;
+    else
+        packet[0] = 0x60;
+    if (length >= ip)
+        put_length(packet, ip, length, 0);
     hint.flags |= VIRTIO_NET_HDR_F_NEEDS_CSUM;
-    hint.gso_type = hint.gso_type & 1 ? VIRTIO_NET_HDR_GSO_TCPV6 : GSO_UDP_L4;
+    hint.gso_type = !(hint.gso_type & 1) ? GSO_UDP_L4 : four ? VIRTIO_NET_HDR_GSO_TCPV4 : VIRTIO_NET_HDR_GSO_TCPV6;
     hint.gso_size %= 2 * LONGEST; /* so that it is often about the longest */
-    hint.csum_start = IPV6 + hint.csum_start % 64, hint.csum_offset = hint.gso_type == GSO_UDP_L4 ? 6 : 16;
-    checked_cut(&hint, packet, length, &step);
+    hint.csum_start = (uint16_t)ip + hint.csum_start % 64, hint.csum_offset = hint.gso_type == GSO_UDP_L4 ? 6 : 16;
+    checked_cut(&hint, packet, length, four, &step);
     free(packet);
 }
 

@@ -70,7 +70,15 @@ def link_up(name: str, *, down: bool = False) -> None:
 
 def setting(interface: str, name: str, value: int | None = None) -> int:
     """Return a setting under net.ipv6.conf, after writing it if given."""
-    path = Path("/proc/sys/net/ipv6/conf", interface, name)
+    return _setting(Path("/proc/sys/net/ipv6/conf", interface, name), value)
+
+
+def ipv4_setting(interface: str, name: str, value: int | None = None) -> int:
+    """Return a setting under net.ipv4.conf, after writing it if given."""
+    return _setting(Path("/proc/sys/net/ipv4/conf", interface, name), value)
+
+
+def _setting(path: Path, value: int | None) -> int:
     if value is not None:
         path.write_text(str(value))
     return int(path.read_text())

@@ -10,7 +10,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from iphttps.core.counters import Counters
 from iphttps.core.errors import DropReason
-from iphttps.core.ip import ipv6
+from iphttps.core.ip import ipv4, ipv6
 from iphttps.core.ip.batch import EMPTY, Batch
 from iphttps.host.device.memory import MemoryDevice
 from iphttps.host.device.offload import OffloadTunDevice
@@ -37,6 +37,7 @@ def packet(payload: bytes) -> bytes:
 
 
 SHORT, LONG = packet(b""), packet(bytes(1240))
+IPV4, LONG4 = (ipv4.packet(bytes((192, 0, 2, 1)), bytes((192, 0, 2, 2)), 253, bytes(size)) for size in (0, 1260))
 
 
 class DeviceTestsMixin(Case):
@@ -136,12 +137,42 @@ class DeviceTestsMixin(Case):
         self.assertRaises(OSError, self.device.read)
 
 
+class BothVersionsTestsMixin(DeviceTestsMixin):
+    """What a device must do that carries IPv4 beside IPv6."""
+
+    def test_read(self) -> None:
+        """Packets of both versions are read as one batch, unchanged and in order."""
+        self.inject(LONG, IPV4, SHORT, LONG4)
+        self.assertEqual(list(self.device.read()), [LONG, IPV4, SHORT, LONG4])
+        self.assertEqual(self.device.counters, Counters(packets_in=4, bytes_in=len(LONG + IPV4 + SHORT + LONG4)))
+
+    def test_write(self) -> None:
+        """Packets of both versions arrive whole, in order."""
+        self.device.write(Batch.of([LONG, IPV4, SHORT, LONG4]))
+        self.assertEqual(self.taken(4), [LONG, IPV4, SHORT, LONG4])
+        self.assertEqual(self.device.counters, Counters(packets_out=4, bytes_out=len(LONG + IPV4 + SHORT + LONG4)))
+
+    def test_rubbish(self) -> None:
+        """What is not exactly one packet is dropped and counted; its neighbours pass."""
+        header_short, header_long = b"\x44" + IPV4[1:], b"\x4f" + IPV4[1:]
+        self.inject(IPV4, b"\x55" + IPV4[1:], LONG[:39], IPV4[:19], IPV4 + b"x", LONG4[:-1], header_short, header_long)
+        self.inject(LONG, packet(b"")[:-1] + b"xx", ipv4.packet(SOURCE[:4], SOURCE[:4], 17, bytes(1261)), IPV4)
+        self.assertEqual(list(self.device.read()), [IPV4, LONG, IPV4])
+        expected = Counters(packets_in=3, bytes_in=len(IPV4 + LONG + IPV4))
+        expected.dropped(DropReason.NOT_IP, 3)
+        expected.dropped(DropReason.WRONG_LENGTH, 5)
+        expected.dropped(DropReason.OVERSIZE, 1)
+        self.assertEqual(self.device.counters, expected)
+
+
 class MemoryDeviceTests(DeviceTestsMixin, SynchronousTestCase):
     """The device in memory."""
 
+    ipv4 = False
+
     def setUp(self) -> None:
         """Make it."""
-        self.device: MemoryDevice = MemoryDevice(NAME)
+        self.device: MemoryDevice = MemoryDevice(NAME, ipv4=self.ipv4)
         self.addCleanup(self.device.close)
 
     def inject(self, *packets: bytes) -> None:
@@ -162,11 +193,12 @@ class TunDeviceTests(DeviceTestsMixin, NamespaceCase):
     """The kernel's TUN device, whose other side is a program with a packet socket."""
 
     kind: type[KernelDevice] = TunDevice
+    ipv4 = False
 
     def setUp(self) -> None:
         """Make it, without IPv6 of its own, so that the kernel says nothing unasked."""
         super().setUp()
-        self.device = self.kind(NAME)
+        self.device = self.kind(NAME, ipv4=self.ipv4)
         self.addCleanup(self.device.close)
         setting(NAME, "disable_ipv6", 1)
         link_up(NAME)
@@ -200,4 +232,22 @@ class OffloadTunDeviceTests(TunDeviceTests):
     kind = OffloadTunDevice
 
 
-del DeviceTestsMixin
+class MemoryBothVersionsTests(MemoryDeviceTests, BothVersionsTestsMixin):
+    """The device in memory, with IPv4 too."""
+
+    ipv4 = True
+
+
+class TunBothVersionsTests(TunDeviceTests, BothVersionsTestsMixin):
+    """The kernel's TUN device, with IPv4 too."""
+
+    ipv4 = True
+
+
+class OffloadBothVersionsTests(TunBothVersionsTests):
+    """The same with segmentation offload."""
+
+    kind = OffloadTunDevice
+
+
+del DeviceTestsMixin, BothVersionsTestsMixin

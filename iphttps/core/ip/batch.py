@@ -14,6 +14,7 @@ from itertools import accumulate, pairwise
 from operator import attrgetter
 
 from ..errors import DropReason
+from . import ipv4 as ip4
 from .ipv6 import HEADER_LENGTH, PAYLOAD_LENGTH, VERSION
 
 
@@ -66,19 +67,23 @@ IDENTITY: Callable[[Batch], bytes] = attrgetter("data")
 
 
 class Framer:
-    """The codec of IP-HTTPS: cuts a byte stream into packets by the Payload Length in the IPv6 header.
+    """Cuts a byte stream into packets by the Payload Length in the IPv6 header, or the Total Length in the IPv4 header.
+
+    It is the codec of IP-HTTPS, which carries IPv6 alone (1.6). Where IPv4 is carried too, the first four bits of a
+    packet tell its version.
 
     A stream that has lost step cannot find it again. Once something else than an IPv6 header stands where
     one must, `end` says so and nothing more comes out: non-IPv6 packets are discarded, and the owner ends
     the session (3.1.5.3, 3.2.5.2.2).
     """
 
-    __slots__ = ("_rest", "end")
+    __slots__ = ("_ipv4", "_rest", "end")
 
     last = b""
 
-    def __init__(self) -> None:
+    def __init__(self, *, ipv4: bool = False) -> None:
         self.end: DropReason | None = None
+        self._ipv4 = ipv4
         self._rest = b""
 
     @property
@@ -99,8 +104,23 @@ class Framer:
         bounds = [0]
         while offset < size:
             if data[offset] >> 4 != VERSION:
-                self.end = DropReason.NOT_IPV6
-                break
+                if not self._ipv4:
+                    self.end = DropReason.NOT_IPV6
+                    break
+                if data[offset] >> 4 != ip4.VERSION:
+                    self.end = DropReason.NOT_IP
+                    break
+                if size - offset < ip4.HEADER_LENGTH:
+                    break
+                length = ip4.length(data, offset)
+                if length is None:
+                    self.end = DropReason.WRONG_LENGTH
+                    break
+                if length > size - offset:
+                    break
+                offset += length
+                bounds.append(offset)
+                continue
             if size - offset < HEADER_LENGTH:
                 break
             field = offset + PAYLOAD_LENGTH
@@ -116,14 +136,18 @@ class Framer:
         return Batch(data[:offset], bounds)
 
 
-def malformed(packet: bytes) -> DropReason | None:
-    """Say why the bytes are not exactly one IPv6 packet, or None if they are.
+def malformed(packet: bytes, *, ipv4: bool = False) -> DropReason | None:
+    """Say why the bytes are not exactly one IPv6 packet, or IPv4 packet if that is carried; None if they are.
 
     A device hands over whatever a local program wrote into it. One wrong length on the wire would make the
     peer lose step for good, so each packet is checked before it joins the stream.
     """
     if len(packet) < HEADER_LENGTH or packet[0] >> 4 != VERSION:
-        return DropReason.NOT_IPV6  # only IPv6 is carried (1.6)
+        if not ipv4:
+            return DropReason.NOT_IPV6  # only IPv6 is carried (1.6)
+        if len(packet) < ip4.HEADER_LENGTH or packet[0] >> 4 != ip4.VERSION:
+            return DropReason.NOT_IP
+        return None if ip4.length(packet) == len(packet) else DropReason.WRONG_LENGTH
     if len(packet) != HEADER_LENGTH + (packet[PAYLOAD_LENGTH] << 8) + packet[PAYLOAD_LENGTH + 1]:
         return DropReason.WRONG_LENGTH
     return None

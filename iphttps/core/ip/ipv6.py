@@ -94,7 +94,11 @@ def checksum(source: bytes, destination: bytes, next_header: int, payload: bytes
 
     Over a payload that carries its right checksum the result is zero.
     """
-    covered = source + destination + struct.pack("!II", len(payload), next_header) + payload
+    return internet_checksum(source + destination + struct.pack("!II", len(payload), next_header) + payload)
+
+
+def internet_checksum(covered: bytes) -> int:
+    """Return the checksum of RFC 1071 over bytes."""
     if len(covered) % 2:
         covered += b"\0"
     # A sum of 16-bit words modulo 0xffff is the whole as one big number modulo 0xffff (RFC 1071).

@@ -14,6 +14,7 @@ from ipaddress import IPv6Interface
 from ...core.counters import Counters
 from ...core.errors import ConfigError, DropReason
 from ...core.ip.batch import EMPTY, Batch
+from ..kernel.ipv4 import NOTHING, IPv4Config
 from ..kernel.monitor import News
 from ..kernel.network import NetworkConfig, Wanted
 from .tun import READS, unfit
@@ -27,8 +28,9 @@ class MemoryDevice:
 
     offload: tuple[str, ...] = ()
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, *, ipv4: bool = False) -> None:
         self.name = name
+        self.ipv4 = ipv4
         self.counters = Counters()
         self.taken: list[bytes] = []
         self.up = True
@@ -47,14 +49,14 @@ class MemoryDevice:
         return self._descriptor
 
     def read(self) -> Batch:
-        """Return the packets that wait, at most READS, without what is not exactly one IPv6 packet."""
+        """Return the packets that wait, at most READS, each exactly one packet of a version carried."""
         if self._closed:
             raise OSError(errno.EBADF, os.strerror(errno.EBADF))
         packets = []
         for _ in range(min(READS, len(self._waiting))):
             os.eventfd_read(self._descriptor)
             packet = self._waiting.popleft()
-            if reason := unfit(packet):
+            if reason := unfit(packet, ipv4=self.ipv4):
                 self.counters.dropped(reason)
             else:
                 packets.append(packet)
@@ -118,6 +120,7 @@ class MemoryInterface:
     mtu: int = 1500
     addresses: set[IPv6Interface] = field(default_factory=set)
     settings: dict[str, int] = field(default_factory=lambda: {"accept_ra": 1})
+    ipv4: IPv4Config = NOTHING
 
 
 class MemoryNetwork:
@@ -125,9 +128,9 @@ class MemoryNetwork:
 
     def __init__(self, *names: str) -> None:
         self.interfaces = {name: MemoryInterface() for name in names}
-        self.forwarding = False
+        self.forwarding = self.ipv4_forwarding = False
         self._before: dict[str, int] = {}
-        self._turned_on = False
+        self._turned_on = self._ipv4_turned_on = False
 
     def apply(self, config: NetworkConfig) -> None:
         """Make the network so; raises ConfigError if the interface is not there."""
@@ -143,6 +146,10 @@ class MemoryNetwork:
                 if other.settings["accept_ra"] == 1:
                     self._before[name], other.settings["accept_ra"] = 1, 2
             self.forwarding = self._turned_on = True
+        if config.ipv4:
+            interface.ipv4 = config.ipv4
+            if config.ipv4.forwarding and not self.ipv4_forwarding:
+                self.ipv4_forwarding = self._ipv4_turned_on = True
         interface.up, interface.mtu = config.up, config.mtu
         interface.addresses = interface.addresses | set(config.addresses) if config.up else set()
 
@@ -154,3 +161,5 @@ class MemoryNetwork:
         self._before.clear()
         if self._turned_on:
             self.forwarding = self._turned_on = False
+        if self._ipv4_turned_on:
+            self.ipv4_forwarding = self._ipv4_turned_on = False

@@ -24,17 +24,17 @@ else:
     COMPILED = True
 """Whether the compiled part could be built here."""
 
-IFF_VNET_HDR = 0x4000  # these six: linux/if_tun.h
+IFF_VNET_HDR = 0x4000  # these seven: linux/if_tun.h
 TUNSETOFFLOAD = 0x400454D0
-TUN_F_CSUM, TUN_F_TSO6, TUN_F_USO4, TUN_F_USO6 = 0x01, 0x04, 0x20, 0x40
+TUN_F_CSUM, TUN_F_TSO4, TUN_F_TSO6, TUN_F_USO4, TUN_F_USO6 = 0x01, 0x02, 0x04, 0x20, 0x40
 
 _BOUND: Literal["I"] = "I"
 assert array(_BOUND).itemsize == 4  # as offload.c has them
 
 
-def open_tun(name: str) -> KernelDevice:
+def open_tun(name: str, *, ipv4: bool = False) -> KernelDevice:
     """Create a TUN device, with segmentation offload if it is to be had; raises ConfigError if that cannot be."""
-    return OffloadTunDevice(name) if COMPILED else TunDevice(name)
+    return OffloadTunDevice(name, ipv4=ipv4) if COMPILED else TunDevice(name, ipv4=ipv4)
 
 
 class OffloadTunDevice(TunDevice):
@@ -43,23 +43,24 @@ class OffloadTunDevice(TunDevice):
     kind = pytun.IFF_TUN | IFF_VNET_HDR
     offload: tuple[str, ...] = ("tcp",)
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, *, ipv4: bool = False) -> None:
         """Create the device; raises ConfigError if that cannot be."""
-        super().__init__(name)
+        super().__init__(name, ipv4=ipv4)
+        tcp = TUN_F_CSUM | TUN_F_TSO6 | (TUN_F_TSO4 if ipv4 else 0)
         try:  # the kernel takes UDP for both versions of IP or for none
-            fcntl.ioctl(self.descriptor, TUNSETOFFLOAD, TUN_F_CSUM | TUN_F_TSO6 | TUN_F_USO4 | TUN_F_USO6)
+            fcntl.ioctl(self.descriptor, TUNSETOFFLOAD, tcp | TUN_F_USO4 | TUN_F_USO6)
             self.offload = ("tcp", "udp")
         except OSError:  # Linux before 6.2
-            fcntl.ioctl(self.descriptor, TUNSETOFFLOAD, TUN_F_CSUM | TUN_F_TSO6)
+            fcntl.ioctl(self.descriptor, TUNSETOFFLOAD, tcp)
 
     def read(self) -> Batch:
         """Return the packets that wait, at most what READS superpackets hold; an empty batch if none does.
 
-        What is not IPv6 packets is dropped and counted. Raises OSError if the device is gone.
+        What is not packets of the versions carried is dropped and counted. Raises OSError if the device is gone.
         """
-        data, bounds, foreign, wrong, long = _offload.read(self.descriptor, READS)
+        data, bounds, foreign, wrong, long = _offload.read(self.descriptor, READS, self.ipv4)
         if foreign:
-            self.counters.dropped(DropReason.NOT_IPV6, foreign)
+            self.counters.dropped(DropReason.NOT_IP if self.ipv4 else DropReason.NOT_IPV6, foreign)
         if wrong:
             self.counters.dropped(DropReason.WRONG_LENGTH, wrong)
         if long:

@@ -51,9 +51,10 @@ class KernelDevice(ABC):
     offload: tuple[str, ...] = ()
     """Of which protocols it gives and takes several packets at once."""
 
-    def __init__(self, name: str) -> None:
-        """Create the device; raises ConfigError if that cannot be."""
+    def __init__(self, name: str, *, ipv4: bool = False) -> None:
+        """Create the device, which carries IPv4 too if asked to; raises ConfigError if that cannot be."""
         check_name(name)
+        self.ipv4 = ipv4
         try:
             self._device = pytun.TunTapDevice(name=name, flags=self.kind | pytun.IFF_NO_PI)
         except pytun.Error as error:
@@ -73,8 +74,8 @@ class KernelDevice(ABC):
     def read(self) -> Batch:
         """Return the packets that wait, at most READS; an empty batch if none does.
 
-        What is not exactly one IPv6 packet is dropped and counted: local programs can put anything into a
-        device. Raises OSError if the device is gone.
+        What is not exactly one packet of a version carried is dropped and counted: local programs can put anything
+        into a device. Raises OSError if the device is gone.
         """
         packets = []
         try:
@@ -120,26 +121,28 @@ class KernelDevice(ABC):
 
 
 class TunDevice(KernelDevice):
-    """A TUN device: whole IPv6 packets, and no link-layer addresses, just as the link has none (section 3)."""
+    """A TUN device: whole packets, and no link-layer addresses, just as the link has none (section 3)."""
 
     kind = pytun.IFF_TUN
 
     def take(self, data: bytes) -> bytes | DropReason:
         """Return what was read, if it is a packet."""
-        return unfit(data) or data
+        return unfit(data, ipv4=self.ipv4) or data
 
     def put(self, packet: memoryview) -> None:
         """Write the packet as it is."""
         os.write(self.descriptor, packet)
 
 
-def unfit(packet: bytes) -> DropReason | None:
+def unfit(packet: bytes, *, ipv4: bool = False) -> DropReason | None:
     """Say why what the kernel sent into the device may not enter the link, or None if it may.
 
     A packet is longer than the link's MTU (3.2.3.1) only when another program has raised the interface's.
     """
-    reason = malformed(packet)
-    return DropReason.OVERSIZE if len(packet) > MINIMUM_MTU and reason is not DropReason.NOT_IPV6 else reason
+    reason = malformed(packet, ipv4=ipv4)
+    if len(packet) > MINIMUM_MTU and reason in (None, DropReason.WRONG_LENGTH):
+        return DropReason.OVERSIZE
+    return reason
 
 
 def mend(error: OSError) -> str:

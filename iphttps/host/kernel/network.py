@@ -24,16 +24,13 @@ from pyroute2.netlink.exceptions import NetlinkError
 
 from ...core.errors import ConfigError
 from ...core.ip.ipv6 import MINIMUM_MTU
+from .ipv4 import NOTHING, IPv4Config, before_forwarding, set_address, set_routes
 from .routes import routes
-from .undo import CONF, Note
+from .settings import READ_ONLY, REFUSALS, UNPRIVILEGED, demand_writable, read, write
+from .undo import CONF, IPV4_CONF, Note
 
 RECENT = frozenset({"ra_defrtr_metric", "accept_ra_min_lft"})
 """Settings that older kernels lack, and can do without: Linux 5.12 and 6.6."""
-
-_READ_ONLY = "/proc/sys is mounted read-only"
-_UNPRIVILEGED = "it takes root or CAP_NET_ADMIN"
-_REFUSALS = {errno.EROFS: _READ_ONLY, errno.EACCES: _UNPRIVILEGED, errno.EPERM: _UNPRIVILEGED}
-"""Why a setting cannot be written."""
 
 IFF_UP = 0x1  # linux/if.h
 IFF_NOARP = 0x80
@@ -79,7 +76,8 @@ tunnel depends on is named, even where the kernel's default is right.
 class NetworkConfig:
     """How the network should be, as far as one tunnel is concerned.
 
-    `settings` are the interface's own, under net.ipv6.conf; `forwarding` makes the whole host a router.
+    `settings` are the interface's own, under net.ipv6.conf; `forwarding` makes the whole host a router. Without `ipv4`
+    nothing of IPv4 changes.
     """
 
     interface: str
@@ -88,6 +86,7 @@ class NetworkConfig:
     addresses: tuple[IPv6Interface, ...] = ()
     settings: Mapping[str, int | Wanted] = field(default_factory=dict)
     forwarding: bool = False
+    ipv4: IPv4Config | None = None
 
 
 class LinuxNetwork:
@@ -98,6 +97,8 @@ class LinuxNetwork:
 
     def __init__(self, note: Note | None = None) -> None:
         self._before: dict[Path, str] = {}
+        self._ipv4_before: dict[Path, str] = {}
+        self._ipv4 = NOTHING
         self._note = note
 
     def apply(self, config: NetworkConfig) -> None:
@@ -107,7 +108,7 @@ class LinuxNetwork:
         try:
             self._set_up(config)
         except NetlinkError as error:
-            reason = _UNPRIVILEGED if error.code == errno.EPERM else os.strerror(error.code)
+            reason = UNPRIVILEGED if error.code == errno.EPERM else os.strerror(error.code)
             raise ConfigError(f"cannot configure {config.interface}: {reason}") from error
         except OSError as error:
             what = f"{error.filename}: " if error.filename else ""
@@ -129,6 +130,8 @@ class LinuxNetwork:
                 # A host that forwards may still have new interfaces begin as hosts: their Neighbor Advertisements
                 # would lack the Router flag, and clients would drop their routes (RFC 4861 section 7.2.5).
                 _settle(config.interface, {"forwarding": 1})
+            if config.ipv4 and config.ipv4.forwarding:
+                self._forward_ipv4(config.interface)
             netlink.link(
                 "set",
                 index=index,
@@ -157,40 +160,58 @@ class LinuxNetwork:
                     proto=RTPROT_KERNEL,
                     priority=PREFIX_METRIC,
                 )
+            if config.ipv4:
+                set_address(netlink, index, config.ipv4)
+                if config.up:
+                    set_routes(netlink, index, config.ipv4, self._ipv4)
+                    self._ipv4 = config.ipv4
 
     def _forward(self) -> None:
-        if _read(CONF / "all" / "forwarding") == "1":
+        if read(CONF / "all" / "forwarding") == "1":
             return
-        try:  # not by access(2), which asks for the real user, without the capabilities that this one has kept
-            os.close(os.open(CONF / "all" / "forwarding", os.O_WRONLY | os.O_CLOEXEC))
-        except OSError:
-            # Refused here, before anything is changed: the only setting that the administrator has to make.
-            _write(CONF / "all" / "forwarding", "1")
+        # Refused here, before anything is changed: the only setting that the administrator has to make.
+        demand_writable(CONF / "all" / "forwarding", "1")
         # What is written for all reaches every other, so it stands last, and is the first to be put back.
         directories = sorted(CONF.iterdir(), key=lambda directory: directory.name == "all")
-        before = {directory / "forwarding": _read(directory / "forwarding") for directory in directories}
+        before = {directory / "forwarding": read(directory / "forwarding") for directory in directories}
         listening = [
             directory / "accept_ra"
             for directory in directories
             # One that forwards already has not listened to routers, and does not begin to.
-            if _read(directory / "accept_ra") == "1" and before[directory / "forwarding"] == "0"
+            if read(directory / "accept_ra") == "1" and before[directory / "forwarding"] == "0"
         ]
         self._before = dict.fromkeys(listening, "1") | before
         if self._note:
-            self._note.write(self._before)
+            self._note.write(self._before | self._ipv4_before)
         for accept_ra in listening:
-            _write(accept_ra, "2")
-        _write(CONF / "all" / "forwarding", "1")
+            write(accept_ra, "2")
+        write(CONF / "all" / "forwarding", "1")
+
+    def _forward_ipv4(self, interface: str) -> None:
+        everywhere = IPV4_CONF / "all" / "forwarding"
+        if before := before_forwarding():
+            demand_writable(everywhere, "1")
+            self._ipv4_before = before
+            if self._note:
+                self._note.write(self._before | before)
+            write(everywhere, "1")
+        own = IPV4_CONF / interface / "forwarding"
+        if read(own) != "1":  # as new interfaces begin on some hosts
+            write(own, "1")
 
     def restore(self) -> None:
         """Put the settings back that outlive the device.
 
         In reverse order, so that routers are still listened to while forwarding ends.
         """
-        before, self._before = self._before, {}
+        before, self._before, self._ipv4_before = self._before | self._ipv4_before, {}, {}
         _put_back(before)
         if before and self._note:
             self._note.erase()
+
+
+_OURS = {"accept_ra": "2", "accept_redirects": "0"}
+"""What they are while the host forwards on a daemon's behalf; where they are not, somebody has set them since."""
 
 
 def undo(note: Note) -> bool:
@@ -202,11 +223,13 @@ def undo(note: Note) -> bool:
     if not before:
         note.erase()
         return False
-    ours = {"forwarding": _read(CONF / "all" / "forwarding") == "1"}
+    router = {conf: read(conf / "all" / "forwarding") == "1" for conf in (CONF, IPV4_CONF)}
     left = {
         setting: value
         for setting, value in before.items()
-        if setting.exists() and ours.get(setting.name, _read(setting) == "2")
+        if setting.exists()
+        and (setting.name == "accept_ra" or router[setting.parent.parent])
+        and read(setting) == _OURS.get(setting.name, read(setting))
     }
     _put_back(left)
     note.erase()
@@ -216,14 +239,10 @@ def undo(note: Note) -> bool:
 def _put_back(before: dict[Path, str]) -> None:
     for setting, value in reversed(before.items()):
         try:
-            if _read(setting) != value:
-                _write(setting, value)
+            if read(setting) != value:
+                write(setting, value)
         except FileNotFoundError:
             pass  # an interface that is gone since
-
-
-def _read(setting: Path) -> str:
-    return setting.read_text().strip()
 
 
 def _bring_ipv6_back(netlink: IPRoute, index: int, config: NetworkConfig) -> None:
@@ -257,7 +276,7 @@ def unsettled(interface: str, settings: Mapping[str, int | Wanted]) -> dict[str,
         setting = CONF / interface / name
         if name in RECENT and not setting.exists():
             continue
-        wanted, now = value if isinstance(value, Wanted) else Wanted(value), _read(setting)
+        wanted, now = value if isinstance(value, Wanted) else Wanted(value), read(setting)
         if not wanted.among(int(now)):
             found[name] = now, wanted.value
     return found
@@ -272,7 +291,7 @@ def unprepared(settings: Mapping[str, int | Wanted], *, forwarding: bool) -> lis
     if not os.statvfs(CONF).f_flag & os.ST_RDONLY:
         return []
     said = []
-    router = _read(CONF / "all" / "forwarding") == "1"
+    router = read(CONF / "all" / "forwarding") == "1"
     if forwarding and not router:
         said.append(_refused("all", {"forwarding": 1}))
     try:
@@ -287,7 +306,7 @@ def _refused(interface: str, settings: Mapping[str, int]) -> str:
     """Say what cannot be written, and how to have it before the start."""
     words = " ".join(f"--sysctl net.ipv6.conf.{interface}.{name}={value}" for name, value in settings.items())
     return (
-        f"cannot set {_dotted(interface, settings)}: {_READ_ONLY}; set it before the start, as by `docker run {words}`"
+        f"cannot set {_dotted(interface, settings)}: {READ_ONLY}; set it before the start, as by `docker run {words}`"
     )
 
 
@@ -301,9 +320,9 @@ def _settle(interface: str, settings: Mapping[str, int | Wanted]) -> None:
         try:
             (CONF / interface / name).write_text(str(value))
         except OSError as error:
-            if error.errno not in _REFUSALS:
+            if error.errno not in REFUSALS:
                 raise
-            refused[name], reason = value, _REFUSALS[error.errno]
+            refused[name], reason = value, REFUSALS[error.errno]
     if refused:
         raise ConfigError(f"cannot set {_dotted(interface, refused)}: {reason}{_mend(refused, reason)}")
 
@@ -313,19 +332,7 @@ def _dotted(interface: str, settings: Mapping[str, int]) -> str:
 
 
 def _mend(settings: Mapping[str, int], reason: str) -> str:
-    if reason != _READ_ONLY:
+    if reason != READ_ONLY:
         return ""
     words = " ".join(f"--sysctl net.ipv6.conf.default.{name}={value}" for name, value in settings.items())
     return f"; have new interfaces begin with these values, as by `docker run {words}`, or make /proc/sys writable"
-
-
-def _write(setting: Path, value: str) -> None:
-    try:
-        setting.write_text(value)
-    except OSError as error:
-        if error.errno not in _REFUSALS:
-            raise
-        name = _dotted(setting.parent.name, {setting.name: int(value)})
-        mend = f"; set it before the start, as by `docker run --sysctl {name.replace(' to ', '=')}`"
-        reason = _REFUSALS[error.errno]
-        raise ConfigError(f"cannot set {name}: {reason}{mend if reason == _READ_ONLY else ''}") from error

@@ -15,8 +15,11 @@ from ...core.errors import ConfigError
 from ..process.aside import set_aside
 
 CONF = Path("/proc/sys/net/ipv6/conf")
+IPV4_CONF = Path("/proc/sys/net/ipv4/conf")
 
-_SETTING = re.compile(r"[^/]+/(forwarding|accept_ra)")
+_SETTING = re.compile(r"[^/:]+/(forwarding|accept_ra)")
+_IPV4 = "ipv4:"  # no interface has a colon in its name
+_IPV4_SETTING = re.compile(r"ipv4:([^/:]+/forwarding|all/accept_redirects)")
 _VALUES = ("0", "1", "2")
 _LONGEST = 1024 * 1024
 
@@ -35,7 +38,7 @@ class Note:
 
     def write(self, before: Mapping[Path, str]) -> None:
         """Write down settings and their values, in the order in which they are changed next; raises ConfigError."""
-        settings = [[str(setting.relative_to(CONF)), value] for setting, value in before.items()]
+        settings = [[_name(setting), value] for setting, value in before.items()]
         content = json.dumps({"where": _here(), "before": settings})
         fresh = self.path.with_name(self.path.name + ".new")
         try:
@@ -91,9 +94,25 @@ class Note:
 def _parse(content: bytes) -> dict[Path, str]:
     said = json.loads(content)
     settings = {str(name): str(value) for name, value in said["before"]}
-    if not all(_SETTING.fullmatch(name) and value in _VALUES for name, value in settings.items()):
+    if not all(_path(name) and value in _VALUES for name, value in settings.items()):
         raise ValueError(settings)
-    return {CONF / name: value for name, value in settings.items()} if said["where"] == _here() else {}
+    if said["where"] != _here():
+        return {}
+    return {path: value for name, value in settings.items() if (path := _path(name))}
+
+
+def _name(setting: Path) -> str:
+    """Return a setting as the note has it."""
+    if setting.is_relative_to(IPV4_CONF):
+        return _IPV4 + str(setting.relative_to(IPV4_CONF))
+    return str(setting.relative_to(CONF))
+
+
+def _path(name: str) -> Path | None:
+    """Return the setting that the note names, or None if it may not change that."""
+    if _IPV4_SETTING.fullmatch(name):
+        return IPV4_CONF / name.removeprefix(_IPV4)
+    return CONF / name if _SETTING.fullmatch(name) else None
 
 
 def _here() -> list[str]:

@@ -7,6 +7,7 @@ from itertools import pairwise
 
 from hypothesis import given
 from hypothesis import strategies as st
+from scapy.layers.inet import ICMP, IP, IPOption_NOP
 from scapy.layers.inet6 import IPv6
 from scapy.packet import Raw
 from twisted.trial.unittest import SynchronousTestCase
@@ -79,6 +80,25 @@ class BatchTests(SynchronousTestCase):
             self.assertFalse(batch)
 
 
+IPV4 = [
+    bytes(IP(src="192.0.2.1", dst="192.0.2.2") / ICMP()),
+    bytes(IP(src="192.0.2.1", dst="192.0.2.2", options=[IPOption_NOP()] * 40) / Raw(bytes(1000))),
+    bytes(IP(proto=253)),
+]
+BOTH = [IPV4[0], *SAMPLE, *IPV4[1:], SAMPLE[0]]
+
+
+def _ipv4(first: int, rest: bytes, payload: bytes) -> bytes:
+    length = 20 + len(payload)
+    header = min(5 + first, length // 4)
+    return bytes((0x40 | header, rest[0])) + length.to_bytes(2, "big") + rest[1:] + payload
+
+
+EITHER = st.one_of(
+    PACKETS, st.builds(_ipv4, st.integers(0, 10), st.binary(min_size=17, max_size=17), st.binary(max_size=300))
+)
+
+
 class FramerTests(SynchronousTestCase):
     """From a byte stream to packets."""
 
@@ -139,6 +159,70 @@ class FramerTests(SynchronousTestCase):
         batch = Framer().feed(stream)
         self.assertEqual([NO_PAYLOAD] * 1000, list(batch))
         self.assertEqual(stream, batch.data)
+
+
+class BothVersionsTests(SynchronousTestCase):
+    """Where IPv4 is carried beside IPv6, the first four bits of a packet tell which it is (RFC 791 section 3.1)."""
+
+    def test_every_cut(self) -> None:
+        """Packets of both versions come out as they are, however the stream is cut."""
+        for pieces in every_cut(b"".join(BOTH)):
+            framer = Framer(ipv4=True)
+            self.assertEqual(BOTH, fed(framer, pieces))
+            self.assertIsNone(framer.end)
+
+    @given(st.lists(EITHER), st.lists(st.integers(min_value=0)))
+    def test_any_cut(self, packets: list[bytes], places: list[int]) -> None:
+        """Any packets of both versions, in any pieces, come out the same and in the same order."""
+        framer = Framer(ipv4=True)
+        self.assertEqual(packets, fed(framer, cut(b"".join(packets), places)))
+        self.assertIsNone(framer.end)
+
+    def test_faults(self) -> None:
+        """Another version, or a header that contradicts itself, ends the stream; what came before is good."""
+        short, narrow = b"\x45\0\0\x13" + bytes(16), b"\x44" + IPV4[0][1:]
+        for rubbish, fault in (
+            (b"\x50", DropReason.NOT_IP),
+            (b"\0" * 50, DropReason.NOT_IP),
+            (short, DropReason.WRONG_LENGTH),
+            (narrow, DropReason.WRONG_LENGTH),
+        ):
+            framer = Framer(ipv4=True)
+            self.assertEqual(BOTH, list(framer.feed(b"".join(BOTH) + rubbish)))
+            self.assertEqual(fault, framer.end)
+            self.assertEqual(EMPTY, framer.feed(BOTH[0]))
+
+    def test_ipv6_alone(self) -> None:
+        """An IP-HTTPS stream takes no IPv4: what is not IPv6 is discarded (3.1.5.3, 3.2.5.2.2)."""
+        for ipv4 in IPV4:
+            framer = Framer()
+            self.assertEqual([SAMPLE[0]], list(framer.feed(SAMPLE[0] + ipv4 + SAMPLE[0])))
+            self.assertEqual(DropReason.NOT_IPV6, framer.end)
+            self.assertEqual(DropReason.NOT_IPV6, malformed(ipv4))
+
+    @given(st.one_of(st.binary(max_size=100), EITHER, st.builds(bytes.__add__, EITHER, st.binary(max_size=3))))
+    def test_malformed(self, data: bytes) -> None:
+        """A packet of either version is whole exactly if it leaves the peer's framing in step."""
+        framer = Framer(ipv4=True)
+        packets = list(framer.feed(data))
+        in_step = packets == [data] and framer.end is None
+        self.assertEqual(in_step, malformed(data, ipv4=True) is None)
+
+    def test_reasons(self) -> None:
+        """What is wrong with a packet is told as for IPv6."""
+        for data, reason in (
+            (b"", DropReason.NOT_IP),
+            (IPV4[0][:19], DropReason.NOT_IP),
+            (SAMPLE[0][:39], DropReason.NOT_IP),
+            (b"\x55" + IPV4[0][1:], DropReason.NOT_IP),
+            (IPV4[0] + b"\0", DropReason.WRONG_LENGTH),
+            (IPV4[0][:-1], DropReason.WRONG_LENGTH),
+            (b"\x44" + IPV4[0][1:], DropReason.WRONG_LENGTH),
+            (SAMPLE[0] + b"\0", DropReason.WRONG_LENGTH),
+            (IPV4[0], None),
+            (SAMPLE[0], None),
+        ):
+            self.assertEqual(reason, malformed(data, ipv4=True))
 
 
 class MalformedTests(SynchronousTestCase):

@@ -8,20 +8,19 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import itertools
 import os
 import socket
 import struct
 import time
-from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 from typing import TypeVar
 
 from hypothesis import given, settings
-from hypothesis import strategies as st
 from pyroute2 import IPRoute
-from scapy.layers.inet import TCP, UDP
+from scapy.layers.inet import IP, TCP, UDP
 from scapy.layers.inet6 import IPv6
 from scapy.utils import rdpcap
 
@@ -35,86 +34,28 @@ from iphttps.host.device.tun import KernelDevice, TunDevice
 from iphttps.host.kernel.network import IFA_F_NODAD
 from iphttps.lab.poll import wait_until
 
-from ..support import NamespaceCase, link_up, setting
+from ..support import NamespaceCase, ipv4_setting, link_up, setting
+from .flows import (
+    ACK,
+    FAR,
+    GSO_UDP_L4,
+    NEAR,
+    VERSIONS,
+    by_flow,
+    is_unicast,
+    routed,
+    streams,
+    tcp,
+    translated,
+    udp,
+)  # fmt: skip
 
 T = TypeVar("T")
 
 RECORDED = Path(__file__).with_name("flows.pcap.gz")
 """Between two kernels: TCP with time stamps, ECN, packets marked and lost, SACK, urgent data, a reset; UDP."""
 
-NEAR, FAR = (socket.inet_pton(socket.AF_INET6, text) for text in ("2001:db8:aa::1", "2001:db8:aa::2"))
-ACK, PSH, FIN, URG, ECE, CWR = 0x10, 0x08, 0x01, 0x20, 0x40, 0x80
 UDP_SEGMENT = 103  # linux/udp.h
-
-
-def flow_of(packet: bytes) -> bytes:
-    """Return what tells the flow of a packet: its protocol, addresses and ports."""
-    return packet[6:7] + packet[8:44]
-
-
-def by_flow(packets: Iterable[bytes]) -> dict[bytes, list[bytes]]:
-    """Return the packets of each flow, in their order; flows may overtake each other."""
-    flows = defaultdict(list)
-    for packet in packets:
-        flows[flow_of(packet)].append(packet)
-    return flows
-
-
-def routed(packet: bytes) -> bytes:
-    """Return the packet as it is after a router."""
-    return packet[:7] + bytes((packet[7] - 1,)) + packet[8:]
-
-
-def tcp(port: int, sequence: int, flags: int, payload: bytes, *, options: bytes = b"", acknowledged: int = 7) -> bytes:
-    """Build a TCP packet with a right checksum."""
-    head = port.to_bytes(2, "big") + b"\0\x50" + sequence.to_bytes(4, "big") + acknowledged.to_bytes(4, "big")
-    head += bytes((20 + len(options) << 2, flags)) + b"\1\0"
-    urgent = b"\0\1" if flags & URG else b"\0\0"
-    total = ipv6.checksum(NEAR, FAR, 6, head + b"\0\0" + urgent + options + payload)
-    return ipv6.packet(NEAR, FAR, 6, head + total.to_bytes(2, "big") + urgent + options + payload, 64)
-
-
-def udp(port: int, payload: bytes) -> bytes:
-    """Build a UDP packet with a right checksum."""
-    head = port.to_bytes(2, "big") + b"\0\x51" + (8 + len(payload)).to_bytes(2, "big")
-    total = ipv6.checksum(NEAR, FAR, 17, head + b"\0\0" + payload) or 0xFFFF
-    return ipv6.packet(NEAR, FAR, 17, head + total.to_bytes(2, "big") + payload, 64)
-
-
-@st.composite
-def streams(draw: st.DrawFn) -> list[bytes]:
-    """Draw packets of several flows: mostly continuing each other, but each kind of exception among them."""
-    following: dict[int, int] = defaultdict(lambda: 0xFFFFF000)  # so that sequence numbers wrap
-    packets: list[bytes] = []
-    for _ in range(draw(st.integers(1, 60))):
-        port = draw(st.integers(1, draw(st.sampled_from((1, 2, 10)))))
-        size = draw(st.sampled_from((1000, 1000, 1000, 1000, 400, 1, 0)))
-        payload = bytes((len(packets),)) * size
-        kind = draw(st.sampled_from(("tcp", "tcp", "tcp", "tcp", "udp", "udp", "other")))
-        if kind == "tcp":
-            flags = draw(st.sampled_from((ACK,) * 8 + (ACK | PSH, ACK | FIN, ACK | URG, ACK | ECE, ACK | CWR, 4, 2)))
-            jump = draw(st.sampled_from((0,) * 8 + (1000, 2**32 - 1000)))
-            sequence = (following[port] + jump) % 2**32
-            following[port] = (sequence + size) % 2**32
-            options = draw(st.sampled_from((b"", b"", b"\1\1\x08\x0a" + bytes(8), b"\1\1\x08\x0a" + b"\1" * 8)))
-            acknowledged = draw(st.sampled_from((7, 7, 7, 8)))
-            packet = tcp(port, sequence, flags, payload, options=options, acknowledged=acknowledged)
-        elif kind == "udp":
-            packet = udp(port, payload)
-        else:  # nothing that anybody joins: an extension header, and a protocol without ports
-            packet = ipv6.packet(NEAR, FAR, draw(st.sampled_from((59, 132))), payload, 64)
-        damage = draw(st.sampled_from(("",) * 12 + ("payload", "class", "hops", "checksum")))
-        match damage:
-            case "payload" if size:
-                packet = packet[:-1] + bytes((packet[-1] ^ 1,))
-            case "class":  # congestion experienced
-                packet = packet[:1] + b"\x30" + packet[2:]
-            case "hops":
-                packet = packet[:7] + b"\x3f" + packet[8:]
-            case "checksum" if len(packet) > 60:
-                packet = packet[:46] + b"\0\0" + packet[48:]
-        packets.append(packet)
-    return packets
 
 
 class RouteTests(NamespaceCase):
@@ -124,12 +65,15 @@ class RouteTests(NamespaceCase):
         """Make three silent devices: two with offload, and one that shows single packets as the kernel has them."""
         super().setUp()
         setting("all", "forwarding", 1)
+        ipv4_setting("all", "forwarding", 1)
+        for name in ("all", "default"):  # the sender is on no link
+            ipv4_setting(name, "rp_filter", 0)
         self.first, self.second = self.device(OffloadTunDevice, "first"), self.device(OffloadTunDevice, "second")
         self.plain = self.device(TunDevice, "plain")
 
-    def device(self, kind: type[KernelDevice], name: str) -> KernelDevice:
-        """Make a device."""
-        device = kind(name)
+    def device(self, kind: type[TunDevice], name: str) -> TunDevice:
+        """Make a device that carries both versions of IP."""
+        device = kind(name, ipv4=True)
         self.addCleanup(device.close)
         setting(name, "addr_gen_mode", 1)
         link_up(name)
@@ -140,12 +84,13 @@ class RouteTests(NamespaceCase):
         with IPRoute() as netlink:
             (index,) = netlink.link_lookup(ifname=way_out.name)
             netlink.route("replace", dst="2001:db8:aa::/64", oif=index)
+            netlink.route("replace", dst="192.0.2.0/24", oif=index)
         found: list[bytes] = []
         limiter.write(Batch.of(packets))
 
         def complete() -> bool:
             # The kernel also reports, to multicast groups, that it is a router.
-            found.extend(packet for packet in way_out.read() if packet[24] != 0xFF)
+            found.extend(filter(is_unicast, way_out.read()))
             return len(found) >= len(packets)
 
         wait_until(complete, "the packets to be routed")
@@ -169,17 +114,18 @@ class RouteTests(NamespaceCase):
         packets = [bytes(packet[IPv6]) for packet in rdpcap(str(RECORDED)) if IPv6 in packet]
         packets = [packet for packet in packets if packet[24] != 0xFF and packet[6] in (6, 17)]
         self.assertGreater(len(packets), 500)
-        for start in range(0, len(packets), 60):
-            part = packets[start : start + 60]
-            self.assert_same(part)
-        for packet in self.through(self.first, self.second, packets[:60]):
-            assert_checksum(packet)
+        for version in (packets, translated(packets)):
+            for start in range(0, len(packets), 60):
+                self.assert_same(version[start : start + 60])
+            for packet in self.through(self.first, self.second, version[:60]):
+                assert_checksum(packet)
 
     def test_longest(self) -> None:
         """As much as one superpacket holds, and more."""
-        for size in (1220, 1200, 30):
-            packets = [tcp(1, size * number, ACK, bytes(size)) for number in range(130)]
-            self.assert_same(packets)
+        for version, size in itertools.product(VERSIONS, (1220, 1200, 30)):
+            self.assert_same([
+                tcp(1, size * number, ACK, bytes(size), version=version, identification=number) for number in range(130)
+            ])  # fmt: skip
 
     def test_refused(self) -> None:
         """While the link is down every packet of a superpacket is counted as dropped."""
@@ -199,27 +145,31 @@ class RouteTests(NamespaceCase):
 class MirrorTests(NamespaceCase):
     """The kernel's own TCP and UDP, which speaks to itself through a mirror: source and destination change places."""
 
+    ipv4 = False
+    family = socket.AF_INET6
+    near, far, length = "2001:db8:aa::1", "2001:db8:aa::2", 64
+
     def setUp(self) -> None:
         """Make a device, with an address."""
         super().setUp()
-        self.device = OffloadTunDevice("mirror")
+        self.device = OffloadTunDevice("mirror", ipv4=self.ipv4)
         self.addCleanup(self.device.close)
         setting("mirror", "addr_gen_mode", 1)
         with IPRoute() as netlink:
             (index,) = netlink.link_lookup(ifname="mirror")
             netlink.link("set", index=index, mtu=1280, state="up")
-            netlink.addr("add", index=index, address="2001:db8:aa::1", prefixlen=64, flags=IFA_F_NODAD)
+            netlink.addr("add", index=index, address=self.near, prefixlen=self.length, flags=IFA_F_NODAD)
         self.longest = 0
         self.sent: list[bytes] = []
 
     def mirror(self) -> None:
         """Read superpackets one at a time, and write the packets back, their addresses exchanged."""
-        data, raw, *drops = _offload.read(self.device.descriptor, 1)
+        data, raw, *drops = _offload.read(self.device.descriptor, 1, self.ipv4)
         self.assertEqual([0, 0, 0], drops)
         packets = list(Batch(data, memoryview(raw).cast("I").tolist()))
         self.longest = max(self.longest, len(packets))
-        self.sent += [packet for packet in packets if packet[24] != 0xFF]
-        self.device.write(Batch.of(packet[:8] + packet[24:40] + packet[8:24] + packet[40:] for packet in packets))
+        self.sent += filter(is_unicast, packets)
+        self.device.write(Batch.of(map(exchanged, packets)))
 
     def reflect(self, done: Callable[[], T]) -> T:
         """Mirror what comes, without a pause, which TCP would take for a long way, until something is done."""
@@ -231,13 +181,13 @@ class MirrorTests(NamespaceCase):
 
     def test_tcp(self) -> None:
         """A megabyte arrives, in packets of at most the MTU with right checksums, many of them at a time."""
-        listener = socket.create_server(("2001:db8:aa::1", 5000), family=socket.AF_INET6)
+        listener = socket.create_server((self.near, 5000), family=self.family)
         self.addCleanup(listener.close)
         listener.setblocking(False)
-        sender = socket.socket(socket.AF_INET6)
+        sender = socket.socket(self.family)
         self.addCleanup(sender.close)
         sender.setblocking(False)
-        sender.connect_ex(("2001:db8:aa::2", 5000))
+        sender.connect_ex((self.far, 5000))
         accepted = self.reflect(lambda: self.accepted(listener))
         assert accepted is not None
         self.addCleanup(accepted.close)
@@ -270,10 +220,10 @@ class MirrorTests(NamespaceCase):
 
     def test_udp(self) -> None:
         """Datagrams that a program sends together leave as datagrams, and arrive as such."""
-        receiver, sender = (socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) for _ in range(2))
+        receiver, sender = (socket.socket(self.family, socket.SOCK_DGRAM) for _ in range(2))
         self.addCleanup(receiver.close)
         self.addCleanup(sender.close)
-        receiver.bind(("2001:db8:aa::1", 5001))
+        receiver.bind((self.near, 5001))
         receiver.setblocking(False)
         sender.setsockopt(socket.IPPROTO_UDP, UDP_SEGMENT, 500)
         content = os.urandom(10 * 500 - 100)
@@ -284,12 +234,20 @@ class MirrorTests(NamespaceCase):
                 found.append(receiver.recv(2048))
             return len(found) == 10
 
-        sender.sendto(content, ("2001:db8:aa::2", 5001))
+        sender.sendto(content, (self.far, 5001))
         self.reflect(arrived)
         self.assertEqual([content[at : at + 500] for at in range(0, len(content), 500)], found)
         self.assertEqual(10, self.longest)
         for packet in self.sent:
             assert_checksum(packet)
+
+
+class MirrorIPv4Tests(MirrorTests):
+    """The same with IPv4."""
+
+    ipv4 = True
+    family = socket.AF_INET
+    near, far, length = "192.0.2.1", "192.0.2.2", 24
 
 
 class CutTests(NamespaceCase):
@@ -319,22 +277,31 @@ class CutTests(NamespaceCase):
         headers = 40 + 8
         for size, cut in ((LONGEST - headers, True), (LONGEST - headers + 1, False), (LONGEST, False), (0xFFFF, False)):
             packet = udp(9, bytes(2 * (LONGEST - 20)))
-            hint = struct.pack("=BBHHHH", 1, 5, headers, size, 40, 6)  # NEEDS_CSUM, VIRTIO_NET_HDR_GSO_UDP_L4
+            hint = struct.pack("=BBHHHH", 1, GSO_UDP_L4, headers, size, 40, 6)  # NEEDS_CSUM
             near, far = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
             with near, far:
                 far.setblocking(False)
                 near.send(hint + packet)
-                _, raw, *drops = _offload.read(far.fileno(), 1)
+                _, raw, *drops = _offload.read(far.fileno(), 1, False)
             lengths = [end - start for start, end in pairwise(memoryview(raw).cast("I"))]
             self.assertEqual((cut, int(not cut)), (LONGEST in lengths, drops[2]), size)
             self.assertLessEqual(max(lengths, default=0), LONGEST)
 
 
 def assert_checksum(packet: bytes) -> None:
-    """Check the transport's checksum, by what scapy makes it."""
-    parsed = IPv6(packet)
+    """Check the checksums of TCP or UDP, and of an IPv4 header, by what scapy makes them."""
+    header = IP if packet[0] >> 4 == 4 else IPv6
+    parsed = header(packet)
     layer = TCP if TCP in parsed else UDP
-    there = parsed[layer].chksum
-    del parsed[layer].chksum
-    wanted = IPv6(bytes(parsed))[layer].chksum
-    assert wanted == there, f"{there:#06x} where {wanted:#06x} must stand: {packet.hex()}"
+    for each in (layer, IP) if header is IP else (layer,):
+        there = parsed[each].chksum
+        del parsed[each].chksum
+        wanted = header(bytes(parsed))[each].chksum
+        assert wanted == there, f"{there:#06x} where {wanted:#06x} must stand: {packet.hex()}"
+
+
+def exchanged(packet: bytes) -> bytes:
+    """Return the packet with its source and its destination exchanged, which changes no checksum."""
+    at, size = (12, 4) if packet[0] >> 4 == 4 else (8, 16)
+    middle, end = at + size, at + 2 * size
+    return packet[:at] + packet[middle:end] + packet[at:middle] + packet[end:]

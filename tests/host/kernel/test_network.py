@@ -5,7 +5,8 @@ from __future__ import annotations
 import fcntl
 import socket
 import struct
-from ipaddress import IPv6Interface
+from dataclasses import replace
+from ipaddress import IPv4Interface, IPv6Interface
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,10 +19,11 @@ from iphttps.core.ip.batch import EMPTY
 from iphttps.host.device.memory import MemoryNetwork
 from iphttps.host.device.tun import TunDevice
 from iphttps.host.kernel import network
+from iphttps.host.kernel.ipv4 import IPv4Config
 from iphttps.host.kernel.network import IFF_NOARP, IFF_UP, QUEUE_LENGTH, LinuxNetwork, NetworkConfig
 from iphttps.host.kernel.routes import routes
 
-from ..support import NamespaceCase, add_veth, in_child, need_another_user, setting, without_privilege
+from ..support import NamespaceCase, add_veth, in_child, ipv4_setting, need_another_user, setting, without_privilege
 
 if TYPE_CHECKING:
     Case = SynchronousTestCase
@@ -54,6 +56,14 @@ class NetworkTestsMixin(Case):
 
     def forwards(self, value: bool | None = None) -> bool:
         """Tell whether the host forwards, after telling it to if given."""
+        raise NotImplementedError
+
+    def ipv4(self) -> set[IPv4Interface]:
+        """Return the tunnel's IPv4 addresses."""
+        raise NotImplementedError
+
+    def forwards_ipv4(self) -> bool:
+        """Tell whether the host forwards IPv4."""
         raise NotImplementedError
 
     def remove(self, name: str) -> None:
@@ -133,6 +143,23 @@ class NetworkTestsMixin(Case):
         self.network.apply(UP)
         self.assertEqual((self.forwards(), self.accept_ra(UPLINK)), (False, 1))
 
+    def test_ipv4(self) -> None:
+        """The link has the IPv4 address given and no other; without a word of IPv4 it keeps what it has."""
+        one, other = (IPv4Interface(text) for text in ("10.99.0.1/24", "10.99.0.2/24"))
+        there, another, gone = replace(UP, ipv4=IPv4Config(one)), replace(UP, ipv4=IPv4Config(other)), IPv4Config()
+        for config, expected in ((there, {one}), (UP, {one}), (another, {other}), (replace(DOWN, ipv4=gone), set())):
+            self.network.apply(config)
+            self.assertEqual(expected, self.ipv4())
+
+    def test_ipv4_forwarding(self) -> None:
+        """IPv4 forwarding comes and goes by itself, whether IPv6 is forwarded or not."""
+        for config, forwards in ((UP, False), (ROUTER, True)):
+            for _ in range(2):
+                self.network.apply(replace(config, ipv4=IPv4Config(forwarding=True)))
+                self.assertEqual((True, forwards), (self.forwards_ipv4(), self.forwards()))
+            self.network.restore()
+            self.assertEqual((False, False), (self.forwards_ipv4(), self.forwards()))
+
     def test_restore_without_an_interface(self) -> None:
         """An interface that is gone meanwhile does not keep the rest from being restored."""
         self.network.apply(ROUTER)
@@ -163,6 +190,15 @@ class MemoryNetworkTests(NetworkTestsMixin, SynchronousTestCase):
         if value is not None:
             self.network.forwarding = value
         return self.network.forwarding
+
+    def ipv4(self) -> set[IPv4Interface]:
+        """Return the tunnel's IPv4 addresses."""
+        address = self.network.interfaces[TUNNEL].ipv4.address
+        return {address} if address else set()
+
+    def forwards_ipv4(self) -> bool:
+        """Tell whether the host forwards IPv4."""
+        return self.network.ipv4_forwarding
 
     def remove(self, name: str) -> None:
         """Remove an interface."""
@@ -199,6 +235,16 @@ class LinuxNetworkTests(NetworkTestsMixin, NamespaceCase):
     def forwards(self, value: bool | None = None) -> bool:
         """Tell whether the host forwards."""
         return bool(setting("all", "forwarding", None if value is None else int(value)))
+
+    def ipv4(self) -> set[IPv4Interface]:
+        """Return the tunnel's IPv4 addresses."""
+        with IPRoute() as netlink:
+            found = netlink.get_addr(family=socket.AF_INET, index=netlink.link_lookup(ifname=TUNNEL)[0])
+            return {IPv4Interface((each.get_attr("IFA_LOCAL"), each["prefixlen"])) for each in found}
+
+    def forwards_ipv4(self) -> bool:
+        """Tell whether the host forwards IPv4."""
+        return bool(ipv4_setting("all", "forwarding"))
 
     def remove(self, name: str) -> None:
         """Remove an interface."""
@@ -286,9 +332,12 @@ class LinuxNetworkTests(NetworkTestsMixin, NamespaceCase):
 
 
 def _routes() -> list[str]:
-    """Return all IPv6 routes as the kernel lists them, without the numbers that say how often each was used."""
-    lines = Path("/proc/net/ipv6_route").read_text().splitlines()
-    return sorted(" ".join(line.split()[:6] + line.split()[8:]) for line in lines)
+    """Return all IPv6 routes as the kernel lists them, without the numbers that say how often each was used.
+
+    The routes to the host's own addresses, RTF_LOCAL, are left out: the kernel adds them a moment later.
+    """
+    lines = [line.split() for line in Path("/proc/net/ipv6_route").read_text().splitlines()]
+    return sorted(" ".join(line[:6] + line[8:]) for line in lines if not int(line[8], 16) & 0x80000000)
 
 
 def _flags(name: str) -> int:
