@@ -170,7 +170,7 @@ class Server(Factory):
         self.rejections.close()
         self._lines.close()
         self._solicitation.stop()
-        farewell = self._link.farewell().everyone
+        farewell = self._link.final_advertisement().everyone
         for entry in self._table if farewell else ():
             entry.connection.send(farewell)  # at once: the connections end
 
