@@ -1,9 +1,9 @@
-"""What waits for a connection that is full: bounded in time, not only in bytes.
+"""A queue for packets to a congested connection, bounded in time and not only in bytes.
 
-A queue that is bounded in bytes alone is too short for a fast connection or too long for a slow one: what 1 Gbit/s
-takes away in 4 milliseconds stands for half a second at 8 Mbit/s. So the room follows the rate at which the connection
-takes packets away. What finds no room is dropped, packet by packet, as a router does: the flow in the tunnel
-learns from a few lost packets how fast it may go, where a whole burst would cost it dearly.
+A limit in bytes alone is too small for a fast connection or too large for a slow one: what 1 Gbit/s drains in 4
+milliseconds takes half a second at 8 Mbit/s. So the limit follows the rate at which the connection drains. A packet
+that does not fit is dropped by itself, as a router does (tail drop): the flow in the tunnel adapts to a few lost
+packets, while the loss of a whole burst would slow it down much more.
 """
 
 from __future__ import annotations
@@ -13,30 +13,30 @@ from bisect import bisect_right
 from .ip.batch import Batch
 
 TARGET = 0.01
-"""Seconds for which a packet may wait."""
+"""Maximum queueing delay of a packet, in seconds."""
 
 LEAST = 32 * 1024
 FIRST = 256 * 1024
 MOST = 2 * 1024 * 1024
-"""Bytes of room: for a burst on a slow connection; before a rate is known, which a peer that never reads is left with;
-on the fastest connection.
+"""Limits in bytes: the minimum, for a burst on a slow connection; the limit before a rate is known, which is also that
+of a peer that never reads; the maximum, on the fastest connection.
 """
 
 RESERVED = 8 * 1024
-"""Bytes of room for urgent packets alone: the link's own Neighbor Discovery, which no amount of data may displace."""
+"""Bytes reserved for urgent packets: the link's own Neighbor Discovery, which data must never displace."""
 
 _WEIGHT = 0.25
-"""What the latest rate counts for, beside those before it."""
+"""Weight of the latest rate in the moving average."""
 
 
 class Backlog:
-    """Packets that wait, and how many may; sizes in bytes, times in seconds."""
+    """The packets queued for one connection, and the limit of the queue; sizes in bytes, times in seconds."""
 
     __slots__ = ("_rate", "_size", "_urgent", "_urgent_size", "_waiting", "room")
 
     def __init__(self) -> None:
         self.room = FIRST
-        """How many bytes may wait."""
+        """Maximum size of the queue in bytes."""
         self._waiting: list[bytes] = []
         self._size = 0
         self._urgent: list[bytes] = []
@@ -44,7 +44,7 @@ class Backlog:
         self._rate = 0.0
 
     def add(self, batch: Batch) -> int:
-        """Have the packets of a batch wait, from the first on, while there is room; returns how many found some."""
+        """Queue the packets of a batch, from the first on, while they fit; return how many are queued."""
         left = self.room - self._size
         taken, data = len(batch), batch.data
         if len(data) > left:
@@ -56,7 +56,7 @@ class Backlog:
         return taken
 
     def add_urgent(self, batch: Batch) -> bool:
-        """Have the packets of a batch wait ahead of all others, or none of them; returns whether they found room."""
+        """Queue a batch ahead of normal packets, whole or not at all; tell whether it is queued."""
         size = len(batch.data)
         if self._urgent_size + size > RESERVED:
             return False
@@ -65,11 +65,11 @@ class Backlog:
         return True
 
     def waits(self, batch: Batch) -> bool:
-        """Tell whether a batch of urgent packets like this one waits already."""
+        """Tell whether an identical batch of urgent packets is queued already."""
         return batch.data in self._urgent
 
     def take(self) -> bytes:
-        """Return all that waits, the urgent packets first, each kind in order; then nothing does."""
+        """Empty the queue and return its contents, urgent packets first, each kind in order."""
         data = b"".join((*self._urgent, *self._waiting))
         self._waiting.clear()
         self._urgent.clear()
@@ -77,7 +77,7 @@ class Backlog:
         return data
 
     def drained(self, size: int, seconds: float) -> None:
-        """Learn that the connection has taken away so many bytes in so many seconds."""
+        """Adapt the limit: the connection has drained `size` bytes in `seconds` seconds."""
         rate = size / max(seconds, 1e-6)
         self._rate += _WEIGHT * (rate - self._rate) if self._rate else rate
         self.room = int(min(max(self._rate * TARGET, LEAST), MOST))
