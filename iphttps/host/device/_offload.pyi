@@ -1,15 +1,19 @@
-"""What offload.c gives to Python."""
+"""The Python interface of offload.c."""
 
 def read(device: int, reads: int, /) -> tuple[bytes, bytes, int, int, int]:
-    """Read so many times at most; return packets, bounds (as of a Batch, 32 bits each), and three counts of drops.
+    """Read at most `reads` times; return the packets, their bounds (as in a Batch, 32 bits each), and drop counts.
 
-    They are of what is no IPv6 packet, of what has a wrong length, and of what is longer than the link's MTU.
-    Raises OSError if the device is gone.
+    The three counts are of non-IPv6 packets, of packets with a wrong length, and of packets longer than the link's MTU.
+
+    Raises:
+        OSError: The device is gone.
     """
 
 def write(device: int, data: bytes, bounds: bytes, datagrams: bool, /) -> tuple[int, int]:
-    """Write packets, and return how many of them, and how many bytes, the device did not take.
+    """Write packets, and return how many packets, and how many bytes, the device did not accept.
 
-    `bounds` are as `read` returns them. `datagrams` says that the kernel takes joined UDP. Raises ValueError if the
-    bounds do not fit the data.
+    `bounds` has the format of `read`. `datagrams` says that the kernel accepts joined UDP datagrams.
+
+    Raises:
+        ValueError: The bounds exceed the data or decrease.
     """

@@ -1,11 +1,11 @@
-/* The kernel's segmentation offload on a TUN device: what one read gave is cut into packets, and packets that follow
- * each other are joined for one write.
+/* The kernel's segmentation offload on a TUN device: splits the data of one read into packets, and joins consecutive
+ * packets for one write.
  *
- * With a virtio-net header before each packet (linux/virtio_net.h) the kernel hands over, and takes, up to 64 kB of one
- * TCP or UDP flow at once: a superpacket, which costs it hardly more than one packet. To the rest of the program
- * there are only packets; both ends see the bytes that they would see without this.
+ * With a virtio-net header before each packet (linux/virtio_net.h) the kernel exchanges up to 64 kB of one TCP or UDP
+ * flow at once: a superpacket, which costs hardly more than one packet. The rest of the program handles packets only;
+ * both ends see the same bytes as without offload.
  *
- * The first half knows nothing of Python, so that it can be fuzzed by itself (tests/fuzz).
+ * The first half does not use Python, so that it can be fuzzed by itself (tests/fuzz).
  */
 
 #ifndef WITHOUT_PYTHON
@@ -24,11 +24,11 @@
 
 enum {
     IPV6 = 40, TCP = 20, UDP = 8, LONGEST_TCP = 60, /* bytes of headers */
-    LONGEST = 1280, LARGEST = IPV6 + 65535, /* bytes of a packet that is let through, the link's MTU (3.2.3.1); of a superpacket */
-    TURN = 256 * 1024,      /* bytes after which a turn reads no more */
-    EXPANDED = 256 * 1024,  /* bytes that one superpacket may become: 36 bytes a segment, the least that Linux sends */
-    SEGMENTS = 64,          /* joined at most: what older kernels take of UDP, and more than 64 kB of full ones */
-    TRAINS = 8,             /* flows of which superpackets are in the making at the same time */
+    LONGEST = 1280, LARGEST = IPV6 + 65535, /* maximum bytes of a packet, the link's MTU (3.2.3.1); of a superpacket */
+    TURN = 256 * 1024,      /* bytes after which a reactor turn stops reading */
+    EXPANDED = 256 * 1024,  /* maximum bytes of a split superpacket: 36 bytes a segment, Linux's minimum */
+    SEGMENTS = 64,          /* maximum packets joined: the limit of older kernels for UDP, and 64 kB of full packets */
+    TRAINS = 8,             /* maximum flows that are being joined at the same time */
     FIN = 0x01, PSH = 0x08, ACK = 0x10, ECE = 0x40, CWR = 0x80,
     NOT_IPV6 = -1, WRONG_LENGTH = -2, OVERSIZE = -3, GSO_UDP_L4 = 5 /* VIRTIO_NET_HDR_GSO_UDP_L4, which older headers lack */
 };
@@ -38,7 +38,7 @@ static uint32_t get32(const uint8_t *from) { return (uint32_t)get16(from) << 16 
 static void put16(uint8_t *to, size_t value) { to[0] = (uint8_t)(value >> 8), to[1] = (uint8_t)value; }
 static void put32(uint8_t *to, uint32_t value) { put16(to, value >> 16), put16(to + 2, value & 0xffff); }
 
-/* The Internet checksum (RFC 1071). Sums are kept in the byte order in which the words lie in memory. */
+/* The Internet checksum (RFC 1071). Sums stay in network byte order, as the words are in memory. */
 
 static uint64_t sum(const uint8_t *bytes, size_t length)
 {
@@ -70,13 +70,13 @@ static void put_checksum(uint8_t *field, uint64_t total, bool udp)
 {
     uint16_t value = (uint16_t)~fold(total);
     if (udp && value == 0)
-        value = 0xffff; /* RFC 768: zero would say that there is none */
+        value = 0xffff; /* RFC 768: zero means no checksum */
     memcpy(field, &value, sizeof value);
 }
 
-/* Cut what one read gave into packets, laid end to end in `out`, which has room for EXPANDED bytes and no fewer than
- * LARGEST. Return their size in all, and in `step` the length of each but the last, which may be shorter; or
- * why the read is dropped. A local program can write anything at all into a device. */
+/* Split the data of one read into packets, laid end to end in `out`, which has room for EXPANDED bytes and at least
+ * LARGEST. Return their total size, and in `step` the length of each packet but the last, which may be shorter; or a
+ * negative reason to drop the data. A local program can write any data to a device. */
 static long cut(const struct virtio_net_hdr *hint, const uint8_t *packet, size_t length, uint8_t *out, size_t *step)
 {
     if (length < IPV6 || packet[0] >> 4 != 6)
@@ -90,7 +90,7 @@ static long cut(const struct virtio_net_hdr *hint, const uint8_t *packet, size_t
         return OVERSIZE; /* another program has raised the interface's MTU */
     if (kind == VIRTIO_NET_HDR_GSO_NONE) {
         memcpy(out, packet, length);
-        if (unfinished) /* where the checksum stands there is that of the pseudo-header */
+        if (unfinished) /* the checksum field holds the pseudo-header's sum */
             put_checksum(out + field, sum(out + start, length - start), udp);
         *step = length;
         return (long)length;
@@ -106,7 +106,7 @@ static long cut(const struct virtio_net_hdr *hint, const uint8_t *packet, size_t
         return OVERSIZE;
     if ((payload / size + 1) * headers + payload > EXPANDED)
         return WRONG_LENGTH;
-    /* The pseudo-header's sum without the length in it: that of the whole is there, each segment has its own. */
+    /* Subtract the total length from the pseudo-header's sum; each segment adds its own. */
     uint16_t begun, whole = htons((uint16_t)(length - start));
     memcpy(&begun, packet + field, sizeof begun);
     uint64_t pseudo = (uint64_t)begun + (uint16_t)~whole;
@@ -119,7 +119,7 @@ static long cut(const struct virtio_net_hdr *hint, const uint8_t *packet, size_t
         put16(to + 4, headers - IPV6 + part);
         if (tcp) {
             put32(to + start + 4, get32(packet + start + 4) + (uint32_t)done);
-            if (done) /* RFC 3168 section 6.1.2: the reduction is told once */
+            if (done) /* RFC 3168 section 6.1.2: CWR only on the first segment */
                 to[start + 13] &= (uint8_t)~CWR;
             if (!last)
                 to[start + 13] &= (uint8_t)~(FIN | PSH);
@@ -134,26 +134,26 @@ static long cut(const struct virtio_net_hdr *hint, const uint8_t *packet, size_t
     return to - out;
 }
 
-/* A superpacket in the making: packets of one flow, each the continuation of the one before. */
+/* A superpacket being built: consecutive packets of one flow. */
 struct train {
-    size_t packets, headers, step, payload; /* bytes, but for the first */
-    uint32_t following;                     /* the sequence number of what comes next */
+    size_t packets, headers, step, payload; /* all but `packets` in bytes */
+    uint32_t following;                     /* the next sequence number */
     bool pushed;
     const uint8_t *first;
-    struct iovec parts[2 + SEGMENTS];       /* the hint, the headers, and the payload of each */
+    struct iovec parts[2 + SEGMENTS];       /* the hint, the headers, and each packet's payload */
 };
 
 struct refusal { size_t packets, bytes; };
 
 static void put_one(int device, const uint8_t *packet, size_t length, struct refusal *refused)
 {
-    static const struct virtio_net_hdr nothing; /* the checksum is there, and the kernel shall verify it */
+    static const struct virtio_net_hdr nothing; /* the checksum is complete, and the kernel verifies it */
     struct iovec parts[] = {{(void *)&nothing, sizeof nothing}, {(void *)packet, length}};
     if (WRITEV(device, parts, 2) < 0)
         refused->packets++, refused->bytes += length;
 }
 
-/* Write a superpacket, or the packet that is alone. */
+/* Write a superpacket, or its only packet. */
 static void depart(int device, struct train *train, struct refusal *refused)
 {
     if (train->packets > 1) {
@@ -186,8 +186,8 @@ static void depart(int device, struct train *train, struct refusal *refused)
     train->packets = 0;
 }
 
-/* The length of the headers of a packet that can be one of a train; 0 if it cannot. Its checksum is verified here:
- * joined with others the kernel takes it as good. */
+/* Return the length of the headers of a packet that can be part of a train; 0 if it cannot. Verify its checksum here:
+ * the kernel does not verify it in a superpacket. */
 static size_t joinable(const uint8_t *packet, size_t length, bool datagrams)
 {
     const uint8_t *transport = packet + IPV6;
@@ -214,13 +214,13 @@ static bool continues(const struct train *train, const uint8_t *packet, size_t h
     if (headers != train->headers || payload > train->step || train->packets == SEGMENTS ||
         headers + train->payload + payload > LARGEST || memcmp(first, packet, 4) || first[7] != packet[7])
         return false;
-    return packet[6] == IPPROTO_UDP || /* of TCP: the place, the acknowledgement, the flags, all but the checksum */
+    return packet[6] == IPPROTO_UDP || /* TCP: sequence number, ACK, flags, all but the checksum */
            (get32(other + 4) == train->following && memcmp(one + 8, other + 8, 4) == 0 &&
             ((one[13] ^ other[13]) & ~PSH) == 0 && memcmp(one + 14, other + 14, 2) == 0 &&
             memcmp(one + 18, other + 18, headers - IPV6 - 18) == 0);
 }
 
-/* Write packets to the device, those of a flow in their order, in few superpackets; `bounds` are as in a Batch. */
+/* Write packets to the device, each flow in order, joined into superpackets; `bounds` are as in a Batch. */
 static struct refusal join(int device, const uint8_t *data, const uint32_t *bounds, size_t count, bool datagrams)
 {
     static struct train trains[TRAINS];
@@ -246,7 +246,7 @@ static struct refusal join(int device, const uint8_t *data, const uint32_t *boun
             train->first = packet, train->headers = headers, train->step = payload, train->payload = 0;
         train->parts[2 + train->packets++] = (struct iovec){(void *)(packet + headers), payload};
         train->payload += payload;
-        train->following = get32(packet + IPV6 + 4) + (uint32_t)payload; /* this and the next mean nothing with UDP */
+        train->following = get32(packet + IPV6 + 4) + (uint32_t)payload; /* meaningless for UDP, as is `pushed` */
         train->pushed = packet[6] == IPPROTO_TCP && packet[IPV6 + 13] & PSH;
         if (train->pushed || payload < train->step)
             depart(device, train, &refused);
@@ -294,7 +294,7 @@ static PyObject *offload_write(PyObject *module, PyObject *arguments)
     size_t count = (size_t)room / sizeof *bounds;
     for (size_t i = 0; i < count; i++)
         if (bounds[i] > size || (i && bounds[i] < bounds[i - 1]))
-            return PyErr_Format(PyExc_ValueError, "bounds lie beyond the data, or run backwards");
+            return PyErr_Format(PyExc_ValueError, "bounds exceed the data, or decrease");
     struct refusal refused = join(device, data, bounds, count ? count - 1 : 0, datagrams);
     return Py_BuildValue("(nn)", (Py_ssize_t)refused.packets, (Py_ssize_t)refused.bytes);
 }

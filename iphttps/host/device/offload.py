@@ -1,7 +1,7 @@
-"""The TUN device with segmentation offload: up to 64 kB of a flow in one read, or in one write.
+"""The TUN device with segmentation offload: up to 64 kB of one flow per read or write.
 
-To the rest of the program it is a TUN device like the other: there are packets and nothing else. The work on them is
-done by a small compiled part (offload.c), which may be missing.
+For the rest of the program it is a TUN device like any other, with packets in and out. A small C extension (offload.c)
+splits and joins the packets; it may be missing.
 """
 
 from __future__ import annotations
@@ -22,40 +22,51 @@ except ImportError:
     COMPILED = False
 else:
     COMPILED = True
-"""Whether the compiled part could be built here."""
+"""Whether the C extension is available."""
 
-IFF_VNET_HDR = 0x4000  # these six: linux/if_tun.h
+IFF_VNET_HDR = 0x4000  # linux/if_tun.h, also the following five
 TUNSETOFFLOAD = 0x400454D0
 TUN_F_CSUM, TUN_F_TSO6, TUN_F_USO4, TUN_F_USO6 = 0x01, 0x04, 0x20, 0x40
 
 _BOUND: Literal["I"] = "I"
-assert array(_BOUND).itemsize == 4  # as offload.c has them
+assert array(_BOUND).itemsize == 4  # as in offload.c
 
 
 def open_tun(name: str) -> KernelDevice:
-    """Create a TUN device, with segmentation offload if it is to be had; raises ConfigError if that cannot be."""
+    """Create a TUN device, with segmentation offload if available.
+
+    Raises:
+        ConfigError: The device cannot be created.
+    """
     return OffloadTunDevice(name) if COMPILED else TunDevice(name)
 
 
 class OffloadTunDevice(TunDevice):
-    """A TUN device that gives and takes superpackets; only where the compiled part is there."""
+    """A TUN device that reads and writes superpackets; it needs the C extension."""
 
     kind = pytun.IFF_TUN | IFF_VNET_HDR
     offload: tuple[str, ...] = ("tcp",)
 
     def __init__(self, name: str) -> None:
-        """Create the device; raises ConfigError if that cannot be."""
+        """Create the device.
+
+        Raises:
+            ConfigError: The device cannot be created.
+        """
         super().__init__(name)
-        try:  # the kernel takes UDP for both versions of IP or for none
+        try:  # the kernel accepts UDP for both IP versions or for neither
             fcntl.ioctl(self.descriptor, TUNSETOFFLOAD, TUN_F_CSUM | TUN_F_TSO6 | TUN_F_USO4 | TUN_F_USO6)
             self.offload = ("tcp", "udp")
         except OSError:  # Linux before 6.2
             fcntl.ioctl(self.descriptor, TUNSETOFFLOAD, TUN_F_CSUM | TUN_F_TSO6)
 
     def read(self) -> Batch:
-        """Return the packets that wait, at most what READS superpackets hold; an empty batch if none does.
+        """Return the waiting packets, those of at most READS superpackets; an empty batch if there are none.
 
-        What is not IPv6 packets is dropped and counted. Raises OSError if the device is gone.
+        Anything other than IPv6 packets is dropped and counted.
+
+        Raises:
+            OSError: The device is gone.
         """
         data, bounds, foreign, wrong, long = _offload.read(self.descriptor, READS)
         if foreign:
@@ -71,7 +82,7 @@ class OffloadTunDevice(TunDevice):
         return batch
 
     def write(self, batch: Batch) -> None:
-        """Hand the packets to the kernel, those of a flow in their order, or drop and count them."""
+        """Write the packets to the kernel, each flow in order, or drop and count those that it does not accept."""
         bounds = array(_BOUND, batch.bounds).tobytes()
         refused, size = _offload.write(self.descriptor, batch.data, bounds, "udp" in self.offload)
         self.counters.sent(len(batch) - refused, len(batch.data) - size)

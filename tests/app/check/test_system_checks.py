@@ -78,7 +78,7 @@ class SystemTests(NamespaceCase):
         """The name of the interface must be free and possible."""
         self.route("::/0")
         self.assertIn("error: there is an interface eth1 already", self.only("--interface", "eth1"))
-        self.assertIn("cannot name an interface", self.only("--interface", "a/b"))
+        self.assertIn("is not a valid interface name", self.only("--interface", "a/b"))
 
     def test_port(self) -> None:
         """A port that is taken is named, and so is an address that is not here."""
