@@ -87,7 +87,8 @@ WAYS = {
     ),
     "an interface that is there": Way(
         7, 'interface = "private"', "7",
-        "there is an interface private already: stop the program that created it, or give another --interface", Start.REFUSES,
+        "there is an interface private already: stop the program that created it, or give another --interface",
+        Start.REFUSES,
     ),
     "no name for an interface": Way(
         7, 'interface = "longer than fifteen"', "7",
