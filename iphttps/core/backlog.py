@@ -15,9 +15,9 @@ from .ip.batch import Batch
 TARGET = 0.01
 """Maximum queueing delay of a packet, in seconds."""
 
-LEAST = 32 * 1024
-FIRST = 256 * 1024
-MOST = 2 * 1024 * 1024
+MINIMUM_ROOM = 32 * 1024
+INITIAL_ROOM = 256 * 1024
+MAXIMUM_ROOM = 2 * 1024 * 1024
 """Limits in bytes: the minimum, for a burst on a slow connection; the limit before a rate is known, which is also that
 of a peer that never reads; the maximum, on the fastest connection.
 """
@@ -35,7 +35,7 @@ class Backlog:
     __slots__ = ("_rate", "_size", "_urgent", "_urgent_size", "_waiting", "room")
 
     def __init__(self) -> None:
-        self.room = FIRST
+        self.room = INITIAL_ROOM
         """Maximum size of the queue in bytes."""
         self._waiting: list[bytes] = []
         self._size = 0
@@ -80,4 +80,4 @@ class Backlog:
         """Adapt the limit: the connection has drained `size` bytes in `seconds` seconds."""
         rate = size / max(seconds, 1e-6)
         self._rate += _WEIGHT * (rate - self._rate) if self._rate else rate
-        self.room = int(min(max(self._rate * TARGET, LEAST), MOST))
+        self.room = int(min(max(self._rate * TARGET, MINIMUM_ROOM), MAXIMUM_ROOM))

@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from .router_advertisement import DNS_SEARCH_LIST, INFINITE_LIFETIME, RECURSIVE_DNS_SERVER
 
-MOST = 8
+MAXIMUM_ENTRIES = 8
 """Maximum number of servers, and of domains, kept; RFC 8106 section 5.3.1 requires at least three."""
 
 _HEAD = struct.Struct("!BBHI")  # RFC 8106 section 5: Type, Length in units of 8 octets, Reserved, Lifetime
@@ -80,7 +80,7 @@ def _note(held: dict[T, float], value: T, until: float, now: float) -> None:
         del held[expired]
     if until <= now:  # RFC 8106 section 5: a lifetime of zero withdraws
         held.pop(value, None)
-    elif value in held or len(held) < MOST:
+    elif value in held or len(held) < MAXIMUM_ENTRIES:
         held[value] = until
 
 

@@ -109,7 +109,7 @@ TRANSITIONS: dict[tuple[ClientState, ClientEvent], tuple[ClientState, tuple[Acti
     (_S.LINK_UP, _E.DISABLE): (_S.DISABLED, (Action.LINK_DOWN, Action.DISCONNECT)),
 }
 
-LASTING = 60.0
+STABLE_AFTER = 60.0
 """Minimum seconds that a link must stay up for the attempt to count as successful.
 
 Otherwise the client would switch between two servers without a pause if both answer and disconnect at once.
@@ -144,7 +144,7 @@ class ClientMachine:
                 self._up_since = now
             case ClientEvent.DISABLE:
                 self._timer.succeeded()
-            case ClientEvent.FAILED if before is ClientState.LINK_UP and now - self._up_since >= LASTING:
+            case ClientEvent.FAILED if before is ClientState.LINK_UP and now - self._up_since >= STABLE_AFTER:
                 self._failed = 0
         if Action.CONNECT in actions:
             self._failed = 0

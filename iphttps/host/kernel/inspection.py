@@ -7,7 +7,7 @@ from ipaddress import IPv6Network
 from pathlib import Path
 
 from ..device.tun import mend
-from .routes import everywhere
+from .routes import all_routes
 
 TUN = Path("/dev/net/tun")
 _FORWARDING = Path("/proc/sys/net/ipv6/conf/all/forwarding")
@@ -37,10 +37,10 @@ def can_forward() -> bool:
 
 def overlapping(prefix: IPv6Network, interface: str) -> list[tuple[IPv6Network, str]]:
     """Return the routes within a prefix that lead to other interfaces, with their names."""
-    return sorted((other, name) for other, name in everywhere() if name != interface and other.subnet_of(prefix))
+    return sorted((other, name) for other, name in all_routes() if name != interface and other.subnet_of(prefix))
 
 
 def leading(prefix: IPv6Network) -> tuple[IPv6Network, str] | None:
     """Return the most specific route that covers a prefix, and its interface; None if there is none."""
-    covering = [(other, name) for other, name in everywhere() if prefix.subnet_of(other)]
+    covering = [(other, name) for other, name in all_routes() if prefix.subnet_of(other)]
     return max(covering, key=lambda found: found[0].prefixlen, default=None)

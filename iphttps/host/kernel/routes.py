@@ -14,10 +14,10 @@ _NO_ROUTE = 0x80000000 | 0x00000200
 
 def routes(interface: str, *, link_local: bool = False) -> list[IPv6Network]:
     """Return the prefixes routed through an interface, without multicast, and with link-local ones if `link_local`."""
-    return sorted(network for network, name in everywhere(link_local=link_local) if name == interface)
+    return sorted(network for network, name in all_routes(link_local=link_local) if name == interface)
 
 
-def everywhere(*, link_local: bool = False) -> set[tuple[IPv6Network, str]]:
+def all_routes(*, link_local: bool = False) -> set[tuple[IPv6Network, str]]:
     """Return every prefix routed through an interface, with the interface's name.
 
     Multicast prefixes are left out, and link-local ones unless `link_local`.

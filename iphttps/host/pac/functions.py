@@ -1,7 +1,6 @@
 """The functions that a proxy auto-configuration file may call, as in browsers, with Microsoft's for IPv6.
 
-None of them raises: for invalid arguments the result is false or empty. Names and patterns are case-sensitive, as in
-browsers.
+None raises: for invalid arguments the result is false or empty. Names and patterns are case-sensitive, as in browsers.
 """
 
 from __future__ import annotations
