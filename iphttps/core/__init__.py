@@ -1,1 +1,1 @@
-"""The protocol without input or output: bytes, values and the time come in, values go out."""
+"""The protocol core, without I/O: bytes, values and the time in, values out."""

@@ -1,9 +1,9 @@
-"""The limiter: how many connections may be in the handshake phase, of one source and of all together.
+"""Limits on connections in the handshake phase, per source and in total.
 
-After it there is no limit but those on sessions. A connection that would be one too many takes the place of another:
-in the prefix that has the most of them, first of one that has sent nothing, then of the one that has waited longest.
-So a flood displaces itself, and a client from elsewhere has the time that its handshake takes. Only where one source
-has its full number, and all of them speak, the newest is turned away.
+Established sessions have limits of their own. A connection over a limit displaces another one: from the prefix with the
+most connections, first one that has sent nothing, else the oldest. So a flood displaces itself, and a client from
+elsewhere has time to complete its handshake. Only if a source has its maximum number of connections, and all of them
+have sent something, is the new connection refused.
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ C = TypeVar("C", bound=Hashable)
 
 HANDSHAKES = 512
 HANDSHAKES_PER_SOURCE = 32
-"""Connections in the handshake phase, by default. A crowd behind one address is through at hundreds a second."""
+"""Default limits. Even a large site behind one address fits: hundreds of handshakes complete per second."""
 
 _LEVELS = len(LENGTHS[6])
 _NOWHERE = ((0, 0, 0),) * _LEVELS
 
 
 class HandshakeLimiter(Generic[C]):
-    """Knows the connections in the handshake phase, in the order in which they came.
+    """The connections in the handshake phase, oldest first.
 
-    A connection whose address is not known is one of a front's, which brings everybody's, and counts in the total
-    alone.
+    A connection whose client address is unknown comes from a trusted proxy, which forwards many clients; it counts only
+    towards the total.
     """
 
     def __init__(self, maximum: int = HANDSHAKES, per_source: int = HANDSHAKES_PER_SOURCE) -> None:
@@ -38,7 +38,7 @@ class HandshakeLimiter(Generic[C]):
         self._silent: set[C] = set()
 
     def limit(self, maximum: int, per_source: int) -> None:
-        """Have other bounds from now on; who is inside stays."""
+        """Set new limits; existing connections stay."""
         self._maximum = maximum
         self._per_source = per_source
 
@@ -49,14 +49,14 @@ class HandshakeLimiter(Generic[C]):
         return iter(tuple(self._places))
 
     def allows(self, address: IPAddress | None) -> bool:
-        """Tell whether one more connection from this address may come in, perhaps in the place of a silent one."""
+        """Tell whether one more connection from this address is allowed, possibly by displacing a silent one."""
         if address is None:
             return True
         same = self._groups[0].get(place(address)[0], {})
         return len(same) < self._per_source or any(connection in self._silent for connection in same)
 
     def add(self, connection: C, address: IPAddress | None) -> C | None:
-        """Take a connection in; returns the one that must go for it, if one must."""
+        """Add a connection; return the connection that it displaces, or None."""
         where = place(address) or _NOWHERE
         displaced = self._displaced(where)
         if displaced is not None:
@@ -68,11 +68,11 @@ class HandshakeLimiter(Generic[C]):
         return displaced
 
     def heard(self, connection: C) -> None:
-        """Note that a connection has sent something."""
+        """Note that a connection has sent something: it is displaced after the silent ones."""
         self._silent.discard(connection)
 
     def remove(self, connection: C) -> None:
-        """Forget a connection whose handshake phase is over; it may have been forgotten before."""
+        """Remove a connection whose handshake phase is over; it may have been removed before."""
         self._silent.discard(connection)
         where = self._places.pop(connection, ())
         for groups, prefix in zip(self._groups, where, strict=False):
@@ -82,7 +82,7 @@ class HandshakeLimiter(Generic[C]):
                 del groups[prefix]
 
     def _displaced(self, where: Place) -> C | None:
-        """Return who must go for one that comes from there."""
+        """Return the connection to displace for a new one with these prefixes, or None."""
         if where is not _NOWHERE:
             for level, factor in enumerate(FACTORS):
                 group = self._groups[level].get(where[level], {})
@@ -93,7 +93,7 @@ class HandshakeLimiter(Generic[C]):
         return self._least(max(self._groups[-1].values(), key=len), _LEVELS - 1)
 
     def _least(self, group: dict[C, None], level: int) -> C:
-        """Return who must go from a prefix: from the fullest of the longer prefixes in it, and so on."""
+        """Return the connection to displace within a group: descend into the fullest longer prefix at each level."""
         for finer in range(level - 1, -1, -1):
             inside = {self._places[connection][finer]: None for connection in group}
             group = max((self._groups[finer][prefix] for prefix in inside), key=self._weight)

@@ -1,9 +1,9 @@
-"""What waits for a connection that is full: bounded in time, not only in bytes.
+"""A queue for packets to a congested connection, bounded in time and not only in bytes.
 
-A queue that is bounded in bytes alone is too short for a fast connection or too long for a slow one: what 1 Gbit/s
-takes away in 4 milliseconds stands for half a second at 8 Mbit/s. So the room follows the rate at which the connection
-takes packets away. What finds no room is dropped, packet by packet, as a router does: the flow in the tunnel
-learns from a few lost packets how fast it may go, where a whole burst would cost it dearly.
+A limit in bytes alone is too small for a fast connection or too large for a slow one: what 1 Gbit/s drains in 4
+milliseconds takes half a second at 8 Mbit/s. So the limit follows the rate at which the connection drains. A packet
+that does not fit is dropped by itself, as a router does (tail drop): the flow in the tunnel adapts to a few lost
+packets, while the loss of a whole burst would slow it down much more.
 """
 
 from __future__ import annotations
@@ -13,20 +13,20 @@ from bisect import bisect_right
 from .ip.batch import IDENTITY, Batch
 
 TARGET = 0.01
-"""Seconds for which a packet may wait."""
+"""Maximum queueing delay of a packet, in seconds."""
 
-LEAST = 32 * 1024
-FIRST = 256 * 1024
-MOST = 2 * 1024 * 1024
-"""Bytes of room: for a burst on a slow connection; before a rate is known, which a peer that never reads is left with;
-on the fastest connection.
+MINIMUM_ROOM = 32 * 1024
+INITIAL_ROOM = 256 * 1024
+MAXIMUM_ROOM = 2 * 1024 * 1024
+"""Limits in bytes: the minimum, for a burst on a slow connection; the limit before a rate is known, which is also that
+of a peer that never reads; the maximum, on the fastest connection.
 """
 
 RESERVED = 8 * 1024
-"""Bytes of room for urgent packets alone: the link's own Neighbor Discovery, which no amount of data may displace."""
+"""Bytes reserved for urgent packets: the link's own Neighbor Discovery, which data must never displace."""
 
 _WEIGHT = 0.25
-"""What the latest rate counts for, beside those before it."""
+"""Weight of the latest rate in the moving average."""
 
 
 class Backlog:
@@ -39,7 +39,7 @@ class Backlog:
 
     def __init__(self) -> None:
         self.encode = IDENTITY
-        self.room = FIRST
+        self.room = INITIAL_ROOM
         """How many bytes may wait."""
         self._waiting: list[bytes] = []
         self._size = 0
@@ -48,7 +48,7 @@ class Backlog:
         self._rate = 0.0
 
     def add(self, batch: Batch) -> int:
-        """Have the packets of a batch wait, from the first on, while there is room; returns how many found some."""
+        """Queue the packets of a batch, from the first on, while they fit; return how many are queued."""
         left = self.room - self._size
         taken = len(batch)
         if len(batch.data) > left:
@@ -70,7 +70,7 @@ class Backlog:
         return True
 
     def waits(self, batch: Batch) -> bool:
-        """Tell whether a batch of urgent packets like this one waits already."""
+        """Tell whether an identical batch of urgent packets is queued already."""
         return batch.data in self._urgent
 
     def take(self) -> bytes:
@@ -82,7 +82,7 @@ class Backlog:
         return data
 
     def drained(self, size: int, seconds: float) -> None:
-        """Learn that the connection has taken away so many bytes in so many seconds."""
+        """Adapt the limit: the connection has drained `size` bytes in `seconds` seconds."""
         rate = size / max(seconds, 1e-6)
         self._rate += _WEIGHT * (rate - self._rate) if self._rate else rate
-        self.room = int(min(max(self._rate * TARGET, LEAST), MOST))
+        self.room = int(min(max(self._rate * TARGET, MINIMUM_ROOM), MAXIMUM_ROOM))

@@ -10,7 +10,7 @@ from .errors import DropReason
 
 @dataclass(slots=True)
 class Counters:
-    """What passed through a device or a connection; `in` is what arrived from the peer or the kernel."""
+    """The counters of a device or a connection; `in` is the direction from the peer or the kernel to this program."""
 
     packets_in: int = 0
     bytes_in: int = 0
@@ -19,21 +19,21 @@ class Counters:
     drops: Counter[DropReason] = field(default_factory=Counter)
 
     def received(self, packets: int, size: int) -> None:
-        """Count packets that arrived, `size` bytes in all."""
+        """Count received packets, `size` bytes in total."""
         self.packets_in += packets
         self.bytes_in += size
 
     def sent(self, packets: int, size: int) -> None:
-        """Count packets that left, `size` bytes in all."""
+        """Count sent packets, `size` bytes in total."""
         self.packets_out += packets
         self.bytes_out += size
 
     def add(self, other: Counters) -> None:
-        """Count what another has counted."""
+        """Add the values of another set of counters."""
         self.received(other.packets_in, other.bytes_in)
         self.sent(other.packets_out, other.bytes_out)
         self.drops.update(other.drops)
 
     def dropped(self, reason: DropReason, packets: int = 1) -> None:
-        """Count packets that went no further."""
+        """Count dropped packets."""
         self.drops[reason] += packets

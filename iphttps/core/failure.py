@@ -1,4 +1,4 @@
-"""How far an attempt to get a link has come, and what went wrong at which stage of it."""
+"""The stages of a connection attempt, and the reason for a failure at one of them."""
 
 from __future__ import annotations
 
@@ -7,24 +7,24 @@ from enum import Enum
 
 
 class Stage(Enum):
-    """The stages of an attempt, in their order; the value is the word that status shows."""
+    """The stages of an attempt, in order; the value is the word in status."""
 
     RESOLVE = "resolve"  # the server's name becomes an address
     CONNECT = "connect"  # TCP
-    PROXY = "proxy"  # the way through a web proxy: 3.1.5.1
-    TLS = "tls"  # versions, suites, and that it is TLS at all
+    PROXY = "proxy"  # the connection through a web proxy: 3.1.5.1
+    TLS = "tls"  # versions, cipher suites; or the peer does not use TLS
     CERTIFICATE = "certificate"  # the server's or the client's: 4.2.3
-    HTTP = "http"  # the request, its answer, and the session that this opens: 3.1.5.2
+    HTTP = "http"  # the request, the response, and the session after it: 3.1.5.2
     ROUTER = "router"  # a router advertises itself on the link
-    ADDRESS = "address"  # the kernel has formed an address that nobody else has
+    ADDRESS = "address"  # the kernel has formed an address that is unique on the link
 
 
 @dataclass(frozen=True, slots=True)
 class FailureReason:
     """Why an attempt or a session ended.
 
-    `sentence` is for a person, and fit to follow a colon. `code` is what Windows shows for the same thing, such as
-    0x274D, if that is known. `retry_after` is how many seconds the server has asked to be left alone.
+    `sentence` is for a person and can follow a colon. `code` is the error code that Windows shows for the same failure,
+    such as 0x274D, if known. `retry_after` is the number of seconds that the server has asked the client to wait.
     """
 
     stage: Stage

@@ -1,8 +1,8 @@
-"""Who a client is: the names in its certificate, in words that cannot be mistaken for anything else.
+"""A client's identity: the names in its certificate, escaped so that they cannot be mistaken for anything else.
 
-A certificate's names are the peer's words, or those of whoever had them signed. Here they are printable ASCII:
-every other character stands as the bytes of its UTF-8, each written as a backslash and two hexadecimal digits
-(RFC 4514 section 2.4). So no name can end a line of the log, colour a terminal, or look like another name.
+A peer chooses the names in its certificate, within the limits of its authority. Here they are printable ASCII: any
+other character is written as the bytes of its UTF-8 encoding, each a backslash and two hexadecimal digits (RFC 4514
+section 2.4). So no name can end a log line, colour a terminal, or look like another name.
 """
 
 from __future__ import annotations
@@ -11,16 +11,16 @@ import re
 from dataclasses import dataclass
 
 SHOWN_NAMES = 3
-"""How many alternative names the log shows of a client; the rest is counted."""
+"""Maximum number of alternative names that the log shows; further ones are counted."""
 
 SHOWN_LENGTH = 200
-"""How many characters of each name the log shows."""
+"""Maximum number of characters of a name that the log shows."""
 
 _NOT_PRINTABLE = re.compile(r"[^ -~]")
 
 
 def printable(text: str, unwanted: re.Pattern[str] = _NOT_PRINTABLE) -> str:
-    """Return the text with each unwanted character escaped."""
+    """Return the text with each character that `unwanted` matches escaped."""
 
     def escape(found: re.Match[str]) -> str:
         return "".join(f"\\{byte:02X}" for byte in found[0].encode("utf-8", "surrogatepass"))
@@ -29,9 +29,9 @@ def printable(text: str, unwanted: re.Pattern[str] = _NOT_PRINTABLE) -> str:
 
 
 def legible(text: str) -> str:
-    """Return the text with every character escaped that ends a line, turns its direction, or is not to be seen at all.
+    """Return the text with all invisible characters and those that end a line or change its direction escaped.
 
-    What is only in another language stays: this is for sentences, whose words need not be ASCII as names are.
+    Printable characters of any language stay: this is for sentences, which unlike names need not be ASCII.
     """
     if text.isprintable():
         return text
@@ -42,7 +42,7 @@ def legible(text: str) -> str:
 class Identity:
     """The subject of a certificate (RFC 4514) and its subject alternative names, escaped.
 
-    Whose certificates bear the same names is the same client: a renewed certificate makes nobody new.
+    Certificates with the same names belong to the same client, so a renewed certificate keeps the identity.
     """
 
     subject: str
@@ -58,5 +58,5 @@ class Identity:
 
 
 def shortened(name: str) -> str:
-    """Return as much of a name as is shown."""
+    """Return the name, cut to SHOWN_LENGTH characters."""
     return name if len(name) <= SHOWN_LENGTH else f"{name[:SHOWN_LENGTH]}..."

@@ -1,12 +1,12 @@
-"""How much of something is let through in a time: a token bucket."""
+"""Rate limits: a token bucket."""
 
 from __future__ import annotations
 
 
 class TokenBucket:
-    """Lets `rate` things through in a second, and `burst` at once after a rest.
+    """A token bucket: `rate` tokens per second, and at most `burst` tokens saved up.
 
-    What costs more than a whole burst passes after a rest, and is paid for afterwards.
+    An item that costs more than a full bucket passes once the bucket is full, and leaves it overdrawn.
     """
 
     __slots__ = ("_burst", "_filled", "_rate", "_tokens")
@@ -18,7 +18,7 @@ class TokenBucket:
         self._filled = float("-inf")
 
     def take(self, now: float, cost: float = 1.0) -> bool:
-        """Tell whether so much may pass at the time `now`, in seconds, and count it if so."""
+        """Take `cost` tokens at the time `now`, in seconds; tell whether there were enough."""
         self._tokens = min(self._burst, self._tokens + (now - self._filled) * self._rate)
         self._filled = now
         if self._tokens < min(cost, self._burst):

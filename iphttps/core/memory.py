@@ -1,41 +1,41 @@
-"""What a server holds for all its clients together that do not take it in time: bounded, and shared."""
+"""The server's memory limit for data queued to slow clients, shared by all connections."""
 
 from __future__ import annotations
 
-MOST_TOGETHER = 64 * 1024 * 1024
-"""Bytes that may wait for all connections together."""
+TOTAL_LIMIT = 64 * 1024 * 1024
+"""Maximum bytes queued for all connections together."""
 
-PART = 32
-"""One connection may hold this part of what is left, so that those that never read leave room for the others."""
+CONNECTION_FRACTION = 32
+"""One connection may use this fraction (1/32) of the free memory, so that clients that never read leave some free."""
 
-TRANSPORT_PART = 8
-"""What its transport may hold is this part of that again, once a quarter is held."""
+TRANSPORT_FRACTION = 8
+"""Once a quarter of the limit is used, a transport may use this fraction (1/8) of the connection's share."""
 
-LEAST = 16 * 1024
-"""Bytes that a transport may hold in any case."""
+MINIMUM_TRANSPORT_SHARE = 16 * 1024
+"""Bytes that every transport may use."""
 
 
 class SharedMemory:
-    """Counts what waits for connections that are full. The more that is, the less may wait for each."""
+    """The bytes queued for all connections, and each connection's share, which shrinks as more is queued."""
 
-    def __init__(self, limit: int = MOST_TOGETHER) -> None:
+    def __init__(self, limit: int = TOTAL_LIMIT) -> None:
         self._limit = limit
         self.held = 0
-        """Bytes that wait."""
+        """Bytes queued now."""
         self.tight = False
-        """Whether so much waits that every transport has to hold less."""
+        """Whether memory is short, so that every transport must keep to `transport_share`."""
 
     @property
     def share(self) -> int:
-        """How many bytes may wait for one connection now."""
-        return max((self._limit - self.held) // PART, 0)
+        """Maximum bytes queued for one connection now."""
+        return max((self._limit - self.held) // CONNECTION_FRACTION, 0)
 
     @property
     def transport_share(self) -> int:
-        """How many bytes one transport may hold now, if memory is tight."""
-        return max(self.share // TRANSPORT_PART, LEAST)
+        """Maximum bytes buffered in one transport now, if memory is tight."""
+        return max(self.share // TRANSPORT_FRACTION, MINIMUM_TRANSPORT_SHARE)
 
     def hold(self, size: int) -> None:
-        """Count so many more bytes that wait; a negative number no longer do."""
+        """Count `size` more bytes as queued; a negative size counts bytes no longer queued."""
         self.held += size
         self.tight = self.held > self._limit // 4

@@ -1,8 +1,8 @@
-"""Sources: the prefixes from which connections come, and how many there are of each.
+"""Sources: the prefixes from which connections come, and the number of sessions of each.
 
-Whoever has one IPv6 address usually has its whole /64, a customer of a provider a /56 or a /48 (RFC 6177), and one
-who wants to be counted as many takes an address from each. So connections are counted by all of these, and a longer
-prefix may have a multiple of what one source has.
+A host with an IPv6 address usually controls its whole /64, a provider's customer a /56 or /48 (RFC 6177), so an
+attacker can use many addresses. Connections are therefore counted at all these lengths, and a shorter prefix may have a
+multiple of the limit of one source.
 """
 
 from __future__ import annotations
@@ -13,25 +13,25 @@ from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_network
 IPAddress = IPv4Address | IPv6Address
 
 Prefix = tuple[int, int, int]
-"""A prefix as a key: version, length, and the bits of that length."""
+"""A prefix as a key: IP version, prefix length, and that many leading bits."""
 
 Place = tuple[Prefix, ...]
-"""The prefixes of one address, one for each of the lengths below; empty if the address is not known."""
+"""The prefixes of one address, one for each of the lengths below; empty if the address is unknown."""
 
 LENGTHS = {6: (64, 56, 48, 32), 4: (32, 28, 24, 16)}
-"""Lengths of prefixes by version of IP: a source, three steps that a site or a provider may have."""
+"""Prefix lengths by IP version: a source, then three lengths that a site or a provider may have."""
 
 FACTORS = (1, 2, 4)
-"""How many times what one source may have, the first three of these prefixes may have."""
+"""The limits of the first three of these prefixes, as multiples of the limit of one source."""
 
 
 _TRANSLATED = IPv6Network("64:ff9b::/96")  # RFC 6052 section 2.1
 
 
 def place(address: IPAddress | None) -> Place:
-    """Return the prefixes of an address, the longest first; of one that holds an IPv4 address those of that.
+    """Return the prefixes of an address, longest first; if it embeds an IPv4 address, those of the latter.
 
-    Behind a translator the whole IPv4 Internet comes from one /64, and who has an IPv4 address has a /48 of 6to4.
+    Behind a translator the whole IPv4 Internet has one /64, and every IPv4 address has a 6to4 /48 of its own.
     """
     if address is None:
         return ()
@@ -45,7 +45,7 @@ def place(address: IPAddress | None) -> Place:
 
 
 def written(prefix: Prefix) -> str:
-    """Write a prefix as people do."""
+    """Return a prefix in the usual notation, a full-length one as an address."""
     version, length, bits = prefix
     if version == 4:
         address: IPAddress = IPv4Address(bits << (32 - length))
@@ -55,14 +55,14 @@ def written(prefix: Prefix) -> str:
 
 
 class Sources:
-    """Counts sessions by where they come from. `most` is how many one source may have; 0 is no limit."""
+    """The number of sessions per source; `most` is the limit of one source, 0 means no limit."""
 
     def __init__(self, most: int = 0) -> None:
         self.most = most
         self._counts: Counter[Prefix] = Counter()
 
     def full(self, address: IPAddress | None) -> str | None:
-        """Return the prefix of an address that may have no more, or None. An unknown address has no limit."""
+        """Return the prefix of an address that has reached its limit, or None; an unknown address has no limit."""
         if not self.most:
             return None
         for prefix, factor in zip(place(address), FACTORS, strict=False):
@@ -71,11 +71,11 @@ class Sources:
         return None
 
     def add(self, address: IPAddress | None) -> None:
-        """Count one more."""
+        """Count a session from this address."""
         self._counts.update(place(address))
 
     def remove(self, address: IPAddress | None) -> None:
-        """Count one less; of a prefix that has none nothing is kept."""
+        """Count a session from this address as ended; prefixes without sessions are forgotten."""
         for prefix in place(address):
             self._counts[prefix] -= 1
             if not self._counts[prefix]:

@@ -6,12 +6,12 @@ from codecs import BOM_UTF8, BOM_UTF16_BE, BOM_UTF16_LE, utf_16_be_decode, utf_1
 
 
 def text_of(content: bytes) -> str:
-    """Return the text of a file: UTF-8, or UTF-16 if a byte order mark says so; the mark is left out.
+    """Return the text of a file: UTF-8, or UTF-16 after its byte order mark; a mark is removed.
 
     Raises:
-        UnicodeDecodeError: if the file is neither.
+        UnicodeDecodeError: The file is neither UTF-8 nor marked UTF-16.
     """
-    # These functions are built in: a codec by name is a file, which may be out of reach after `twistd --uid`.
+    # These functions are built in; a codec loaded by name may be unreadable after `twistd --uid`.
     if content.startswith(BOM_UTF16_LE):
         return utf_16_le_decode(content.removeprefix(BOM_UTF16_LE), "strict", True)[0]
     if content.startswith(BOM_UTF16_BE):
@@ -20,7 +20,7 @@ def text_of(content: bytes) -> str:
 
 
 def without_mark(content: bytes) -> bytes:
-    """Return the same text as UTF-8 without a byte order mark; what has no mark, or is cut off, comes as it is."""
+    """Return the content as UTF-8 without a byte order mark; content without a mark, or malformed, is unchanged."""
     if not content.startswith((BOM_UTF8, BOM_UTF16_LE, BOM_UTF16_BE)):
         return content
     try:

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from iphttps.core.backlog import FIRST, LEAST, MOST, RESERVED, TARGET, Backlog
+from iphttps.core.backlog import INITIAL_ROOM, MAXIMUM_ROOM, MINIMUM_ROOM, RESERVED, TARGET, Backlog
 from iphttps.core.ip.batch import EMPTY, Batch
 
 PACKET = 1000
@@ -55,12 +55,12 @@ class BacklogTests(SynchronousTestCase):
     def test_slow(self) -> None:
         """A slow connection has little room, one that stands still some, and a fast one does not have any amount."""
         backlog = Backlog()
-        self.assertEqual(FIRST, backlog.room)
+        self.assertEqual(INITIAL_ROOM, backlog.room)
         backlog.drained(250_000, 10.0)
-        self.assertEqual(LEAST, backlog.room)
+        self.assertEqual(MINIMUM_ROOM, backlog.room)
         for _ in range(50):
             backlog.drained(250_000, 0.0)
-        self.assertEqual(MOST, backlog.room)
+        self.assertEqual(MAXIMUM_ROOM, backlog.room)
 
     def test_refused(self) -> None:
         """What finds no room leaves nothing behind, however often."""

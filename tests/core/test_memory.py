@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from iphttps.core.backlog import MOST
-from iphttps.core.memory import LEAST, MOST_TOGETHER, SharedMemory
+from iphttps.core.backlog import MAXIMUM_ROOM
+from iphttps.core.memory import MINIMUM_TRANSPORT_SHARE, TOTAL_LIMIT, SharedMemory
 
 
 class SharedMemoryTests(SynchronousTestCase):
@@ -14,7 +14,7 @@ class SharedMemoryTests(SynchronousTestCase):
     def test_alone(self) -> None:
         """While nothing waits, a connection may have as much as the fastest one needs."""
         memory = SharedMemory()
-        self.assertGreaterEqual(memory.share, MOST)
+        self.assertGreaterEqual(memory.share, MAXIMUM_ROOM)
         self.assertFalse(memory.tight)
 
     def test_bound(self) -> None:
@@ -22,19 +22,19 @@ class SharedMemoryTests(SynchronousTestCase):
         memory = SharedMemory()
         for _ in range(10_000):
             memory.hold(memory.share)
-        self.assertLess(memory.held, MOST_TOGETHER)
+        self.assertLess(memory.held, TOTAL_LIMIT)
         few = SharedMemory()
         for _ in range(20):
             few.hold(few.share)
-        self.assertGreater(few.share, MOST // 4)
+        self.assertGreater(few.share, MAXIMUM_ROOM // 4)
 
     def test_tight(self) -> None:
         """From a quarter on transports hold less, but always some; and all is given back."""
         memory = SharedMemory()
-        memory.hold(MOST_TOGETHER // 4 + 1)
+        memory.hold(TOTAL_LIMIT // 4 + 1)
         self.assertTrue(memory.tight)
         self.assertLess(memory.transport_share, 256 * 1024)
-        memory.hold(MOST_TOGETHER)
-        self.assertEqual((0, LEAST), (memory.share, memory.transport_share))
+        memory.hold(TOTAL_LIMIT)
+        self.assertEqual((0, MINIMUM_TRANSPORT_SHARE), (memory.share, memory.transport_share))
         memory.hold(-memory.held)
         self.assertEqual((0, False), (memory.held, memory.tight))

@@ -87,11 +87,12 @@ WAYS = {
     ),
     "an interface that is there": Way(
         7, 'interface = "private"', "7",
-        "there is an interface private already: stop what made it, or take another --interface", Start.REFUSES,
+        "there is an interface private already: stop the program that created it, or give another --interface",
+        Start.REFUSES,
     ),
     "no name for an interface": Way(
         7, 'interface = "longer than fifteen"', "7",
-        "'longer than fifteen' cannot name an interface: take 1 to 15 letters, digits and signs other than /:%",
+        "'longer than fifteen' is not a valid interface name: use 1 to 15 letters, digits and signs other than /:%",
         Start.REFUSES,
     ),
     "a port that is taken": Way(

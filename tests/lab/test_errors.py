@@ -66,7 +66,7 @@ class StartTests(LabCase):
     def test_interface(self) -> None:
         """An interface name that is taken or impossible is refused with what to do."""
         self.assertIn("there is an interface private already", self.server_refusal("--interface", "private"))
-        self.assertIn("cannot name an interface", self.server_refusal("--interface", "longer than fifteen"))
+        self.assertIn("is not a valid interface name", self.server_refusal("--interface", "longer than fifteen"))
 
     def test_port_taken(self) -> None:
         """A port that is taken is named."""

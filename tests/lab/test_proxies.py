@@ -37,7 +37,7 @@ PLAIN_ROUTER = "2001:db8:3::1"
 
 # What the client's log says of a password that the proxy has just refused, and of one that it keeps back.
 REFUSED = "refused the user or the password"
-KEPT_BACK = "refused the login there is, which is kept back for"
+KEPT_BACK = "refused the login, which is not sent for"
 
 
 @contextmanager

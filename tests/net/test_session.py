@@ -8,7 +8,7 @@ from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
-from iphttps.core.backlog import LEAST, MOST
+from iphttps.core.backlog import MAXIMUM_ROOM, MINIMUM_ROOM
 from iphttps.core.counters import Counters
 from iphttps.core.errors import DropReason
 from iphttps.core.ip.batch import Batch, Framer
@@ -190,12 +190,12 @@ class SendTests(TunnelCase):
             self.tunnel.pauseProducing()
             self.clock.advance(vars(self.transport)["bufferSize"] / 1e6)  # at 8 Mbit/s
             self.tunnel.resumeProducing()
-        self.assertEqual((self.tunnel.backlog.room, vars(self.transport)["bufferSize"]), (LEAST, LEAST))
+        self.assertEqual((self.tunnel.backlog.room, vars(self.transport)["bufferSize"]), (MINIMUM_ROOM, MINIMUM_ROOM))
         for _ in range(40):
             self.tunnel.pauseProducing()
             self.clock.advance(vars(self.transport)["bufferSize"] / 1e9)
             self.tunnel.resumeProducing()
-        self.assertEqual((self.tunnel.backlog.room, vars(self.transport)["bufferSize"]), (MOST, QUEUE))
+        self.assertEqual((self.tunnel.backlog.room, vars(self.transport)["bufferSize"]), (MAXIMUM_ROOM, QUEUE))
 
     def test_resume_without_pause(self) -> None:
         """A transport that was never full says at the beginning that it is empty; nothing is learned from that."""

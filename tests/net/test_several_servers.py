@@ -13,7 +13,7 @@ from twisted.internet.testing import MemoryReactorClock, StringTransport
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
-from iphttps.core.iphttps.client import LASTING, ClientEvent, ClientMachine, ClientState
+from iphttps.core.iphttps.client import STABLE_AFTER, ClientEvent, ClientMachine, ClientState
 from iphttps.core.iphttps.client_handshake import ClientHandshake
 from iphttps.core.iphttps.reconnect import INITIAL, ReconnectTimer
 from iphttps.host.device.memory import MemoryDevice
@@ -88,16 +88,16 @@ class SeveralServersTests(SynchronousTestCase):
     def test_after_a_session(self) -> None:
         """When a session ends that has lasted, every server gets its turn once more, before the timer starts."""
         protocol = self.accept("a")
-        self.clock.advance(LASTING)
+        self.clock.advance(STABLE_AFTER)
         protocol.connectionLost(Failure(ConnectionDone()))
         self.refuse("b", "c")
-        self.assertEqual((self.attempts(), self.client.next_attempt), ([1, 1, 1], LASTING + INITIAL))
+        self.assertEqual((self.attempts(), self.client.next_attempt), ([1, 1, 1], STABLE_AFTER + INITIAL))
 
     def test_after_the_last_servers_session(self) -> None:
         """After a session with the last of them, the first comes next."""
         self.refuse("a", "b")
         protocol = self.accept("c")
-        self.clock.advance(LASTING)
+        self.clock.advance(STABLE_AFTER)
         protocol.connectionLost(Failure(ConnectionDone()))
         self.refuse("a", "b")
         self.assertIsNotNone(self.client.next_attempt)

@@ -1,1 +1,1 @@
-"""HTTP messages beneath both protocols."""
+"""HTTP message parsing, shared by all protocols."""

@@ -1,8 +1,8 @@
-"""Rewrites the odd heads that proxies and web servers answer with into ones that h11 reads.
+"""Rewrites malformed response heads from proxies and web servers into ones that h11 accepts.
 
-Appliances send header lines that RFC 9112 forbids, and browsers and curl pass over them. Being as strict as h11 gains
-nothing where one connection carries one answer for us alone: nobody behind us could read it in another way. What says
-how long a body is stays as it came, unless the caller has no use for it.
+Appliances send header lines that RFC 9112 forbids but browsers and curl ignore. To refuse them as h11 does gains
+nothing where a connection carries one response for this client alone: no other parser could read it differently. The
+headers that give the length of a body stay unchanged, unless the caller does not need them.
 """
 
 from __future__ import annotations
@@ -12,37 +12,37 @@ import re
 from .head import MAXIMUM_HEAD
 
 MAXIMUM_DIGITS = 18
-"""Digits of a length that h11 and everybody else can count."""
+"""Maximum digits of a Content-Length that h11 and other parsers accept."""
 
 _BEGINNING = b"HTTP/"
 _END = re.compile(rb"\r?\n\r?\n")
 _STATUS = re.compile(rb"(HTTP/[0-9]\.[0-9])[ \t]+([0-9]{3})(?:[ \t]+(.*))?", re.DOTALL)
 _INTERIM = re.compile(rb"HTTP/[0-9]\.[0-9][ \t]+1[0-9]{2}(?![0-9])")
 _NAME = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-_CONTROLS = re.compile(rb"[\x00\x0a-\x0d]")  # RFC 9110 section 5.5: to be replaced with a space
+_CONTROLS = re.compile(rb"[\x00\x0a-\x0d]")  # RFC 9110 section 5.5: replace them with a space
 _LENGTHS = (b"content-length", b"transfer-encoding")
 
 
 class HeadCleaner:
-    """Takes the bytes of an answer and returns those to give to h11, heads of interim answers (1xx) included.
+    """A filter between a connection and h11 that rewrites response heads, those of interim responses (1xx) included.
 
-    What does not begin as HTTP, and a head that is too long, is passed on as it is, for h11 to refuse. With `connect`
-    the request was a CONNECT: a success has no body (RFC 9110 section 9.3.6), and a refusal whose length cannot be
-    understood ends with the connection.
+    Data that does not begin as HTTP, and a head that is too long, pass unchanged for h11 to refuse. With `connect` the
+    request was a CONNECT: a success has no body (RFC 9110 section 9.3.6), and a refusal with a malformed length ends
+    with the connection.
     """
 
     def __init__(self, *, connect: bool = False) -> None:
         self._connect = connect
-        self._head: bytearray | None = bytearray()  # None: all heads are through
+        self._head: bytearray | None = bytearray()  # None: all heads have passed
 
     def feed(self, data: bytes) -> bytes:
-        """Return the bytes that are ready to be read; empty while a head is not whole."""
+        """Take bytes of the response; return those to pass to h11, b"" while a head is incomplete."""
         ready = b""
         while self._head is not None and data:
             looked = max(len(self._head) - 3, 0)
             self._head += data
             data = b""
-            if not looked:  # RFC 9112 section 2.2 asks the same of servers
+            if not looked:  # skip empty lines, as RFC 9112 section 2.2 requires of servers
                 self._head = self._head.lstrip(b"\r\n")
             if not self._head.startswith(_BEGINNING[: len(self._head)]):
                 data, self._head = bytes(self._head), None
@@ -64,9 +64,9 @@ class HeadCleaner:
         return b"\r\n".join([first, *(b"%s: %s" % header for header in headers), b"", b""])
 
     def _sound(self, headers: list[tuple[bytes, bytes]], *, opened: bool) -> list[tuple[bytes, bytes]]:
-        """Leave out what is said of the body's length where it means nothing or cannot be understood."""
+        """Remove the headers about the body's length if they mean nothing or are malformed."""
         told = {(name.lower(), value.lower()) for name, value in headers if name.lower() in _LENGTHS}
-        # `identity`, which RFC 2616 section 3.6 had, says that there is no encoding.
+        # `identity`, from RFC 2616 section 3.6, means no encoding.
         unwanted = {(name, value) for name, value in told if (name, value) == (b"transfer-encoding", b"identity")}
         if self._connect and (opened or not _understood(told - unwanted)):
             unwanted = told
@@ -74,9 +74,9 @@ class HeadCleaner:
 
 
 def _headers(lines: list[bytes]) -> list[tuple[bytes, bytes]]:
-    """Return the header lines that have a proper name; a folded one (RFC 9112 section 5.2) is put together."""
+    """Return the header lines that have a valid name; folded lines (RFC 9112 section 5.2) are joined."""
     found: list[tuple[bytes, bytes]] = []
-    kept = False  # the line before, which may be folded
+    kept = False  # whether the line before is kept and may be continued
     for line in lines:
         words = _CONTROLS.sub(b" ", line).strip(b" \t")
         if line[:1] in (b" ", b"\t"):
@@ -93,7 +93,7 @@ def _headers(lines: list[bytes]) -> list[tuple[bytes, bytes]]:
 
 
 def _understood(told: set[tuple[bytes, bytes]]) -> bool:
-    """Tell whether there is at most one length, or one encoding that is `chunked`."""
+    """Tell whether there is at most one length, or one transfer coding, `chunked`."""
     if len(told) > 1:
         return False
     for name, value in told:

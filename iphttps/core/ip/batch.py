@@ -1,9 +1,8 @@
 """Framing: between a byte stream and whole packets (3.1.5.3, 3.2.5.2).
 
 "Framing in the IP-HTTPS Protocol relies exclusively on the length of the IPv6 header." Packets laid end
-to end therefore already are the HTTP entity body: nothing is packed or unpacked. What the rest of the
-program passes around is a Batch: such a run of bytes, and the places where one packet ends and the next
-begins.
+to end therefore already are the HTTP entity body: nothing is packed or unpacked. The rest of the program passes packets
+around as a Batch: such a run of bytes, and the offsets of the packet boundaries in it.
 """
 
 from __future__ import annotations
@@ -22,8 +21,8 @@ from .ipv6 import HEADER_LENGTH, PAYLOAD_LENGTH, VERSION
 class Batch:
     """Whole packets laid end to end.
 
-    `data` holds the packets and nothing else. `bounds` are offsets into it, in bytes: where each packet
-    starts, then where the last one ends; so N packets have N + 1 bounds, and none has one, zero.
+    `data` holds the packets and nothing else. `bounds` are byte offsets into it: the start of each packet, then the end
+    of the last one. N packets have N + 1 bounds; an empty batch has the one bound 0.
     """
 
     data: bytes
@@ -31,13 +30,13 @@ class Batch:
 
     @classmethod
     def of(cls, packets: Iterable[bytes]) -> Batch:
-        """Lay packets end to end; each must be one whole packet already."""
+        """Make a batch of packets, each of which must be exactly one whole packet."""
         packets = list(packets)
         return cls(b"".join(packets), list(accumulate(map(len, packets), initial=0)))
 
     @classmethod
     def joined(cls, batches: Sequence[Batch]) -> Batch:
-        """Lay batches end to end, of which there is one at least."""
+        """Concatenate batches; `batches` must not be empty."""
         if len(batches) == 1:
             return batches[0]
         bounds = [0]
@@ -47,7 +46,7 @@ class Batch:
         return cls(b"".join([batch.data for batch in batches]), bounds)
 
     def portions(self, most: int) -> Iterator[Batch]:
-        """Yield the packets in batches of so many at most, in order."""
+        """Yield the packets in order, in batches of at most `most` packets."""
         for first in range(0, len(self), most):
             bounds = self.bounds[first : first + most + 1]
             start = bounds[0]
@@ -94,7 +93,7 @@ class Framer:
     def feed(self, data: bytes) -> Batch:
         """Take the next bytes of the stream and return the packets that they complete.
 
-        At most one unfinished packet, 65574 bytes, waits here for its end.
+        At most one incomplete packet, 65574 bytes, is kept for the next call.
         """
         if self.end:
             return EMPTY
@@ -139,8 +138,8 @@ class Framer:
 def malformed(packet: bytes, *, ipv4: bool = False) -> DropReason | None:
     """Say why the bytes are not exactly one IPv6 packet, or IPv4 packet if that is carried; None if they are.
 
-    A device hands over whatever a local program wrote into it. One wrong length on the wire would make the
-    peer lose step for good, so each packet is checked before it joins the stream.
+    A device delivers any bytes that a local program writes to it. One wrong length would make the peer lose
+    synchronization for good, so each packet is checked before it enters the stream.
     """
     if len(packet) < HEADER_LENGTH or packet[0] >> 4 != VERSION:
         if not ipv4:

@@ -1,18 +1,18 @@
-"""DHCPv6: the messages of servers, which only the gateway may send on the link (RFC 7610)."""
+"""DHCPv6 server messages, which only the gateway may send on the link (RFC 7610)."""
 
 from __future__ import annotations
 
 from . import ipv6
 
 CLIENT_PORT = (546).to_bytes(2)
-"""The UDP port at which clients hear servers and relay agents (RFC 8415 section 7.2), as it stands in the header."""
+"""The UDP port on which clients listen (RFC 8415 section 7.2), in network byte order."""
 
 
 def is_server_message(packet: bytes) -> bool:
-    """Tell whether a packet goes to a DHCPv6 client, so is a server's or a relay agent's (RFC 7610 section 5).
+    """Tell whether a packet goes to the DHCPv6 client port, so comes from a server or a relay (RFC 7610 section 5).
 
-    The header chain is walked to its end, as in Neighbor Discovery; the port is in the first fragment, without which
-    nobody can use the others (RFC 7112).
+    The header chain is walked to its end, as for Neighbor Discovery. The port is in the first fragment, and without it
+    the other fragments are useless (RFC 7112).
     """
     next_header, offset = packet[ipv6.NEXT_HEADER], ipv6.HEADER_LENGTH
     while next_header in ipv6.EXTENSION_HEADERS and offset + 8 <= len(packet):

@@ -14,7 +14,7 @@ _REDIRECT = 137
 
 
 def message(kind: int, code: int, body: bytes, source: bytes, destination: bytes, hop_limit: int = 255) -> bytes:
-    """Build a packet with an ICMPv6 message, whose `body` is what follows the checksum."""
+    """Build a packet with an ICMPv6 message; `body` is the part after the checksum."""
     bare = struct.pack("!BBH", kind, code, 0) + body
     total = ipv6.checksum(source, destination, ipv6.ICMPV6, bare)
     whole = struct.pack("!BBH", kind, code, total) + body
@@ -22,22 +22,22 @@ def message(kind: int, code: int, body: bytes, source: bytes, destination: bytes
 
 
 def address_unreachable(packet: bytes, source: bytes) -> bytes | None:
-    """Build the error for a packet whose destination nobody has, sent from the address `source`.
+    """Build the error for a packet whose destination no client holds, sent from the address `source`.
 
-    Returns None where RFC 4443 section 2.4 (e) forbids an error: in answer to another error or a Redirect, or
-    to a packet whose source or destination is not one node's.
+    Returns None where RFC 4443 section 2.4 (e) forbids an error: in response to an ICMPv6 error or a Redirect, or to a
+    packet whose source or destination does not identify a single node.
     """
     origin = packet[ipv6.SOURCE : ipv6.DESTINATION]
     destination = packet[ipv6.DESTINATION : ipv6.HEADER_LENGTH]
     if origin == ipv6.UNSPECIFIED or ipv6.is_multicast(origin) or ipv6.is_multicast(destination):
         return None
     if packet[ipv6.NEXT_HEADER] in ipv6.EXTENSION_HEADERS:
-        return None  # an error could stand behind them; an answer is only a SHOULD (section 3.1)
+        return None  # an ICMPv6 error may follow them, and sending this one is only a SHOULD (section 3.1)
     if packet[ipv6.NEXT_HEADER] == ipv6.ICMPV6:
         kind = packet[ipv6.HEADER_LENGTH] if len(packet) > ipv6.HEADER_LENGTH else 0
         if kind < _LEAST_INFORMATIONAL or kind == _REDIRECT:
             return None
-    # 3.1: four unused bytes, then as much of the packet as fits into the least MTU.
+    # Section 3.1: four unused bytes, then as much of the packet as fits into the minimum MTU.
     room = ipv6.MINIMUM_MTU - ipv6.HEADER_LENGTH - 8
     body = bytes(4) + packet[:room]
     return message(DESTINATION_UNREACHABLE, ADDRESS_UNREACHABLE, body, source, origin, hop_limit=64)

@@ -1,6 +1,6 @@
 """The IPv6 header: offsets, address classes, checksum (RFC 8200, 4291, 4443).
 
-This is the only file in which the header's offsets stand as numbers.
+This is the only file with the header's offsets as numbers.
 
      0               1               2               3
     +-------+---------------+---------------------------------------+
@@ -49,7 +49,7 @@ SHIM6 = 140
 EXTENSION_HEADERS = frozenset(
     (HOP_BY_HOP, ROUTING, FRAGMENT, AUTHENTICATION, DESTINATION_OPTIONS, MOBILITY, HIP, SHIM6)
 )
-"""Headers behind which another header can follow (RFC 7045 section 4, less ESP, which hides it)."""
+"""Headers that another header can follow (RFC 7045 section 4, without ESP, which encrypts it)."""
 
 UNSPECIFIED = bytes(16)
 LOOPBACK = bytes(15) + b"\x01"
@@ -92,7 +92,7 @@ def packet(source: bytes, destination: bytes, next_header: int, payload: bytes, 
 def checksum(source: bytes, destination: bytes, next_header: int, payload: bytes) -> int:
     """Return the upper-layer checksum over the pseudo-header and `payload` (RFC 8200 section 8.1).
 
-    Over a payload that carries its right checksum the result is zero.
+    The result is zero for a payload that contains its correct checksum.
     """
     return internet_checksum(source + destination + struct.pack("!II", len(payload), next_header) + payload)
 
@@ -101,6 +101,6 @@ def internet_checksum(covered: bytes) -> int:
     """Return the checksum of RFC 1071 over bytes."""
     if len(covered) % 2:
         covered += b"\0"
-    # A sum of 16-bit words modulo 0xffff is the whole as one big number modulo 0xffff (RFC 1071).
+    # The sum of the 16-bit words modulo 0xffff equals the whole, as one big number, modulo 0xffff (RFC 1071).
     folded = int.from_bytes(covered, "big") % 0xFFFF
     return 0xFFFF - folded if folded else 0

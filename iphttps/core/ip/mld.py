@@ -1,4 +1,4 @@
-"""Multicast Listener Discovery: reports recognised, as far as the link's policy asks (RFC 2710, 3810)."""
+"""Multicast Listener Discovery: recognises reports, for the link's policy (RFC 2710, 3810)."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ _REPORTS = frozenset((131, 132, 143))  # Report and Done: RFC 2710 section 3; Ve
 
 
 def is_listener_report(packet: bytes) -> bool:
-    """Tell whether a packet is a report of multicast listeners: Hop Limit 1, behind a Hop-by-Hop header.
+    """Tell whether a packet is a multicast listener report: Hop Limit 1, behind a Hop-by-Hop header.
 
-    RFC 2710 section 3 and RFC 3810 section 5 ask for both. The destination is a multicast address of the link's scope.
+    RFC 2710 section 3 and RFC 3810 section 5 require both. The destination is a multicast address of link-local scope.
     """
     if packet[ipv6.NEXT_HEADER] != ipv6.HOP_BY_HOP or packet[ipv6.HOP_LIMIT] != 1:
         return False

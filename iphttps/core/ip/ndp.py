@@ -1,7 +1,7 @@
-"""Neighbor Discovery messages: recognised behind any header chain, checked, built (RFC 4861, 7113).
+"""Neighbor Discovery messages: found behind any header chain, validated, built (RFC 4861, 7113).
 
-A message passes `recognise` only if it obeys everything that RFC 4861 demands of a receiver (sections
-6.1, 7.1, 8.1): what a careless node would swallow never reaches another client or the cache.
+`recognise` makes all the checks that RFC 4861 demands of a receiver (sections 6.1, 7.1, 8.1), so a message that only a
+careless node would accept never reaches another client or the cache.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ SOLICITED_FLAG = 0x40
 OVERRIDE_FLAG = 0x20
 
 _ICMP_HEADER = 4
-_TARGET = 8  # in NS, NA and Redirect, from the start of ICMPv6
-_REDIRECTED = 24  # the Destination Address field of a Redirect
+_TARGET = 8  # offset from the start of ICMPv6, in NS, NA and Redirect
+_REDIRECTED = 24  # offset of a Redirect's Destination Address
 
 
 class Kind(IntEnum):
@@ -34,7 +34,7 @@ class Kind(IntEnum):
     REDIRECT = 137
 
 
-OPTIONS_AT = {  # the length of the fixed part; options follow
+OPTIONS_AT = {  # length of the fixed part, which the options follow
     Kind.ROUTER_SOLICITATION: 8,
     Kind.ROUTER_ADVERTISEMENT: 16,
     Kind.NEIGHBOR_SOLICITATION: 24,
@@ -45,9 +45,9 @@ OPTIONS_AT = {  # the length of the fixed part; options follow
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """A valid Neighbor Discovery message; `target` is empty where the kind has none.
+    """A valid Neighbor Discovery message; `target` is empty if the kind has none.
 
-    `solicited` marks a Neighbor Advertisement that answers a solicitation sent to its target alone.
+    `solicited` is a Neighbor Advertisement's Solicited flag: it answers a node's solicitation.
     """
 
     kind: Kind
@@ -58,7 +58,7 @@ class Message:
 
     @property
     def is_probe(self) -> bool:
-        """Whether this is how Duplicate Address Detection asks (RFC 4862 section 5.4.2).
+        """Whether this is a Duplicate Address Detection probe (RFC 4862 section 5.4.2).
 
         3.2.5.2.2 describes it as a Neighbor Solicitation "with an unspecified source address and a
         solicited-node multicast destination address"; the second half is already part of being valid.
@@ -69,8 +69,8 @@ class Message:
     def resolves(self) -> bool:
         """Whether this is address resolution (RFC 4861 section 7.2.2).
 
-        By unicast the question is whether a known neighbour is still there (section 7.3.3). Nobody is asked for the
-        asker's own address in earnest, and to answer would look like a conflict.
+        A unicast solicitation checks whether a known neighbour is still reachable (section 7.3.3). A solicitation for
+        the sender's own address is no real question, and an answer would look like an address conflict.
         """
         return (
             self.kind is Kind.NEIGHBOR_SOLICITATION
@@ -83,8 +83,8 @@ class Message:
 def recognise(packet: bytes) -> Message | DropReason | None:
     """Find the Neighbor Discovery message in a packet.
 
-    Returns None for any other packet, and a DropReason for one that must not be passed on: a message that
-    is invalid or fragmented, or a header chain that runs out of the packet and could hide one.
+    Returns None for any other packet, and a DropReason for a packet that must not be forwarded: the message is invalid
+    or fragmented, or the header chain runs past the end of the packet and could hide one.
     """
     next_header, offset, fragmented = packet[ipv6.NEXT_HEADER], ipv6.HEADER_LENGTH, False
     while next_header in ipv6.EXTENSION_HEADERS:  # RFC 7113: walk the whole chain
@@ -92,7 +92,7 @@ def recognise(packet: bytes) -> Message | DropReason | None:
             return DropReason.HEADER_CHAIN
         if next_header == ipv6.FRAGMENT:
             if struct.unpack_from("!H", packet, offset + 2)[0] & 0xFFF8:
-                return None  # not the first fragment; without the first, nobody can use it
+                return None  # not the first fragment; useless without the first
             fragmented, length = True, 8
         elif next_header == ipv6.AUTHENTICATION:
             length = 4 * packet[offset + 1] + 8
@@ -100,7 +100,7 @@ def recognise(packet: bytes) -> Message | DropReason | None:
             length = 8 * packet[offset + 1] + 8
         next_header, offset = packet[offset], offset + length
     if offset >= len(packet) and (fragmented or next_header == ipv6.ICMPV6) and next_header != ipv6.NO_NEXT_HEADER:
-        return DropReason.HEADER_CHAIN  # what follows in the next fragment could be anything (RFC 7112 section 5)
+        return DropReason.HEADER_CHAIN  # the next fragment could continue with anything (RFC 7112 section 5)
     if next_header != ipv6.ICMPV6:
         return None
     if packet[offset] not in OPTIONS_AT:
@@ -152,7 +152,7 @@ def _check(packet: bytes, icmp: bytes) -> Message | DropReason:
 
 
 def _option_types(options: bytes) -> set[int] | None:
-    """Return the types of the options, or None if a length is zero or leads outside (section 4.6)."""
+    """Return the types of the options, or None if a length is zero or exceeds the message (section 4.6)."""
     types = set()
     offset = 0
     while offset < len(options):
@@ -166,25 +166,25 @@ def _option_types(options: bytes) -> set[int] | None:
 def neighbor_advertisement(target: bytes, *, router: bool) -> bytes:
     """Build the answer to a Duplicate Address Detection probe for an address in use (3.2.5.2.2).
 
-    It is a multicast Neighbor Advertisement, as if from the holder itself.
+    It is a multicast Neighbor Advertisement with the holder's address as its source.
     """
     # 3.2.5.2.2: made "as if the IP-HTTPS server were the client", so the Router flag MUST NOT be set
-    # unless the target is the server's own. Solicited is clear: the prober has no address to be answered
-    # at (RFC 4861 section 7.2.4). 3.2.5.2.2: it MUST NOT contain a Target Link-Layer option.
+    # unless the target is the server's own. Solicited is clear: the prober has no address to send the answer
+    # to (RFC 4861 section 7.2.4). 3.2.5.2.2: it MUST NOT contain a Target Link-Layer option.
     flags = OVERRIDE_FLAG | (ROUTER_FLAG if router else 0)
     body = struct.pack("!I", flags << 24) + target
     return icmpv6.message(Kind.NEIGHBOR_ADVERTISEMENT, 0, body, target, ipv6.ALL_NODES)
 
 
 def router_solicitation(source: bytes) -> bytes:
-    """Build a Router Solicitation (RFC 4861 section 4.1), without the option that the link has no address for."""
+    """Build a Router Solicitation (RFC 4861 section 4.1), without a link-layer address option."""
     return icmpv6.message(Kind.ROUTER_SOLICITATION, 0, bytes(4), source, ipv6.ALL_ROUTERS)
 
 
 def neighbor_solicitation(target: bytes, source: bytes, *, unicast: bool) -> bytes:
-    """Build a Neighbor Solicitation, to the target itself or to all who could have it (RFC 4861 section 4.3).
+    """Build a Neighbor Solicitation, to the target itself or to its solicited-node group (RFC 4861 section 4.3).
 
-    The link has no link-layer addresses (section 3), so there is no option to carry the source's.
+    The link has no link-layer addresses ([MS-IPHTTPS] section 3), so there is no Source Link-Layer Address option.
     """
     destination = target if unicast else ipv6.solicited_node(target)
     return icmpv6.message(Kind.NEIGHBOR_SOLICITATION, 0, bytes(4) + target, source, destination)

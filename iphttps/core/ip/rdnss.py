@@ -1,4 +1,4 @@
-"""The DNS servers and search domains that a router announces, for as long as it does (RFC 8106)."""
+"""The DNS servers and search domains that a router announces, for their lifetimes (RFC 8106)."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from typing import TypeVar
 
 from .router_advertisement import DNS_SEARCH_LIST, INFINITE_LIFETIME, RECURSIVE_DNS_SERVER
 
-MOST = 8
-"""How many servers, and how many domains, are kept: RFC 8106 section 5.3.1 asks for three at least."""
+MAXIMUM_ENTRIES = 8
+"""Maximum number of servers, and of domains, kept; RFC 8106 section 5.3.1 requires at least three."""
 
 _HEAD = struct.Struct("!BBHI")  # RFC 8106 section 5: Type, Length in units of 8 octets, Reserved, Lifetime
 _LABEL = re.compile(rb"[0-9A-Za-z_](?:[0-9A-Za-z_-]{0,61}[0-9A-Za-z_])?")
@@ -23,13 +23,13 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Names:
-    """What the host may ask on the link, and which names it may leave out the end of."""
+    """The link's DNS servers and search domains."""
 
     servers: tuple[IPv6Address, ...] = ()
     domains: tuple[str, ...] = ()
 
     def __bool__(self) -> bool:
-        """Tell whether there is anything."""
+        """Tell whether there is a server or a domain."""
         return bool(self.servers or self.domains)
 
 
@@ -37,14 +37,14 @@ NO_NAMES = Names()
 
 
 class Resolvers:
-    """What has been announced and has not expired; times are in seconds of any one clock."""
+    """The announced servers and domains that have not expired; times are in seconds, of one clock."""
 
     def __init__(self) -> None:
         self._servers: dict[IPv6Address, float] = {}
         self._domains: dict[str, float] = {}
 
     def heard(self, option: bytes, now: float) -> None:
-        """Learn from an option of a Router Advertisement; any other, or one that is malformed, says nothing."""
+        """Learn from one option of a Router Advertisement; other and malformed options are ignored."""
         if len(option) < _HEAD.size:
             return
         kind, length, _, lifetime = _HEAD.unpack_from(option)
@@ -60,17 +60,17 @@ class Resolvers:
                 _note(self._domains, domain, until, now)
 
     def current(self, now: float) -> Names:
-        """Return what holds now, in the order in which it was announced."""
+        """Return the servers and domains valid now, in the order in which they were announced."""
         return Names(tuple(_holding(self._servers, now)), tuple(_holding(self._domains, now)))
 
     def next_expiry(self, now: float) -> float | None:
-        """Return when the first of what holds now will expire, or None if nothing ever will."""
+        """Return the time at which the next server or domain expires, or None if none ever does."""
         ahead = [until for held in (self._servers, self._domains) for until in held.values() if until > now]
         soonest = min(ahead, default=float("inf"))
         return soonest if soonest < float("inf") else None
 
     def clear(self) -> None:
-        """Forget everything: the link is down."""
+        """Remove all servers and domains: the link is down."""
         self._servers.clear()
         self._domains.clear()
 
@@ -80,7 +80,7 @@ def _note(held: dict[T, float], value: T, until: float, now: float) -> None:
         del held[expired]
     if until <= now:  # RFC 8106 section 5: a lifetime of zero withdraws
         held.pop(value, None)
-    elif value in held or len(held) < MOST:
+    elif value in held or len(held) < MAXIMUM_ENTRIES:
         held[value] = until
 
 
@@ -96,9 +96,9 @@ def _servers(body: bytes) -> Iterator[IPv6Address]:
 
 
 def _domains(body: bytes) -> Iterator[str]:
-    """Read the names, which end with zeros (RFC 8106 section 5.2); stop at what is none.
+    """Yield the names, each ended by a zero label (RFC 8106 section 5.2), up to the first malformed one.
 
-    They go to other programs, so each label is of letters, digits, hyphens and underscores, and no name begins
+    Other programs receive them, so each label consists of letters, digits, hyphens and underscores, and no name begins
     with a hyphen.
     """
     labels: list[bytes] = []

@@ -29,10 +29,10 @@ PREF64_LENGTHS = {96: 0, 64: 1, 56: 2, 48: 3, 40: 4, 32: 5}
 
 @dataclass(frozen=True, slots=True)
 class RouterAdvertisement:
-    """What the server tells the link (RFC 4861 section 6.2.1); lifetimes are in seconds.
+    """The contents of the server's Router Advertisements (RFC 4861 section 6.2.1); lifetimes are in seconds.
 
-    `lifetime` is that of routes, DNS servers, search domains and the NAT64 prefix: three times the interval at
-    which advertisements come, as RFC 8106 section 5.1 advises.
+    `lifetime` applies to routes, DNS servers, search domains and the NAT64 prefix: three times the maximum interval
+    between advertisements, as RFC 8106 section 5.1 recommends.
     """
 
     prefix: IPv6Network
@@ -49,22 +49,22 @@ class RouterAdvertisement:
     nat64: IPv6Network | None = None
 
     def in_mode(self, mode: AuthenticationMode) -> RouterAdvertisement:
-        """Return the one for an Authentication Mode.
+        """Return the advertisement for an Authentication Mode.
 
-        In mode None clients cannot resolve each other's addresses (3.2.5.2.2), so the prefix is not to be taken
-        for on-link; then they need to be told that the server is the way to it.
+        In mode None clients cannot resolve each other's addresses (3.2.5.2.2), so the prefix is not on-link; instead it
+        is announced as a route through the server.
         """
         others = tuple(route for route in self.routes if route != self.prefix)
         if mode is AuthenticationMode.CERTIFICATES:
             return replace(self, on_link=True, routes=others)
         return replace(self, on_link=False, routes=(self.prefix, *others))
 
-    def farewell(self) -> RouterAdvertisement:
-        """Return the last one before the server stops: nothing is offered any more, addresses are to be given up."""
+    def final(self) -> RouterAdvertisement:
+        """Return the last advertisement before the server stops: no router any more, addresses deprecated."""
         return replace(self, preferred_lifetime=0, router_lifetime=0, lifetime=0)
 
     def packet(self, source: bytes, destination: bytes = ipv6.ALL_NODES) -> bytes:
-        """Build the packet, sent from the server's link-local address `source`."""
+        """Build the packet; `source` is the server's link-local address."""
         # No source link-layer address option: the link has no such addresses (section 3, static mapping).
         head = struct.pack("!BBHII", self.hop_limit, 0, self.router_lifetime, 0, 0)
         return icmpv6.message(Kind.ROUTER_ADVERTISEMENT, 0, head + b"".join(self._options()), source, destination)
@@ -82,7 +82,7 @@ class RouterAdvertisement:
             self.prefix.network_address.packed,
         )
         yield struct.pack("!BBHI", MTU, 1, 0, self.mtu)
-        for route in self.routes:  # RFC 4191 section 2.3: Length 1, 2 or 3 by how much of the prefix counts
+        for route in self.routes:  # RFC 4191 section 2.3: Length is 1, 2 or 3, by the prefix length
             units = (route.prefixlen + 63) // 64
             yield struct.pack("!BBBBI", ROUTE_INFORMATION, 1 + units, route.prefixlen, 0, self.lifetime)
             yield route.network_address.packed[: 8 * units]
@@ -101,10 +101,10 @@ class RouterAdvertisement:
 
 
 def encode_domain(name: str) -> bytes:
-    """Write a domain name as DNS does, uncompressed (RFC 8106 section 5.2, RFC 1035 section 3.1).
+    """Encode a domain name in DNS wire format, uncompressed (RFC 8106 section 5.2, RFC 1035 section 3.1).
 
     Raises:
-        ValueError: If it is no domain name.
+        ValueError: `name` is not a domain name.
     """
     labels = name.rstrip(".").encode("idna").split(b".")
     encoded = b"".join(bytes((len(label),)) + label for label in labels) + b"\0"

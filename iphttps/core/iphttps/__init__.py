@@ -1,1 +1,1 @@
-"""IP-HTTPS ([MS-IPHTTPS]): both state machines, the link, its policy, its tables."""
+"""IP-HTTPS ([MS-IPHTTPS]): the state machines of client and server, the link, its policy and tables."""

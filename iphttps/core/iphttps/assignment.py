@@ -1,4 +1,4 @@
-"""Fixed addresses: which belong to which identity, whether or not it is connected."""
+"""Fixed addresses, each reserved for one identity whether or not it is connected."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from ..ip import ipv6
 
 
 class Assignment:
-    """Addresses, 16 raw bytes each, by the name that stands in a certificate, as its subject or another.
+    """A mapping from a name in a certificate, subject or alternative name, to addresses, 16 raw bytes each.
 
-    An assigned address is its owner's alone, and an owner has no others but for the link-local ones.
+    Only its owner may use an assigned address, and an owner may use no other addresses except link-local ones.
     """
 
     def __init__(self, addresses: Mapping[str, Iterable[bytes]] | None = None) -> None:
@@ -19,7 +19,7 @@ class Assignment:
         self._named = frozenset(addresses or ())
 
     def permits(self, identity: Identity | None, address: bytes) -> bool:
-        """Tell whether whoever bears this identity may use the address."""
+        """Tell whether a client with this identity may use the address."""
         names = frozenset((identity.subject, *identity.names)) if identity else frozenset()
         if owner := self._owners.get(address):
             return owner in names

@@ -6,7 +6,7 @@ from enum import Enum
 
 
 class AuthenticationMode(Enum):
-    """Whether the server authenticates clients."""
+    """Whether the server authenticates clients by their certificates (3.2.1)."""
 
     CERTIFICATES = "certificates"
     NONE = "none"

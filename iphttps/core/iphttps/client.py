@@ -1,8 +1,8 @@
 """The client's state machine (3.1, figure 6).
 
-`handle` takes an event and the time, and returns what is to be done. The table below is all there is to it:
+`handle` takes an event and the time, and returns commands. The whole machine is this table:
 
-    state         event           becomes       what is done
+    state         event           new state     action
     DISABLED      ENABLE          ENABLED
     ENABLED       PRECONDITION    LINK_DOWN     connect
     LINK_DOWN     CONNECTED       ESTABLISHED   send the request
@@ -15,18 +15,17 @@
     LINK_DOWN     TIMER           LINK_DOWN     connect
     LINK_DOWN     NETWORK         LINK_DOWN     give up the attempt or the timer, connect
     ESTABLISHED   NETWORK         LINK_DOWN     give up the attempt, connect
-    LINK_UP       NETWORK         LINK_UP       ask the router whether it is there
+    LINK_UP       NETWORK         LINK_UP       probe the router
     LINK_UP       CUT_OFF         LINK_DOWN     take the link down, disconnect, connect
-    (any)         DISABLE         DISABLED      undo whatever there is
+    (any)         DISABLE         DISABLED      link down, disconnect, stop the timer, as far as they apply
 
-To try again is to start the reconnect timer; but where several servers are configured, each of them is tried once
-before that, without a pause, and where a server has several addresses, the next of them. The last events and
-NEXT_ADDRESS are not the spec's: the network under the client has changed (an address, a route, the end of a
-suspension), so that what was true of it before is not any more; and the session has turned out to be dead, though
-nothing has ended it. Both lead to an attempt at once, for the reason for the pause is gone.
+"Try again" starts the reconnect timer. Before that, each further address of a server, and each further server, is tried
+once without a pause. NEXT_ADDRESS, NETWORK and CUT_OFF are additions to the specification. NETWORK: the network under
+the client has changed (an address, a route, the end of a suspension), so earlier failures no longer count. CUT_OFF: the
+session is dead although its connection has not ended. Both lead to an immediate attempt.
 
-3.1.2.1 has "a successful HTTPS connection" reset the reconnect timer. Success here is the successful response:
-a server that takes connections only to drop them would otherwise be called on every 30 seconds for ever.
+In 3.1.2.1 "a successful HTTPS connection" resets the reconnect timer. Success here is the successful response:
+otherwise a client would connect every 30 seconds for ever to a server that accepts connections only to drop them.
 """
 
 from __future__ import annotations
@@ -48,26 +47,26 @@ class ClientState(Enum):
 
 
 class ClientEvent(Enum):
-    """What can happen to a client."""
+    """The events of the client's state machine."""
 
     ENABLE = auto()  # 3.1.4.1
     DISABLE = auto()  # 3.1.4.2
     PRECONDITION = auto()  # 3.1.3: one of the conditions for initialization is met
     CONNECTED = auto()  # 3.1.5.1: the HTTPS connection is established, TLS included
     RESPONSE = auto()  # 3.1.5.2: the response is successful
-    FAILED = auto()  # 3.1.5.4: connectivity of an underlying transport is lost, or never came about
-    NEXT_ADDRESS = auto()  # the connection has failed, and the same attempt goes on with another address or way
+    FAILED = auto()  # 3.1.5.4: connectivity of an underlying transport is lost, or was never established
+    NEXT_ADDRESS = auto()  # the connection has failed; the attempt continues with another address or proxy
     TIMER = auto()  # 3.1.6: the reconnect timer has expired
-    NETWORK = auto()  # an address, a route or the like of the underlying network has changed
-    CUT_OFF = auto()  # the router on the link does not answer, or the connection has lost its address
+    NETWORK = auto()  # the underlying network has changed: an address, a route
+    CUT_OFF = auto()  # the router on the link does not answer, or the connection's local address is gone
 
 
 class Action(Enum):
-    """What is to be done; the shell gets a StartTimer or CONNECT_NEXT in the place of TRY_AGAIN."""
+    """The actions of the table; `handle` replaces TRY_AGAIN with a StartTimer or CONNECT_NEXT."""
 
-    CONNECT = auto()  # to the first of the servers
-    CONNECT_NEXT = auto()  # to the one after that which has failed
-    CONNECT_AGAIN = auto()  # to the same, at another address
+    CONNECT = auto()  # to the first server
+    CONNECT_NEXT = auto()  # to the server after the failed one
+    CONNECT_AGAIN = auto()  # to the same server at another address
     SEND_REQUEST = auto()
     LINK_UP = auto()
     LINK_DOWN = auto()
@@ -79,7 +78,7 @@ class Action(Enum):
 
 @dataclass(frozen=True, slots=True)
 class StartTimer:
-    """Start the reconnect timer, to expire after so many seconds."""
+    """Start the reconnect timer, to expire after `delay` seconds."""
 
     delay: float
 
@@ -110,18 +109,18 @@ TRANSITIONS: dict[tuple[ClientState, ClientEvent], tuple[ClientState, tuple[Acti
     (_S.LINK_UP, _E.DISABLE): (_S.DISABLED, (Action.LINK_DOWN, Action.DISCONNECT)),
 }
 
-LASTING = 60.0
-"""Seconds for which a link must have been up to speak for its server; a shorter one counts as a failed attempt.
+STABLE_AFTER = 60.0
+"""Minimum seconds that a link must stay up for the attempt to count as successful.
 
-Otherwise two servers that both answer, and hang up at once, would be called on in turns without any pause.
+Otherwise the client would switch between two servers without a pause if both answer and disconnect at once.
 """
 
 
 class ClientMachine:
-    """Holds the state; an event that the state does not know is a bug, and raises KeyError."""
+    """The client's current state and its transitions."""
 
     def __init__(self, timer: ReconnectTimer, servers: int = 1) -> None:
-        """Begin as disabled; `servers` is how many there are to try, one after the other."""
+        """Begin in state DISABLED; `servers` is the number of servers to try in turn."""
         self.state = ClientState.DISABLED
         self._timer = timer
         self._servers = servers
@@ -129,10 +128,13 @@ class ClientMachine:
         self._up_since = 0.0
 
     def handle(self, event: ClientEvent, now: float, *, jitter: float = 0.0, at_least: float = 0.0) -> list[Command]:
-        """Take an event at the time `now`, in seconds; returns what to do, in order.
+        """Process an event at the time `now`, in seconds; return the commands to perform, in order.
 
-        `jitter` is a random number from 0 to 1, and `at_least` the seconds that the server asks to be left alone;
-        both matter only where the reconnect timer starts.
+        `jitter`, a random number from 0 to 1, and `at_least`, the seconds that the server asks the client to wait,
+        matter only if the reconnect timer starts.
+
+        Raises:
+            KeyError: The table has no such event in this state, which is a bug of the caller.
         """
         before = self.state
         self.state, actions = TRANSITIONS[before, event]
@@ -142,7 +144,7 @@ class ClientMachine:
                 self._up_since = now
             case ClientEvent.DISABLE:
                 self._timer.succeeded()
-            case ClientEvent.FAILED if before is ClientState.LINK_UP and now - self._up_since >= LASTING:
+            case ClientEvent.FAILED if before is ClientState.LINK_UP and now - self._up_since >= STABLE_AFTER:
                 self._failed = 0
         if Action.CONNECT in actions:
             self._failed = 0

@@ -1,4 +1,4 @@
-"""The Client Table: an entry for each client connected (3.2.1)."""
+"""The Client Table: one entry per connected client (3.2.1)."""
 
 from __future__ import annotations
 
@@ -13,41 +13,42 @@ from ..limits import TokenBucket
 
 LINK_TRAFFIC_RATE = 100.0
 LINK_TRAFFIC_BURST = 200.0
-"""Packets of multicast and Neighbor Discovery that are taken from one client: in a second, and at once."""
+"""Multicast and Neighbor Discovery packets accepted from one client: per second, and as a burst."""
 
 MULTIPLIED_RATE = 1_000_000.0
 MULTIPLIED_BURST = 4_000_000.0
-"""Bytes that are sent to other clients on behalf of one, a packet counted once for each that gets it: in a second, and
-at once. A burst lets a client come up on a link of ten thousand: a probe for a duplicate address has 64 bytes.
+"""Bytes replicated to other clients for one sender, counted once per receiver: per second, and as a burst.
+
+The burst lets a client come up on a link with ten thousand others: a Duplicate Address Detection probe has 64 bytes.
 """
 
 
 class Connection(Protocol):
-    """The HTTP connection over which a client has connected, as far as the core uses it."""
+    """A client's HTTP connection, as far as the core uses it."""
 
     def send(self, batch: Batch) -> None:
-        """Send whole packets, or drop and count them if the connection is full."""
+        """Send whole packets, or drop and count them if the connection is congested."""
 
     def send_urgent(self, batch: Batch) -> bool:
-        """Send packets of the link's own Neighbor Discovery ahead of data that waits.
+        """Send the link's own Neighbor Discovery ahead of queued data.
 
-        Returns False if they have not been sent: they wait, or even the room reserved for them is full, which is
-        counted as a drop.
+        Returns False if the packets are not sent yet: they are queued, or dropped and counted if their reserved queue
+        is full.
         """
 
     def disconnect(self, sentence: str) -> None:
-        """End the session for the reason given; what was sent before still goes out if the peer takes it in time."""
+        """End the session for the reason in `sentence`; data sent before still goes out if the peer reads it soon."""
 
 
 @dataclass(slots=True, eq=False)
 class ClientEntry:
-    """One client.
+    """One connected client.
 
-    `connection` is the spec's "HTTP Connection". `number` names the entry to people. `peer` is the outer
-    address, `identity` what the certificate says, `suite` how the connection is encrypted. `proven` remembers
-    headers whose packets passed policy. `advertised` and `answered` are when the client was last sent a Router
-    Advertisement, by multicast and by unicast, in seconds. `link_traffic` bounds in packets what others must hear of
-    it, `multiplied` in bytes for all who hear it.
+    `connection` is the spec's "HTTP Connection". `number` identifies the entry to people. `peer` is the outer address,
+    `identity` the names in the client's certificate, `suite` the cipher suite, `since` the time of the connection in
+    seconds. `proven` holds the headers that the policy has accepted. `advertised` and `answered` are the times, in
+    seconds, of the last Router Advertisement sent to the client by multicast and by unicast. `link_traffic` limits the
+    client's multicast and Neighbor Discovery in packets, `multiplied` in bytes over all receivers.
     """
 
     number: int
@@ -68,9 +69,9 @@ class ClientEntry:
 
 
 class ClientTable:
-    """The entries, in the order in which the clients came; at most `maximum` at a time.
+    """The entries of all connected clients, oldest first; at most `maximum` at a time.
 
-    `per_identity` is how many sessions the bearers of one identity may have together; 0 is no limit.
+    `per_identity` is the maximum number of sessions per identity; 0 means no limit.
     """
 
     def __init__(self, maximum: int, per_identity: int = 0) -> None:
@@ -80,7 +81,7 @@ class ClientTable:
         self._last = 0
 
     def surplus(self, identity: Identity | None) -> list[ClientEntry]:
-        """Return the entries that must go before another of this identity comes: the oldest, for the newest wins."""
+        """Return the entries to remove before another session of this identity is added: the oldest ones."""
         if identity is None or not self.per_identity:
             return []
         same = [entry for entry in self if entry.identity == identity]
@@ -89,7 +90,7 @@ class ClientTable:
     def add(
         self, connection: Connection, peer: str, identity: Identity | None, now: float, suite: str | None = None
     ) -> ClientEntry | None:
-        """Add an entry, or return None if the table is full: then the client gets no 200 (3.2.5.1)."""
+        """Add an entry and return it, or None if the table is full: the client must then not get a 200 (3.2.5.1)."""
         if len(self._entries) >= self.maximum:
             return None
         self._last += 1
@@ -108,5 +109,5 @@ class ClientTable:
         return entry.number in self._entries
 
     def __iter__(self) -> Iterator[ClientEntry]:
-        """Go through the entries as they are now; they may be removed meanwhile."""
+        """Iterate over a snapshot of the entries, so that entries may be removed meanwhile."""
         return iter(tuple(self._entries.values()))

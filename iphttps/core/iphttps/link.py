@@ -1,7 +1,7 @@
 """The server's link: a batch in, a Forwarding out (3.2.5.2).
 
-A batch passes whole while every packet's header was seen before from the same client and found good for the
-host. Only packets with a new header are taken apart and shown to the policy.
+A batch is forwarded to the host unsplit if the link has seen every packet's header from this client before and the
+policy accepted it. Otherwise the batch is split, and the policy judges each packet that has a new header.
 """
 
 from __future__ import annotations
@@ -24,20 +24,20 @@ from .policy import Policy, Verdict
 from .router import MAXIMUM_INTERVAL, Router
 
 PROVEN_HEADERS = 1024
-"""How many headers are remembered for a client; past it all are forgotten and learned again."""
+"""Maximum number of accepted headers remembered per client; a full set is cleared and learned again."""
 
 
 ERROR_RATE = 10.0
 ERROR_BURST = 10.0
-"""How many ICMPv6 errors are sent: in a second, and at once (RFC 4443 section 2.4 (f))."""
+"""ICMPv6 errors per second, and the burst allowed (RFC 4443 section 2.4 (f))."""
 
 
 @dataclass(frozen=True, slots=True)
 class Forwarding:
-    """Where the packets of a batch go: to the host's kernel, to clients, one write for each, and to everyone.
+    """Where the packets of a batch go: to the host's kernel, to single clients (one write each), or to all clients.
 
-    What goes to `everyone` each client gets but the one that it came from, in time: there may be thousands. `own` is
-    the server's own Neighbor Discovery, which does not queue behind data.
+    Every client except the sender receives `everyone`. Delivery is spread over time, since there may be thousands of
+    clients. `own` is the server's own Neighbor Discovery, which does not queue behind data.
     """
 
     host: Batch = EMPTY
@@ -57,7 +57,7 @@ class OwnAddresses:
 class ServerLink:
     """Forwards between the clients in the Client Table and the host's kernel.
 
-    `counters` counts the drops among packets from the host; a client's own are counted in its entry.
+    `counters` counts drops of packets from the host; drops of packets from a client are counted in its entry.
     """
 
     def __init__(
@@ -79,16 +79,16 @@ class ServerLink:
         self._errors = TokenBucket(ERROR_RATE, ERROR_BURST)
 
     def from_client(self, client: ClientEntry, batch: Batch, now: float) -> Forwarding:
-        """Forward what a client sent; `now` in seconds (3.2.5.2.2)."""
+        """Forward packets from a client; `now` is in seconds (3.2.5.2.2)."""
         data, bounds, proven = batch.data, batch.bounds, client.proven
         client.counters.received(len(batch), len(data))
-        # From Next Header to the destination: all that a lasting verdict depends on.
+        # A lasting verdict depends only on the header from Next Header to the destination address.
         for start in bounds[:-1]:
             if data[start + ipv6.NEXT_HEADER : start + ipv6.HEADER_LENGTH] not in proven:
-                return self._look_closer(client, batch, now)
+                return self._forward_each(client, batch, now)
         return Forwarding(batch)
 
-    def _look_closer(self, client: ClientEntry, batch: Batch, now: float) -> Forwarding:
+    def _forward_each(self, client: ClientEntry, batch: Batch, now: float) -> Forwarding:
         host: list[bytes] = []
         replies: list[bytes] = []
         everyone: list[bytes] = []
@@ -129,7 +129,7 @@ class ServerLink:
         return self._router.answer(client, packet[ipv6.SOURCE : ipv6.DESTINATION], now)
 
     def from_host(self, batch: Batch, now: float) -> Forwarding:
-        """Forward what the host's kernel sent into the link, its own packets and routed ones (3.2.5.2.1)."""
+        """Forward packets from the host's kernel, its own and those it routes (3.2.5.2.1)."""
         data, bounds = batch.data, batch.bounds
         flows = [data[start + ipv6.SOURCE : start + ipv6.HEADER_LENGTH] for start in bounds[:-1]]
         receivers = {flow: self._receiver(flow, now) for flow in set(flows)}
@@ -155,16 +155,16 @@ class ServerLink:
         return Forwarding(Batch.of(errors), (), _batches(outgoing), Batch.of(everyone))
 
     def _receiver(self, flow: bytes, now: float) -> ClientEntry | None:
-        """Return the holder of the destination, or None where the packets must be looked at singly."""
+        """Return the client that holds the destination, or None if each packet needs its own decision."""
         source, destination = flow[: ipv6.ADDRESS_LENGTH], flow[ipv6.ADDRESS_LENGTH :]
         if ipv6.is_link_local(source) or self._policy.isolated(source):
             return None
         return self._cache.use(destination, now)
 
     def _miss(self, packet: bytes, now: float) -> list[bytes]:
-        """Look for a destination that nobody holds, or have its sender told that it is not there.
+        """Search for a destination that no client holds, or return an ICMPv6 error for the packet's sender.
 
-        In mode None it cannot be looked for: that takes multicast (3.2.5.2.1).
+        In mode None there is no search: it takes multicast, which 3.2.5.2.1 forbids.
         """
         destination = packet[ipv6.DESTINATION : ipv6.HEADER_LENGTH]
         searching = self._policy.mode is AuthenticationMode.CERTIFICATES and self._cache.seek(destination, now)
@@ -175,12 +175,12 @@ class ServerLink:
         return [error] if error and self._errors.take(now) else []
 
     def solicit(self, now: float) -> Forwarding:
-        """Return the Neighbor Solicitations that are due; to be called once in a second or so."""
+        """Return the Neighbor Solicitations that are due; call this about once a second."""
         everyone: list[bytes] = []
         outgoing: dict[ClientEntry, list[bytes]] = {}
         for target, holder in self._cache.solicitations(now):
             if holder is None and self._policy.mode is AuthenticationMode.NONE:
-                continue  # left over from before a change of mode; 3.2.5.2.1: no multicast but RAs
+                continue  # left from before a mode change; 3.2.5.2.1: no multicast except RAs
             packet = neighbor_solicitation(target, self._addresses.link_local, unicast=holder is not None)
             if holder is None:
                 everyone.append(packet)
@@ -189,12 +189,15 @@ class ServerLink:
         return Forwarding(own=_batches(outgoing), everyone=Batch.of(everyone))
 
     def not_solicited(self, batch: Batch) -> None:
-        """Note that a batch of unicast Neighbor Solicitations was dropped here, or waits still."""
+        """Note that a batch of unicast Neighbor Solicitations was dropped or is still queued."""
         for packet in batch:
             self._cache.not_solicited(packet[ipv6.DESTINATION : ipv6.HEADER_LENGTH])
 
     def advertise(self, chance: float, now: float) -> tuple[Forwarding, float]:
-        """Return the periodic Router Advertisement to all clients, and the seconds until the next."""
+        """Return the periodic Router Advertisement to all clients, and the seconds until the next.
+
+        `chance`, from 0 to 1, randomizes the interval (RFC 4861 section 6.2.4).
+        """
         if self._router is None:
             return Forwarding(), MAXIMUM_INTERVAL
         packet, interval = self._router.unsolicited(chance)
@@ -202,24 +205,24 @@ class ServerLink:
             client.advertised = now
         return Forwarding(everyone=Batch.of([packet])), interval
 
-    def farewell(self) -> Forwarding:
-        """Return the Router Advertisement with which the server takes its leave."""
-        return Forwarding(everyone=Batch.of([self._router.farewell()])) if self._router else Forwarding()
+    def final_advertisement(self) -> Forwarding:
+        """Return the last Router Advertisement before the server stops (RFC 4861 section 6.2.5)."""
+        return Forwarding(everyone=Batch.of([self._router.final_advertisement()])) if self._router else Forwarding()
 
     def change_mode(self, mode: AuthenticationMode) -> None:
-        """Follow a change of the Authentication Mode; the sessions there were must end with it (3.2.7.1)."""
+        """Change the Authentication Mode; the caller must end all existing sessions (3.2.7.1)."""
         self._policy.mode = mode
         if self._router:
             self._router.advertisement = self._router.advertisement.in_mode(mode)
 
     def isolate(self, wanted: bool | None) -> None:
-        """Keep clients from each other, or not, from now on; None has the Authentication Mode decide."""
+        """Turn the isolation of clients from each other on or off; None: the Authentication Mode decides."""
         self._policy.isolate = wanted
         for client in self._table:
-            client.proven.clear()  # verdicts under the old rule
+            client.proven.clear()  # these verdicts follow the old rule
 
     def remove(self, client: ClientEntry) -> None:
-        """Tear down the state of a client whose connection has ended (3.2.5.3, 3.2.7.2)."""
+        """Remove all state of a client whose connection has ended (3.2.5.3, 3.2.7.2)."""
         self._table.remove(client)
         self._cache.release(client)
 

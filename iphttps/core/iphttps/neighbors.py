@@ -1,10 +1,10 @@
 """The Neighbor Cache: which client holds which address, and whether it still answers (RFC 4861 section 7.3).
 
-The link has a static mapping from addresses to connections and no link-layer addresses, so an entry is an
-address and the client behind whose connection it lives. Who comes first holds the address until it stops
-answering or its connection ends (RFC 6620). In mode None the server may not ask who has an address; so in both
-modes the cache learns by listening: from Duplicate Address Detection probes and from the first packet of a
-source. What is learned so says nothing about the way back, and is STALE:
+The link has no link-layer addresses but a static mapping from addresses to connections, so an entry is an address and
+the client whose connection leads to it. First come, first served: the first client to use an address holds it until it
+stops answering or its connection ends (RFC 6620). In mode None the server may not solicit unknown addresses, so in both
+modes the cache learns passively: from Duplicate Address Detection probes and from the first packet with a source. This
+does not prove that the address is reachable, so such an entry is STALE:
 
     STALE -- a packet goes there --> DELAY -- 5 s --> PROBE -- no answer to 3 solicitations --> forgotten
       ^                                |                |
@@ -12,13 +12,13 @@ source. What is learned so says nothing about the way back, and is STALE:
       +-- any packet from the address -+----------------+       |
       +--------------------------------- after 30 s ------------'
 
-A holder that sends is alive, whether or not its answers get through, so its packets end a probe; they are no proof of
-the way to it (RFC 4861 section 7.3.1), so the entry is STALE then and not REACHABLE.
+Any packet from the holder ends a probe, since it proves that the holder is alive. It does not prove that packets reach
+the holder (RFC 4861 section 7.3.1), so the entry then becomes STALE and not REACHABLE.
 
-INCOMPLETE are the addresses that the server itself looks for, in mode Certificates. And a client that probes for
-an address which another holds gets a claim: not the address, but for a while the right to hear its holder defend
-it. 3.2.5.2.2 says so by "at least one entry" and "no such entry": the holder's Neighbor Advertisement is meant for
-the prober, who therefore has an entry too.
+An address that the server itself solicits, in mode Certificates, is INCOMPLETE. A client that probes for an address
+held by another gets a claim: not the address, but the right to hear the holder defend it for a few seconds.
+3.2.5.2.2 says "at least one entry" and "no such entry" of the holder's Neighbor Advertisement: it is meant for the
+prober, which therefore has an entry, too.
 """
 
 from __future__ import annotations
@@ -37,13 +37,13 @@ MAX_UNICAST_SOLICIT = 3
 MAX_MULTICAST_SOLICIT = 3
 
 CLAIM_LIFETIME = 4.0
-"""How long a prober hears the holder, in seconds: RetransTimer and some patience (RFC 4862 section 5.1)."""
+"""Seconds for which a prober hears the holder: RetransTimer and a margin (RFC 4862 section 5.1)."""
 
 SEARCHES = 256
-"""How many addresses are looked for at a time; a scan of the prefix fills no more (RFC 6583 section 7)."""
+"""Maximum number of addresses searched for at a time, against scans of the prefix (RFC 6583 section 7)."""
 
 FRUITLESS_TIME = 10.0
-"""How long an address that nobody answered for counts as not there, in seconds."""
+"""Seconds for which an address that did not answer counts as unreachable."""
 
 
 class Reachability(Enum):
@@ -58,7 +58,10 @@ class Reachability(Enum):
 
 @dataclass(slots=True)
 class Neighbor:
-    """An address that a client holds; the state ends at `until`, `probes` solicitations are unanswered."""
+    """The entry for an address that a client holds.
+
+    `until` is when the state ends, in seconds; `probes` counts unanswered solicitations.
+    """
 
     client: ClientEntry
     state: Reachability = Reachability.STALE
@@ -68,16 +71,16 @@ class Neighbor:
 
 @dataclass(slots=True)
 class Search:
-    """An address that nobody holds and something was sent to: INCOMPLETE, or found to be not there."""
+    """The entry for a destination that no client holds: INCOMPLETE, or unreachable after the last probe."""
 
     until: float
     probes: int = 0
 
 
 class NeighborCache:
-    """Addresses, 16 raw bytes each, and their holders; at most `limit` addresses for each client.
+    """The addresses on the link, 16 raw bytes each, and their holders; at most `limit` addresses per client.
 
-    `now` is the time in seconds everywhere. `assignment` says whose certain addresses are.
+    `now` is the time in seconds in every method. `assignment` holds the fixed addresses and their owners.
     """
 
     def __init__(self, limit: int = 32, assignment: Assignment | None = None) -> None:
@@ -89,14 +92,14 @@ class NeighborCache:
         self._timed: dict[bytes, Neighbor] = {}  # those in DELAY or PROBE
         self._searches: dict[bytes, Search] = {}
 
-    # What clients say.
+    # From clients.
 
     def bind(self, address: bytes, client: ClientEntry) -> bool:
-        """Give the address to the client unless another holds it; tell whether the client has it now.
+        """Bind the address to the client unless another client holds it; tell whether the client holds it now.
 
-        A client that comes back, known by its certificate, takes its address from its own earlier connection,
-        which may be dead without anybody having noticed. Over the limit a client loses the address it got
-        first, and nobody else loses anything.
+        A client that reconnects, recognised by its certificate, takes the address from its own earlier connection,
+        which may be dead without the server having noticed. A client over its limit loses its oldest address; other
+        clients are not affected.
         """
         entry = self._entries.get(address)
         if entry is not None and entry.client is client:
@@ -116,35 +119,35 @@ class NeighborCache:
         return True
 
     def assign(self, assignment: Assignment) -> None:
-        """Have certain addresses belong to others than before; who holds one against that loses it."""
+        """Replace the assignment of fixed addresses; a client that holds an address against it loses the address."""
         self._assignment = assignment
         for address, entry in tuple(self._entries.items()):
             if not assignment.permits(entry.client.identity, address):
                 self._forget(address)
 
     def confirm(self, address: bytes, client: ClientEntry, now: float) -> None:
-        """Note that the client has answered a solicitation: its address is reachable."""
+        """Note that the client has answered a solicitation: the address is REACHABLE."""
         entry = self._entries.get(address)
         if entry and entry.client is client:
             entry.state, entry.until = Reachability.REACHABLE, now + REACHABLE_TIME
             self._timed.pop(address, None)
 
     def heard(self, address: bytes, client: ClientEntry) -> None:
-        """Note that the client has sent a packet from the address: its holder is alive."""
+        """Note that the client has sent a packet from the address: if it holds it, a probe ends."""
         entry = self._timed.get(address)
         if entry and entry.client is client:
             entry.state = Reachability.STALE
             del self._timed[address]
 
     def claim(self, address: bytes, client: ClientEntry, now: float) -> None:
-        """Note that the client probed for an address that another holds, and have that one prove itself."""
+        """Note that the client probed for an address that another holds, and start probing the holder."""
         self._claims[address] = (client, now + CLAIM_LIFETIME)
         entry = self._entries[address]
         if address not in self._timed and not _is_reachable(entry, now):
             self._time(address, entry, Reachability.PROBE, now)
 
-    def concerned(self, address: bytes, now: float) -> frozenset[ClientEntry]:
-        """Return the clients with an entry for the address: its holder, and a recent prober."""
+    def clients_with_entry(self, address: bytes, now: float) -> frozenset[ClientEntry]:
+        """Return the clients with an entry for the address: its holder and a recent prober (3.2.5.2.2)."""
         clients = set()
         if entry := self._entries.get(address):
             clients.add(entry.client)
@@ -154,17 +157,17 @@ class NeighborCache:
         return frozenset(clients)
 
     def release(self, client: ClientEntry) -> None:
-        """Forget all that the client held or claimed: its connection has ended (3.2.5.3)."""
+        """Remove the client's addresses and claims: its connection has ended (3.2.5.3)."""
         for address in tuple(self._held.get(client, ())):
             self._forget(address)
         self._held.pop(client, None)
         for address in [address for address, (claimant, _) in self._claims.items() if claimant is client]:
             del self._claims[address]
 
-    # What is sent to clients.
+    # To clients.
 
     def use(self, address: bytes, now: float) -> ClientEntry | None:
-        """Return who holds the address of a packet that goes there; this is what makes a stale entry prove itself."""
+        """Return the holder of a packet's destination, or None; a stale entry enters DELAY and is probed later."""
         entry = self._entries.get(address)
         if entry is None:
             return None
@@ -173,12 +176,12 @@ class NeighborCache:
         return entry.client
 
     def holder(self, address: bytes) -> ClientEntry | None:
-        """Return who holds the address."""
+        """Return the client that holds the address, or None."""
         entry = self._entries.get(address)
         return entry.client if entry else None
 
     def seek(self, address: bytes, now: float) -> bool:
-        """Look for an address that nobody holds; tell whether there is still hope for it."""
+        """Search for an address that no client holds; tell whether the search is still going on."""
         search = self._searches.get(address)
         if search is None:
             if len(self._searches) >= SEARCHES:
@@ -187,9 +190,9 @@ class NeighborCache:
         return search.probes < MAX_MULTICAST_SOLICIT or now < search.until - FRUITLESS_TIME
 
     def solicitations(self, now: float) -> Iterator[tuple[bytes, ClientEntry | None]]:
-        """Yield what is to be solicited now: an address, and its holder or None to ask everybody.
+        """Yield each address to solicit now, with its holder, or with None to solicit all clients.
 
-        Entries whose time is up change their state by this; it is to be called about once in a RETRANS_TIMER.
+        This also moves entries whose time is up to their next state; call it about once per RETRANS_TIMER.
         """
         for address, entry in [item for item in self._timed.items() if now >= item[1].until]:
             if entry.state is Reachability.PROBE and entry.probes >= MAX_UNICAST_SOLICIT:
@@ -197,7 +200,7 @@ class NeighborCache:
                 continue
             entry.state, entry.until = Reachability.PROBE, now + RETRANS_TIMER
             entry.probes += 1
-            # Headers that have passed the policy do so again without a look: now each sign of life is to be seen.
+            # Packets with accepted headers bypass the policy; now each one must be seen, as a sign of life.
             entry.client.proven.clear()
             yield address, entry.client
         for address, search in [item for item in self._searches.items() if now >= item[1].until]:
@@ -210,12 +213,12 @@ class NeighborCache:
             yield address, None
 
     def not_solicited(self, address: bytes) -> None:
-        """Take back a solicitation that its holder has not been sent: the holder's silence says nothing."""
+        """Take back a solicitation that was not sent to the holder: no answer to it can be expected."""
         if entry := self._timed.get(address):
             entry.probes -= 1
 
     def addresses(self, client: ClientEntry) -> tuple[bytes, ...]:
-        """Return the addresses that the client holds, the oldest first."""
+        """Return the addresses that the client holds, oldest first."""
         return tuple(self._held.get(client, ()))
 
     def _time(self, address: bytes, entry: Neighbor, state: Reachability, until: float) -> None:
@@ -227,7 +230,7 @@ class NeighborCache:
         del self._held[entry.client][address]
         self._timed.pop(address, None)
         self._claims.pop(address, None)
-        entry.client.proven.clear()  # a remembered header may carry the address that is free again
+        entry.client.proven.clear()  # an accepted header may contain this address, which is now free
 
 
 def _is_reachable(entry: Neighbor, now: float) -> bool:

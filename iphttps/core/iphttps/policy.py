@@ -1,21 +1,20 @@
-"""What the server does with a packet that it has not seen the like of: a marked packet in, a Verdict out.
+"""The server's packet policy: a packet with a header not seen before in, a Verdict out.
 
-3.2.5.2.2 has two sets of rules. In mode None nobody knows who the clients are, so they are kept apart: no
-link-local unicast but to the server, no multicast but the two kinds that a host needs to come up, a Router
-Solicitation and a probe for a duplicate address. In mode Certificates the link is a link: multicast reaches
-every other client, except that a question about an address which somebody holds only concerns its holder.
+3.2.5.2.2 has two sets of rules. In mode None clients are not authenticated, so they are kept apart: link-local unicast
+is allowed only to the server, and multicast only in the two messages that a host needs to configure itself: a Router
+Solicitation and a Duplicate Address Detection probe. In mode Certificates multicast reaches every other client. One
+exception: Neighbor Discovery for an address that a client holds goes only to that client.
 
-Four rules are ours, on in both modes; the clauses neither ask for them nor forbid them, except the second:
+Four rules are additions, on in both modes. [MS-IPHTTPS] neither requires nor forbids them, except the second:
 
-- A client sends only from addresses bound to it, so that nobody speaks for another (RFC 7039).
-- Router Advertisements and Redirects from clients are dropped (RFC 6105), though in mode Certificates
-  the letter would forward them; one client could otherwise become the router of all. `strict` follows it.
-- Messages of DHCPv6 servers from clients are dropped (RFC 7610): nobody but the gateway configures a client.
-- Global unicast goes through the host's kernel even between two clients, so that its firewall sees it.
+- A client sends only from addresses bound to it, so that no client can spoof another (RFC 7039).
+- Router Advertisements and Redirects from clients are dropped (RFC 6105): otherwise one client could become the
+  router of all. In mode Certificates the specification forwards them; `strict` restores that.
+- DHCPv6 server messages from clients are dropped (RFC 7610): only the gateway configures clients.
+- Global unicast passes through the host's kernel even between two clients, so that its firewall sees it.
 
-With `isolate`, which is on by default in mode None, no client reaches another by any way: neither by link-local nor by
-global unicast, and what it sends by multicast goes to the host alone. The server then defends addresses itself, as in
-mode None.
+With `isolate`, on by default in mode None, no client reaches another: link-local and global unicast between clients is
+dropped, and multicast from a client goes to the host alone. The server then defends addresses itself, as in mode None.
 """
 
 from __future__ import annotations
@@ -38,8 +37,10 @@ from .router import Advertise
 class Verdict:
     """Where a packet from a client goes.
 
-    A packet with no `drop` and no receiver has done its work here. `lasting`: the same verdict holds for
-    every packet with the same Next Header, Hop Limit, source and destination.
+    A packet with neither `drop` nor a receiver needs no further action. `host`: to the host's kernel; `others`: to all
+    other clients; `clients`: to these clients; `reply`: a packet for the sender; `solicits_router`: the sender is owed
+    a Router Advertisement. `lasting`: the same verdict holds for every packet with the same Next Header, Hop Limit,
+    source and destination.
     """
 
     drop: DropReason | None = None
@@ -60,9 +61,9 @@ _SETTLED = Verdict()
 class Policy:
     """The rules of 3.2.5.2 for one link.
 
-    `prefix` is the link's; `own` are the server's addresses on it; `advertise` says whose Router Advertisements
-    clients get. `strict` keeps to the letter of 3.2.5.2.2 where it forwards Router Advertisements and Redirects
-    of clients in mode Certificates.
+    `prefix` is the link's prefix, and `own` holds the server's addresses on it, 16 raw bytes each. `advertise` says who
+    sends Router Advertisements to clients. `strict` follows the letter of 3.2.5.2.2: in mode Certificates, Router
+    Advertisements and Redirects from clients are forwarded.
     """
 
     def __init__(
@@ -76,7 +77,7 @@ class Policy:
         strict: bool = False,
         isolate: bool | None = None,
     ) -> None:
-        """Apply the rules of a mode; `isolate` is None where the mode decides."""
+        """Apply the rules of a mode; with `isolate` None the mode decides about isolation."""
         self.mode = mode
         self.isolate = isolate
         self.own = own
@@ -87,27 +88,28 @@ class Policy:
 
     @property
     def isolates(self) -> bool:
-        """Whether clients are kept from each other."""
+        """Whether clients are isolated from each other."""
         return self.mode is AuthenticationMode.NONE if self.isolate is None else self.isolate
 
     def isolated(self, source: bytes) -> bool:
-        """Tell whether what the host routes from this address, 16 raw bytes, comes from a client that is kept apart."""
+        """Tell whether routed packets from this source, 16 raw bytes, come from an isolated client."""
         return self.isolates and source.startswith(self._prefix) and source not in self.own
 
     def judge(self, packet: bytes, client: ClientEntry, now: float) -> Verdict:
-        """Decide about one packet from a client, and learn from it who holds what."""
+        """Decide about one packet from a client, and learn its sender's addresses from it."""
         source = packet[ipv6.SOURCE : ipv6.DESTINATION]
         destination = packet[ipv6.DESTINATION : ipv6.HEADER_LENGTH]
-        # Whatever becomes of the packet: others can make a client exceed its limits, but not take its address by that.
+        # Even a dropped packet proves its sender alive: others can push a client over its limits, and must not be
+        # able to take its address that way.
         self._cache.heard(source, client)
         message = recognise(packet)
         if isinstance(message, DropReason):
             return Verdict(message)
         if message is None and is_server_message(packet):
             return Verdict(DropReason.DHCP_SERVER)
-        if self._burdens_others(message, destination) and not client.link_traffic.take(now):
+        if self._is_rate_limited(message, destination) and not client.link_traffic.take(now):
             return Verdict(DropReason.TOO_MUCH)
-        # Asked before this very packet teaches the cache that its sender holds the target.
+        # Look this up before the packet itself binds the target to its sender.
         known = message is not None and self._cache.holder(message.target) is not None
         refusal = _check_destination(destination) or self._check_source(packet, message, client)
         if refusal:
@@ -120,12 +122,12 @@ class Policy:
             return self._multicast(message, known, client, now)
         return self._unicast(packet[ipv6.NEXT_HEADER], source, destination, message, client)
 
-    def _burdens_others(self, message: Message | None, destination: bytes) -> bool:
-        """Tell whether the packet is of the kind that a client may send only so much of."""
+    def _is_rate_limited(self, message: Message | None, destination: bytes) -> bool:
+        """Tell whether the packet counts towards the client's limit for multicast and Neighbor Discovery."""
         if message and message.kind is Kind.ROUTER_SOLICITATION and self.mode is AuthenticationMode.NONE:
-            return False  # 3.2.5.2.2: MUST NOT be dropped; its answers have a limit of their own
+            return False  # 3.2.5.2.2: MUST NOT be dropped; the answers have their own rate limit
         if message and message.solicited:
-            return False  # an answer to one node, which anybody can ask for as often as he likes
+            return False  # an answer to another node, which can ask as often as it likes
         return message is not None or ipv6.is_multicast(destination)
 
     def _check_source(self, packet: bytes, message: Message | None, client: ClientEntry) -> DropReason | None:
@@ -176,35 +178,35 @@ class Policy:
         if self.isolates:
             return _HOST
         if message and message.kind is Kind.NEIGHBOR_ADVERTISEMENT and known:
-            # 3.2.5.2.2: of a target in the cache only those are told who have an entry for it.
-            return Verdict(host=True, clients=self._cache.concerned(message.target, now) - {client})
+            # 3.2.5.2.2: an advertisement for a target in the cache goes only to clients with an entry for it.
+            return Verdict(host=True, clients=self._cache.clients_with_entry(message.target, now) - {client})
         return _HOST_AND_OTHERS  # 3.2.5.2.2, mode Certificates: MUST forward to all other clients
 
     def _probe(self, target: bytes, known: bool, client: ClientEntry, now: float) -> Verdict:
-        """Answer a Duplicate Address Detection probe, or pass it to whom it concerns (3.2.5.2.2)."""
+        """Answer a Duplicate Address Detection probe, or forward it to the clients with an entry (3.2.5.2.2)."""
         if target in (ipv6.UNSPECIFIED, ipv6.LOOPBACK) or target.startswith(ipv6.V4_MAPPED_PREFIX):
-            return Verdict(DropReason.ND_INVALID)  # no node's on a link, nor any answer's source: RFC 4291 section 2.5
+            return Verdict(DropReason.ND_INVALID)  # never a node's address on a link: RFC 4291 section 2.5
         own = target in self.own
         if own or not self._is_on_link(target):
-            # The server defends its own addresses over the asking connection in both modes: its kernel
-            # would answer all nodes, which mode None forbids. An address that cannot be bound is refused.
+            # In both modes the server defends its own addresses over the prober's connection only: its kernel would
+            # answer to all nodes, which mode None forbids. Addresses that cannot be bound are refused the same way.
             return Verdict(reply=neighbor_advertisement(target, router=own))
         if self._cache.bind(target, client):
-            # In mode Certificates an address new to the link could still be in use by a client that has not
-            # spoken yet; once it is known, and so the prober's own, the question concerns nobody else.
+            # In mode Certificates a client that has not sent anything yet may use an address new to the cache, so all
+            # are asked. Once the address is known, and bound to the prober, no other client needs to be.
             asks = self.mode is AuthenticationMode.CERTIFICATES and not known and not self.isolates
             return Verdict(others=True) if asks else _SETTLED
         held = self._cache.holder(target) is not None
         if held:
-            self._cache.claim(target, client, now)  # so that a holder who is dead loses the address
+            self._cache.claim(target, client, now)  # a dead holder thereby loses the address
         if self.mode is AuthenticationMode.NONE or self.isolates or not held:
-            # In mode Certificates too, where nobody holds the address: then it is assigned to somebody else,
-            # who may not be there to defend it.
+            # An address without a holder is assigned to another client, which may not be connected to defend it; so in
+            # mode Certificates, too, the server answers.
             return Verdict(reply=neighbor_advertisement(target, router=False))
-        return Verdict(clients=self._cache.concerned(target, now) - {client})
+        return Verdict(clients=self._cache.clients_with_entry(target, now) - {client})
 
     def _solicitation(self) -> Verdict:
-        """Have a Router Solicitation answered here, or by a program of the host's, which then must see it."""
+        """Have a Router Solicitation answered by this server, or pass it to the host for its own daemon to answer."""
         if self._advertise is Advertise.BUILTIN:
             return Verdict(solicits_router=True)
         return _HOST
@@ -223,7 +225,7 @@ class Policy:
             return self._to_holder(destination, client)
         on_link = self._is_on_link(destination)
         if message:
-            # Hop Limit 255 is the proof of not having been routed: never through the kernel's forwarding.
+            # Hop Limit 255 proves that a message was not routed, so it must not pass through the kernel's forwarding.
             if self.mode is AuthenticationMode.CERTIFICATES and on_link:
                 return self._to_holder(destination, client)
             return Verdict(DropReason.ND_OFF_LINK)
@@ -231,10 +233,10 @@ class Policy:
             return Verdict(DropReason.BEYOND_SCOPE)
         if on_link and self.isolates:
             return Verdict(DropReason.ISOLATED)
-        # Behind these headers Neighbor Discovery could be found, so each such packet is looked at.
+        # Neighbor Discovery may follow these headers, so each such packet is inspected.
         if next_header == ipv6.ICMPV6 or next_header in ipv6.EXTENSION_HEADERS:
             return _HOST
-        # Between clients, so could a message of a DHCPv6 server in each datagram.
+        # Between clients, each UDP datagram may be a DHCPv6 server message.
         if on_link and next_header == ipv6.UDP:
             return _HOST
         return _HOST_LASTING
@@ -248,11 +250,11 @@ class Policy:
         return Verdict(clients=frozenset((holder,)))
 
     def judge_own(self, packet: bytes, now: float) -> Verdict:
-        """Decide about a packet of the server's own kernel, multicast or from a link-local address.
+        """Decide about a packet from the server's kernel that is multicast or has a link-local source.
 
-        With `isolates` also about one that the kernel has routed from one client to another. A question of the kernel's
-        for an address that nobody holds, which it asks on a TAP device alone, becomes one of our own: the kernel would
-        ask all clients for each address of a scan, ours are bounded.
+        With isolation also about packets that the kernel routes from one client to another. On a TAP device the kernel
+        itself solicits addresses; a solicitation for an address without a holder is replaced by one of the link's own,
+        because an address scan would make the kernel solicit all clients without limit.
         """
         if self.isolated(packet[ipv6.SOURCE : ipv6.DESTINATION]):
             return Verdict(DropReason.ISOLATED)
@@ -260,8 +262,8 @@ class Policy:
         message = recognise(packet)
         kind = message.kind if isinstance(message, Message) else None
         if kind is Kind.REDIRECT:
-            # Sent for packets between two clients, which indeed leave through the interface they came in
-            # by; but there is no shorter way for them to take.
+            # The kernel sends one for packets between two clients, which leave through the interface they arrived on.
+            # But there is no better first hop than the server.
             return Verdict(DropReason.REDIRECT)
         advertises = kind is Kind.ROUTER_ADVERTISEMENT
         if advertises and self._advertise is not Advertise.HOST:
@@ -277,10 +279,10 @@ class Policy:
 
 
 def _may_be_unspecified(packet: bytes, message: Message | None) -> bool:
-    """Tell whether a packet may come from `::`, the source of a node that has no address yet.
+    """Tell whether a packet may have the source `::`, which a node uses before it has an address.
 
-    That is a probe for a duplicate address (RFC 4862 section 5.4.2), a Router Solicitation (RFC 4861 section 4.1) and a
-    report of multicast listeners (RFC 3590), each to a multicast address, and nothing else.
+    Only three messages may, each to a multicast address: a Duplicate Address Detection probe (RFC 4862 section 5.4.2),
+    a Router Solicitation (RFC 4861 section 4.1) and a multicast listener report (RFC 3590).
     """
     if not ipv6.is_multicast(packet[ipv6.DESTINATION : ipv6.HEADER_LENGTH]):
         return False

@@ -1,7 +1,7 @@
-"""When the server advertises itself as a router on the link (3.2.3.1, RFC 4861 section 6.2).
+"""The server as a router on the link: when it sends Router Advertisements (3.2.3.1, RFC 4861 section 6.2).
 
-"The server SHOULD then act as a router between its IP-HTTPS clients and other networks." Its kernel routes;
-that there is a router, and the prefix, the clients hear from here.
+"The server SHOULD then act as a router between its IP-HTTPS clients and other networks." The host's kernel routes; this
+module announces the router and the prefix to clients.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ INITIAL_ADVERTISEMENTS = 3  # MAX_INITIAL_RTR_ADVERTISEMENTS
 BETWEEN_MULTICAST = 3.0  # MIN_DELAY_BETWEEN_RAS
 
 BETWEEN_UNICAST = 0.5
-"""Least time between two unicast answers to one client, in seconds: ours, against floods."""
+"""Minimum seconds between two unicast answers to one client: our own limit, against floods."""
 
 
 class Advertise(Enum):
-    """Who sends Router Advertisements: this program, a program of the host's such as radvd, or nobody."""
+    """Who sends Router Advertisements: this server, a daemon on the host such as radvd, or nobody."""
 
     BUILTIN = "builtin"
     HOST = "host"
@@ -31,7 +31,7 @@ class Advertise(Enum):
 
 
 class Router:
-    """Makes Router Advertisements, and says when the next one is due."""
+    """The sender of Router Advertisements on the link; `source` is its link-local address, 16 raw bytes."""
 
     def __init__(self, advertisement: RouterAdvertisement, source: bytes) -> None:
         self.advertisement = advertisement
@@ -39,12 +39,12 @@ class Router:
         self._sent = 0
 
     def answer(self, client: ClientEntry, solicitor: bytes, now: float) -> bytes:
-        """Return the answer to a Router Solicitation from the address `solicitor`, empty if it is too early.
+        """Return the answer to a Router Solicitation from the address `solicitor`, or b"" if it is too early for one.
 
-        It goes over the asking connection only (3.2.5.2.2). A solicitor with an address is answered at it, one
-        without by multicast (RFC 4861 section 6.2.6), at once: other routers with whom to collide, the
-        reason for a random delay, cannot be on this link. Only multicast advertisements are limited to one in
-        MIN_DELAY_BETWEEN_RAS, so one sent by unicast does not hold the next multicast one back.
+        Send it over the soliciting connection only (3.2.5.2.2). It is unicast, or multicast if the solicitor has no
+        address yet (RFC 4861 section 6.2.6), and not delayed: the random delay avoids collisions with other routers,
+        and this link has only one. MIN_DELAY_BETWEEN_RAS applies to multicast advertisements alone, so a unicast
+        answer does not delay the next multicast one.
         """
         by_multicast = solicitor == ipv6.UNSPECIFIED
         if by_multicast:
@@ -58,9 +58,9 @@ class Router:
         return self.advertisement.packet(self._source, ipv6.ALL_NODES if by_multicast else solicitor)
 
     def unsolicited(self, chance: float) -> tuple[bytes, float]:
-        """Return an advertisement for all nodes, and the seconds until the next is due (3.2.5.2.1).
+        """Return an advertisement to all nodes, and the seconds until the next one is due (3.2.5.2.1).
 
-        `chance`, from 0 to 1, spreads the intervals (RFC 4861 section 6.2.4); the first few are short.
+        `chance`, from 0 to 1, randomizes the interval (RFC 4861 section 6.2.4); the first intervals are short.
         """
         self._sent += 1
         interval = MINIMUM_INTERVAL + chance * (MAXIMUM_INTERVAL - MINIMUM_INTERVAL)
@@ -68,6 +68,6 @@ class Router:
             interval = min(interval, INITIAL_INTERVAL)
         return self.advertisement.packet(self._source), interval
 
-    def farewell(self) -> bytes:
-        """Return the advertisement for all nodes with which the server takes its leave (RFC 4861 section 6.2.5)."""
-        return self.advertisement.farewell().packet(self._source)
+    def final_advertisement(self) -> bytes:
+        """Return the last advertisement to all nodes before the server stops (RFC 4861 section 6.2.5)."""
+        return self.advertisement.final().packet(self._source)

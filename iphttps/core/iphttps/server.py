@@ -1,6 +1,6 @@
 """The server's state machine (3.2.1, 3.2.3, 3.2.4, 3.2.7).
 
-state       event             becomes     what is done
+state       event             new state   commands
 STOPPED     START             LISTEN      listen
 LISTEN      DISABLE           DISABLED    stop listening, disconnect all clients
 DISABLED    ENABLE            LISTEN      listen
@@ -23,7 +23,7 @@ class ServerState(Enum):
 
 
 class ServerEvent(Enum):
-    """What can happen to a server."""
+    """The events of the server's state machine."""
 
     START = auto()  # 3.2.3
     ENABLE = auto()  # 3.2.4.1
@@ -33,7 +33,7 @@ class ServerEvent(Enum):
 
 
 class ServerCommand(Enum):
-    """What the shell is told to do."""
+    """The commands that the shell performs."""
 
     LISTEN = auto()
     STOP_LISTENING = auto()
@@ -57,12 +57,16 @@ TRANSITIONS: dict[tuple[ServerState, ServerEvent], tuple[ServerState, tuple[Serv
 
 
 class ServerMachine:
-    """Holds the state; an event that the state does not know is a bug, and raises KeyError."""
+    """The server's current state and its transitions."""
 
     def __init__(self) -> None:
         self.state = ServerState.STOPPED
 
     def handle(self, event: ServerEvent) -> tuple[ServerCommand, ...]:
-        """Take an event; returns what to do, in order."""
+        """Process an event; return the commands to perform, in order.
+
+        Raises:
+            KeyError: The table has no such event in this state, which is a bug of the caller.
+        """
         self.state, commands = TRANSITIONS[self.state, event]
         return commands

@@ -1,1 +1,1 @@
-"""Web proxies and PROXY headers: how a proxy is found, asked and answered."""
+"""Web proxies (choice, CONNECT, authentication) and the PROXY protocol."""

@@ -1,6 +1,6 @@
-"""What a proxy asks for, and how a user proves who he is: Basic and Digest (RFC 9110 section 11, RFC 7617, RFC 7616).
+"""Proxy authentication: challenges, Basic and Digest (RFC 9110 section 11, RFC 7617, RFC 7616).
 
-NTLM and Negotiate are a matter of libraries; here they are only recognised.
+Challenges for NTLM and Negotiate are only parsed here; libraries answer them.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ DIGEST = "digest"
 BASIC = "basic"
 
 _TOKEN = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
-# What stands between commas. A quoted string that does not end goes to the header's end, or a proxy could make the
-# search for its end start anew at each character.
+# An item between commas. An unterminated quoted string extends to the end of the header; otherwise a proxy could make
+# the search for its end restart at each character.
 _ITEM = re.compile(r'(?:[^",]|"(?:[^"\\]|\\.)*+(?:"|\\?\Z))++', re.DOTALL)
 _SCHEME = re.compile(rf"({_TOKEN})(?:[ \t]+(.*))?", re.DOTALL)
-# A value without quotes is a token to RFC 9110 section 11.2. Proxies leave them out around names of several words and
-# around base64 as well, and separate parameters by a blank or a semicolon alone.
+# In RFC 9110 section 11.2 an unquoted value is a token. But some proxies do not quote values of several words or base64
+# either, and separate parameters by a space or a semicolon alone.
 _BARE = rf"""[^\s",;=][^\s",;]*(?:[ \t]++(?!{_TOKEN}[ \t]*=)[^\s",;]+)*"""
 _PARAMETER = re.compile(rf"""({_TOKEN})[ \t]*=[ \t]*(?:"((?:[^"\\]|\\.)*)"|({_BARE}))[ \t;]*""", re.DOTALL)
 
@@ -41,10 +41,10 @@ _QUALITIES = ("auth", "auth-int")
 
 @dataclass(frozen=True, slots=True)
 class Challenge:
-    """One offer of a proxy: a scheme in lower case, with parameters or with a token in base64.
+    """One challenge of a proxy: a scheme in lower case, with parameters or with a token in base64.
 
-    `spelling` is the scheme as the proxy writes it, and `quoted` are the parameters that came as quoted strings, quotes
-    and backslashes included. Each character is one byte of the header.
+    `spelling` is the scheme as the proxy writes it. `quoted` holds the parameters that came as quoted strings, with
+    their backslashes. Each character is one byte of the header.
     """
 
     scheme: str
@@ -55,12 +55,12 @@ class Challenge:
 
     @property
     def stale(self) -> bool:
-        """Whether only the nonce was too old, and name and password may be right (RFC 7616 section 3.3)."""
+        """Whether only the nonce was stale, so the user and password may be right (RFC 7616 section 3.3)."""
         return self.parameters.get("stale", "").lower() == "true"
 
     @property
     def data(self) -> bytes | None:
-        """The token's bytes; None without one, or with one that is no base64."""
+        """The decoded token; None if there is none or it is not base64."""
         try:
             return b64decode(self.token, validate=True) or None
         except (NotBase64, ValueError):
@@ -68,19 +68,19 @@ class Challenge:
 
 
 def read_challenges(headers: Iterable[bytes]) -> list[Challenge]:
-    """Read Proxy-Authenticate headers, of which each may hold several challenges; what makes no sense is left out."""
+    """Parse Proxy-Authenticate headers, each with one or more challenges; malformed items are skipped."""
     found: list[Challenge] = []
     for header in headers:
         parameters: dict[str, str] | None = None  # of the challenge that is being read
         quoted: dict[str, str] = {}
-        # RFC 9110 section 5.5: no encoding is known, and what is sent back must be the same bytes.
+        # RFC 9110 section 5.5: the encoding is unknown, and the answer must repeat the same bytes.
         for item in _ITEM.findall(header.decode("latin-1")):
             words = item.strip(" \t")
             if _PARAMETER.match(words):
                 if parameters is not None:
                     _add(words, parameters, quoted)
             elif parameters and words.lower() in _QUALITIES and [*parameters][-1] == "qop":
-                parameters["qop"] += f",{words}"  # a list without quotes
+                parameters["qop"] += f",{words}"  # an unquoted list
             elif scheme := _SCHEME.fullmatch(words):
                 parameters, quoted = {}, {}
                 rest = (scheme[2] or "").strip(" \t")
@@ -92,7 +92,7 @@ def read_challenges(headers: Iterable[bytes]) -> list[Challenge]:
 
 
 def _add(words: str, parameters: dict[str, str], quoted: dict[str, str]) -> None:
-    """Add the parameters of an item; of equal names the first counts."""
+    """Add the parameters of an item; the first of two with the same name counts."""
     position = 0
     while parameter := _PARAMETER.match(words, position):
         position = parameter.end()
@@ -101,21 +101,21 @@ def _add(words: str, parameters: dict[str, str], quoted: dict[str, str]) -> None
             continue
         if value is None:
             quoted[name] = parameter[2]
-            # A proxy that writes realm="EXAMPLE\users" knows of no escapes, and means the backslash.
+            # A proxy that sends realm="EXAMPLE\users" does not escape and means a literal backslash.
             value = re.sub(r'\\(["\\])', r"\1", parameter[2])
         parameters[name] = value
 
 
 def basic(login: Login, spelling: str = "") -> bytes:
-    """Return the header's value for Basic, in UTF-8 (RFC 7617), the scheme as the proxy spells it."""
+    """Return the header value for Basic, in UTF-8 (RFC 7617), with the proxy's spelling of the scheme."""
     return (spelling or "Basic").encode("ascii") + b" " + b64encode(f"{login.user}:{login.password}".encode())
 
 
 class Digest:
-    """Digest for one user and one server behind the proxy (RFC 7616); counts how often a nonce was used."""
+    """Digest authentication for one user and one server behind the proxy (RFC 7616), with the nonce count."""
 
     def __init__(self, login: Login, authority: str, challenge: Challenge, *, method: str = "CONNECT") -> None:
-        """Take a challenge for which `usable` is true; `authority` is what the requests will name."""
+        """Answer a `usable` challenge; `authority` is the target of the requests, as host:port."""
         self._login = login
         self._method = method
         self._authority = authority
@@ -128,7 +128,7 @@ class Digest:
 
     @staticmethod
     def usable(challenge: Challenge) -> bool:
-        """Tell whether all is there that an answer takes, in algorithms that are known here."""
+        """Tell whether the challenge is complete and its algorithm and quality of protection are supported."""
         parameters = challenge.parameters
         return (
             {"realm", "nonce"} <= parameters.keys()
@@ -138,11 +138,11 @@ class Digest:
 
     @staticmethod
     def strength(challenge: Challenge) -> int:
-        """Say which of several usable challenges is the best: the greatest."""
+        """Return the rank of a usable challenge; the strongest algorithm has the highest."""
         return _STRENGTH.index(_algorithm(challenge))
 
     def answer(self, cnonce: str) -> bytes:
-        """Return the header's value for one CONNECT request; `cnonce` is a random word of the client's."""
+        """Return the header value for one request; `cnonce` is a random string chosen by the client."""
         asked = self._parameters
         algorithm, session = self._algorithm.removesuffix("-sess"), self._algorithm.endswith("-sess")
         self._count += 1
@@ -156,18 +156,18 @@ class Digest:
         secret = digest(self._login.user, asked["realm"].encode("latin-1"), self._login.password)
         if session:
             secret = digest(secret, nonce, cnonce)
-        # RFC 7616 section 3.4.3: with auth-int the body counts, which is empty.
+        # RFC 7616 section 3.4.3: auth-int includes the body, which is empty.
         request = digest(self._method, self._authority, *([digest("")] if self._quality == "auth-int" else []))
         middle = (nonce, count, cnonce, self._quality) if self._quality else (nonce,)
         values = [
             ("username", _quoted(self._login.user.encode())),
-            ("realm", self._as_it_came("realm")),
-            ("nonce", self._as_it_came("nonce")),
+            ("realm", self._echo("realm")),
+            ("nonce", self._echo("nonce")),
             ("uri", _quoted(self._authority.encode())),
             ("response", _quoted(digest(secret, *middle, request).encode())),
         ]
         if "opaque" in asked:
-            values.append(("opaque", self._as_it_came("opaque")))
+            values.append(("opaque", self._echo("opaque")))
         if self._quality or session:
             values.append(("cnonce", _quoted(cnonce.encode())))
         if asked.get("algorithm"):
@@ -176,8 +176,8 @@ class Digest:
             values += [("qop", self._quality.encode()), ("nc", count.encode())]
         return self._spelling.encode() + b" " + b", ".join(name.encode() + b"=" + value for name, value in values)
 
-    def _as_it_came(self, name: str) -> bytes:
-        """Return a parameter of the challenge in quotes, with the bytes that the proxy has written."""
+    def _echo(self, name: str) -> bytes:
+        """Return a parameter of the challenge as a quoted string, with the proxy's own bytes."""
         if name in self._quoted:
             return b'"' + self._quoted[name].encode("latin-1") + b'"'
         return _quoted(self._parameters[name].encode("latin-1"))
@@ -188,7 +188,7 @@ def _algorithm(challenge: Challenge) -> str:
 
 
 def _quality(challenge: Challenge) -> str | None:
-    """Return the quality of protection to answer with, empty for that of RFC 2069; None if none is known."""
+    """Return the quality of protection for the answer, "" for RFC 2069; None if no offered one is supported."""
     offered = challenge.parameters.get("qop", "").replace(",", " ").lower().split()
     return next((quality for quality in _QUALITIES if quality in offered), None if offered else "")
 

@@ -1,4 +1,4 @@
-"""How the web proxy is to be found: the words of the options `--proxy` and `--pac`."""
+"""How to find the web proxy: the values of the options `--proxy` and `--pac`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .url import Proxy
 
 
 class ProxySource(Enum):
-    """Where the answer comes from; the value is the option's word for it."""
+    """The source of the proxy's address; the value is the word of the option."""
 
     NONE = "none"
     FIXED = "a URL"
@@ -25,21 +25,21 @@ _WORDS = {source.value: source for source in ProxySource if source is not ProxyS
 
 @dataclass(frozen=True, slots=True)
 class ProxyChoice:
-    """What the operator chose; `proxy` is set if it is a fixed one."""
+    """The value of `--proxy`; `proxy` is set for a fixed proxy."""
 
     source: ProxySource
     proxy: Proxy | None = None
 
     @classmethod
     def parse(cls, text: str) -> ProxyChoice:
-        """Read environment, auto, none or a URL.
+        """Parse the words environment, auto and none, or a URL.
 
         Raises:
-            ConfigError: The text quotes no password.
+            ConfigError: The text is neither such a word nor the URL of a proxy. The error quotes no password.
         """
         if source := _WORDS.get(text):
             return cls(source)
-        # Whatever has none of these is a word and not a place: a misspelt one must not become a proxy's name.
+        # A text without any of these is a word, not a host: a misspelt word must not become a proxy's name.
         if any(mark in text for mark in ":.@"):
             return cls(ProxySource.FIXED, Proxy.parse(text))
         near = get_close_matches(text.lower(), _WORDS)
@@ -54,22 +54,22 @@ class ProxyChoice:
 
 @dataclass(frozen=True, slots=True)
 class PACLocation:
-    """Where a proxy auto-configuration file is: exactly one of the two is not empty."""
+    """The location of a proxy auto-configuration file; exactly one of `url` and `path` is not empty."""
 
     url: str = ""
     path: str = ""
 
     @classmethod
     def parse(cls, text: str) -> PACLocation:
-        """Read a path, or an http, https or file URL.
+        """Parse a path, or an http, https or file URL.
 
         Raises:
-            ConfigError: The text quotes no password.
+            ConfigError: The text is none of these. The error quotes no password.
         """
         like = "it must be a file, or a URL such as http://proxy.example.org/proxy.pac"
         if "://" not in text and not text.startswith("file:"):
             if not text or "\0" in text:
-                raise ConfigError(f"{text!r} names no proxy auto-configuration file: {like}")
+                raise ConfigError(f"{text!r} is not a proxy auto-configuration file: {like}")
             return cls(path=text)
         shown = repr(text) if "@" not in text else "a URL with a user in it"
         wrong = f"{shown} is not the URL of a proxy auto-configuration file: {like}"

@@ -1,7 +1,7 @@
-"""The HTTP exchange that opens a way through a web proxy: CONNECT and a 2xx (3.1.5.1, RFC 9110 section 9.3.6).
+"""The HTTP exchange that opens a tunnel through a web proxy: CONNECT and a 2xx (3.1.5.1, RFC 9110 section 9.3.6).
 
-A proxy that demands a login answers 407, and the request is made again, on the same connection if the proxy keeps
-it. Whatever comes behind the head of a 2xx belongs to who is behind the proxy.
+A proxy that requires authentication answers 407, and the client repeats the request with credentials, on the same
+connection if the proxy keeps it open. Bytes after the head of a 2xx come from the server behind the proxy.
 """
 
 from __future__ import annotations
@@ -18,19 +18,19 @@ from ..http.response_head import HeadCleaner
 from ..text import ascii_only
 
 MAXIMUM_BODY = 64 * 1024
-"""Bytes of an answer's body that are read away so that the connection can be used again."""
+"""Maximum bytes of a response body that are read and discarded to reuse the connection."""
 
 MAXIMUM_SHOWN = 4096
-"""Bytes of a refusal's body in which a line is looked for that says why."""
+"""Maximum bytes of a refusal's body that are searched for a line with the reason."""
 
 SHOWN_WORDS = 100
-"""How many characters of such a line are shown."""
+"""Maximum characters of such a line that are shown."""
 
 MAXIMUM_INTERIM = 8
-"""1xx answers that are skipped before the real one."""
+"""Maximum number of 1xx responses before the final one."""
 
 AGENT = (b"User-Agent", b"iphttps")
-"""Some proxies refuse a request without it."""
+"""Some proxies refuse a request without this header."""
 
 _TAG = re.compile(rb"<[^<>]*>")
 
@@ -40,17 +40,17 @@ Header = tuple[bytes, bytes]
 
 @dataclass(frozen=True, slots=True)
 class Connected:
-    """The way is open; `rest` are the bytes that came behind the head, from the other end already."""
+    """The tunnel is open; `rest` are the bytes after the head, which already come from the server."""
 
     rest: bytes
 
 
 @dataclass(frozen=True, slots=True)
 class Challenged:
-    """The proxy demands a login, or a better one.
+    """The proxy requires authentication, or other credentials.
 
-    `offers` are its Proxy-Authenticate headers. `refused` if it said 401, which proxies say to wrong credentials only.
-    With `reusable` the next request may go over the same connection.
+    `offers` are its Proxy-Authenticate headers. `refused`: the status was 401, which proxies send for wrong credentials
+    only. `reusable`: the next request may use the same connection.
     """
 
     offers: tuple[bytes, ...]
@@ -59,10 +59,11 @@ class Challenged:
 
 
 class ConnectHandshake:
-    """The client's side of one connection to a proxy: as many requests as it takes, one after the other.
+    """The client's side of one connection to a proxy: one or more CONNECT requests, in sequence.
 
-    `authority` is the server behind the proxy as host:port; `name` is what sentences call the proxy. `headers` are sent
-    with each request; one that the request has anyway is replaced, and left out if the value is empty.
+    `authority` is the server behind the proxy, as host:port; `name` is the proxy's name in error sentences. `headers`
+    are sent with each request. One of them replaces a standard header of the same name, or removes it if its value is
+    empty.
     """
 
     def __init__(self, authority: str, name: str, headers: Sequence[Header] = ()) -> None:
@@ -78,7 +79,7 @@ class ConnectHandshake:
         self._looked = 0
 
     def request(self, authorization: bytes | None = None) -> bytes:
-        """Return the head of a CONNECT request, to be sent at the start and after each challenge."""
+        """Return the head of a CONNECT request, to send at the start and after each challenge."""
         self._connection = h11.Connection(h11.CLIENT, max_incomplete_event_size=MAXIMUM_HEAD)
         self._cleaner = HeadCleaner(connect=True)
         self._answer = None
@@ -86,7 +87,7 @@ class ConnectHandshake:
         self._body = b""
         self._taken = 0
         self._looked = 0
-        # Proxy-Connection is what proxies of old look at, and some NTLM proxies still.
+        # Old proxies, and some NTLM proxies still, look at Proxy-Connection.
         target = self._authority.encode("ascii")
         own = [AGENT, (b"Proxy-Connection", b"Keep-Alive")]
         given = {name.lower() for name, _ in self._headers}
@@ -100,43 +101,44 @@ class ConnectHandshake:
         return head
 
     def feed(self, data: bytes) -> Connected | Challenged | None:
-        """Take bytes from the proxy; returns None until it is clear what the answer means.
+        """Take bytes from the proxy; return None until the response is decided.
 
         Raises:
-            ProxyError: For an answer that neither opens the way nor asks for a login.
+            ProxyError: The proxy refuses the connection for a reason other than authentication, or its response is not
+                HTTP.
         """
         try:
             if cleaned := self._cleaner.feed(data):
                 self._connection.receive_data(cleaned)
             return self._read()
         except h11.RemoteProtocolError as error:
-            if self._answer:  # its body only is faulty
+            if self._answer:  # only its body is malformed
                 return self._over(whole=False)
             raise self._not_http(data, error) from error
 
     @property
     def answered(self) -> bool:
-        """Whether the head of an answer has come that does not open the way, and its body has not ended yet."""
+        """Whether the head of a refusal or challenge has arrived, and its body not yet completely."""
         return self._answer is not None
 
     def settle(self) -> Challenged:
-        """Return the challenge without the rest of its body, once `answered`.
+        """Return the challenge without waiting for the rest of its body; only once `answered`.
 
         Raises:
-            ProxyError: For a refusal.
+            ProxyError: The response is a refusal.
         """
         return self._over(whole=False)
 
     def closed(self) -> Challenged | None:
-        """The proxy has closed the connection: return its challenge, or None if there is no answer.
+        """Return the challenge of a proxy that has closed the connection, or None if it has not answered.
 
         Raises:
-            ProxyError: For a refusal that ends so.
+            ProxyError: The response is a refusal.
         """
         return self._over(whole=False) if self._answer else None
 
     def expired(self) -> ProxyError:
-        """Return what to say of a proxy that has not answered in time, or not to the end."""
+        """Return the error for a proxy that has not answered completely in time."""
         if not self._answer:
             return ProxyError(f"the proxy {self._name} did not answer in time", ProxyFault.NO_ANSWER)
         return self._refusal(self._answer)
@@ -148,13 +150,13 @@ class ConnectHandshake:
                 case h11.InformationalResponse():
                     self._interim += 1
                     if self._interim > MAXIMUM_INTERIM:
-                        raise ProxyError(f"the proxy {self._name} never comes to its answer", ProxyFault.NOT_HTTP)
+                        raise ProxyError(f"the proxy {self._name} sends 1xx responses without end", ProxyFault.NOT_HTTP)
                 case h11.Response():
                     if 200 <= event.status_code < 300:
-                        # RFC 9110 section 9.3.6: a length or an encoding mean nothing here.
+                        # RFC 9110 section 9.3.6: ignore a length or a transfer coding here.
                         return Connected(self._connection.trailing_data[0])
                     self._answer = event
-                    if self._to_be_left():
+                    if self._cannot_reuse():
                         return self._over(whole=False)
                 case h11.Data():
                     self._taken += len(event.data)
@@ -166,19 +168,19 @@ class ConnectHandshake:
                 case _:
                     return None
 
-    def _to_be_left(self) -> bool:
-        """Tell whether it is a challenge on a connection that cannot be used again, whatever its body is."""
+    def _cannot_reuse(self) -> bool:
+        """Tell whether this is a challenge on a connection that cannot be reused, whatever the body."""
         answer = self._answer
         assert answer
         framed = values(answer, b"content-length") or values(answer, b"transfer-encoding")
         return answer.status_code in (401, 407) and not (framed and _stays_open(answer))
 
     def _settled(self) -> bool:
-        """Tell whether the rest of the body is not worth reading: too long, or a refusal that has said why."""
+        """Tell whether to ignore the rest of the body: it is too long, or a refusal's reason is known."""
         assert self._answer
         if self._answer.status_code in (401, 407):
             return self._taken > MAXIMUM_BODY
-        # A page that comes in single bytes is not looked at anew with each of them: lines without a word can be many.
+        # Do not search the page from its start for each chunk: it may arrive byte by byte and have many empty lines.
         start, self._looked = self._looked, self._body.rfind(b"\n") + 1
         return self._taken >= MAXIMUM_SHOWN or bool(_first_line(self._body[start : self._looked]))
 
@@ -187,7 +189,7 @@ class ConnectHandshake:
         assert answer
         if answer.status_code not in (401, 407):
             raise self._refusal(answer)
-        # Bytes behind the answer, before the next request: nobody knows what they would be taken for.
+        # Bytes after this response and before the next request would be mistaken for the next response.
         reusable = whole and not self._connection.trailing_data[0] and _stays_open(answer)
         return Challenged(tuple(values(answer, b"proxy-authenticate")), reusable, answer.status_code == 401)
 
@@ -198,7 +200,7 @@ class ConnectHandshake:
             onward = f", pointing to {ascii_only(location)}" if location else ""
             return ProxyError(
                 f"the proxy {self._name} answered {said}{onward}: this looks like a captive portal, "
-                "where somebody must log in with a browser first",
+                "which requires a login in a browser first",
                 ProxyFault.CAPTIVE_PORTAL,
             )
         line = ascii_only(_first_line(self._body)[:SHOWN_WORDS])
@@ -222,6 +224,6 @@ def _stays_open(answer: h11.Response) -> bool:
 
 
 def _first_line(body: bytes) -> bytes:
-    """Return the first line of a page on which something stands besides tags."""
+    """Return the first line of a page that has text besides tags."""
     lines = (b" ".join(_TAG.sub(b" ", line).split()) for line in body.splitlines())
     return next((line for line in lines if line), b"")

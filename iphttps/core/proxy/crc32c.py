@@ -1,8 +1,8 @@
-"""CRC32c, the checksum of RFC 3720 appendix B.4 and RFC 9260 appendix A; the standard library has another one."""
+"""CRC32c, the checksum of RFC 3720 appendix B.4 and RFC 9260 appendix A; the standard library lacks it."""
 
 from __future__ import annotations
 
-_POLYNOMIAL = 0x82F63B78  # that of Castagnoli, its bits reversed
+_POLYNOMIAL = 0x82F63B78  # Castagnoli's polynomial, bits reversed
 
 
 def _row(value: int) -> int:
@@ -15,7 +15,7 @@ _TABLE = tuple(map(_row, range(256)))
 
 
 def crc32c(data: bytes) -> int:
-    """Return the checksum of some bytes, 32 bits."""
+    """Return the 32-bit checksum of `data`."""
     remainder = 0xFFFFFFFF
     for byte in data:
         remainder = (remainder >> 8) ^ _TABLE[(remainder ^ byte) & 0xFF]

@@ -1,19 +1,19 @@
-"""Which web proxy the environment names for a server: https_proxy, no_proxy and their like, as curl reads them.
+"""The web proxy for a server by the environment variables https_proxy, no_proxy and so on, with curl's semantics.
 
-A variable in lower case goes before the same one in upper case, and an empty one counts as absent. HTTP_PROXY is never
-read: a web server hands the header `Proxy:` of a request to its CGI programs under that name. Without a
-variable for the scheme, all_proxy counts.
+A lower-case variable takes precedence over the same one in upper case, and an empty one counts as unset. HTTP_PROXY is
+never read: a web server passes the request header `Proxy:` to CGI programs under that name. If the variable for the
+scheme is unset, all_proxy applies.
 
-no_proxy lists, with commas or blanks between them, the servers that are asked directly:
+no_proxy lists the servers that are connected to directly, separated by commas or spaces:
 
-    *                                all of them
-    example.org  .example.org        this name, and all that end in it after a dot
+    *                                all servers
+    example.org  .example.org        this name and all its subdomains
     *.example.org                    the same
-    192.0.2.1  2001:db8::1           this address, where the server is given by it: no name is resolved for this
+    192.0.2.1  2001:db8::1           a server given by this address; names are not resolved for this
     192.0.2.0/24  2001:db8::/32      the addresses of this network
     example.org:8443  [::1]:8443     the same for this port only
 
-An entry of another kind matches nothing, as everywhere: other programs read the same variable.
+Any other entry matches nothing and is no error, because other programs read the same variable.
 """
 
 from __future__ import annotations
@@ -34,10 +34,10 @@ _WITH_PORT = re.compile(r"(?P<bracketed>\[[^\]]*\]|[^:\[\]]*)(?::(?P<port>[0-9]{
 
 
 def proxy_of(environment: Mapping[str, str], secure: bool, host: str, port: int) -> Proxy | None:
-    """Return the proxy for a server, None for a direct connection; `secure` tells https from http.
+    """Return the proxy for a server, or None for a direct connection; `secure` selects https instead of http.
 
     Raises:
-        ConfigError: The text names the variable and quotes no password, if that holds no proxy's URL.
+        ConfigError: The variable is not the URL of a proxy. The error names the variable and quotes no password.
     """
     name = _first(environment, *(_SECURE if secure else _PLAIN), *_ALL)
     if name is None:
@@ -52,7 +52,7 @@ def proxy_of(environment: Mapping[str, str], secure: bool, host: str, port: int)
 
 
 def is_exempt(exceptions: str, host: str, port: int) -> bool:
-    """Tell whether a server is on the list that no_proxy holds."""
+    """Tell whether a server matches an entry of no_proxy; `exceptions` is its value."""
     host = host.rstrip(".").lower()
     address = _address(host)
     entries = exceptions.lower().replace(",", " ").split()
@@ -67,7 +67,7 @@ def _matches(entry: str, host: str, address: IPv4Address | IPv6Address | None, p
     if (bare := _address(entry)) is None:
         if "/" in entry:
             return address is not None and _in_network(address, entry)
-        # Only here, where no colon can be an IPv6 address's any more.
+        # Only now: up to here a colon may belong to an IPv6 address.
         parts = _WITH_PORT.fullmatch(entry)
         if parts is None or (parts["port"] and int(parts["port"]) != port):
             return False
@@ -88,7 +88,7 @@ def _address(text: str) -> IPv4Address | IPv6Address | None:
 
 def _in_network(address: IPv4Address | IPv6Address, text: str) -> bool:
     try:
-        # What stands behind the prefix is of no account: 192.0.2.1/24 is the network of that host.
+        # Host bits are allowed: 192.0.2.1/24 is the network of that host.
         network = ip_network(text, strict=False)
     except ValueError:
         return False

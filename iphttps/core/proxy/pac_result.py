@@ -1,4 +1,4 @@
-"""What a proxy auto-configuration file answers: a string such as "PROXY a:8080; HTTPS b:443; DIRECT"."""
+"""The result of a proxy auto-configuration file: a string such as "PROXY a:8080; HTTPS b:443; DIRECT"."""
 
 from __future__ import annotations
 
@@ -9,36 +9,36 @@ from ..errors import ConfigError, DiscoveryError
 from .url import Proxy
 
 MAXIMUM_LENGTH = 4096
-"""Characters of an answer; a longer one is refused whole, for its end may be what matters."""
+"""Maximum characters of a result; a longer one is refused whole, because its end may matter."""
 
 MAXIMUM_PROXIES = 10
-"""Entries that are tried; each may cost a whole connection's time limit."""
+"""Maximum number of entries that are tried; each may take the full connection timeout."""
 
 SHOWN = 60
-"""Characters of an entry that are shown where it cannot be used."""
+"""Maximum characters shown of an entry that cannot be used."""
 
 _SCHEMES = {"PROXY": "http", "HTTP": "http", "HTTPS": "https"}
 
 _PLACE = re.compile(r"(\[[0-9a-fA-F:.]{2,45}\]|[A-Za-z0-9._-]{1,253})(:[0-9]{1,5})?")
-"""A host and a port, and nothing else that a URL may have: no user, no path."""
+"""A host and a port, without a URL's other parts such as user or path."""
 
 
 @dataclass(frozen=True, slots=True)
 class PACResult:
-    """The entries in the order in which they are to be tried, None for a direct connection."""
+    """The proxies in the order in which to try them; None stands for a direct connection."""
 
     proxies: tuple[Proxy | None, ...]
     skipped: tuple[str, ...] = ()
-    """What was left out, each in a few words fit to be shown."""
+    """The entries left out, each with its reason, printable."""
 
     @classmethod
     def parse(cls, text: str) -> PACResult:
-        """Read the answer; an empty one is a direct connection, as in browsers.
+        """Parse the result; an empty one means a direct connection, as in browsers.
 
-        Left out are SOCKS proxies, which speak no HTTP, and whatever is no entry.
+        SOCKS proxies, which do not speak HTTP, and malformed entries are left out.
 
         Raises:
-            DiscoveryError: If nothing is left, or the answer is too long.
+            DiscoveryError: No entry is left, or the result is too long.
         """
         if len(text) > MAXIMUM_LENGTH:
             raise DiscoveryError(f"it answers with {len(text)} characters, more than {MAXIMUM_LENGTH}")
@@ -49,16 +49,16 @@ class PACResult:
             if reason and len(skipped) < MAXIMUM_PROXIES:
                 skipped.append(f"{_shown(entry)} ({reason})")
         if not proxies and skipped:
-            raise DiscoveryError(f"it names nothing that can be used: {', '.join(skipped)}")
+            raise DiscoveryError(f"it names no usable proxy: {', '.join(skipped)}")
         return cls(tuple(proxies) or (None,), tuple(skipped))
 
 
 def _take(entry: str, proxies: dict[Proxy | None, None]) -> str | None:
-    """Add an entry, or return why not."""
+    """Add an entry, or return the reason to leave it out."""
     keyword, *places = entry.split()
     keyword = keyword.upper()
     if keyword.startswith("SOCKS"):
-        return "SOCKS is not spoken here"
+        return "SOCKS is not supported"
     proxy = None
     if keyword in _SCHEMES and len(places) == 1:
         if not _PLACE.fullmatch(places[0]):
@@ -70,7 +70,7 @@ def _take(entry: str, proxies: dict[Proxy | None, None]) -> str | None:
     elif keyword != "DIRECT" or places:
         return "not an entry"
     if len(proxies) == MAXIMUM_PROXIES:
-        return "one too many"
+        return "too many entries"
     proxies[proxy] = None
     return None
 

@@ -1,9 +1,9 @@
-"""The PROXY protocol, versions 1 and 2: in front of a stream a program tells whose connection it passes on.
+"""The PROXY protocol, versions 1 and 2: a header in which a proxy names the client of a connection.
 
-The specification is doc/proxy-protocol.txt of HAProxy; the sections cited are its. Twisted's own parser needs the
-first 16 bytes at once, and tells nothing of the TLS that the front has ended, which is all that is left of a
-client's certificate there. This one takes the stream in any pieces. It does not guess: section 2 forbids to try
-whether a header is there, so who feeds a stream to it has been told by the operator that one must be.
+The specification is doc/proxy-protocol.txt of HAProxy; section numbers refer to it. Twisted's own parser needs the
+first 16 bytes in one piece, and ignores the TLS information, which is all that is left of the client's certificate
+behind a proxy that terminates TLS. This parser accepts the stream in any pieces. Section 2 forbids guessing whether a
+header is present, so the operator configures that.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _SIGNATURE = b"\r\n\r\n\0\r\nQUIT\n"  # 2.2
 _BINARY_HEADER = struct.Struct("!12sBBH")
 _LOCAL, _PROXY = 0x20, 0x21  # version 2, and the command
 _TCP4, _TCP6 = 0x11, 0x21
-_NAMELESS = (0x00, 0x31)  # of no protocol in particular, or over a UNIX socket: there is no address to be told
+_NAMELESS = (0x00, 0x31)  # unspecified, or a UNIX socket: without an IP address
 _ADDRESSES = {_TCP4: struct.Struct("!4s4sHH"), _TCP6: struct.Struct("!16s16sHH")}
 
 _TLV = struct.Struct("!BH")
@@ -37,15 +37,15 @@ _CRC32C = struct.Struct("!I")  # 2.2.3; in network order, as HAProxy sends it
 _SSL = struct.Struct("!BI")  # 2.2.5
 _PP2_TYPE_SSL = 0x20
 _PP2_SUBTYPE_SSL_CN = 0x22
-_CERTIFICATE = 0x02 | 0x04  # shown in this connection, or in the session that it resumes
+_CERTIFICATE = 0x02 | 0x04  # presented in this connection, or in the session that it resumes
 
 
 @dataclass(frozen=True, slots=True)
 class Announcement:
-    """What a front tells of a connection; `rest` are the bytes that came behind.
+    """The contents of a PROXY header; `rest` are the bytes after it.
 
-    `address` and `port` are the client's, or None if there is none, as when the front looks whether the server
-    lives. `common_name` is that of the client certificate which the front has verified, or None if it has not.
+    `address` and `port` are the client's; `address` is None if there is none, as in a health check. `common_name` is
+    the subject name of the client certificate that the proxy has verified, or None.
     """
 
     address: IPAddress | None
@@ -55,16 +55,16 @@ class Announcement:
 
 
 class ProxyProtocol:
-    """Reads the header from the beginning of a stream."""
+    """A parser of the header at the beginning of a stream."""
 
     def __init__(self) -> None:
         self._waiting = b""
 
     def feed(self, data: bytes) -> Announcement | None:
-        """Take bytes of the stream; returns None until the header is whole.
+        """Take bytes of the stream; return None until the header is complete.
 
         Raises:
-            ProtocolError: If there is none, or a malformed one.
+            ProtocolError: The header is missing or malformed.
         """
         self._waiting += data
         waiting = self._waiting
@@ -76,7 +76,7 @@ class ProxyProtocol:
 
 
 def _text(stream: bytes) -> Announcement | None:
-    """Read version 1 (2.1)."""
+    """Parse version 1 (2.1)."""
     line, end, rest = stream[:_LONGEST_TEXT].partition(b"\r\n")
     if not end:
         if len(stream) >= _LONGEST_TEXT:
@@ -98,7 +98,7 @@ def _text(stream: bytes) -> Announcement | None:
 
 
 def _address(family: str, text: str) -> IPAddress:
-    if "%" in text:  # Python would take a zone; the protocol has none
+    if "%" in text:  # Python accepts a zone; the protocol has none
         raise AddressValueError(text)
     return _FAMILIES[family](text)
 
@@ -110,17 +110,17 @@ def _port(text: str) -> int:
 
 
 def _binary(stream: bytes) -> Announcement | None:
-    """Read version 2 (2.2)."""
+    """Parse version 2 (2.2)."""
     if len(stream) < _BINARY_HEADER.size:
         return None
     _, command, family, length = _BINARY_HEADER.unpack_from(stream)
     if command not in (_LOCAL, _PROXY) or family not in (*_ADDRESSES, *_NAMELESS):
-        raise ProtocolError("the PROXY header is of a version, or about a protocol, that is not known here")
+        raise ProtocolError("the PROXY header has an unsupported version or protocol")
     end = _BINARY_HEADER.size + length
     if len(stream) < end:
         return None
     content, rest = stream[_BINARY_HEADER.size : end], stream[end:]
-    if command == _LOCAL or family in _NAMELESS:  # what they hold beyond must be ignored
+    if command == _LOCAL or family in _NAMELESS:  # their addresses must be ignored
         return Announcement(None, 0, None, rest)
     addresses = _ADDRESSES[family]
     if length < addresses.size:
@@ -132,7 +132,7 @@ def _binary(stream: bytes) -> Announcement | None:
 
 
 def _check(header: bytes, at: int) -> None:
-    """Raise ProtocolError if the fields, which begin at a place, have a checksum that is not the header's (2.2.3)."""
+    """Raise ProtocolError if the fields, from offset `at`, include a wrong checksum of the header (2.2.3)."""
     for kind, value in _fields(header[at:]):
         at += _TLV.size
         end = at + len(value)
@@ -140,17 +140,17 @@ def _check(header: bytes, at: int) -> None:
             # "replace the 32 bits of the checksum field in the received PROXY header with all '0's"
             expected = _CRC32C.pack(crc32c(header[:at] + bytes(len(value)) + header[end:]))
             if value != expected:
-                raise ProtocolError("the PROXY header is damaged: its checksum is another")
+                raise ProtocolError("the PROXY header is damaged: its checksum is wrong")
         at = end
 
 
 def _common_name(fields: bytes) -> str | None:
-    """Return the name in the client's certificate, if the front says that it has verified one (2.2.5)."""
+    """Return the common name of the client's certificate, if the proxy has verified one (2.2.5)."""
     tls = _only(fields, _PP2_TYPE_SSL)
     if tls is None:
         return None
     if len(tls) < _SSL.size:
-        raise ProtocolError("the PROXY header's field about TLS is too short")
+        raise ProtocolError("the TLS field of the PROXY header is too short")
     flags, failure = _SSL.unpack_from(tls)
     name = _only(tls[_SSL.size :], _PP2_SUBTYPE_SSL_CN)
     if failure or not flags & _CERTIFICATE or not name:
@@ -162,10 +162,10 @@ def _common_name(fields: bytes) -> str | None:
 
 
 def _only(fields: bytes, wanted: int) -> bytes | None:
-    """Return the value of a field, or None if it is missing; twice would leave open which one counts."""
+    """Return the value of a field, or None if it is missing; a duplicate is an error."""
     values = [value for kind, value in _fields(fields) if kind == wanted]
     if len(values) > 1:
-        raise ProtocolError("a field stands twice in the PROXY header")
+        raise ProtocolError("a field of the PROXY header is duplicated")
     return values[0] if values else None
 
 

@@ -1,4 +1,4 @@
-"""TrustedProxies: the programs that the operator has put before the server, and what is believed of their words."""
+"""The reverse proxies and load balancers that the server trusts, and the client address that they report."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _WITH_PORT = re.compile(r"(\d+\.\d+\.\d+\.\d+):\d+|\[([^\]]*)\](?::\d+)?")
 
 
 class TrustedProxies:
-    """Where fronts connect from; from there, and from nowhere else, words about other addresses are believed."""
+    """The networks of the trusted proxies; only connections from there may report another client address."""
 
     def __init__(self, networks: Iterable[IPv4Network | IPv6Network]) -> None:
         self._networks = tuple(networks)
@@ -21,10 +21,10 @@ class TrustedProxies:
         return any(address in network for network in self._networks)
 
     def client(self, forwarded_for: str) -> IPAddress | None:
-        """Return the client that X-Forwarded-For headers tell of, or None if they tell nothing to be believed.
+        """Return the client's address from X-Forwarded-For headers, or None without a trustworthy one.
 
-        Each front appends the address that it sees; so from the end back, the first that is no front's is the
-        client's, or that of a proxy which anybody may have set up, and what stands before it is hearsay.
+        Each proxy appends the address that it sees. So the last address that is not a trusted proxy's is the client's,
+        or that of an unknown proxy; addresses before it may be forged.
         """
         for word in reversed(forwarded_for.split(",")):
             word = word.strip()
@@ -40,17 +40,17 @@ class TrustedProxies:
 
 
 def plain(text: str) -> IPAddress:
-    """Read an address, and one of IPv4 that an IPv6 socket sees as what it is.
+    """Parse an address without its zone; an IPv4-mapped IPv6 address becomes the IPv4 address.
 
     Raises:
-        ValueError: If it is none.
+        ValueError: The text is not an address.
     """
     address = ip_address(text.partition("%")[0])
     return getattr(address, "ipv4_mapped", None) or address
 
 
 def written(address: IPAddress, port: int | None = None) -> str:
-    """Write an address as people do, with the port if there is one."""
+    """Return an address in the usual notation, with the port unless it is None."""
     if port is None:
         return str(address)
     return f"[{address}]:{port}" if address.version == 6 else f"{address}:{port}"

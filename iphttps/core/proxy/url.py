@@ -1,4 +1,4 @@
-"""A web proxy: where it is, and how one is written down."""
+"""A web proxy's address, login and URL."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ..errors import ConfigError
 
 @dataclass(frozen=True, slots=True)
 class Login:
-    """A user's name and password; neither is ever shown. `domain` is for NTLM, if `user` does not hold it already."""
+    """A user name and password, never shown; `domain` is for NTLM, unless `user` contains it."""
 
     user: str = field(repr=False)
     password: str = field(repr=False)
@@ -19,7 +19,7 @@ class Login:
 
 @dataclass(frozen=True, slots=True)
 class Proxy:
-    """A web proxy; `secure` if it is spoken to by TLS, `login` if its URL held one."""
+    """A web proxy; `secure`: connections to it use TLS; `login`: the user and password in its URL."""
 
     secure: bool
     host: str
@@ -28,13 +28,13 @@ class Proxy:
 
     @classmethod
     def parse(cls, text: str) -> Proxy:
-        """Read a URL such as http://proxy.example.org:3128.
+        """Parse a URL such as http://proxy.example.org:3128.
 
         Raises:
-            ConfigError: The text quotes no password.
+            ConfigError: The text is not such a URL. The error quotes no password.
         """
         like = "it must look like http://proxy.example.org:3128"
-        bare = text if "://" in text else f"http://{text}"  # as the environment often has it
+        bare = text if "://" in text else f"http://{text}"  # as often in environment variables
         shown = repr(text) if "@" not in text else "a proxy's URL with a user in it"
         try:
             parts = urlsplit(bare)
@@ -50,12 +50,12 @@ class Proxy:
         if parts.username is not None:
             login = Login(unquote(parts.username), unquote(parts.password or ""))
         secure = parts.scheme == "https"
-        # What curl and the browsers take where a port is missing: 80 and 443, by the scheme.
+        # The default ports of curl and browsers: 80 and 443, by scheme.
         return cls(secure, host, port if port is not None else (443 if secure else 80), login)
 
     @property
     def authority(self) -> str:
-        """Host and port, as they stand in a URL."""
+        """Host and port as in a URL."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"{host}:{self.port}"
 

@@ -1,11 +1,11 @@
-"""Where Web Proxy Auto-Discovery looks for a file by DNS: at the host `wpad` of this host's own domains.
+"""The URLs of Web Proxy Auto-Discovery by DNS: on the host `wpad` in this host's own domains.
 
-The rule is old (draft-ietf-wrec-wpad-01) and was dangerous: who registers wpad.com, or wpad.co.uk, or wpad.eu.org, is
-asked by everybody below it. So from each of the host's domains the search goes up, label by label, and ends before the
-first that is a public suffix, by the list that browsers keep to (publicsuffix.org). A domain of one label is never
-asked, be it wpad.com or wpad.lan.
+The original rule (draft-ietf-wrec-wpad-01) was dangerous: the owner of wpad.com, wpad.co.uk or wpad.eu.org gets the
+requests of all hosts below the parent domain. So the search goes up from each of the host's domains, label by label,
+and ends before the first public suffix, by the list that browsers use (publicsuffix.org). A domain of one label is
+never searched, neither wpad.com nor wpad.lan.
 
-Who is refused too much by this gives the file with `--pac`.
+Where this finds no file, `--pac` names one.
 """
 
 from __future__ import annotations
@@ -14,22 +14,22 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 
 MAXIMUM_URLS = 8
-"""Places that are asked."""
+"""Maximum number of URLs to try."""
 
 _LABEL = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)")
 
 
 def wpad_urls(domains: Iterable[str], is_public: Callable[[str], bool]) -> tuple[str, ...]:
-    """Return where to ask, in this order, for the host's own domains, the most important first.
+    """Return the URLs to try, in order, for the host's own domains, most important first.
 
-    `is_public` tells whether a name in small letters is a public suffix, below which strangers register names.
+    `is_public` tells whether a lower-case name is a public suffix, under which anyone can register names.
     """
     candidates = (name for domain in domains for name in _upwards(domain.strip().rstrip(".").lower(), is_public))
     return tuple(f"http://wpad.{name}/wpad.dat" for name in dict.fromkeys(candidates))[:MAXIMUM_URLS]
 
 
 def search_domains(resolv_conf: str, hostname: str) -> tuple[str, ...]:
-    """Return the host's own domains: those that resolv.conf(5) has its resolver search, else the host name's own."""
+    """Return the host's own domains: the search list of resolv.conf(5), else the domain of the host name."""
     domains = hostname.partition(".")[2].split()
     for line in resolv_conf.splitlines():
         keyword, *values = line.split() or ("",)

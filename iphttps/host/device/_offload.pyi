@@ -1,4 +1,4 @@
-"""What offload.c gives to Python."""
+"""The Python interface of offload.c."""
 
 def read(device: int, reads: int, ipv4: bool, /) -> tuple[bytes, bytes, int, int, int]:
     """Read so many times at most; return packets, bounds (as of a Batch, 32 bits each), and three counts of drops.
@@ -9,8 +9,10 @@ def read(device: int, reads: int, ipv4: bool, /) -> tuple[bytes, bytes, int, int
     """
 
 def write(device: int, data: bytes, bounds: bytes, datagrams: bool, /) -> tuple[int, int]:
-    """Write packets, and return how many of them, and how many bytes, the device did not take.
+    """Write packets, and return how many packets, and how many bytes, the device did not accept.
 
-    `bounds` are as `read` returns them. `datagrams` says that the kernel takes joined UDP. Raises ValueError if the
-    bounds do not fit the data.
+    `bounds` has the format of `read`. `datagrams` says that the kernel accepts joined UDP datagrams.
+
+    Raises:
+        ValueError: The bounds exceed the data or decrease.
     """

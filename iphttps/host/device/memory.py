@@ -1,6 +1,6 @@
-"""A device and a network in memory, which behave like the kernel's where a test can tell.
+"""A device, a monitor and a network in memory, which replace the kernel's in tests.
 
-They pass the same tests as the real ones, which is what makes them fit to stand in for them.
+They pass the same tests as the real ones, so they behave alike as far as tests can tell.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from .tun import READS, unfit
 
 
 class MemoryDevice:
-    """A packet device whose other side is not a kernel but a test.
+    """A packet device whose other end is a test instead of the kernel.
 
-    `inject` is what a local program or the kernel sends into the device; `taken` is what the kernel got.
+    `inject` sends a packet as a local program or the kernel would; `taken` holds the packets written to the kernel.
     """
 
     offload: tuple[str, ...] = ()
@@ -35,7 +35,7 @@ class MemoryDevice:
         self.taken: list[bytes] = []
         self.up = True
         self._waiting: deque[bytes] = deque()
-        # Readable while packets wait, as the reactor wants to see it.
+        # Readable while packets wait, for the reactor.
         self._descriptor = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_SEMAPHORE | os.EFD_CLOEXEC)
         self._closed = False
 
@@ -67,7 +67,7 @@ class MemoryDevice:
         return batch
 
     def write(self, batch: Batch) -> None:
-        """Hand the packets over, or drop and count them while the link is down."""
+        """Deliver the packets, or drop and count them while the link is down."""
         if not self.up:
             self.counters.dropped(DropReason.DEVICE_REFUSED, len(batch))
             return
@@ -75,14 +75,14 @@ class MemoryDevice:
         self.counters.sent(len(batch), len(batch.data))
 
     def close(self) -> None:
-        """Give the device back."""
+        """Close the device."""
         if not self._closed:
             os.close(self._descriptor)
         self._closed = True
 
 
 class MemoryMonitor:
-    """A monitor of a network in which nothing happens but what a test says."""
+    """A monitor whose events come from a test."""
 
     def __init__(self) -> None:
         self._waiting: deque[News] = deque()
@@ -90,23 +90,23 @@ class MemoryMonitor:
         self.closed = False
 
     def happen(self, news: News) -> None:
-        """Let something happen."""
+        """Report an event."""
         self._waiting.append(news)
         os.eventfd_write(self._descriptor, 1)
 
     def fileno(self) -> int:
-        """Return a descriptor that is readable while there is news."""
+        """Return a descriptor that is readable while events wait."""
         return self._descriptor
 
     def read(self) -> News:
-        """Return the oldest news, or that there is none."""
+        """Return the oldest event, or an empty one."""
         if not self._waiting:
             return News()
         os.eventfd_read(self._descriptor)
         return self._waiting.popleft()
 
     def close(self) -> None:
-        """Listen no more."""
+        """Close the monitor."""
         if not self.closed:
             os.close(self._descriptor)
         self.closed = True
@@ -114,7 +114,7 @@ class MemoryMonitor:
 
 @dataclass(slots=True)
 class MemoryInterface:
-    """What the network knows of one interface."""
+    """The state of one interface."""
 
     up: bool = False
     mtu: int = 1500
@@ -124,7 +124,7 @@ class MemoryInterface:
 
 
 class MemoryNetwork:
-    """A host's network with the interfaces named."""
+    """A host's network with these interfaces."""
 
     def __init__(self, *names: str) -> None:
         self.interfaces = {name: MemoryInterface() for name in names}
@@ -133,7 +133,11 @@ class MemoryNetwork:
         self._turned_on = self._ipv4_turned_on = False
 
     def apply(self, config: NetworkConfig) -> None:
-        """Make the network so; raises ConfigError if the interface is not there."""
+        """Apply a configuration.
+
+        Raises:
+            ConfigError: The interface does not exist.
+        """
         interface = self.interfaces.get(config.interface)
         if interface is None:
             raise ConfigError(f"there is no interface {config.interface} any more")
@@ -154,7 +158,7 @@ class MemoryNetwork:
         interface.addresses = interface.addresses | set(config.addresses) if config.up else set()
 
     def restore(self) -> None:
-        """Undo what outlives the device."""
+        """Restore the settings that outlive the device."""
         for name, value in self._before.items():
             if name in self.interfaces:
                 self.interfaces[name].settings["accept_ra"] = value

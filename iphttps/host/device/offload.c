@@ -1,9 +1,9 @@
 /* The kernel's segmentation offload on a TUN device: a superpacket from one read is cut into packets, and consecutive
  * packets of a flow are joined for one write.
  *
- * With a virtio-net header before each packet (linux/virtio_net.h) the kernel hands over, and takes, up to 64 kB of one
- * TCP or UDP flow at once: a superpacket, which costs it hardly more than one packet. To the rest of the program
- * there are only packets; both ends see the bytes that they would see without this.
+ * With a virtio-net header before each packet (linux/virtio_net.h) the kernel exchanges up to 64 kB of one TCP or UDP
+ * flow at once: a superpacket, which costs hardly more than one packet. The rest of the program handles packets only;
+ * both ends see the same bytes as without offload.
  *
  * This file knows nothing of Python, so that it can be fuzzed by itself (tests/fuzz); offload_module.c does.
  */
@@ -42,7 +42,7 @@ static uint32_t get32(const uint8_t *from) { return (uint32_t)get16(from) << 16 
 static void put16(uint8_t *to, size_t value) { to[0] = (uint8_t)(value >> 8), to[1] = (uint8_t)value; }
 static void put32(uint8_t *to, uint32_t value) { put16(to, value >> 16), put16(to + 2, value & 0xffff); }
 
-/* The Internet checksum (RFC 1071). Sums are kept in the byte order in which the words lie in memory. */
+/* The Internet checksum (RFC 1071). Sums stay in network byte order, as the words are in memory. */
 
 static uint64_t sum(const uint8_t *bytes, size_t length)
 {
@@ -75,7 +75,7 @@ static void put_checksum(uint8_t *field, uint64_t total, bool udp)
 {
     uint16_t value = (uint16_t)~fold(total);
     if (udp && value == 0)
-        value = 0xffff; /* RFC 768: zero would say that there is none */
+        value = 0xffff; /* RFC 768: zero means no checksum */
     memcpy(field, &value, sizeof value);
 }
 
@@ -114,7 +114,7 @@ long offload_cut(const struct virtio_net_hdr *hint, const uint8_t *packet, size_
         return OVERSIZE; /* another program has raised the interface's MTU */
     if (kind == VIRTIO_NET_HDR_GSO_NONE) {
         memcpy(out, packet, length);
-        if (unfinished) /* where the checksum stands there is that of the pseudo-header */
+        if (unfinished) /* the checksum field holds the pseudo-header's sum */
             put_checksum(out + field, sum(out + start, length - start), udp);
         *step = length;
         return (long)length;
@@ -130,7 +130,7 @@ long offload_cut(const struct virtio_net_hdr *hint, const uint8_t *packet, size_
         return OVERSIZE;
     if ((payload / size + 1) * headers + payload > EXPANDED)
         return WRONG_LENGTH;
-    /* The pseudo-header's sum without the length in it: that of the whole is there, each segment has its own. */
+    /* Subtract the total length from the pseudo-header's sum; each segment adds its own. */
     uint16_t begun, whole = htons((uint16_t)(length - start));
     memcpy(&begun, packet + field, sizeof begun);
     uint64_t pseudo = (uint64_t)begun + (uint16_t)~whole;
@@ -143,7 +143,7 @@ long offload_cut(const struct virtio_net_hdr *hint, const uint8_t *packet, size_
         put_length(to, ip, headers + part, done / size);
         if (tcp) {
             put32(to + start + 4, get32(packet + start + 4) + (uint32_t)done);
-            if (done) /* RFC 3168 section 6.1.2: the reduction is told once */
+            if (done) /* RFC 3168 section 6.1.2: CWR only on the first segment */
                 to[start + 13] &= (uint8_t)~CWR;
             if (!last)
                 to[start + 13] &= (uint8_t)~(FIN | PSH);
@@ -158,25 +158,25 @@ long offload_cut(const struct virtio_net_hdr *hint, const uint8_t *packet, size_
     return to - out;
 }
 
-/* A superpacket in the making: packets of one flow, each the continuation of the one before. */
+/* A superpacket being built: consecutive packets of one flow. */
 struct train {
     const struct version *ip;
     size_t packets, headers, step, payload; /* bytes, but for the number of packets */
     uint32_t following;                     /* the sequence number of what comes next */
     bool pushed;
     const uint8_t *first;
-    struct iovec parts[2 + SEGMENTS];       /* the hint, the headers, and the payload of each */
+    struct iovec parts[2 + SEGMENTS];       /* the hint, the headers, and each packet's payload */
 };
 
 static void put_one(int device, const uint8_t *packet, size_t length, struct refusal *refused)
 {
-    static const struct virtio_net_hdr nothing; /* the checksum is there, and the kernel shall verify it */
+    static const struct virtio_net_hdr nothing; /* the checksum is complete, and the kernel verifies it */
     struct iovec parts[] = {{(void *)&nothing, sizeof nothing}, {(void *)packet, length}};
     if (WRITEV(device, parts, 2) < 0)
         refused->packets++, refused->bytes += length;
 }
 
-/* Write a superpacket, or the packet that is alone. */
+/* Write a superpacket, or its only packet. */
 static void depart(int device, struct train *train, struct refusal *refused)
 {
     if (train->packets > 1) {

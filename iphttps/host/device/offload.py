@@ -1,7 +1,7 @@
-"""The TUN device with segmentation offload: up to 64 kB of a flow in one read, or in one write.
+"""The TUN device with segmentation offload: up to 64 kB of one flow per read or write.
 
-To the rest of the program it is a TUN device like the other: there are packets and nothing else. The work on them is
-done by a small compiled part (offload.c), which may be missing.
+For the rest of the program it is a TUN device like any other, with packets in and out. A small C extension (offload.c)
+splits and joins the packets; it may be missing.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ except ImportError:
     COMPILED = False
 else:
     COMPILED = True
-"""Whether the compiled part could be built here."""
+"""Whether the C extension is available."""
 
 IFF_VNET_HDR = 0x4000  # these seven: linux/if_tun.h
 TUNSETOFFLOAD = 0x400454D0
 TUN_F_CSUM, TUN_F_TSO4, TUN_F_TSO6, TUN_F_USO4, TUN_F_USO6 = 0x01, 0x02, 0x04, 0x20, 0x40
 
 _BOUND: Literal["I"] = "I"
-assert array(_BOUND).itemsize == 4  # as offload.c has them
+assert array(_BOUND).itemsize == 4  # as in offload.c
 
 
 def open_tun(name: str, *, ipv4: bool = False) -> KernelDevice:
@@ -38,7 +38,7 @@ def open_tun(name: str, *, ipv4: bool = False) -> KernelDevice:
 
 
 class OffloadTunDevice(TunDevice):
-    """A TUN device that gives and takes superpackets; only where the compiled part is there."""
+    """A TUN device that reads and writes superpackets; it needs the C extension."""
 
     kind = pytun.IFF_TUN | IFF_VNET_HDR
     offload: tuple[str, ...] = ("tcp",)
@@ -54,7 +54,7 @@ class OffloadTunDevice(TunDevice):
             fcntl.ioctl(self.descriptor, TUNSETOFFLOAD, tcp)
 
     def read(self) -> Batch:
-        """Return the packets that wait, at most what READS superpackets hold; an empty batch if none does.
+        """Return the waiting packets, those of at most READS superpackets; an empty batch if there are none.
 
         What is not packets of the versions carried is dropped and counted. Raises OSError if the device is gone.
         """
@@ -72,7 +72,7 @@ class OffloadTunDevice(TunDevice):
         return batch
 
     def write(self, batch: Batch) -> None:
-        """Hand the packets to the kernel, those of a flow in their order, or drop and count them."""
+        """Write the packets to the kernel, each flow in order, or drop and count those that it does not accept."""
         bounds = array(_BOUND, batch.bounds).tobytes()
         refused, size = _offload.write(self.descriptor, batch.data, bounds, "udp" in self.offload)
         self.counters.sent(len(batch) - refused, len(batch.data) - size)

@@ -22,31 +22,35 @@ _REQUEST = struct.Struct("16s2x6s16x")  # struct ifreq: the name; a struct socka
 
 
 class TapDevice(KernelDevice):
-    """A TAP device, with an Ethernet (`core/ip/ethernet.py`) between it and the packets.
+    """A TAP device, with `core/ip/ethernet.py` converting between frames and packets.
 
-    For where a local program insists on an Ethernet interface, or on the kernel's whole Neighbor Discovery.
+    It is for local programs that require an Ethernet interface or the kernel's full Neighbor Discovery.
     """
 
     kind = pytun.IFF_TAP
 
     def __init__(self, name: str) -> None:
-        """Create the device; raises ConfigError if that cannot be."""
+        """Create the device.
+
+        Raises:
+            ConfigError: The device cannot be created.
+        """
         super().__init__(name)
         self._ethernet = Ethernet(self._device.hwaddr)
-        # The request goes through a socket, of any family: through the device's descriptor it would wait for
-        # whoever is configuring the network.
+        # The request uses a socket, of any family: on the device's descriptor it would wait for the kernel's
+        # network configuration lock.
         self._request = _REQUEST.pack(name.encode(), b"")
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
 
     def answer_for(self, knows: Callable[[bytes], bool]) -> None:
-        """Answer the kernel's questions for a neighbour only for addresses, 16 raw bytes, of which `knows` is true."""
+        """Answer the kernel's address resolution only for addresses, 16 raw bytes, for which `knows` is true."""
         self._ethernet.knows = knows
 
     def take(self, data: bytes) -> bytes | DropReason:
-        """Return the packet in a frame; a question of the Ethernet's own is answered at once."""
+        """Return the packet in a frame; the kernel's address resolution is answered at once."""
         packet = self._ethernet.outward(data)
         if isinstance(packet, Answer):
-            with suppress(OSError):  # the link went down; or the device is gone, as the next read will tell
+            with suppress(OSError):  # the link is down; or the device is gone, which the next read reports
                 os.write(self.descriptor, packet.frame)
             return b""
         if len(data) > HEADER_LENGTH + MINIMUM_MTU and packet is not DropReason.NOT_IPV6:
@@ -54,10 +58,10 @@ class TapDevice(KernelDevice):
         return packet
 
     def write(self, batch: Batch) -> None:
-        """Hand each packet to the kernel whole, or drop and count it."""
-        # udev gives the device another address moments after it was made (systemd.link, MACAddressPolicy), an
-        # administrator perhaps later. What is not addressed to it the kernel takes for somebody else's.
-        with suppress(OSError, ValueError):  # renamed, and then most likely not given another address; or closed
+        """Write each packet to the kernel, or drop and count it."""
+        # udev changes the device's address moments after its creation (systemd.link, MACAddressPolicy), and an
+        # administrator may do so later. The kernel ignores frames for another address.
+        with suppress(OSError, ValueError):  # renamed, then its address rarely changes as well; or closed
             answer = fcntl.ioctl(self._socket, SIOCGIFHWADDR, self._request)
             self._ethernet.station = _REQUEST.unpack(answer)[1]
         super().write(batch)

@@ -1,4 +1,4 @@
-"""The devices of the kernel's tun driver, opened, read and written in one way; TUN is the plain kind."""
+"""The devices of the kernel's tun driver: what they share, and the plain TUN device."""
 
 from __future__ import annotations
 
@@ -19,37 +19,43 @@ from ...core.ip.batch import EMPTY, Batch, malformed
 from ...core.ip.ipv6 import MINIMUM_MTU
 
 READS = 64
-"""Packets taken in one turn of the reactor: more would make the other direction wait."""
+"""Maximum packets read per reactor turn: more would delay the other direction."""
 
 LONGEST = 2048
-"""Bytes asked of one read: more than the link's MTU, so that a longer packet shows as such."""
+"""Maximum bytes per read: more than the link's MTU, so that a longer packet is noticed."""
 
 NAME_LENGTH = 15  # IFNAMSIZ less the terminating zero
 
-_NOT_IN_NAMES = frozenset("/:%")  # the kernel would make a name of its own from one with % in it
-_NOT_NAMES = frozenset((".", "..", "all", "default"))  # the last two mean something else in /proc/sys
+_NOT_IN_NAMES = frozenset("/:%")  # the kernel takes % as a pattern for a new name
+_NOT_NAMES = frozenset((".", "..", "all", "default"))  # the last two have a special meaning in /proc/sys
 
 
 def check_name(name: str) -> None:
-    """Raise ConfigError if no interface can be made of this name, or if there is one already."""
+    """Check that an interface with this name can be created.
+
+    Raises:
+        ConfigError: The name is not valid, or an interface has it already.
+    """
     if not re.fullmatch(rf"[!-~]{{1,{NAME_LENGTH}}}", name) or set(name) & _NOT_IN_NAMES or name in _NOT_NAMES:
         raise ConfigError(
-            f"{name!r} cannot name an interface: take 1 to {NAME_LENGTH} letters, digits and signs other than /:%"
+            f"{name!r} is not a valid interface name: use 1 to {NAME_LENGTH} letters, digits and signs other than /:%"
         )
-    if name in (other for _, other in socket.if_nameindex()):  # /sys may show another namespace's
-        raise ConfigError(f"there is an interface {name} already: stop what made it, or take another --interface")
+    if name in (other for _, other in socket.if_nameindex()):  # /sys may belong to another namespace
+        raise ConfigError(
+            f"there is an interface {name} already: stop the program that created it, or give another --interface"
+        )
 
 
 class KernelDevice(ABC):
-    """A device which lives as long as it is open here.
+    """A device that exists as long as this process keeps it open.
 
-    python-pytun opens it; what is read and written then goes straight through its descriptor.
+    python-pytun opens it; reads and writes then use its descriptor directly.
     """
 
     kind: ClassVar[int]
-    """Which of the driver's devices it is, and with what."""
+    """The driver's flags for this kind of device."""
     offload: tuple[str, ...] = ()
-    """Of which protocols it gives and takes several packets at once."""
+    """The protocols with segmentation offload: several packets per read and write."""
 
     def __init__(self, name: str, *, ipv4: bool = False) -> None:
         """Create the device, which carries IPv4 too if asked to; raises ConfigError if that cannot be."""
@@ -63,7 +69,7 @@ class KernelDevice(ABC):
         self.counters = Counters()
         self.descriptor: int = self._device.fileno()
         os.set_blocking(self.descriptor, False)
-        # pytun leaves it inheritable; no program that we start shall get the tunnel.
+        # pytun leaves it inheritable; child processes must not inherit the tunnel.
         flags = fcntl.fcntl(self.descriptor, fcntl.F_GETFD)
         fcntl.fcntl(self.descriptor, fcntl.F_SETFD, flags | fcntl.FD_CLOEXEC)
 
@@ -72,7 +78,7 @@ class KernelDevice(ABC):
         return self.descriptor
 
     def read(self) -> Batch:
-        """Return the packets that wait, at most READS; an empty batch if none does.
+        """Return the waiting packets, at most READS; an empty batch if there are none.
 
         What is not exactly one packet of a version carried is dropped and counted: local programs can put anything
         into a device. Raises OSError if the device is gone.
@@ -95,10 +101,10 @@ class KernelDevice(ABC):
 
     @abstractmethod
     def take(self, data: bytes) -> bytes | DropReason:
-        """Return the packet in what one read gave, empty if there is no more to do, or why it is dropped."""
+        """Return the packet in the data of one read, b"" if there is nothing to forward, or why it is dropped."""
 
     def write(self, batch: Batch) -> None:
-        """Hand each packet to the kernel whole, or drop and count it."""
+        """Write each packet to the kernel, or drop and count it."""
         data, refused, size = memoryview(batch.data), 0, len(batch.data)
         for start, end in pairwise(batch.bounds):
             try:
@@ -112,11 +118,15 @@ class KernelDevice(ABC):
 
     @abstractmethod
     def put(self, packet: memoryview) -> None:
-        """Hand one packet to the kernel; raises OSError if it does not take it."""
+        """Write one packet to the kernel.
+
+        Raises:
+            OSError: The kernel does not accept it.
+        """
 
     def close(self) -> None:
         """Close the device, which removes it, its addresses and its routes."""
-        self.descriptor = -1  # another's before long
+        self.descriptor = -1  # the number may be reused soon
         self._device.close()
 
 
@@ -130,14 +140,14 @@ class TunDevice(KernelDevice):
         return unfit(data, ipv4=self.ipv4) or data
 
     def put(self, packet: memoryview) -> None:
-        """Write the packet as it is."""
+        """Write the packet unchanged."""
         os.write(self.descriptor, packet)
 
 
 def unfit(packet: bytes, *, ipv4: bool = False) -> DropReason | None:
     """Say why what the kernel sent into the device may not enter the link, or None if it may.
 
-    A packet is longer than the link's MTU (3.2.3.1) only when another program has raised the interface's.
+    A packet can exceed the link's MTU (3.2.3.1) only if another program has raised the interface's MTU.
     """
     reason = malformed(packet, ipv4=ipv4)
     if len(packet) > MINIMUM_MTU and reason in (None, DropReason.WRONG_LENGTH):
@@ -146,7 +156,7 @@ def unfit(packet: bytes, *, ipv4: bool = False) -> DropReason | None:
 
 
 def mend(error: OSError) -> str:
-    """Say why there can be no device, and what to do."""
+    """Return why a device cannot be created, and what to do."""
     match error.errno:
         case errno.ENOENT | errno.ENODEV | errno.ENXIO:
             return "/dev/net/tun is missing; load the module with `modprobe tun`, or pass the device to the container"

@@ -10,7 +10,7 @@ from pathlib import Path
 from pyroute2 import IPRoute
 
 _LIST = Path("/proc/net/if_inet6")
-"""A line for each: address, index, prefix length, scope, flags, name; all but the name hexadecimal."""
+"""One line per address: address, index, prefix length, scope, flags, name; all but the name hexadecimal."""
 
 
 _GLOBAL = 0
@@ -20,12 +20,12 @@ _NOT_PROVEN = 0x40 | 0x08
 
 
 def addresses(interface: str) -> list[IPv6Interface]:
-    """Return the addresses of an interface; none if there is no such interface, or no IPv6."""
+    """Return the addresses of an interface; an empty list if the interface or IPv6 is missing."""
     return sorted(address for address, _, _ in _listed(interface))
 
 
 def usable(interface: str) -> list[IPv6Interface]:
-    """Return the addresses with which an interface can reach beyond its link: proven to be nobody else's."""
+    """Return the global addresses of an interface that have passed Duplicate Address Detection."""
     return sorted(
         address for address, scope, flags in _listed(interface) if scope == _GLOBAL and not flags & _NOT_PROVEN
     )
@@ -46,14 +46,14 @@ def _listed(interface: str) -> list[tuple[IPv6Interface, int, int]]:
 
 
 def everywhere() -> list[IPv4Address | IPv6Address]:
-    """Return the addresses of this host in both families, whatever their scope."""
+    """Return all IPv4 and IPv6 addresses of this host, of any scope."""
     with IPRoute() as netlink:
         found = [message.get("IFA_LOCAL") or message.get("IFA_ADDRESS") for message in netlink.get_addr()]
     return [ip_address(text) for text in found if text]
 
 
 def has(address: str) -> bool:
-    """Tell whether this host has an IPv4 or IPv6 address, and can use it now."""
+    """Tell whether an IPv4 or IPv6 address is this host's and usable now."""
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     with socket.socket(family, socket.SOCK_DGRAM) as probe:
         try:

@@ -1,4 +1,4 @@
-"""The host's own packet filter: what in it may be in the way of a tunnel, as far as it can be read."""
+"""The host's packet filter: rules that may block a tunnel, as far as they can be read."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 DEADLINE = 10.0
-"""Seconds that a program has to list the rules."""
+"""Time limit in seconds for a program that lists the rules."""
 
 _FAMILIES = {"forward": ("ip6", "inet"), "input": ("ip6", "ip", "inet")}
-"""Which tables see a packet that is forwarded inside the tunnel, and one of the tunnel's own connection."""
+"""The table families for packets forwarded inside the tunnel, and for packets of the tunnel's own connection."""
 
 _ICMPV6 = {"icmpv6", "ipv6-icmp"}
 
 _MATCHLESS = {"counter", "log", "drop", "reject", "comment"}
-"""What a rule for every packet consists of."""
+"""The statements of a rule that matches every packet."""
 
 
 def nftables() -> dict[str, Any] | None:
-    """Return all rules as `nft -j list ruleset` does; None without the program or the privilege."""
+    """Return the output of `nft -j list ruleset`; None without the program or the privilege."""
     listed = _run("nft", "-j", "list", "ruleset")
     try:
         value = json.loads(listed) if listed else None
@@ -31,7 +31,7 @@ def nftables() -> dict[str, Any] | None:
 
 
 def legacy() -> str | None:
-    """Return the rules of the older ip6tables as `ip6tables-legacy -S` does; None if there are none to be read."""
+    """Return the output of `ip6tables-legacy -S`; None without the program or the privilege."""
     return _run("ip6tables-legacy", "-S")
 
 
@@ -47,19 +47,19 @@ def _run(*command: str) -> str | None:
 
 
 def forward_obstacles(ruleset: dict[str, Any], interface: str) -> list[str]:
-    """Return a sentence for each chain that drops what it does not know, without a word about the interface."""
+    """Return a sentence for each chain that drops packets by default and has no rule for the interface."""
     return [
-        f"the firewall's chain {where} drops what it does not know, and knows nothing of {interface}: let the tunnel "
-        f"pass, such as by `nft insert rule {where} iifname {interface} accept` and the same with oifname"
+        f"the firewall's chain {where} drops packets by default and has no rule for {interface}: allow the tunnel, "
+        f"such as by `nft insert rule {where} iifname {interface} accept` and the same with oifname"
         for where, words in _closed(ruleset, "forward")
         if not _knows(words, interface)
     ]
 
 
 def input_obstacles(ruleset: dict[str, Any], port: int) -> list[str]:
-    """Return a sentence for each chain that drops what it does not know, without a word about the port."""
+    """Return a sentence for each chain that drops packets by default and has no rule for the port."""
     return [
-        f"the firewall's chain {where} drops what it does not know, and knows nothing of port {port}: let clients in, "
+        f"the firewall's chain {where} drops packets by default and has no rule for port {port}: allow clients, "
         f"such as by `nft insert rule {where} tcp dport {port} accept`"
         for where, words in _closed(ruleset, "input")
         if str(port) not in words
@@ -69,13 +69,13 @@ def input_obstacles(ruleset: dict[str, Any], port: int) -> list[str]:
 def discovery_obstacles(
     ruleset: dict[str, Any], interface: str, purpose: str = "by which clients find this host"
 ) -> list[str]:
-    """Return a sentence for each chain that drops what it does not know, Neighbor Discovery on the interface included.
+    """Return a sentence for each chain that drops packets by default, among them Neighbor Discovery on the interface.
 
-    Without it the host does not answer to its own address there, and no client finds it.
+    Without Neighbor Discovery the host does not answer for its own address, and clients cannot reach it.
     """
     return [
-        f"the firewall's chain {where} drops Neighbor Discovery on {interface}, {purpose}: let "
-        f"it in, such as by `nft insert rule {where} iifname {interface} meta l4proto ipv6-icmp accept`"
+        f"the firewall's chain {where} drops Neighbor Discovery on {interface}, {purpose}: allow "
+        f"it, such as by `nft insert rule {where} iifname {interface} meta l4proto ipv6-icmp accept`"
         for where, rules in _closed_rules(ruleset, "input", ("ip6", "inet"))
         if not any(_knows(words, interface) for words in rules)
         and not any(words & _ICMPV6 and not words & {"iif", "iifname"} for words in rules)
@@ -83,7 +83,7 @@ def discovery_obstacles(
 
 
 def legacy_obstacles(rules: str, interface: str, port: int) -> list[str]:
-    """Return the same for ip6tables."""
+    """Return a sentence for each ip6tables chain that drops the tunnel's packets or clients by default."""
     lines = rules.splitlines()
     found = []
     for chain, known, mend in (
@@ -92,12 +92,14 @@ def legacy_obstacles(rules: str, interface: str, port: int) -> list[str]:
     ):
         accepts = any(known in line.split() for line in lines if line.startswith("-A "))
         if f"-P {chain} DROP" in lines and not accepts:
-            found.append(f"ip6tables drops what its chain {chain} does not accept: `ip6tables-legacy {mend}")
+            found.append(
+                f"the ip6tables chain {chain} drops packets by default: allow them with `ip6tables-legacy {mend}"
+            )
     return found
 
 
 def _closed(ruleset: dict[str, Any], hook: str) -> Iterator[tuple[str, set[str]]]:
-    """Yield the name of each chain at a hook that drops or rejects by default, and all words in its table's rules."""
+    """Yield each chain at a hook that drops or rejects by default, and all words in its table's rules."""
     for where, rules in _closed_rules(ruleset, hook, _FAMILIES[hook]):
         yield where, set().union(*rules)
 
@@ -105,12 +107,12 @@ def _closed(ruleset: dict[str, Any], hook: str) -> Iterator[tuple[str, set[str]]
 def _closed_rules(
     ruleset: dict[str, Any], hook: str, families: tuple[str, ...]
 ) -> Iterator[tuple[str, list[set[str]]]]:
-    """Yield the name of each such chain, and the words of each rule and each set of its table."""
+    """Yield each such chain, and the words of each rule and set of its table."""
     items = [item for item in ruleset.get("nftables", ()) if isinstance(item, dict)]
     for chain in (item["chain"] for item in items if "chain" in item):
         if chain.get("hook") != hook or chain.get("family") not in families:
             continue
-        # Chains call each other, but only inside their table.
+        # A chain can jump to others, but only within its table.
         table = [
             item["rule"]
             for item in items
@@ -129,7 +131,7 @@ def _closed_rules(
 
 
 def _knows(words: set[str], interface: str) -> bool:
-    """Tell whether the words name an interface, or the first letters of its name."""
+    """Tell whether the words name an interface, possibly by a prefix such as `ipht*`."""
     return interface in words or any(word.endswith("*") and interface.startswith(word[:-1]) for word in words)
 
 
@@ -139,7 +141,7 @@ def _drops_all(rule: dict[str, Any]) -> bool:
 
 
 def _words(value: object) -> Iterable[str]:
-    """Yield every word and number in a value made of lists and dictionaries; of a range of numbers, all."""
+    """Yield every word and number in nested lists and dictionaries, and every number of a range."""
     match value:
         case dict():
             match value.get("range"):

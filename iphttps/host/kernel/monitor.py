@@ -1,8 +1,8 @@
-"""Hears from the kernel what changes in the host's network, and what routers announce about DNS.
+"""Monitors changes in the host's network, and DNS options in Router Advertisements.
 
-A netlink socket (rtnetlink(7)) that takes no privileges, and is not on the packets' way. The kernel tells of every
-link, address and route; it hands the options of Router Advertisements that are for programs to those who ask
-(RTM_NEWNDUSEROPT), and so nothing needs to look into the packets.
+It uses a netlink socket (rtnetlink(7)), which needs no privileges and is off the packet path. The kernel reports every
+change of a link, an address or a route, and passes on those options of Router Advertisements that are for user programs
+(RTM_NEWNDUSEROPT), so no packets need to be inspected.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from ...core.errors import ConfigError
 
 READS = 64
-"""Messages taken in one turn of the reactor: ten thousand routes at once must not make packets wait."""
+"""Maximum messages read per reactor turn: ten thousand new routes must not delay packets."""
 
 LONGEST = 1 << 16
 
@@ -27,8 +27,8 @@ _NEWNDUSEROPT = 68
 _GROUPS = (1, 5, 7, 9, 11, 20)  # RTNLGRP_LINK, IPV4_IFADDR, IPV4_ROUTE, IPV6_IFADDR, IPV6_ROUTE, ND_USEROPT
 _RTA_OIF = 4
 _IFA_ADDRESS = 1
-_FORWARDED = frozenset((1, 6, 7, 8))  # RTN_UNICAST, and those that refuse; what is local comes with an address
-_CLONED = 0x200  # RTM_F_CLONED: a route to one destination, made of another
+_FORWARDED = frozenset((1, 6, 7, 8))  # RTN_UNICAST and rejecting types; local ones accompany an address
+_CLONED = 0x200  # RTM_F_CLONED: a cached route to one destination
 _STATE = 0x1 | 0x40 | 0x10000  # IFF_UP, IFF_RUNNING, IFF_LOWER_UP
 _ROUTER_ADVERTISEMENT = 134  # RFC 4861 section 4.2
 
@@ -42,7 +42,7 @@ _ATTRIBUTE = struct.Struct("=HH")
 
 @dataclass(frozen=True, slots=True)
 class News:
-    """What has happened: to other interfaces than ours; to our addresses; options that a router announced on ours."""
+    """Changes: on other interfaces; of the tunnel's own addresses; options that a router announced on the tunnel."""
 
     others: bool = False
     own: bool = False
@@ -50,10 +50,14 @@ class News:
 
 
 class NetworkMonitor:
-    """Hears the kernel's news, as far as it matters for the tunnel on one interface."""
+    """A monitor of the network changes that matter for the tunnel on one interface."""
 
     def __init__(self, interface: str) -> None:
-        """Listen from now on; raises ConfigError if there is no such interface."""
+        """Start listening.
+
+        Raises:
+            ConfigError: The interface does not exist.
+        """
         try:
             self._own = socket.if_nametoindex(interface)
         except OSError as error:
@@ -67,11 +71,15 @@ class NetworkMonitor:
             self._socket.setsockopt(_SOL_NETLINK, _ADD_MEMBERSHIP, group)
 
     def fileno(self) -> int:
-        """Return the descriptor that is readable while there is news."""
+        """Return the descriptor that is readable while messages wait."""
         return self._socket.fileno()
 
     def read(self) -> News:
-        """Return what there is, at most READS messages of it; raises OSError if there will be no more."""
+        """Return the changes in at most READS waiting messages.
+
+        Raises:
+            OSError: The socket has failed.
+        """
         others = own = False
         options: list[bytes] = []
         for _ in range(READS):
@@ -82,7 +90,7 @@ class NetworkMonitor:
             except OSError as error:
                 if error.errno != errno.ENOBUFS:
                     raise
-                # More came than the socket holds: something has happened, who knows what.
+                # Messages were lost: report every kind of change.
                 self._links.clear()
                 self._addresses.clear()
                 others = own = True
@@ -95,7 +103,7 @@ class NetworkMonitor:
         return News(others, own, tuple(options))
 
     def close(self) -> None:
-        """Listen no more."""
+        """Stop listening."""
         self._socket.close()
 
     def _changes_others(self, kind: int, body: bytes) -> bool:
@@ -112,7 +120,7 @@ class NetworkMonitor:
         return False
 
     def _link_changes(self, kind: int, index: int, state: int) -> bool:
-        """Tell whether a link went up or down; a wireless one has news all the time that are none."""
+        """Tell whether a link went up or down; wireless links send many messages without a change."""
         if kind == _DELLINK:
             self._links.pop(index, None)
             return True
@@ -121,7 +129,7 @@ class NetworkMonitor:
         return state != before
 
     def _address_changes(self, kind: int, index: int, attributes: dict[int, bytes]) -> bool:
-        """Tell whether an address came or went; with each advertisement of a router come the same ones again."""
+        """Tell whether an address was added or removed; each Router Advertisement repeats existing ones."""
         key = index, attributes.get(_IFA_ADDRESS, b"")
         if kind == _DELADDR:
             self._addresses.discard(key)

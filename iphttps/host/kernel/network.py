@@ -1,12 +1,12 @@
 """The host's network: addresses, link flags, kernel settings, forwarding.
 
-What the kernel must be told so that a TUN device becomes an IP-HTTPS link:
+What a TUN device needs to become an IP-HTTPS link:
 
-- A TUN is created without ARP: it then does no Duplicate Address Detection and is deaf to multicast
-  Neighbor Solicitations. With the flag set, and `accept_dad`, it does both, and still puts no link-layer
-  address into its messages, for it has none. Nor does it resolve neighbours: it remains point-to-point.
-- Turning on forwarding has the kernel ignore Router Advertisements on every interface whose `accept_ra`
-  is 1, and forget the routes they gave. Set to 2 beforehand, it stays reachable.
+- A TUN is created without ARP: it then does no Duplicate Address Detection and ignores multicast Neighbor
+  Solicitations. With the flag set, and `accept_dad`, it does both, without link-layer addresses in its messages,
+  because it has none. It does not resolve neighbours and remains point-to-point.
+- Turning on forwarding makes the kernel ignore Router Advertisements on every interface whose `accept_ra` is 1, and
+  remove the routes learned from them. With `accept_ra` set to 2 beforehand, the host keeps its uplink.
 """
 
 from __future__ import annotations
@@ -30,51 +30,51 @@ from .settings import READ_ONLY, REFUSALS, UNPRIVILEGED, demand_writable, read, 
 from .undo import CONF, IPV4_CONF, Note
 
 RECENT = frozenset({"ra_defrtr_metric", "accept_ra_min_lft"})
-"""Settings that older kernels lack, and can do without: Linux 5.12 and 6.6."""
+"""Settings that older kernels lack and do not need: new in Linux 5.12 and 6.6."""
 
 IFF_UP = 0x1  # linux/if.h
 IFF_NOARP = 0x80
 IFF_MULTICAST = 0x1000
 IFA_F_NODAD = 0x02  # linux/if_addr.h
 RTPROT_KERNEL = 2  # linux/rtnetlink.h
-PREFIX_METRIC = 256  # IP6_RT_PRIO_ADDRCONF, linux/ipv6_route.h: that of the kernel's own
+PREFIX_METRIC = 256  # IP6_RT_PRIO_ADDRCONF, linux/ipv6_route.h: the metric of the kernel's own prefix routes
 
 
 QUEUE_LENGTH = 2000
-"""Packets that the kernel keeps for a device until they are read.
+"""Length in packets of the kernel's transmit queue for a device.
 
-The default of 500 is less than what a few of TCP's bursts come to, which the kernel cuts into packets before it hands
-them over. It is there for these moments only: a device is read all the time, and what waits for long waits elsewhere.
+The default of 500 is less than a few TCP bursts, which the kernel splits into packets before it queues them. The queue
+only absorbs such bursts: the device is read all the time, and sustained queueing happens elsewhere.
 """
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """A setting's value, and which others do as well: they are the administrator's choice and stay."""
+    """A setting's required value, and other acceptable ones, which are the administrator's choice and stay."""
 
     value: int
     also: Container[int] = ()
 
     def among(self, found: int) -> bool:
-        """Tell whether the value found will do."""
+        """Tell whether the value found is acceptable."""
         return found == self.value or found in self.also
 
 
 LINK = {
     "disable_ipv6": 0,
     "accept_dad": 1,  # 2 disables IPv6 on the interface for good after a duplicate
-    "keep_addr_on_down": 0,  # a link that is down has no addresses
+    "keep_addr_on_down": 0,  # remove addresses when the link goes down
 }
-"""What every tunnel needs under net.ipv6.conf.
+"""The settings under net.ipv6.conf that every tunnel needs.
 
-New interfaces inherit their settings from net.ipv6.conf.default, which hardened hosts change. So each setting that the
-tunnel depends on is named, even where the kernel's default is right.
+New interfaces inherit their settings from net.ipv6.conf.default, which hardened hosts change. So every setting that the
+tunnel depends on is listed, even if the kernel's default is right.
 """
 
 
 @dataclass(frozen=True, slots=True)
 class NetworkConfig:
-    """How the network should be, as far as one tunnel is concerned.
+    """The desired state of the network for one tunnel.
 
     `settings` are the interface's own, under net.ipv6.conf; `forwarding` makes the whole host a router. Without `ipv4`
     nothing of IPv4 changes.
@@ -90,9 +90,9 @@ class NetworkConfig:
 
 
 class LinuxNetwork:
-    """The network of the namespace that this process is in, by netlink and /proc/sys.
+    """The network of this process's namespace, through netlink and /proc/sys.
 
-    What outlives this process is written into the note before it is done, if there is one.
+    Changes that outlive this process are recorded in the note, if there is one, before they are made.
     """
 
     def __init__(self, note: Note | None = None) -> None:
@@ -102,7 +102,11 @@ class LinuxNetwork:
         self._note = note
 
     def apply(self, config: NetworkConfig) -> None:
-        """Make the network so; raises ConfigError if the kernel refuses."""
+        """Apply a configuration; may be called repeatedly.
+
+        Raises:
+            ConfigError: The kernel refuses, or the interface is gone.
+        """
         if not CONF.is_dir():
             raise ConfigError("this kernel has no IPv6: start it without ipv6.disable=1")
         try:
@@ -127,8 +131,8 @@ class LinuxNetwork:
             _settle(config.interface, {**LINK, **config.settings})
             if config.forwarding:
                 self._forward()
-                # A host that forwards may still have new interfaces begin as hosts: their Neighbor Advertisements
-                # would lack the Router flag, and clients would drop their routes (RFC 4861 section 7.2.5).
+                # Even on a forwarding host new interfaces may not forward: their Neighbor Advertisements would lack
+                # the Router flag, and clients would drop their routes (RFC 4861 section 7.2.5).
                 _settle(config.interface, {"forwarding": 1})
             if config.ipv4 and config.ipv4.forwarding:
                 self._forward_ipv4(config.interface)
@@ -141,7 +145,7 @@ class LinuxNetwork:
                 change=IFF_UP | IFF_NOARP | IFF_MULTICAST,
             )
             for address in config.addresses:
-                # The server is the authority on its link; it need not ask whether its address is free.
+                # The server decides about addresses on its link; it needs no Duplicate Address Detection.
                 netlink.addr(
                     "replace",
                     index=index,
@@ -149,7 +153,7 @@ class LinuxNetwork:
                     prefixlen=address.network.prefixlen,
                     flags=IFA_F_NODAD,
                 )
-            # The kernel makes these with an address, and not again when another program has removed them.
+            # The kernel creates these with an address, but not again after another program has removed them.
             present = routes(config.interface, link_local=True) if config.up else ()
             for network in {address.network for address in config.addresses}.difference(present):
                 netlink.route(
@@ -200,9 +204,9 @@ class LinuxNetwork:
             write(own, "1")
 
     def restore(self) -> None:
-        """Put the settings back that outlive the device.
+        """Restore the settings that outlive the device.
 
-        In reverse order, so that routers are still listened to while forwarding ends.
+        This is done in reverse order, so that Router Advertisements are still accepted while forwarding ends.
         """
         before, self._before, self._ipv4_before = self._before | self._ipv4_before, {}, {}
         _put_back(before)
@@ -215,9 +219,12 @@ _OURS = {"accept_ra": "2", "accept_redirects": "0"}
 
 
 def undo(note: Note) -> bool:
-    """Put back what a daemon that was killed has left changed, by its note; return whether there was anything.
+    """Restore the settings that a killed daemon has left changed, from its note; tell whether there were any.
 
-    What somebody has set since stays as it is. Raises ConfigError.
+    Settings changed again since then stay.
+
+    Raises:
+        ConfigError: The note cannot be read, or a setting cannot be written.
     """
     before = note.read()
     if not before:
@@ -242,24 +249,24 @@ def _put_back(before: dict[Path, str]) -> None:
             if read(setting) != value:
                 write(setting, value)
         except FileNotFoundError:
-            pass  # an interface that is gone since
+            pass  # the interface is gone
 
 
 def _bring_ipv6_back(netlink: IPRoute, index: int, config: NetworkConfig) -> None:
-    """Have IPv6 come back to an interface that it has left because another program set an MTU below 1280 (RFC 8200).
+    """Re-enable IPv6 on an interface that lost it because another program set an MTU below 1280 (RFC 8200).
 
-    The link goes down first: else the kernel makes addresses before the settings are right.
+    The link goes down first: otherwise the kernel forms addresses before the settings are right.
     """
     netlink.link("set", index=index, flags=0, change=IFF_UP | IFF_NOARP)
     netlink.link("set", index=index, mtu=config.mtu)
 
 
 def _begin_anew(netlink: IPRoute, index: int, config: NetworkConfig) -> None:
-    """Have the kernel give the interface its settings again, from net.ipv6.conf.default.
+    """Make the kernel reset the interface's settings to those of net.ipv6.conf.default.
 
-    It turns Duplicate Address Detection off for an interface that has no ARP when IPv6 comes to it, as a TUN does,
-    whatever the default says. Where that cannot be written, IPv6 leaves the interface with an MTU that is too small
-    for it, and comes again.
+    When IPv6 starts on an interface without ARP, such as a TUN, the kernel turns Duplicate Address Detection off,
+    whatever the default says. Where that setting is read-only, an MTU below 1280 stops IPv6 on the interface, and the
+    right MTU starts it again.
     """
     if "accept_dad" in unsettled(config.interface, LINK):
         netlink.link("set", index=index, mtu=MINIMUM_MTU - 1, flags=0, change=IFF_UP | IFF_NOARP)
@@ -267,9 +274,12 @@ def _begin_anew(netlink: IPRoute, index: int, config: NetworkConfig) -> None:
 
 
 def unsettled(interface: str, settings: Mapping[str, int | Wanted]) -> dict[str, tuple[str, int]]:
-    """Return the settings of an interface that will not do, each with the value it has and the one it needs.
+    """Return the settings of an interface that are not acceptable, each with its current and its required value.
 
-    `interface` may be "default", whose settings a new interface gets. Raises OSError for a setting that is missing.
+    `interface` may be "default", whose settings new interfaces inherit.
+
+    Raises:
+        OSError: The kernel lacks a setting.
     """
     found = {}
     for name, value in settings.items():
@@ -283,10 +293,10 @@ def unsettled(interface: str, settings: Mapping[str, int | Wanted]) -> dict[str,
 
 
 def unprepared(settings: Mapping[str, int | Wanted], *, forwarding: bool) -> list[str]:
-    """Return what a daemon with these settings would say, before its interface is there, where /proc/sys is read-only.
+    """Return the errors that a daemon with these settings will report because /proc/sys is read-only.
 
-    What is right already does not have to be written: an empty list says that the daemon would start. `forwarding` is
-    whether the host is to be a router.
+    This works before the interface exists. Settings that are right already need not be written; an empty list means
+    that the daemon can start. `forwarding`: the host must be a router.
     """
     if not os.statvfs(CONF).f_flag & os.ST_RDONLY:
         return []
@@ -303,7 +313,7 @@ def unprepared(settings: Mapping[str, int | Wanted], *, forwarding: bool) -> lis
 
 
 def _refused(interface: str, settings: Mapping[str, int]) -> str:
-    """Say what cannot be written, and how to have it before the start."""
+    """Return the sentence about settings that cannot be written, and how to set them before the start."""
     words = " ".join(f"--sysctl net.ipv6.conf.{interface}.{name}={value}" for name, value in settings.items())
     return (
         f"cannot set {_dotted(interface, settings)}: {READ_ONLY}; set it before the start, as by `docker run {words}`"
@@ -311,9 +321,9 @@ def _refused(interface: str, settings: Mapping[str, int]) -> str:
 
 
 def _settle(interface: str, settings: Mapping[str, int | Wanted]) -> None:
-    """Set what is not right yet.
+    """Write the settings that are not right yet.
 
-    What is right already is not written: where /proc/sys is read-only, the administrator may have prepared it.
+    Settings that are right are not written: where /proc/sys is read-only, the administrator may have prepared them.
     """
     refused, reason = {}, ""
     for name, (_, value) in unsettled(interface, settings).items():

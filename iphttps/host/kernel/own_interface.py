@@ -1,4 +1,4 @@
-"""Our own interface: what the kernel says of it now, and a socket that tells when to look again."""
+"""The tunnel's own interface: its state in the kernel, and a socket that reports changes."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _LINKS, _ADDRESSES, _ROUTES = (16, 17), (20, 21), (24, 25)  # RTM_NEWLINK, RTM_D
 _READS = 64
 _LONGEST = 1 << 16
 _MESSAGE = struct.Struct("=IHHII")  # struct nlmsghdr, netlink(7)
-_INDEX = struct.Struct("=4xi")  # where struct ifinfomsg and struct ifaddrmsg have the index, rtnetlink(7)
+_INDEX = struct.Struct("=4xi")  # the index in struct ifinfomsg and struct ifaddrmsg, rtnetlink(7)
 _ROUTE_SIZE, _ATTRIBUTE = 12, struct.Struct("=HH")  # struct rtmsg, struct rtattr
 _RTA_OIF = 4
 _SIOCGIFFLAGS, _SIOCGIFMTU = 0x8913, 0x8921  # linux/sockios.h
@@ -32,7 +32,7 @@ _MTU = struct.Struct("16si20x")
 
 @dataclass(frozen=True, slots=True)
 class LinkState:
-    """What the kernel says of an interface; `routes` are the prefixes that lead through it, the link-local one too."""
+    """The state of an interface in the kernel; `routes` are the prefixes routed through it, link-local included."""
 
     name: str
     up: bool
@@ -44,10 +44,14 @@ class LinkState:
 
 
 class InterfaceMonitor:
-    """Tells when an interface may have changed, and what it is like then; takes no privileges."""
+    """A monitor of one interface's state; needs no privileges."""
 
     def __init__(self, interface: str) -> None:
-        """Listen from now on; raises ConfigError if there is no such interface."""
+        """Start listening.
+
+        Raises:
+            ConfigError: The interface does not exist.
+        """
         try:
             self._index = socket.if_nametoindex(interface)
         except OSError as error:
@@ -61,13 +65,14 @@ class InterfaceMonitor:
         self._query = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)
 
     def fileno(self) -> int:
-        """Return the descriptor that is readable while there is news."""
+        """Return the descriptor that is readable while messages wait."""
         return self._socket.fileno()
 
     def changed(self) -> bool:
-        """Take the news, at most 64 messages of it, and tell whether any is of this interface.
+        """Read at most 64 waiting messages, and tell whether any is about this interface.
 
-        Raises OSError if there will be no more.
+        Raises:
+            OSError: The socket has failed.
         """
         changed = False
         for _ in range(_READS):
@@ -78,7 +83,7 @@ class InterfaceMonitor:
             except OSError as error:
                 if error.errno != errno.ENOBUFS:
                     raise
-                changed = True  # more came than the socket holds
+                changed = True  # messages were lost
             else:
                 changed |= sender == 0 and self._concerns(data)  # 0 is the kernel
         return changed
@@ -105,7 +110,7 @@ class InterfaceMonitor:
         return False
 
     def state(self) -> LinkState | None:
-        """Return what the interface is like, or None if it is not in this network namespace any more."""
+        """Return the interface's state, or None if it has left this network namespace."""
         try:
             name = socket.if_indextoname(self._index)
             wanted = os.fsencode(name)
@@ -124,7 +129,7 @@ class InterfaceMonitor:
         )
 
     def close(self) -> None:
-        """Listen no more."""
+        """Stop listening."""
         self._socket.close()
         self._query.close()
 

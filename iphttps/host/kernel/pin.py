@@ -1,11 +1,10 @@
-"""Keeps the connection to the server outside its own tunnel, whatever routes the tunnel brings.
+"""Keeps the connection to the server outside its own tunnel, whatever routes the tunnel adds.
 
-The connection is bound to the interface by which the server is reached before the tunnel's link comes up
-(SO_BINDTODEVICE, socket(7)); from then on the kernel looks only at routes through that interface. A host route would
-do as long as nothing changes, but it goes with the interface's link or its address, and then the packets of the
-connection are routed into the tunnel, which makes more of them, until somebody has noticed. A bound connection
-waits, follows a new gateway on its interface, needs no privilege, concerns no other program's packets, and leaves
-nothing behind, however this program ends.
+The connection is bound to the interface through which the server is reached before the tunnel's link comes up
+(SO_BINDTODEVICE, socket(7)); the kernel then uses only routes through that interface. A host route would disappear with
+the interface's link or address, and the connection's packets would then be routed into the tunnel, which sends yet more
+of them. A bound connection waits instead, follows a new gateway on its interface, needs no privilege, does not affect
+other programs, and leaves nothing behind however this program ends.
 """
 
 from __future__ import annotations
@@ -24,11 +23,13 @@ RTN_LOCAL = 2  # linux/rtnetlink.h
 
 
 def pin(connection: socket.socket, tunnel: str) -> str | None:
-    """Bind a TCP connection to the interface it uses, and return that one's name.
+    """Bind a TCP connection to the interface that it uses, and return the interface's name.
 
-    None says that there is nothing to bind: it is an IPv4 connection, which an IPv6 tunnel cannot carry, or does
-    not leave the host. Raises ConfigError if the connection goes through the tunnel's own interface, or cannot be
-    bound.
+    Returns None if there is nothing to bind: an IPv4 connection, which an IPv6 tunnel cannot carry, or one that does
+    not leave the host.
+
+    Raises:
+        ConfigError: The connection uses the tunnel's own interface, or cannot be bound.
     """
     if connection.family != socket.AF_INET6:
         return None
@@ -52,8 +53,8 @@ def pin(connection: socket.socket, tunnel: str) -> str | None:
 
 
 def _interface(connection: socket.socket, peer: IPv6Address, own: IPv6Address) -> str | None:
-    """Return the interface by which the peer is reached, or None if it is this host."""
-    if scope := connection.getpeername()[3]:  # a link-local address has its interface with it
+    """Return the interface through which the peer is reached, or None if it is this host."""
+    if scope := connection.getpeername()[3]:  # a link-local address includes its interface
         return socket.if_indextoname(scope)
     try:
         with IPRoute() as netlink:

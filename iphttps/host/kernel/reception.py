@@ -1,4 +1,4 @@
-"""What the kernel has received on an interface, as it counts it."""
+"""The kernel's counter of received Router Advertisements."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ _ADVERTISEMENTS = "Icmp6InRouterAdvertisements"
 
 
 def advertisements(interface: str) -> int | None:
-    """Return how many Router Advertisements have reached the kernel's ICMPv6; None if it does not tell.
+    """Return the number of Router Advertisements received by the kernel's ICMPv6; None if it is unknown.
 
-    What the packet filter drops is not among them, and what the settings have the kernel ignore is.
+    It excludes those that the packet filter drops, and includes those that the settings make the kernel ignore.
     """
     try:
         lines = (_COUNTERS / interface).read_text(encoding="utf-8").splitlines()

@@ -6,21 +6,21 @@ from ipaddress import IPv6Network
 from pathlib import Path
 
 _LIST = Path("/proc/net/ipv6_route")
-"""A line for each: destination, length, source, length, next hop, metric, users, uses, flags, interface; all in hex."""
+"""One line per route, in hex: destination, length, source, length, next hop, metric, users, uses, flags, name."""
 
 _NO_ROUTE = 0x80000000 | 0x00000200
-"""RTF_LOCAL: an address of this host's own; RTF_REJECT: what is not to be reached (linux/ipv6_route.h, route.h)."""
+"""RTF_LOCAL: this host's own address; RTF_REJECT: an unreachable destination (linux/ipv6_route.h, route.h)."""
 
 
 def routes(interface: str, *, link_local: bool = False) -> list[IPv6Network]:
-    """Return what is reached through an interface, but for multicast and, unless asked for, `link_local`."""
-    return sorted(network for network, name in everywhere(link_local=link_local) if name == interface)
+    """Return the prefixes routed through an interface, without multicast, and with link-local ones if `link_local`."""
+    return sorted(network for network, name in all_routes(link_local=link_local) if name == interface)
 
 
-def everywhere(*, link_local: bool = False) -> set[tuple[IPv6Network, str]]:
-    """Return every prefix that is reached through an interface, with the interface's name.
+def all_routes(*, link_local: bool = False) -> set[tuple[IPv6Network, str]]:
+    """Return every prefix routed through an interface, with the interface's name.
 
-    What every interface has is left out: multicast and, unless asked for, `link_local`.
+    Multicast prefixes are left out, and link-local ones unless `link_local`.
     """
     try:
         lines = _LIST.read_text().splitlines()

@@ -1,4 +1,4 @@
-"""A note of what outlives a daemon that is killed: settings as they were, for another process to put back."""
+"""A note of changed settings with their previous values, from which another process can restore them after a crash."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ _LONGEST = 1024 * 1024
 
 
 class UnreadableNote(ConfigError):
-    """What lies where the note would is none: cut off, damaged, of another version, or somebody else's."""
+    """The note's file is truncated, damaged, of another version, or owned by another user."""
 
 
 class Note:
-    """The file with the note; it holds for the network namespace, and the boot, in which it was written."""
+    """The file with the note, valid only in the network namespace and the boot in which it was written."""
 
     def __init__(self, path: Path, user: int | None = None, group: int | None = None) -> None:
-        """Know the file and its owner, the user that this process is going to be; it need not be there."""
+        """Name the file, which need not exist, and its owner, the user that this process will change to."""
         self.path = path
         self._owner = -1 if user is None else user, -1 if group is None else group
 
@@ -53,9 +53,11 @@ class Note:
             raise ConfigError(f"cannot write {self.path}: {error.strerror}") from error
 
     def read(self) -> dict[Path, str]:
-        """Return what was written down, if it holds here and now, and else nothing.
+        """Return the settings and values of the note, or nothing if it is missing or not valid here.
 
-        Raises UnreadableNote if it is no note that can be believed, and ConfigError if it cannot be read at all.
+        Raises:
+            UnreadableNote: The file is not a trustworthy note.
+            ConfigError: The file cannot be read.
         """
         try:
             descriptor = os.open(self.path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
@@ -63,14 +65,14 @@ class Note:
             return {}
         except OSError as error:
             if error.errno in (errno.ELOOP, errno.ENXIO):  # a link, a socket
-                raise UnreadableNote(f"{self.path} is no file of this user") from error
+                raise UnreadableNote(f"{self.path} is not a file of this user") from error
             raise ConfigError(f"cannot read {self.path}: {error.strerror}") from error
         try:
             about = os.fstat(descriptor)
-            # Whose it is not could have the host's settings changed by it.
+            # Another user could use it to change the host's settings.
             trusted = 0, os.geteuid(), self._owner[0], self.path.parent.stat().st_uid
             if not stat.S_ISREG(about.st_mode) or about.st_uid not in trusted:
-                raise UnreadableNote(f"{self.path} is no file of this user")
+                raise UnreadableNote(f"{self.path} is not a file of this user")
             content = os.read(descriptor, _LONGEST)
         finally:
             os.close(descriptor)
@@ -80,12 +82,16 @@ class Note:
             raise UnreadableNote(f"{self.path} is damaged, or of another version of iphttps") from error
 
     def set_aside(self) -> Path:
-        """Rename what lies where the note would, and return its new name; raises ConfigError."""
+        """Rename the note's file, whatever it is, and return its new name.
+
+        Raises:
+            ConfigError: It cannot be renamed.
+        """
         return set_aside(self.path)
 
     def erase(self) -> None:
-        """Forget what was written down."""
-        with suppress(OSError):  # should the directory not be this user's any more
+        """Delete the note."""
+        with suppress(OSError):  # first, in case the file cannot be unlinked from its directory
             os.close(os.open(self.path, os.O_WRONLY | os.O_TRUNC | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC))
         with suppress(OSError):
             self.path.unlink()
@@ -116,7 +122,7 @@ def _path(name: str) -> Path | None:
 
 
 def _here() -> list[str]:
-    """Return what tells this network namespace, in this boot, from all others."""
+    """Return an identifier of this network namespace and this boot."""
     namespace = os.stat("/proc/self/ns/net")
     boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
     return [boot, f"{namespace.st_dev}:{namespace.st_ino}"]

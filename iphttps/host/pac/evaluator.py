@@ -1,12 +1,12 @@
-"""Evaluates a proxy auto-configuration file: a program of its own, `python -m iphttps.host.pac.evaluator`.
+"""Evaluates a proxy auto-configuration file, as a separate program: `python -m iphttps.host.pac.evaluator`.
 
-Such a file is a program from somewhere else, which may compute for ever, or until no memory is left. So it runs in a
-process that can do nothing but compute, ask another process for the addresses of names, and answer; that has nothing
-of the daemon's but three pipes; that is not root; that can open no file, socket or process, where the kernel has
-seccomp and Landlock; and that the kernel ends when it takes too much. Who starts it limits the time.
+Such a file is a program from an untrusted source, which may loop for ever or use up all memory. So it runs in a process
+that can only compute, ask another process for the addresses of names, and answer. This process has only three pipes in
+common with the daemon, is not root, cannot open files, sockets or processes if the kernel supports seccomp and
+Landlock, and is killed by the kernel if it exceeds its limits. Its parent limits the time.
 
-It reads one JSON object with `pac`, `url` and `host`, and writes one, with `answer` or with `error`, and with
-`unconfined`, a list of what the kernel lacks to confine it, if there is anything.
+It reads one JSON object with `pac`, `url` and `host`, and writes one, with `answer` or `error`. `unconfined` lists the
+confinement that the kernel does not support, if any.
 """
 
 from __future__ import annotations
@@ -29,17 +29,17 @@ from .functions import Names, PACFunctions
 MEBIBYTE = 1 << 20
 
 MAXIMUM_ANSWER = 4096
-"""Characters of an answer that are passed on; of a longer one there is only the length."""
+"""Maximum characters of a result; a longer one is an error."""
 
 SHOWN = 200
-"""Characters of an error."""
+"""Maximum characters of an error message."""
 
 MEMORY = 64 * MEBIBYTE
-"""Bytes that the file's own objects may take; it is told when there are no more."""
+"""Maximum bytes for the file's objects; beyond, the file gets an exception."""
 
 LIMITS = (
     (resource.RLIMIT_CPU, 3),  # seconds
-    (resource.RLIMIT_AS, 512 * MEBIBYTE),  # of which Python and its libraries take a part
+    (resource.RLIMIT_AS, 512 * MEBIBYTE),  # including Python and its libraries
     (resource.RLIMIT_NOFILE, 16),
     (resource.RLIMIT_FSIZE, 0),
     (resource.RLIMIT_CORE, 0),
@@ -47,20 +47,20 @@ LIMITS = (
 )
 
 LIFETIME = 15
-"""Seconds after which it ends even if nobody ends it, because who started it is no more."""
+"""Seconds after which the process ends by itself, in case its parent has ended."""
 
 _PLACE = re.compile(r"<input>:([0-9]{1,9}):([0-9]{1,9})")
-"""A place in the file, as the library writes it."""
+"""A line and column in the file, in the library's format."""
 
 NOBODY = 65534  # the kernel's overflow user, which owns nothing
 
 
 class Refused(Exception):
-    """The file gives no answer; the text says why."""
+    """The file has no result; the text says why."""
 
 
 def main() -> None:
-    """Read the question, and answer it."""
+    """Read the request and write the answer."""
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
     signal.alarm(LIFETIME)
     with suppress(PermissionError):  # a shell may have made it a leader already
@@ -68,18 +68,18 @@ def main() -> None:
     try:
         asking, resolver = pacnames.start(_confine_resolver)  # before there is a second thread
     except OSError as error:
-        _answer({"error": f"it is not evaluated, because no process can look names up: {error.strerror}"})
+        _answer({"error": f"it is not evaluated, because the resolver process cannot start: {error.strerror}"})
         return
     try:
-        # While Python's files can still be read, and a thread can be made, as this library does.
+        # Import while files can still be read and threads created, which this library needs.
         import quickjs
     except ImportError:
-        _answer({"error": "evaluating it takes a library that is not there: pip install quickjs-ng"})
+        _answer({"error": "evaluating it requires a missing library: pip install quickjs-ng"})
         return
     limit()
     try:
         give_up_root()
-        now = datetime.now().astimezone()  # which reads the time zone
+        now = datetime.now().astimezone()  # reads the time zone
         lacking = [name for name, can in (("Landlock", confine()), ("seccomp", only_compute())) if not can]
         question = json.load(sys.stdin)
         names = pacnames.AskedNames(asking)
@@ -90,7 +90,7 @@ def main() -> None:
     except OSError as error:
         _answer({"error": f"it is not evaluated, because it cannot be confined: {error.strerror}"})
     os.close(asking)
-    os.waitpid(resolver, 0)  # it has nothing more to answer, and ends at once
+    os.waitpid(resolver, 0)  # it ends at once without its peer
 
 
 def _confine_resolver() -> None:
@@ -101,7 +101,7 @@ def _confine_resolver() -> None:
 
 
 def limit() -> None:
-    """Have the kernel bound what this process takes."""
+    """Set the kernel's resource limits for this process."""
     for which, wanted in LIMITS:
         _, most = resource.getrlimit(which)
         value = wanted if most == resource.RLIM_INFINITY else min(wanted, most)
@@ -109,7 +109,11 @@ def limit() -> None:
 
 
 def give_up_root() -> None:
-    """Become nobody, if this is root; raises Refused if that cannot be, as where nobody else exists."""
+    """Change from root to nobody.
+
+    Raises:
+        Refused: The user cannot be changed, such as in a user namespace without other users.
+    """
     if os.geteuid() != 0:
         return
     try:
@@ -117,13 +121,14 @@ def give_up_root() -> None:
         os.setresgid(NOBODY, NOBODY, NOBODY)
         os.setresuid(NOBODY, NOBODY, NOBODY)
     except OSError as error:
-        raise Refused(f"it is not evaluated as root, and another user cannot be had: {error.strerror}") from error
+        raise Refused(f"it is not evaluated as root, and the user cannot be changed: {error.strerror}") from error
 
 
 def evaluate(context: Any, pac: str, url: str, host: str, names: Names, now: datetime) -> str:
-    """Return what the file's FindProxyForURL answers; raises Refused if it does not.
+    """Return the result of the file's FindProxyForURL, else of its FindProxyForURLEx (Microsoft's for IPv6).
 
-    A file with FindProxyForURLEx alone is Microsoft's for IPv6, and is asked for that.
+    Raises:
+        Refused: The file fails, or its result is not a string or too long.
     """
     context.set_memory_limit(MEMORY)
     functions = PACFunctions(names, now)
@@ -139,7 +144,7 @@ def evaluate(context: Any, pac: str, url: str, host: str, names: Names, now: dat
             raise Refused("it has no function FindProxyForURL")
     except Refused:
         raise
-    except Exception as error:  # JavaScript's own, memory that is out, values that Python has not
+    except Exception as error:  # JavaScript errors, out of memory, values without a Python type
         raise Refused(f"the file fails: {_reason(error)}") from error
     if not isinstance(answer, str):
         raise Refused("its FindProxyForURL does not answer with a string")
@@ -149,7 +154,7 @@ def evaluate(context: Any, pac: str, url: str, host: str, names: Names, now: dat
 
 
 def _reason(error: Exception) -> str:
-    """Put the library's error into a line: what it says, and of the places behind that the first."""
+    """Return the library's error in one line: its message and its first position."""
     said, _, places = str(error).partition("\n    at ")
     words = " ".join(said.removesuffix("\nundefined").split())[:SHOWN] or type(error).__name__
     place = _PLACE.search(places)

@@ -1,6 +1,6 @@
-"""The functions that a proxy auto-configuration file may call, as browsers have them, Microsoft's for IPv6 included.
+"""The functions that a proxy auto-configuration file may call, as in browsers, with Microsoft's for IPv6.
 
-None of them raises: what makes no sense is false, or empty. Case counts in names and patterns, as in browsers.
+None raises: for invalid arguments the result is false or empty. Names and patterns are case-sensitive, as in browsers.
 """
 
 from __future__ import annotations
@@ -15,29 +15,29 @@ from ipaddress import IPv4Address, ip_address, ip_network
 from typing import Protocol
 
 MAXIMUM_NAMES = 30
-"""Different names that are looked up for one answer; any further name cannot be resolved."""
+"""Maximum number of names resolved per evaluation; further names have no addresses."""
 
 _WEEKDAYS = ("MON", "TUE", "WED", "THU", "FRI", "SAT", "SUN")  # as datetime.weekday counts
 _MONTHS = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
 
-# Nothing is sent there: an unused address that every default route covers (RFC 5737, RFC 3849).
+# Documentation addresses, which every default route covers; nothing is sent to them (RFC 5737, RFC 3849).
 _ELSEWHERE = ((socket.AF_INET, "192.0.2.1"), (socket.AF_INET6, "2001:db8::1"))
 
 _NUMBER = re.compile("[0-9]{1,9}")
 _EXPRESSION = re.compile(r"[\[\](){}|+^$\\]")
-"""What means something in a regular expression, besides what a pattern is made of."""
+"""Regular expression syntax beyond that of shell patterns."""
 
 _NETLINK_ROUTE = 0
 _HEADER, _ADDRESS = struct.Struct("=IHHII"), struct.Struct("=BBBBI")  # struct nlmsghdr, struct ifaddrmsg
 _NEW_ADDRESS, _GET_ADDRESS = 20, 22
 _REQUEST_ALL = 0x301  # NLM_F_REQUEST | NLM_F_DUMP
 _GET_ADDRESSES = _HEADER.pack(24, _GET_ADDRESS, _REQUEST_ALL, 1, 0) + _ADDRESS.pack(0, 0, 0, 0, 0)
-_ADDRESS_ITSELF, _LOCAL = 1, 2  # IFA_ADDRESS is the other end's where there is an IFA_LOCAL
+_ADDRESS_ITSELF, _LOCAL = 1, 2  # IFA_ADDRESS is the peer's address if there is an IFA_LOCAL
 _UNUSABLE = 0x68  # IFA_F_TENTATIVE, IFA_F_DEPRECATED, IFA_F_DADFAILED
 
 
 class Names(Protocol):
-    """What the functions need of the network."""
+    """The name resolution that the functions use."""
 
     def addresses(self, name: str) -> list[str]:
         """Return the addresses of a name, or of an address itself; empty if it has none."""
@@ -47,7 +47,7 @@ class Names(Protocol):
 
 
 class SystemNames:
-    """The system's resolver, asked a bounded number of times."""
+    """The system's resolver, for a limited number of names."""
 
     def __init__(self) -> None:
         self._known: dict[str, list[str]] = {}
@@ -61,9 +61,9 @@ class SystemNames:
         return self._known[name]
 
     def own(self) -> list[str]:
-        """Return this host's addresses towards the rest of the world, IPv4 first.
+        """Return this host's source addresses towards the Internet, IPv4 first.
 
-        Where no route leads there, those that its interfaces have.
+        Without a default route, return the addresses of the interfaces.
         """
         found: list[str] = []
         for family, elsewhere in _ELSEWHERE:
@@ -73,7 +73,7 @@ class SystemNames:
                     found.append(str(asking.getsockname()[0]))
             except OSError:
                 continue
-        # A closed network may have no default route, and that of IPv6 may be the only one there is.
+        # A closed network may have no default route, or only an IPv6 one.
         found += [each for each in _configured() if _family(each) not in map(_family, found)]
         return sorted(found, key=_family)
 
@@ -90,7 +90,7 @@ def _family(address: str) -> int:
 
 
 def _configured() -> list[str]:
-    """Return the addresses of all interfaces that are of use beyond a link; no descriptor but a socket is taken."""
+    """Return the global addresses of all interfaces, using no descriptor except one socket."""
     with ExitStack() as stack:
         try:
             asking = stack.enter_context(socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, _NETLINK_ROUTE))
@@ -102,7 +102,7 @@ def _configured() -> list[str]:
 
 
 def _addresses_in(asking: socket.socket) -> Iterator[str]:
-    """Yield what the kernel answers (rtnetlink(7)), until it has no more."""
+    """Yield the usable addresses in the kernel's answer (rtnetlink(7))."""
     while True:
         answer = asking.recv(1 << 17)
         while len(answer) >= _HEADER.size:
@@ -130,39 +130,39 @@ def _attributes(data: bytes) -> dict[int, bytes]:
 
 
 class PACFunctions:
-    """The functions, for one moment in time; they have the names that the file calls them by."""
+    """The functions at one point in time, with their JavaScript names."""
 
     def __init__(self, names: Names, now: datetime) -> None:
         self._names = names
         self._now = now
 
     def by_name(self) -> dict[str, Callable[..., object]]:
-        """Return them all."""
+        """Return all functions by name."""
         own = (name for name in dir(self) if not name.startswith("_") and name != "by_name")
         return {name: getattr(self, name) for name in own}
 
     # Names.
 
     def isPlainHostName(self, host: object = None, *_: object) -> bool:
-        """Tell whether there is no domain in a host's name."""
+        """Tell whether a host name has no domain part."""
         return not any(mark in _text(host) for mark in ".:")
 
     def dnsDomainIs(self, host: object = None, domain: object = None, *_: object) -> bool:
-        """Tell whether a host's name ends so."""
+        """Tell whether a host name ends with `domain`."""
         return _text(host).endswith(_text(domain))
 
     def localHostOrDomainIs(self, host: object = None, full: object = None, *_: object) -> bool:
-        """Tell whether a host's name is the full one, or its first part."""
+        """Tell whether a host name equals `full`, or is its part before the domain."""
         return _text(host) == _text(full) or _text(full).startswith(_text(host) + ".")
 
     def dnsDomainLevels(self, host: object = None, *_: object) -> int:
-        """Count the dots."""
+        """Return the number of dots in a host name."""
         return _text(host).count(".")
 
     def shExpMatch(self, text: object = None, pattern: object = None, *_: object) -> bool:
-        """Tell whether a text is like a pattern, in which * stands for anything and ? for one character.
+        """Tell whether a text matches a shell pattern: * matches any text, ? one character.
 
-        Browsers make a regular expression of it, so [0-9] and (a|b) work there, and files rely on that.
+        Browsers convert the pattern to a regular expression, so [0-9] and (a|b) work there, and files rely on that.
         """
         if _EXPRESSION.search(_text(pattern)):
             return _is_like_in_browsers(_text(text), _text(pattern))
@@ -179,11 +179,11 @@ class PACFunctions:
         return next((each for each in self._addresses(host) if "." in each and ":" not in each), None)
 
     def myIpAddress(self, *_: object) -> str:
-        """Return this host's IPv4 address, or that of its loopback."""
+        """Return this host's IPv4 address, or 127.0.0.1."""
         return next((each for each in self._names.own() if ":" not in each), "127.0.0.1")
 
     def isInNet(self, host: object = None, pattern: object = None, mask: object = None, *_: object) -> bool:
-        """Tell whether a host's IPv4 address is the pattern's where the mask has ones."""
+        """Tell whether a host's IPv4 address matches `pattern` under `mask`."""
         try:
             address = int(IPv4Address(self.dnsResolve(host) or ""))
             wanted, ones = _as_browsers_read(pattern), _as_browsers_read(mask)
@@ -197,7 +197,7 @@ class PACFunctions:
         return len(parts) == 4 and all(re.fullmatch("[0-9]{1,3}", part) and int(part) < 256 for part in parts)
 
     def convert_addr(self, address: object = None, *_: object) -> int:
-        """Return an IPv4 address as the number that JavaScript makes of it, which has a sign."""
+        """Return an IPv4 address as a signed 32-bit number, as in JavaScript."""
         return int.from_bytes(_as_browsers_read(_text(address)).to_bytes(4), signed=True)
 
     # The same with IPv6.
@@ -207,15 +207,15 @@ class PACFunctions:
         return bool(self._addresses(host))
 
     def dnsResolveEx(self, host: object = None, *_: object) -> str:
-        """Return all addresses of a name, with semicolons between them."""
+        """Return all addresses of a name, separated by semicolons."""
         return ";".join(self._addresses(host))
 
     def myIpAddressEx(self, *_: object) -> str:
-        """Return this host's addresses, with semicolons between them."""
+        """Return this host's addresses, separated by semicolons."""
         return ";".join(self._names.own())
 
     def isInNetEx(self, addresses: object = None, networks: object = None, *_: object) -> bool:
-        """Tell whether one of the addresses lies in one of the networks, such as 2001:db8::/32; no name is resolved."""
+        """Tell whether an address is in a network such as 2001:db8::/32; both are lists; no names are resolved."""
         try:
             inside = [ip_network(each.strip(), strict=False) for each in _text(networks).split(";")]
             return any(
@@ -225,7 +225,7 @@ class PACFunctions:
             return False
 
     def sortIpAddressList(self, addresses: object = None, *_: object) -> str:
-        """Sort addresses with semicolons between them: IPv6 first."""
+        """Sort addresses separated by semicolons, IPv6 first."""
         try:
             found = [ip_address(each.strip()) for each in _text(addresses).split(";")]
         except ValueError:
@@ -236,10 +236,10 @@ class PACFunctions:
         """Return the version of these functions."""
         return "1.0"
 
-    # Time: between two moments, both included, and around the end of the week, the year or the day.
+    # Time: inclusive ranges, which may wrap around the end of the week, the year or the day.
 
     def weekdayRange(self, *words: object) -> bool:
-        """Tell whether today is this day of the week, or between two."""
+        """Tell whether today is a given day of the week, or between two."""
         now, days = self._moment(words)
         if not 1 <= len(days) <= 2 or any(day not in _WEEKDAYS for day in days):
             return False
@@ -247,7 +247,7 @@ class PACFunctions:
         return _between((low,), (now.weekday(),), (high,))
 
     def dateRange(self, *words: object) -> bool:
-        """Tell whether today is this day, month or year, or between two dates made of the same of these."""
+        """Tell whether today is a given day, month or year, or between two dates with the same parts."""
         now, parts = self._moment(words)
         half = (len(parts) + 1) // 2
         low, high = _date(parts[:half]), _date(parts[-half:])
@@ -258,7 +258,7 @@ class PACFunctions:
         return _between(first, today, last) and ("year" not in kinds or first <= last)
 
     def timeRange(self, *words: object) -> bool:
-        """Tell whether it is this hour, or between two times of hours, minutes and seconds."""
+        """Tell whether the current hour is a given one, or the time is between two times."""
         now, parts = self._moment(words)
         numbers = [_number(part) for part in parts]
         half = (len(numbers) + 1) // 2
@@ -268,14 +268,14 @@ class PACFunctions:
         return _between(low, (now.hour, now.minute, now.second)[:half], high)
 
     def alert(self, *_: object) -> None:
-        """Say nothing: there is nobody to read it."""
+        """Do nothing: there is no user to read the message."""
 
     def _addresses(self, host: object) -> list[str]:
         name = _text(host)
         return self._names.addresses(name) if name else []
 
     def _moment(self, words: tuple[object, ...]) -> tuple[datetime, list[object]]:
-        """Return the time, in GMT if the last of the words says so, and the others."""
+        """Return the time, in UTC if the last argument is "GMT", and the other arguments."""
         parts = [word.upper() if isinstance(word, str) else word for word in words if word is not None]
         if parts and parts[-1] == "GMT":
             return self._now.astimezone(UTC), parts[:-1]
@@ -287,9 +287,9 @@ def _text(value: object) -> str:
 
 
 def _as_browsers_read(address: object) -> int:
-    """Return the number of an IPv4 address, in which what is missing or no number is 0; raises ValueError."""
+    """Return an IPv4 address as a number, missing or invalid parts as 0; raise ValueError for other types."""
     if not isinstance(address, str):
-        raise ValueError("no address")
+        raise ValueError("not an address")
     numbers = (_NUMBER.fullmatch(part.strip()) for part in address.split(".")[:4])
     parts = [int(number[0]) & 255 if number else 0 for number in numbers]
     return int.from_bytes(bytes(parts).ljust(4, b"\0"), "big")
@@ -298,7 +298,7 @@ def _as_browsers_read(address: object) -> int:
 def _number(value: object) -> int | None:
     if isinstance(value, float) and value.is_integer():
         return int(value)
-    if isinstance(value, str) and _NUMBER.fullmatch(value):  # JavaScript makes a number of it
+    if isinstance(value, str) and _NUMBER.fullmatch(value):  # JavaScript converts it to a number
         return int(value)
     return value if isinstance(value, int) else None
 
@@ -308,7 +308,7 @@ def _between(low: tuple[int, ...], now: tuple[int, ...], high: tuple[int, ...]) 
 
 
 def _date(parts: list[object]) -> dict[str, int]:
-    """Return what the parts say by what it is: a day up to 31, a month by its name, or else a year."""
+    """Return the parts of a date by kind: a month by name, a number up to 31 as a day, a larger one as a year."""
     date = {}
     for part in parts:
         if part in _MONTHS:
@@ -331,7 +331,7 @@ def _is_like_in_browsers(text: str, pattern: str) -> bool:
 
 
 def _is_like(text: str, pattern: str) -> bool:
-    """Match in a time that does not explode with the number of stars, as a regular expression's may."""
+    """Match a shell pattern without the exponential time that a regular expression can take with many stars."""
     at = place = 0
     star = after = -1
     while at < len(text):
@@ -341,7 +341,7 @@ def _is_like(text: str, pattern: str) -> bool:
         elif place < len(pattern) and pattern[place] in ("?", text[at]):
             at += 1
             place += 1
-        elif star >= 0:  # let the last star take one character more
+        elif star >= 0:  # extend the last star's match by one character
             after += 1
             at, place = after, star + 1
         else:

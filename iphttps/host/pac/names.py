@@ -1,14 +1,14 @@
-"""Names for a proxy auto-configuration file, looked up by another process than the one that evaluates it.
+"""Name resolution for a proxy auto-configuration file, in another process than the one that evaluates it.
 
-So the process that runs the file needs no socket, and that which has sockets runs nothing but the system's resolver.
-Between them is a pair of sockets with one message for each question and each answer, in JSON: a name, or null for the
-host's own addresses, and a list of addresses.
+The evaluating process then needs no sockets, and the resolving process runs nothing but the system's resolver. They
+communicate over a socket pair, one JSON message for each question and each answer: a name, or null for the host's own
+addresses, and a list of addresses.
 """
 
 from __future__ import annotations
 
 import ctypes
-import encodings.idna  # noqa: F401  # for look-ups: nothing of Python's can be read once root is given up
+import encodings.idna  # noqa: F401  # used in look-ups: Python's files are unreadable after root is given up
 import json
 import os
 import signal
@@ -19,10 +19,10 @@ from contextlib import suppress
 from .functions import Names, SystemNames
 
 _QUESTION, _ANSWER = 4096, 1 << 16
-"""Bytes of the longest messages."""
+"""Maximum bytes of a message."""
 
 _LONGEST_NAME = 253
-"""Characters of a name in the DNS (RFC 1035, 2.3.4)."""
+"""Maximum characters of a DNS name (RFC 1035 section 2.3.4)."""
 
 _MOST_ADDRESSES = 200
 
@@ -30,19 +30,19 @@ _PARENT_DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG
 
 
 class AskedNames:
-    """Names that the other process looks up; its end ends in names without addresses."""
+    """Names resolved by the other process; if it has ended, no name has addresses."""
 
     def __init__(self, descriptor: int) -> None:
-        """Ask over one end of the pair."""
+        """Take one end of the socket pair."""
         self._descriptor = descriptor
         self._known: dict[str | None, list[str]] = {}
 
     def addresses(self, name: str) -> list[str]:
-        """Return the addresses of a name, or of an address itself; empty if it has none."""
+        """Return the addresses of a name, or an address itself; an empty list if there are none."""
         return self._asked(name) if len(name) <= _LONGEST_NAME + 1 else []
 
     def own(self) -> list[str]:
-        """Return this host's addresses towards the rest of the world, IPv4 first."""
+        """Return this host's source addresses towards the Internet, IPv4 first."""
         return self._asked(None)
 
     def _asked(self, what: str | None) -> list[str]:
@@ -52,7 +52,7 @@ class AskedNames:
 
     def _ask(self, what: str | None) -> list[str]:
         try:
-            # Not by socket.send: the system call sendto is given up.
+            # Not socket.send: the system call sendto is blocked.
             os.write(self._descriptor, json.dumps(what).encode("ascii"))
             return [str(each) for each in json.loads(os.read(self._descriptor, _ANSWER))]
         except (OSError, ValueError):
@@ -60,19 +60,22 @@ class AskedNames:
 
 
 def start(prepare: Callable[[], None]) -> tuple[int, int]:
-    """Start the process that looks names up; return a descriptor to ask it over, and its number.
+    """Start the resolver process; return a descriptor for questions, and the process id.
 
-    It calls `prepare` before the first question, to confine itself, and answers nothing if that raises. It ends with
-    the other end of the pair. Raises OSError if there can be no process.
+    The process first calls `prepare` to confine itself, and answers nothing if that raises. It ends when the descriptor
+    is closed.
+
+    Raises:
+        OSError: The process cannot be created.
     """
     ours, its = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     pid = os.fork()
     if pid == 0:
         try:
-            for inherited in (0, 1, 2, ours.detach()):  # the daemon waits until nobody has the pipes any more
+            for inherited in (0, 1, 2, ours.detach()):  # the daemon waits until every copy of its pipes is closed
                 os.close(inherited)
             prepare()
-            # After the change of user, which undoes it: in the middle of a look-up nothing else would end it.
+            # After the change of user, which resets it. Nothing else ends the process during a look-up.
             ctypes.CDLL(None).prctl(_PARENT_DEATH_SIGNAL, signal.SIGKILL)
             answer(its.fileno(), SystemNames())
         finally:
@@ -82,7 +85,7 @@ def start(prepare: Callable[[], None]) -> tuple[int, int]:
 
 
 def answer(descriptor: int, names: Names) -> None:
-    """Answer questions until there are no more, whatever they say."""
+    """Answer questions, malformed ones too, until the other end is closed."""
     with suppress(OSError):
         while question := os.read(descriptor, _QUESTION):
             try:

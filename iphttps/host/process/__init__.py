@@ -1,1 +1,1 @@
-"""This process and its surroundings: privileges, descriptors, signals of life, sockets, pid files."""
+"""This process and its environment: privileges, descriptors, systemd notification, sockets, pid files."""

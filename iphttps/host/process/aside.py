@@ -1,4 +1,4 @@
-"""Moves out of the way what lies in the place of a state file and is none."""
+"""Renames a file that has the path of a state file but is not one."""
 
 from __future__ import annotations
 
@@ -8,18 +8,21 @@ from pathlib import Path
 from ...core.errors import ConfigError
 
 SUFFIX = ".unreadable"
-"""What is appended to the name, so that it is in nobody's way and can be looked at."""
+"""Suffix of the new name."""
 
 MOST = 10
-"""How many names are tried."""
+"""Maximum number of names tried."""
 
 _TAKEN = (errno.ENOTEMPTY, errno.EEXIST, errno.EISDIR, errno.ENOTDIR)
 
 
 def set_aside(path: Path) -> Path:
-    """Rename what lies at a path, and return its new name; raises ConfigError.
+    """Rename the file or directory at a path, and return its new name.
 
-    A file takes the place of the one before; a directory cannot, and gets a number.
+    A file replaces an earlier one of the same name; a directory cannot, and gets a number.
+
+    Raises:
+        ConfigError: It cannot be renamed.
     """
     aside = path.with_name(path.name + SUFFIX)
     for number in range(1, MOST + 1):

@@ -1,4 +1,4 @@
-"""A program that is run: in a session of its own, with nothing of ours but what it is given."""
+"""A child process, in a session of its own, that inherits nothing but its arguments and environment."""
 
 from __future__ import annotations
 
@@ -14,14 +14,18 @@ CHUNK = 4096
 
 
 class ChildProcess:
-    """A running program; two descriptors tell when it has said something, and when it has ended.
+    """A running program; two descriptors report its output and its end.
 
-    It inherits no descriptor but /dev/null and the pipe that takes what it prints (CWE-403), and no variable but
-    those given. No shell reads anything.
+    It inherits no descriptors but /dev/null and the pipe for its output (CWE-403), and only the given environment
+    variables. No shell is involved.
     """
 
     def __init__(self, command: Sequence[str], environment: Mapping[str, str]) -> None:
-        """Start it; raises ConfigError if that cannot be."""
+        """Start the program.
+
+        Raises:
+            ConfigError: The program cannot be run.
+        """
         try:
             self._process = subprocess.Popen(
                 command,
@@ -37,26 +41,26 @@ class ChildProcess:
             raise ConfigError(f"cannot run {command[0]}: {error.strerror}") from error
         assert self._process.stdout
         self.output = self._process.stdout.fileno()
-        """Readable when it has said something."""
+        """Readable when the program has written output."""
         os.set_blocking(self.output, False)
         self.end = os.pidfd_open(self._process.pid)
-        """Readable when it has ended."""
+        """Readable when the program has ended."""
 
     def read(self) -> bytes | None:
-        """Return some of what it has said, or None if there is no more for now; empty if there never will be."""
+        """Return some of its output, None if there is none now, or b"" at the end of output."""
         try:
             return os.read(self.output, CHUNK)
         except BlockingIOError:
             return None
 
     def kill(self) -> None:
-        """End it, with all that it has started and that has not left its session."""
+        """Kill the program and all of its children that have not left its process group."""
         if self._process.returncode is None:
             with suppress(ProcessLookupError):
                 os.killpg(self._process.pid, signal.SIGKILL)
 
     def close(self) -> int:
-        """Return the exit status once it has ended; negative if a signal ended it."""
+        """Wait for the program to end and return its exit status; negative for the signal that ended it."""
         status = self._process.wait()
         assert self._process.stdout
         self._process.stdout.close()

@@ -1,4 +1,4 @@
-"""Confines this process by Landlock (landlock(7)) to what name resolution takes, where the kernel has it."""
+"""Confines this process with Landlock (landlock(7)) to what name resolution needs, if the kernel supports it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _NO_NEW_PRIVS = 38  # PR_SET_NO_NEW_PRIVS
 
 DNS_PORT = 53
 
-# What the C library reads to resolve names and to know the time zone. Not all of /etc: keys lie below it.
+# What the C library reads for name resolution and the time zone. Not all of /etc: it contains private keys.
 _FILES = tuple(
     f"/etc/{name}"
     for name in (
@@ -33,9 +33,12 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 
 def confine() -> bool:
-    """Give up all files but those that names are resolved by, and TCP but to DNS; tell whether the kernel can.
+    """Give up access to all files except those for name resolution, and to TCP except DNS; tell whether it worked.
 
-    It cannot be undone, and child processes inherit it. Raises OSError if the kernel can and refuses.
+    This cannot be undone, and child processes inherit it. Returns False if the kernel does not support Landlock.
+
+    Raises:
+        OSError: The kernel supports Landlock but refuses.
     """
     version = _libc.syscall(_CREATE_RULESET, None, 0, _VERSION)
     if version < 1:
@@ -58,7 +61,7 @@ def confine() -> bool:
 
 
 def _rights(version: int) -> tuple[int, int, int]:
-    """Return the rights to files and to the network, and the scopes, that a version of Landlock knows."""
+    """Return the file rights, the network rights and the scopes that a Landlock version supports."""
     files = (1 << (13 + (version >= 2) + (version >= 3) + (version >= 5))) - 1
     return files, _BIND_TCP | _CONNECT_TCP if version >= 4 else 0, _SCOPES if version >= 6 else 0
 

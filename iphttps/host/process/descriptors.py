@@ -1,17 +1,17 @@
-"""How many descriptors this process may have open."""
+"""The limit on this process's open descriptors."""
 
 from __future__ import annotations
 
 import resource
 
 MOST = 1 << 16
-"""What is enough for any number of clients that one process can serve."""
+"""Enough for all the clients that one process can serve."""
 
 
 def raise_limit() -> int:
-    """Raise the soft limit to the hard one, but not beyond MOST; returns what it is then.
+    """Raise the soft limit to the hard limit, but not beyond MOST; return the new soft limit.
 
-    The soft limit is low for the sake of programs that use select(2), of which this is none.
+    The soft limit is low only for programs that use select(2); this one does not.
     """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     most = MOST if hard == resource.RLIM_INFINITY else min(hard, MOST)

@@ -1,4 +1,4 @@
-"""The UNIX socket on which the server listens for fronts on the same host."""
+"""The UNIX socket on which the server listens for a reverse proxy on the same host."""
 
 from __future__ import annotations
 
@@ -12,14 +12,18 @@ from ...core.errors import ConfigError
 from .unix import LONGEST, remove_dead
 
 BACKLOG = 1024
-"""Connections that may wait to be accepted."""
+"""Maximum connections waiting to be accepted."""
 
 
 class FrontSocket:
-    """A socket that listens at a path, with mode 0600, or 0660 for a group; `listening` is to be accepted from."""
+    """A listening socket at a path, with mode 0600, or 0660 for a group; accept connections from `listening`."""
 
     def __init__(self, path: Path, group: str = "", user: int | None = None) -> None:
-        """Listen at the path, as the user given; raises ConfigError if that cannot be."""
+        """Listen at the path; the socket belongs to `user`.
+
+        Raises:
+            ConfigError: The socket cannot be created.
+        """
         check(path, group)
         self.path = path
         self.listening = socket.socket(socket.AF_UNIX)
@@ -28,7 +32,7 @@ class FrontSocket:
             if not remove_dead(path):
                 self.listening.close()
                 raise ConfigError(f"--uri: another program listens at {path}: stop it, or give another path")
-            before = os.umask(0o117 if group else 0o177)  # no mode is set later, by a path that may have changed
+            before = os.umask(0o117 if group else 0o177)  # no chmod later: the path may change meanwhile
             try:
                 self.listening.bind(os.fspath(path))
             finally:
@@ -44,17 +48,21 @@ class FrontSocket:
             raise ConfigError(f"--uri: cannot listen at {path}: {error.strerror}{hint}") from error
 
     def close(self) -> None:
-        """Stop listening and remove the socket, unless somebody else's is there by now."""
+        """Stop listening and remove the socket, unless another process has replaced it."""
         self.listening.close()
         try:
             if os.lstat(self.path).st_ino == getattr(self, "_inode", None):
                 self.path.unlink()
         except OSError:
-            pass  # gone already, or in a directory that is not ours to write: the next start replaces it
+            pass  # gone, or in a directory that this user cannot write: the next start replaces it
 
 
 def check(path: Path, group: str = "") -> None:
-    """Raise ConfigError if it can be seen beforehand that there can be no socket at a path for a group."""
+    """Check beforehand whether a socket for a group can be created at a path.
+
+    Raises:
+        ConfigError: It cannot be created.
+    """
     if len(os.fsencode(path)) > LONGEST:
         raise ConfigError(f"--uri: the path of the socket is too long: give one of at most {LONGEST} bytes")
     if group:
@@ -65,10 +73,10 @@ def check(path: Path, group: str = "") -> None:
     try:
         mode = path.parent.stat().st_mode
         if mode & stat.S_IWOTH and not mode & stat.S_ISVTX:
-            raise ConfigError(f"--uri: anybody can replace a socket in {path.parent}: give it another directory")
+            raise ConfigError(f"--uri: any user can replace a socket in {path.parent}: give another directory")
         if os.path.lexists(path) and not stat.S_ISSOCK(os.lstat(path).st_mode):
-            raise ConfigError(f"--uri: {path} is there already and is no socket: give another path")
+            raise ConfigError(f"--uri: {path} already exists and is not a socket: give another path")
     except FileNotFoundError as error:
-        raise ConfigError(f"--uri: there is no directory {path.parent}: make it, or give another path") from error
+        raise ConfigError(f"--uri: there is no directory {path.parent}: create it, or give another path") from error
     except OSError as error:
         raise ConfigError(f"--uri: cannot listen at {path}: {error.strerror}") from error

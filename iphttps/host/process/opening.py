@@ -1,4 +1,4 @@
-"""Opens what lies in directories of other users, without following their links and without being root meanwhile."""
+"""Opens files in other users' directories without following their symbolic links and without root's privileges."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ from pathlib import Path
 
 
 def trusted(directory: Path) -> bool:
-    """Tell whether nobody but root and this process's user can change where a directory leads and what is in it.
+    """Tell whether only root and this process's user can change a directory's path and its contents.
 
-    Raises OSError if it cannot be looked at.
+    Raises:
+        OSError: The directory cannot be inspected.
     """
     ours = 0, os.geteuid()
     if directory.stat().st_mode & stat.S_IWOTH:
@@ -29,7 +30,7 @@ def trusted(directory: Path) -> bool:
 
 @contextmanager
 def acting_as(user: int | None, group: int | None) -> Iterator[None]:
-    """Be another user for a while, if this process is root and is going to be that user; else change nothing."""
+    """Act as another user within the context, if this process is root and will change to that user."""
     if os.geteuid() != 0 or not user:
         yield
         return
@@ -47,20 +48,23 @@ def acting_as(user: int | None, group: int | None) -> Iterator[None]:
 
 
 def open_for(path: Path, flags: int, user: int | None = None, group: int | None = None, mode: int = 0o666) -> int:
-    """Open a file for the user that this process is going to be, and return the descriptor.
+    """Open a file for the user that this process will change to, and return the descriptor.
 
-    In a directory that others can change no link is followed, and root opens it as that user; raises OSError.
+    In a directory that other users can change, symbolic links are not followed, and root opens the file as that user.
+
+    Raises:
+        OSError: The file cannot be opened.
     """
     flags |= os.O_CLOEXEC | os.O_NOCTTY
     if trusted(path.parent):
         return os.open(path, flags, mode)
-    directory = os.open(path.parent, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)  # the way there may be root's only
+    directory = os.open(path.parent, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)  # only root may be able to reach it
     try:
         with acting_as(user, group):
             return os.open(path.name, flags | os.O_NOFOLLOW | os.O_NONBLOCK, mode, dir_fd=directory)
     except OSError as error:
         if error.errno == errno.ELOOP:
-            error.strerror = "it is a link, in a directory that others can change: remove it"
+            error.strerror = "it is a symbolic link in a directory that other users can change: remove it"
         raise
     finally:
         os.close(directory)
@@ -68,7 +72,11 @@ def open_for(path: Path, flags: int, user: int | None = None, group: int | None 
 
 @contextmanager
 def inside(directory: Path) -> Iterator[None]:
-    """Be in a directory for a while, so that what has no `dir_fd` works below it; raises OSError."""
+    """Change to a directory within the context, for calls without a `dir_fd` parameter.
+
+    Raises:
+        OSError: The directory cannot be entered.
+    """
     before = os.open(".", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.chdir(directory)

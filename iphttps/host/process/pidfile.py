@@ -1,7 +1,7 @@
-"""The pid file of a daemon, looked at, written and removed as its user.
+"""The pid file of a daemon, inspected, written and removed as the daemon's user.
 
-twistd refuses to start over a file that holds no number, and over the number of any process that runs, whoever that
-is by now. After a crash, or a restart of the machine or the container, nobody is there to remove the file.
+twistd refuses to start if the file contains no number, or the number of any running process, even an unrelated one.
+After a crash, or a restart of the machine or the container, nothing else removes the stale file.
 """
 
 from __future__ import annotations
@@ -20,25 +20,26 @@ from .opening import acting_as, inside, open_for, trusted
 
 _NUMBER = re.compile(rb"\s*([0-9]{1,10})\s*")
 _LONGEST = 64
-"""Bytes of a pid file that are read."""
+"""Maximum bytes read of a pid file."""
 
 _NAMES_ASIDE = (".stale", *(f".stale{number}" for number in range(2, 10)))
-"""What is added to the name of what is set aside; the later ones where something of another kind has the first."""
+"""Suffixes of renamed files; the later ones are used if the first name is taken by another kind of file."""
 
 
 class PidFile:
-    """A file with the number of this process."""
+    """A file with this process's id."""
 
     def __init__(self, path: Path, user: int | None = None, group: int | None = None) -> None:
-        """Know the file, and the user that this process is going to be."""
+        """Name the file, and the user that this process will change to."""
         self.path = path
         self._owner = user, group
         self._written = False
 
     def write(self) -> str | None:
-        """Write the number, and return what was set aside for that, in a sentence, if there was anything.
+        """Write this process's id; return a sentence about the stale file renamed for it, or None.
 
-        Raises ConfigError, also if another daemon runs by this file.
+        Raises:
+            ConfigError: The file cannot be written, or another running daemon uses it.
         """
         try:
             aside = self._make_way()
@@ -51,14 +52,14 @@ class PidFile:
         return aside
 
     def remove(self) -> None:
-        """Remove it if it was written."""
+        """Remove the file if this object has written it."""
         if self._written:
             self._written = False
             with suppress(OSError), inside(self.path.parent), acting_as(*self._owner):
-                os.unlink(self.path.name)  # unless the directory is another's: then the next one overwrites it
+                os.unlink(self.path.name)  # in a read-only directory the next daemon overwrites it
 
     def _make_way(self) -> str | None:
-        """Set aside what is not the pid file of a process that has ended; raises ConfigError and OSError."""
+        """Rename the existing file unless it is the pid file of an ended process; raise ConfigError or OSError."""
         link = self.path.is_symlink()
         if not self.path.exists() and not link:
             return None
@@ -108,7 +109,7 @@ class PidFile:
 
 
 def number_in(path: Path) -> int | None:
-    """Return the number that a pid file holds, None if it holds none or cannot be read."""
+    """Return the process id in a pid file, or None if it has none or cannot be read."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         with open(descriptor, "rb", buffering=0) as file:
@@ -124,11 +125,11 @@ def _number_in(content: bytes) -> int | None:
 
 
 def _rename(name: str, directory: int) -> str:
-    """Give an entry of a directory a name that is free, and return it; raises OSError."""
+    """Rename a directory entry to a free name and return the name; raise OSError."""
     about = os.stat(name, dir_fd=directory, follow_symlinks=False)
     if stat.S_ISDIR(about.st_mode):
         with suppress(FileNotFoundError):
-            # One with something in it is somebody's, and --pidfile a mistake: /run must not be renamed.
+            # A directory that is not empty shows that --pidfile is a mistake: /run must not be renamed.
             descriptor = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=directory)
             try:
                 if os.listdir(descriptor):
@@ -148,7 +149,7 @@ def _rename(name: str, directory: int) -> str:
 
 
 def _runs_by(number: int, path: Path) -> bool:
-    """Tell whether a process is a twistd that was given this pid file; raises ConfigError if that cannot be seen."""
+    """Tell whether a process is a twistd with this pid file; raise ConfigError if that is not visible."""
     try:
         words = os.fsdecode(Path(f"/proc/{number}/cmdline").read_bytes()).split("\0")
     except FileNotFoundError:
@@ -158,14 +159,14 @@ def _runs_by(number: int, path: Path) -> bool:
             f"--pidfile: process {number}, which {path} names, runs, and this user cannot see what it is: remove the "
             "file if it is no daemon of iphttps"
         ) from error
-    # By the name alone: the path may have been given relative to another directory.
+    # Compare only the file name: the path may be relative to another directory.
     return any("twistd" in Path(word).name for word in words) and any(
         Path(each).name == path.name for each in list(_pid_files(words)) or ["twistd.pid"]
     )
 
 
 def _pid_files(words: list[str]) -> Iterator[str]:
-    """Yield what stands for --pidfile in a command line, or for an abbreviation of it."""
+    """Yield the values of --pidfile, or an abbreviation of it, in a command line."""
     for word, following in pairwise([*words, ""]):
         name, equals, value = word.partition("=")
         if len(name) > 3 and "--pidfile".startswith(name):

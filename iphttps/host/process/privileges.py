@@ -1,7 +1,7 @@
-"""Keeps two capabilities when `twistd --uid` gives up being root, or where systemd gave no more (capabilities(7)).
+"""Keeps two capabilities when `twistd --uid` changes the user or systemd grants only these (capabilities(7)).
 
-CAP_NET_ADMIN takes the link up and down and undoes at the end what was changed at the start;
-CAP_NET_BIND_SERVICE listens again after the server was disabled. Everything else is given up.
+CAP_NET_ADMIN sets the link up and down, and restores network settings at the end; CAP_NET_BIND_SERVICE is needed to
+listen again after the server was disabled. All others are dropped.
 """
 
 from __future__ import annotations
@@ -30,7 +30,11 @@ class _Data(ctypes.Structure):
 
 
 def has(capability: int) -> bool:
-    """Tell whether this process has a capability in force."""
+    """Tell whether a capability is effective in this process.
+
+    Raises:
+        OSError: The kernel refuses the query.
+    """
     header, data = _Header(_VERSION_3, 0), (_Data * 2)()
     if _libc.capget(ctypes.byref(header), data):
         raise OSError(ctypes.get_errno(), "capget")
@@ -38,19 +42,26 @@ def has(capability: int) -> bool:
 
 
 def keep() -> None:
-    """Have the kernel leave the permitted capabilities when the user changes; call it before that."""
+    """Make the kernel keep the permitted capabilities across a change of user; call it before that.
+
+    Raises:
+        OSError: The kernel refuses.
+    """
     if _libc.prctl(_PR_SET_KEEPCAPS, 1, 0, 0, 0):
         raise OSError(ctypes.get_errno(), "prctl")
 
 
 def narrow() -> None:
-    """Take up the two capabilities and give up all others; call it after the user has changed.
+    """Make the two capabilities effective and drop all others; call it after the change of user.
 
-    Programs started later inherit none. Does nothing for root, who has not changed, and for who never had them.
+    Child processes inherit none. Does nothing if the user is still root or never had the capabilities.
+
+    Raises:
+        OSError: The kernel refuses.
     """
     if os.geteuid() == 0:
         return
-    # Before the rest and by a call of its own: where nothing else is to be given up, a filter may forbid capset.
+    # First and separately: if there is nothing else to drop, capset is not called, which a seccomp filter may forbid.
     if _libc.prctl(_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0):
         raise OSError(ctypes.get_errno(), "prctl")
     header, data = _Header(_VERSION_3, 0), (_Data * 2)()

@@ -1,4 +1,4 @@
-"""Takes from this process all system calls but those that a computation and its answer need (seccomp(2))."""
+"""Restricts this process to the system calls of a computation and its answer (seccomp(2))."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import sys
 _SET_NO_NEW_PRIVS = 38  # prctl(2)
 _SET_MODE_FILTER, _ALL_THREADS = 1, 1  # SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC
 
-# Two tables of system calls: that of x86-64, and the generic one, which every newer architecture has.
+# Two system call tables: that of x86-64, and the generic one of all newer architectures.
 _CALLS = {
     "read": (0, 63),
     "write": (1, 64),
@@ -51,11 +51,11 @@ _ARCHITECTURES = {  # the AUDIT_ARCH_* of each, the column of its table, and the
 }
 
 _LOAD, _EQUAL, _RETURN = 0x20, 0x15, 0x06  # BPF_LD|W|ABS, BPF_JMP|JEQ|K, BPF_RET|K
-_NUMBER, _ARCHITECTURE = 0, 4  # where struct seccomp_data has them
+_NUMBER, _ARCHITECTURE = 0, 4  # offsets in struct seccomp_data
 _ALLOW, _REFUSE = 0x7FFF0000, 0x00050000 | errno.EPERM
 
 _UNAVAILABLE = (errno.ENOSYS, errno.EINVAL, errno.EPERM, errno.EACCES)
-"""Not built in, or forbidden by what this process is confined in already."""
+"""Not built into the kernel, or forbidden by an earlier confinement."""
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -67,13 +67,16 @@ class _Program(ctypes.Structure):
 
 
 def only_compute() -> bool:
-    """Give up all system calls but reading, writing, memory and the clock; tell whether that can be done here.
+    """Give up all system calls except reading, writing, memory and the clock; tell whether it worked.
 
-    What is given up fails with EPERM from now on, in all threads: no file, socket or process can be opened.
-    It cannot be undone. Raises OSError if the kernel fails otherwise.
+    The others fail with EPERM from then on, in all threads: no file, socket or process can be opened. This cannot be
+    undone. Returns False if the kernel or the architecture is not supported.
+
+    Raises:
+        OSError: The kernel fails for another reason.
     """
     known = _ARCHITECTURES.get(os.uname().machine)
-    if known is None or sys.maxsize < 1 << 32:  # a Python of 32 bits has another table
+    if known is None or sys.maxsize < 1 << 32:  # 32-bit Python uses another table
         return False
     audit, column, seccomp = known
     code = _filter(audit, column)
@@ -94,9 +97,9 @@ def only_compute() -> bool:
 
 
 def _filter(audit: int, column: int) -> bytes:
-    """Return the program, in struct sock_filter: a call of another architecture is refused whatever its number."""
+    """Return the BPF program as struct sock_filter; it refuses all calls of another architecture."""
     allowed = [number for numbers in _CALLS.values() if (number := numbers[column]) is not None]
-    refuse, allow = len(allowed) + 3, len(allowed) + 4  # the places of the two ends
+    refuse, allow = len(allowed) + 3, len(allowed) + 4  # indexes of the two return instructions
     steps = [(_LOAD, 0, 0, _ARCHITECTURE), (_EQUAL, 0, refuse - 2, audit), (_LOAD, 0, 0, _NUMBER)]
     steps += [(_EQUAL, allow - place - 1, 0, number) for place, number in enumerate(allowed, len(steps))]
     steps += [(_RETURN, 0, 0, _REFUSE), (_RETURN, 0, 0, _ALLOW)]

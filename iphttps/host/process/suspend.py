@@ -1,21 +1,21 @@
-"""Notices that the host was suspended: one of the kernel's clocks counts that time, the other does not."""
+"""Detects that the host was suspended: one of the kernel's clocks counts that time, the other does not."""
 
 from __future__ import annotations
 
 import time
 
 LEAST = 1.0
-"""Seconds of sleep that count; the two clocks are not read at the same moment."""
+"""Minimum suspension in seconds, since the two clocks are not read at the same instant."""
 
 
 class SuspendDetector:
-    """Compares CLOCK_BOOTTIME with CLOCK_MONOTONIC (clock_gettime(2)), as often as it is asked."""
+    """A comparison of CLOCK_BOOTTIME with CLOCK_MONOTONIC (clock_gettime(2)) at each call."""
 
     def __init__(self) -> None:
         self._asleep: float | None = None
 
     def resumed(self, monotonic: float, boottime: float) -> bool:
-        """Tell whether the host has been suspended since the last question; both clocks are in seconds."""
+        """Tell whether the host has been suspended since the last call; both clocks are in seconds."""
         before, self._asleep = self._asleep, boottime - monotonic
         return before is not None and self._asleep - before >= LEAST
 

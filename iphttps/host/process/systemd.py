@@ -1,4 +1,4 @@
-"""Tells systemd how the daemon is doing (sd_notify(3)); where systemd did not start it, nobody is told."""
+"""Notifies systemd of the daemon's state (sd_notify(3)), if systemd started it."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from typing import Self
 
 
 class ServiceManager:
-    """The manager that has started this process, if it wants to hear of it.
+    """The service manager that started this process, if it accepts notifications.
 
-    `watchdog` is after how many seconds without WATCHDOG=1 it takes the daemon for dead and ends it, or None.
+    `watchdog` is its timeout in seconds for WATCHDOG=1, after which it kills the daemon, or None.
     """
 
     def __init__(self, address: str | None = None, watchdog: float | None = None) -> None:
-        """Know the manager by the address of its socket: a path, or with @ in front an abstract name (unix(7))."""
+        """Take the address of the manager's socket: a path, or an abstract name after an @ (unix(7))."""
         self._address = "\0" + address[1:] if address and address.startswith("@") else address
         self.watchdog = watchdog if self._address else None
 
     @classmethod
     def of(cls, environment: MutableMapping[str, str]) -> Self:
-        """Return the manager that an environment names, and take it out of there: no child shall speak to it."""
+        """Return the manager named in an environment and remove it there, so that child processes cannot notify it."""
         address = environment.pop("NOTIFY_SOCKET", None)
         microseconds = environment.pop("WATCHDOG_USEC", "")
         meant = environment.pop("WATCHDOG_PID", str(os.getpid()))
@@ -29,13 +29,13 @@ class ServiceManager:
         return cls(address, int(microseconds) / 1e6 if ours else None)
 
     def __bool__(self) -> bool:
-        """Tell whether there is anybody to be told."""
+        """Tell whether there is a manager."""
         return self._address is not None
 
     def tell(self, **words: str | int) -> bool:
-        """Send these assignments, none with a line break in it; return whether they are under way.
+        """Send these assignments, none with a line break in it; tell whether they were sent.
 
-        It never waits and never fails: a daemon does not end because nobody listens.
+        Never blocks and never raises: a missing listener must not end the daemon.
         """
         if self._address is None:
             return False

@@ -15,7 +15,7 @@ from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.python.failure import Failure
 
 from ...core.errors import ConfigError, DiscoveryError
-from ...core.http.content_coding import decoded
+from ...core.http.content_coding import decode
 from ...core.http.response_head import HeadCleaner
 from ...core.proxy.choice import PACLocation
 from ...core.text import ascii_only
@@ -202,7 +202,7 @@ class _Download(Protocol):
         coding = self._headers.get(b"content-encoding", b"").decode("latin-1")
         kind = self._headers.get(b"content-type", b"").decode("latin-1")
         charset = _CHARSET.search(kind)
-        return Downloaded(decoded(bytes(self._body), coding, MAXIMUM_SIZE), charset[1] if charset else "")
+        return Downloaded(decode(bytes(self._body), coding, MAXIMUM_SIZE), charset[1] if charset else "")
 
     def _fail(self, error: DiscoveryError) -> None:
         if not self.content.called:

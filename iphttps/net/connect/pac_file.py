@@ -9,7 +9,7 @@ from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.interfaces import IReactorTime
 
 from ...core.errors import DiscoveryError
-from ...core.http.content_coding import decoded
+from ...core.http.content_coding import decode
 from ...core.proxy.choice import PACLocation
 from .download import MAXIMUM_SIZE, Connect, download
 from .pac_text import text_of
@@ -23,7 +23,7 @@ def read_pac(clock: IReactorTime, connect: Connect, location: PACLocation) -> De
     if location.url:
         return download(clock, connect, location.url, TIME_LIMIT).addCallback(lambda found: text_of(*found))
     try:
-        return succeed(text_of(decoded(_read(location.path), "", MAXIMUM_SIZE)))
+        return succeed(text_of(decode(_read(location.path), "", MAXIMUM_SIZE)))
     except DiscoveryError as error:
         return fail(error)
 

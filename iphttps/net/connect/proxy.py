@@ -202,7 +202,7 @@ class ProxyAttempt:
                     event="proxy-connects",
                     proxy=self._proxy,
                     authority=self._authority,
-                    login=f" (login by {self._dialogue.way.value})" if self._dialogue.way else "",
+                    login=f" (login by {self._dialogue.scheme.value})" if self._dialogue.scheme else "",
                 )
                 return self._connection, answer.rest
             if not answer.reusable:
@@ -247,7 +247,7 @@ class ProxyAttempt:
         exchanging, self._exchanging, self._bound = self._exchanging, False, False
         step = self._dialogue.challenged(challenges, _nonce(), refused=challenged.refused)
         while isinstance(step, NextToken):
-            way = step.way
+            scheme = step.scheme
             try:
                 token = await self._token(step)
             except NoTokenError as error:
@@ -255,21 +255,21 @@ class ProxyAttempt:
                     "{proxy}: no {way}: {error}",
                     event="proxy-login-unavailable",
                     proxy=self._proxy,
-                    way=way.value,
+                    way=scheme.value,
                     error=str(error),
                 )
                 self._dialogue.unavailable(str(error))
                 step = self._dialogue.challenged(challenges, _nonce())
             else:
                 self._exchanging, self._bound = True, step.token is not None
-                step = (step.spelling or way.scheme).encode() + b" " + b64encode(token)
+                step = (step.spelling or scheme.token).encode() + b" " + b64encode(token)
         if exchanging and not self._bound:
             self._drop()  # Squid takes no other scheme on a connection on which one with tokens has begun
         return step
 
     async def _token(self, step: NextToken) -> bytes:
         if step.token is None:
-            self._next_token = self._tokens(step.way, self._proxy.host, self._dialogue.login)
+            self._next_token = self._tokens(step.scheme, self._proxy.host, self._dialogue.login)
         elif not self._connection:  # what is proven this way is proven for one connection
             raise NoTokenError("the proxy closes the connection in the middle of it")
         assert self._next_token

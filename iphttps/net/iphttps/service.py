@@ -87,9 +87,9 @@ class IPHTTPSService:
         self._timers.stop()
         self._multicasting.stop()
         self._lines.close()
-        farewell = self._link.farewell().everyone
-        for entry in self.table if farewell else ():
-            entry.connection.send(farewell)  # at once: the connections end
+        final = self._link.final_advertisement().everyone
+        for entry in self.table if final else ():
+            entry.connection.send(final)  # at once: the connections end
 
     def limit(self, clients: int, sessions: int) -> None:
         """Have other limits from now on; no session ends by it."""

@@ -78,7 +78,7 @@ class SystemTests(NamespaceCase):
         """The name of the interface must be free and possible."""
         self.route("::/0")
         self.assertIn("error: there is an interface eth1 already", self.only("--interface", "eth1"))
-        self.assertIn("cannot name an interface", self.only("--interface", "a/b"))
+        self.assertIn("is not a valid interface name", self.only("--interface", "a/b"))
 
     def test_port(self) -> None:
         """A port that is taken is named, and so is an address that is not here."""
@@ -93,7 +93,7 @@ class SystemTests(NamespaceCase):
         self.route("::/0")
         self.assertIn("its path is too long", self.only("--control", "/" + "x" * 108))
         self.assertIn("there is no directory /nowhere", self.only("--control", "/nowhere/a/b.sock"))
-        self.assertIn("is no socket", self.only("--control", "/etc/passwd"))
+        self.assertIn("is not a socket", self.only("--control", "/etc/passwd"))
         self.assertEqual([], self.found("--control", str(Path.cwd() / "a.sock")))
 
     def test_device(self) -> None:
@@ -117,7 +117,7 @@ class SystemTests(NamespaceCase):
         forward, discovery, port = self.found()
         self.assertIn("warning: the firewall's chain inet f forward drops", forward)
         self.assertIn("drops Neighbor Discovery on iphttps0", discovery)
-        self.assertIn("knows nothing of port 8080", port)
+        self.assertIn("has no rule for port 8080", port)
 
     def test_client_firewall(self) -> None:
         """What drops the Router Advertisement is a warning for the client."""

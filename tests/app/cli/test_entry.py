@@ -42,7 +42,7 @@ class StatusTests(CommandCase):
                 "device          in 9 packets, 9 kB; out 7 packets, 700 B",
                 "                1 dropped: not an IPv6 packet",
                 "link            in 8 packets, 800 B; out 9 packets, 9 kB",
-                "                1 dropped: a source address that somebody else holds",
+                "                1 dropped: a source address that another node holds",
             ],
             said.splitlines(),
         )

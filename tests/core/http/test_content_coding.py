@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from iphttps.core.errors import DiscoveryError
-from iphttps.core.http.content_coding import decoded
+from iphttps.core.http.content_coding import decode
 
 FILE = b"function FindProxyForURL() { return 'DIRECT'; }"
 PACKED = gzip.compress(FILE)
@@ -18,11 +18,11 @@ ZLIB = zlib.compress(FILE)
 
 
 class CodingTests(SynchronousTestCase):
-    """`decoded`."""
+    """`decode`."""
 
     def refused(self, body: bytes, field: str = "", maximum: int = 1000) -> str:
         """Return why there is no file."""
-        return str(self.assertRaises(DiscoveryError, decoded, body, field, maximum))
+        return str(self.assertRaises(DiscoveryError, decode, body, field, maximum))
 
     def test_undone(self) -> None:
         """The file comes out, also where what is said of it is wrong or missing."""
@@ -42,12 +42,12 @@ class CodingTests(SynchronousTestCase):
             (ZLIB[2:-4], "deflate"),
             (gzip.compress(ZLIB), "deflate, gzip"),
         ):
-            self.assertEqual(decoded(body, field, 1000), FILE, field)
+            self.assertEqual(decode(body, field, 1000), FILE, field)
 
     def test_refused(self) -> None:
         """What cannot be undone, is cut off or too large, is refused in a sentence."""
         for coding in ("br", "zstd", "compress"):
-            self.assertIn(f"compressed by {coding}", self.refused(b"x", coding))
+            self.assertIn(f"compresses it with {coding}", self.refused(b"x", coding))
         self.assertIn("4 times", self.refused(b"x", "gzip,gzip,gzip,gzip"))
         self.assertIn("cut off", self.refused(PACKED[:-9], "gzip"))
         self.assertIn("cut off", self.refused(ZLIB[:-9], "deflate"))
@@ -60,6 +60,6 @@ class CodingTests(SynchronousTestCase):
         """Whatever comes, there is a file or a DiscoveryError."""
         for content in (body, b"\x1f\x8b\x08" + body):
             try:
-                decoded(content, field, 100)
+                decode(content, field, 100)
             except DiscoveryError as error:
                 self.assertTrue(str(error).isprintable())

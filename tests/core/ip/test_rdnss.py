@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scapy.layers.inet6 import ICMPv6NDOptDNSSL, ICMPv6NDOptPrefixInfo, ICMPv6NDOptRDNSS
 from twisted.trial.unittest import SynchronousTestCase
 
-from iphttps.core.ip.rdnss import MOST, NO_NAMES, Names, Resolvers
+from iphttps.core.ip.rdnss import MAXIMUM_ENTRIES, NO_NAMES, Names, Resolvers
 
 ONE, OTHER = "2001:db8:1::53", "2001:db8:1::54"
 
@@ -85,9 +85,9 @@ class ResolversTests(SynchronousTestCase):
 
     def test_bounded(self) -> None:
         """Beyond so many nothing is kept, until something expires."""
-        many = [f"2001:db8::{number:x}" for number in range(1, MOST + 3)]
+        many = [f"2001:db8::{number:x}" for number in range(1, MAXIMUM_ENTRIES + 3)]
         found = self.heard(*(servers(server, lifetime=100) for server in many))
-        self.assertEqual(found, names(tuple(many[:MOST])))
+        self.assertEqual(found, names(tuple(many[:MAXIMUM_ENTRIES])))
         self.assertEqual(self.heard(servers(many[-1]), now=100), names((many[-1],)))
 
     def test_no_servers(self) -> None:

@@ -117,7 +117,7 @@ class RouterAdvertisementTests(SynchronousTestCase):
         advertised = RouterAdvertisement(PREFIX, nat64=IPv6Network("64:ff9b::/96"))
         self.assert_sent(head() / prefix() / ICMPv6NDOptMTU(mtu=1280) / option, advertised)
 
-    def test_farewell(self) -> None:
+    def test_final_advertisement(self) -> None:
         """At the end router, routes, DNS and NAT64 have lifetime 0, addresses are deprecated (RFC 4861 6.2.5)."""
         advertised = RouterAdvertisement(
             PREFIX,
@@ -132,7 +132,7 @@ class RouterAdvertisementTests(SynchronousTestCase):
         expected /= ICMPv6NDOptRDNSS(dns=["2001:db8:1::53"], lifetime=0)
         expected /= ICMPv6NDOptDNSSL(searchlist=["example.org"], lifetime=0)
         expected /= ICMPv6NDOptPREF64(scaledlifetime=0, plc=0, prefix="64:ff9b::")
-        self.assert_sent(expected, advertised.farewell())
+        self.assert_sent(expected, advertised.final())
 
     def test_valid(self) -> None:
         """What is built would pass the checks that RFC 4861 demands of a receiver (RFC 4861 section 6.1.2)."""
@@ -144,7 +144,7 @@ class RouterAdvertisementTests(SynchronousTestCase):
             nat64=IPv6Network("64:ff9b::/96"),
         )
         expected = Message(Kind.ROUTER_ADVERTISEMENT, address(ROUTER), address(ALL_NODES))
-        for sent in (advertised, advertised.farewell()):
+        for sent in (advertised, advertised.final()):
             self.assertEqual(expected, recognise(sent.packet(address(ROUTER))))
 
 

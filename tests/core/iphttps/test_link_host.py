@@ -86,15 +86,16 @@ class AdvertiseTests(LinkTestCase):
         for advertise in (Advertise.HOST, Advertise.OFF):
             link = SmallLink(self.mode, advertise).link
             self.assertEqual((Forwarding(), MAXIMUM_INTERVAL), link.advertise(0.5, 100.0))
-            self.assertEqual(Forwarding(), link.farewell())
+            self.assertEqual(Forwarding(), link.final_advertisement())
 
-    def test_farewell(self) -> None:
+    def test_final_advertisement(self) -> None:
         """When it stops advertising, the router tells all clients so: its lifetime is zero (RFC 4861 section 6.2.5)."""
         for mode in AuthenticationMode:
             small = SmallLink(mode)
-            sent = small.router.advertisement.farewell().packet(address(ROUTER))
+            sent = small.router.advertisement.final().packet(address(ROUTER))
             self.assertEqual(
-                ([], {client: [sent] for client in small.table}), delivered(small.link.farewell(), *small.table)
+                ([], {client: [sent] for client in small.table}),
+                delivered(small.link.final_advertisement(), *small.table),
             )
 
     def test_host_advertises(self) -> None:

@@ -77,14 +77,14 @@ class NeighborCacheTests(SynchronousTestCase):
 
     def test_concerned(self) -> None:
         """The clients with an entry for an address are its holder, and for a while who probed for it (3.2.5.2.2)."""
-        self.assertEqual(frozenset(), self.cache.concerned(X, 0.0))
+        self.assertEqual(frozenset(), self.cache.clients_with_entry(X, 0.0))
         self.cache.bind(X, self.a)
-        self.assertEqual({self.a}, self.cache.concerned(X, 0.0))
+        self.assertEqual({self.a}, self.cache.clients_with_entry(X, 0.0))
         self.cache.claim(X, self.b, 100.0)
-        self.assertEqual({self.a, self.b}, self.cache.concerned(X, 100.0))
-        self.assertEqual({self.a, self.b}, self.cache.concerned(X, 100.0 + CLAIM_LIFETIME - 0.1))
-        self.assertEqual({self.a}, self.cache.concerned(X, 100.0 + CLAIM_LIFETIME))
-        self.assertEqual(frozenset(), self.cache.concerned(Y, 100.0))
+        self.assertEqual({self.a, self.b}, self.cache.clients_with_entry(X, 100.0))
+        self.assertEqual({self.a, self.b}, self.cache.clients_with_entry(X, 100.0 + CLAIM_LIFETIME - 0.1))
+        self.assertEqual({self.a}, self.cache.clients_with_entry(X, 100.0 + CLAIM_LIFETIME))
+        self.assertEqual(frozenset(), self.cache.clients_with_entry(Y, 100.0))
 
     def test_claim_does_not_bind(self) -> None:
         """Who probes for an address in use does not get it (RFC 4862 section 5.4)."""
@@ -99,8 +99,8 @@ class NeighborCacheTests(SynchronousTestCase):
         self.cache.claim(X, self.b, 100.0)
         self.cache.claim(Y, self.c, 100.0)
         self.cache.release(self.b)
-        self.assertEqual({self.a}, self.cache.concerned(X, 100.0))
-        self.assertEqual({self.a, self.c}, self.cache.concerned(Y, 100.0))
+        self.assertEqual({self.a}, self.cache.clients_with_entry(X, 100.0))
+        self.assertEqual({self.a, self.c}, self.cache.clients_with_entry(Y, 100.0))
 
     def test_holder_leaves(self) -> None:
         """A claim to an address ends with its holder's connection (3.2.5.3)."""
@@ -108,7 +108,7 @@ class NeighborCacheTests(SynchronousTestCase):
         self.cache.claim(X, self.b, 100.0)
         self.cache.release(self.a)
         self.cache.bind(X, self.c)
-        self.assertEqual({self.c}, self.cache.concerned(X, 100.0))
+        self.assertEqual({self.c}, self.cache.clients_with_entry(X, 100.0))
 
     def test_holder_loses(self) -> None:
         """A claim to an address ends when its holder loses it over the limit, so claims are bounded too."""
@@ -117,14 +117,14 @@ class NeighborCacheTests(SynchronousTestCase):
         for last in range(10, 13):
             self.cache.bind(bytes(15) + bytes((last,)), self.a)
         self.cache.bind(X, self.c)
-        self.assertEqual({self.c}, self.cache.concerned(X, 100.0))
+        self.assertEqual({self.c}, self.cache.clients_with_entry(X, 100.0))
 
     def test_claims_are_bounded(self) -> None:
         """There is one claim to an address, its last prober's, however many probe for it (3.2.5.2.2)."""
         self.cache.bind(X, self.a)
         self.cache.claim(X, self.b, 100.0)
         self.cache.claim(X, self.c, 101.0)
-        self.assertEqual({self.a, self.c}, self.cache.concerned(X, 101.0))
+        self.assertEqual({self.a, self.c}, self.cache.clients_with_entry(X, 101.0))
 
     def test_holder(self) -> None:
         """The cache says who holds an address, or that nobody does (3.2.5.2.2)."""
@@ -183,7 +183,7 @@ class TakeoverTests(SynchronousTestCase):
         stranger, back = client(2), client(3, LAPTOP)
         self.cache.claim(X, stranger, 100.0)
         self.cache.bind(X, back)
-        self.assertEqual({back}, self.cache.concerned(X, 100.0))
+        self.assertEqual({back}, self.cache.clients_with_entry(X, 100.0))
 
     def test_probing_ends(self) -> None:
         """That the old connection did not answer is not held against the new one (RFC 4861 section 7.3.3)."""

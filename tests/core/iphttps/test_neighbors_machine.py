@@ -96,7 +96,7 @@ class CacheMachine(RuleBasedStateMachine):
         if holder is None or holder is entry:
             return
         self.cache.claim(address, entry, self.now)
-        assert self.cache.concerned(address, self.now) == {holder, entry}
+        assert self.cache.clients_with_entry(address, self.now) == {holder, entry}
 
     @rule(address=addresses)
     def use(self, address: bytes) -> None:
@@ -124,7 +124,7 @@ class CacheMachine(RuleBasedStateMachine):
         for address in tuple(self.held[entry]):
             self.lose(entry, address)
         assert self.cache.addresses(entry) == ()
-        assert all(entry not in self.cache.concerned(address, self.now) for address in ADDRESSES)
+        assert all(entry not in self.cache.clients_with_entry(address, self.now) for address in ADDRESSES)
 
     @rule(pause=st.sampled_from((0.25, RETRANS_TIMER, DELAY_FIRST_PROBE_TIME, REACHABLE_TIME)))
     def wait(self, pause: float) -> None:
@@ -170,7 +170,7 @@ class CacheMachine(RuleBasedStateMachine):
     def concerned(self) -> None:
         """An address concerns its holder, and one prober at most; a free one concerns nobody (3.2.5.2.2)."""
         for address in ADDRESSES:
-            holder, found = self.holder(address), self.cache.concerned(address, self.now)
+            holder, found = self.holder(address), self.cache.clients_with_entry(address, self.now)
             if holder is None:
                 assert not found
             else:
@@ -184,14 +184,14 @@ class CacheMachine(RuleBasedStateMachine):
         for address in ADDRESSES:
             newcomer = client(99)
             assert self.cache.bind(address, newcomer)
-            assert self.cache.concerned(address, self.now) == {newcomer}
+            assert self.cache.clients_with_entry(address, self.now) == {newcomer}
             self.cache.release(newcomer)
         for _ in range(MAX_MULTICAST_SOLICIT + 1):
             self.now += REACHABLE_TIME
             assert all(asked is None for _, asked in self.cache.solicitations(self.now))
         for address in ADDRESSES + SCAN:
             assert neighbor_state(self.cache, address, self.now) is None
-            assert not self.cache.concerned(address, self.now)
+            assert not self.cache.clients_with_entry(address, self.now)
 
 
 class CacheMachineTests(SynchronousTestCase):

@@ -63,15 +63,15 @@ class RouterTests(SynchronousTestCase):
         expected = self.advertisement.packet(address(ROUTER), address(ALL_NODES))
         self.assertEqual(expected, self.router.unsolicited(0.5)[0])
 
-    def test_farewell(self) -> None:
+    def test_final_advertisement(self) -> None:
         """The last advertisement goes to all nodes, with a Router Lifetime of zero (RFC 4861 section 6.2.5)."""
-        farewell = self.router.farewell()
-        self.assertEqual(self.advertisement.farewell().packet(address(ROUTER), address(ALL_NODES)), farewell)
-        self.assertEqual(0, IPv6(farewell)[ICMPv6ND_RA].routerlifetime)
+        final = self.router.final_advertisement()
+        self.assertEqual(self.advertisement.final().packet(address(ROUTER), address(ALL_NODES)), final)
+        self.assertEqual(0, IPv6(final)[ICMPv6ND_RA].routerlifetime)
 
-    def test_after_farewell(self) -> None:
+    def test_after_final_advertisement(self) -> None:
         """Whoever starts again advertises again what there is (RFC 4861 section 6.2.8)."""
-        self.router.farewell()
+        self.router.final_advertisement()
         self.assertEqual(self.advertisement.packet(address(ROUTER)), self.router.unsolicited(0.5)[0])
 
     def test_change(self) -> None:

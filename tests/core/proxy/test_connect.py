@@ -139,7 +139,7 @@ class OpenTests(OpeningCase):
         self.assertEqual(Connected(b""), self.answer(interim * MAXIMUM_INTERIM, b"HTTP/1.1 200 OK\r\n\r\n"))
         fault, sentence = self.fault(interim * (MAXIMUM_INTERIM + 1))
         self.assertEqual(ProxyFault.NOT_HTTP, fault)
-        self.assertIn("never comes to its answer", sentence)
+        self.assertIn("sends 1xx responses without end", sentence)
 
 
 class OddHeadTests(OpeningCase):

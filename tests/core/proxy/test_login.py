@@ -59,12 +59,12 @@ class ChoiceTests(LoginCase):
         self.assertIsNone(self.first)
         for way in (AuthScheme.TICKET, AuthScheme.NEGOTIATE, AuthScheme.NTLM):
             self.assertEqual(NextToken(way, None), self.answer(dialogue, *offers))
-            self.assertEqual(way, dialogue.way)
+            self.assertEqual(way, dialogue.scheme)
             dialogue.unavailable("not here")
         digest = self.answer(dialogue, *offers)
         assert isinstance(digest, bytes)
         self.assertTrue(digest.startswith(b"Digest "))
-        self.assertEqual(AuthScheme.DIGEST, dialogue.way)
+        self.assertEqual(AuthScheme.DIGEST, dialogue.scheme)
         self.assertEqual(basic(ALICE), self.answer(self.dialogue(), BASIC))
 
     def test_without_a_login(self) -> None:
@@ -87,8 +87,8 @@ class ChoiceTests(LoginCase):
         """A proxy that offers nothing known, or nothing at all, is refused in so many words."""
         new = b'Digest realm="x", nonce="1", algorithm=new'
         for offers, words in (
-            ([b"Bearer", new], "demands a login (Bearer, Digest); Digest: of a kind that"),
-            ([b"Bearer"], "demands a login (Bearer); none of which is known here"),
+            ([b"Bearer", new], "demands a login (Bearer, Digest); Digest: with an unsupported"),
+            ([b"Bearer"], "demands a login (Bearer); none of which is supported"),
             ([], "demands a login (it does not say how); none"),
             ([b"x%d" % number for number in range(20)], "(X0, X1, X2, X3, X4, X5)"),
         ):
@@ -101,7 +101,7 @@ class ChoiceTests(LoginCase):
         self.login = None
         self.credentials.basic_in_clear = False
         give = "there is no user and password: give --proxy-credentials"
-        clear = ", and --proxy-basic if anybody on the way to the proxy may read the password"
+        clear = ", and --proxy-basic if anyone on the path to the proxy may read the password"
         for proxy, offers, words in (
             (PROXY, [BASIC], give + clear),
             (PROXY, [BASIC, DIGEST], give),
@@ -152,7 +152,7 @@ class ChoiceTests(LoginCase):
             self.proxy = proxy
             fault, sentence = self.refusal(self.dialogue(), BASIC)
             self.assertEqual(ProxyFault.NO_CREDENTIALS, fault)
-            self.assertIn("name it by --proxy", sentence)
+            self.assertIn("name it with --proxy", sentence)
 
     def test_login_of_the_url(self) -> None:
         """A login in the proxy's URL comes first."""
@@ -257,7 +257,7 @@ class PauseTests(LoginCase):
         self.answer(dialogue, BASIC)
         fault, sentence = self.refusal(dialogue, BASIC)
         self.assertEqual(ProxyFault.CREDENTIALS_WRONG, fault)
-        self.assertIn("again in 15 minutes at the earliest", sentence)
+        self.assertIn("not sent to it again for 15 minutes", sentence)
 
     def test_pause(self) -> None:
         """It is not shown to that proxy again for 15 minutes, while tickets still are."""
@@ -265,7 +265,7 @@ class PauseTests(LoginCase):
         for now, minutes in ((1000.0, 15), (1000.0 + PAUSE - 1, 1)):
             fault, sentence = self.refusal(self.dialogue(now), BASIC, DIGEST, NTLM)
             self.assertEqual(ProxyFault.CREDENTIALS_WRONG, fault)
-            self.assertIn(f"; it has refused the login there is, which is kept back for {minutes} minute", sentence)
+            self.assertIn(f"; it has refused the login, which is not sent for {minutes} minute", sentence)
         self.assertEqual(NextToken(AuthScheme.TICKET, None), self.answer(self.dialogue(1001.0), NEGOTIATE))
         self.assertEqual(basic(ALICE), self.answer(self.dialogue(1000.0 + PAUSE), BASIC))
 
@@ -290,7 +290,7 @@ class PauseTests(LoginCase):
         self.proxy = proxies[2]
         fault, sentence = self.refusal(self.dialogue(2.0), BASIC)
         self.assertEqual(ProxyFault.CREDENTIALS_WRONG, fault)
-        self.assertIn("; other proxies have refused the login there is, which is kept back for 15", sentence)
+        self.assertIn("; other proxies have refused the login, which is not sent for 15", sentence)
         self.login = Login("alice", "other")
         self.assertEqual(basic(self.login), self.answer(self.dialogue(2.0), BASIC))
         self.login = ALICE

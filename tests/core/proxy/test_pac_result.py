@@ -35,7 +35,7 @@ class PACResultTests(SynchronousTestCase):
         self.assertEqual(
             result.skipped,
             (
-                "SOCKS5 c:1080 (SOCKS is not spoken here)",
+                "SOCKS5 c:1080 (SOCKS is not supported)",
                 "nonsense\\x1b (not an entry)",
                 "PROXY (not an entry)",
                 "PROXY a b (not an entry)",
@@ -54,9 +54,7 @@ class PACResultTests(SynchronousTestCase):
         error = self.assertRaises(DiscoveryError, PACResult.parse, "SOCKS c:1080; " + "x" * 100)
         self.assertEqual(
             str(error),
-            "it names nothing that can be used: SOCKS c:1080 (SOCKS is not spoken here), "
-            + "x" * 60
-            + "... (not an entry)",
+            "it names no usable proxy: SOCKS c:1080 (SOCKS is not supported), " + "x" * 60 + "... (not an entry)",
         )
 
     def test_bounds(self) -> None:

@@ -159,9 +159,9 @@ class BinaryTests(ProxyProtocolCase):
     def test_unknown(self) -> None:
         """Another version, command or protocol is refused."""
         for command in (0x00, 0x11, 0x22, 0x2F, 0x31):
-            self.assert_refused(header(command, TCP4, ADDRESSES), "not known")
+            self.assert_refused(header(command, TCP4, ADDRESSES), "unsupported")
         for family in (UDP4, 0x10, 0x13, 0x22, 0x32, 0x41, 0xFF):
-            self.assert_refused(header(PROXY, family, bytes(216)), "not known")
+            self.assert_refused(header(PROXY, family, bytes(216)), "unsupported")
 
     def test_too_short(self) -> None:
         """The addresses must be there."""
@@ -251,7 +251,7 @@ class CertificateTests(ProxyProtocolCase):
             tls(b"alice") + tls(b"alice"),
             field(PP2_TYPE_SSL, b"\x07" + bytes(4) + 2 * field(PP2_SUBTYPE_SSL_CN, b"alice")),
         ):
-            self.assert_refused(version2("192.0.2.7", "198.51.100.1", 1234, fields), "twice")
+            self.assert_refused(version2("192.0.2.7", "198.51.100.1", 1234, fields), "duplicated")
 
     def test_too_short(self) -> None:
         """The field about TLS has flags and a result."""

@@ -41,7 +41,7 @@ class InvalidNameTests(SynchronousTestCase):
             "zero\0", "tünnel", "\udcff", "all", "default",
         ):  # fmt: skip
             error = self.assertRaises(ConfigError, TunDevice, name)
-            expected = f"{name!r} cannot name an interface: take 1 to 15 letters, digits and signs other than /:%"
+            expected = f"{name!r} is not a valid interface name: use 1 to 15 letters, digits and signs other than /:%"
             self.assertEqual(str(error), expected)
 
 
@@ -74,7 +74,9 @@ class TunDeviceTests(NamespaceCase):
         self.device()
         for name in (NAME, "lo"):
             error = self.assertRaises(ConfigError, TunDevice, name)
-            expected = f"there is an interface {name} already: stop what made it, or take another --interface"
+            expected = (
+                f"there is an interface {name} already: stop the program that created it, or give another --interface"
+            )
             self.assertEqual(str(error), expected)
 
     def test_name_of_another_namespace(self) -> None:

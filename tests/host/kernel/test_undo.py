@@ -121,7 +121,7 @@ class UndoTests(NamespaceCase):
         self.path.unlink()
         self.path.write_text("{}")
         os.chown(self.path, 1, 1)
-        self.assertIn("no file of this user", str(self.assertRaises(ConfigError, undo, Note(self.path))))
+        self.assertIn("not a file of this user", str(self.assertRaises(ConfigError, undo, Note(self.path))))
 
     def test_set_aside(self) -> None:
         """Whatever lies in the note's place can be set aside again and again, directories too."""

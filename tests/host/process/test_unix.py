@@ -99,11 +99,11 @@ class PrivateSocketTests(SynchronousTestCase):
     def test_no_socket(self) -> None:
         """Something else in its place is left alone."""
         self.path.write_text("precious")
-        self.assertIn("is no socket", self.refusal())
+        self.assertIn("is not a socket", self.refusal())
         self.assertEqual("precious", self.path.read_text())
         self.path.unlink()
         self.path.mkdir()
-        self.assertIn("is no socket", self.refusal())
+        self.assertIn("is not a socket", self.refusal())
 
     def test_long_path(self) -> None:
         """A path longer than the kernel takes is refused with a sentence."""

@@ -217,7 +217,7 @@ class DownloadTests(TestCase):
             self.assertEqual(await download(reactor, self.connect, "http://a/", 10), (b"x", charset))
             await lost
         lost = self.speaker(b"HTTP/1.0 200 OK\r\nContent-Encoding: br\r\n\r\nx")
-        self.assertIn("compressed by br", await self.refused())
+        self.assertIn("compresses it with br", await self.refused())
         await lost
 
     async def test_redirections(self) -> None:

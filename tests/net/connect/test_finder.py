@@ -170,7 +170,7 @@ class NamedTests(SynchronousTestCase):
         self.assertEqual(
             self.refused(finder), f"the file that --pac names, {self.path.absolute()}, cannot be used: it fails"
         )
-        self.assertIn("SOCKS is not spoken here", self.refused(finder))
+        self.assertIn("SOCKS is not supported", self.refused(finder))
         self.assertEqual(self.successResultOf(finder.find(SERVER)), DIRECT)
 
     def test_unreadable(self) -> None:
@@ -199,7 +199,7 @@ class NamedTests(SynchronousTestCase):
             said(events),
             [
                 (LogLevel.info, f"{where} says how to connect to vpn.example.org: http://a:8080, then directly"),
-                (LogLevel.warn, f"{where} also says what is left out: SOCKS c (SOCKS is not spoken here)"),
+                (LogLevel.warn, f"{where} also says what is left out: SOCKS c (SOCKS is not supported)"),
             ],
         )
 

@@ -64,7 +64,7 @@ class CleanupTests(NamespaceCase):
         self.control.write_text("precious")
         status, said = self.cleanup()
         self.assertEqual((1, 1), (status, said.count("\n")))
-        self.assertIn("is no socket", said)
+        self.assertIn("is not a socket", said)
         self.control.unlink()
         self.note.write_text("precious")
         status, said = self.cleanup()
