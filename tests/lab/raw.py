@@ -7,19 +7,23 @@ import ssl
 import struct
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self
 
-from scapy.layers.inet6 import IPv6
+from scapy.layers.inet6 import ICMPv6EchoReply, ICMPv6EchoRequest, IPv6
 
 from iphttps.lab.authority import Identity
 from iphttps.lab.errors import DeadlinePassed
+from iphttps.lab.laboratory import TUNNEL_SERVER
 from iphttps.lab.namespaces import Namespace
 from iphttps.lab.network import GATEWAY_IPV6
 from tests.lab.case import LabCase
 
 CLONE_NEWNET = 0x40000000  # linux/sched.h
+
+MARKER = 0x4D4B
+"""The Identifier of the echo requests that serve as markers."""
 
 REQUEST = "POST {path} HTTP/1.1\r\nContent-Length: 18446744073709551615\r\nHost: gateway.example\r\n\r\n"
 
@@ -68,6 +72,8 @@ class RawClient:
         self.wire = wire
         self.head = b""
         self._stream = b""
+        self._unread: list[Any] = []
+        self._pings = 0
 
     @classmethod
     def tls(
@@ -103,6 +109,8 @@ class RawClient:
         """Yield the packets that arrive, as scapy reads them; fail once so many seconds have passed."""
         end = time.monotonic() + deadline
         while True:
+            while self._unread:
+                yield self._unread.pop(0)
             while packet := self._cut():
                 yield IPv6(packet)
             if (left := end - time.monotonic()) <= 0:
@@ -118,13 +126,24 @@ class RawClient:
         """Return the first packet to come that has a layer."""
         return next(packet for packet in self.packets(deadline) if layer in packet)
 
-    def seen(self, seconds: float) -> list[Any]:
-        """Return all packets that arrive within so many seconds."""
+    def ping(self, source: str, destination: str = TUNNEL_SERVER, deadline: float = 5.0) -> list[Any]:
+        """Send an echo request behind all packets sent before, and return what arrives before its reply.
+
+        The reply is a marker: the peer has handled everything sent on this connection before the request, and
+        everything that the peer had put on this connection until then has arrived. Fails if no reply comes.
+        """
+        self._pings += 1
+        self.send(IPv6(src=source, dst=destination) / ICMPv6EchoRequest(id=MARKER, seq=self._pings))
         found = []
-        with suppress(DeadlinePassed):
-            for packet in self.packets(seconds):
-                found.append(packet)
+        for packet in self.packets(deadline):
+            if ICMPv6EchoReply in packet and (MARKER, self._pings) == (packet.payload.id, packet.payload.seq):
+                break
+            found.append(packet)
         return found
+
+    def unread(self, packets: list[Any]) -> None:
+        """Put packets back, to be read first."""
+        self._unread = packets + self._unread
 
     def read_to_end(self, deadline: float = 5.0) -> bool:
         """Read until the connection ends; tell whether TLS said good-bye, by close_notify."""

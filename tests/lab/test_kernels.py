@@ -2,7 +2,7 @@
 
 import json
 
-from scapy.layers.inet6 import ICMPv6EchoReply, ICMPv6EchoRequest, ICMPv6ND_NS, ICMPv6ND_RA, IPv6
+from scapy.layers.inet6 import ICMPv6EchoReply, ICMPv6EchoRequest, ICMPv6ND_NS, ICMPv6ND_RA, ICMPv6ND_RS, IPv6
 
 from iphttps.lab.laboratory import INTERFACE, TUNNEL_SERVER, tunnel_address
 from iphttps.lab.namespaces import Namespace
@@ -120,9 +120,9 @@ class HostAdvertiseTests(RawCase):
         """With --advertise off nobody is told anything, and who knows the addresses can still use them."""
         self.server("--advertise", "off")
         raw = self.session()
-        raw.send(IPv6(src="2001:db8:2::a", dst=TUNNEL_SERVER) / ICMPv6EchoRequest())
-        raw.expect(ICMPv6EchoReply)
-        self.assertEqual([], [packet for packet in raw.seen(1) if ICMPv6ND_RA in packet])
+        # A server that advertises answers a solicitation, and the first of its own accord goes out with the session.
+        raw.send(IPv6(src="fe80::a", dst="ff02::2", hlim=255) / ICMPv6ND_RS())
+        self.assertEqual([], [packet for packet in raw.ping("2001:db8:2::a") if ICMPv6ND_RA in packet])
 
 
 class PatienceTests(RawCase):
@@ -142,15 +142,18 @@ class PatienceTests(RawCase):
         dead.send(echo)
         dead.expect(ICMPv6EchoReply)
         heir.send(echo)
-        self.assertEqual([], [packet for packet in heir.seen(0.3) if ICMPv6EchoReply in packet])
-        asked = [packet for packet in dead.seen(9) if ICMPv6ND_NS in packet and packet.dst == ADDRESS]
-        self.assertEqual(3 * self.askers, len(asked))
+        self.assertEqual([], [packet for packet in heir.ping("2001:db8:2::b") if ICMPv6EchoReply in packet])
+        asked = (packet for packet in dead.packets(15) if ICMPv6ND_NS in packet and packet.dst == ADDRESS)
+        for _ in range(3 * self.askers):
+            next(asked)
 
         def inherits() -> bool:
             heir.send(echo)
-            return any(ICMPv6EchoReply in packet for packet in heir.seen(0.2))
+            return any(ICMPv6EchoReply in packet for packet in heir.ping("2001:db8:2::b"))
 
         wait_until(inherits, "the address with its heir")
+        # No fourth solicitation, until the address was lost.
+        self.assertEqual([], [p for p in dead.ping("2001:db8:2::d") if ICMPv6ND_NS in p and p.dst == ADDRESS])
         self.check_advertisement(dead)
 
     def check_advertisement(self, raw: RawClient) -> None:
