@@ -18,8 +18,7 @@ from iphttps.net.tls.contexts import ServerTLS, TLSSettings
 from iphttps.pki import pem
 from iphttps.pki.authorities import CLIENT_AUTH, SERVER_AUTH, read_bundle
 from iphttps.pki.certificates import Credentials, load_certificates
-
-from .support import NAME
+from tests.net.support import NAME
 
 Key = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey | ed25519.Ed25519PrivateKey | ed448.Ed448PrivateKey
 

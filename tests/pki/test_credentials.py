@@ -10,9 +10,8 @@ from twisted.trial.unittest import SynchronousTestCase
 from iphttps.core.errors import ConfigError
 from iphttps.lab.authority import KeyKind
 from iphttps.pki.certificates import Credentials, load_certificates
-
-from .certificates import Certificates
-from .support import NAME
+from tests.net.certificates import Certificates
+from tests.net.support import NAME
 
 
 class CredentialsTests(SynchronousTestCase):
