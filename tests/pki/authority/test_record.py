@@ -26,7 +26,7 @@ class RecordTests(AuthorityCase):
         """Issue one."""
         super().setUp()
         self.authority.issue_client("alice", key=KeyKind.ECDSA)
-        (self.path,) = (self.place / "issued").glob("*.pem")
+        (self.path,) = (self.place / "certificates").glob("*.pem")
         self.folder = self.path.parent
 
     def record(self) -> Record:
