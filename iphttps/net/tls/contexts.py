@@ -22,9 +22,9 @@ from zope.interface import implementer
 from ...core.errors import ConfigError
 from ...pki.certificates import Credentials, subject
 from ...pki.lenient import as_openssl
-from ...pki.revocation import RevocationLists, Stamp, now_of
+from ...pki.revocation import RevocationLists
 from ...pki.verification import CheckedConnection, ClientCheck, PeerCheck, ServerCheck, note, verify
-from ..log import logger
+from .revocation_reload import RevocationReload
 from .suite_choice import ChoosingConnection
 
 CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20"
@@ -140,8 +140,6 @@ class ClientTLS:
     authorities, if that can be, for sentences.
     """
 
-    log = logger()
-
     def __init__(
         self,
         name: str,
@@ -162,11 +160,13 @@ class ClientTLS:
         self._revocation = revocation
         self._pins = pins
         self._renegotiation = renegotiation
-        self._now = now
-        self._same: Stamp | None = None
-        self.problem: str | None = None
-        """Why the lists that the file holds now are not in force, if they are not."""
+        self._reload = RevocationReload(now, self._use)
         self._context = self._new_context(revocation)
+
+    @property
+    def problem(self) -> str | None:
+        """Why the lists that the file holds now are not in force, if they are not."""
+        return self._reload.problem
 
     @property
     def revocation(self) -> RevocationLists | None:
@@ -176,7 +176,7 @@ class ClientTLS:
     def clientConnectionForTLS(self, tlsProtocol: TLSMemoryBIOProtocol) -> SSL.Connection:
         """Make the TLS side of one connection, with SNI unless the server is named by an address."""
         if self._revocation:
-            self._read_again(self._revocation)
+            self._reload.look(self._revocation)
         connection = CheckedConnection(self._context, ServerCheck(self._name, self._pins, self._authorities))
         try:
             ip_address(self._name)
@@ -184,39 +184,9 @@ class ClientTLS:
             connection.set_tlsext_host_name(self._name.encode("ascii"))
         return connection
 
-    def _read_again(self, old: RevocationLists) -> None:
-        """Read lists that have changed; if they cannot serve, those read before stay in force.
-
-        What cannot be taken is tried again for each connection, for what is wrong may pass by itself.
-        """
-        stamp = Stamp.of(old.path)
-        if stamp in (old.stamp, self._same):
-            self.problem = None
-            return
-        try:
-            lists = old.again(now_of(self._now()))
-            if lists.lists != old.lists:
-                self._context = self._new_context(lists)
-                self._revocation = lists
-            elif self.problem is None:
-                self._same = stamp
-                return
-        except ConfigError as error:
-            if str(error) != self.problem:
-                self.problem = str(error)
-                self.log.error(
-                    "{error}; the revocation lists read before stay in force", event="crl-kept", error=self.problem
-                )
-            return
-        self._same, self.problem = stamp, None
-        self.log.info(
-            "{path} is read again: {count} certificates are revoked",
-            event="crl-read",
-            path=lists.path,
-            count=lists.count,
-        )
-        for sentence in lists.older:
-            self.log.warn("{sentence}, and taken all the same", event="crl-older", sentence=sentence)
+    def _use(self, lists: RevocationLists) -> None:
+        self._context = self._new_context(lists)
+        self._revocation = lists
 
     def _new_context(self, revocation: RevocationLists | None) -> SSL.Context:
         context = _context(SSL.TLS_CLIENT_METHOD, self._credentials, renegotiation=self._renegotiation)

@@ -8,11 +8,11 @@ from time import time
 
 from twisted.internet.interfaces import IReactorTime
 
-from ...core.errors import ConfigError
-from ...pki.revocation import RevocationLists, Stamp, now_of
+from ...pki.revocation import RevocationLists, now_of
 from ..log import logger
 from ..stream.poller import Poller
 from .contexts import ServerTLS
+from .revocation_reload import RevocationReload
 
 INTERVAL = 2.0
 """Seconds between two looks at the file; within it, a session whose certificate is revoked ends."""
@@ -33,11 +33,14 @@ class RevocationWatch(Poller):
         self._day = day
         self._report_made = 0.0
         self._tls = tls
-        self._same: Stamp | None = None
-        self.problem: str | None = None
-        """Why what the file holds now is not in force, if it is not."""
+        self._reload = RevocationReload(day, self._use)
         self._reported: RevocationLists | None = None
         self._report_due = 0.0
+
+    @property
+    def problem(self) -> str | None:
+        """Why what the file holds now is not in force, if it is not."""
+        return self._reload.problem if self._tls.settings.revocation else None
 
     def start(self) -> None:
         """Watch from now on; call it when the program is the user that it will stay."""
@@ -54,50 +57,15 @@ class RevocationWatch(Poller):
         super().start()
 
     def look(self) -> None:
-        """Take what the file holds, if it has changed, and warn if it is time to.
-
-        A file that cannot be taken is tried again at each look, for what is wrong may pass without a change of the
-        file: a date ahead of the clock, or no descriptor free.
-        """
-        lists = self._tls.settings.revocation
-        if lists is None:
-            self.problem = None
+        """Put in force what the file holds, if it has changed, and warn if it is time to."""
+        if self._tls.settings.revocation is None:
             return
-        stamp = Stamp.of(lists.path)
-        if stamp in (lists.stamp, self._same):
-            self.problem = None
-        else:
-            lists = self._read_again(lists, stamp)
+        lists = self._reload.look(self._tls.settings.revocation)
         if lists is not self._reported or not self._report_made <= self._day() < self._report_due:
             self._report(lists)
 
-    def _read_again(self, old: RevocationLists, stamp: Stamp) -> RevocationLists:
-        try:
-            lists = old.again(now_of(self._day()))
-            if unchanged := lists.lists == old.lists:
-                lists = old
-            else:
-                self._tls.change(replace(self._tls.settings, revocation=lists))
-        except ConfigError as error:
-            if str(error) != self.problem:
-                self.problem = str(error)
-                self.log.error(
-                    "{error}; the revocation lists read before stay in force", event="crl-kept", error=self.problem
-                )
-            return old
-        self._same = stamp
-        before, self.problem = self.problem, None
-        if unchanged and before is None:
-            return old
-        self.log.info(
-            "{path} is read again: {count} certificates are revoked",
-            event="crl-read",
-            path=lists.path,
-            count=lists.count,
-        )
-        for sentence in lists.older:
-            self.log.warn("{sentence}, and taken all the same", event="crl-older", sentence=sentence)
-        return lists
+    def _use(self, lists: RevocationLists) -> None:
+        self._tls.change(replace(self._tls.settings, revocation=lists))
 
     def _report(self, lists: RevocationLists) -> None:
         """Warn of lists that have expired or soon will; the next time in a day, or when one expires."""

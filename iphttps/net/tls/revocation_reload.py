@@ -1,0 +1,62 @@
+"""Reads revocation lists again when their file has changed, for the server and for the client."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from ...core.errors import ConfigError
+from ...pki.revocation import RevocationLists, Stamp, now_of
+from ..log import logger
+
+
+class RevocationReload:
+    """Puts the lists of a changed file in force; if they cannot be used, those read before stay.
+
+    A file that cannot be used is tried again at each look, for the fault may pass without a change of the file: a date
+    ahead of the clock, or no descriptor free.
+    """
+
+    log = logger()
+
+    def __init__(self, day: Callable[[], float], use: Callable[[RevocationLists], None]) -> None:
+        """Read lists valid at the time of day `day`; `use` puts them in force, or raises ConfigError."""
+        self._day = day
+        self._use = use
+        self._same: Stamp | None = None
+        self.problem: str | None = None
+        """Why the lists that the file holds now are not in force, if they are not."""
+
+    def look(self, old: RevocationLists) -> RevocationLists:
+        """Look at the file of the lists in force, and return those that are in force afterwards."""
+        stamp = Stamp.of(old.path)
+        if stamp in (old.stamp, self._same):
+            self.problem = None
+            return old
+        try:
+            lists = old.again(now_of(self._day()))
+            if unchanged := lists.lists == old.lists:
+                lists = old
+            else:
+                self._use(lists)
+        except ConfigError as error:
+            if str(error) != self.problem:
+                self.problem = str(error)
+                self.log.error(
+                    "{error}; the revocation lists read before stay in force", event="crl-kept", error=self.problem
+                )
+            return old
+        self._same = stamp
+        before, self.problem = self.problem, None
+        if not unchanged or before is not None:
+            self._report(lists)
+        return lists
+
+    def _report(self, lists: RevocationLists) -> None:
+        self.log.info(
+            "{path} is read again: {count} certificates are revoked",
+            event="crl-read",
+            path=lists.path,
+            count=lists.count,
+        )
+        for sentence in lists.older:
+            self.log.warn("{sentence}, and taken all the same", event="crl-older", sentence=sentence)
