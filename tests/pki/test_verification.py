@@ -167,7 +167,7 @@ class ClientCheckTests(SynchronousTestCase):
         self.certificate = load_certificates(self.identity.certificate)[0]
         self.trust = Trusted(NOW.timestamp())
         self.check = ClientCheck(self.trust)
-        for depth, each in ((1, *self.authorities), (0, self.certificate)):
+        for depth, each in ((1, self.authorities[0]), (0, self.certificate)):
             self.assertTrue(self.check.verify(lenient.original(each), 0, depth, passed=True))
         self.connection = CheckedConnection(SSL.Context(SSL.TLS_METHOD), self.check)
 

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ed25519
+from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from iphttps.core.errors import ConfigError
 from iphttps.pki.authority import record
@@ -95,7 +96,7 @@ class RecordTests(AuthorityCase):
         )
         self.path.write_bytes(pem(builder.sign(key, None)))
         self.assertIn("is damaged: restore it from a copy", str(self.assertRaises(ConfigError, self.record)))
-        usage = x509.ExtendedKeyUsage([x509.ExtendedKeyUsageOID.CLIENT_AUTH])
+        usage = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH])
         names = x509.SubjectAlternativeName([x509.DNSName("bob")])
         named = builder.add_extension(names, critical=False).add_extension(usage, critical=False)
         self.path.write_bytes(pem(named.sign(self.authority.issuer.key, hashes.SHA256())))
