@@ -1,7 +1,10 @@
 """The package that is built from this checkout, and the commands that appear where it is installed."""
 
+import ast
+import configparser
 import functools
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -12,6 +15,7 @@ from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from iphttps import __version__
 from iphttps.host.device import offload
 
 ROOT = Path(__file__).parents[1]
@@ -80,6 +84,46 @@ class WheelTests(SynchronousTestCase):
         modules = {str(path.relative_to(ROOT)) for path in (ROOT / "iphttps").rglob("*.py")}
         self.assertEqual(modules - names, set())
 
+    def test_laboratory(self) -> None:
+        """Of the laboratory there is what `iphttps demo` needs, and no fixtures of the tests."""
+        needed: set[str] = set()
+        waiting = ["iphttps.lab.demo"]
+        while waiting:
+            module = waiting.pop()
+            path = ROOT / f"{module.replace('.', '/')}.py"
+            if module in needed or not path.exists():
+                continue
+            needed.add(module)
+            for node in ast.walk(ast.parse(path.read_text())):
+                if isinstance(node, ast.ImportFrom) and node.module:
+                    waiting += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+        with zipfile.ZipFile(build_wheel()) as wheel:
+            found = {name for name in wheel.namelist() if name.startswith("iphttps/lab/")}
+        packed = {name.removesuffix(".py").replace("/", ".") for name in found} - {"iphttps.lab.__init__"}
+        self.assertEqual(needed, packed)
+
+
+class VersionTests(SynchronousTestCase):
+    """The version, which stands in `iphttps.__version__` alone."""
+
+    def test_wheel(self) -> None:
+        """The wheel bears it, because setup.cfg takes it from there."""
+        read = configparser.ConfigParser()
+        read.read(ROOT / "setup.cfg")
+        self.assertEqual("attr: iphttps.__version__", read["metadata"]["version"])
+        self.assertEqual(["iphttps", __version__], build_wheel().name.split("-")[:2])
+
+    def test_documents(self) -> None:
+        """The newest release in the changelog is this one, and examples show it."""
+        for name, pattern in (
+            ("CHANGELOG.md", r"^## \[(\d[^\]]*)\]"),
+            ("docs/control.md", r'"version": "(\d[^"]*)"'),
+            ("docs/service.md", r"iphttps_([0-9][^_]*)_amd64\.deb"),
+        ):
+            found = re.findall(pattern, (ROOT / name).read_text(), re.MULTILINE)
+            shown = set(found[:1] if name == "CHANGELOG.md" else found)
+            self.assertEqual({__version__}, shown, name)
+
 
 class CompiledTests(SynchronousTestCase):
     """The compiled part, which is optional."""
@@ -134,6 +178,10 @@ class InstalledTests(SynchronousTestCase):
         twistd = "from twisted.scripts.twistd import run; run()"
         self.assert_plugins(run(python, "-P", "-c", twistd, "--help", directory=directory))
         self.assertIn("disconnect", run(directory / "bin" / "iphttps", "--help", directory=directory))
+        self.assertEqual(
+            f"iphttps {__version__}\n", run(directory / "bin" / "iphttps", "--version", directory=directory)
+        )
+        run(python, "-P", "-c", "import iphttps.lab.demo", directory=directory)
 
     def test_this_environment(self) -> None:
         """The environment of these tests lists both, from any directory; in a checkout it is an editable install."""
