@@ -11,7 +11,7 @@ from OpenSSL import crypto
 
 from ..core.errors import ConfigError
 from . import pem
-from .certificates import UNREADABLE, certificate_data, parsed_certificate, read
+from .certificates import certificate_data, parsed_certificate, read
 from .lenient import as_openssl
 
 SERVER_AUTH, CLIENT_AUTH = pem.SERVER_AUTH, pem.CLIENT_AUTH
@@ -37,7 +37,7 @@ def read_bundle(path: Path, usage: bytes) -> Bundle:
     unreadable: list[int] = []
     for number, each in enumerate(data, 1):
         certificate = parsed_certificate(each)
-        if certificate is None or not _is_legible(certificate):
+        if certificate is None:
             unreadable.append(number)
         elif certificate not in certificates:
             certificates.append(certificate)
@@ -72,14 +72,5 @@ def _is_accepted(store: crypto.X509Store, certificate: x509.Certificate) -> bool
     try:
         crypto.X509StoreContext(store, as_openssl(certificate)).verify_certificate()
     except crypto.X509StoreContextError:
-        return False
-    return True
-
-
-def _is_legible(certificate: x509.Certificate) -> bool:
-    """Tell whether the parts can be read by which an authority is found."""
-    try:
-        _ = certificate.subject, certificate.issuer, certificate.not_valid_before_utc, certificate.not_valid_after_utc
-    except UNREADABLE:
         return False
     return True

@@ -88,8 +88,11 @@ class RevocationLists:
         """
         stamp = Stamp.of(path)  # before reading: what is written meanwhile will show as another change
         lists = _parse(path)
+        revoked: dict[x509.Name, frozenset[int]] = {}
         for each in lists:
-            _check(path, each, now)
+            serials = _checked(path, each, now)
+            issuer = list_issuer(each)
+            revoked[issuer] = revoked.get(issuer, frozenset()) | serials
         for authority in authorities:
             _check_signer(path, lists, authority, authorities)
         marks = ages(lists, authorities)
@@ -101,14 +104,6 @@ class RevocationLists:
         if behind and not allow_older:
             raise ConfigError(f"{behind[0]}; get the latest one, or give --allow-older-crl if this one is right")
         marks = marks if allow_older else highest(marks, before)
-        revoked: dict[x509.Name, frozenset[int]] = {}
-        for each in lists:
-            try:
-                serials = frozenset(entry.serial_number for entry in each)
-            except UNREADABLE as error:
-                raise ConfigError(f"{_name(each)} in {path} has a damaged entry: {error}") from error
-            issuer = list_issuer(each)
-            revoked[issuer] = revoked.get(issuer, frozenset()) | serials
         return cls(path, authorities, stamp, lists, revoked, marks, allow_older, behind)
 
     def again(self, now: datetime) -> RevocationLists:
@@ -200,9 +195,15 @@ def _parse(path: Path) -> list[x509.CertificateRevocationList]:
         raise ConfigError(f"{path} holds a damaged certificate revocation list: was it written to the end?") from error
 
 
-def _check(path: Path, one: x509.CertificateRevocationList, now: datetime) -> None:
+def _checked(path: Path, one: x509.CertificateRevocationList, now: datetime) -> frozenset[int]:
+    """Return the serial numbers on a list.
+
+    Raises:
+        ConfigError: The list is damaged, not valid yet, or of a kind that OpenSSL cannot use.
+    """
     try:
         said = particulars(one)
+        serials = frozenset(entry.serial_number for entry in one)
         begin, _, _ = one.last_update_utc, one.next_update_utc, list_issuer(one)
         crypto.X509Store().add_crl(one)
     except (crypto.Error, *UNREADABLE) as error:
@@ -221,6 +222,7 @@ def _check(path: Path, one: x509.CertificateRevocationList, now: datetime) -> No
         raise ConfigError(
             f"{_name(one)} in {path} has {said.unsupported} that OpenSSL does not know, and lets nobody in"
         )
+    return serials
 
 
 def _check_signer(

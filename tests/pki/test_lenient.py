@@ -16,6 +16,7 @@ from iphttps.core.iphttps.client import ClientState
 from iphttps.net.tls.contexts import ClientTLS, ServerTLS, TLSSettings
 from iphttps.pki import lenient
 from iphttps.pki.certificates import Credentials, load_certificates, names
+from iphttps.pki.der import encode
 from iphttps.pki.verification import ClientCheck, PeerCheck, ServerCheck
 
 from ..net.certificates import Certificates, credentials
@@ -166,6 +167,21 @@ class FileTests(SynchronousTestCase):
             der = crypto.dump_certificate(crypto.FILETYPE_ASN1, lenient.as_openssl(found))
             self.assertTrue(lenient.is_copy(found, der))
             self.assertIn(value, der)
+
+    def test_wide_names(self) -> None:
+        """The copy has every string as UTF-8, those of two bytes a character included."""
+        authority = self.certificates.authority
+        name = x509.Name([x509.NameAttribute(x509.NameOID.ORGANIZATION_NAME, "wxyz"), *common_name("abcdef")])
+        wide = resigned(authority, issue(authority, name), b"\x0c\x04wxyz", b"\x1e\x04\x00\xe9\x00y")
+        (found,) = self.written(resigned(authority, wide, WRITTEN, UNPRINTABLE["Latin-1 as IA5String"]))
+        self.assertEqual("\u00e9y", found.subject.get_attributes_for_oid(x509.NameOID.ORGANIZATION_NAME)[0].value)
+
+    def test_many_names(self) -> None:
+        """A certificate with an unreadable name beside hundreds is not gone through."""
+        entries = encode(0x30, [b"\x82\x01\xfc", *[b"\x82\x01a"] * lenient.MOST_NAMES])
+        shown = issue(self.certificates.authority, common_name("x"), unreadable=entries)
+        error = self.assertRaises(ValueError, lenient.certificate, shown.chain[0].public_bytes(Encoding.DER))
+        self.assertEqual("the certificate has more than 256 names", str(error))
 
     def test_authority(self) -> None:
         """An authority whose name is Latin-1 is trusted, and so are its certificates."""
