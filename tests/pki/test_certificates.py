@@ -13,7 +13,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from iphttps.core.errors import ConfigError
 from iphttps.lab.authority import Authority, KeyKind
-from iphttps.pki import certificates
+from iphttps.pki import certificates, pem
 from iphttps.pki.authorities import SERVER_AUTH, anchored, read_bundle
 from iphttps.pki.certificates import (
     Credentials,
@@ -27,6 +27,7 @@ from iphttps.pki.certificates import (
     pin,
     read,
 )
+from iphttps.pki.der import SEQUENCE, encode
 from tests.net.odd_certificates import USER_PRINCIPAL_NAME, common_name, issue, user_principal_name
 
 
@@ -121,3 +122,10 @@ class FileTests(CertificateCase):
         path.touch()
         error = self.assertRaises(ConfigError, read_bundle, path, SERVER_AUTH)
         self.assertEqual(f"{path} holds no certificate in PEM or DER form", str(error))
+
+    def test_odd_trust(self) -> None:
+        """In OpenSSL's trust settings only identifiers of usages count (X509_CERT_AUX)."""
+        null, wanted = b"\x05\x00", encode(0x06, pem.SERVER_AUTH)
+        for listed, expected in (([null], False), ([null, wanted], True)):
+            trusted = encode(SEQUENCE, encode(SEQUENCE, listed))
+            self.assertIs(expected, pem.is_trusted_for(encode(SEQUENCE, b"") + trusted, pem.SERVER_AUTH))
