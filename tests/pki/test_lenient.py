@@ -188,7 +188,7 @@ class FileTests(SynchronousTestCase):
         for bad in (b"\n".join(lines), wrong, b"".join((lines[0], b"\nMIIB\n", lines[-2], b"\n"))):
             self.path.write_bytes(good + bad + good)
             error = self.assertRaises(ConfigError, load_certificates, self.path)
-            self.assertIn(f"{self.path} holds number 2 of 3 certificates", str(error))
+            self.assertIn(f"certificate 2 of 3 in {self.path} cannot be read", str(error))
 
 
 class MutationTests(SynchronousTestCase):

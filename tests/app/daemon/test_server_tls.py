@@ -65,7 +65,7 @@ class SettingsTests(AppCase):
         self.authority.revoke(number=1)
         error = self.assertRaises(ConfigError, tls_settings, self.options("--client-crl", crl), before)
         self.assertIn(
-            "it has the number 1, which is lower than 2; get the latest one, or give --allow-older-crl", str(error)
+            "its CRL number is 1, lower than 2; get the latest one, or give --allow-older-crl", str(error)
         )
         settings = tls_settings(self.options("--client-crl", crl, "--allow-older-crl"), before)
         assert settings

@@ -119,7 +119,7 @@ class CredentialsWatchTests(SynchronousTestCase):
             (None, self.first.private_key, "No such file or directory"),
             (self.first.private_key, self.first.private_key, "holds no certificate"),
             (self.first.certificate, self.first.certificate, "holds no private key"),
-            (expired.certificate, expired.private_key, "has expired on"),
+            (expired.certificate, expired.private_key, "expired on"),
         ):
             self.swap(self.certificate, certificate or Path("/nowhere"))
             self.swap(self.key, key)

@@ -106,7 +106,7 @@ class AgreementTests(MachineCase, DaemonCase):
             ("client", {"proxy-basic": True}, "names none"),
             ("client", {"certificate": ""}, "go together"),
             ("client", {"request-length": "x"}, "is one of"),
-            ("client", {"pin": "x"}, "is not a key's fingerprint"),
+            ("client", {"pin": "x"}, "is not a key fingerprint"),
             ("client", {"uri": "http://vpn.example.org/"}, "--pin and --crl"),
             ("client", {"ca": ""}, "--crl needs --ca"),
             ("client", {"up-script": "/nowhere"}, "/nowhere"),
@@ -155,7 +155,7 @@ class AgreementTests(MachineCase, DaemonCase):
         self.machine.configure()
         for role in ("server", "client"):
             self.machine.give(role, expired)
-            self.agree(role, "has expired on")
+            self.agree(role, "expired on")
 
 
 class CloserTests(MachineCase):

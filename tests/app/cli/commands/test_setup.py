@@ -156,7 +156,7 @@ class SetupTests(EnrolmentCase):
             (("--route", "2001:db8::1/64"), "has bits beyond its length"),
             (("--port", "0"), "is not in the range"),
             (("--name", "*.example.org"), "is a wildcard"),
-            (("--name", "a\nb"), "is not the name of a host"),
+            (("--name", "a\nb"), "is not a host name"),
         ):
             self.assertIn(said, self.bad(*self.setup_words(*words), status=2))
         self.assertIn("cannot be the name of an instance", self.bad(*self.setup_words("--instance", "../x")))
