@@ -92,7 +92,7 @@ def explain_end(failure: Failure, tls: CheckedConnection | None, stage: Stage, *
     """Return why the connection to the server has ended at `stage`; `answered` tells whether it had answered 200."""
     if tls and tls.check.failure:
         return FailureReason(Stage.CERTIFICATE, tls.check.failure, tls.check.code)
-    if tls and tls.asked_again and not answered:
+    if tls and tls.renegotiation_refused and not answered:
         return FailureReason(Stage.CERTIFICATE, LATE_REQUEST, CERTIFICATE_MISSING)
     if not answered and _hung_up(failure.value):
         if stage is Stage.TLS:

@@ -62,9 +62,7 @@ class Credentials:
         keys = parse_private_keys(private_key, read(private_key))
         key = next((each for each in keys if _is_key_of(each, chain[0])), None)
         if key is None:
-            raise ConfigError(
-                f"{private_key} is not the key of {certificate}: give the matching private key"
-            )
+            raise ConfigError(f"{private_key} is not the key of {certificate}: give the matching private key")
         if sentence := expired(certificate, chain[0], datetime.now(UTC)):
             raise ConfigError(sentence)
         return cls(chain, key)
@@ -144,7 +142,7 @@ def certificate_data(content: bytes, usage: bytes | None = None) -> list[bytes |
 def parsed_certificate(data: bytes | None) -> x509.Certificate | None:
     """Return the certificate encoded in DER, or None if it cannot be read."""
     try:
-        return lenient.kept(data) if data is not None else None
+        return lenient.certificate_with_original(data) if data is not None else None
     except UNREADABLE:
         return None
 

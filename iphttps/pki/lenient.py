@@ -74,7 +74,7 @@ def certificate(der: bytes) -> x509.Certificate:
     return found
 
 
-def kept(der: bytes) -> x509.Certificate:
+def certificate_with_original(der: bytes) -> x509.Certificate:
     """Like `certificate`, but remember the original of a copy, so that `as_openssl` can return it.
 
     For certificates from the operator's files. The originals are kept for the life of the process, which a peer's
@@ -100,7 +100,7 @@ def is_copy(found: x509.Certificate, der: bytes) -> bool:
 
 
 def original(found: x509.Certificate) -> bytes:
-    """Return the original DER encoding of a certificate read by `kept`."""
+    """Return the original DER encoding of a certificate read by `certificate_with_original`."""
     return _originals.get(found) or found.public_bytes(Encoding.DER)
 
 

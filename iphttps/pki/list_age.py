@@ -15,7 +15,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from .lenient import UNREADABLE, list_issuer
-from .list_scope import particulars
+from .list_scope import list_properties
 
 Kind = tuple[x509.Name, bytes, bytes]
 """Lists of one kind are comparable: the issuer, an identifier of the signing key, and the scope in DER."""
@@ -45,14 +45,14 @@ def ages(lists: Sequence[x509.CertificateRevocationList], authorities: Sequence[
     """Return the age of the newest list of each kind."""
     found: dict[Kind, Age] = {}
     for each in lists:
-        said = particulars(each)
+        said = list_properties(each)
         kind = list_issuer(each), _signer(each, authorities), said.scope.written
         age = Age(each.last_update_utc, said.number)
         found[kind] = age.newer(found[kind]) if kind in found else age
     return found
 
 
-def older(
+def outdated(
     fresh: Ages, before: Ages, authorities: Sequence[x509.Certificate], now: datetime
 ) -> Iterator[tuple[x509.Name, str]]:
     """Yield each issuer whose fresh list is older than the one in force, with the reason.
@@ -102,7 +102,7 @@ def _replaced(fresh: Ages, missing: Ages, now: datetime) -> Iterator[tuple[x509.
             )
 
 
-def highest(fresh: Ages, before: Ages) -> dict[Kind, Age]:
+def newest_ages(fresh: Ages, before: Ages) -> dict[Kind, Age]:
     """Return the newest age of each kind in either; an issuer whose list is missing for a while keeps its age."""
     return {**before, **{kind: age.newer(before[kind]) if kind in before else age for kind, age in fresh.items()}}
 

@@ -42,7 +42,7 @@ class Scope:
 
 
 @dataclass(frozen=True, slots=True)
-class Particulars:
+class ListProperties:
     """The properties of a list other than its entries."""
 
     number: int | None
@@ -52,7 +52,7 @@ class Particulars:
     """Describes a critical extension that OpenSSL does not support and that makes it reject every client."""
 
 
-def particulars(one: x509.CertificateRevocationList) -> Particulars:
+def list_properties(one: x509.CertificateRevocationList) -> ListProperties:
     """Return the properties of a list.
 
     Raises:
@@ -68,7 +68,7 @@ def particulars(one: x509.CertificateRevocationList) -> Particulars:
                 found[kind] = critical or found.get(kind, (False, b""))[0], value
     strange = [kind for kind, (critical, _) in found.items() if critical and kind not in _UNDERSTOOD]
     number = only(found[_CRL_NUMBER][1], INTEGER).content if _CRL_NUMBER in found else None
-    return Particulars(
+    return ListProperties(
         None if number is None else int.from_bytes(number, signed=True),
         _DELTA in found,
         _scope(found[_SCOPE][1]) if _SCOPE in found else Scope(),

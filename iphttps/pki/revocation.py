@@ -16,8 +16,8 @@ from ..core.errors import ConfigError
 from . import pem
 from .certificates import distinguished, read
 from .lenient import UNREADABLE, list_issuer
-from .list_age import Ages, ages, highest, is_signed_by, older
-from .list_scope import particulars
+from .list_age import Ages, ages, is_signed_by, newest_ages, outdated
+from .list_scope import list_properties
 
 NOTICE = timedelta(days=14)
 """Time before a list expires from which the operator is warned."""
@@ -97,11 +97,11 @@ class RevocationLists:
         before = after.marks if after else {}
         behind = [
             f"the revocation list of {distinguished(name)} in {path} is older than the one in force: {why}"
-            for name, why in older(marks, before, authorities, now)
+            for name, why in outdated(marks, before, authorities, now)
         ]
         if behind and not allow_older:
             raise ConfigError(f"{behind[0]}; get the latest one, or give --allow-older-crl to accept this one")
-        marks = marks if allow_older else highest(marks, before)
+        marks = marks if allow_older else newest_ages(marks, before)
         revoked: dict[x509.Name, frozenset[int]] = {}
         for each in lists:
             try:
@@ -112,7 +112,7 @@ class RevocationLists:
             revoked[issuer] = revoked.get(issuer, frozenset()) | serials
         return cls(path, authorities, stamp, lists, revoked, marks, allow_older, behind)
 
-    def again(self, now: datetime) -> RevocationLists:
+    def reload(self, now: datetime) -> RevocationLists:
         """Read the file again and return the lists that replace these.
 
         Raises:
@@ -130,7 +130,7 @@ class RevocationLists:
             f"{_name(each)} in {self.path} names a distribution point: it covers only certificates that name the same "
             "one, and all others are refused; issue the clients' certificates with it, or give a list without one"
             for each in self.lists
-            if particulars(each).scope.named
+            if list_properties(each).scope.named
         ]
 
     def install(self, store: crypto.X509Store) -> None:
@@ -204,7 +204,7 @@ def _parse(path: Path) -> list[x509.CertificateRevocationList]:
 
 def _check(path: Path, one: x509.CertificateRevocationList, now: datetime) -> None:
     try:
-        said = particulars(one)
+        said = list_properties(one)
         begin, _, _ = one.last_update_utc, one.next_update_utc, list_issuer(one)
         crypto.X509Store().add_crl(one)
     except (crypto.Error, *UNREADABLE) as error:
@@ -252,7 +252,7 @@ def _check_signer(
         )
     if not any(_key_identifier(each) in {b"", *identifiers} or b"" in identifiers for each in signed):
         raise ConfigError(f"the revocation list of {name} in {path} names the key of another authority")
-    if not any(particulars(each).scope.users for each in signed):
+    if not any(list_properties(each).scope.users for each in signed):
         raise ConfigError(
             f"the revocation list of {name} in {path} covers only CA or attribute certificates: add the one for user "
             "certificates"

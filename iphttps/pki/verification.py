@@ -220,7 +220,7 @@ class CheckedConnection(SSL.Connection):
         self.check = check
         self.heard: Callable[[], None] | None = None
         """Called for each TLS handshake message after the handshake, sent or received, such as KeyUpdate."""
-        self.asked_again = False
+        self.renegotiation_refused = False
         """Whether the peer has asked for renegotiation and was refused (RFC 5246 section 7.2.2)."""
 
     def objection(self) -> str | None:
@@ -252,13 +252,13 @@ def verify(connection: SSL.Connection, certificate: crypto.X509, code: int, dept
     return connection.check.verify(der, code, depth, passed=bool(passed))
 
 
-def note(connection: SSL.Connection, where: int, detail: int) -> None:
+def observe(connection: SSL.Connection, where: int, detail: int) -> None:
     """Report handshake messages to the connection's owner, and record a refused renegotiation; OpenSSL calls this."""
     assert isinstance(connection, CheckedConnection)
     if where & SSL.SSL_CB_EXIT and connection.heard:
         connection.heard()
     if where == SSL.SSL_CB_WRITE_ALERT and detail & 0xFF == _NO_RENEGOTIATION:
-        connection.asked_again = True
+        connection.renegotiation_refused = True
 
 
 _NO_RENEGOTIATION = 100  # RFC 5246 section 7.2

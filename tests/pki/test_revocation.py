@@ -195,7 +195,7 @@ class ExpiryTests(RevocationCase):
         good = self.load(self.authority.revoke().read_bytes())
         expired = self.authority.revoke(end=-timedelta(hours=1)).read_bytes()
         self.assertEqual(1, len(self.load(expired).expired(datetime.now(UTC))))
-        error = self.assertRaises(ConfigError, good.again, datetime.now(UTC))
+        error = self.assertRaises(ConfigError, good.reload, datetime.now(UTC))
         self.assertIn("expired on", str(error))
 
 

@@ -13,7 +13,7 @@ from ...core.errors import ConfigError
 from ...core.iphttps.request import DEFAULT_PATH
 from ...net.connect.endpoints import ANY
 from ...pki.authority.issuing import DAYS, KeyKind
-from ...pki.authority.names import person
+from ...pki.authority.names import checked_person
 from ...pki.authority.store import CERTIFICATE, Authority
 from ...pki.certificates import load_certificates, names
 from ..config.server_options import Options
@@ -39,7 +39,7 @@ class Enrolment:
         options.root = places.root
         options.parse(["--config", str(places.server_config(instance or _only(places)))])
         authority = Authority.open(places.authority)
-        authority.mend()
+        authority.repair_list()
         certificate = _certificate(places, options)
         if uri is None:
             if certificate is None:
@@ -50,7 +50,7 @@ class Enrolment:
     def issue(self, name: str, *, key: KeyKind = KeyKind.RSA, days: int = DAYS) -> Bundle:
         """Issue a certificate for a client, and return what it needs; raises ConfigError."""
         issued = self.authority.issue_client(name, key=key, days=days)
-        return Bundle(person(name), self.uri, issued.certificate_pem, issued.key_pem, self.ca_pem)
+        return Bundle(checked_person(name), self.uri, issued.certificate_pem, issued.key_pem, self.ca_pem)
 
     def valid(self, name: str) -> list[str]:
         """Return the serial numbers of the client's certificates that are good already."""
@@ -58,7 +58,7 @@ class Enrolment:
         return [
             record.shown_serial
             for record in self.authority.certificates()
-            if record.name == person(name) and record.state(now) == "valid"
+            if record.name == checked_person(name) and record.state(now) == "valid"
         ]
 
 
@@ -114,9 +114,9 @@ def _issued(certificate: x509.Certificate, authority: x509.Certificate) -> bool:
 
 def file_name(name: str, ending: str) -> str:
     """Return the name of a file for a client; raises ConfigError if there can be none."""
-    if len((person(name) + ending).encode("utf-8")) > 255:
+    if len((checked_person(name) + ending).encode("utf-8")) > 255:
         raise ConfigError(f"{name!r} is too long for the name of a file: use fewer letters outside ASCII")
-    return person(name) + ending
+    return checked_person(name) + ending
 
 
 def check_absent(path: Path) -> None:

@@ -66,7 +66,7 @@ class ServerSetup:
 
     def perform(self) -> Iterator[str]:
         """Do what is not done yet, and yield a sentence about each thing; raises ConfigError."""
-        hosts = certificate_names.hosts(self.hosts)
+        hosts = certificate_names.checked_hosts(self.hosts)
         prefix = link_prefix(self.prefix) if self.prefix else None
         routes = tuple(network("route", text) for text in self.routes)
         pair = Pair(self.places.server_certificate(self.instance), self.places.server_key(self.instance))
@@ -79,7 +79,7 @@ class ServerSetup:
                 self._check_names(pair, hosts)  # before another name is allowed that there will be no certificate for
             authority = yield from self._authorities(hosts)
             if not pair.certificate.exists():
-                issued = pair.complete(self.key, lambda key: authority.given_server(hosts, key))
+                issued = pair.complete(self.key, lambda key: authority.find_or_sign_server(hosts, key))
                 yield f"issued a certificate for {', '.join(hosts)}, valid until {issued.not_after:%Y-%m-%d}: " + str(
                     pair.certificate
                 )
@@ -119,7 +119,7 @@ class ServerSetup:
         give(self.places, directory.parent)
         if (directory / CERTIFICATE).exists():
             authority = Authority.open(directory)
-            authority.mend()
+            authority.repair_list()
             if issuing.issues(authority.issuer, Kind.SERVER):
                 return authority
         else:
@@ -141,7 +141,7 @@ class ServerSetup:
             yield f"made an authority for {', '.join(hosts)} only, whose key only root can read: {directory}"
             return authority
         authority = Authority.open(directory)
-        authority.mend()
+        authority.repair_list()
         with authority.locked():
             pass  # removes what a crash has left unfinished
         if authority.allow(hosts):

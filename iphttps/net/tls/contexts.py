@@ -23,7 +23,7 @@ from ...core.errors import ConfigError
 from ...pki.certificates import Credentials, subject
 from ...pki.lenient import as_openssl
 from ...pki.revocation import RevocationLists, Stamp, now_of
-from ...pki.verification import CheckedConnection, ClientCheck, PeerCheck, ServerCheck, note, verify
+from ...pki.verification import CheckedConnection, ClientCheck, PeerCheck, ServerCheck, observe, verify
 from ..log import logger
 from .suite_choice import ChoosingConnection
 
@@ -188,7 +188,7 @@ class ClientTLS:
             self.problem = None
             return
         try:
-            lists = old.again(now_of(self._now()))
+            lists = old.reload(now_of(self._now()))
             if lists.lists != old.lists:
                 self._context = self._new_context(lists)
                 self._revocation = lists
@@ -291,7 +291,7 @@ def _context(method: int, credentials: Credentials | None, *, renegotiation: boo
     context.set_session_cache_mode(SSL.SESS_CACHE_OFF)  # a resumed session would skip the verification
     context.set_mode(_RELEASE_BUFFERS)
     context.clear_mode(_PARTIAL_WRITE)
-    context.set_info_callback(note)
+    context.set_info_callback(observe)
     if credentials:
         try:
             credentials.install(context)

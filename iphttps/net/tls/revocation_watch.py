@@ -73,7 +73,7 @@ class RevocationWatch(Poller):
 
     def _read_again(self, old: RevocationLists, stamp: Stamp) -> RevocationLists:
         try:
-            lists = old.again(now_of(self._day()))
+            lists = old.reload(now_of(self._day()))
             if unchanged := lists.lists == old.lists:
                 lists = old
             else:

@@ -15,7 +15,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from ...core.errors import ConfigError
 
-BACK = timedelta(minutes=5)
+BACKDATED_BY = timedelta(minutes=5)
 """How far notBefore and thisUpdate are backdated, for peers whose clocks are slow."""
 
 LIST_LIFETIME = timedelta(days=30)
@@ -94,7 +94,7 @@ def lifetime(days: int, now: datetime) -> tuple[datetime, datetime]:
     if not 0 < days <= MOST_DAYS:
         raise ConfigError(f"a certificate can be valid for 1 to {MOST_DAYS} days, not {days}")
     now = now.replace(microsecond=0)
-    return now - BACK, now + timedelta(days=days)
+    return now - BACKDATED_BY, now + timedelta(days=days)
 
 
 def self_signed(
@@ -197,7 +197,7 @@ def revocation_list(
     builder = (
         x509.CertificateRevocationListBuilder()
         .issuer_name(issuer.certificate.subject)
-        .last_update(now - BACK)
+        .last_update(now - BACKDATED_BY)
         .next_update(now + (LIST_LIFETIME if issues(issuer, Kind.CLIENT) else SERVERS_LIST_LIFETIME))
         .add_extension(_authority_identifier(issuer), critical=False)
         .add_extension(x509.CRLNumber(number), critical=False)

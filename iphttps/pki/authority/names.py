@@ -28,7 +28,7 @@ _INVISIBLE = ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp")
 """Unicode categories of characters that are invisible or change the direction of text."""
 
 
-def host(name: str) -> str:
+def checked_host(name: str) -> str:
     """Return a server's host name or IP address in the form that certificates use.
 
     A host name is converted to lower case and its ASCII form (IDNA).
@@ -56,19 +56,19 @@ def host(name: str) -> str:
     return known
 
 
-def hosts(names: Sequence[str]) -> tuple[str, ...]:
+def checked_hosts(names: Sequence[str]) -> tuple[str, ...]:
     """Return the names of one server in the form that certificates use, without duplicates.
 
     Raises:
         ConfigError: A name is not a host name or an address, or there are none or more than `MOST_HOSTS`.
     """
-    known = tuple(dict.fromkeys(map(host, names)))
+    known = tuple(dict.fromkeys(map(checked_host, names)))
     if not 0 < len(known) <= MOST_HOSTS:
         raise ConfigError(f"a server's certificate can have 1 to {MOST_HOSTS} names, not {len(known)}")
     return known
 
 
-def person(name: str) -> str:
+def checked_person(name: str) -> str:
     """Return the name of a client or an authority in the form that certificates use, normalized to NFC.
 
     Letters of all scripts are allowed. Invisible characters and path syntax are not: the name is also a file name.
@@ -89,7 +89,7 @@ def person(name: str) -> str:
     return known
 
 
-def subject(common_name: str) -> x509.Name:
+def subject_name(common_name: str) -> x509.Name:
     """Return a subject with this common name; an empty subject if the name is longer than a common name may be."""
     if len(common_name) > LONGEST_COMMON_NAME:
         return x509.Name([])
@@ -155,9 +155,9 @@ def client_names(known: str) -> list[x509.GeneralName]:
     if _MAIL.fullmatch(known):
         return [x509.RFC822Name(known)]
     try:
-        return [_host_name(host(known))]
+        return [_host_name(checked_host(known))]
     except ConfigError:
-        return [x509.DirectoryName(subject(known))]
+        return [x509.DirectoryName(subject_name(known))]
 
 
 def crl_uri(name: str, document: str = DOCUMENT) -> str:
@@ -166,7 +166,7 @@ def crl_uri(name: str, document: str = DOCUMENT) -> str:
     Raises:
         ConfigError: The name is neither a host name nor an address.
     """
-    known = host(name)
+    known = checked_host(name)
     return f"http://{f'[{known}]' if ':' in known else known}{document}"
 
 

@@ -109,7 +109,7 @@ def load_record(path: Path) -> Record:
         raise ConfigError(f"{path} is damaged: restore it from a backup, or move it away") from error
 
 
-def mark(directory: Path, serial: int, what: str, when: datetime) -> None:
+def write_marker(directory: Path, serial: int, what: str, when: datetime) -> None:
     """Write the marker file SERIAL.`what` with a time, unless it exists.
 
     Raises:
@@ -120,7 +120,7 @@ def mark(directory: Path, serial: int, what: str, when: datetime) -> None:
         atomic_files.write(path, f"{when.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}\n".encode("ascii"))
 
 
-def revoked(directory: Path) -> dict[int, Path]:
+def revocation_markers(directory: Path) -> dict[int, Path]:
     """Return the marker file of each revoked serial number, even if the certificate's file is gone.
 
     Raises:
@@ -141,7 +141,7 @@ def revocations(directory: Path) -> dict[int, datetime]:
     Raises:
         ConfigError: The directory or a marker file cannot be read, or a marker file is not named by a serial number.
     """
-    found = ((serial, _moment(path)) for serial, path in revoked(directory).items())
+    found = ((serial, _moment(path)) for serial, path in revocation_markers(directory).items())
     return {serial: when for serial, when in found if when}  # None: the file has just been removed
 
 

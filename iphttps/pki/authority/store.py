@@ -26,7 +26,7 @@ from ..certificates import UNREADABLE, load_certificates
 from . import issuing, names
 from .files import crl_uris_of, load_key, may_sign
 from .issuing import AUTHORITY_DAYS, DAYS, Issuer, KeyKind, Kind, PublicKey
-from .record import Record, load_record, mark, records, revocations, revoked
+from .record import Record, load_record, records, revocation_markers, revocations, write_marker
 
 CERTIFICATE = "ca.pem"
 KEY = "ca.key"
@@ -84,11 +84,11 @@ class Authority:
         Raises:
             ConfigError: An authority exists in the directory, an argument is invalid, or a file cannot be written.
         """
-        subject = names.subject(names.person(name))
+        subject = names.subject_name(names.checked_person(name))
         uris = [names.checked_uri(uri) for uri in crl_uris]
         if kind is not Kind.SERVER and hosts:
             raise ConfigError("only an authority for servers can be restricted to hosts")
-        constraints = names.constraints(names.hosts(hosts)) if kind is Kind.SERVER else None
+        constraints = names.constraints(names.checked_hosts(hosts)) if kind is Kind.SERVER else None
         issuing.lifetime(days, now())
         atomic_files.make_directory(directory)
         with atomic_files.locked(directory):
@@ -104,7 +104,7 @@ class Authority:
             certificate = issuing.self_signed(subject, own, days, now(), kind, constraints)
             atomic_files.create(directory / CERTIFICATE, issuing.pem(certificate))
         authority = cls.open(directory, now=now)
-        authority.mend()
+        authority.repair_list()
         return authority
 
     @classmethod
@@ -178,28 +178,28 @@ class Authority:
         Raises:
             ConfigError: A name is invalid or outside the name constraints, or the authority cannot sign now.
         """
-        known = names.hosts(hosts)
+        known = names.checked_hosts(hosts)
         if missing := names.excluded(self.issuer.certificate, known):
             raise ConfigError(
                 f"the authority in {self.directory} is not allowed to issue certificates for {', '.join(missing)}: "
                 "`iphttps ca allow HOST` permits another host"
             )
-        return self._issue(Kind.SERVER, names.subject(known[0]), names.server_names(known), key, days)
+        return self._issue(Kind.SERVER, names.subject_name(known[0]), names.server_names(known), key, days)
 
     def sign_client(self, name: str, key: PublicKey, *, days: int = DAYS) -> Issued:
         """Issue a client certificate for this name and key."""
-        known = names.person(name)
-        return self._issue(Kind.CLIENT, names.subject(known), names.client_names(known), key, days)
+        known = names.checked_person(name)
+        return self._issue(Kind.CLIENT, names.subject_name(known), names.client_names(known), key, days)
 
-    def given_server(self, hosts: Sequence[str], key: PublicKey, *, days: int = DAYS) -> Issued:
+    def find_or_sign_server(self, hosts: Sequence[str], key: PublicKey, *, days: int = DAYS) -> Issued:
         """Return the valid server certificate of these names and this key if there is one, or issue one."""
-        known = names.hosts(hosts)
-        return self._given(Kind.SERVER, known, key) or self.sign_server(known, key, days=days)
+        known = names.checked_hosts(hosts)
+        return self._find_issued(Kind.SERVER, known, key) or self.sign_server(known, key, days=days)
 
-    def given_client(self, name: str, key: PublicKey, *, days: int = DAYS) -> Issued:
+    def find_or_sign_client(self, name: str, key: PublicKey, *, days: int = DAYS) -> Issued:
         """Return the valid client certificate of this name and key if there is one, or issue one."""
-        known = names.person(name)
-        return self._given(Kind.CLIENT, (known,), key) or self.sign_client(known, key, days=days)
+        known = names.checked_person(name)
+        return self._find_issued(Kind.CLIENT, (known,), key) or self.sign_client(known, key, days=days)
 
     def allow(self, hosts: Sequence[str], *, days: int = AUTHORITY_DAYS) -> bool:
         """Add host names to the authority's name constraints; return whether one was not yet permitted.
@@ -207,7 +207,7 @@ class Authority:
         The authority's certificate is issued again with the same name and key: certificates issued earlier stay valid,
         also for peers that trust the old certificate; the new names require the new one.
         """
-        known, own = names.hosts(hosts), self.issuer.certificate
+        known, own = names.checked_hosts(hosts), self.issuer.certificate
         before = names.permitted(own)
         if before is None or not names.excluded(own, known):
             return False
@@ -217,7 +217,7 @@ class Authority:
             atomic_files.write(self.certificate_path, issuing.pem(made))
         return True
 
-    def _given(self, kind: Kind, known: Sequence[str], key: PublicKey) -> Issued | None:
+    def _find_issued(self, kind: Kind, known: Sequence[str], key: PublicKey) -> Issued | None:
         """Return the certificate issued by an earlier command that was interrupted before writing it, or None."""
         for record in reversed(self.certificates()):
             same = record.kind is kind and record.names == set(known) and record.name == known[0]
@@ -293,33 +293,33 @@ class Authority:
         with self.locked():
             found = [record for record in self.find(which) if not record.revoked]
             for record in found:
-                mark(self.certificates_path, record.serial, "revoked", self.now())
+                write_marker(self.certificates_path, record.serial, "revoked", self.now())
             self._write_list()
         return found
 
-    def use(self, serial: int) -> bool:
+    def record_use(self, serial: int) -> bool:
         """Record the first use of a certificate; return whether this authority issued it."""
         if not (self.certificates_path / f"{serial:x}.pem").exists():
             return False
-        mark(self.certificates_path, serial, "used", self.now())
+        write_marker(self.certificates_path, serial, "used", self.now())
         return True
 
-    def crl(self, patience: float = atomic_files.PATIENCE) -> bytes:
+    def write_list(self, patience: float = atomic_files.PATIENCE) -> bytes:
         """Write a new revocation list and return it as PEM."""
         with self.locked(patience):
             return self._write_list()
 
-    def mend(self, patience: float = atomic_files.PATIENCE) -> bool:
+    def repair_list(self, patience: float = atomic_files.PATIENCE) -> bool:
         """Write the list if it is missing or lacks a revoked certificate, as after a crash; return whether it did."""
         current = self.current_list()
-        if current is not None and not self.lacking(current):  # not `if current`: an empty list is false
+        if current is not None and not self.missing_from(current):  # not `if current`: an empty list is false
             return False
-        self.crl(patience)
+        self.write_list(patience)
         return True
 
-    def lacking(self, current: x509.CertificateRevocationList) -> set[int]:
+    def missing_from(self, current: x509.CertificateRevocationList) -> set[int]:
         """Return the revoked serial numbers that are not on this list."""
-        return revoked(self.certificates_path).keys() - {entry.serial_number for entry in current}
+        return revocation_markers(self.certificates_path).keys() - {entry.serial_number for entry in current}
 
     def current_list(self) -> x509.CertificateRevocationList | None:
         """Return the list in the directory, or None if it is missing or unreadable."""

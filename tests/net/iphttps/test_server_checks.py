@@ -248,7 +248,7 @@ class LateRequestTests(ServerCheckCase):
         server = SSL.Connection(context)
         server.set_accept_state()
         carry(client, server)
-        self.assertFalse(client.asked_again)
+        self.assertFalse(client.renegotiation_refused)
         server.set_verify(SSL.VERIFY_PEER, lambda *_: True)
         self.assertTrue(server.renegotiate())
         carry(client, server)
@@ -257,7 +257,7 @@ class LateRequestTests(ServerCheckCase):
     def test_refused(self) -> None:
         """Without permission the client does not renegotiate, and says what would help on either end."""
         client, server = self.ask_late(renegotiation=False)
-        self.assertEqual((client.asked_again, server.get_peer_certificate()), (True, None))
+        self.assertEqual((client.renegotiation_refused, server.get_peer_certificate()), (True, None))
         ended = Failure(SSL.Error([("SSL routines", "", "tls alert handshake failure")]))
         trouble = explain_end(ended, client, Stage.HTTP, answered=False)
         self.assertEqual((trouble.stage, trouble.code), (Stage.CERTIFICATE, "0x90320"))
@@ -275,7 +275,8 @@ class LateRequestTests(ServerCheckCase):
         client, server = self.ask_late(renegotiation=True)
         shown = server.get_peer_certificate()
         assert shown
-        self.assertEqual((shown.get_subject().CN, client.asked_again, client.check.failure), ("alice", False, None))
+        found = shown.get_subject().CN, client.renegotiation_refused, client.check.failure
+        self.assertEqual(("alice", False, None), found)
 
 
 def carry(client: SSL.Connection, server: SSL.Connection) -> None:
