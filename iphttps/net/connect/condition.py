@@ -1,4 +1,4 @@
-"""When the client is to build its tunnel: the conditions for initialization (3.1.3)."""
+"""The condition under which the client connects: the initialization preconditions of 3.1.3."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ from ..iphttps.client import Client
 from ..log import logger
 
 AGAIN = 60.0
-"""Seconds after which a condition that was not met is looked at again."""
+"""Seconds between two checks of a condition that is not met."""
 
 Condition = Callable[[], Deferred[bool]]
-"""Finds out whether the tunnel is needed."""
+"""A function that finds out whether the tunnel is needed."""
 
 
 def always() -> Deferred[bool]:
-    """The administrator's policy is to have the link."""
+    """Return true: the administrator's policy is to have the link always."""
     return succeed(True)
 
 
 class Blocked:
-    """The client is behind a firewall that blocks, if a host which it would not need the tunnel for is out of reach.
+    """The condition that a firewall blocks the client: a host that is reachable without it does not answer.
 
-    `direct` leads to that host, by TCP.
+    `direct` is a TCP endpoint of that host.
     """
 
     log = logger()
@@ -40,7 +40,7 @@ class Blocked:
         self._name = name
 
     def __call__(self) -> Deferred[bool]:
-        """Try to reach the host."""
+        """Connect to the host; fire with true if that fails."""
         factory = Factory.forProtocol(Protocol)
         factory.noisy = False
         attempt = cast("Deferred[Protocol]", self._direct.connect(factory))
@@ -48,12 +48,12 @@ class Blocked:
 
     def _reached(self, protocol: Protocol) -> bool:
         cast(ITCPTransport, protocol.transport).loseConnection()
-        self.log.info("{name} is reached directly: no tunnel is needed", event="not-needed", name=self._name)
+        self.log.info("{name} is reachable directly: no tunnel is needed", event="not-needed", name=self._name)
         return False
 
     def _not_reached(self, failure: Failure) -> bool:
         self.log.info(
-            "{name} is not reached directly: {sentence}",
+            "{name} is not reachable directly: {sentence}",
             event="needed",
             name=self._name,
             sentence=explain(failure).sentence,
@@ -62,15 +62,12 @@ class Blocked:
 
 
 class ConnectCondition:
-    """Enables the client, and tells it when the condition is met.
-
-    Without a condition only the user's own action counts.
-    """
+    """Enables the client, and makes it connect when the condition is met; without a condition, when the user asks."""
 
     log = logger()
 
     def __init__(self, clock: IReactorTime, client: Client, needed: Condition | None, unmet: str = "") -> None:
-        """`unmet` says what the client waits for as long as the condition is not met."""
+        """Check the condition `needed` by `clock`; `unmet` says in status and log what the client waits for."""
         self._clock = clock
         self._client = client
         self._needed = needed
@@ -80,30 +77,30 @@ class ConnectCondition:
 
     @property
     def waiting(self) -> str | None:
-        """What the client waits for before it connects at all, if it does."""
+        """What the client waits for before it connects, or None."""
         return self._unmet if self._client.state is ClientState.ENABLED else None
 
     @property
     def looking(self) -> bool:
-        """Whether it is not known yet if the condition is met."""
+        """Whether a check of the condition is in progress."""
         return self._looking is not None and not self._looking.called
 
     def enable(self) -> None:
-        """Enable the client (3.1.4.1), and look whether it is needed."""
+        """Enable the client (3.1.4.1), and check the condition."""
         self._client.handle(ClientEvent.ENABLE)
         if self._needed is None:
             self.log.info("not connecting: {sentence}", event="not-connecting", sentence=self._unmet)
         self.look()
 
     def look(self) -> None:
-        """Look at the condition, if the client waits for it; again after a while, if it is not met."""
+        """Check the condition if the client waits for it; if it is not met, check again after `AGAIN` seconds."""
         self.stop()
         if self._needed and self._client.state is ClientState.ENABLED:
             self._looking = looking = self._needed()
             looking.addCallbacks(self._found, self._not_found, callbackArgs=(looking,), errbackArgs=(looking,))
 
     def _found(self, needed: bool, looking: Deferred[bool]) -> None:
-        if looking is not self._looking:  # given up; that an attempt to reach a host was cancelled looks like a failure
+        if looking is not self._looking:  # stopped: a cancelled connection attempt looks like a failure
             return
         if needed:
             self.demand()
@@ -119,7 +116,7 @@ class ConnectCondition:
             self._again = self._clock.callLater(AGAIN, self.look)
 
     def demand(self) -> None:
-        """The user wants the tunnel, which is a condition by itself."""
+        """Connect because the user asks for the tunnel, whatever the condition."""
         self.stop()
         if self._client.state is ClientState.DISABLED:
             self._client.handle(ClientEvent.ENABLE)
@@ -127,19 +124,19 @@ class ConnectCondition:
             self._client.handle(ClientEvent.PRECONDITION)
 
     def disable(self, why: str = "the client is disabled") -> None:
-        """Disable the client, in whatever state it is (3.1.4.2), for a reason that the log gives."""
+        """Disable the client in any state (3.1.4.2); `why` is the reason for the log."""
         self.stop()
         self._client.disable(why)
 
     def network_changed(self, *, address_gone: bool = False) -> None:
-        """The network under the client has changed: what was true of it may not be any more."""
+        """React to a change of the underlying network: check the condition again, or tell the client."""
         if self._client.state is ClientState.ENABLED:
             self.look()
         else:
             self._client.network_changed(address_gone=address_gone)
 
     def stop(self) -> None:
-        """Look no more."""
+        """Stop checking the condition."""
         if self._again and self._again.active():
             self._again.cancel()
         looking, self._looking = self._looking, None

@@ -1,4 +1,4 @@
-"""Sends to many connections without keeping the reactor from the others: a little in each of its turns."""
+"""Sending to many connections in small steps, one per reactor turn, so that other work is not delayed."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from ...core.ip.batch import Batch
 from ...core.iphttps.clients import ClientEntry, ClientTable
 
 TURN = 0.002
-"""Seconds that sending may take in one turn of the reactor; for each client a packet is encrypted anew."""
+"""Maximum seconds of sending per reactor turn: each packet is encrypted separately for each client."""
 
 MOST = 1000
 MOST_OF_ONE = 8
-"""How many batches may wait before another is taken that is for all, and how many of them from its own source."""
+"""Maximum number of waiting batches for all clients, in total and from one source."""
 
 Packets = Iterator[tuple[ClientEntry, Batch]]
 
 
 class Fanout:
-    """Packets on their way to many clients; who leaves the table meanwhile gets none.
+    """A queue of packets for many clients; a client that leaves the table in the meantime gets none.
 
-    `deliver` sends a batch to one client; without it, that is `Connection.send`.
+    `deliver` sends a batch to one client, by default with `Connection.send`.
     """
 
     def __init__(
@@ -36,25 +36,25 @@ class Fanout:
         self._next: IDelayedCall | None = None
 
     def send(self, packets: Iterable[tuple[ClientEntry, Batch]], source: object = None) -> None:
-        """Begin at once, or after those that wait already."""
+        """Send each client its batch, at once or after the packets that are waiting."""
         self._waiting.append((source, iter(packets)))
         if not self._next:
             self._go_on()
 
     def send_to_all(self, batch: Batch, but: ClientEntry | None = None) -> bool:
-        """Do so for all clients but the one from which it comes, if it does; or return False if too many wait."""
+        """Send a batch to all clients but its source `but`; return False if too many are waiting."""
         if len(self._waiting) >= MOST or sum(source is but for source, _ in self._waiting) >= MOST_OF_ONE:
             return False
         self.send(self._to_all(batch, but), but)
         return True
 
     def _to_all(self, batch: Batch, but: ClientEntry | None) -> Packets:
-        for entry in self._table:  # as it is when their turn has come
+        for entry in self._table:  # evaluated when its turn comes, not when queued
             if entry is not but:
                 yield entry, batch
 
     def stop(self) -> None:
-        """Send no more of them."""
+        """Discard the waiting packets."""
         self._waiting.clear()
         if self._next:
             self._next.cancel()

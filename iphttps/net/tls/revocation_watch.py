@@ -1,4 +1,4 @@
-"""Keeps the revocation lists fresh: reads their file again when it changes, and warns before they expire."""
+"""Reload of the revocation lists when their file changes, and warnings before they expire."""
 
 from __future__ import annotations
 
@@ -15,38 +15,38 @@ from ..stream.poller import Poller
 from .contexts import ServerTLS
 
 INTERVAL = 2.0
-"""Seconds between two looks at the file; within it, a session whose certificate is revoked ends."""
+"""Seconds between two checks of the file, and so the maximum delay until a revoked client's session ends."""
 
 DAY = 24 * 60 * 60.0
 
 
 class RevocationWatch(Poller):
-    """Watches the file of the lists that are in force, whichever that is at the time."""
+    """A poller of the file of the revocation lists in force, which a change of settings can replace."""
 
     log = logger()
 
     def __init__(
         self, clock: IReactorTime, tls: ServerTLS, interval: float = INTERVAL, day: Callable[[], float] = time
     ) -> None:
-        """Watch by `clock`; the lists are valid by `day`, the time of day."""
+        """Poll by `clock`; `day` returns the time of day, for the validity of the lists."""
         super().__init__(clock, interval)
         self._day = day
         self._report_made = 0.0
         self._tls = tls
         self._same: Stamp | None = None
         self.problem: str | None = None
-        """Why what the file holds now is not in force, if it is not."""
+        """Why the file's present lists are not in force, or None."""
         self._reported: RevocationLists | None = None
         self._report_due = 0.0
 
     def start(self) -> None:
-        """Watch from now on; call it when the program is the user that it will stay."""
+        """Check now and then periodically. Call it after privileges are dropped; an unreadable file is logged."""
         if lists := self._tls.settings.revocation:
             try:
                 lists.path.open("rb").close()
             except OSError as error:
                 self.log.error(
-                    "{path} can be read no more ({reason}): the user given by --uid must have the right to",
+                    "cannot read {path} any more ({reason}): give the user of --uid read permission",
                     event="crl-unreadable",
                     path=lists.path,
                     reason=error.strerror,
@@ -54,10 +54,10 @@ class RevocationWatch(Poller):
         super().start()
 
     def look(self) -> None:
-        """Take what the file holds, if it has changed, and warn if it is time to.
+        """Load the file if it has changed, and warn of expiry if that is due.
 
-        A file that cannot be taken is tried again at each look, for what is wrong may pass without a change of the
-        file: a date ahead of the clock, or no descriptor free.
+        A file that cannot be used is tried again at each check, since the cause may pass without a change of the file:
+        a date ahead of the clock, or a lack of descriptors.
         """
         lists = self._tls.settings.revocation
         if lists is None:
@@ -100,8 +100,8 @@ class RevocationWatch(Poller):
         return lists
 
     def _report(self, lists: RevocationLists) -> None:
-        """Warn of lists that have expired or soon will; the next time in a day, or when one expires."""
-        seconds = self._report_made = self._day()  # set back before it, another is due
+        """Warn of lists that have expired or expire soon; again in a day, or when one expires."""
+        seconds = self._report_made = self._day()  # if the clock is set back before this, another report is due
         now = now_of(seconds)
         for sentence in lists.expired(now):
             self.log.error("{sentence}", event="crl-expired", sentence=sentence)

@@ -242,7 +242,7 @@ def list_(as_json: bool, directory: Path | None, root: Path) -> None:
 @click.option("--out", metavar="FILE", type=PATH, help="Write a copy there.")
 @click.option("--der", is_flag=True, help="Have that copy in DER, as distribution points need it, instead of PEM.")
 @authority_option
-def write_list(out: Path | None, der: bool, directory: Path | None, root: Path) -> None:
+def crl(out: Path | None, der: bool, directory: Path | None, root: Path) -> None:
     """Write a new revocation list; the server does so by itself."""
     authority = _open(directory, root, issues=False)
     content = authority.write_list()
