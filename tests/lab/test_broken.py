@@ -96,7 +96,7 @@ WAYS = {
     ),
     "a port that is taken": Way(
         1, f'uri = "https://*:{PORT}/IPHTTPS"', "1",
-        f"cannot listen on port {PORT} of *: another program does already; `ss -ltnp` names it", Start.REFUSES,
+        f"cannot listen on port {PORT} of *: another program uses it; `ss -ltnp` names it", Start.REFUSES,
     ),
 }  # fmt: skip
 

@@ -121,8 +121,8 @@ class _Evaluation(ProcessProtocol):
             cls.warned = True
             known = [each for each in ("Landlock", "seccomp") if isinstance(lacking, list) and each in lacking]
             cls.log.warn(
-                "the process that evaluates PAC files is confined by {confined}, because {lacking} is not available on "
-                "this kernel: if the file is not trusted, give the proxy with --proxy, or start the daemon as root",
+                "the process that evaluates PAC files is confined by {confined}, because the kernel does not support "
+                "{lacking}: if the file is not trusted, give the proxy with --proxy, or start the daemon as root",
                 event="pac-unconfined",
                 confined="its limits and its user only" if len(known) != 1 else "only one of Landlock and seccomp",
                 lacking=" and ".join(known) or "its confinement",

@@ -204,13 +204,13 @@ class ClientTLS:
             return
         self._same, self.problem = stamp, None
         self.log.info(
-            "{path} is read again: {count} certificates are revoked",
+            "{path} reloaded: {count} certificates revoked",
             event="crl-read",
             path=lists.path,
             count=lists.count,
         )
         for sentence in lists.older:
-            self.log.warn("{sentence}, and taken all the same", event="crl-older", sentence=sentence)
+            self.log.warn("{sentence}; accepted because of allow-older-crl", event="crl-older", sentence=sentence)
 
     def _new_context(self, revocation: RevocationLists | None) -> SSL.Context:
         context = _context(SSL.TLS_CLIENT_METHOD, self._credentials, renegotiation=self._renegotiation)

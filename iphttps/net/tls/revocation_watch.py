@@ -90,13 +90,13 @@ class RevocationWatch(Poller):
         if unchanged and before is None:
             return old
         self.log.info(
-            "{path} is read again: {count} certificates are revoked",
+            "{path} reloaded: {count} certificates revoked",
             event="crl-read",
             path=lists.path,
             count=lists.count,
         )
         for sentence in lists.older:
-            self.log.warn("{sentence}, and taken all the same", event="crl-older", sentence=sentence)
+            self.log.warn("{sentence}; accepted because of allow-older-crl", event="crl-older", sentence=sentence)
         return lists
 
     def _report(self, lists: RevocationLists) -> None:

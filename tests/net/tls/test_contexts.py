@@ -165,7 +165,7 @@ class ClientCertificateTests(TLSCase):
 
     def test_none(self) -> None:
         """A client without a certificate does not come in."""
-        self.assert_refused(None, "the peer showed no certificate", SHOW_ONE)
+        self.assert_refused(None, "the peer sent no certificate", SHOW_ONE)
 
     def test_wrong_authority(self) -> None:
         """A certificate of another authority does not do."""

@@ -79,7 +79,7 @@ class CredentialsWatchTests(SynchronousTestCase):
         ((level, sentence),) = self.said(INTERVAL)
         self.assertEqual(LogLevel.info, level)
         self.assertIn(
-            "fullchain.pem is read again: clients are now shown the certificate of CN=vpn.example.org", sentence
+            "fullchain.pem reloaded: new connections use the certificate of CN=vpn.example.org", sentence
         )
         self.assertTrue(self.in_force(self.second))
 
