@@ -17,10 +17,10 @@ MOST_READS = 16
 MOST_BYTES = 1 << 20
 """Limits per reactor turn: the number of reads, and the bytes after which no further read follows."""
 
-READ = 64
+READ_SIZE = 64
 """Maximum packets that one read of a device returns; with segmentation offload it can be more."""
 
-QUEUED = 256
+READ_AT_ONCE = 256
 """Packets written to a device after which it is read at once: the kernel's queue has room for only 500 replies."""
 
 
@@ -67,7 +67,9 @@ class DeviceReader:
         """Read up to the limits, and deliver one batch."""
         batches: list[Batch] = []
         size = 0
-        reads = self._reads if self._written < QUEUED else max(self._reads, min(self._written // READ, MOST_READS))
+        reads = self._reads
+        if self._written >= READ_AT_ONCE:
+            reads = max(reads, min(self._written // READ_SIZE, MOST_READS))
         try:
             while len(batches) < reads and size < MOST_BYTES:
                 batch = self._device.read()
@@ -89,7 +91,7 @@ class DeviceReader:
     def wrote(self, packets: int) -> None:
         """Count packets written to the device, and read it at once if many replies may be waiting."""
         self._written += packets
-        if self._written >= QUEUED and self._running and not self._busy:
+        if self._written >= READ_AT_ONCE and self._running and not self._busy:
             self.doRead()
 
     def connectionLost(self, reason: Failure) -> None:

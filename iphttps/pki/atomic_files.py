@@ -22,7 +22,7 @@ PRIVATE = 0o600
 
 PUBLIC = 0o644
 
-PATIENCE = 10.0
+LOCK_TIMEOUT = 10.0
 """Seconds to wait for another command to release the lock."""
 
 _PAUSE = 0.02
@@ -92,7 +92,7 @@ def make_directory(path: Path) -> None:
 
 
 @contextmanager
-def locked(directory: Path, patience: float = PATIENCE) -> Iterator[None]:
+def locked(directory: Path, patience: float = LOCK_TIMEOUT) -> Iterator[None]:
     """Hold an exclusive lock on a directory.
 
     Temporary files left by a crash are removed; therefore every writer in the directory must hold the lock.

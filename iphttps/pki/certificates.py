@@ -205,7 +205,7 @@ def issuer(certificate: x509.Certificate) -> str:
 
 def hosts(certificate: x509.Certificate) -> str:
     """Return the certificate's alternative names for a message: at most `SHOWN_HOSTS`, then the number left out."""
-    found = [shortened(name) for name in names(certificate)]
+    found = [shortened(name) for name in alternative_names(certificate)]
     if len(found) > SHOWN_HOSTS:
         found[SHOWN_HOSTS:] = [f"{len(found) - SHOWN_HOSTS} more"]
     # RFC 9525 section 2: a common name does not count.
@@ -226,7 +226,7 @@ def parsed(name: str) -> x509.Name:
     return x509.Name.from_rfc4514_string(name, {word: kind for kind, word in _ATTRIBUTES.items()})
 
 
-def names(certificate: x509.Certificate) -> tuple[str, ...]:
+def alternative_names(certificate: x509.Certificate) -> tuple[str, ...]:
     """Return the subject alternative names: host names, mail addresses, Windows user names, IP addresses, URIs."""
     try:
         found = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
@@ -252,4 +252,4 @@ def _written(found: x509.SubjectAlternativeName) -> Iterator[str]:
 
 def identity(certificate: x509.Certificate) -> Identity:
     """Return the peer's identity: the certificate's subject and alternative names."""
-    return Identity(distinguished(certificate.subject), names(certificate))
+    return Identity(distinguished(certificate.subject), alternative_names(certificate))

@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from .lenient import UNREADABLE, list_issuer
 from .list_scope import list_properties
 
-Kind = tuple[x509.Name, bytes, bytes]
+ListKind = tuple[x509.Name, bytes, bytes]
 """Lists of one kind are comparable: the issuer, an identifier of the signing key, and the scope in DER."""
 
 
@@ -38,12 +38,14 @@ class Age:
         return Age(max(self.begin, other.begin), max(numbers, default=None))
 
 
-Ages = Mapping[Kind, Age]
+Ages = Mapping[ListKind, Age]
 
 
-def ages(lists: Sequence[x509.CertificateRevocationList], authorities: Sequence[x509.Certificate]) -> dict[Kind, Age]:
+def ages(
+    lists: Sequence[x509.CertificateRevocationList], authorities: Sequence[x509.Certificate]
+) -> dict[ListKind, Age]:
     """Return the age of the newest list of each kind."""
-    found: dict[Kind, Age] = {}
+    found: dict[ListKind, Age] = {}
     for each in lists:
         said = list_properties(each)
         kind = list_issuer(each), _signer(each, authorities), said.scope.written
@@ -102,7 +104,7 @@ def _replaced(fresh: Ages, missing: Ages, now: datetime) -> Iterator[tuple[x509.
             )
 
 
-def newest_ages(fresh: Ages, before: Ages) -> dict[Kind, Age]:
+def newest_ages(fresh: Ages, before: Ages) -> dict[ListKind, Age]:
     """Return the newest age of each kind in either; an issuer whose list is missing for a while keeps its age."""
     return {**before, **{kind: age.newer(before[kind]) if kind in before else age for kind, age in fresh.items()}}
 

@@ -155,7 +155,7 @@ class ServerCheck(PeerCheck):
             verify_service_identity(list(_patterns(certificate)), obligatory_ids=[wanted], optional_ids=[])
         except (VerificationError, CertificateError, ValueError):
             self.code = _WRONG_NAME
-            if isinstance(wanted, IPAddress_ID) and self._name in certificates.names(certificate):
+            if isinstance(wanted, IPAddress_ID) and self._name in certificates.alternative_names(certificate):
                 return (
                     f"the certificate has {self._name} as a DNS name and not as an IP address (RFC 9110 section "
                     "4.3.5): renew it with the address as an IP address"

@@ -197,7 +197,10 @@ class UnprivilegedTests(FindingCase):
             reach(by_wpad)
             return
         sentence = "user ID 65534 may not run "  # and which Python twistd is run by
-        advice = "to evaluate it: install iphttps where the user given by `twistd --uid` may, as in /opt, or give the proxy with --proxy"
+        advice = (
+            "to evaluate it: install iphttps where the user given by `twistd --uid` may, as in /opt, or give the proxy "
+            "with --proxy"
+        )
         for client, then in ((by_pac, ""), (by_wpad, "; connecting")):
             client.wait_for(sentence)
             client.wait_for(advice + then)

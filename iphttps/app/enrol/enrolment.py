@@ -15,7 +15,7 @@ from ...net.connect.endpoints import ANY
 from ...pki.authority.issuing import DAYS, KeyKind
 from ...pki.authority.names import checked_person
 from ...pki.authority.store import CERTIFICATE, Authority
-from ...pki.certificates import load_certificates, names
+from ...pki.certificates import alternative_names, load_certificates
 from ..config.server_options import Options
 from ..instances.paths import Places
 from .bundle import Bundle, checked_uri
@@ -90,7 +90,7 @@ def _certificate(places: Places, options: Options) -> x509.Certificate | None:
 
 def _host(options: Options, certificate: x509.Certificate) -> str:
     """Return what clients can call the server: the name it listens by, or else the first of its certificate."""
-    known = [name for name in names(certificate) if "*" not in name]
+    known = [name for name in alternative_names(certificate) if "*" not in name]
     listening = options.uri.host
     if listening != ANY and listening in known:
         return f"[{listening}]" if ":" in listening else listening

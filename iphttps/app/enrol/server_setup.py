@@ -22,7 +22,7 @@ from ...pki.authority.issuing import KeyKind, Kind
 from ...pki.authority.names import LONGEST_COMMON_NAME, SERVERS_DOCUMENT, crl_uri
 from ...pki.authority.store import CERTIFICATE, Authority
 from ...pki.certificate_files import Pair
-from ...pki.certificates import Credentials, names
+from ...pki.certificates import Credentials, alternative_names
 from ..config.config_templates import Value, configuration
 from ..config.options import network
 from ..config.server_options import Options
@@ -155,7 +155,7 @@ class ServerSetup:
     def _check_names(self, pair: Pair, hosts: Sequence[str]) -> None:
         """Raise ConfigError if the certificate that is there is another server's, or has no key."""
         certificate = Credentials.load(pair.certificate, pair.key).chain[0]
-        if missing := set(hosts) - set(names(certificate)):
+        if missing := set(hosts) - set(alternative_names(certificate)):
             raise ConfigError(
                 f"{pair.certificate} is not for {', '.join(sorted(missing))}: move it and {pair.key} away, and another "
                 "one is issued; or set another --instance up"

@@ -15,7 +15,7 @@ from ..explain import explain
 from ..iphttps.client import Client
 from ..log import logger
 
-AGAIN = 60.0
+RECHECK_INTERVAL = 60.0
 """Seconds between two checks of a condition that is not met."""
 
 Condition = Callable[[], Deferred[bool]]
@@ -27,7 +27,7 @@ def always() -> Deferred[bool]:
     return succeed(True)
 
 
-class Blocked:
+class FirewallCondition:
     """The condition that a firewall blocks the client: a host that is reachable without it does not answer.
 
     `direct` is a TCP endpoint of that host.
@@ -93,7 +93,7 @@ class ConnectCondition:
         self.look()
 
     def look(self) -> None:
-        """Check the condition if the client waits for it; if it is not met, check again after `AGAIN` seconds."""
+        """Check the condition if the client waits for it; if it is not met, again after `RECHECK_INTERVAL` seconds."""
         self.stop()
         if self._needed and self._client.state is ClientState.ENABLED:
             self._looking = looking = self._needed()
@@ -105,7 +105,7 @@ class ConnectCondition:
         if needed:
             self.demand()
         else:
-            self._again = self._clock.callLater(AGAIN, self.look)
+            self._again = self._clock.callLater(RECHECK_INTERVAL, self.look)
 
     def _not_found(self, failure: Failure, looking: Deferred[bool]) -> None:
         if looking is self._looking:
@@ -113,7 +113,7 @@ class ConnectCondition:
             self.log.warn(
                 "cannot find out whether the tunnel is needed: {sentence}", event="need-unknown", sentence=sentence
             )
-            self._again = self._clock.callLater(AGAIN, self.look)
+            self._again = self._clock.callLater(RECHECK_INTERVAL, self.look)
 
     def demand(self) -> None:
         """Connect because the user asks for the tunnel, whatever the condition."""

@@ -123,11 +123,11 @@ def client_endpoint(
     """
     endpoint: IStreamClientEndpoint
     if proxy:
-        where = proxy.proxy
-        proxys = Addresses()
-        endpoint = name_endpoint(reactor, where.host, where.port, CONNECT_TIMEOUT, proxys)
+        address = proxy.proxy
+        proxy_addresses = Addresses()
+        endpoint = name_endpoint(reactor, address.host, address.port, CONNECT_TIMEOUT, proxy_addresses)
         endpoint = TLSEndpoint(proxy.tls, endpoint) if proxy.tls else endpoint
-        endpoint = ProxyEndpoint(cast(IReactorTime, reactor), endpoint, proxy, uri.host, uri.port, proxys)
+        endpoint = ProxyEndpoint(cast(IReactorTime, reactor), endpoint, proxy, uri.host, uri.port, proxy_addresses)
     else:
         endpoint = name_endpoint(reactor, uri.host, uri.port, CONNECT_TIMEOUT, addresses)
     return TLSEndpoint(tls, endpoint) if tls else endpoint

@@ -80,10 +80,10 @@ class FallbackEndpoint(Alternatives):
         left, self._next = self._next, ()
         return succeed(left) if left else self._find()
 
-    def endpoint(self, way: Proxy | None, others: Sequence[Proxy | None]) -> IStreamClientEndpoint:
+    def endpoint(self, proxy: Proxy | None, others: Sequence[Proxy | None]) -> IStreamClientEndpoint:
         """Return the endpoint of the server through a proxy, and record it as the latest; `others` are left to try."""
-        self.latest, self._others = way, tuple(others)
-        return self._through(way)
+        self.latest, self._others = proxy, tuple(others)
+        return self._through(proxy)
 
     def all_failed(self) -> None:
         """Discard the list of proxies: none of them led to the server."""
@@ -95,31 +95,31 @@ class _Attempt:
 
     log = logger()
 
-    def __init__(self, ways: FallbackEndpoint, factory: IProtocolFactory) -> None:
-        self._ways = ways
+    def __init__(self, endpoint: FallbackEndpoint, factory: IProtocolFactory) -> None:
+        self._endpoint = endpoint
         self._factory = factory
         self._given_up = False
         self.connected: Deferred[IProtocol] = Deferred(self._give_up)
-        self._trying = ways.find().addCallback(self._try)
+        self._trying = endpoint.find().addCallback(self._try)
         self._trying.addBoth(self._end)
 
-    def _try(self, ways: Sequence[Proxy | None]) -> Deferred[IProtocol]:
+    def _try(self, proxies: Sequence[Proxy | None]) -> Deferred[IProtocol]:
         if self._given_up:  # a search that was cancelled may still complete
             return fail(CancelledError())
-        way, *others = ways
-        attempt: Deferred[IProtocol] = self._ways.endpoint(way, others).connect(self._factory)
-        return attempt.addErrback(self._failed, way, others)
+        proxy, *others = proxies
+        attempt: Deferred[IProtocol] = self._endpoint.endpoint(proxy, others).connect(self._factory)
+        return attempt.addErrback(self._failed, proxy, others)
 
-    def _failed(self, failure: Failure, way: Proxy | None, others: Sequence[Proxy | None]) -> Deferred[IProtocol]:
+    def _failed(self, failure: Failure, proxy: Proxy | None, others: Sequence[Proxy | None]) -> Deferred[IProtocol]:
         if self._given_up:  # not every cancelled Deferred fails with CancelledError
             return fail(failure)
         if not others:
-            self._ways.all_failed()
+            self._endpoint.all_failed()
             return fail(failure)
         self.log.warn(
             "{way}: {sentence}; trying the next",
             event="way-failed",
-            way=_name(way),
+            way=_name(proxy),
             sentence=explain(failure).sentence,
         )
         return self._try(others)
@@ -133,5 +133,5 @@ class _Attempt:
         self._trying.cancel()
 
 
-def _name(way: Proxy | None) -> str:
-    return f"proxy {way}" if way else "no proxy"
+def _name(proxy: Proxy | None) -> str:
+    return f"proxy {proxy}" if proxy else "no proxy"

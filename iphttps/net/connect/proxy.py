@@ -41,7 +41,7 @@ from .proxy_connection import NoAnswerError, ProxyConnection, unreachable
 DEADLINE = 30.0
 """Seconds for one address of the proxy, from the TCP connection to the proxy's 200, authentication included."""
 
-OF_THE_LOGIN = (ProxyFault.NO_CREDENTIALS, ProxyFault.CREDENTIALS_WRONG)
+LOGIN_FAULTS = (ProxyFault.NO_CREDENTIALS, ProxyFault.CREDENTIALS_WRONG)
 """Faults for which no other address is tried: it would fail too, and further attempts may lock the account."""
 
 MAXIMUM_REQUESTS = 10
@@ -113,7 +113,7 @@ class ProxyEndpoint:
                 stage = Stage.PROXY if attempt.reached else Stage.CONNECT
                 trouble = FailureReason(stage, str(error), TIMED_OUT if attempt.late else None)
                 errors[trouble.sentence] = error
-                if error.fault in OF_THE_LOGIN:
+                if error.fault in LOGIN_FAULTS:
                     raise
                 if not whole.goes_on(trouble):
                     raise errors[whole.verdict(trouble).sentence] from None
@@ -141,7 +141,7 @@ class ProxyAttempt:
         self._tokens = settings.tokens
         self._headers = settings.headers
         self._authority = authority
-        self._dialogue = AuthNegotiation(settings.proxy, authority, settings.credentials, clock.seconds())
+        self._negotiation = AuthNegotiation(settings.proxy, authority, settings.credentials, clock.seconds())
         self._connection: ProxyConnection | None = None
         self._next_token: NextTokenOf | None = None
         self._exchanging = False
@@ -191,18 +191,18 @@ class ProxyAttempt:
 
     async def _open(self) -> tuple[ProxyConnection, bytes]:
         await self._connect()
-        authorization = self._dialogue.begin(_nonce())
+        authorization = self._negotiation.begin(_nonce())
         for _ in range(MAXIMUM_REQUESTS):
             answer = await self._ask(authorization)
             if isinstance(answer, Connected):
                 assert self._connection
-                self._dialogue.accepted()
+                self._negotiation.accepted()
                 self.log.info(
                     "{proxy} connects to {authority}{login}",
                     event="proxy-connects",
                     proxy=self._proxy,
                     authority=self._authority,
-                    login=f" (login by {self._dialogue.way.value})" if self._dialogue.way else "",
+                    login=f" (login by {self._negotiation.way.value})" if self._negotiation.way else "",
                 )
                 return self._connection, answer.rest
             if not answer.reusable:
@@ -245,9 +245,9 @@ class ProxyAttempt:
         """Return the value of Proxy-Authorization that answers the challenge."""
         challenges = read_challenges(challenged.offers)
         exchanging, self._exchanging, self._bound = self._exchanging, False, False
-        step = self._dialogue.challenged(challenges, _nonce(), refused=challenged.refused)
+        step = self._negotiation.challenged(challenges, _nonce(), refused=challenged.refused)
         while isinstance(step, NextToken):
-            way = step.way
+            scheme = step.way
             try:
                 token = await self._token(step)
             except NoTokenError as error:
@@ -255,21 +255,21 @@ class ProxyAttempt:
                     "{proxy}: no {way}: {error}",
                     event="proxy-login-unavailable",
                     proxy=self._proxy,
-                    way=way.value,
+                    way=scheme.value,
                     error=str(error),
                 )
-                self._dialogue.unavailable(str(error))
-                step = self._dialogue.challenged(challenges, _nonce())
+                self._negotiation.unavailable(str(error))
+                step = self._negotiation.challenged(challenges, _nonce())
             else:
                 self._exchanging, self._bound = True, step.token is not None
-                step = (step.spelling or way.scheme).encode() + b" " + b64encode(token)
+                step = (step.spelling or scheme.scheme).encode() + b" " + b64encode(token)
         if exchanging and not self._bound:
             self._drop()  # Squid accepts no other scheme on a connection once a token exchange has begun on it
         return step
 
     async def _token(self, step: NextToken) -> bytes:
         if step.token is None:
-            self._next_token = self._tokens(step.way, self._proxy.host, self._dialogue.login)
+            self._next_token = self._tokens(step.way, self._proxy.host, self._negotiation.login)
         elif not self._connection:  # NTLM and Negotiate authenticate one connection
             raise NoTokenError("the proxy closes the connection during the token exchange")
         assert self._next_token

@@ -51,13 +51,13 @@ def installed() -> bool:
     return all(find_spec(name) for name in ("gssapi", "krb5"))
 
 
-def tokens(way: AuthScheme, host: str, login: Login | None) -> NextTokenOf:
+def tokens(scheme: AuthScheme, host: str, login: Login | None) -> NextTokenOf:
     """Begin a token exchange with the proxy on a host; `login` is None for Kerberos tickets.
 
     Raises:
         NoTokenError: The scheme needs Kerberos, which is not installed.
     """
-    if way is AuthScheme.TICKET:
+    if scheme is AuthScheme.TICKET:
         if not installed():
             raise NoTokenError("Kerberos is not installed: `pip install 'iphttps[kerberos]'` adds it")
         # Requesting a ticket from the KDC blocks, so it is done in a thread.
@@ -65,7 +65,7 @@ def tokens(way: AuthScheme, host: str, login: Login | None) -> NextTokenOf:
     assert login is not None
     user = f"{login.domain}\\{login.user}" if login.domain else login.user
     password = _NTLMPassword(user, login.password)
-    if way is AuthScheme.NEGOTIATE:
+    if scheme is AuthScheme.NEGOTIATE:
         return _steps(password, host, "negotiate", spnego.NegotiateOptions.use_negotiate, execute)
     return _steps(password, host, "ntlm", spnego.NegotiateOptions.use_ntlm, execute)
 

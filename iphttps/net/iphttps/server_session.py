@@ -22,7 +22,7 @@ from ...core.proxy.trusted_proxies import written
 from ..explain import sentence
 from ..listen.accept import PeerInfo
 from ..session import Session, discard
-from ..stream.producer import PIECE, TAKING, Sending
+from ..stream.producer import LAST_PIECE_TIMEOUT, PIECE, ContentProducer
 
 BUDGET = 256
 """Packets that are taken of one session in one turn of the reactor.
@@ -99,12 +99,12 @@ class ServerSession(Session):
         self.wire.write(head)
         self.wire.unregisterProducer()
         self._carrier.bufferSize = PIECE  # no more waits there for one who takes it slowly
-        Sending(self.wire, content, self._shown).start()
+        ContentProducer(self.wire, content, self._shown).start()
 
     def _shown(self) -> None:
         self.disconnect("it was given what it has asked for")
         if self._deadline and self._deadline.active():
-            self._deadline.reset(TAKING)
+            self._deadline.reset(LAST_PIECE_TIMEOUT)
 
     @property
     def identity(self) -> Identity | None:

@@ -19,7 +19,7 @@ from ...core.errors import ProtocolError
 from ...core.iphttps.request import Document, ServerHandshake
 from ..log import logger
 from ..session import Wire
-from ..stream.producer import Sending
+from ..stream.producer import ContentProducer
 from .accept import PeerInfo
 from .rejections import RejectionLog
 
@@ -95,7 +95,7 @@ class StaticRequest(Protocol):
     def _answer(self, head: bytes, content: bytes) -> None:
         self._answered = True
         self._wire.write(head)
-        Sending(self._wire, content, self._close).start()
+        ContentProducer(self._wire, content, self._close).start()
 
     def _close(self) -> None:
         self._wire.unregisterProducer()

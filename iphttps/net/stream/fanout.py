@@ -13,8 +13,8 @@ from ...core.iphttps.clients import ClientEntry, ClientTable
 TURN = 0.002
 """Maximum seconds of sending per reactor turn: each packet is encrypted separately for each client."""
 
-MOST = 1000
-MOST_OF_ONE = 8
+MAXIMUM_WAITING = 1000
+MAXIMUM_WAITING_OF_SOURCE = 8
 """Maximum number of waiting batches for all clients, in total and from one source."""
 
 Packets = Iterator[tuple[ClientEntry, Batch]]
@@ -43,7 +43,10 @@ class Fanout:
 
     def send_to_all(self, batch: Batch, but: ClientEntry | None = None) -> bool:
         """Send a batch to all clients but its source `but`; return False if too many are waiting."""
-        if len(self._waiting) >= MOST or sum(source is but for source, _ in self._waiting) >= MOST_OF_ONE:
+        if (
+            len(self._waiting) >= MAXIMUM_WAITING
+            or sum(source is but for source, _ in self._waiting) >= MAXIMUM_WAITING_OF_SOURCE
+        ):
             return False
         self.send(self._to_all(batch, but), but)
         return True

@@ -1,4 +1,4 @@
-"""Sending of a long response in pieces, at the speed of the peer."""
+"""Sending a long response in pieces, at the speed of the peer."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from zope.interface import implementer
 PIECE = 16 * 1024
 """Bytes written to the transport at a time."""
 
-TAKING = 10.0
+LAST_PIECE_TIMEOUT = 10.0
 """Seconds that a peer has to receive the last piece."""
 
 
 class Transport(Protocol):
-    """The transport methods that `Sending` uses."""
+    """The transport methods that `ContentProducer` uses."""
 
     def write(self, data: bytes) -> None: ...
     def registerProducer(self, producer: object, streaming: bool) -> None: ...
 
 
 @implementer(IPushProducer)
-class Sending:
+class ContentProducer:
     """A push producer that writes `content` in pieces while the transport has room, and calls `done` after the last.
 
     `done` unregisters it. Each slow peer then costs one transport buffer, not the memory of the whole response.

@@ -7,18 +7,18 @@ from collections.abc import Callable
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
-REST = 4
+REST_FACTOR = 4
 """Seconds reserved for other work after each second of handshakes: handshakes get at most 20 % of reactor time."""
 
-NOTHING = 0.0002
+IDLE_TURN = 0.0002
 """Maximum seconds of an idle reactor turn."""
 
 
 class HandshakeScheduler:
     """A FIFO queue of handshake steps.
 
-    At most one step runs per reactor turn. After it, other work gets `REST` times its duration, or less if the reactor
-    is idle.
+    At most one step runs per reactor turn. After it, other work gets `REST_FACTOR` times its duration, or less if the
+    reactor is idle.
     """
 
     def __init__(self, clock: IReactorTime) -> None:
@@ -36,7 +36,7 @@ class HandshakeScheduler:
 
     def _turn(self) -> None:
         now = self._clock.seconds()
-        wanted, self._turned = now - self._turned > NOTHING, now
+        wanted, self._turned = now - self._turned > IDLE_TURN, now
         if wanted and now - self._end < self._rest:
             self._next = self._clock.callLater(0, self._turn)
         elif self._waiting:
@@ -49,4 +49,4 @@ class HandshakeScheduler:
         begin = self._clock.seconds()
         self._waiting.popleft()()
         self._end = self._turned = self._clock.seconds()
-        self._rest = REST * (self._end - begin)
+        self._rest = REST_FACTOR * (self._end - begin)

@@ -29,18 +29,18 @@ class Writer(Protocol):
     def write(self, data: bytes) -> None: ...
 
 
-class Carrier(Protocol):
+class BottomTransport(Protocol):
     """The transport beneath all wrappers: a twisted.internet.abstract.FileDescriptor."""
 
     bufferSize: int
     """Bytes in the transport's buffer above which it pauses its producer."""
 
 
-def prepare(transport: object) -> Carrier:
+def prepare(transport: object) -> BottomTransport:
     """Set the TCP options (bounded queues, no Nagle delay, keepalive), and return the lowest transport."""
     while isinstance(transport, ProtocolWrapper):
         transport = transport.transport
-    carrier = cast(Carrier, transport)
+    carrier = cast(BottomTransport, transport)
     carrier.bufferSize = QUEUE
     handle = getattr(transport, "getHandle", lambda: None)()
     if isinstance(handle, socket.socket) and handle.family != socket.AF_UNIX:
@@ -59,7 +59,7 @@ def write_through(transport: Writer, data: bytes) -> None:
     Twisted itself would copy the bytes into two buffers and register the connection with the reactor for one turn,
     which costs two more system calls.
     """
-    if isinstance(transport, Connection) and transport.connected and not _holds(transport):
+    if isinstance(transport, Connection) and transport.connected and not _has_unsent(transport):
         try:
             sent = transport.getHandle().send(data)
         except OSError:
@@ -70,6 +70,6 @@ def write_through(transport: Writer, data: bytes) -> None:
     transport.write(data)
 
 
-def _holds(connection: Connection) -> bool:
+def _has_unsent(connection: Connection) -> bool:
     """Tell whether the transport has unsent bytes, which must go first; if that is unknown, assume that it has."""
     return bool(connection.dataBuffer or getattr(connection, "_tempDataBuffer", True))

@@ -9,7 +9,7 @@ _HANDSHAKE_RECORD = 22
 _CLIENT_HELLO = 1
 
 
-def offered(data: bytes) -> frozenset[int] | None:
+def offered_suites(data: bytes) -> frozenset[int] | None:
     """Return the suites offered in the first bytes of a connection, or None if more bytes are needed."""
     message, complete = _message(data[:LONGEST])
     complete = complete or len(data) >= LONGEST

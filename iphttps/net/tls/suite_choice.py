@@ -5,7 +5,7 @@ from __future__ import annotations
 from OpenSSL import SSL
 
 from ...pki.verification import CheckedConnection, PeerCheck
-from .client_hello import offered
+from .client_hello import offered_suites
 
 NULL_SUITES = frozenset((0x003B, 0x0002))
 """TLS_RSA_WITH_NULL_SHA256 and TLS_RSA_WITH_NULL_SHA (RFC 5246 appendix A.5)."""
@@ -33,7 +33,7 @@ class ChoosingConnection(CheckedConnection):
         """Choose the context once the ClientHello is complete, and pass the bytes to OpenSSL."""
         if self._hello is not None:
             self._hello += bytes(buf)
-            suites = offered(self._hello)
+            suites = offered_suites(self._hello)
             if suites is not None:
                 self._hello = None
                 if suites & NULL_SUITES and (self._prefer or not suites & BETTER_SUITES):

@@ -14,8 +14,7 @@ from cryptography.x509.oid import NameOID
 
 from ...core.errors import ConfigError
 from .. import atomic_files
-from ..certificates import UNREADABLE, load_certificates
-from ..certificates import names as alternative_names
+from ..certificates import UNREADABLE, alternative_names, load_certificates
 from .issuing import Kind, PublicKey, kind_of
 
 _SERIAL = re.compile(r"[0-9a-f]")

@@ -154,7 +154,7 @@ class Authority:
         return self.directory / LIST
 
     @contextmanager
-    def locked(self, patience: float = atomic_files.PATIENCE) -> Iterator[None]:
+    def locked(self, patience: float = atomic_files.LOCK_TIMEOUT) -> Iterator[None]:
         """Hold the authority's lock.
 
         Raises:
@@ -304,12 +304,12 @@ class Authority:
         write_marker(self.certificates_path, serial, "used", self.now())
         return True
 
-    def write_list(self, patience: float = atomic_files.PATIENCE) -> bytes:
+    def write_list(self, patience: float = atomic_files.LOCK_TIMEOUT) -> bytes:
         """Write a new revocation list and return it as PEM."""
         with self.locked(patience):
             return self._write_list()
 
-    def repair_list(self, patience: float = atomic_files.PATIENCE) -> bool:
+    def repair_list(self, patience: float = atomic_files.LOCK_TIMEOUT) -> bool:
         """Write the list if it is missing or lacks a revoked certificate, as after a crash; return whether it did."""
         current = self.current_list()
         if current is not None and not self.missing_from(current):  # not `if current`: an empty list is false

@@ -284,9 +284,7 @@ class DiscoveryTests(TestCase):
         self.assertEqual(len(self.network.asked), 4)
         ((level, sentence),) = said(events)
         self.assertEqual(level, LogLevel.info)
-        self.assertIn(
-            "http://wpad.office.example/wpad.dat: cannot connect: the name cannot be resolved", sentence
-        )
+        self.assertIn("http://wpad.office.example/wpad.dat: cannot connect: the name cannot be resolved", sentence)
 
     async def test_no_domain(self) -> None:
         """A host without a domain, or without resolv.conf(5), asks nobody."""

@@ -78,9 +78,7 @@ class CredentialsWatchTests(SynchronousTestCase):
         self.swap(self.certificate, self.second.certificate)
         ((level, sentence),) = self.said(INTERVAL)
         self.assertEqual(LogLevel.info, level)
-        self.assertIn(
-            "fullchain.pem reloaded: new connections use the certificate of CN=vpn.example.org", sentence
-        )
+        self.assertIn("fullchain.pem reloaded: new connections use the certificate of CN=vpn.example.org", sentence)
         self.assertTrue(self.in_force(self.second))
 
     def test_half(self) -> None:

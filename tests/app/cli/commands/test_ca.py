@@ -99,9 +99,7 @@ class CommandTests(SynchronousTestCase):
         """Several are revoked at once, or none if one is not known."""
         for name in ("alice", "bob"):
             self.done("client", name, "--key", "ecdsa")
-        self.assertIn(
-            "no certificate has the name or serial number 'carol'", self.refused("revoke", "bob", "carol")
-        )
+        self.assertIn("no certificate has the name or serial number 'carol'", self.refused("revoke", "bob", "carol"))
         self.assertEqual({"valid"}, {str(each["state"]) for each in self.listed()["certificates"]})
         self.assertRegex(
             self.done("revoke", "alice", "bob"), r"\Arevoked [0-9A-F]{30,40}, client alice\nrevoked .* bob\n\Z"
