@@ -80,7 +80,7 @@ class CommandTests(SynchronousTestCase):
         self.done("client", "bob")
         Credentials.load(Path("bob.pem"), Path("alice.key"))
         Path("carol.key").write_text("rubbish")
-        self.assertIn("carol.key holds no private key", self.refused("client", "carol"))
+        self.assertIn("carol.key holds no unencrypted private key", self.refused("client", "carol"))
 
     def test_renew(self) -> None:
         """A new certificate takes the old one's place, but no other file's; it can also go elsewhere."""
