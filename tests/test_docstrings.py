@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
@@ -25,22 +25,33 @@ def public_functions(node: ast.Module | ast.ClassDef) -> Iterator[tuple[ast.Func
                 yield each, ast.get_docstring(each) or ""
 
 
-def raised(node: ast.AST) -> Iterator[str]:
-    """Yield the name of each error that the code itself raises, functions within it left out."""
-    for child in ast.iter_child_nodes(node):
-        if isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda | ast.ClassDef):
+def raised(nodes: Iterable[ast.AST]) -> Iterator[str]:
+    """Yield the name of each error that the code itself raises and does not catch, functions within it left out."""
+    for node in nodes:
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda | ast.ClassDef):
             continue
-        if isinstance(child, ast.Raise) and child.exc:
-            error = child.exc.func if isinstance(child.exc, ast.Call) else child.exc
+        if isinstance(node, ast.Raise) and node.exc:
+            error = node.exc.func if isinstance(node.exc, ast.Call) else node.exc
             yield ast.unparse(error).rpartition(".")[2]
-        yield from raised(child)
+        if isinstance(node, ast.Try):
+            caught = {name for handler in node.handlers if handler.type for name in names(handler.type)}
+            yield from set(raised(node.body)) - caught
+            yield from raised((*node.handlers, *node.orelse, *node.finalbody))
+        else:
+            yield from raised(ast.iter_child_nodes(node))
+
+
+def names(caught: ast.expr) -> Iterator[str]:
+    """Yield the names of the errors that a handler catches."""
+    for each in caught.elts if isinstance(caught, ast.Tuple) else [caught]:
+        yield ast.unparse(each).rpartition(".")[2]
 
 
 def silent(source: str, path: str = "x.py") -> list[str]:
     """Return a sentence for each public function that raises an error which its docstring does not announce."""
     sentences = []
     for function, docstring in public_functions(ast.parse(source, path)):
-        for name in sorted(set(raised(function)) - {ABSTRACT}):
+        for name in sorted(set(raised(ast.iter_child_nodes(function))) - {ABSTRACT}):
             announced = docstring.partition("Raises:")[2]
             # A private function's name is not the error's: that one is made there.
             if not announced or (name[:1].isupper() and f"{name}:" not in announced):
@@ -68,6 +79,10 @@ class RaisesTests(SynchronousTestCase):
         self.assertEqual(1, len(silent(function.format("", "ValueError"))))
         self.assertEqual(1, len(silent(function.format(" Raises KeyError.", "errors.ValueError('x')"))))
         self.assertEqual([], silent(function.replace("def f", "def _f").format("", "ValueError")))
+        caught = 'def f():\n    """Return."""\n    try:\n        raise {}\n    except {}:\n        raise\n'
+        self.assertEqual([], silent(caught.format("a.KeyError(1)", "(ValueError, KeyError) as error")))
+        self.assertEqual([], silent(caught.format("KeyError", "KeyError")))
+        self.assertEqual(1, len(silent(caught.format("KeyError", "ValueError"))))
         inner = 'def f():\n    """Return a function."""\n    def g():\n        raise KeyError\n    return g\n'
         self.assertEqual([], silent(inner))
         method = 'class C:\n    """A thing."""\n    def __init__(self):\n        raise KeyError\n'

@@ -1,1 +1,1 @@
-"""The Twisted shell around the core: TLS, endpoints, tunnels."""
+"""The Twisted shell around the core: TLS, listening, connecting, sessions."""

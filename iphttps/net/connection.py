@@ -19,7 +19,7 @@ from zope.interface import implementer
 
 from ..core.limits import TokenBucket
 from ..pki.verification import CheckedConnection
-from .stream.write_through import Carrier, prepare
+from .stream.write_through import BottomTransport, prepare
 from .tls.immediate import ImmediateTLS, ReadBatching
 
 HANDSHAKE_DEADLINE = 30.0
@@ -54,7 +54,7 @@ class PeerConnection(Protocol, ReadBatching):
     """What all connections have in common; `head_received` and `expired` are each one's own."""
 
     wire: Wire
-    _carrier: Carrier
+    _carrier: BottomTransport
 
     def __init__(self, clock: IReactorTime, handshake_deadline: float = HANDSHAKE_DEADLINE) -> None:
         self.clock = clock

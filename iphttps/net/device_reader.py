@@ -1,4 +1,4 @@
-"""Reads a device when the reactor finds it readable, and can be paused."""
+"""Reading packets from a device when the reactor reports it readable, with pause and resume."""
 
 from __future__ import annotations
 
@@ -15,24 +15,23 @@ from .interfaces import PacketDevice
 
 MOST_READS = 16
 MOST_BYTES = 1 << 20
-"""How often a device is read in one turn of the reactor, at most, and after how many bytes no more."""
+"""Limits per reactor turn: the number of reads, and the bytes after which no further read follows."""
 
-READ = 64
-"""Packets that one read of a device gives, at most; with segmentation offload, at least as many."""
+READ_SIZE = 64
+"""Maximum packets that one read of a device returns; with segmentation offload it can be more."""
 
-QUEUED = 256
-"""Packets written to a device after which it is read at once: its queue in the kernel has room for 500 answers."""
+READ_AT_ONCE = 256
+"""Packets written to a device after which it is read at once: the kernel's queue has room for only 500 replies."""
 
 
 @implementer(IReadDescriptor)
 class DeviceReader:
-    """Delivers what a device has, once for each turn of the reactor, so that nothing else starves.
+    """Reads packets from a device and delivers them as one batch per reactor turn, so that nothing else starves.
 
-    `deliver` takes a batch and returns among how many connections it was divided. The more there were, the more is
-    read the next time: what it costs to write to a connection hardly depends on how much is written, and with many of
-    them a turn is long. Where much more was written than read, as much is read at once, because each packet may have
-    an answer, and what the queue in the kernel has no room for is lost, whomever it is for. `lost` is called with the
-    error once the device is gone.
+    `deliver` takes a batch and returns the number of connections that it was divided among. The more there were, the
+    more is read in the next turn: the cost of a write hardly depends on its size, and with many connections a turn is
+    long. If much more was written to the device than read, it is read at once, because each packet may have a reply
+    and the kernel drops what its queue cannot hold. `lost` is called with the error when the device is gone.
     """
 
     def __init__(
@@ -51,24 +50,26 @@ class DeviceReader:
         self._running = self._busy = False
 
     def start(self) -> None:
-        """Read from now on; again after `stop`."""
+        """Begin or resume reading."""
         self._running = True
         self._reactor.addReader(self)
 
     def stop(self) -> None:
-        """Leave further packets to the device's own queue, in the kernel."""
+        """Pause reading; packets wait in the kernel's queue of the device."""
         self._running = False
         self._reactor.removeReader(self)
 
     def fileno(self) -> int:
-        """Return the device's descriptor."""
+        """Return the device's file descriptor."""
         return self._device.fileno()
 
     def doRead(self) -> None:
-        """Read, and deliver what there was."""
+        """Read up to the limits, and deliver one batch."""
         batches: list[Batch] = []
         size = 0
-        reads = self._reads if self._written < QUEUED else max(self._reads, min(self._written // READ, MOST_READS))
+        reads = self._reads
+        if self._written >= READ_AT_ONCE:
+            reads = max(reads, min(self._written // READ_SIZE, MOST_READS))
         try:
             while len(batches) < reads and size < MOST_BYTES:
                 batch = self._device.read()
@@ -88,15 +89,15 @@ class DeviceReader:
             self._busy = False
 
     def wrote(self, packets: int) -> None:
-        """Learn that the device was given so many packets, and read at once if many may have an answer by now."""
+        """Count packets written to the device, and read it at once if many replies may be waiting."""
         self._written += packets
-        if self._written >= QUEUED and self._running and not self._busy:
+        if self._written >= READ_AT_ONCE and self._running and not self._busy:
             self.doRead()
 
     def connectionLost(self, reason: Failure) -> None:
-        """The descriptor has failed, which is how the kernel tells that the device is removed."""
+        """Report the device as lost: the descriptor fails when the device is removed."""
         self._lost(OSError(errno.ENODEV, os.strerror(errno.ENODEV)))
 
     def logPrefix(self) -> str:
-        """Name the device in the log."""
+        """Return the device's name, for Twisted's log."""
         return self._device.name

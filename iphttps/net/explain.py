@@ -1,4 +1,4 @@
-"""Says in one sentence why a connection failed or ended, and of an attempt at which stage and by which code."""
+"""Explanations of connection failures: one sentence, the stage of the attempt, and the Windows error code."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ..core.errors import DiscoveryError, ProxyError
 from ..core.failure import FailureReason, Stage
 from ..pki.verification import EXPIRED, CheckedConnection
 
-# What Windows shows (`netsh interface httpstunnel show interfaces`) for the same trouble.
+# The codes that Windows shows (`netsh interface httpstunnel show interfaces`) for the same failures.
 TIMED_OUT = "0x274C"
 REFUSED = "0x274D"
 HOST_NOT_FOUND = "0x2AF9"
@@ -19,7 +19,7 @@ ILLEGAL_MESSAGE = "0x80090326"
 
 _REFUSED_OURS = "the {peer} refused our certificate"
 _NO_TLS = "the {peer} does not speak TLS on this port"
-_IN_ITS_PLACE = ": a captive portal or a web proxy may answer in its place, or the port is one for http://"
+_IN_ITS_PLACE = ": a captive portal or a web proxy may answer instead, or the port is for http://"
 
 _TLS_WORDS = {
     "certificate required": (
@@ -33,10 +33,10 @@ _TLS_WORDS = {
     "certificate expired": (f"{_REFUSED_OURS}: it has expired", Stage.CERTIFICATE, None),
     "certificate revoked": (f"{_REFUSED_OURS}: it is revoked", Stage.CERTIFICATE, None),
     "unsupported certificate": (f"{_REFUSED_OURS}: it is not meant for this use", Stage.CERTIFICATE, None),
-    "access denied": (f"{_REFUSED_OURS}: whom it names may not come in", Stage.CERTIFICATE, None),
-    "did not return a certificate": ("the {peer} showed no certificate", Stage.CERTIFICATE, None),
-    "internal error": (  # OpenSSL's alert for an application's own objection, ours included
-        "the {peer} failed, or refused our certificate for a reason of its own, such as the names or the key in it",
+    "access denied": (f"{_REFUSED_OURS}: its owner is not authorized", Stage.CERTIFICATE, None),
+    "did not return a certificate": ("the {peer} sent no certificate", Stage.CERTIFICATE, None),
+    "internal error": (  # OpenSSL's alert when the application rejects a certificate, as ours does
+        "the {peer} failed, or refused our certificate because of its names, its key or a local rule",
         Stage.TLS,
         None,
     ),
@@ -44,44 +44,44 @@ _TLS_WORDS = {
     "wrong version number": (_NO_TLS, Stage.TLS, None),
     "http request": ("the {peer} speaks plain HTTP to a TLS port", Stage.TLS, None),
     "no shared cipher": ("the {peer} offers no cipher suite that is allowed here", Stage.TLS, None),
-    "no application protocol": ("the {peer} offers other protocols than HTTP/1.1", Stage.TLS, None),
+    "no application protocol": ("the {peer} does not offer HTTP/1.1 (ALPN)", Stage.TLS, None),
     "unsupported protocol": ("the {peer} speaks no TLS version that is allowed here", Stage.TLS, None),
     "protocol version": ("the {peer} speaks no TLS version that is allowed here", Stage.TLS, None),
     "handshake failure": (
-        "the {peer} found nothing in common in the TLS handshake, or misses a certificate",
+        "the {peer} has no TLS parameters in common with this host, or requires a client certificate",
         Stage.TLS,
         ILLEGAL_MESSAGE,
     ),
 }
-"""Of OpenSSL's words those that tell the reason, and what they mean, at which stage, by which code."""
+"""Sentence, stage and Windows code by a part of OpenSSL's error text."""
 
 LATE_REQUEST = (
-    "the server asks for our certificate only after the request, by TLS renegotiation: give --allow-renegotiation with "
-    "--certificate, or better have the server ask at once (on Windows `netsh http update sslcert` with "
-    "clientcertnegotiation=enable)"
+    "the server requests our certificate only after the request, by TLS renegotiation: give --allow-renegotiation with "
+    "--certificate, or better have the server request it in the first handshake (on Windows `netsh http update "
+    "sslcert` with clientcertnegotiation=enable)"
 )
 _BROKEN_OFF = (
-    "the connection ended in the middle of the TLS handshake: the server does not speak TLS on this port, or something "
-    "in between objects to its name"
+    "the connection ended during the TLS handshake: the server does not speak TLS on this port, or a firewall in "
+    "between blocks its name"
 )
 _UNANSWERED = (
-    "the server closed the connection instead of answering the request: it is no IP-HTTPS server, refuses our "
-    "certificate, or wants one only now and must ask for it at once (on Windows `netsh http update sslcert` with "
-    "clientcertnegotiation=enable)"
+    "the server closed the connection instead of answering the request: it is not an IP-HTTPS server, refuses our "
+    "certificate, or requests one only now and must do so in the first handshake (on Windows `netsh http update "
+    "sslcert` with clientcertnegotiation=enable)"
 )
 _UNANSWERED_PLAIN = (
-    "the server closed the connection instead of answering the request: it is no IP-HTTPS server, or the port is one "
+    "the server closed the connection instead of answering the request: it is not an IP-HTTPS server, or the port is "
     "for https://"
 )
 
 
 def sentence(failure: Failure) -> str:
-    """Return the reason in a few words, fit to follow a colon."""
+    """Return the reason for a failure, as a phrase to follow a colon."""
     return _explain(failure.value, Stage.CONNECT, "peer").sentence
 
 
 def explain(failure: Failure, stage: Stage = Stage.CONNECT) -> FailureReason:
-    """Return the reason why an attempt has failed, at `stage` unless the reason itself says at which."""
+    """Return why an attempt failed; `stage` applies unless the error itself determines the stage."""
     trouble = _explain(failure.value, stage, "server")
     if trouble.stage is Stage.TLS and trouble.sentence.startswith(_NO_TLS.format(peer="server")):
         return FailureReason(Stage.TLS, trouble.sentence + _IN_ITS_PLACE)
@@ -89,10 +89,10 @@ def explain(failure: Failure, stage: Stage = Stage.CONNECT) -> FailureReason:
 
 
 def explain_end(failure: Failure, tls: CheckedConnection | None, stage: Stage, *, answered: bool) -> FailureReason:
-    """Return why the connection to the server has ended at `stage`; `answered` tells whether it had answered 200."""
+    """Return why the connection to the server ended at `stage`; `answered` is whether the server had sent its 200."""
     if tls and tls.check.failure:
         return FailureReason(Stage.CERTIFICATE, tls.check.failure, tls.check.code)
-    if tls and tls.asked_again and not answered:
+    if tls and tls.renegotiation_refused and not answered:
         return FailureReason(Stage.CERTIFICATE, LATE_REQUEST, CERTIFICATE_MISSING)
     if not answered and _hung_up(failure.value):
         if stage is Stage.TLS:
@@ -102,14 +102,17 @@ def explain_end(failure: Failure, tls: CheckedConnection | None, stage: Stage, *
 
 
 def explain_expiry(tls: CheckedConnection | None, now: float) -> FailureReason | None:
-    """Return why the session may not go on at the time of day `now`, if a certificate of the server's has expired."""
+    """Return the reason to end a session if a certificate of the server's chain has expired, else None.
+
+    `now` is the time of day in seconds since 1970.
+    """
     if tls is None or (sentence := tls.check.expired(now)) is None:
         return None
     return FailureReason(Stage.CERTIFICATE, sentence, EXPIRED)
 
 
 def _hung_up(reason: BaseException | None) -> bool:
-    """Tell whether the connection just ended, with or without TLS's good-bye."""
+    """Tell whether the peer just closed the connection, with or without close_notify."""
     if isinstance(reason, SSL.Error):
         return isinstance(reason, SSL.SysCallError | SSL.ZeroReturnError) or "unexpected eof" in _words(reason)
     return isinstance(reason, error.ConnectionDone | error.ConnectionLost)
@@ -120,11 +123,11 @@ def _explain(reason: BaseException | None, stage: Stage, peer: str) -> FailureRe
         case error.ConnectionRefusedError():
             return FailureReason(stage, "connection refused: nothing listens there, or a firewall rejects it", REFUSED)
         case error.TimeoutError() | error.TCPTimedOutError():
-            return FailureReason(stage, "no answer: wrong address, or a firewall drops it", TIMED_OUT)
+            return FailureReason(stage, "no answer: wrong address, or a firewall drops the packets", TIMED_OUT)
         case error.DNSLookupError():
             return FailureReason(Stage.RESOLVE, "the name cannot be resolved", HOST_NOT_FOUND)
         case error.NoRouteError():
-            # Where it is a peer, the sentence before has named it.
+            # "peer": the text in front of the colon has named it.
             return FailureReason(stage, f"there is no route to {'it' if peer == 'peer' else f'the {peer}'}")
         case error.ConnectionDone():
             return FailureReason(stage, f"the {peer} closed the connection")
@@ -147,7 +150,7 @@ def _explain(reason: BaseException | None, stage: Stage, peer: str) -> FailureRe
 def _explain_tls(reason: SSL.Error, peer: str) -> FailureReason:
     words = _words(reason)
     if not words:
-        return FailureReason(Stage.TLS, "TLS failed without saying why")
+        return FailureReason(Stage.TLS, "TLS failed for an unknown reason")
     for key, (known, stage, code) in _TLS_WORDS.items():
         if key in words:
             return FailureReason(stage, known.format(peer=peer), code)
@@ -155,7 +158,7 @@ def _explain_tls(reason: SSL.Error, peer: str) -> FailureReason:
 
 
 def _words(reason: SSL.Error) -> str:
-    """Return OpenSSL's last words."""
+    """Return the text of OpenSSL's last error, empty if there is none."""
     try:
         return str(reason.args[0][-1][2])
     except (IndexError, TypeError):

@@ -1,4 +1,4 @@
-"""What the shell needs of its surroundings: a reactor, a packet device."""
+"""Interfaces that net requires: the reactor, and a packet device."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from ..core.ip.batch import Batch
 
 
 class IReactor(IReactorCore, IReactorTime, IReactorFDSet, IReactorSocket, IReactorFromThreads):
-    """What the shell needs of the reactor: any on Linux has it."""
+    """The reactor interfaces that net uses; every Twisted reactor on Linux provides them."""
 
 
 class PacketDevice(Protocol):
-    """A device through which the kernel and this program exchange IPv6 packets, never blocking.
+    """A non-blocking device that exchanges IPv6 packets with the kernel.
 
-    `counters` counts packets in from the kernel and out to it, and what was dropped on the way. `offload` says of
-    which protocols the kernel gives and takes several packets at once, which nobody here sees.
+    `counters` counts packets from and to the kernel, and drops. `offload` lists the protocols for which the device uses
+    segmentation offload, which is invisible to its users.
     """
 
     name: str
@@ -26,17 +26,17 @@ class PacketDevice(Protocol):
     offload: tuple[str, ...]
 
     def fileno(self) -> int:
-        """Return the descriptor that becomes readable when packets wait."""
+        """Return the file descriptor, which is readable when packets are waiting."""
 
     def read(self) -> Batch:
-        """Return the packets that wait, up to a bound; an empty batch if none does.
+        """Return waiting packets, up to the device's limit; an empty batch if there are none.
 
         Raises:
-            OSError: If the device is gone.
+            OSError: The device is gone.
         """
 
     def write(self, batch: Batch) -> None:
-        """Hand each packet to the kernel whole, or drop and count it."""
+        """Write each packet to the kernel whole, or drop and count it."""
 
     def close(self) -> None:
-        """Give the device back; what the kernel knew about it goes with it."""
+        """Close the device; the kernel removes it with its addresses and routes."""

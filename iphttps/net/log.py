@@ -1,4 +1,4 @@
-"""The log: how much of it is written can change while the program runs, and nothing in it is more than text."""
+"""Logging: loggers with a level that can change at run time, and without control characters in the output."""
 
 from __future__ import annotations
 
@@ -17,26 +17,26 @@ from zope.interface import implementer
 from ..core.identity import legible
 
 LEVELS = ("debug", "info", "warn", "error", "critical")
-"""What is written: things of this weight, and what weighs more."""
+"""The minimum log levels that can be set, lowest first."""
 
 
 @implementer(ILogObserver)
 class _Legible:
-    """Passes events on with no character in them that does anything but be seen, whoever has put it there.
+    """An observer that replaces non-printable characters, which a peer may have sent, and passes the event on.
 
-    It stands before all observers, so that this holds for a file, for syslog and for what a program makes of the log.
+    It runs before all other observers, so that files, syslog and programs that parse the log all get clean text.
     """
 
     def __init__(self, following: ILogObserver) -> None:
         self._following = following
 
     def __call__(self, event: LogEvent) -> None:
-        """Take an event."""
+        """Clean an event and pass it on."""
         for name, value in event.items():
             if isinstance(value, str) and not name.startswith("log_"):
                 event[name] = legible(value)
         message = formatEvent(event)
-        if not message.isprintable():  # something else than a string says it
+        if not message.isprintable():  # the characters come from a field that is not a string
             event["log_format"] = legible(message).replace("{", "{{").replace("}", "}}")
         self._following(event)
 
@@ -46,11 +46,11 @@ _observer = FilteringLogObserver(_Legible(globalLogPublisher), [_threshold])
 
 
 def logger() -> Logger:
-    """Return a logger, which as a class's attribute takes the class's name."""
-    # Not the name of this module, which Logger would find by looking at its caller.
+    """Return a logger; as a class attribute it takes the class's name as its namespace."""
+    # Given explicitly: Logger would take this module's name from its caller.
     return Logger(namespace="iphttps", observer=_observer)
 
 
 def set_level(level: str) -> None:
-    """Write only what weighs at least so much from now on."""
+    """Set the minimum log level, one of `LEVELS`."""
     _threshold.setLogLevelForNamespace("iphttps", LogLevel.levelWithName(level))

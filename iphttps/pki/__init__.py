@@ -1,1 +1,1 @@
-"""Certificates, revocation lists, the verification of peers; files that are written whole."""
+"""Certificates, revocation lists, peer verification, the certificate authority, atomic file writes."""

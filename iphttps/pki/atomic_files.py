@@ -1,4 +1,4 @@
-"""Files written so that a crash at any moment leaves the old one or the new one, and a lock for who writes several."""
+"""Atomic file writes: a crash leaves the old file or the new one, never a partial one. And a lock on a directory."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from secrets import token_hex
 from ..core.errors import ConfigError
 
 SERVICE_USERS = ("iphttps", "iphttps-ca")
-"""The users that the packages make: the daemons', and that of an authority with a user of its own."""
+"""The system users that the packages create: for the daemons, and for an authority that has its own user."""
 
 PRIVATE = 0o600
-"""The mode of files that hold a key."""
+"""The file mode for private keys."""
 
 PUBLIC = 0o644
 
-PATIENCE = 10.0
-"""Seconds that a command waits for another one that holds the lock."""
+LOCK_TIMEOUT = 10.0
+"""Seconds to wait for another command to release the lock."""
 
 _PAUSE = 0.02
 _UNFINISHED = ".unfinished"
@@ -31,17 +31,17 @@ _NO_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS)
 
 
 class Busy(ConfigError):
-    """Somebody else holds the lock."""
+    """Another process holds the lock."""
 
 
 def write(path: Path, content: bytes, mode: int = PUBLIC) -> None:
-    """Write a file in place of the one that may be there.
+    """Write a file atomically, replacing an existing one.
 
-    What root writes in a directory of the daemons' user, or of the authority's, is that user's, who can go on with it.
-    In another's directory it stays root's: a key is nobody's whom root has not given it.
+    If root writes in a directory owned by a service user, the file gets that owner, so that the service can update it.
+    In any other directory the file stays root's: a key must not become readable to a user without root's consent.
 
     Raises:
-        ConfigError: And then nothing has changed.
+        ConfigError: The file cannot be written; an existing file is unchanged.
     """
     with _at(path) as directory:
         unfinished = _unfinished(directory, path, content, mode)
@@ -54,17 +54,17 @@ def write(path: Path, content: bytes, mode: int = PUBLIC) -> None:
 
 
 def create(path: Path, content: bytes, mode: int = PUBLIC) -> None:
-    """Write a file where there must be none yet.
+    """Write a new file atomically; an existing file is never overwritten.
 
     Raises:
-        ConfigError: And then nothing has changed.
+        ConfigError: The file exists or cannot be written; nothing has changed.
     """
     with _at(path) as directory:
         unfinished = _unfinished(directory, path, content, mode)
         try:
             _link(directory, unfinished, path)
         except FileExistsError as error:
-            raise ConfigError(f"{path} is there already, and is not overwritten: move it away first") from error
+            raise ConfigError(f"{path} already exists and is not overwritten: move it away first") from error
         finally:
             with suppress(FileNotFoundError):
                 os.unlink(unfinished, dir_fd=directory)
@@ -72,10 +72,10 @@ def create(path: Path, content: bytes, mode: int = PUBLIC) -> None:
 
 
 def make_directory(path: Path) -> None:
-    """Make a directory, readable for its owner only, unless it is there.
+    """Create a directory with mode 0700, and its parents, unless it exists.
 
     Raises:
-        ConfigError: ???
+        ConfigError: The directory cannot be created.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -88,17 +88,18 @@ def make_directory(path: Path) -> None:
         if os.geteuid() == 0 and _ours((above := path.parent.stat()).st_uid):
             os.chown(path, above.st_uid, above.st_gid, follow_symlinks=False)
     except OSError as error:
-        raise ConfigError(f"cannot make the directory {path}: {error.strerror}") from error
+        raise ConfigError(f"cannot create the directory {path}: {error.strerror}") from error
 
 
 @contextmanager
-def locked(directory: Path, patience: float = PATIENCE) -> Iterator[None]:
-    """Hold the lock of a directory.
+def locked(directory: Path, patience: float = LOCK_TIMEOUT) -> Iterator[None]:
+    """Hold an exclusive lock on a directory.
 
-    What a crash has left unfinished there is removed, so all who write there must hold the lock.
+    Temporary files left by a crash are removed; therefore every writer in the directory must hold the lock.
 
     Raises:
-        Busy: If another holds it for longer than `patience` seconds.
+        Busy: Another process still holds the lock after `patience` seconds.
+        ConfigError: The directory cannot be opened or locked.
     """
     try:
         descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -113,8 +114,8 @@ def locked(directory: Path, patience: float = PATIENCE) -> Iterator[None]:
 
 
 def sweep(directory: Path) -> None:
-    """Remove unfinished files; only for who knows that nobody else writes there now."""
-    with suppress(OSError):  # without a descriptor for the directory they stay until the next time
+    """Remove temporary files left by a crash. The caller must ensure that no other process writes there."""
+    with suppress(OSError):  # if the directory cannot be read, they stay until the next call
         for path in directory.glob(f".*{_UNFINISHED}"):
             with suppress(OSError):
                 path.unlink()
@@ -127,7 +128,7 @@ def _lock(descriptor: int, directory: Path, deadline: float) -> None:
             return
         except BlockingIOError as error:
             if time.monotonic() >= deadline:
-                raise Busy(f"another command is at work in {directory}: try again when it has ended") from error
+                raise Busy(f"another command is using {directory}: try again when it has finished") from error
             time.sleep(_PAUSE)
         except OSError as error:
             raise ConfigError(f"cannot lock {directory}: {error.strerror}") from error
@@ -135,7 +136,7 @@ def _lock(descriptor: int, directory: Path, deadline: float) -> None:
 
 @contextmanager
 def _at(path: Path) -> Iterator[int]:
-    """Open the directory of a file, and put into words what goes wrong there."""
+    """Open the directory of a file, and convert every OSError inside the block to ConfigError."""
     try:
         descriptor = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
@@ -147,14 +148,14 @@ def _at(path: Path) -> Iterator[int]:
 
 
 def _unfinished(directory: int, path: Path, content: bytes, mode: int) -> str:
-    """Write a file under a name of its own, down to the disk, and return that name."""
+    """Write a temporary file, sync it to disk, and return its name."""
     name = f".{token_hex(8)}{_UNFINISHED}"
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     descriptor = os.open(name, flags, PRIVATE, dir_fd=directory)
     try:
         with open(descriptor, "wb") as file:
             if os.geteuid() == 0 and _ours((owner := os.fstat(directory)).st_uid):
-                with suppress(PermissionError):  # a file system that knows no owners
+                with suppress(PermissionError):  # a file system without owners
                     os.fchown(descriptor, owner.st_uid, owner.st_gid)
             if mode != PRIVATE:
                 with suppress(PermissionError):
@@ -169,7 +170,7 @@ def _unfinished(directory: int, path: Path, content: bytes, mode: int) -> str:
 
 
 def _ours(user: int) -> bool:
-    """Tell whether a user is that of the daemons, or that of an authority with a user of its own."""
+    """Tell whether a user ID is that of a service user."""
     try:
         return pwd.getpwuid(user).pw_name in SERVICE_USERS
     except KeyError:
@@ -182,7 +183,7 @@ def _link(directory: int, unfinished: str, path: Path) -> None:
     except OSError as error:
         if error.errno not in _NO_LINKS:
             raise
-        # A file system without links, such as that of a USB stick: as good as it can be there.
+        # A file system without hard links, such as FAT on a USB stick: check and rename is the best available.
         if path.exists():
             raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST)) from error
         os.rename(unfinished, path.name, src_dir_fd=directory, dst_dir_fd=directory)

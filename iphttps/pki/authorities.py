@@ -1,4 +1,4 @@
-"""The authorities whose certificates are trusted, read from a bundle as it is found on other systems."""
+"""Trusted certification authorities, read from a CA bundle as other systems write it."""
 
 from __future__ import annotations
 
@@ -19,17 +19,19 @@ SERVER_AUTH, CLIENT_AUTH = pem.SERVER_AUTH, pem.CLIENT_AUTH
 
 @dataclass(frozen=True, slots=True)
 class Bundle:
-    """The certificates of a bundle that can be used, and a sentence for each that cannot."""
+    """The usable certificates of a CA bundle, and a sentence for each unusable one."""
 
     certificates: list[x509.Certificate]
     problems: list[str]
 
 
 def read_bundle(path: Path, usage: bytes) -> Bundle:
-    """Read the authorities to be trusted for a usage, and what is wrong with the others.
+    """Read the authorities that a bundle trusts for an extended key usage, an OID in DER such as `CLIENT_AUTH`.
+
+    A certificate that cannot be read is skipped and reported in `Bundle.problems`; duplicates are dropped.
 
     Raises:
-        ConfigError: If there is none that can be used.
+        ConfigError: The file cannot be read or holds no usable certificate.
     """
     content = read(path)
     data = certificate_data(content, usage)
@@ -42,8 +44,7 @@ def read_bundle(path: Path, usage: bytes) -> Bundle:
         elif certificate not in certificates:
             certificates.append(certificate)
     problems = [
-        f"number {number} of {len(data)} certificates in {path} cannot be read, and is not trusted: "
-        "take it out, or put a good copy there"
+        f"certificate {number} of {len(data)} in {path} cannot be read and is not trusted: remove or replace it"
         for number in unreadable
     ]
     if certificates:
@@ -51,16 +52,19 @@ def read_bundle(path: Path, usage: bytes) -> Bundle:
     if sentence := pem.container(path, content):
         raise ConfigError(sentence)
     if len(data) == 1:
-        raise ConfigError(f"{path} holds a certificate that cannot be read: was it written to the end?")
+        raise ConfigError(f"{path} holds a certificate that cannot be read: the file may be truncated")
     if data:
         raise ConfigError(f"{path} holds {len(data)} certificates, none of which can be read")
     if certificate_data(content):
-        raise ConfigError(f"{path} holds no certificate whose own settings (TRUSTED CERTIFICATE) allow this use")
+        raise ConfigError(f"{path} holds no certificate whose trust settings (TRUSTED CERTIFICATE) allow this usage")
     raise ConfigError(f"{path} holds no certificate in PEM or DER form")
 
 
 def anchored(authorities: list[x509.Certificate], now: datetime) -> list[x509.Certificate]:
-    """Return those that OpenSSL, trusting just these, accepts up to a root among them; the others vouch for nobody."""
+    """Return the authorities whose chain OpenSSL verifies up to a root among them; no peer is accepted by the others.
+
+    `now` is the time of verification.
+    """
     store = crypto.X509Store()
     store.set_time(now)
     for each in authorities:

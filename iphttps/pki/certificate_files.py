@@ -1,4 +1,4 @@
-"""A certificate and its key as the two files that `iphttps ca` hands out."""
+"""A certificate and its private key as the two files that `iphttps ca` writes."""
 
 from __future__ import annotations
 
@@ -18,28 +18,28 @@ from .certificates import load_certificates
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """Where a certificate and its key are, or will be."""
+    """The paths of a certificate and its private key, existing or to be written."""
 
     certificate: Path
     key: Path
 
     @classmethod
     def of(cls, directory: Path, name: str) -> Self:
-        """Return the pair of this name in a directory."""
+        """Return the pair NAME.pem, NAME.key in a directory."""
         return cls(directory / f"{name}.pem", directory / f"{name}.key")
 
     def complete(self, kind: KeyKind, issue: Callable[[PublicKey], Issued]) -> Issued:
-        """Make the two files: the key first, unless it is there already, and then the certificate issued for it.
+        """Write both files: the key first, unless it exists, then the certificate issued for it.
 
-        So a command that was cut off in between can be given once more.
+        A command interrupted between the two can therefore be repeated.
 
         Raises:
-            ConfigError: Above all if there is a certificate already.
+            ConfigError: The certificate exists, or a file cannot be read or written.
         """
         if self.certificate.exists():
             raise ConfigError(
-                f"{self.certificate} is there already, and is not overwritten: `iphttps ca renew` puts a new one "
-                "there, --out writes elsewhere"
+                f"{self.certificate} already exists and is not overwritten: `iphttps ca renew` replaces it, "
+                "--out writes elsewhere"
             )
         if not self.key.exists():
             atomic_files.create(self.key, issuing.key_pem(issuing.new_key(kind)), atomic_files.PRIVATE)
@@ -49,8 +49,12 @@ class Pair:
 
 
 def check_same_key(path: Path, key: PublicKey) -> None:
-    """Raise ConfigError if another key's certificate, or anything else, is where one is about to be written."""
+    """Check that a path is free or holds a certificate of the given key, so that it may be overwritten.
+
+    Raises:
+        ConfigError: The file holds a certificate of another key, or no certificate.
+    """
     if path.exists() and load_certificates(path)[0].public_key() != key:
         raise ConfigError(
-            f"{path} is a certificate of another key, and is not overwritten: choose another file by --out"
+            f"{path} holds a certificate for another key and is not overwritten: choose another file with --out"
         )

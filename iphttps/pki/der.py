@@ -1,4 +1,4 @@
-"""DER (X.690) as far as it takes to go through a certificate by hand: elements within elements."""
+"""DER (X.690): a minimal reader and writer of nested elements, enough to walk through a certificate."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _MULTIBYTE_TAG = 0x1F
 
 @dataclass(frozen=True, slots=True)
 class Element:
-    """One element: its tag, its content, and all its bytes."""
+    """One DER element: its tag, its content, and its whole encoding."""
 
     tag: int
     content: bytes
@@ -25,19 +25,19 @@ class Element:
 
     @property
     def parts(self) -> list[Element]:
-        """The elements that the content is made of.
+        """The elements nested in the content.
 
         Raises:
-            ValueError: ???
+            ValueError: The content is not a sequence of complete elements.
         """
         return list(elements(self.content))
 
 
 def elements(data: bytes) -> Iterator[Element]:
-    """Go through elements laid end to end.
+    """Yield elements laid end to end.
 
     Raises:
-        ValueError: At the first that is not whole.
+        ValueError: An element is incomplete or malformed; the ones before it have been yielded.
     """
     begin = 0
     while begin < len(data):
@@ -47,19 +47,19 @@ def elements(data: bytes) -> Iterator[Element]:
 
 
 def only(data: bytes, tag: int) -> Element:
-    """Return the one element that the bytes are.
+    """Return the single element of this tag that the bytes encode.
 
     Raises:
-        ValueError: If they are another, or more.
+        ValueError: The tag differs, the element is malformed, or bytes follow it.
     """
     element = _first(data, 0)
     if element.tag != tag or len(element.whole) != len(data):
-        raise ValueError(f"there is not one element of the tag {tag:#x}")
+        raise ValueError(f"expected a single element with tag {tag:#x}")
     return element
 
 
 def encode(tag: int, content: bytes | Iterable[bytes]) -> bytes:
-    """Write an element of this content, or of these pieces of content."""
+    """Return the encoding of an element whose content is given whole or in pieces."""
     body = content if isinstance(content, bytes) else b"".join(content)
     size = len(body)
     if size < _LONG:
@@ -71,15 +71,15 @@ def encode(tag: int, content: bytes | Iterable[bytes]) -> bytes:
 def _first(data: bytes, begin: int) -> Element:
     head = data[begin : begin + 2]
     if len(head) < 2 or head[0] & _MULTIBYTE_TAG == _MULTIBYTE_TAG:
-        raise ValueError("an element has no head, or a tag of several bytes")
+        raise ValueError("an element has no header or a multi-byte tag")
     start, size = begin + 2, head[1]
     if size >= _LONG:
         octets = size & ~_LONG
         size = int.from_bytes(data[start : start + octets], "big")
         if not 0 < octets <= 4 or start + octets > len(data):
-            raise ValueError("an element has an indefinite or too long a length")
+            raise ValueError("the length of an element is indefinite or too long")
         start += octets
     end = start + size
     if end > len(data):
-        raise ValueError("an element is cut off")
+        raise ValueError("an element is truncated")
     return Element(head[0], data[start:end], data[begin:end])

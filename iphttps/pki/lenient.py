@@ -1,13 +1,13 @@
-"""Certificates and revocation lists read as OpenSSL reads them, where cryptography takes exception to something.
+"""A lenient reader for certificates and revocation lists that OpenSSL accepts but the cryptography library rejects.
 
-Authorities have written names in Latin-1, notices with accents and alternative names that are none; OpenSSL passes
-such certificates, because it does not look at what it does not need. cryptography refuses them, some whole and some at
-the first look at the part. Of those a copy is made in which each string of a name is a UTF8String, and in which what
-cannot be read and is not needed is left out. The copy is for reading only: the signature is not good for it, and
-OpenSSL, which has verified the original or will, is always given that.
+Some authorities issue certificates with names in Latin-1, notices with accented letters or invalid alternative names.
+OpenSSL accepts them because it does not decode the fields that it does not need. cryptography rejects them, either when
+loading them or on access to the malformed field. For these a repaired copy is made: every string of a name becomes a
+UTF8String, and unreadable fields that are not needed are left out. The copy is only for reading, since its signature is
+no longer valid; OpenSSL is always given the original.
 
-A copy lacks nothing that is decided by. A certificate is refused in which an extension that counts cannot be read or is
-there twice, as by OpenSSL.
+No decision depends on an omitted field: as in OpenSSL, a certificate is rejected if an extension that matters is
+unreadable or appears twice.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ UNREADABLE = (
     x509.InvalidVersion,
     x509.UnsupportedGeneralNameType,
 )
-"""What cryptography raises when it is shown a malformed certificate, at the first look at the part that is."""
+"""The errors that cryptography raises for a malformed certificate, on loading it or on access to a field."""
 
 MOST_EXTENSIONS = 64
-"""How many extensions a certificate that needs a copy may have; to find the bad ones takes a look at each."""
+"""Maximum extensions of a certificate that needs a copy: each is parsed separately to find the malformed ones."""
 
 MOST_NAMES = 256
-"""How many alternative names such a certificate may have."""
+"""Maximum alternative names of a certificate that needs a copy."""
 
 _VERSION = 0xA0
 _EXTENSIONS = 0xA3
@@ -48,7 +48,7 @@ _ENCODINGS = {
     UTF8_STRING: "utf-8",
     0x12: "utf-8",  # NumericString
     0x13: "utf-8",  # PrintableString
-    0x14: "utf-8",  # T61String, in which everybody has written UTF-8 or Latin-1
+    0x14: "utf-8",  # T61String, which in practice holds UTF-8 or Latin-1
     0x16: "utf-8",  # IA5String
     0x1A: "utf-8",  # VisibleString
     0x1B: "utf-8",  # GeneralString
@@ -60,10 +60,10 @@ _originals: dict[x509.Certificate, bytes] = {}
 
 
 def certificate(der: bytes) -> x509.Certificate:
-    """Read a certificate, or a copy of it that can be read.
+    """Return the certificate, or a repaired copy if cryptography cannot read the original.
 
     Raises:
-        UNREADABLE: If there can be none.
+        UNREADABLE: No readable copy can be made; one of the errors of that tuple.
     """
     try:
         found = x509.load_der_x509_certificate(der)
@@ -74,11 +74,15 @@ def certificate(der: bytes) -> x509.Certificate:
     return found
 
 
-def kept(der: bytes) -> x509.Certificate:
-    """Read a certificate of the operator's, for which `as_openssl` must return the original.
+def certificate_with_original(der: bytes) -> x509.Certificate:
+    """Like `certificate`, but remember the original of a copy, so that `as_openssl` can return it.
+
+    For certificates from the operator's files. The originals are kept for the life of the process, which a peer's
+    certificates must not be.
 
     Raises:
-        UNREADABLE: Also if OpenSSL cannot read it.
+        ValueError: OpenSSL cannot read the certificate.
+        UNREADABLE: No readable copy can be made; one of the errors of that tuple.
     """
     try:
         crypto.load_certificate(crypto.FILETYPE_ASN1, der)
@@ -91,17 +95,17 @@ def kept(der: bytes) -> x509.Certificate:
 
 
 def is_copy(found: x509.Certificate, der: bytes) -> bool:
-    """Tell whether what was read of these bytes is only a copy."""
+    """Tell whether the certificate read from these bytes is a repaired copy."""
     return found.public_bytes(Encoding.DER) != der
 
 
 def original(found: x509.Certificate) -> bytes:
-    """Return the bytes that a certificate of the operator's was read from."""
+    """Return the original DER encoding of a certificate read by `certificate_with_original`."""
     return _originals.get(found) or found.public_bytes(Encoding.DER)
 
 
 def as_openssl(found: x509.Certificate) -> crypto.X509:
-    """Return a certificate for OpenSSL: the one that its issuer has signed."""
+    """Return the original certificate, as signed by its issuer, as an OpenSSL object."""
     return crypto.load_certificate(crypto.FILETYPE_ASN1, original(found))
 
 
@@ -109,21 +113,17 @@ def list_issuer(found: x509.CertificateRevocationList) -> x509.Name:
     """Return the issuer of a revocation list.
 
     Raises:
-        UNREADABLE: ???
+        UNREADABLE: The issuer's name cannot be read, nor a repaired copy; one of the errors of that tuple.
     """
     try:
         return found.issuer
     except UNREADABLE:
         first, second, third, *_ = only(found.tbs_certlist_bytes, SEQUENCE).parts
-        return _name(third if first.tag == INTEGER else second)  # the version need not be said
+        return _name(third if first.tag == INTEGER else second)  # the version is optional
 
 
 def _look_at(found: x509.Certificate) -> None:
-    """Raise what each part of a certificate.
-
-    Raises:
-        that: Somebody may look at.
-    """
+    """Access every field that callers use, so that a malformed one raises one of `UNREADABLE` here."""
     _ = found.subject, found.issuer, found.extensions, found.not_valid_after_utc, found.not_valid_before_utc
 
 
@@ -132,7 +132,7 @@ def _certificate_copy(der: bytes) -> bytes:
     fields = tbs.parts
     at = int(bool(fields) and fields[0].tag == _VERSION)
     if len(fields) < at + 6:
-        raise ValueError("the certificate lacks a part")
+        raise ValueError("a field of the certificate is missing")
     copied = [field.whole for field in fields]
     issuer, subject = at + 2, at + 4
     copied[issuer], copied[subject] = _name_copy(fields[issuer]), _name_copy(fields[subject])
@@ -150,10 +150,10 @@ def _joined(fields: list[bytes], signature: list[Element]) -> bytes:
 
 
 def _fit_extensions(listed: list[Element], bare: list[bytes], signature: list[Element]) -> Iterator[bytes]:
-    """Go through the extensions that can be read.
+    """Yield the extensions that can be read.
 
     Raises:
-        ValueError: If one that is needed cannot.
+        ValueError: A needed extension is unreadable or appears twice, or there are more than `MOST_EXTENSIONS`.
     """
 
     def readable(extension: bytes) -> bool:
@@ -177,19 +177,19 @@ def _fit_extensions(listed: list[Element], bare: list[bytes], signature: list[El
         elif not twice and kind == _ALTERNATIVE_NAMES:
             yield from _fit_names(extension, readable)
         elif needed:
-            raise ValueError("the certificate has an extension twice, or one that cannot be read")
+            raise ValueError("a needed extension of the certificate is unreadable or appears twice")
 
 
 def _fit_names(extension: Element, readable: Callable[[bytes], bool]) -> Iterator[bytes]:
-    """Write alternative names anew, without those that cannot be read, if any can.
+    """Yield the extension with its readable alternative names; nothing if none is readable.
 
     Raises:
-        ValueError: ???
+        ValueError: There are more than `MOST_NAMES`.
     """
     kind, *_, value = extension.parts
     listed = only(only(value.whole, OCTET_STRING).content, SEQUENCE).parts
     if len(listed) > MOST_NAMES:
-        raise ValueError(f"the certificate has more than {MOST_NAMES} names")
+        raise ValueError(f"the certificate has more than {MOST_NAMES} alternative names")
 
     def written(names: Iterable[bytes]) -> bytes:
         return encode(SEQUENCE, (kind.whole, encode(OCTET_STRING, encode(SEQUENCE, names))))
@@ -200,9 +200,9 @@ def _fit_names(extension: Element, readable: Callable[[bytes], bool]) -> Iterato
 
 
 def _name_copy(name: Element) -> bytes:
-    """Write a distinguished name anew, with every string of it as a UTF8String."""
+    """Return the encoding of a distinguished name with every string converted to UTF8String."""
     if name.tag != SEQUENCE:
-        raise ValueError("a name is no sequence")
+        raise ValueError("a name is not a SEQUENCE")
     return encode(SEQUENCE, (encode(0x31, map(_attribute_copy, rdn.parts)) for rdn in name.parts))
 
 
@@ -224,7 +224,7 @@ def _text(value: Element) -> str:
 
 
 def _name(element: Element) -> x509.Name:
-    """Read a distinguished name by way of a certificate that has it, for which there is no other function."""
+    """Parse a distinguished name, inside a template certificate: cryptography has no function for a name alone."""
     template = x509.load_der_x509_certificate
     empty = encode(SEQUENCE, b"")
     time = encode(0x17, b"250101000000Z")

@@ -1,7 +1,7 @@
-"""Which of two revocation lists of an issuer is the newer one (RFC 5280 sections 5.1.2.4 and 5.2.3).
+"""Which of two revocation lists of an issuer is newer (RFC 5280 sections 5.1.2.4 and 5.2.3).
 
-A list that has been in force is never followed by an older one: whoever can put an old list in its place, such as one
-who stands between here and where it is fetched, would have everybody let in who was revoked since.
+A list in force is never replaced by an older one. Otherwise an attacker who can substitute the file, such as a
+man in the middle of its download, could undo every later revocation.
 """
 
 from __future__ import annotations
@@ -15,76 +15,81 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from .lenient import UNREADABLE, list_issuer
-from .list_scope import particulars
+from .list_scope import list_properties
 
-Kind = tuple[x509.Name, bytes, bytes]
-"""What makes lists comparable: their issuer, the key that has signed them, and what they are about."""
+ListKind = tuple[x509.Name, bytes, bytes]
+"""Lists of one kind are comparable: the issuer, an identifier of the signing key, and the scope in DER."""
 
 
 _KEY, _IDENTIFIER = b"k", b"i"
-"""What the name of a key begins with: that of a trusted authority, whose signature was verified, or of another."""
+"""Prefixes of a key identifier: a trusted authority's key that verified the signature, or an unverified one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Age:
-    """How new a list is. Not every issuer numbers its lists."""
+    """The issue date (thisUpdate) and CRL number of a list; not every issuer numbers its lists."""
 
     begin: datetime
     number: int | None
 
     def newer(self, other: Age) -> Age:
-        """Return the marks that a list must reach which follows both."""
+        """Return the later date and the higher number: what a successor of both lists must reach."""
         numbers = [age.number for age in (self, other) if age.number is not None]
         return Age(max(self.begin, other.begin), max(numbers, default=None))
 
 
-Ages = Mapping[Kind, Age]
+Ages = Mapping[ListKind, Age]
 
 
-def ages(lists: Sequence[x509.CertificateRevocationList], authorities: Sequence[x509.Certificate]) -> dict[Kind, Age]:
-    """Return how new the newest list of each kind is."""
-    found: dict[Kind, Age] = {}
+def ages(
+    lists: Sequence[x509.CertificateRevocationList], authorities: Sequence[x509.Certificate]
+) -> dict[ListKind, Age]:
+    """Return the age of the newest list of each kind."""
+    found: dict[ListKind, Age] = {}
     for each in lists:
-        said = particulars(each)
+        said = list_properties(each)
         kind = list_issuer(each), _signer(each, authorities), said.scope.written
         age = Age(each.last_update_utc, said.number)
         found[kind] = age.newer(found[kind]) if kind in found else age
     return found
 
 
-def older(
+def outdated(
     fresh: Ages, before: Ages, authorities: Sequence[x509.Certificate], now: datetime
 ) -> Iterator[tuple[x509.Name, str]]:
-    """Go through the issuers whose list is older than the one in force, and say by what that shows.
+    """Yield each issuer whose fresh list is older than the one in force, with the reason.
 
-    Of a list in force that is dated ahead of the clock, because the clock has been set back, the date does not count
-    where the other one has the higher number.
+    If the list in force is dated in the future, because the clock has been set back, a fresh list with a higher
+    number is accepted whatever its date.
     """
     for kind, age in fresh.items():
         mark = before.get(kind)
         if mark is None:
             continue
-        # Without numbers they do not differ in these.
+        # Numbers count only if both lists have one.
         number, least = (age.number, mark.number) if None not in (age.number, mark.number) else (0, 0)
         assert number is not None
         assert least is not None
         if number < least:
-            yield kind[0], f"it has the number {number}, which is lower than {least}"
+            yield kind[0], f"its CRL number is {number}, lower than {least}"
         elif age.begin < mark.begin and not (number > least and mark.begin > now):
-            yield kind[0], f"it is of {age.begin:%Y-%m-%d %H:%M:%S} UTC, not of {mark.begin:%Y-%m-%d %H:%M:%S} UTC"
+            yield (
+                kind[0],
+                f"it was issued on {age.begin:%Y-%m-%d %H:%M:%S} UTC, before {mark.begin:%Y-%m-%d %H:%M:%S} UTC",
+            )
     trusted = {_key(authority) for authority in authorities}
     missing = {kind: mark for kind, mark in before.items() if kind not in fresh}
-    # The lists of an authority that is not trusted any more are not missed.
+    # The lists of an authority that is no longer trusted may disappear.
     yield from _replaced(
         fresh, {kind: mark for kind, mark in missing.items() if kind[1][:1] != _KEY or kind[1] in trusted}, now
     )
 
 
 def _replaced(fresh: Ages, missing: Ages, now: datetime) -> Iterator[tuple[x509.Name, str]]:
-    """Go through the issuers that had a list of another scope or key, which is missing now, after what there is now.
+    """Yield each issuer whose latest list is older than one of another scope or key that is now missing.
 
-    Numbers of different kinds cannot be compared (RFC 5280 section 5.2.3), dates can. So a list from before a change of
-    the key or of the scope does not come back in the place of the latest one.
+    CRL numbers of different kinds cannot be compared (RFC 5280 section 5.2.3), but dates can. A list from before a
+    change of key or scope therefore cannot replace the latest one.
     """
     latest: dict[x509.Name, datetime] = {}
     for (issuer, _, _), age in fresh.items():
@@ -95,17 +100,17 @@ def _replaced(fresh: Ages, missing: Ages, now: datetime) -> Iterator[tuple[x509.
             later = f"{mark.begin:%Y-%m-%d %H:%M:%S} UTC"
             yield (
                 kind[0],
-                f"it is of {begin:%Y-%m-%d %H:%M:%S} UTC, and one of another scope or key of {later} is missing",
+                f"it was issued on {begin:%Y-%m-%d %H:%M:%S} UTC; one of {later}, of another scope or key, is missing",
             )
 
 
-def highest(fresh: Ages, before: Ages) -> dict[Kind, Age]:
-    """Return the marks of both together: also of an issuer whose list is missing for a while."""
+def newest_ages(fresh: Ages, before: Ages) -> dict[ListKind, Age]:
+    """Return the newest age of each kind in either; an issuer whose list is missing for a while keeps its age."""
     return {**before, **{kind: age.newer(before[kind]) if kind in before else age for kind, age in fresh.items()}}
 
 
 def _signer(one: x509.CertificateRevocationList, authorities: Sequence[x509.Certificate]) -> bytes:
-    """Return a name for the key that has signed a list: another authority may bear the same name."""
+    """Return an identifier of the key that signed a list: two authorities may have the same name."""
     for authority in authorities:
         if is_signed_by(one, authority):
             return _key(authority)
@@ -122,7 +127,7 @@ def _key(authority: x509.Certificate) -> bytes:
 
 
 def is_signed_by(one: x509.CertificateRevocationList, authority: x509.Certificate) -> bool:
-    """Tell whether an authority's key has signed a list."""
+    """Tell whether a list is signed with an authority's key."""
     try:
         return one.is_signature_valid(authority.public_key())  # type: ignore[arg-type]  # raises TypeError
     except UNREADABLE:

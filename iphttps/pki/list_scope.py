@@ -1,8 +1,8 @@
-"""What a revocation list is about, and whether OpenSSL can ever use it (RFC 5280 sections 5.2 and 6.3.3).
+"""The scope and extensions of a revocation list, and whether OpenSSL supports it (RFC 5280 sections 5.2 and 6.3.3).
 
-OpenSSL says of a list that it cannot use only that there is none, and says it to each client. So what it does not
-support is looked for when a file is read, by going through the extensions by hand: one that nobody needs may be
-unreadable or there twice.
+OpenSSL reports an unsupported list only as a missing one, and only when a client connects. Unsupported features are
+therefore detected when the file is read. The extensions are parsed by hand, because one that is not needed may be
+unreadable or appear twice.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _UNDERSTOOD = frozenset((_DELTA, _SCOPE, _AUTHORITY_KEY))
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """The issuing distribution point: what the list is about (RFC 5280 section 5.2.5)."""
+    """The scope of a list: its issuing distribution point (RFC 5280 section 5.2.5)."""
 
     written: bytes = b""
     named: bool = False
@@ -42,21 +42,21 @@ class Scope:
 
 
 @dataclass(frozen=True, slots=True)
-class Particulars:
-    """What a list says of itself, beside its entries."""
+class ListProperties:
+    """The properties of a list other than its entries."""
 
     number: int | None
     delta: bool
     scope: Scope
     unsupported: str | None
-    """What a critical extension is called that OpenSSL does not handle, so that it lets nobody in."""
+    """Describes a critical extension that OpenSSL does not support and that makes it reject every client."""
 
 
-def particulars(one: x509.CertificateRevocationList) -> Particulars:
-    """Go through what a list says of itself.
+def list_properties(one: x509.CertificateRevocationList) -> ListProperties:
+    """Return the properties of a list.
 
     Raises:
-        ValueError: If it is malformed.
+        ValueError: The list is malformed.
     """
     tbs = only(one.tbs_certlist_bytes, SEQUENCE).parts
     found: dict[bytes, tuple[bool, bytes]] = {}
@@ -64,11 +64,11 @@ def particulars(one: x509.CertificateRevocationList) -> Particulars:
         if part.tag == _EXTENSIONS:
             for kind, critical, value in _extensions(only(part.content, SEQUENCE)):
                 if kind in found and kind in (*_UNDERSTOOD, _CRL_NUMBER):
-                    raise ValueError("it has an extension twice")
+                    raise ValueError("an extension appears twice")
                 found[kind] = critical or found.get(kind, (False, b""))[0], value
     strange = [kind for kind, (critical, _) in found.items() if critical and kind not in _UNDERSTOOD]
     number = only(found[_CRL_NUMBER][1], INTEGER).content if _CRL_NUMBER in found else None
-    return Particulars(
+    return ListProperties(
         None if number is None else int.from_bytes(number, signed=True),
         _DELTA in found,
         _scope(found[_SCOPE][1]) if _SCOPE in found else Scope(),
@@ -77,7 +77,7 @@ def particulars(one: x509.CertificateRevocationList) -> Particulars:
 
 
 def names_distribution_point(certificate: x509.Certificate) -> bool:
-    """Tell whether a certificate says where its list is to be had."""
+    """Tell whether a certificate has a CRL distribution point."""
     return any(isinstance(extension.value, x509.CRLDistributionPoints) for extension in certificate.extensions)
 
 
@@ -90,7 +90,7 @@ def _extensions(listed: Element) -> Iterator[tuple[bytes, bool, bytes]]:
 def _scope(value: bytes) -> Scope:
     parts = {part.tag: part.content for part in only(value, SEQUENCE).parts}
     flags = {tag & 0x1F for tag, content in parts.items() if content != b"\0"}
-    # [1] only users', [2] only authorities', [5] only attribute certificates.
+    # [1] only user certificates, [2] only CA certificates, [5] only attribute certificates.
     only_some = flags & {1, 2, 5}
     return Scope(
         value,
@@ -103,10 +103,10 @@ def _scope(value: bytes) -> Scope:
 
 
 def _strange_entry(written: bytes, tbs: list[Element]) -> str | None:
-    """Say that an entry has a critical extension other than certificateIssuer."""
+    """Return a description if an entry has a critical extension other than certificateIssuer, else None."""
     if _TRUE not in written:
-        return None  # so there is none, and a hundred thousand entries need not be gone through
-    # Entries are the only sequence of sequences that begin with a number.
+        return None  # no critical extension anywhere: saves parsing what may be a hundred thousand entries
+    # revokedCertificates is the only SEQUENCE of SEQUENCEs that begin with an INTEGER.
     for part in tbs[3:]:
         if part.tag != SEQUENCE:
             continue

@@ -1,4 +1,4 @@
-"""PEM files (RFC 7468) as programs write them: any line ends, text around the blocks, OpenSSL's trust settings."""
+"""A lenient PEM reader (RFC 7468): any line ends, text around the blocks, OpenSSL's trust settings."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _ANY_USAGE = bytes.fromhex("551d2500")
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """One block of a file; `data` is None where it is damaged, `encrypted` says that it needs a password."""
+    """One PEM block; `data` is None if it is damaged, `encrypted` means that it needs a password."""
 
     label: str
     data: bytes | None
@@ -33,38 +33,33 @@ class Block:
 
 
 def blocks(content: bytes) -> list[Block]:
-    """Return the blocks of a PEM file; of a file in DER, which has no labels, none.
-
-    A block that is cut off is one without data.
-    """
+    """Return the blocks of a PEM file, none for a DER file. A truncated block has no data."""
     return list(_blocks(_as_bytes(content)))
 
 
 def is_der(content: bytes) -> bool:
-    """Tell whether a file looks like DER, of which each kind that is of interest here is a SEQUENCE."""
+    """Tell whether a file looks like DER: certificates, keys and revocation lists all are a SEQUENCE."""
     return content[:1] == bytes((_SEQUENCE,)) and _BEGIN not in content
 
 
 def container(path: object, content: bytes) -> str | None:
-    """Say how to take certificates and keys out of a file that holds them in another form; None if it is none."""
+    """Return a sentence that says how to extract the contents of a PKCS#12 or PKCS#7 file; None for other files."""
     if not is_der(content):
         labels = {block.label for block in blocks(content)}
         inside, form = not labels.isdisjoint(("PKCS7", "CMS", "PKCS #7 SIGNED DATA")), ""
     else:
         if content[2:10].find(_PKCS12) >= 0:
-            return (
-                f"{path} is a PKCS#12 file: `openssl pkcs12 -in {path} -nodes -out NEW` takes certificate and key out"
-            )
+            return f"{path} is a PKCS#12 file: `openssl pkcs12 -in {path} -nodes -out NEW` extracts certificate and key"
         inside, form = content[2:20].find(_SIGNED_DATA) >= 0, "-inform DER "
     if not inside:
         return None
-    return f"{path} is a PKCS#7 file: `openssl pkcs7 {form}-in {path} -print_certs -out NEW` takes the certificates out"
+    return f"{path} is a PKCS#7 file: `openssl pkcs7 {form}-in {path} -print_certs -out NEW` extracts the certificates"
 
 
 def first(content: bytes) -> bytes:
-    """Return the first element of a file in DER: OpenSSL does not look at what stands behind it.
+    """Return the first element of a DER file, without trailing bytes, which OpenSSL ignores too.
 
-    What is not whole is returned as it is.
+    If the element is incomplete, the content is returned unchanged.
     """
     try:
         return content[: _element(content, 0)[2]]
@@ -73,7 +68,7 @@ def first(content: bytes) -> bytes:
 
 
 def written(label: str, data: bytes) -> bytes:
-    """Write a block as OpenSSL does."""
+    """Return a PEM block in OpenSSL's format."""
     text = b64encode(data)
     lines = b"\n".join(text[start : start + 64] for start in range(0, len(text), 64))
     name = label.encode("ascii")
@@ -81,7 +76,7 @@ def written(label: str, data: bytes) -> bytes:
 
 
 def _as_bytes(content: bytes) -> bytes:
-    """Return the text as bytes, where Windows has written it with two bytes a character."""
+    """Convert UTF-16 text, as some Windows programs write it, to UTF-8."""
     if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return content.decode("utf-16", "replace").encode("utf-8")
     return content
@@ -99,7 +94,7 @@ def _blocks(content: bytes) -> Iterator[Block]:
 
 
 def _headers(body: bytes) -> tuple[list[bytes], bytes]:
-    """Split what stands between the two lines into headers (RFC 1421 section 4.6) and base64."""
+    """Split the body of a block into headers (RFC 1421 section 4.6) and base64 text."""
     lines = body.split()
     if not any(map(_HEADER.match, lines)):
         return [], b"".join(lines)
@@ -114,24 +109,26 @@ def _decoded(text: bytes) -> bytes | None:
         return None
 
 
-# TRUSTED CERTIFICATE: a certificate, and what its owner trusts it for (X509_CERT_AUX in OpenSSL's x509.h).
+# TRUSTED CERTIFICATE: a certificate and its trust settings (X509_CERT_AUX in OpenSSL's x509.h).
 
 
 def without_trust(data: bytes) -> bytes:
-    """Return the certificate of a block that is a TRUSTED CERTIFICATE.
+    """Return the certificate in the data of a TRUSTED CERTIFICATE block, in DER.
 
     Raises:
-        ValueError: ???
+        ValueError: The data is truncated.
     """
     _, _, end = _element(data, 0)
     return data[:end]
 
 
 def is_trusted_for(data: bytes, usage: bytes) -> bool:
-    """Tell whether such a block trusts the certificate for a usage, as OpenSSL decides.
+    """Tell whether the trust settings of a TRUSTED CERTIFICATE block allow an extended key usage, as OpenSSL decides.
+
+    A rejected usage is refused. If there is a list of trusted usages, all others are refused.
 
     Raises:
-        : What is rejected is rejected; where some usages are trusted, no others are.
+        ValueError: The data is truncated.
     """
     position = _element(data, 0)[2]
     if position == len(data):
@@ -158,16 +155,16 @@ def _identifiers(data: bytes) -> Iterator[bytes]:
 
 
 def _element(data: bytes, position: int) -> tuple[int, int, int]:
-    """Return the tag of the element of DER at a position, and where its content begins and ends."""
+    """Return the tag of the DER element at a position, and the offsets where its content begins and ends."""
     try:
         tag, length = data[position], data[position + 1]
     except IndexError as error:
-        raise ValueError("cut off") from error
+        raise ValueError("truncated") from error
     start = position + 2
     if length & 0x80:
         size = length & 0x7F
         length = int.from_bytes(data[start : start + size])
         start += size
     if start + length > len(data):
-        raise ValueError("cut off")
+        raise ValueError("truncated")
     return tag, start, start + length

@@ -1,4 +1,4 @@
-"""Private keys, read from the operator's files by OpenSSL itself."""
+"""Private keys from the operator's files, parsed by OpenSSL."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from . import pem
 
 _KEY = "PRIVATE KEY"
 _ENCRYPTIONS = tuple(map(bytes.fromhex, ("2a864886f70d0105", "2a864886f70d010c01")))
-"""How the identifiers of PKCS#8's encryptions begin (RFC 8018 appendix A, RFC 7292 appendix C)."""
+"""OID prefixes of the PKCS#8 encryption schemes (RFC 8018 appendix A, RFC 7292 appendix C)."""
 
 
 def parse_private_keys(path: Path, content: bytes) -> list[crypto.PKey]:
-    """Return the private keys of a file in PEM or DER.
+    """Return the private keys in the content of a PEM or DER file; `path` is only for error messages.
 
-    Blocks of other kinds, such as EC PARAMETERS and the certificate itself, may stand in the same file.
+    Other PEM blocks, such as EC PARAMETERS or the certificate, are ignored.
 
     Raises:
-        ConfigError: If there is none that can be used.
+        ConfigError: There is no usable key.
     """
     if pem.is_der(content):
         return [_parse_der(path, content)]
@@ -31,16 +31,17 @@ def parse_private_keys(path: Path, content: bytes) -> list[crypto.PKey]:
     if any(block.encrypted for block in found):
         raise _encrypted(path)
     if any(block.label.startswith("OPENSSH") for block in found):
-        raise ConfigError(f"{path} is a key of OpenSSH: `ssh-keygen -p -m PKCS8 -f {path}` makes it one of OpenSSL")
+        raise ConfigError(f"{path} is an OpenSSH key: `ssh-keygen -p -m PKCS8 -f {path}` converts it for OpenSSL")
     if found:
-        raise ConfigError(f"{path} holds a private key that OpenSSL cannot read: was it written to the end?")
+        raise ConfigError(f"{path} holds a private key that OpenSSL cannot read: the file may be truncated")
     raise ConfigError(f"{path} holds no private key in PEM or DER form")
 
 
 def _parse(block: pem.Block) -> crypto.PKey | None:
     if block.data is None or block.encrypted:
         return None
-    # In OpenSSL's own form, since it is strict about lines and blanks. A label may name another form than the key has.
+    # Rewritten in OpenSSL's format, because OpenSSL is strict about line breaks and spaces. The label may be wrong
+    # about the key's format.
     for label in dict.fromkeys((block.label, _KEY)):
         text = pem.written(label, block.data)
         try:
@@ -66,6 +67,5 @@ def _parse_der(path: Path, content: bytes) -> crypto.PKey:
 
 def _encrypted(path: Path) -> ConfigError:
     return ConfigError(
-        f"{path} needs a password, and nobody is there to type it: `openssl pkey -in {path} -out NEW` writes a key "
-        "without one"
+        f"{path} is encrypted, and a daemon cannot ask for the password: `openssl pkey -in {path} -out NEW` decrypts it"
     )

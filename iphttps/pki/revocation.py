@@ -1,4 +1,4 @@
-"""Certificate revocation lists (RFC 5280 section 5), as the operator's file holds them."""
+"""Certificate revocation lists (RFC 5280 section 5) from the operator's file."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ from ..core.errors import ConfigError
 from . import pem
 from .certificates import distinguished, read
 from .lenient import UNREADABLE, list_issuer
-from .list_age import Ages, ages, highest, is_signed_by, older
-from .list_scope import particulars
+from .list_age import Ages, ages, is_signed_by, newest_ages, outdated
+from .list_scope import list_properties
 
 NOTICE = timedelta(days=14)
-"""How long before a list expires the operator is warned."""
+"""Time before a list expires from which the operator is warned."""
 
 RECENT = 1
-"""Seconds, far more than the tick of any file system's clock."""
+"""Age in seconds below which a file may still change without a new timestamp; far above any file system's tick."""
 
 
 @dataclass(frozen=True, slots=True)
 class Stamp:
-    """By what a file is seen to have changed.
+    """A fingerprint of a file's metadata: if it differs, the file has changed.
 
-    The time of the inode's change counts too: it moves when a mode is changed, and cannot be set by `touch`.
-    A file that was written less than `RECENT` seconds ago can change once more within the file system's clock tick
-    and look the same, so it has one stamp now and another one later, and is read twice.
+    It includes the inode change time, which a change of mode updates and `touch` cannot set. A file written less than
+    `RECENT` seconds ago could change again within one tick of the file system's clock and keep its timestamps; its
+    stamp therefore differs from the one it has later, and the file is read twice.
     """
 
     inode: int = 0
@@ -43,7 +43,7 @@ class Stamp:
 
     @classmethod
     def of(cls, path: Path) -> Stamp:
-        """Return the stamp of a file as it is now; one that cannot be seen has a stamp of its own."""
+        """Return the current stamp of a file; a file without access has the default stamp, all zero."""
         try:
             found = os.stat(path)
         except OSError:
@@ -54,7 +54,7 @@ class Stamp:
 
 @dataclass(frozen=True, slots=True)
 class RevocationLists:
-    """All lists of one file, made to go with certain authorities."""
+    """The revocation lists of one file, checked against the trusted authorities."""
 
     path: Path
     authorities: Sequence[x509.Certificate] = field(repr=False)
@@ -63,10 +63,10 @@ class RevocationLists:
     revoked: Mapping[x509.Name, frozenset[int]] = field(repr=False)
     """Serial numbers by issuer."""
     marks: Ages = field(default_factory=dict, repr=False)
-    """How new a list must be to follow these, or those before them."""
+    """The age that a later list must reach, per kind: the newest of these lists and their predecessors."""
     allow_older: bool = False
     older: Sequence[str] = ()
-    """A sentence for each list that is older than the one before it, taken only because that is allowed."""
+    """A sentence for each list that is older than its predecessor and was accepted because of `allow_older`."""
 
     @classmethod
     def load(
@@ -78,15 +78,16 @@ class RevocationLists:
         after: RevocationLists | None = None,
         allow_older: bool = False,
     ) -> RevocationLists:
-        """Read a file in PEM or DER; raises ConfigError if it is not whole, or has no list of one of the authorities.
+        """Read the lists from a PEM or DER file.
 
-        A list that has expired is taken: with it the server fails closed, as the operator may see from the log. One
-        that is older than its issuer's list in `after` is not, unless `allow_older`.
+        An expired list is accepted: the server then rejects its clients (fails closed), and the log says why. A list
+        older than its issuer's list in `after` is rejected, unless `allow_older`.
 
         Raises:
-            ConfigError: If it is not whole, or has no list of one of the authorities.
+            ConfigError: The file cannot be read or is damaged, lacks the list of an authority, or holds a list that is
+                too old, not yet valid, wrongly signed or not supported by OpenSSL.
         """
-        stamp = Stamp.of(path)  # before reading: what is written meanwhile will show as another change
+        stamp = Stamp.of(path)  # before reading, so that a concurrent write shows as another change
         lists = _parse(path)
         revoked: dict[x509.Name, frozenset[int]] = {}
         for each in lists:
@@ -99,73 +100,74 @@ class RevocationLists:
         before = after.marks if after else {}
         behind = [
             f"the revocation list of {distinguished(name)} in {path} is older than the one in force: {why}"
-            for name, why in older(marks, before, authorities, now)
+            for name, why in outdated(marks, before, authorities, now)
         ]
         if behind and not allow_older:
             raise ConfigError(f"{behind[0]}; get the latest one, or give --allow-older-crl if this one is right")
-        marks = marks if allow_older else highest(marks, before)
+        marks = marks if allow_older else newest_ages(marks, before)
         return cls(path, authorities, stamp, lists, revoked, marks, allow_older, behind)
 
-    def again(self, now: datetime) -> RevocationLists:
-        """Read the file again, to replace these.
+    def reload(self, now: datetime) -> RevocationLists:
+        """Read the file again and return the lists that replace these.
 
         Raises:
-            ConfigError: Also if one of the new lists has expired.
+            ConfigError: As for `load`, or a new list has expired.
         """
         lists = RevocationLists.load(self.path, self.authorities, now, after=self, allow_older=self.allow_older)
         for each, until in lists._expiries():
             if until <= now:
-                raise ConfigError(f"{_name(each)} in {self.path} has expired on {_time(until)}: get a new one")
+                raise ConfigError(f"{_name(each)} in {self.path} expired on {_time(until)}: get a new one")
         return lists
 
     def partial(self) -> list[str]:
-        """Return a sentence for each list that only some certificates can be looked up in."""
+        """Return a sentence for each list that covers only the certificates of one distribution point."""
         return [
-            f"{_name(each)} in {self.path} names a distribution point: only certificates that name the same one can be "
-            "looked up in it, and nobody else comes in; see that the clients' do, or give a list without"
+            f"{_name(each)} in {self.path} names a distribution point: it covers only certificates that name the same "
+            "one, and all others are refused; issue the clients' certificates with it, or give a list without one"
             for each in self.lists
-            if particulars(each).scope.named
+            if list_properties(each).scope.named
         ]
 
     def install(self, store: crypto.X509Store) -> None:
-        """Have OpenSSL look every certificate of a chain up in these lists."""
+        """Add the lists to a store and have OpenSSL check every certificate of a chain against them."""
         for each in self.lists:
             store.add_crl(each)
         store.set_flags(crypto.X509StoreFlags.CRL_CHECK | crypto.X509StoreFlags.CRL_CHECK_ALL)
 
     def revokes(self, issuer: x509.Name, serial: int) -> bool:
-        """Tell whether the certificate with this serial number is on its issuer's list."""
+        """Tell whether the issuer's list contains this serial number."""
         return serial in self.revoked.get(issuer, ())
 
     @property
     def count(self) -> int:
-        """How many certificates are revoked."""
+        """The number of revoked certificates."""
         return sum(map(len, self.revoked.values()))
 
     def next_expiry(self, now: datetime) -> datetime | None:
-        """Return when the next of the lists expires that have not yet."""
+        """Return the next time after `now` at which a list expires, or None."""
         return min((until for _, until in self._expiries() if until > now), default=None)
 
     def expired(self, now: datetime) -> list[str]:
         """Return a sentence for each list that has expired."""
         return [
-            f"{_name(each)} in {self.path} has expired on {_time(until)}: no client whose certificate would have to be "
-            "looked up in it is let in until there is a new one"
+            f"{_name(each)} in {self.path} expired on {_time(until)}: clients with certificates of this issuer are "
+            "refused until there is a new list"
             for each, until in self._expiries()
             if until <= now
         ]
 
     def expiring(self, now: datetime) -> list[str]:
-        """Return a sentence for each list that expires soon."""
+        """Return a sentence for each list that expires within `NOTICE`."""
         return [
-            f"{_name(each)} in {self.path} expires on {_time(until)}, and then no client is let in: get a new one"
+            f"{_name(each)} in {self.path} expires on {_time(until)}; from then on clients with certificates of this "
+            "issuer are refused: get a new list"
             for each, until in self._expiries()
             if now < until <= now + NOTICE
         ]
 
     def _expiries(self) -> Iterator[tuple[x509.CertificateRevocationList, datetime]]:
-        # Of several lists of one issuer OpenSSL prefers the newest. One that never expires breaks RFC 5280
-        # section 5.1.2.5, but is its issuer's to decide.
+        # Of several lists of one issuer OpenSSL prefers the newest. A list without nextUpdate violates RFC 5280
+        # section 5.1.2.5, but that is the issuer's decision.
         newest: dict[tuple[x509.Name, bytes], x509.CertificateRevocationList] = {}
         for each in self.lists:
             key = list_issuer(each), _key_identifier(each)
@@ -177,7 +179,7 @@ class RevocationLists:
 
 
 def now_of(seconds: float) -> datetime:
-    """Return the time of day for a clock's seconds since 1970."""
+    """Convert seconds since 1970 to a UTC datetime."""
     return datetime.fromtimestamp(seconds, UTC)
 
 
@@ -192,7 +194,7 @@ def _parse(path: Path) -> list[x509.CertificateRevocationList]:
     try:
         return [x509.load_der_x509_crl(each or b"") for each in data]
     except UNREADABLE as error:
-        raise ConfigError(f"{path} holds a damaged certificate revocation list: was it written to the end?") from error
+        raise ConfigError(f"{path} holds a damaged certificate revocation list: it may be truncated") from error
 
 
 def _checked(path: Path, one: x509.CertificateRevocationList, now: datetime) -> frozenset[int]:
@@ -202,7 +204,7 @@ def _checked(path: Path, one: x509.CertificateRevocationList, now: datetime) -> 
         ConfigError: The list is damaged, not valid yet, or of a kind that OpenSSL cannot use.
     """
     try:
-        said = particulars(one)
+        said = list_properties(one)
         serials = frozenset(entry.serial_number for entry in one)
         begin, _, _ = one.last_update_utc, one.next_update_utc, list_issuer(one)
         crypto.X509Store().add_crl(one)
@@ -211,16 +213,15 @@ def _checked(path: Path, one: x509.CertificateRevocationList, now: datetime) -> 
     if begin > now:
         raise ConfigError(f"{_name(one)} in {path} is valid only from {_time(begin)}: check the clock")
     if said.delta:  # RFC 5280 section 5.2.4
-        raise ConfigError(f"{_name(one)} in {path} lists changes only: give the complete list")
+        raise ConfigError(f"{_name(one)} in {path} is a delta CRL, which lists changes only: give the complete list")
     if said.scope.indirect:
-        raise ConfigError(
-            f"{_name(one)} in {path} is an indirect one, for which there is no support: give a direct one"
-        )
+        raise ConfigError(f"{_name(one)} in {path} is an indirect CRL, which is not supported: give a direct one")
     if said.scope.some_reasons:
-        raise ConfigError(f"{_name(one)} in {path} is for some reasons of revocation only: give the complete list")
+        raise ConfigError(f"{_name(one)} in {path} covers only some revocation reasons: give the complete list")
     if said.unsupported:
         raise ConfigError(
-            f"{_name(one)} in {path} has {said.unsupported} that OpenSSL does not know, and lets nobody in"
+            f"{_name(one)} in {path} has {said.unsupported} that OpenSSL does not support: with it every client would "
+            "be refused"
         )
     return serials
 
@@ -236,28 +237,27 @@ def _check_signer(
     if not own:
         found = ", ".join(dict.fromkeys(distinguished(list_issuer(each)) for each in lists))
         raise ConfigError(
-            f"{path} holds no revocation list of {name}, but of {found}: "
-            "each authority whose certificates are trusted needs one"
+            f"{path} holds no revocation list of {name}, only of {found}: every trusted authority needs one"
         )
-    # After a change of its key an authority has two certificates, and one list, signed with the newer key.
+    # After a key change an authority has two certificates, and one list, signed with the new key.
     keys = [each for each in authorities if each.subject == authority.subject]
     signed = [each for each in own if any(is_signed_by(each, key) for key in keys)]
-    # OpenSSL would take the newest of those that may be the authority's by their key identifier.
+    # OpenSSL takes the newest list whose key identifier matches, whether or not the signature is valid.
     identifiers = {_subject_key(key) for key in keys}
     false = [each for each in own if each not in signed and _key_identifier(each) in {b"", *identifiers}]
     if not signed or false:
         raise ConfigError(f"the revocation list of {name} in {path} is not signed by that authority")
     if not any(may_sign_lists(key) for key in keys):
         raise ConfigError(
-            f"the certificate of {name} lacks the key usage cRLSign, so that no revocation list of it counts: have it "
-            "renewed with it, or do without its list"
+            f"the certificate of {name} lacks the key usage cRLSign, which makes its revocation list invalid: renew "
+            "the certificate with that key usage, or leave the list out"
         )
     if not any(_key_identifier(each) in {b"", *identifiers} or b"" in identifiers for each in signed):
-        raise ConfigError(f"the revocation list of {name} in {path} names another key than that authority's")
-    if not any(particulars(each).scope.users for each in signed):
+        raise ConfigError(f"the revocation list of {name} in {path} names the key of another authority")
+    if not any(list_properties(each).scope.users for each in signed):
         raise ConfigError(
-            f"the revocation list of {name} in {path} is about authorities or attribute certificates only: add the one "
-            "about other certificates"
+            f"the revocation list of {name} in {path} covers only CA or attribute certificates: add the one for user "
+            "certificates"
         )
 
 
@@ -276,7 +276,7 @@ def _subject_key(authority: x509.Certificate) -> bytes:
 
 
 def may_sign_lists(authority: x509.Certificate) -> bool:
-    """Tell whether an authority's certificate lets it sign lists (RFC 5280 section 4.2.1.3)."""
+    """Tell whether an authority's key usage permits signing revocation lists (RFC 5280 section 4.2.1.3)."""
     try:
         return authority.extensions.get_extension_for_class(x509.KeyUsage).value.crl_sign
     except x509.ExtensionNotFound:

@@ -1,4 +1,4 @@
-"""What is found out about a peer in the TLS handshake: whether its certificate is good, and who it is."""
+"""Verification of the peer's certificate in the TLS handshake, and the peer's identity."""
 
 from __future__ import annotations
 
@@ -38,25 +38,25 @@ _CODES = {
     23: _REVOKED,
     **dict.fromkeys((3, 8, 11, 12, 33, 35, 36, 44), _REVOCATION_OFFLINE),
 }
-"""What Windows shows (winerror.h) for OpenSSL's verification results (x509_vfy.h)."""
+"""Windows error codes (winerror.h) by OpenSSL verification result (x509_vfy.h)."""
 
 
 class Trust(Protocol):
-    """What clients' certificates are judged by as long as their sessions last."""
+    """The trust settings in force, which client certificates must satisfy for the whole session."""
 
     @property
     def lists(self) -> RevocationLists | None:
         """The revocation lists in force."""
 
     def now(self) -> float:
-        """Return the time of day."""
+        """Return the time of day in seconds since 1970."""
 
     def trusts(self, anchor: x509.Certificate, connection: SSL.Connection) -> bool:
-        """Tell whether the peer's chain, which led to this authority, leads to a trusted one now."""
+        """Tell whether the peer's chain, verified in the handshake up to `anchor`, is trusted now."""
 
 
 class PeerCheck:
-    """What was found wrong with the peer's certificate; one for each connection. This one asks nothing of a peer."""
+    """The result of verifying one connection's peer. This base class makes no demands of its own on the peer."""
 
     __slots__ = ("_ends_with", "code", "failure", "identity", "until")
 
@@ -65,16 +65,17 @@ class PeerCheck:
     def __init__(self) -> None:
         self.failure: str | None = None
         self.code: str | None = None
-        """What Windows shows for the failure, if that is known."""
+        """The Windows error code for the failure, if known."""
         self.identity: Identity | None = None
         self.until = inf
-        """When the peer is not welcome any more, in seconds since 1970."""
+        """When the first certificate of the peer's chain expires, in seconds since 1970."""
         self._ends_with = ""
 
     def verify(self, der: bytes, code: int, depth: int, *, passed: bool) -> bool:
-        """Decide about one certificate of the chain, after OpenSSL did; OpenSSL goes from the CA down.
+        """Return whether a certificate of the chain is accepted; OpenSSL's result is `passed` and `code`.
 
-        Whatever a peer has written there, this does not raise: Twisted would log a traceback for each connection.
+        OpenSSL calls this for each certificate from the root (highest `depth`) down to the leaf (0). A malformed
+        certificate does not raise: Twisted would log a traceback for each such connection.
         """
         if self.failure is None:
             try:
@@ -86,35 +87,36 @@ class PeerCheck:
         return self.failure is None
 
     def _refusal(self, certificate: x509.Certificate, code: int, depth: int) -> str:
-        """Say why OpenSSL did not pass a certificate."""
+        """Return a sentence that says why OpenSSL rejected a certificate."""
         self.code = _CODES.get(code)
         return _sentence(certificate, code, depth)
 
     def _fault(self, certificate: x509.Certificate, depth: int) -> str | None:
-        """Say what is wrong with a certificate that OpenSSL passed."""
+        """Return a sentence that says why a certificate that OpenSSL accepted is rejected, or None."""
         return None
 
     def objection(self, connection: SSL.Connection) -> str | None:
-        """Say why the peer, whose certificate was good in the handshake, is not welcome any more."""
+        """Return a sentence that says why a peer accepted in the handshake is no longer acceptable, or None."""
         return None
 
     def expired(self, now: float) -> str | None:
-        """Say which certificate of the peer's chain has expired at the time of day `now`, and when."""
+        """Return a sentence if a certificate of the chain has expired at `now`, seconds since 1970, else None."""
         if now > self.until:
-            return f"{self._ends_with} has expired on {datetime.fromtimestamp(self.until, UTC):%Y-%m-%d %H:%M} UTC"
+            return f"{self._ends_with} expired on {datetime.fromtimestamp(self.until, UTC):%Y-%m-%d %H:%M} UTC"
         return None
 
     def _ends(self, certificate: x509.Certificate, depth: int) -> None:
-        """Note when a certificate of the chain ends: the first end counts (RFC 5280 section 4.1.2.5)."""
+        """Record when a certificate of the chain expires: the earliest counts (RFC 5280 section 4.1.2.5)."""
         if (until := certificate.not_valid_after_utc.timestamp()) < self.until:
             self.until = until
             self._ends_with = self._above if depth else self._own
 
 
 class ServerCheck(PeerCheck):
-    """The client's check of a server: its certificate must be for the name in the URI (4.2.3), the key pinned.
+    """The client's check of a server: the certificate must match the host in the URI (4.2.3), its key one of `pins`.
 
-    `authorities` says in a sentence what may be wrong with those that are trusted.
+    Without `pins` any key is accepted. `authorities` is a phrase for error sentences: what may be wrong with the
+    trusted authorities.
     """
 
     _own, _above = "the server's certificate", "a certificate of the server's chain"
@@ -128,12 +130,12 @@ class ServerCheck(PeerCheck):
     def _refusal(self, certificate: x509.Certificate, code: int, depth: int) -> str:
         sentence = super()._refusal(certificate, code, depth)
         match code:
-            case 18 | 19:  # the chain is whole, up to a root
+            case 18 | 19:  # the chain is complete, up to a root
                 return f"{sentence}: a proxy in between intercepts TLS, or {self._authorities}"
-            case 2 | 20 | 21:  # nobody knows what is above
+            case 2 | 20 | 21:  # the issuer's certificate is missing
                 return (
-                    f"{sentence}: a proxy in between intercepts TLS, {self._authorities}, or the server fails "
-                    "to show that issuer's certificate"
+                    f"{sentence}: a proxy in between intercepts TLS, {self._authorities}, or the server does "
+                    "not send that issuer's certificate"
                 )
             case 10:
                 return f"{sentence}: tell its administrator, or check this host's clock"
@@ -153,14 +155,14 @@ class ServerCheck(PeerCheck):
             verify_service_identity(list(_patterns(certificate)), obligatory_ids=[wanted], optional_ids=[])
         except (VerificationError, CertificateError, ValueError):
             self.code = _WRONG_NAME
-            if isinstance(wanted, IPAddress_ID) and self._name in certificates.names(certificate):
+            if isinstance(wanted, IPAddress_ID) and self._name in certificates.alternative_names(certificate):
                 return (
-                    f"the certificate has {self._name} as a host's name and not as an IP address (RFC 9110 section "
-                    "4.3.5): have it renewed with the address as one"
+                    f"the certificate has {self._name} as a DNS name and not as an IP address (RFC 9110 section "
+                    "4.3.5): renew it with the address as an IP address"
                 )
             return (
                 f"the certificate is for {certificates.hosts(certificate)}, not for {self._name}: "
-                "use a name that is in it, or have it renewed with this one"
+                "use a name that is in it, or renew it with this one"
             )
         return None
 
@@ -175,7 +177,7 @@ class ServerCheck(PeerCheck):
 
 
 class ClientCheck(PeerCheck):
-    """The server's check of a client: the certificate must be a client's, and must not be revoked (3.2.5.1)."""
+    """The server's check of a client: the certificate must be for clients and not revoked (3.2.5.1)."""
 
     __slots__ = ("_anchor", "_chain", "_trust", "shown")
 
@@ -191,7 +193,7 @@ class ClientCheck(PeerCheck):
         shown = _shared(certificate.issuer), certificate.serial_number
         self._chain = (*self._chain, shown)
         if self._anchor is None:
-            self._anchor = certificate  # OpenSSL begins at the top of the chain
+            self._anchor = certificate  # OpenSSL verifies from the root down
         self._ends(certificate, depth)
         if depth == 0:
             self.identity = certificates.identity(certificate)
@@ -199,71 +201,71 @@ class ClientCheck(PeerCheck):
         return weakness(certificate) or (wrong_client(certificate) if depth == 0 else None)
 
     def objection(self, connection: SSL.Connection) -> str | None:
-        """Say whether a certificate of the chain has expired, is revoked, or is not trusted any more."""
+        """Return a sentence if a certificate of the chain is now revoked, expired or no longer trusted."""
         lists = self._trust.lists
         if lists and any(lists.revokes(issuer, serial) for issuer, serial in self._chain):
             return "its certificate is revoked"
         if sentence := self.expired(self._trust.now()):
             return sentence
         if self._anchor and not self._trust.trusts(self._anchor, connection):
-            return f"its authority {certificates.subject(self._anchor)} is not trusted any more"
+            return f"its authority {certificates.subject(self._anchor)} is no longer trusted"
         return None
 
 
 class CheckedConnection(SSL.Connection):
-    """The TLS side of one connection, with what was found out about the peer."""
+    """The TLS state of one connection, with the check of its peer."""
 
     def __init__(self, context: SSL.Context, check: PeerCheck) -> None:
         super().__init__(context, None)
         self.check = check
         self.heard: Callable[[], None] | None = None
-        """Called for each message of TLS itself after the handshake, the peer's or ours, such as KeyUpdate."""
-        self.asked_again = False
-        """Whether the peer has asked for another handshake, and was told that there is none (RFC 5246 7.2.2)."""
+        """Called for each TLS handshake message after the handshake, sent or received, such as KeyUpdate."""
+        self.renegotiation_refused = False
+        """Whether the peer has asked for renegotiation and was refused (RFC 5246 section 7.2.2)."""
 
     def objection(self) -> str | None:
-        """Say why the peer is not welcome any more, if it is not."""
+        """Return a sentence that says why the peer is no longer acceptable, or None."""
         return self.check.objection(self)
 
     @property
     def suite(self) -> str:
-        """The version and the cipher suite agreed on."""
+        """The negotiated TLS version and cipher suite."""
         return f"{self.get_protocol_version_name()} {self.get_cipher_name() or 'without a suite'}"
 
 
 @lru_cache(64)
 def _above(der: bytes) -> x509.Certificate:
-    """Read the certificate of an authority; thousands of clients have few."""
+    """Parse the certificate of an authority; cached, since thousands of clients share few authorities."""
     return lenient.certificate(der)
 
 
 @lru_cache(256)
 def _shared(name: x509.Name) -> x509.Name:
-    """Return the first name that was equal to this one: thousands of clients have few authorities."""
+    """Return one shared object for equal names, to save memory: thousands of clients share few authorities."""
     return name
 
 
 def verify(connection: SSL.Connection, certificate: crypto.X509, code: int, depth: int, passed: int) -> bool:
-    """Have the connection's own check decide; this is what OpenSSL calls."""
+    """Let the connection's check decide; OpenSSL's verification callback."""
     assert isinstance(connection, CheckedConnection)
     der = crypto.dump_certificate(crypto.FILETYPE_ASN1, certificate)
     return connection.check.verify(der, code, depth, passed=bool(passed))
 
 
-def note(connection: SSL.Connection, where: int, detail: int) -> None:
-    """Note what a connection's owner wants to know of its inner life; this is what OpenSSL calls."""
+def observe(connection: SSL.Connection, where: int, detail: int) -> None:
+    """Report handshake messages to the connection's owner, and record a refused renegotiation; OpenSSL calls this."""
     assert isinstance(connection, CheckedConnection)
     if where & SSL.SSL_CB_EXIT and connection.heard:
         connection.heard()
     if where == SSL.SSL_CB_WRITE_ALERT and detail & 0xFF == _NO_RENEGOTIATION:
-        connection.asked_again = True
+        connection.renegotiation_refused = True
 
 
 _NO_RENEGOTIATION = 100  # RFC 5246 section 7.2
 
 
 def _patterns(certificate: x509.Certificate) -> Iterator[DNSPattern | IPAddressPattern]:
-    """Go through the names of hosts that a certificate is for; one that is none does not spoil the others."""
+    """Yield the DNS names and IP addresses of a certificate; invalid ones are skipped."""
     try:
         names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     except x509.ExtensionNotFound:
@@ -280,7 +282,7 @@ def _patterns(certificate: x509.Certificate) -> Iterator[DNSPattern | IPAddressP
 
 
 def wrong_client(certificate: x509.Certificate) -> str | None:
-    """Say why a certificate is not one of a client; OpenSSL alone passes the CA's own, and one without usage."""
+    """Return a sentence if a certificate is not a client's; OpenSSL alone accepts a CA's, and one without usage."""
     extensions = certificate.extensions
     of = f"the certificate of {certificates.subject(certificate)}"
     try:
@@ -291,45 +293,45 @@ def wrong_client(certificate: x509.Certificate) -> str | None:
         return f"{of} lacks the extended key usage clientAuth"
     try:
         if extensions.get_extension_for_class(x509.BasicConstraints).value.ca:
-            return f"{of} is that of a certification authority"
+            return f"{of} is a CA certificate"
     except x509.ExtensionNotFound:
         pass
     if certificates.identity(certificate) == Identity(""):
-        return "the certificate names nobody: it has neither a subject nor an alternative name"
+        return "the certificate has neither a subject nor an alternative name"
     return None
 
 
 def weakness(certificate: x509.Certificate) -> str | None:
-    """Say if a key or signature is too weak; OpenSSL does not look where NULL suites need security level 0."""
+    """Return a sentence if key or signature is too weak; OpenSSL does not check at security level 0 (NULL suites)."""
     of = f"the certificate of {certificates.subject(certificate)}"
     key = certificate.public_key()
     if isinstance(key, rsa.RSAPublicKey | dsa.DSAPublicKey | ec.EllipticCurvePublicKey):
         least = LEAST_EC_BITS if isinstance(key, ec.EllipticCurvePublicKey) else LEAST_RSA_BITS
         if key.key_size < least:
-            return f"{of} has a key of {key.key_size} bits, where at least {least} are demanded"
-    rooted = certificate.issuer == certificate.subject  # nobody relies on the signature of a root
+            return f"{of} has a key of {key.key_size} bits; at least {least} are required"
+    rooted = certificate.issuer == certificate.subject  # the signature of a root is not used
     if not rooted and isinstance(certificate.signature_hash_algorithm, hashes.MD5 | hashes.SHA1):
         return f"{of} is signed with {certificate.signature_hash_algorithm.name}, which is broken"
     return None
 
 
 def _sentence(certificate: x509.Certificate, code: int, depth: int) -> str:
-    """Put OpenSSL's verification result (x509_vfy.h) into words."""
+    """Return a sentence for OpenSSL's verification result (x509_vfy.h)."""
     of = f"the certificate of {certificates.subject(certificate)}"
     issuer = certificates.issuer(certificate)
     match code:
         case 9:
             return f"{of} is valid only from {certificate.not_valid_before_utc:%Y-%m-%d %H:%M} UTC: check the clock"
         case 10:
-            return f"{of} has expired on {certificate.not_valid_after_utc:%Y-%m-%d %H:%M} UTC"
+            return f"{of} expired on {certificate.not_valid_after_utc:%Y-%m-%d %H:%M} UTC"
         case 2 | 20 | 21:
             return f"{of} is issued by {issuer}, which is not among the trusted authorities"
         case 18:
-            return f"{of} is signed by itself and is not among the trusted authorities"
+            return f"{of} is self-signed and not among the trusted authorities"
         case 19:
             return f"the chain ends at {certificates.subject(certificate)}, which is not among the trusted authorities"
         case 26:
-            return f"{of} is not meant for this use: its extended key usage says otherwise"
+            return f"{of} is not meant for this use: its extended key usage does not allow it"
         case 23:
             return f"{of} is revoked"
         case 12:
@@ -337,9 +339,9 @@ def _sentence(certificate: x509.Certificate, code: int, depth: int) -> str:
         case 11:
             return f"{of} cannot be checked, because the revocation list of {issuer} is not valid yet: check the clock"
         case 3 | 8 | 33 | 35 | 36 | 44:
-            return f"{of} cannot be checked, because there is no revocation list of {issuer} that can be used for it"
+            return f"{of} cannot be checked, because there is no usable revocation list of {issuer}"
         case 47 | 48:
-            return f"{of} is for names outside the names that its authority may vouch for (name constraints)"
+            return f"{of} has names outside the name constraints of its authority"
         case 66 | 67 | 68:
             return f"{of} has a key or a signature that is too weak"
         case _:

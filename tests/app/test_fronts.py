@@ -63,7 +63,7 @@ class FrontFlagTests(AppCase):
             ((*unix, "--proxy-protocol", *FRONT), "--trusted-proxy is for TCP"),
             ((*unix,), "--authentication certificates with an http:// URI needs"),
             ((*PLAIN, "--authentication", "none", "--socket-group", "x"), "--socket-group needs a UNIX socket"),
-            (("--uri", "http://unix:/:/IPHTTPS", *LINK), "'http://unix:/:/IPHTTPS' has no path of a socket"),
+            (("--uri", "http://unix:/:/IPHTTPS", *LINK), "'http://unix:/:/IPHTTPS' has no socket path"),
         ):
             refusal = self.refusal(server_options.Options(), *flags)
             self.assertTrue(refusal.startswith(words), refusal)

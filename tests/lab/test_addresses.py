@@ -14,7 +14,7 @@ from tests.lab.raw import listen
 from tests.lab.raw_server import Behaviour, server_context
 
 REFUSAL = b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n"
-SAID = "trying another address or way"
+SAID = "trying another address or proxy"
 
 
 class AddressesTests(LabCase):

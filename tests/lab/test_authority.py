@@ -115,7 +115,7 @@ class RevokedTests(AuthorityCase):
         mark = server.mark()
         (self.place / "crl.pem").unlink()
         server.wait_for("crl.pem is written anew", POLLED, since=mark)
-        server.wait_for("is read again: 0 certificates are revoked", POLLED, since=mark)
+        server.wait_for("reloaded: 0 certificates revoked", POLLED, since=mark)
         self.start_client(2, "bob")
         self.assertIsNone(self.status()["problem"])
 
@@ -140,7 +140,7 @@ class RevokedTests(AuthorityCase):
         self.ca("revoke", "alice")
         self.assertEqual({0, 65534}, {path.stat().st_uid for path in self.place.rglob("*")})
         wait_until(lambda: self.status()["revoked"] == 1, "the revoked one in the status", POLLED)
-        server.wait_for("is read again: 1 certificates are revoked", POLLED, since=mark)
+        server.wait_for("reloaded: 1 certificates revoked", POLLED, since=mark)
 
 
 class StaticServerTests(AuthorityCase):
@@ -225,7 +225,7 @@ class CredentialsTests(AuthorityCase):
         wait_reachable(self.lab.clients[0], PRIVATE_HOST)
         before = self.serial()
         self.ca("renew", GATEWAY_NAME, "--days", "500", "--out", str(self.files))
-        server.wait_for("is read again: clients are now shown the certificate", POLLED)
+        server.wait_for("reloaded: new connections use the certificate", POLLED)
         self.assertNotEqual(before, self.serial())
         self.assertEqual(0, ping(self.lab.clients[0], PRIVATE_HOST).lost)
         self.assertNotIn(LINK_DOWN, client.text)
@@ -249,7 +249,7 @@ class CredentialsTests(AuthorityCase):
         server.wait_for("privkey.pem is not the key of", POLLED)
         self.assertEqual(before, self.serial())
         self.swap(shown.private_key, second.private_key)
-        server.wait_for("fullchain.pem is read again", POLLED)
+        server.wait_for("fullchain.pem reloaded", POLLED)
         self.assertNotEqual(before, self.serial())
         self.assertEqual(1, server.text.count("stays in force"))
         self.assertEqual(0, ping(self.lab.clients[0], PRIVATE_HOST).lost)

@@ -73,12 +73,12 @@ WAYS = {
     ),
     "another certificate's key": Way(
         5, 'private-key = "/etc/iphttps/other.key"', "6",
-        "/etc/iphttps/other.key is not the key of /etc/iphttps/server/main.pem: give the key with which it was "
-        "requested", Start.REFUSES,
+        "/etc/iphttps/other.key is not the key of /etc/iphttps/server/main.pem: give the matching "
+        "private key", Start.REFUSES,
     ),
     "an expired certificate": Way(
         6, 'certificate = "/etc/iphttps/expired.pem"', "6",
-        "/etc/iphttps/expired.pem has expired on DATE UTC: renew it", Start.REFUSES,
+        "/etc/iphttps/expired.pem expired on DATE UTC: renew it", Start.REFUSES,
     ),
     "a certificate that is no authority's": Way(
         4, 'client-ca = "/etc/iphttps/server/main.pem"', "4",
@@ -97,7 +97,7 @@ WAYS = {
     ),
     "a port that is taken": Way(
         1, f'uri = "https://*:{PORT}/IPHTTPS"', "1",
-        f"cannot listen on port {PORT} of *: another program does already; `ss -ltnp` names it", Start.REFUSES,
+        f"cannot listen on port {PORT} of *: another program uses it; `ss -ltnp` names it", Start.REFUSES,
     ),
 }  # fmt: skip
 
@@ -172,7 +172,7 @@ class ClientTests(MachineCase):
             done.stderr,
             r"^iphttps: client/gateway\.example runs, but is not up after 8 s: certificate: the certificate of "
             r"CN=gateway\.example is issued by CN=gateway\.example server CA, which is not among the trusted "
-            r"authorities: a proxy in between intercepts TLS, --ca is the wrong one, or the server fails to show that "
+            r"authorities: a proxy in between intercepts TLS, --ca is the wrong one, or the server does not send that "
             r"issuer's certificate; the next attempt is due in \d+ s\n$",
         )
         # The check asks nobody: all that it can know is whose certificate that is.

@@ -60,11 +60,11 @@ class WhenTests(ControlCase):
         """With --when blocked the tunnel is built where the probe is out of reach, as the network is at the time."""
         self.server()
         client = self.begin("--when", "blocked", "--probe", f"{GATEWAY_IPV4}:443")
-        client.wait_for("is reached directly: no tunnel is needed")
+        client.wait_for("is reachable directly: no tunnel is needed")
         self.assertNotIn("connecting to", client.text)
         client.stop()
         client = self.begin("--when", "blocked", "--probe", f"{GATEWAY_IPV4}:444")
-        client.wait_for("is not reached directly: connection refused")
+        client.wait_for("is not reachable directly: connection refused")
         client.wait_for(LINK_UP)
 
 

@@ -28,7 +28,7 @@ CHALLENGE = (
     b"Content-Length: 0\r\nConnection: close\r\n\r\n"
 )
 
-NEXT = "trying the next way"
+NEXT = "trying the next"
 CHANGED = "the host's network has changed"
 
 
@@ -99,7 +99,7 @@ class PlacesTests(FindingCase):
         for name in ("file", "url"):
             clients[name].wait_for(f"proxy http://{PROXY_IPV4}:1: ")
             clients[name].wait_for(NEXT)
-        clients["wpad"].wait_for(f"http://{WPAD_NAME}/wpad.dat says how to connect to {GATEWAY_NAME}")
+        clients["wpad"].wait_for(f"proxy for {GATEWAY_NAME} according to http://{WPAD_NAME}/wpad.dat")
         for client in clients.values():
             client.wait_for(f"http://{PROXY_NAME}:{TINYPROXY} connects to {GATEWAY_NAME}:443")
         self.assertNotIn("connects to", direct.text)
@@ -136,7 +136,7 @@ class WhenTests(FindingCase):
         mark = client.mark()
         self.disconnect("moved")
         client.wait_for(LINK_UP, since=mark)
-        self.assertNotIn("says how to connect", client.text[mark:])
+        self.assertNotIn("proxy for", client.text[mark:])
 
         mark = client.mark()
         host.ip("address del 203.0.113.3/25 dev outer")
@@ -164,13 +164,13 @@ class HostileFileTests(FindingCase):
         hungry = self.finding("hungry", "auto", "--pac", f"http://{PROXY_NAME}/{greedy.name}")
         looping.wait_for("connecting to")
         asked = 0
-        sentence = f"the file that --pac names, {endless}, cannot be used: it took more than"
+        sentence = f"cannot use the PAC file {endless} given by --pac: its evaluation took longer than"
         while sentence not in looping.text:
             self.assertEqual("LINK_DOWN", self.state("looping"))
             asked += 1
             self.assertLess(asked, 1000, looping.tail())
         self.assertGreater(asked, 10)
-        hungry.wait_for(f"/{greedy.name}, cannot be used: the file fails: ")
+        hungry.wait_for(f"/{greedy.name} given by --pac: the file fails: ")
         self.assertIn(sentence, self.curl("/status", name="looping")[1]["last_failure"]["reason"])
         for file in (endless, greedy):
             self.write(file.name, pac(PROXY))
@@ -196,8 +196,11 @@ class UnprivilegedTests(FindingCase):
             reach(by_pac)
             reach(by_wpad)
             return
-        sentence = "the user that this is (number 65534) may not run "  # and which Python twistd is run by
-        advice = "to evaluate it: install iphttps where `twistd --uid` may, as in /opt, or name the proxy by --proxy"
+        sentence = "user ID 65534 may not run "  # and which Python twistd is run by
+        advice = (
+            "to evaluate it: install iphttps where the user given by `twistd --uid` may, as in /opt, or give the proxy "
+            "with --proxy"
+        )
         for client, then in ((by_pac, ""), (by_wpad, "; connecting")):
             client.wait_for(sentence)
             client.wait_for(advice + then)

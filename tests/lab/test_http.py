@@ -178,7 +178,7 @@ class WrongPortTests(RawCase):
             mark = server.mark()
             with self.assertRaisesRegex(ssl.SSLError, "(?i)no.application.protocol"):
                 self.offering(*offered)
-            self.assertIn("the peer offers other protocols than HTTP/1.1", server.wait_for("refused", since=mark))
+            self.assertIn("the peer does not offer HTTP/1.1 (ALPN)", server.wait_for("refused", since=mark))
 
     def offering(self, *protocols: str) -> ssl.SSLSocket:
         """Shake hands by TLS, and offer protocols."""

@@ -15,7 +15,7 @@ from OpenSSL import crypto
 from iphttps.lab.authority import DAY, Authority, Identity
 from iphttps.pki.certificates import Credentials, load_certificates
 from iphttps.pki.der import encode
-from iphttps.pki.lenient import as_openssl, kept
+from iphttps.pki.lenient import as_openssl, certificate_with_original
 
 USER_PRINCIPAL_NAME = x509.ObjectIdentifier("1.3.6.1.4.1.311.20.2.3")
 
@@ -82,7 +82,7 @@ def resigned(authority: Authority, shown: Credentials, old: bytes, new: bytes) -
     tbs = tbs.replace(old, new)
     algorithm = encode(0x30, bytes.fromhex("06082a8648ce3d040302"))  # ecdsa-with-SHA256
     signature = encode(0x03, b"\0" + signer.sign(tbs, ec.ECDSA(hashes.SHA256())))
-    found = kept(encode(0x30, (tbs, algorithm, signature)))
+    found = certificate_with_original(encode(0x30, (tbs, algorithm, signature)))
     return Credentials([found], shown.key)
 
 

@@ -13,7 +13,7 @@ from iphttps.core.ip import ipv6
 from iphttps.core.ip.batch import Batch
 from iphttps.host.device.memory import MemoryDevice
 from iphttps.host.device.tun import READS
-from iphttps.net.device_reader import MOST_BYTES, MOST_READS, QUEUED, DeviceReader
+from iphttps.net.device_reader import MOST_BYTES, MOST_READS, READ_AT_ONCE, DeviceReader
 from tests.support import NO_NEXT_HEADER
 
 from .support import PRIVATE_HOST, client_address, packet
@@ -71,7 +71,7 @@ class DeviceReaderTests(SynchronousTestCase):
 
     def test_answers(self) -> None:
         """Where more was written than read, by as much as the queue takes, it is read; then it is as before."""
-        for written, taken in ((QUEUED - 1, 1), (READS, 1), (READS + 1, 4), (0, 1), (10_000, MOST_READS)):
+        for written, taken in ((READ_AT_ONCE - 1, 1), (READS, 1), (READS + 1, 4), (0, 1), (10_000, MOST_READS)):
             for _ in range(READS * MOST_READS):
                 self.device.inject(PACKET)
             self.reader.wrote(written)
@@ -80,13 +80,13 @@ class DeviceReaderTests(SynchronousTestCase):
 
     def test_many_answers(self) -> None:
         """Where so much was written that the answers hardly find room, they are read at once, while it runs at all."""
-        for _ in range(QUEUED):
+        for _ in range(READ_AT_ONCE):
             self.device.inject(PACKET)
-        self.reader.wrote(QUEUED)
+        self.reader.wrote(READ_AT_ONCE)
         self.assertEqual([], self.delivered)
         self.reader.start()
         self.reader.wrote(1)
-        self.assertEqual([QUEUED], [len(batch) for batch in self.delivered])
+        self.assertEqual([READ_AT_ONCE], [len(batch) for batch in self.delivered])
 
     def test_not_within(self) -> None:
         """What is written while it delivers makes it read later, not once more inside."""
@@ -95,7 +95,7 @@ class DeviceReaderTests(SynchronousTestCase):
         def deliver(batch: Batch) -> int:
             depth.append(len(batch))
             self.device.inject(PACKET)
-            self.reader.wrote(QUEUED)
+            self.reader.wrote(READ_AT_ONCE)
             return 1
 
         self.reader = DeviceReader(self.reactor, self.device, deliver, self.lost.append)

@@ -22,7 +22,7 @@ class ExplainTests(SynchronousTestCase):
     def test_connecting(self) -> None:
         """A connection that does not come about is explained by what may be the cause."""
         refused = "connection refused: nothing listens there, or a firewall rejects it"
-        silent = "no answer: wrong address, or a firewall drops it"
+        silent = "no answer: wrong address, or a firewall drops the packets"
         for reason, trouble in (
             (error.ConnectionRefusedError(), FailureReason(Stage.CONNECT, refused, "0x274D")),
             (error.TimeoutError(), FailureReason(Stage.CONNECT, silent, "0x274C")),
@@ -69,13 +69,13 @@ class ExplainTests(SynchronousTestCase):
                 Stage.CERTIFICATE,
                 None,
             ),
-            ("tlsv1 alert access denied", f"{refused}: whom it names may not come in", Stage.CERTIFICATE, None),
+            ("tlsv1 alert access denied", f"{refused}: its owner is not authorized", Stage.CERTIFICATE, None),
             ("no shared cipher", "the server offers no cipher suite that is allowed here", Stage.TLS, None),
             ("unsupported protocol", "the server speaks no TLS version that is allowed here", Stage.TLS, None),
             ("tlsv1 unrecognized name", "the server serves no host of this name", Stage.TLS, None),
             (
                 "tls alert handshake failure",
-                "the server found nothing in common in the TLS handshake, or misses a certificate",
+                "the server has no TLS parameters in common with this host, or requires a client certificate",
                 Stage.TLS,
                 "0x80090326",
             ),
@@ -101,7 +101,7 @@ class ExplainTests(SynchronousTestCase):
     def test_speechless_tls(self) -> None:
         """An error of TLS that says nothing is said to say nothing."""
         for silent in (SSL.Error(), SSL.Error([]), SSL.ZeroReturnError()):
-            self.assert_explains(silent, "TLS failed without saying why", Stage.TLS)
+            self.assert_explains(silent, "TLS failed for an unknown reason", Stage.TLS)
 
     def test_anything_else(self) -> None:
         """Any other reason is given in its own words, or at least by its name."""
@@ -113,12 +113,12 @@ class ExplainTests(SynchronousTestCase):
         closed = Failure(error.ConnectionDone())
         self.assertEqual(sentence(closed), "the peer closed the connection")
         none = SSL.Error([("SSL routines", "", "peer did not return a certificate")])
-        self.assertEqual(sentence(Failure(none)), "the peer showed no certificate")
+        self.assertEqual(sentence(Failure(none)), "the peer sent no certificate")
         self.assertEqual(sentence(Failure(error.NoRouteError())), "there is no route to it")
         internal = SSL.Error([("SSL routines", "", "tlsv1 alert internal error")])
         self.assertEqual(
             sentence(Failure(internal)),
-            "the peer failed, or refused our certificate for a reason of its own, such as the names or the key in it",
+            "the peer failed, or refused our certificate because of its names, its key or a local rule",
         )
 
 
@@ -138,11 +138,11 @@ class EndTests(SynchronousTestCase):
         for reason in self.ENDS:
             trouble = explain_end(Failure(reason), None, Stage.TLS, answered=False)
             self.assertEqual(trouble.stage, Stage.TLS)
-            self.assertIn("in the middle of the TLS handshake", trouble.sentence)
+            self.assertIn("during the TLS handshake", trouble.sentence)
             trouble = explain_end(Failure(reason), None, Stage.HTTP, answered=False)
             self.assertEqual(trouble.stage, Stage.HTTP)
             self.assertIn("instead of answering the request", trouble.sentence)
-            self.assertIn("or the port is one for https://", trouble.sentence)
+            self.assertIn("or the port is for https://", trouble.sentence)
             self.assertNotIn("certificate", trouble.sentence)
             tls = CheckedConnection(SSL.Context(SSL.TLS_CLIENT_METHOD), PeerCheck())
             trouble = explain_end(Failure(reason), tls, Stage.HTTP, answered=False)

@@ -110,7 +110,7 @@ class NullTests(SuiteCase):
         """A server's certificate with another kind of key is refused, for with it no such suite works."""
         self.assert_unfit(
             credentials(self.certificates.server),
-            f"--null-encryption needs an RSA certificate, and that of CN={NAME} has a key of another kind: "
+            f"--null-encryption needs an RSA certificate, and that of CN={NAME} has another type of key: "
             "have one issued for an RSA key",
         )
 
@@ -120,7 +120,7 @@ class NullTests(SuiteCase):
         self.assert_unfit(
             _self_signed(NAME, 2048, usage),
             f"--null-encryption needs an RSA certificate, and that of CN={NAME} lacks the key usage keyEncipherment: "
-            "have one issued that has it",
+            "have one issued with it",
         )
 
 
@@ -141,7 +141,7 @@ class ProtocolTests(SuiteCase):
         self.assertEqual(b"", self.agreed())
         for offered in ((b"h2",), (b"h2c", b"http/1.0", b"HTTP/1.1", b"x" * 255)):
             refused = self.assertRaises(SSL.Error, self.agreed, *offered)
-            self.assertEqual("the peer offers other protocols than HTTP/1.1", sentence(Failure(refused)))
+            self.assertEqual("the peer does not offer HTTP/1.1 (ALPN)", sentence(Failure(refused)))
 
     def test_names(self) -> None:
         """Whatever name a client asks for, it gets the server's certificate."""

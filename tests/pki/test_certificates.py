@@ -17,11 +17,11 @@ from iphttps.pki import certificates, pem
 from iphttps.pki.authorities import SERVER_AUTH, anchored, read_bundle
 from iphttps.pki.certificates import (
     Credentials,
+    alternative_names,
     distinguished,
     hosts,
     identity,
     load_certificates,
-    names,
     parse_pin,
     parsed,
     pin,
@@ -63,8 +63,8 @@ class WordTests(CertificateCase):
             x509.OtherName(x509.ObjectIdentifier("1.2.3"), b"\x0c\x01a"),
         ]
         shown = issue(self.root, common_name("x"), listed).chain[0]
-        self.assertEqual(("a@example", "a@b"), names(shown))
-        self.assertEqual(("CN=x", names(shown)), (identity(shown).subject, identity(shown).names))
+        self.assertEqual(("a@example", "a@b"), alternative_names(shown))
+        self.assertEqual(("CN=x", alternative_names(shown)), (identity(shown).subject, identity(shown).names))
 
     def test_distinguished(self) -> None:
         """What is written as a distinguished name is read as the same."""

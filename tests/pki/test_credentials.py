@@ -53,7 +53,7 @@ class CredentialsTests(SynchronousTestCase):
         self.assert_refused(
             server.certificate,
             client.private_key,
-            f"{client.private_key} is not the key of {server.certificate}: give the key with which it was requested",
+            f"{client.private_key} is not the key of {server.certificate}: give the matching private key",
         )
 
     def test_expired(self) -> None:
@@ -63,7 +63,7 @@ class CredentialsTests(SynchronousTestCase):
         self.assert_refused(
             server.certificate,
             server.private_key,
-            f"{server.certificate} has expired on {until:%Y-%m-%d %H:%M} UTC: renew it",
+            f"{server.certificate} expired on {until:%Y-%m-%d %H:%M} UTC: renew it",
         )
 
     def test_missing(self) -> None:
@@ -88,14 +88,16 @@ class CredentialsTests(SynchronousTestCase):
     def test_not_pem(self) -> None:
         """An empty file, a binary one and a broken one hold no certificate."""
         broken = b"-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n"
-        unreadable = "a certificate that cannot be read: was it written to the end? Put a good copy there"
-        for content, words in (
-            (b"", "no certificate in PEM or DER form"),
+        unreadable = (
+            "the certificate in {} cannot be read: the file may be truncated; replace it with a good copy".format
+        )
+        for content, sentence in (
+            (b"", "{} holds no certificate in PEM or DER form".format),
             (b"\x30\x82\x01\x0a", unreadable),
             (broken, unreadable),
         ):
             path = self.file(content)
-            self.assert_refused(path, self.certificates.server.private_key, f"{path} holds {words}")
+            self.assert_refused(path, self.certificates.server.private_key, sentence(path))
 
     def test_key_with_password(self) -> None:
         """A key behind a password is refused: nobody is there to type it."""
@@ -111,8 +113,8 @@ class CredentialsTests(SynchronousTestCase):
         self.assert_refused(
             server.certificate,
             path,
-            f"{path} needs a password, and nobody is there to type it: `openssl pkey -in {path} -out NEW` writes a key "
-            "without one",
+            f"{path} is encrypted, and a daemon cannot ask for the password: `openssl pkey -in {path} -out NEW` "
+            "decrypts it",
         )
 
     def test_odd_key(self) -> None:
@@ -122,7 +124,7 @@ class CredentialsTests(SynchronousTestCase):
         self.assert_refused(
             server.certificate,
             path,
-            f"{path} is not the key of {server.certificate}: give the key with which it was requested",
+            f"{path} is not the key of {server.certificate}: give the matching private key",
         )
 
 

@@ -154,15 +154,15 @@ class KeyTests(FileCase):
         der = key.private_bytes(Encoding.DER, PKCS8, NoEncryption())
         p12 = pkcs12.serialize_key_and_certificates(b"x", key, None, None, password)
         for content, words in (
-            (key.private_bytes(Encoding.PEM, PKCS8, password), "needs a password.*openssl pkey -in"),
-            (key.private_bytes(Encoding.PEM, TRADITIONAL, password), "needs a password"),
+            (key.private_bytes(Encoding.PEM, PKCS8, password), "is encrypted.*openssl pkey -in"),
+            (key.private_bytes(Encoding.PEM, TRADITIONAL, password), "is encrypted"),
             (key.private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption()), "ssh-keygen -p"),
             (p12, "is a PKCS#12 file: .openssl pkcs12 -in"),
-            (good[:-40], "was it written to the end"),
-            (good.replace(b"M", b"?"), "was it written to the end"),
-            (pem.written("PRIVATE KEY", der[:-9]), "was it written to the end"),
-            (pem.written("RSA PRIVATE KEY", b"123"), "was it written to the end"),
-            (key.private_bytes(Encoding.DER, PKCS8, password), "needs a password.*openssl pkey -in"),
+            (good[:-40], "the file may be truncated"),
+            (good.replace(b"M", b"?"), "the file may be truncated"),
+            (pem.written("PRIVATE KEY", der[:-9]), "the file may be truncated"),
+            (pem.written("RSA PRIVATE KEY", b"123"), "the file may be truncated"),
+            (key.private_bytes(Encoding.DER, PKCS8, password), "is encrypted.*openssl pkey -in"),
             (der[:-9], "holds no private key"),
             (b"", "holds no private key"),
             (b"\xff\xfe\x00", "holds no private key"),
@@ -235,7 +235,7 @@ class CertificateTests(FileCase):
             self.assertNotIn(self.good, load_authorities(path, SERVER_AUTH))
             alone = self.file(self.trusted(*words))
             error = self.assertRaises(ConfigError, load_authorities, alone, SERVER_AUTH)
-            self.assertIn("own settings (TRUSTED CERTIFICATE)", str(error))
+            self.assertIn("trust settings (TRUSTED CERTIFICATE)", str(error))
         self.assertEqual([self.good], load_authorities(self.file(self.trusted("-addtrust", "clientAuth")), CLIENT_AUTH))
 
     def damaged(self) -> list[bytes]:
@@ -260,7 +260,7 @@ class CertificateTests(FileCase):
                 bundle = read_bundle(self.file(content), SERVER_AUTH)
                 self.assertEqual([self.good], bundle.certificates)
                 (problem,) = bundle.problems
-                self.assertIn(f"number {number} of 2 certificates in ", problem)
+                self.assertIn(f"certificate {number} of 2 in ", problem)
 
     def test_none_good(self) -> None:
         """Where none is left, that is refused in a sentence."""
@@ -276,7 +276,7 @@ class CertificateTests(FileCase):
         for bad in self.damaged()[:4]:
             path = self.file(own + bad)
             error = self.assertRaises(ConfigError, load_certificates, path)
-            self.assertIn("number 2 of 2 certificates that cannot be read", str(error))
+            self.assertIn("certificate 2 of 2 in", str(error))
         leaf = load_certificates(server.certificate)[0]
         for content in (leaf.public_bytes(Encoding.DER), openssl("x509", "-trustout", stdin=own), own + b"\x1a"):
             self.assertEqual([leaf], Credentials.load(self.file(content), server.private_key).chain)

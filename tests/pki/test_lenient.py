@@ -15,7 +15,7 @@ from iphttps.core.errors import ConfigError
 from iphttps.core.iphttps.client import ClientState
 from iphttps.net.tls.contexts import ClientTLS, ServerTLS, TLSSettings
 from iphttps.pki import lenient
-from iphttps.pki.certificates import Credentials, load_certificates, names
+from iphttps.pki.certificates import Credentials, alternative_names, load_certificates
 from iphttps.pki.der import encode
 from iphttps.pki.verification import ClientCheck, PeerCheck, ServerCheck
 
@@ -29,7 +29,7 @@ WRITTEN = b"\x0c\x06abcdef"
 POLICIES = x509.ObjectIdentifier("2.5.29.32")
 
 
-def alternative_names(*entries: bytes) -> x509.UnrecognizedExtension:
+def names_extension(*entries: bytes) -> x509.UnrecognizedExtension:
     """Return an extension of names as they are written here."""
     content = b"".join(entries)
     return x509.UnrecognizedExtension(ExtensionOID.SUBJECT_ALTERNATIVE_NAME, bytes((0x30, len(content))) + content)
@@ -68,8 +68,8 @@ class StrangerTests(IdentityCase):
         bad = x509.UnrecognizedExtension(POLICIES, b"\x30\x03\x1a\x01\xe9")
         for extension, state in (
             (bad, ClientState.LINK_UP),
-            (alternative_names(b"\x82\x01\xfc", b"\x82\x01a"), ClientState.LINK_UP),
-            (alternative_names(b"\x87\x05abcde"), ClientState.LINK_UP),
+            (names_extension(b"\x82\x01\xfc", b"\x82\x01a"), ClientState.LINK_UP),
+            (names_extension(b"\x87\x05abcde"), ClientState.LINK_UP),
             (x509.UnrecognizedExtension(ExtensionOID.KEY_USAGE, b"\x04\x01a"), ClientState.LINK_DOWN),
             (x509.UnrecognizedExtension(ExtensionOID.BASIC_CONSTRAINTS, b"\x04\x01a"), ClientState.LINK_DOWN),
             (x509.UnrecognizedExtension(ExtensionOID.SUBJECT_ALTERNATIVE_NAME, b"\x04\x01a"), ClientState.LINK_DOWN),
@@ -81,7 +81,7 @@ class StrangerTests(IdentityCase):
     def test_twice(self) -> None:
         """An extension that is there twice does not matter, unless it is one that counts."""
         authority = self.certificates.authority
-        value = alternative_names(b"\x82\x01a").value
+        value = names_extension(b"\x82\x01a").value
         for number, harmless in ((99, True), (17, False)):  # 2.5.29.17 are the alternative names
             kinds = [x509.ObjectIdentifier(f"2.5.29.{each}") for each in (number, 98)]
             twice = [x509.UnrecognizedExtension(kind, value) for kind in kinds]
@@ -98,7 +98,7 @@ class RogueTests(ServerCheckCase):
 
     def server_with(self, *entries: bytes) -> ServerTLS:
         """Return a server whose certificate has these names."""
-        extensions = [alternative_names(*entries)]
+        extensions = [names_extension(*entries)]
         usage = ExtendedKeyUsageOID.SERVER_AUTH
         shown = issue(self.certificates.authority, common_name("x"), extensions=extensions, usage=usage)
         return ServerTLS(TLSSettings(shown))
@@ -204,7 +204,7 @@ class FileTests(SynchronousTestCase):
         for bad in (b"\n".join(lines), wrong, b"".join((lines[0], b"\nMIIB\n", lines[-2], b"\n"))):
             self.path.write_bytes(good + bad + good)
             error = self.assertRaises(ConfigError, load_certificates, self.path)
-            self.assertIn(f"{self.path} holds number 2 of 3 certificates", str(error))
+            self.assertIn(f"certificate 2 of 3 in {self.path} cannot be read", str(error))
 
 
 class MutationTests(SynchronousTestCase):
@@ -240,4 +240,4 @@ class MutationTests(SynchronousTestCase):
         check = PeerCheck()
         self.assertFalse(check.verify(shown.chain[0].public_bytes(Encoding.DER), 20, 0, passed=False))
         self.assertIn("malformed", check.failure or "")
-        self.assertEqual((), names(issue(certificates.authority, common_name("x")).chain[0]))
+        self.assertEqual((), alternative_names(issue(certificates.authority, common_name("x")).chain[0]))

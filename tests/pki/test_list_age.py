@@ -46,19 +46,19 @@ class OlderTests(WatchCase):
 
     def assert_taken(self) -> None:
         """Check that the file is taken."""
-        self.assertIn((LogLevel.info, "FILE is read again: 0 certificates are revoked"), self.said(INTERVAL))
+        self.assertIn((LogLevel.info, "FILE reloaded: 0 certificates revoked"), self.said(INTERVAL))
 
     def test_lower_number(self) -> None:
         """A lower number is an older list, whatever its date."""
         self.authority.revoke(begin=-HOUR / 2, number=6)
-        self.assert_kept("it has the number 6, which is lower than 7")
+        self.assert_kept("its CRL number is 6, lower than 7")
 
     def test_older_date(self) -> None:
         """An earlier date is an older list, whatever its number, and without one."""
         self.authority.revoke(begin=-2 * HOUR, number=8)
-        self.assert_kept("it is of ")
+        self.assert_kept("it was issued on ")
         self.authority.revoke(begin=-3 * HOUR)
-        self.assert_kept("it is of ")
+        self.assert_kept("it was issued on ")
 
     def test_newer(self) -> None:
         """A higher number and a later date is a newer list; so is the same number again with a later date."""
@@ -106,17 +106,17 @@ class OlderTests(WatchCase):
         """An older list of another scope does not take the place of the one in force; a later one does."""
         scope = x509.IssuingDistributionPoint(None, None, True, False, None, False, False)
         self.authority.revoke(begin=-2 * HOUR, number=9, extensions=[(scope, True)])
-        self.assert_kept("it is of ")
+        self.assert_kept("it was issued on ")
         self.assertIn("of another scope or key", self.kept.problem or "")
         both = self.path.read_bytes()
         self.authority.revoke(self.certificates.client, begin=-HOUR, number=7)
         self.path.write_bytes(self.path.read_bytes() + both)
         self.assertEqual(LogLevel.info, self.said(INTERVAL)[0][0])
         self.path.write_bytes(both)
-        self.assert_kept("it is of ")
+        self.assert_kept("it was issued on ")
         self.authority.revoke(begin=-HOUR / 2, number=1, extensions=[(scope, True)])
         ((level, sentence),) = self.said(INTERVAL)
-        self.assertEqual((LogLevel.error, True), (level, "it has the number 1, which is lower than 9" in sentence))
+        self.assertEqual((LogLevel.error, True), (level, "its CRL number is 1, lower than 9" in sentence))
         self.authority.revoke(begin=-HOUR / 2, number=10, extensions=[(scope, True)])
         self.assert_taken()
 
@@ -135,6 +135,6 @@ class OlderTests(WatchCase):
         self.load(allow_older=True)
         self.authority.revoke(begin=-2 * HOUR, number=6)
         (_, read), (level, sentence) = self.said(INTERVAL)
-        self.assertEqual("FILE is read again: 0 certificates are revoked", read)
+        self.assertEqual("FILE reloaded: 0 certificates revoked", read)
         self.assertEqual(LogLevel.warn, level)
-        self.assertTrue(sentence.endswith("which is lower than 7, and taken all the same"), sentence)
+        self.assertTrue(sentence.endswith("lower than 7; accepted because of allow-older-crl"), sentence)

@@ -15,7 +15,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from iphttps.core.errors import ConfigError
 from iphttps.pki.der import SEQUENCE, encode, only
 from iphttps.pki.list_age import ages, is_signed_by
-from iphttps.pki.list_scope import names_distribution_point, particulars
+from iphttps.pki.list_scope import list_properties, names_distribution_point
 from iphttps.pki.revocation import RevocationLists, may_sign_lists
 
 NOW = datetime.now(UTC).replace(microsecond=0)
@@ -105,9 +105,9 @@ class EntryTests(ListCase):
         issuer = x509.CertificateIssuer([x509.DirectoryName(NAME)])
         reason = x509.CRLReason(x509.ReasonFlags.key_compromise)
         good = self.list((1, ()), (0x0101FF, ()), (2, [(issuer, True), (reason, False)]), (3, [(reason, False)]))
-        self.assertIsNone(particulars(good).unsupported)
+        self.assertIsNone(list_properties(good).unsupported)
         bad = self.list((1, ()), (2, [(reason, True)]))
-        self.assertEqual("an entry with a critical extension", particulars(bad).unsupported)
+        self.assertEqual("an entry with a critical extension", list_properties(bad).unsupported)
 
     def test_twice(self) -> None:
         """An extension that counts must not be there twice."""

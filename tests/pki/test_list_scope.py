@@ -77,12 +77,12 @@ class KindTests(RevokedCase):
         """Those with which OpenSSL lets nobody in are refused with the reason."""
         reasons = frozenset((x509.ReasonFlags.key_compromise,))
         cases: tuple[tuple[Extensions, str], ...] = (
-            ([(x509.DeltaCRLIndicator(1), True)], "lists changes only"),
-            ([(scope(indirect_crl=True), True)], "is an indirect one"),
-            ([(scope(only_some_reasons=reasons), True)], "is for some reasons of revocation only"),
-            ([(scope(only_contains_ca_certs=True), True)], "about authorities or attribute certificates only"),
-            ([(scope(only_contains_attribute_certs=True), True)], "about authorities or attribute certificates only"),
-            ([(unknown(), True)], "has a critical extension that OpenSSL does not know"),
+            ([(x509.DeltaCRLIndicator(1), True)], "is a delta CRL"),
+            ([(scope(indirect_crl=True), True)], "is an indirect CRL"),
+            ([(scope(only_some_reasons=reasons), True)], "covers only some revocation reasons"),
+            ([(scope(only_contains_ca_certs=True), True)], "covers only CA or attribute certificates"),
+            ([(scope(only_contains_attribute_certs=True), True)], "covers only CA or attribute certificates"),
+            ([(unknown(), True)], "has a critical extension that OpenSSL does not support"),
             ([(unknown("2.5.29.28", b"\x1a\x01\xe9"), True)], "damaged"),
         )
         for extensions, words in cases:
@@ -125,7 +125,7 @@ class KindTests(RevokedCase):
         """A list that names a place serves those certificates that name it, which is said."""
         lists = self.load([(scope(full_name=PLACE), True)])
         (sentence,) = lists.partial()
-        self.assertIn("names a distribution point: only certificates that name the same one", sentence)
+        self.assertIn("names a distribution point: it covers only certificates that name the same one", sentence)
         self.assertFalse(self.comes_in(lists))
         points = x509.CRLDistributionPoints([x509.DistributionPoint(PLACE, None, None, None)])
         shown = issue(self.root, common_name("alice"), [x509.DNSName("alice")], extensions=[points])

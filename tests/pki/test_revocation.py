@@ -16,7 +16,7 @@ from iphttps.lab.authority import DAY, Authority
 from iphttps.pki.certificates import load_certificates
 from iphttps.pki.revocation import RevocationLists, Stamp
 
-BOTH = "each authority whose certificates are trusted needs one"
+BOTH = "every trusted authority needs one"
 
 
 class RevocationCase(SynchronousTestCase):
@@ -97,7 +97,7 @@ class LoadTests(RevocationCase):
     def test_half_written(self) -> None:
         """A file cut anywhere in a list is damaged, be it the first list or one behind it."""
         ours, theirs = self.authority.revoke(self.alice).read_bytes(), self.other.revoke().read_bytes()
-        damaged = "FILE holds a damaged certificate revocation list: was it written to the end?"
+        damaged = "FILE holds a damaged certificate revocation list: it may be truncated"
         head = len("-----BEGIN X509 CRL-----")
         for cut in range(head, len(ours) - 2, 7):
             self.assertEqual(damaged, self.refusal(ours[:cut]))
@@ -109,10 +109,10 @@ class LoadTests(RevocationCase):
         """Each authority that is trusted needs its list; that of another does not do."""
         ours, theirs = self.authority.revoke().read_bytes(), self.other.revoke().read_bytes()
         self.assertEqual(
-            f"FILE holds no revocation list of CN=One CA, but of CN=Other CA: {BOTH}", self.refusal(theirs)
+            f"FILE holds no revocation list of CN=One CA, only of CN=Other CA: {BOTH}", self.refusal(theirs)
         )
         self.assertEqual(
-            f"FILE holds no revocation list of CN=Other CA, but of CN=One CA: {BOTH}", self.refusal(ours, both=True)
+            f"FILE holds no revocation list of CN=Other CA, only of CN=One CA: {BOTH}", self.refusal(ours, both=True)
         )
 
     def test_wrong_signature(self) -> None:
@@ -149,7 +149,7 @@ class LoadTests(RevocationCase):
             .sign(key, hashes.SHA256())  # type: ignore[arg-type]  # it is one that signs
         )
         self.assertEqual(
-            "the revocation list of CN=One CA in FILE lists changes only: give the complete list",
+            "the revocation list of CN=One CA in FILE is a delta CRL, which lists changes only: give the complete list",
             self.refusal(delta.public_bytes(serialization.Encoding.PEM)),
         )
 
@@ -176,11 +176,11 @@ class ExpiryTests(RevocationCase):
         until = lists.lists[0].next_update_utc
         assert until is not None
         sentence = (
-            f"the revocation list of CN=One CA in {self.path} expires on {until:%Y-%m-%d %H:%M} UTC, "
-            "and then no client is let in: get a new one"
+            f"the revocation list of CN=One CA in {self.path} expires on {until:%Y-%m-%d %H:%M} UTC; "
+            "from then on clients with certificates of this issuer are refused: get a new list"
         )
         self.assertEqual([sentence], lists.expiring(until - DAY))
-        self.assertIn(f"has expired on {until:%Y-%m-%d %H:%M} UTC: no client whose", lists.expired(until)[0])
+        self.assertIn(f"expired on {until:%Y-%m-%d %H:%M} UTC: clients with", lists.expired(until)[0])
         self.assertEqual((until, None), (lists.next_expiry(until - DAY), lists.next_expiry(until)))
 
     def test_newest_counts(self) -> None:
@@ -195,8 +195,8 @@ class ExpiryTests(RevocationCase):
         good = self.load(self.authority.revoke().read_bytes())
         expired = self.authority.revoke(end=-timedelta(hours=1)).read_bytes()
         self.assertEqual(1, len(self.load(expired).expired(datetime.now(UTC))))
-        error = self.assertRaises(ConfigError, good.again, datetime.now(UTC))
-        self.assertIn("has expired on", str(error))
+        error = self.assertRaises(ConfigError, good.reload, datetime.now(UTC))
+        self.assertIn("expired on", str(error))
 
 
 class StampTests(RevocationCase):

@@ -23,7 +23,7 @@ from iphttps.pki.verification import (
     ClientCheck,
     PeerCheck,
     ServerCheck,
-    note,
+    observe,
     weakness,
     wrong_client,
 )
@@ -226,11 +226,11 @@ class NoteTests(SynchronousTestCase):
         """The end of a message is heard by who listens; a peer that asks for another handshake is remembered."""
         connection = CheckedConnection(SSL.Context(SSL.TLS_METHOD), PeerCheck())
         heard: list[bool] = []
-        note(connection, SSL.SSL_CB_EXIT, 1)
+        observe(connection, SSL.SSL_CB_EXIT, 1)
         connection.heard = lambda: heard.append(True)
-        note(connection, SSL.SSL_CB_EXIT, 1)
-        note(connection, SSL.SSL_CB_READ_ALERT, verification._NO_RENEGOTIATION)
+        observe(connection, SSL.SSL_CB_EXIT, 1)
+        observe(connection, SSL.SSL_CB_READ_ALERT, verification._NO_RENEGOTIATION)
         self.assertEqual(([True], False), (heard, connection.asked_again))
-        note(connection, SSL.SSL_CB_WRITE_ALERT, verification._NO_RENEGOTIATION)
+        observe(connection, SSL.SSL_CB_WRITE_ALERT, verification._NO_RENEGOTIATION)
         self.assertTrue(connection.asked_again)
         self.assertIn("without a suite", connection.suite)

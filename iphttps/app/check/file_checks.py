@@ -18,7 +18,16 @@ from ...core.errors import ConfigError
 from ...net.interfaces import IReactor
 from ...net.tls.contexts import ServerTLS
 from ...pki.authorities import CLIENT_AUTH, SERVER_AUTH, anchored, read_bundle
-from ...pki.certificates import UNREADABLE, Credentials, expired, hosts, issuer, load_certificates, names, subject
+from ...pki.certificates import (
+    UNREADABLE,
+    Credentials,
+    alternative_names,
+    expired,
+    hosts,
+    issuer,
+    load_certificates,
+    subject,
+)
 from ...pki.lenient import original
 from ...pki.list_scope import names_distribution_point
 from ...pki.revocation import RevocationLists
@@ -135,7 +144,7 @@ def _wrong_server(certificate: x509.Certificate) -> str | None:
             return f"{of} has a key usage that TLS has no use for: have one issued with digitalSignature"
     except x509.ExtensionNotFound:
         pass
-    if not names(certificate):
+    if not alternative_names(certificate):
         return f"{of} has no subject alternative name, the only one that clients look at: have one issued that has"
     return None
 
@@ -248,7 +257,7 @@ def _check_validity(
 def _understood(certificate: x509.Certificate, path: Path) -> str | None:
     """Say if a certificate is malformed; what else is asked of it then would raise."""
     try:
-        names(certificate)
+        alternative_names(certificate)
         list(certificate.extensions)
         certificate.public_key()
     except UNREADABLE as error:

@@ -14,7 +14,7 @@ from ...core.iphttps.client_handshake import ClientHandshake
 from ...core.iphttps.request import DEFAULT_PATH
 from ...core.proxy.url import Proxy
 from ...net.connect.addresses import Addresses
-from ...net.connect.condition import Blocked, Condition, always
+from ...net.connect.condition import Condition, FirewallCondition, always
 from ...net.connect.endpoints import URI, client_endpoint
 from ...net.connect.fallback import FallbackEndpoint
 from ...net.connect.finder import ProxyFinder
@@ -110,7 +110,8 @@ class Servers:
             case "always", _:
                 return always
             case "blocked", (host, port):
-                return Blocked(HostnameEndpoint(self._reactor, host, port, timeout=PROBE_TIMEOUT), self._probe)
+                endpoint = HostnameEndpoint(self._reactor, host, port, timeout=PROBE_TIMEOUT)
+                return FirewallCondition(endpoint, self._probe)
             case "proxy", _:
                 return lambda: Deferred.fromCoroutine(self._behind_proxy())
             case _:

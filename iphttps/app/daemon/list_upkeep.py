@@ -91,7 +91,7 @@ class ListUpkeep(Poller):
             return
         self._in_use.add(serial)
         try:
-            self.authority.use(serial)
+            self.authority.record_use(serial)
         except ConfigError as error:
             self._complain(str(error))
 
@@ -115,7 +115,7 @@ class ListUpkeep(Poller):
                 "it must belong to the user that the server runs as"
             )
         if reason := self._reason():
-            self.authority.crl(patience=0)
+            self.authority.write_list(patience=0)
             self.log.info(
                 "{path} is written anew: {reason}", event="crl-written", path=self.authority.list_path, reason=reason
             )
@@ -136,7 +136,7 @@ class ListUpkeep(Poller):
         compared = Stamp.of(self.authority.certificates_path), self._stamp
         if compared == self._compared:  # not each time: there may be many
             return None
-        if self.authority.lacking(current):
+        if self.authority.missing_from(current):
             return "the old one lacks somebody who is revoked"
         self._compared = compared
         return None

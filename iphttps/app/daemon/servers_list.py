@@ -22,7 +22,7 @@ def copy_servers_list(places: Places) -> None:
     """Put the list in force into the directory of the other authority, if there are both; raises ConfigError."""
     if (places.server_authority / LIST).exists() and (places.authority / CERTIFICATE).exists():
         authority = Authority.open(places.server_authority, issues=False)
-        authority.mend()
+        authority.repair_list()
         content, path = read(authority.list_path), places.authority / COPY
         if not path.exists() or read(path) != content:
             atomic_files.write(path, content)

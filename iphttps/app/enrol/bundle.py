@@ -37,7 +37,7 @@ from ...core.iphttps.request import DEFAULT_PATH
 from ...core.text import without_mark
 from ...net.connect.endpoints import URI
 from ...pki.authority import issuing
-from ...pki.authority.names import person
+from ...pki.authority.names import checked_person
 from ...pki.certificates import UNREADABLE
 
 ENDING = ".iphttps"
@@ -149,7 +149,7 @@ def parse(plain: bytes) -> Bundle:
     """
     try:
         content = json.loads(plain)
-        name, uri = person(_text(content, "name")), client_uri(_text(content, "uri"))
+        name, uri = checked_person(_text(content, "name")), client_uri(_text(content, "uri"))
         (certificate,) = _certificates(_text(content, "certificate"))
         key = load_pem_private_key(_text(content, "key", _LONGEST_KEY).encode("ascii"), password=None)
         ca = None if content["ca"] is None else _certificates(_text(content, "ca"))

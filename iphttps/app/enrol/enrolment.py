@@ -13,9 +13,9 @@ from ...core.errors import ConfigError
 from ...core.iphttps.request import DEFAULT_PATH
 from ...net.connect.endpoints import ANY
 from ...pki.authority.issuing import DAYS, KeyKind
-from ...pki.authority.names import person
+from ...pki.authority.names import checked_person
 from ...pki.authority.store import CERTIFICATE, Authority
-from ...pki.certificates import load_certificates, names
+from ...pki.certificates import alternative_names, load_certificates
 from ..config.server_config import ServerConfig
 from ..config.server_options import Options
 from ..instances.paths import Places
@@ -40,7 +40,7 @@ class Enrolment:
         options.root = places.root
         options.parse(["--config", str(places.server_config(instance or _only(places)))])
         authority = Authority.open(places.authority)
-        authority.mend()
+        authority.repair_list()
         config = options.config
         certificate = _certificate(places, config)
         if uri is None:
@@ -52,7 +52,7 @@ class Enrolment:
     def issue(self, name: str, *, key: KeyKind = KeyKind.RSA, days: int = DAYS) -> Bundle:
         """Issue a certificate for a client, and return what it needs; raises ConfigError."""
         issued = self.authority.issue_client(name, key=key, days=days)
-        return Bundle(person(name), self.uri, issued.certificate_pem, issued.key_pem, self.ca_pem)
+        return Bundle(checked_person(name), self.uri, issued.certificate_pem, issued.key_pem, self.ca_pem)
 
     def valid(self, name: str) -> list[str]:
         """Return the serial numbers of the client's certificates that are good already."""
@@ -60,7 +60,7 @@ class Enrolment:
         return [
             record.shown_serial
             for record in self.authority.certificates()
-            if record.name == person(name) and record.state(now) == "valid"
+            if record.name == checked_person(name) and record.state(now) == "valid"
         ]
 
 
@@ -92,7 +92,7 @@ def _certificate(places: Places, config: ServerConfig) -> x509.Certificate | Non
 
 def _host(config: ServerConfig, certificate: x509.Certificate) -> str:
     """Return what clients can call the server: the name it listens by, or else the first of its certificate."""
-    known = [name for name in names(certificate) if "*" not in name]
+    known = [name for name in alternative_names(certificate) if "*" not in name]
     listening = config.uri.host
     if listening != ANY and listening in known:
         return f"[{listening}]" if ":" in listening else listening
@@ -116,9 +116,9 @@ def _issued(certificate: x509.Certificate, authority: x509.Certificate) -> bool:
 
 def file_name(name: str, ending: str) -> str:
     """Return the name of a file for a client; raises ConfigError if there can be none."""
-    if len((person(name) + ending).encode("utf-8")) > 255:
+    if len((checked_person(name) + ending).encode("utf-8")) > 255:
         raise ConfigError(f"{name!r} is too long for the name of a file: use fewer letters outside ASCII")
-    return person(name) + ending
+    return checked_person(name) + ending
 
 
 def check_absent(path: Path) -> None:

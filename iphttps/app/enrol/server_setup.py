@@ -22,7 +22,7 @@ from ...pki.authority.issuing import KeyKind, Kind
 from ...pki.authority.names import LONGEST_COMMON_NAME, SERVERS_DOCUMENT, crl_uri
 from ...pki.authority.store import CERTIFICATE, Authority
 from ...pki.certificate_files import Pair
-from ...pki.certificates import Credentials, names
+from ...pki.certificates import Credentials, alternative_names
 from ..config.config_templates import Value, configuration
 from ..config.kinds import ipv6_prefix
 from ..config.server_config import ServerConfig, link_prefix
@@ -60,7 +60,7 @@ class ServerSetup:
 
     def perform(self) -> Iterator[str]:
         """Do what is not done yet, and yield a sentence about each thing; raises ConfigError."""
-        hosts = certificate_names.hosts(self.hosts)
+        hosts = certificate_names.checked_hosts(self.hosts)
         prefix = link_prefix("prefix", self.prefix) if self.prefix else None
         routes = tuple(ipv6_prefix("route", text) for text in self.routes)
         pair = Pair(self.places.server_certificate(self.instance), self.places.server_key(self.instance))
@@ -73,7 +73,7 @@ class ServerSetup:
                 self._check_names(pair, hosts)  # before another name is allowed that there will be no certificate for
             authority = yield from self._authorities(hosts)
             if not pair.certificate.exists():
-                issued = pair.complete(self.key, lambda key: authority.given_server(hosts, key))
+                issued = pair.complete(self.key, lambda key: authority.find_or_sign_server(hosts, key))
                 yield f"issued a certificate for {', '.join(hosts)}, valid until {issued.not_after:%Y-%m-%d}: " + str(
                     pair.certificate
                 )
@@ -113,7 +113,7 @@ class ServerSetup:
         give(self.places, directory.parent)
         if (directory / CERTIFICATE).exists():
             authority = Authority.open(directory)
-            authority.mend()
+            authority.repair_list()
             if issuing.issues(authority.issuer, Kind.SERVER):
                 return authority
         else:
@@ -135,7 +135,7 @@ class ServerSetup:
             yield f"made an authority for {', '.join(hosts)} only, whose key only root can read: {directory}"
             return authority
         authority = Authority.open(directory)
-        authority.mend()
+        authority.repair_list()
         with authority.locked():
             pass  # removes what a crash has left unfinished
         if authority.allow(hosts):
@@ -149,7 +149,7 @@ class ServerSetup:
     def _check_names(self, pair: Pair, hosts: Sequence[str]) -> None:
         """Raise ConfigError if the certificate that is there is another server's, or has no key."""
         certificate = Credentials.load(pair.certificate, pair.key).chain[0]
-        if missing := set(hosts) - set(names(certificate)):
+        if missing := set(hosts) - set(alternative_names(certificate)):
             raise ConfigError(
                 f"{pair.certificate} is not for {', '.join(sorted(missing))}: move it and {pair.key} away, and another "
                 "one is issued; or set another --instance up"

@@ -27,7 +27,7 @@ from cryptography.hazmat.primitives.serialization import (
 from ...core.errors import ConfigError
 from ...pki import atomic_files
 from ...pki.authority.issuing import PrivateKey
-from ...pki.authority.names import person
+from ...pki.authority.names import checked_person
 from .bundle import Bundle
 
 JOIN, LEAVE = "Join.ps1", "Leave.ps1"
@@ -55,7 +55,7 @@ class Encryption(Enum):
 
 def folder_name(name: str) -> str:
     """Return the name of the folder for a client, such as Windows can have, too; raises ConfigError."""
-    known = _NOT_IN_FILE_NAMES.sub("_", person(name)) + "-windows"
+    known = _NOT_IN_FILE_NAMES.sub("_", checked_person(name)) + "-windows"
     if len(known.encode("utf-8")) > 255:
         raise ConfigError(f"{name!r} is too long for the name of a folder: use fewer letters outside ASCII")
     return known

@@ -1,1 +1,1 @@
-"""Connecting: endpoints, proxies and their discovery, fallback and racing."""
+"""Connecting to a server: endpoints, web proxies and their discovery, fallback, racing."""

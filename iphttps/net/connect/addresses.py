@@ -1,4 +1,4 @@
-"""The addresses of a server's name: in which order they are tried, and which of them one attempt has already struck."""
+"""The addresses of a host name: the order of connection attempts, and the addresses that have already failed."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from .alternatives import Alternatives
 
 
 class Addresses(Alternatives):
-    """What one attempt knows of the addresses of a name."""
+    """The resolved addresses of one name during one attempt, without those that failed."""
 
     def __init__(self) -> None:
         self._found: list[str] = []
@@ -30,36 +30,36 @@ class Addresses(Alternatives):
         self._used: str | None = None
 
     def begin(self) -> None:
-        """Forget what was struck."""
+        """Begin a new attempt: every address may be tried again."""
         self._found.clear()
         self._struck.clear()
         self._used = None
 
     def using(self, address: IAddress | None) -> None:
-        """Take note of the address that a connection was made to."""
+        """Record the address of the present connection, None if unknown."""
         self._used = _host(address) if address else None
 
     @property
     def others(self) -> bool:
-        """Whether an address is left besides the one in use."""
+        """Whether there is an untried address besides the one in use."""
         return any(host not in self._struck and host != self._used for host in self._found)
 
     def strike(self) -> None:
-        """Leave out the address in use."""
+        """Exclude the address in use from this attempt."""
         if self._used:
             self._struck.add(self._used)
 
     def chosen(self, found: Sequence[IAddress]) -> list[IAddress]:
-        """Return the addresses to connect to: in the resolver's order (RFC 6724), but the families take turns.
+        """Return the addresses to try, in the resolver's order (RFC 6724) but with the address families interleaved.
 
-        RFC 8305 section 4: a family that is broken as a whole then delays a connection by one address only.
+        RFC 8305 section 4: a family that is broken as a whole then delays the connection by only one address.
         """
         families: dict[type, list[IAddress]] = {}
         for address in dict.fromkeys(found):
             families.setdefault(type(address), []).append(address)
         ordered = sorted(
             (address for family in families.values() for address in family),
-            key=lambda address: families[type(address)].index(address),  # which keeps the order of the families
+            key=lambda address: families[type(address)].index(address),  # a stable sort: keeps the order of families
         )
         self._found = [_host(address) for address in ordered]
         return [address for address in ordered if _host(address) not in self._struck]
@@ -72,13 +72,16 @@ def _host(address: IAddress) -> str:
 def name_endpoint(
     reactor: object, host: str, port: int, timeout: float, addresses: Addresses | None = None
 ) -> HostnameEndpoint:
-    """Return the endpoint of a name, with Happy Eyeballs for TCP (RFC 8305) among the addresses not struck."""
+    """Return a TCP endpoint for a host name, with Happy Eyeballs (RFC 8305); it skips the excluded addresses.
+
+    `timeout` is in seconds, for all addresses together.
+    """
     return HostnameEndpoint(_Reactor(reactor, addresses or Addresses()), host, port, timeout=timeout)
 
 
 @implementer(IReactorPluggableNameResolver)
 class _Reactor:
-    """What HostnameEndpoint needs of a reactor, with a resolver that leaves out what was struck."""
+    """The reactor methods that HostnameEndpoint uses, with a resolver that leaves out excluded addresses."""
 
     def __init__(self, reactor: object, addresses: Addresses) -> None:
         own = cast(IReactorTCP, reactor)
@@ -95,13 +98,13 @@ class _Reactor:
         return _Resolver(self._own.nameResolver, self._addresses)
 
     def installNameResolver(self, resolver: IHostnameResolver) -> IHostnameResolver:
-        """Install it in the reactor behind this one."""
+        """Install the resolver in the real reactor."""
         return self._own.installNameResolver(resolver)
 
 
 @implementer(IHostnameResolver)
 class _Resolver:
-    """Asks another resolver, and hands on what it has found in order, without what was struck."""
+    """A resolver that reorders and filters the results of another one."""
 
     def __init__(self, resolver: IHostnameResolver, addresses: Addresses) -> None:
         self._resolver = resolver
@@ -115,14 +118,14 @@ class _Resolver:
         addressTypes: Sequence[type[IAddress]] | None = None,
         transportSemantics: str = "TCP",
     ) -> IHostResolution:
-        """Look the name up."""
+        """Resolve the name."""
         receiver = _Receiver(resolutionReceiver, self._addresses)
         return self._resolver.resolveHostName(receiver, hostName, portNumber, addressTypes, transportSemantics)
 
 
 @implementer(IResolutionReceiver)
 class _Receiver:
-    """Collects addresses until all are there."""
+    """A receiver that collects the addresses until the resolution is complete."""
 
     def __init__(self, receiver: IResolutionReceiver, addresses: Addresses) -> None:
         self._receiver = receiver
@@ -130,15 +133,15 @@ class _Receiver:
         self._found: list[IAddress] = []
 
     def resolutionBegan(self, resolutionInProgress: IHostResolution) -> None:
-        """Hand it on."""
+        """Pass the call on."""
         self._receiver.resolutionBegan(resolutionInProgress)
 
     def addressResolved(self, address: IAddress) -> None:
-        """Collect one."""
+        """Collect an address."""
         self._found.append(address)
 
     def resolutionComplete(self) -> None:
-        """Hand them on."""
+        """Pass on the chosen addresses."""
         for address in self._addresses.chosen(self._found):
             self._receiver.addressResolved(address)
         self._receiver.resolutionComplete()

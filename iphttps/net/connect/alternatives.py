@@ -1,8 +1,8 @@
-"""Bounds how an attempt goes on with another address of the server, or another way to it (RFC 8305).
+"""Fallback within one attempt: to another address of the server or another proxy (RFC 8305), within bounds.
 
-TCP alone does not show that an address is of use: a dead backend, a half-configured front or a captive portal accepts
-the connection and then fails in TLS or HTTP, or says nothing. The next address is then tried within the same attempt,
-and the reconnect timer (3.1.2.1) counts one failure for all of them.
+A TCP connection does not prove that an address works: a dead backend, a misconfigured load balancer or a captive portal
+accepts it and then fails in TLS or HTTP, or stays silent. The next address is then tried within the same attempt, and
+the reconnect timer (3.1.2.1) counts one failure for all of them.
 """
 
 from __future__ import annotations
@@ -15,34 +15,34 @@ from ..explain import TIMED_OUT
 from ..log import logger
 
 PATIENCE = 5.0
-"""Seconds that a connection has to open the session while there is another address to try."""
+"""Seconds in which a connection must open the session if there is another address to try."""
 
 MAXIMUM_CONNECTIONS = 4
-"""Connections of one attempt: a refusal that all addresses share must not multiply the load on the servers."""
+"""Connections per attempt: if all addresses refuse the client, retries must not multiply the load on the servers."""
 
 
 class Alternatives:
-    """The addresses of a server and the ways to it; this class has none to choose from."""
+    """The addresses of a server, or the proxies to it, that one attempt can try; this base class has none."""
 
     def begin(self) -> None:
-        """Begin a new attempt: everything may be tried again."""
+        """Begin a new attempt: every alternative may be tried again."""
 
     def using(self, address: IAddress | None) -> None:
-        """Take note of the address that a connection has just been made to."""
+        """Record the address of the connection just made, None if unknown."""
 
     @property
     def others(self) -> bool:
-        """Whether something is left to try besides what is in use."""
+        """Whether there is an untried alternative besides the one in use."""
         return False
 
     def strike(self) -> None:
-        """Leave out what is in use from the next connection, which belongs to the same attempt."""
+        """Exclude the alternative in use from the rest of the attempt."""
 
 
 class Attempt:
-    """One attempt to open a session with a server, over one connection or several.
+    """One attempt to open a session with a server, over one or more connections.
 
-    `uri` is the server's, for the log. An `endpoint` that is no `Alternatives` has none.
+    `uri` names the server in the log. An `endpoint` that is not an `Alternatives` has no alternatives.
     """
 
     log = logger()
@@ -57,13 +57,13 @@ class Attempt:
         self._trouble: FailureReason | None = None
 
     def using(self, address: IAddress | None) -> None:
-        """Count a connection just made to this address."""
+        """Count a connection just made to this address, None if unknown."""
         self._connections += 1
         self._connected = True
         self._alternatives.using(address)
 
     def opened(self) -> None:
-        """The session is open: what ends it later has nothing to do with this attempt."""
+        """Record that the session is open: a later failure is not part of this attempt."""
         self._alternatives, self._silent, self._trouble = Alternatives(), False, None
 
     @property
@@ -76,22 +76,22 @@ class Attempt:
         return self._connections < MAXIMUM_CONNECTIONS and self._alternatives.others
 
     def goes_on(self, trouble: FailureReason) -> bool:
-        """Return whether another connection is to be made after this trouble with the last one.
+        """Return whether to try another connection after this failure of the last one.
 
-        A server that was given up for its silence may just be slow: if nothing else leads to a session, it gets the
-        whole time once.
+        A server that timed out may only be slow: if all alternatives fail, it is tried once more with the full
+        deadline.
         """
         connected, self._connected = self._connected, False
         timed_out = connected and trouble.code == TIMED_OUT
         if connected and self._others:
             self._silent |= timed_out
             self._alternatives.strike()
-            onward = "another address or way"
+            onward = "another address or proxy"
         elif self._silent and not timed_out:
             self._silent = False
             self._connections = MAXIMUM_CONNECTIONS
             self._alternatives.begin()
-            onward = "once more where there was no answer in time"
+            onward = "the one that timed out once more, with the full time"
         else:
             return False
         self._trouble = self.verdict(trouble)
@@ -106,9 +106,9 @@ class Attempt:
         return True
 
     def verdict(self, trouble: FailureReason) -> FailureReason:
-        """Return the trouble to report for the whole attempt: this last one, unless an earlier one tells more.
+        """Return the failure to report for the whole attempt: the last one, or an earlier, more informative one.
 
-        The longest time that a server asked to be left alone holds for the attempt (RFC 9110 section 10.2.3).
+        The longest Retry-After of any server applies to the attempt (RFC 9110 section 10.2.3).
         """
         earlier = self._trouble
         if earlier is None:

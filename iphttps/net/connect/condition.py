@@ -14,18 +14,18 @@ from ..explain import explain
 from ..log import logger
 
 Condition = Callable[[], Deferred[bool]]
-"""Finds out whether the tunnel is needed."""
+"""A function that finds out whether the tunnel is needed."""
 
 
 def always() -> Deferred[bool]:
-    """The administrator's policy is to have the link."""
+    """Return true: the administrator's policy is to have the link always."""
     return succeed(True)
 
 
-class Blocked:
-    """The client is behind a firewall that blocks, if a host which it would not need the tunnel for is out of reach.
+class FirewallCondition:
+    """The condition that a firewall blocks the client: a host that is reachable without it does not answer.
 
-    `direct` leads to that host, by TCP.
+    `direct` is a TCP endpoint of that host.
     """
 
     log = logger()
@@ -35,7 +35,7 @@ class Blocked:
         self._name = name
 
     def __call__(self) -> Deferred[bool]:
-        """Try to reach the host."""
+        """Connect to the host; fire with true if that fails."""
         factory = Factory.forProtocol(Protocol)
         factory.noisy = False
         attempt = cast("Deferred[Protocol]", self._direct.connect(factory))
@@ -43,12 +43,12 @@ class Blocked:
 
     def _reached(self, protocol: Protocol) -> bool:
         cast(ITCPTransport, protocol.transport).loseConnection()
-        self.log.info("{name} is reached directly: no tunnel is needed", event="not-needed", name=self._name)
+        self.log.info("{name} is reachable directly: no tunnel is needed", event="not-needed", name=self._name)
         return False
 
     def _not_reached(self, failure: Failure) -> bool:
         self.log.info(
-            "{name} is not reached directly: {sentence}",
+            "{name} is not reachable directly: {sentence}",
             event="needed",
             name=self._name,
             sentence=explain(failure).sentence,

@@ -1,4 +1,4 @@
-"""Brings a small file by GET, within a size and a time."""
+"""Download of a small file by HTTP GET, limited in size and time."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ from ..explain import sentence
 from .endpoints import URI
 
 MAXIMUM_SIZE = 1 << 20
-"""Bytes of a file."""
+"""Maximum size of a file in bytes."""
 
 MAXIMUM_WIRE = 2 * MAXIMUM_SIZE
-"""Bytes that bring it, heads and chunks included: a file in chunks of one byte each keeps us busy for seconds."""
+"""Maximum bytes received, heads and chunk framing included: a file in chunks of one byte takes seconds to parse."""
 
 MAXIMUM_HEAD = 16 * 1024
-"""Bytes of the answer's head."""
+"""Maximum size of the response head in bytes."""
 
 MAXIMUM_REDIRECTIONS = 5
-"""Redirections that are followed, one after another."""
+"""Maximum number of successive redirections."""
 
 SHOWN = 120
-"""Characters of a reason phrase, an address or a faulty line that are shown."""
+"""Maximum characters of a reason phrase, an address or a malformed line in an error."""
 
 _URI_CHARACTERS = "%:/?#[]@!$&'()*+,;=~"
 
@@ -45,18 +45,18 @@ _REDIRECTIONS = (301, 302, 303, 307, 308)
 _CHARSET = re.compile(r""";\s*charset\s*=\s*["']?([A-Za-z0-9._:+-]{1,40})""", re.IGNORECASE)
 
 Connect = Callable[[URI], IStreamClientEndpoint]
-"""How to get to a web server."""
+"""A function that returns the endpoint of a web server."""
 
 
 class Downloaded(NamedTuple):
-    """A file, and the charset that the web server says it has, or nothing."""
+    """The content of a file, and the charset of its Content-Type, empty if there is none."""
 
     content: bytes
     charset: str = ""
 
 
 class _Moved(DiscoveryError):
-    """The web server says that the file is elsewhere."""
+    """A redirection to another location."""
 
     def __init__(self, sentence: str, location: bytes) -> None:
         super().__init__(sentence)
@@ -66,15 +66,15 @@ class _Moved(DiscoveryError):
 def download(
     clock: IReactorTime, connect: Connect, url: str, seconds: float, *, rooted: bool = False
 ) -> Deferred[Downloaded]:
-    """Return the content of a URL of http or https; fails with DiscoveryError, for any status but 200 too.
+    """Download an http or https URL within a number of seconds; fails with DiscoveryError, also for a status not 200.
 
-    `rooted` says that the host's name is a full one, to which the resolver must not add this host's domains, and that
-    nobody chose the URL: a redirection is not followed then, because it could have us ask anything of anybody. Any
-    other is, but never from https to http.
+    `rooted` is for URLs that were guessed (WPAD): the host name is fully qualified, so the resolver must not append its
+    search domains, and redirections are not followed, because any host could direct them anywhere. Otherwise
+    redirections are followed, but never from https to http.
     """
 
     def late(result: object, limit: float) -> NoReturn:
-        raise DiscoveryError(f"it was not brought within {limit:g} seconds")
+        raise DiscoveryError(f"the download took longer than {limit:g} seconds")
 
     return Deferred.fromCoroutine(_followed(connect, url, rooted)).addTimeout(seconds, clock, late)
 
@@ -88,16 +88,16 @@ async def _followed(connect: Connect, url: str, rooted: bool) -> Downloaded:
             target = None if rooted else _target(url, moved.location)
             if target is None:
                 raise DiscoveryError(f"{via}{moved}") from moved
-            url, via = target, f"{target[:SHOWN]}, to which it leads: "
+            url, via = target, f"redirected to {target[:SHOWN]}: "
         except DiscoveryError as error:
             raise DiscoveryError(f"{via}{error}") from error
-    raise DiscoveryError(f"it leads from place to place, more than {MAXIMUM_REDIRECTIONS} times")
+    raise DiscoveryError(f"there are more than {MAXIMUM_REDIRECTIONS} redirections")
 
 
 def _target(url: str, location: bytes) -> str | None:
-    """Return where a redirection leads; None if that is no place to follow it to."""
+    """Return the target of a redirection; None if it cannot or must not be followed."""
     try:
-        # Servers write blanks and other bytes as they are, which RFC 3986 section 2.1 has encoded.
+        # Servers send spaces and other bytes that RFC 3986 section 2.1 requires to be percent-encoded.
         words = quote(location, safe=_URI_CHARACTERS) if _CONTROLS.isdisjoint(location) else ""
         found = PACLocation.parse(urljoin(url, words) if words else "").url
     except (ConfigError, ValueError):
@@ -118,7 +118,7 @@ def _get(connect: Connect, url: str, rooted: bool) -> Deferred[Downloaded]:
     def unconnected(failure: Failure) -> NoReturn:
         if isinstance(failure.value, CancelledError | ConnectingCancelledError):
             raise CancelledError
-        raise DiscoveryError(f"it cannot be brought: {sentence(failure)}")
+        raise DiscoveryError(f"cannot connect: {sentence(failure)}")
 
     return connect(dotted).connect(_Once(protocol)).addErrback(unconnected).addCallback(lambda _: protocol.content)
 
@@ -163,23 +163,23 @@ class _Download(Protocol):
         if self.content.called:
             return
         try:
-            # Nothing to read yet is not the end, which is what h11 takes nothing for.
+            # h11 takes empty input for the end of the connection, so it is not given when the cleaner has no output.
             if (readable := self._cleaner.feed(data)) or not data:
                 self._http.receive_data(readable)
                 self._read()
             self._received += len(data)
             if self._received > MAXIMUM_WIRE:
-                raise DiscoveryError(f"it comes in more than {MAXIMUM_WIRE} bytes")
+                raise DiscoveryError(f"the response is longer than {MAXIMUM_WIRE} bytes")
         except h11.RemoteProtocolError as error:
-            self._fail(DiscoveryError(f"what answers is no web server: {str(error)[:SHOWN]}"))
+            self._fail(DiscoveryError(f"the response is not valid HTTP: {str(error)[:SHOWN]}"))
         except DiscoveryError as error:
             self._fail(error)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        # The end may be the body's, unless the connection broke: half a file can mean the opposite of the whole.
+        # A clean close can end the body. A broken connection cannot: half a file can mean the opposite of the whole.
         if self._http.their_state is h11.SEND_BODY and isinstance(reason.value, ConnectionDone):
             self.dataReceived(b"")
-        self._fail(DiscoveryError(f"it was not brought to its end: {sentence(reason)}"))
+        self._fail(DiscoveryError(f"the download is incomplete: {sentence(reason)}"))
 
     def _read(self) -> None:
         while (event := self._http.next_event()) not in (h11.NEED_DATA, h11.PAUSED):
@@ -187,11 +187,11 @@ class _Download(Protocol):
                 case h11.Response(status_code=status) if status != 200:
                     raise _refusal(event)
                 case h11.Response(headers=headers):
-                    self._headers = dict(reversed(list(headers)))  # of equal names the first counts
+                    self._headers = dict(reversed(list(headers)))  # of repeated headers, the first counts
                 case h11.Data(data=data):
                     self._body += data
                     if len(self._body) > MAXIMUM_SIZE:
-                        raise DiscoveryError(f"it is larger than {MAXIMUM_SIZE} bytes")
+                        raise DiscoveryError(f"the file is larger than {MAXIMUM_SIZE} bytes")
                 case h11.EndOfMessage():
                     found = self._found()
                     self.transport.abortConnection()
@@ -214,5 +214,5 @@ def _refusal(response: h11.Response) -> DiscoveryError:
     words = f"the web server answers {response.status_code} {ascii_only(response.reason)[:SHOWN]}".rstrip()
     location = next((value for name, value in response.headers if name == b"location"), None)
     if location and response.status_code in _REDIRECTIONS:
-        return _Moved(f"{words}: give the address that it leads to, {ascii_only(location)[:SHOWN]}", location)
+        return _Moved(f"{words}: give the address of the redirection, {ascii_only(location)[:SHOWN]}", location)
     return DiscoveryError(words)

@@ -1,4 +1,4 @@
-"""From a URI to a listening port or an endpoint to connect to (1.5, 2.1)."""
+"""URIs, and the listening ports and client endpoints for them (1.5, 2.1)."""
 
 from __future__ import annotations
 
@@ -28,17 +28,17 @@ from ..tls.immediate import ImmediateTLSFactory, TLSEndpoint
 from .addresses import Addresses, name_endpoint
 from .proxy import ProxyEndpoint, ProxySettings
 
-# The resolver's first look-up imports encodings.idna, and cannot where `twistd --uid` gave up the right to read
-# Python's own files; Twisted then waits for ever. Hence the import above.
+# The resolver's first look-up imports encodings.idna. After `twistd --uid` Python's own files may be unreadable; the
+# import then fails and Twisted waits for ever. Hence the import above.
 
 CONNECT_TIMEOUT = 30.0
-"""Seconds that a TCP connection has to come about."""
+"""Seconds to wait for a TCP connection."""
 
 BACKLOG = 1024
-"""Connections that may wait to be accepted."""
+"""Length of the accept queue."""
 
 DEFER_ACCEPT = 1
-"""Seconds for which the kernel keeps a connection on which nothing has come: clients and fronts always speak first."""
+"""Seconds that the kernel defers accepting a connection without data: clients and load balancers always send first."""
 
 ANY = "*"
 
@@ -60,7 +60,7 @@ class URI:
         """Read the URI of a server, which may have unix:PATH in the place of host and port, as nginx writes it.
 
         Raises:
-            ConfigError: If it is none.
+            ConfigError: The text is not such a URI.
         """
         scheme, unix, rest = text.partition("://unix:")
         if not unix or not rest.startswith("/"):
@@ -75,7 +75,7 @@ class URI:
         """Read a URI such as https://vpn.example.org/IPHTTPS.
 
         Raises:
-            ConfigError: If it is none.
+            ConfigError: The text is not an http or https URI, or has a user, a query or a fragment.
         """
         like = "it must look like https://vpn.example.org/IPHTTPS"
         try:
@@ -85,7 +85,7 @@ class URI:
             raise ConfigError(f"{text!r} is not a URI ({error}): {like}") from error
         if parts.scheme not in ("https", "http") or not parts.hostname:
             raise ConfigError(f"{text!r} is not a URI for IP-HTTPS: {like}")
-        if parts.username is not None:  # not quoted: a password may stand there
+        if parts.username is not None:  # not quoted: it may contain a password
             raise ConfigError(f"the URI for {parts.hostname} has a user before the host: {like}")
         if parts.query or parts.fragment:
             raise ConfigError(f"{text!r} has more than scheme, host, port and path: {like}")
@@ -93,14 +93,14 @@ class URI:
             host = parts.hostname if parts.hostname.isascii() else parts.hostname.encode("idna").decode("ascii")
             parts.path.encode("ascii")
         except UnicodeError as error:
-            raise ConfigError(f"{text!r} holds characters that a URI cannot: {like}") from error
+            raise ConfigError(f"{text!r} has characters that are not allowed in a URI: {like}") from error
         secure = parts.scheme == "https"
         port = port if port is not None else (443 if secure else 80)
         return cls(secure, host, port, parts.path.rstrip("/"), default_path=default_path)
 
     @property
     def authority(self) -> str:
-        """What stands in the Host header."""
+        """The value of the Host header: the host, and the port unless it is the scheme's default."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return host if self.port == (443 if self.secure else 80) else f"{host}:{self.port}"
 
@@ -117,18 +117,18 @@ def client_endpoint(
     proxy: ProxySettings | None = None,
     addresses: Addresses | None = None,
 ) -> IStreamClientEndpoint:
-    """Return the endpoint of the server, over IPv4 or IPv6, whichever answers first (1.5), or through a proxy.
+    """Return the endpoint of a server, over IPv4 or IPv6, whichever connects first (1.5), or through a proxy.
 
-    `addresses` are those of the server's name that may be used; through a proxy they are the proxy's to choose. The
-    proxy's own addresses are tried one after the other.
+    `addresses` tracks the addresses of the server's name; a proxy resolves the name itself. The proxy's own addresses
+    are tried one after the other.
     """
     endpoint: IStreamClientEndpoint
     if proxy:
-        where = proxy.proxy
-        proxys = Addresses()
-        endpoint = name_endpoint(reactor, where.host, where.port, CONNECT_TIMEOUT, proxys)
+        address = proxy.proxy
+        proxy_addresses = Addresses()
+        endpoint = name_endpoint(reactor, address.host, address.port, CONNECT_TIMEOUT, proxy_addresses)
         endpoint = TLSEndpoint(proxy.tls, endpoint) if proxy.tls else endpoint
-        endpoint = ProxyEndpoint(cast(IReactorTime, reactor), endpoint, proxy, uri.host, uri.port, proxys)
+        endpoint = ProxyEndpoint(cast(IReactorTime, reactor), endpoint, proxy, uri.host, uri.port, proxy_addresses)
     else:
         endpoint = name_endpoint(reactor, uri.host, uri.port, CONNECT_TIMEOUT, addresses)
     return TLSEndpoint(tls, endpoint) if tls else endpoint
@@ -141,13 +141,12 @@ def listen(
     tls: IOpenSSLServerConnectionCreator | None,
     before: Callable[[IProtocolFactory], IProtocolFactory] | None = None,
 ) -> IListeningPort:
-    """Listen where the URI says, with TLS or without it (2.1).
+    """Listen on the URI's host and port, with TLS if `tls` is given (2.1).
 
-    `*` stands for all addresses, IPv4 and IPv6, of the host (1.5). `before` wraps what a connection meets first, TLS
-    included.
+    The host `*` means all IPv4 and IPv6 addresses (1.5). `before` wraps the factory outside TLS.
 
     Raises:
-        ConfigError: If that cannot be.
+        ConfigError: The socket cannot be bound.
     """
     if tls:
         factory = ImmediateTLSFactory(tls, False, factory)
@@ -162,10 +161,10 @@ def listen(
 
 
 def bind(uri: URI) -> socket.socket:
-    """Return a socket that listens where the URI says.
+    """Return a listening socket for the URI's host and port.
 
     Raises:
-        ConfigError: If that cannot be.
+        ConfigError: The host is not an address of this host, or the port cannot be bound.
     """
     try:
         if uri.host != ANY:
@@ -175,14 +174,14 @@ def bind(uri: URI) -> socket.socket:
             return socket.create_server(("", uri.port), family=socket.AF_INET6, dualstack_ipv6=True, backlog=BACKLOG)
         return socket.create_server(("", uri.port), backlog=BACKLOG)
     except ValueError as error:
-        raise ConfigError(f"--uri names {uri.host!r}, where a server takes an address of its own or *") from error
+        raise ConfigError(f"--uri has the host {uri.host!r}: give an address of this host, or *") from error
     except OSError as error:
         where = f"cannot listen on port {uri.port} of {uri.host}"
         raise ConfigError(f"{where}: {_BIND_ERRORS.get(error.errno or 0, error.strerror)}") from error
 
 
 _BIND_ERRORS = {
-    errno.EADDRINUSE: "another program does already; `ss -ltnp` names it",
-    errno.EACCES: "it takes root or CAP_NET_BIND_SERVICE",
+    errno.EADDRINUSE: "another program uses it; `ss -ltnp` names it",
+    errno.EACCES: "this requires root or CAP_NET_BIND_SERVICE",
     errno.EADDRNOTAVAIL: "this host has no such address",
 }

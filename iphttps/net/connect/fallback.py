@@ -1,4 +1,4 @@
-"""The ways to a server: directly, or through one of the proxies that are found for it."""
+"""An endpoint that tries the proxies found for a server, or a direct connection, in order."""
 
 from __future__ import annotations
 
@@ -18,10 +18,11 @@ from .alternatives import Alternatives
 
 @implementer(IStreamClientEndpoint)
 class FallbackEndpoint(Alternatives):
-    """An endpoint that tries one way after the other, as `find` lists them at each attempt.
+    """An endpoint that tries several proxies in order; None in their list stands for a direct connection.
 
-    `through` returns the endpoint of the server by a way. The failure of the last way is that of the whole; `forget` is
-    called then, for what was found was of no use. `addresses` are the server's, for the direct way.
+    `find` returns the list at each attempt, `through` the endpoint of the server through one of them. If all fail, the
+    last failure counts, and `forget` is called to discard the list. `addresses` tracks the server's own addresses,
+    for the direct connection.
     """
 
     def __init__(
@@ -38,26 +39,26 @@ class FallbackEndpoint(Alternatives):
         self._others: tuple[Proxy | None, ...] = ()
         self._next: tuple[Proxy | None, ...] = ()
         self.latest: Proxy | None = None
-        """The way that was tried last."""
+        """The proxy tried last, None for a direct connection."""
 
     def connect(self, protocolFactory: IProtocolFactory) -> Deferred[IProtocol]:
-        """Connect; cancelling gives up the way that is being tried, and the others."""
+        """Connect a protocol of the factory; cancelling ends the whole attempt."""
         return _Attempt(self, protocolFactory).connected
 
-    # The alternatives, where a way has led to the server and the session did not open there.
+    # Alternatives: for when a connection was made and the session did not open.
 
     def begin(self) -> None:
-        """Begin a new attempt: the ways are found anew, and every address may be tried."""
+        """Begin a new attempt: proxies are found anew, and every address may be tried again."""
         self._next = ()
         self._addresses.begin()
 
     def using(self, address: IAddress | None) -> None:
-        """Take note of the server's address; by a proxy it is unknown."""
+        """Record the server's address, which is unknown behind a proxy."""
         self._addresses.using(address)
 
     @property
     def others(self) -> bool:
-        """Whether there is another address of the server, or another way to it."""
+        """Whether there is another address of the server or another proxy to try."""
         return bool(self._others) or self._another_address
 
     @property
@@ -65,60 +66,60 @@ class FallbackEndpoint(Alternatives):
         return self.latest is None and self._addresses.others
 
     def strike(self) -> None:
-        """Leave out the address in use, or, if there is no other, the way in use."""
+        """Exclude the address in use, or, if there is no other address, the proxy in use."""
         if self._another_address:
             self._addresses.strike()
             self._next = (None, *self._others)
         else:
             self._next = self._others
 
-    # What an attempt needs.
+    # Methods for _Attempt.
 
     def find(self) -> Deferred[tuple[Proxy | None, ...]]:
-        """Return the ways that there are now, or those that are left."""
+        """Return the proxies left of the present attempt, or find them."""
         left, self._next = self._next, ()
         return succeed(left) if left else self._find()
 
-    def endpoint(self, way: Proxy | None, others: Sequence[Proxy | None]) -> IStreamClientEndpoint:
-        """Return the endpoint of the server by a way, which is then the latest; `others` are left after it."""
-        self.latest, self._others = way, tuple(others)
-        return self._through(way)
+    def endpoint(self, proxy: Proxy | None, others: Sequence[Proxy | None]) -> IStreamClientEndpoint:
+        """Return the endpoint of the server through a proxy, and record it as the latest; `others` are left to try."""
+        self.latest, self._others = proxy, tuple(others)
+        return self._through(proxy)
 
-    def in_vain(self) -> None:
-        """Forget the ways: none of them led to the server."""
+    def all_failed(self) -> None:
+        """Discard the list of proxies: none of them led to the server."""
         self._forget()
 
 
 class _Attempt:
-    """One attempt, over one way after the other; `connected` fires at its end, and cancelled ends it."""
+    """One attempt over all proxies in order; `connected` fires with its result, and cancelling it ends the attempt."""
 
     log = logger()
 
-    def __init__(self, ways: FallbackEndpoint, factory: IProtocolFactory) -> None:
-        self._ways = ways
+    def __init__(self, endpoint: FallbackEndpoint, factory: IProtocolFactory) -> None:
+        self._endpoint = endpoint
         self._factory = factory
         self._given_up = False
         self.connected: Deferred[IProtocol] = Deferred(self._give_up)
-        self._trying = ways.find().addCallback(self._try)
+        self._trying = endpoint.find().addCallback(self._try)
         self._trying.addBoth(self._end)
 
-    def _try(self, ways: Sequence[Proxy | None]) -> Deferred[IProtocol]:
-        if self._given_up:  # a search may go on to its end, although it was cancelled
+    def _try(self, proxies: Sequence[Proxy | None]) -> Deferred[IProtocol]:
+        if self._given_up:  # a search that was cancelled may still complete
             return fail(CancelledError())
-        way, *others = ways
-        attempt: Deferred[IProtocol] = self._ways.endpoint(way, others).connect(self._factory)
-        return attempt.addErrback(self._failed, way, others)
+        proxy, *others = proxies
+        attempt: Deferred[IProtocol] = self._endpoint.endpoint(proxy, others).connect(self._factory)
+        return attempt.addErrback(self._failed, proxy, others)
 
-    def _failed(self, failure: Failure, way: Proxy | None, others: Sequence[Proxy | None]) -> Deferred[IProtocol]:
-        if self._given_up:  # which not everything that is cancelled calls by this name
+    def _failed(self, failure: Failure, proxy: Proxy | None, others: Sequence[Proxy | None]) -> Deferred[IProtocol]:
+        if self._given_up:  # not every cancelled Deferred fails with CancelledError
             return fail(failure)
         if not others:
-            self._ways.in_vain()
+            self._endpoint.all_failed()
             return fail(failure)
         self.log.warn(
-            "{way}: {sentence}; trying the next way",
+            "{way}: {sentence}; trying the next",
             event="way-failed",
-            way=_name(way),
+            way=_name(proxy),
             sentence=explain(failure).sentence,
         )
         return self._try(others)
@@ -132,5 +133,5 @@ class _Attempt:
         self._trying.cancel()
 
 
-def _name(way: Proxy | None) -> str:
-    return f"proxy {way}" if way else "no proxy"
+def _name(proxy: Proxy | None) -> str:
+    return f"proxy {proxy}" if proxy else "no proxy"

@@ -1,7 +1,7 @@
-"""Finds the web proxies through which a server can be reached, in the order in which they are to be tried.
+"""Discovery of the web proxies for a server, in the order in which to try them.
 
-The answer for a server is kept until `forget` is called, which is to be done when the network has changed: a laptop
-that is carried from the office into a café has left its proxy behind. What was not found is looked for each time.
+The result for a server is cached until `forget` is called, as after a change of network: a laptop carried from the
+office into a café has left its proxy behind. A failed search is not cached.
 """
 
 from __future__ import annotations
@@ -33,33 +33,33 @@ from .pac_text import text_of
 from .public_suffix import public_suffixes
 
 WPAD_TIME_LIMIT = 10.0
-"""Seconds for all the places where WPAD looks, together."""
+"""Seconds for all WPAD URLs together."""
 
 WPAD_PLACE_LIMIT = 4.0
-"""Seconds for each of them."""
+"""Seconds for each WPAD URL."""
 
 Proxies = tuple[Proxy | None, ...]
-"""What is to be tried, in this order; None is a direct connection. Never empty."""
+"""The proxies to try, in order; None is a direct connection. Never empty."""
 
 DIRECT: Proxies = (None,)
 
 Evaluate = Callable[[str, URI], Deferred[str]]
-"""How to have a file's text evaluated for a server."""
+"""A function that evaluates a PAC file's text for a server and returns FindProxyForURL's result."""
 
 
 @dataclass(slots=True)
 class _Known:
-    """What was found out since the network last changed."""
+    """The results since the last change of network."""
 
     pac: tuple[str, str] | None = None
-    """Where the file was found, and its text."""
+    """The location of the PAC file, and its text."""
     answers: dict[tuple[bool, str, int], Proxies] = field(default_factory=dict)
 
 
 class ProxyFinder:
-    """Finds proxies as the operator chose; `pac` is where the file is, instead of where WPAD would look.
+    """Finds proxies as the operator's `choice` says; `pac` is the location of the PAC file, None for WPAD.
 
-    The other arguments are what it needs of its surroundings.
+    The keyword arguments are the environment, network and files to use; tests replace them.
     """
 
     log = logger()
@@ -79,7 +79,7 @@ class ProxyFinder:
         self._clock = reactor
         self._choice = choice
         self._pac = pac
-        # Read now, while Python's files can be; it takes 80 ms and is of use to WPAD alone.
+        # Read now, before privileges are dropped; it takes 80 ms, so only if WPAD is used.
         by_wpad = choice.source is ProxySource.AUTO and pac is None
         self._is_public = public_suffixes() if by_wpad else lambda _: True
         self._environment = environment
@@ -90,18 +90,19 @@ class ProxyFinder:
         self._known = _Known()
         self._said = ""
         self._without: set[str] = set()
-        """The servers of which it was said that the environment names no proxy for them."""
+        """The servers for which the log already says that the environment names no proxy."""
 
     def find(self, uri: URI) -> Deferred[Proxies]:
-        """Return what is to be tried for a server, at least one; it can be cancelled.
+        """Return the proxies to try for a server; the Deferred can be cancelled.
 
-        Fails with ConfigError if the environment holds what is no proxy, and with DiscoveryError if the file that the
-        operator named cannot be had, or gives no answer. Without such a name that is a direct connection.
+        Fails with ConfigError if an environment variable is not a proxy's URL, and with DiscoveryError if the PAC file
+        given by the operator cannot be read or evaluated. If WPAD finds no usable file, the result is a direct
+        connection.
         """
         return Deferred.fromCoroutine(self._find(uri))
 
     def forget(self) -> None:
-        """Find everything out anew from now on; what is under way is still answered, but not kept."""
+        """Discard all cached results; a search in progress still completes, but its result is not cached."""
         self._known = _Known()
 
     async def _find(self, uri: URI) -> Proxies:
@@ -115,7 +116,7 @@ class ProxyFinder:
                 if proxy is None and uri.authority not in self._without:
                     self._without.add(uri.authority)
                     self.log.info(
-                        "the environment names no proxy for {server}: the way is direct",
+                        "the environment names no proxy for {server}: connecting directly",
                         event="no-proxy",
                         server=uri.authority,
                     )
@@ -124,7 +125,7 @@ class ProxyFinder:
                 return await self._find_by_pac(uri)
 
     async def _find_by_pac(self, uri: URI) -> Proxies:
-        known = self._known  # `forget` lays another one there, and this one is then nobody's
+        known = self._known  # `forget` replaces it; results of this search then go to the discarded object
         key = uri.secure, uri.host, uri.port
         if answer := known.answers.get(key):
             return answer
@@ -135,15 +136,15 @@ class ProxyFinder:
             result = PACResult.parse(await self._evaluate(text, uri))
         except DiscoveryError as error:
             if self._pac:
-                known.pac = None  # it may be mended until the next time
-                raise DiscoveryError(f"the file that --pac names, {self._pac}, cannot be used: {error}") from error
+                known.pac = None  # it may be repaired by the next attempt
+                raise DiscoveryError(f"cannot use the PAC file {self._pac} given by --pac: {error}") from error
             self._say(known, error)
             known.pac = None
             return DIRECT
         known.answers[key] = result.proxies
         self._said = ""
         self.log.info(
-            "{where} says how to connect to {server}: {way}",
+            "proxy for {server} according to {where}: {way}",
             event="proxy-found",
             where=where,
             server=uri.authority,
@@ -151,7 +152,7 @@ class ProxyFinder:
         )
         if result.skipped:
             self.log.warn(
-                "{where} also says what is left out: {skipped}",
+                "ignored entries in the result of {where}: {skipped}",
                 event="proxy-skipped",
                 where=where,
                 skipped=", ".join(result.skipped),
@@ -162,21 +163,21 @@ class ProxyFinder:
         return str(location), await read_pac(self._clock, self._connect, location)
 
     async def _by_wpad(self) -> tuple[str, str]:
-        """Return where the file was found, and its text, of the first place that has one."""
+        """Return the URL and the text of the first PAC file that WPAD finds."""
         urls = wpad_urls(search_domains(self._resolver_words(), self._hostname()), self._is_public)
         failed = []
         end = self._clock.seconds() + WPAD_TIME_LIMIT
         for url in urls:
             left = end - self._clock.seconds()
             if left <= 0:
-                failed.append("and there was no time for more")
+                failed.append("no time was left for more")
                 break
             try:
                 found = await download(self._clock, self._connect, url, min(left, WPAD_PLACE_LIMIT), rooted=True)
                 return url, text_of(*found)
             except DiscoveryError as error:
                 failed.append(f"{url}: {error}")
-        raise DiscoveryError("; ".join(failed) or "this host has no domain in which to look for it")
+        raise DiscoveryError("; ".join(failed) or "this host has no domain to search")
 
     def _resolver_words(self) -> str:
         try:
@@ -185,7 +186,7 @@ class ProxyFinder:
             return ""
 
     def _say(self, known: _Known, error: DiscoveryError) -> None:
-        """Say why the connection is a direct one, but not at each of many attempts, which `forget` may separate."""
+        """Log why the connection is direct, once for the same reason, even if `forget` was called in between."""
         if str(error) != self._said:
             self._said = str(error)
             if known.pac:

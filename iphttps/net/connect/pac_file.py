@@ -1,4 +1,4 @@
-"""Reads a proxy auto-configuration file from where it is."""
+"""Reading of a proxy auto-configuration (PAC) file from a path or a URL."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from .download import MAXIMUM_SIZE, Connect, download
 from .pac_text import text_of
 
 TIME_LIMIT = 10.0
-"""Seconds that a web server has to send the file."""
+"""Seconds for the download of the file."""
 
 
 def read_pac(clock: IReactorTime, connect: Connect, location: PACLocation) -> Deferred[str]:
-    """Return the file's text; fails with DiscoveryError."""
+    """Return the text of the file; fails with DiscoveryError if it cannot be read."""
     if location.url:
         return download(clock, connect, location.url, TIME_LIMIT).addCallback(lambda found: text_of(*found))
     try:
@@ -32,15 +32,15 @@ def _read(path: str) -> bytes:
     try:
         with open(path, "rb", opener=_without_waiting) as file:
             if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-                raise DiscoveryError("it is not a file")
+                raise DiscoveryError("it is not a regular file")
             content = file.read(MAXIMUM_SIZE + 1)
     except OSError as error:
         raise DiscoveryError(f"it cannot be read: {error.strerror}") from error
     if len(content) > MAXIMUM_SIZE:
-        raise DiscoveryError(f"it is larger than {MAXIMUM_SIZE} bytes")
+        raise DiscoveryError(f"the file is larger than {MAXIMUM_SIZE} bytes")
     return content
 
 
 def _without_waiting(path: str, flags: int) -> int:
-    """Open a file, which may be a pipe that nobody writes to."""
+    """Open a file without blocking, in case it is a pipe without a writer."""
     return os.open(path, flags | os.O_NONBLOCK)

@@ -1,4 +1,4 @@
-"""Has a proxy auto-configuration file evaluated in a child process, for no longer than a time limit."""
+"""Evaluation of a proxy auto-configuration (PAC) file in a child process, with a time limit."""
 
 from __future__ import annotations
 
@@ -21,51 +21,51 @@ from ..log import logger
 from .endpoints import URI
 
 PROGRAM = ("-P", "-m", "iphttps.host.pac.evaluator")
-"""What Python runs, by name, because this layer does not know that one; -P: nothing from the working directory."""
+"""Python's arguments. A module name, since net must not import host; -P keeps the working directory off the path."""
 
 ENVIRONMENT = {
     "LC_ALL": "C.UTF-8",
-    # A name server that is silent must leave time for the next one, and for an answer (resolv.conf(5)).
+    # An unresponsive name server must leave time to ask the next one (resolv.conf(5)).
     "RES_OPTIONS": "timeout:1 attempts:2",
 }
 PASSED_ON = ("PYTHONPATH", "LD_LIBRARY_PATH", "TZ")
-"""What Python may need to find our code and itself, and what o'clock it is for `timeRange`."""
+"""The variables passed on: Python's and the loader's search paths, and the time zone for `timeRange`."""
 
 TIME_LIMIT = 5.0
-"""Seconds that an evaluation may take, look-ups of names included."""
+"""Seconds for an evaluation, DNS lookups included."""
 
 MAXIMUM_OUTPUT = 64 * 1024
-"""Bytes that the program may write; it writes far fewer."""
+"""Maximum output of the process in bytes; it normally writes far less."""
 
 SHOWN = 300
-"""Characters of the program's words that are shown."""
+"""Maximum characters of the process's error output that are shown."""
 
 
 class IReactorPrograms(IReactorProcess, IReactorTime):
-    """What running a program takes of the reactor."""
+    """A reactor that can run processes and timers."""
 
 
 def evaluate(reactor: IReactorPrograms, pac: str, uri: URI, time_limit: float = TIME_LIMIT) -> Deferred[str]:
-    """Return what FindProxyForURL answers for a server; fails with DiscoveryError when the process has ended.
+    """Return the result of FindProxyForURL for a server; fails with DiscoveryError once the process has ended.
 
-    The file is told the server's name and port and not the path, as browsers do with https.
+    The function gets a URL with the server's name and port but no path, as in browsers for https.
     """
     url = f"{'https' if uri.secure else 'http'}://{uri.authority}/"
     evaluation = _Evaluation(json.dumps({"pac": pac, "url": url, "host": uri.host}).encode("ascii"))
     environment = ENVIRONMENT | {name: os.environ[name] for name in PASSED_ON if name in os.environ}
     try:
-        # Of the descriptors the child has these three pipes only. That is spawnProcess's doing.
+        # spawnProcess closes all descriptors in the child but the three pipes.
         reactor.spawnProcess(evaluation, sys.executable, (sys.executable, *PROGRAM), environment)
     except PermissionError:
         return fail(
             DiscoveryError(
-                f"the user that this is (number {os.geteuid()}) may not run {sys.executable} to evaluate it: install "
-                "iphttps where `twistd --uid` may, as in /opt, or name the proxy by --proxy"
+                f"user ID {os.geteuid()} may not run {sys.executable} to evaluate it: install iphttps where the user "
+                "given by `twistd --uid` may, as in /opt, or give the proxy with --proxy"
             )
         )
     except OSError as error:
-        return fail(DiscoveryError(f"Python cannot be run to evaluate it: {error.strerror}"))
-    timer = reactor.callLater(time_limit, evaluation.end, f"it took more than {time_limit:g} seconds to answer")
+        return fail(DiscoveryError(f"cannot run Python to evaluate it: {error.strerror}"))
+    timer = reactor.callLater(time_limit, evaluation.end, f"its evaluation took longer than {time_limit:g} seconds")
 
     def settled(result: str | Failure) -> str | Failure:
         if timer.active():
@@ -81,7 +81,7 @@ class _Evaluation(ProcessProtocol):
     warned: ClassVar[bool] = False
 
     def __init__(self, question: bytes) -> None:
-        self.answer: Deferred[str] = Deferred(lambda answer: self.end("nobody wants to know any more"))
+        self.answer: Deferred[str] = Deferred(lambda answer: self.end("its evaluation was cancelled"))
         self._question = question
         self._output = bytearray()
         self._complaint = b""
@@ -101,9 +101,9 @@ class _Evaluation(ProcessProtocol):
         self._complaint = (self._complaint + data)[-SHOWN:]
 
     def end(self, reason: str) -> None:
-        """Kill the process; the reason counts once it is gone."""
+        """Kill the process; `answer` fails with the reason once it has ended."""
         self._ended_for = self._ended_for or reason
-        # Where root lacks the capability to kill others, the process still ends by its own alarm.
+        # If the signal is not permitted (root without CAP_KILL), the process still ends by its own alarm.
         with suppress(ProcessExitedAlready, OSError):
             self.transport.signalProcess("KILL")
 
@@ -121,10 +121,10 @@ class _Evaluation(ProcessProtocol):
             cls.warned = True
             known = [each for each in ("Landlock", "seccomp") if isinstance(lacking, list) and each in lacking]
             cls.log.warn(
-                "the process that evaluates PAC files is confined by {confined}, because {lacking} cannot be had on "
-                "this kernel: name the proxy by --proxy, or start the daemon as root, if the file is not to be trusted",
+                "the process that evaluates PAC files is confined by {confined}, because the kernel does not support "
+                "{lacking}: if the file is not trusted, give the proxy with --proxy, or start the daemon as root",
                 event="pac-unconfined",
-                confined="its limits and its user alone" if len(known) != 1 else "only one of Landlock and seccomp",
+                confined="its limits and its user only" if len(known) != 1 else "only one of Landlock and seccomp",
                 lacking=" and ".join(known) or "its confinement",
             )
 
@@ -143,6 +143,6 @@ class _Evaluation(ProcessProtocol):
             pass
         killed_by = getattr(reason.value, "signal", None)
         if killed_by in (signal.SIGKILL, signal.SIGXCPU):
-            raise DiscoveryError("it took more than its share of the processor's time")
+            raise DiscoveryError("its evaluation exceeded the CPU time limit")
         words = self._complaint.strip().splitlines() or [str(reason.value).encode("utf-8", "replace")]
         raise DiscoveryError(f"its evaluation failed: {ascii_only(words[-1])}")

@@ -1,4 +1,4 @@
-"""Turns the bytes of a proxy auto-configuration file into its text, as browsers do."""
+"""The character encoding of a proxy auto-configuration (PAC) file, detected as in browsers."""
 
 from __future__ import annotations
 
@@ -13,25 +13,25 @@ _MARKS = (
     (codecs.BOM_UTF16_LE, codecs.utf_16_le_decode),
     (codecs.BOM_UTF16_BE, codecs.utf_16_be_decode),
 )
-"""Byte order marks. These decoders are built in: no file of Python's has to be read for them."""
+"""Byte order marks, with decoders built into the interpreter: Python's files may be unreadable later."""
 
 _SINGLE = (
     "cp1250 cp1251 cp1252 cp1253 cp1254 cp1255 cp1256 cp1257 cp1258 iso8859_2 iso8859_5 iso8859_7 iso8859_9 iso8859_15"
 )
 _OTHER = "cp866 koi8_r koi8_u shift_jis cp932 euc_jp gb2312 gbk gb18030 big5 euc_kr"
 
-# Looked up now: after `twistd --uid` has given up root, Python's own files may be out of reach.
+# Looked up now: after `twistd --uid` has dropped privileges, Python's own files may be unreadable.
 _CHARSETS = {name: codecs.lookup(name).decode for name in f"{_SINGLE} {_OTHER}".split()}
 
 _PADDING = "\0\x1a"
-"""What old editors and appliances put at a file's end."""
+"""Padding that old editors and appliances append to a file."""
 
 
 def text_of(content: bytes, charset: str = "") -> str:
-    """Return what the bytes mean; `charset` is what the web server says of them.
+    """Decode the content of a PAC file; `charset` is the one that the web server declares, empty if none.
 
-    A byte order mark counts first, then UTF-16 without one, then UTF-8, then the server's word, and at last Latin-1, in
-    which nothing is wrong. So a wrong word of a server spoils no file in UTF-8, and a byte in a comment no program.
+    A byte order mark takes precedence, then UTF-16 without one, UTF-8, the declared charset, and finally Latin-1, which
+    decodes anything. A wrong declaration therefore cannot spoil a UTF-8 file, nor a stray byte in a comment a program.
     """
     return _decoded(content, charset).rstrip(_PADDING)
 

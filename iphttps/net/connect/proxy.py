@@ -1,7 +1,7 @@
-"""The way through a web proxy: an endpoint around the endpoint of the proxy (3.1.5.1).
+"""Connecting through a web proxy with CONNECT: an endpoint that wraps the endpoint of the proxy (3.1.5.1).
 
-Once the way is open, nothing of this file is left in the connection: the protocol of the server behind the proxy takes
-its place at the transport. TLS to that server goes around this endpoint, by `TLSEndpoint`.
+Once the proxy has connected, nothing of this file is left in the connection: the protocol for the server replaces the
+one for the proxy at the transport. `TLSEndpoint` wraps this endpoint for TLS to the server.
 """
 
 from __future__ import annotations
@@ -39,28 +39,28 @@ from .alternatives import Attempt
 from .proxy_connection import NoAnswerError, ProxyConnection, unreachable
 
 DEADLINE = 30.0
-"""Seconds that one address of the proxy has, from the first connection to the open way, logins and all."""
+"""Seconds for one address of the proxy, from the TCP connection to the proxy's 200, authentication included."""
 
-OF_THE_LOGIN = (ProxyFault.NO_CREDENTIALS, ProxyFault.CREDENTIALS_WRONG)
-"""Faults that another address would have too, and at which another try may lock somebody's account."""
+LOGIN_FAULTS = (ProxyFault.NO_CREDENTIALS, ProxyFault.CREDENTIALS_WRONG)
+"""Faults for which no other address is tried: it would fail too, and further attempts may lock the account."""
 
 MAXIMUM_REQUESTS = 10
-"""Requests to the proxy for one way, over however many connections."""
+"""Maximum CONNECT requests for one attempt, over all its connections."""
 
 NextTokenOf = Callable[[bytes | None], Deferred[bytes]]
-"""Returns our next token for the proxy's, None at the beginning; fails with NoTokenError."""
+"""A function from the proxy's last token, None at first, to our next one; fails with NoTokenError."""
 
 Tokens = Callable[[AuthScheme, str, Login | None], NextTokenOf]
-"""Begins an exchange of tokens with the proxy on a host; raises NoTokenError. `net.spnego.tokens` is one."""
+"""A function that begins a token exchange with the proxy on a host; raises NoTokenError. See `spnego.tokens`."""
 
 
 class NoTokenError(Exception):
-    """A way to log in that goes by tokens cannot be gone; the text says why."""
+    """An authentication scheme with tokens (NTLM, Negotiate) cannot be used; the text says why."""
 
 
 @dataclass(frozen=True, slots=True)
 class ProxySettings:
-    """A proxy and what it takes to get through: credentials, who makes tokens of them, and TLS if it is at https://.
+    """A proxy, the credentials and token source for it, and TLS settings if it is at https://.
 
     `headers` are sent with each request.
     """
@@ -74,10 +74,10 @@ class ProxySettings:
 
 @implementer(IStreamClientEndpoint)
 class ProxyEndpoint:
-    """Connects to a host and port behind a proxy; `endpoint` is that of the proxy, with TLS if it is at https://.
+    """An endpoint of a host and port behind a proxy; `endpoint` is the proxy's, with TLS if it is at https://.
 
-    `addresses` are those of the proxy's name, which the endpoint leaves out once they are struck: where one fails, or
-    does not answer in time, the next is tried, as with the addresses of a server.
+    `addresses` tracks the addresses of the proxy's name: if one fails or times out, the next is tried, as for a
+    server. `deadline` is in seconds, for one address.
     """
 
     def __init__(
@@ -113,16 +113,16 @@ class ProxyEndpoint:
                 stage = Stage.PROXY if attempt.reached else Stage.CONNECT
                 trouble = FailureReason(stage, str(error), TIMED_OUT if attempt.late else None)
                 errors[trouble.sentence] = error
-                if error.fault in OF_THE_LOGIN:
+                if error.fault in LOGIN_FAULTS:
                     raise
                 if not whole.goes_on(trouble):
                     raise errors[whole.verdict(trouble).sentence] from None
 
 
 class ProxyAttempt:
-    """One attempt to get through by one address: requests one after the other, over one connection at a time.
+    """One attempt through one address of the proxy: successive requests, over one connection at a time.
 
-    `whole` is the attempt by all addresses of the proxy, which bounds the time until the first answer.
+    `whole` is the attempt over all addresses of the proxy, which limits the time until the first response.
     """
 
     log = logger()
@@ -141,22 +141,22 @@ class ProxyAttempt:
         self._tokens = settings.tokens
         self._headers = settings.headers
         self._authority = authority
-        self._dialogue = AuthNegotiation(settings.proxy, authority, settings.credentials, clock.seconds())
+        self._negotiation = AuthNegotiation(settings.proxy, authority, settings.credentials, clock.seconds())
         self._connection: ProxyConnection | None = None
         self._next_token: NextTokenOf | None = None
         self._exchanging = False
-        """Whether the request made last had a token in it."""
+        """Whether the last request carried a token."""
         self._bound = False
-        """Whether the next request is one of an exchange that must go on over the same connection."""
+        """Whether the next request continues a token exchange, which is bound to its connection."""
         self._whole = whole
         self._end = 0.0
         self.reached = False
-        """Whether an address of the proxy has accepted a connection."""
+        """Whether the proxy has accepted a TCP connection."""
         self.late = False
-        """Whether it has ended because it took too long."""
+        """Whether the attempt has failed by its deadline."""
 
     def run(self, factory: IProtocolFactory, deadline: float) -> Deferred[IProtocol]:
-        """Get through and connect a protocol of the factory, within so many seconds."""
+        """Connect a protocol of the factory to the server through the proxy, within `deadline` seconds."""
 
         def expire() -> None:
             self.late = True
@@ -178,7 +178,7 @@ class ProxyAttempt:
             connection, rest = await self._open()
             protocol = factory.buildProtocol(connection.peer)
             if protocol is None:
-                raise CancelledError  # nobody wants the connection any more
+                raise CancelledError  # the factory refuses the connection
             self._connection = None
         except CancelledError:
             if self.late:
@@ -191,35 +191,35 @@ class ProxyAttempt:
 
     async def _open(self) -> tuple[ProxyConnection, bytes]:
         await self._connect()
-        authorization = self._dialogue.begin(_nonce())
+        authorization = self._negotiation.begin(_nonce())
         for _ in range(MAXIMUM_REQUESTS):
             answer = await self._ask(authorization)
             if isinstance(answer, Connected):
                 assert self._connection
-                self._dialogue.accepted()
+                self._negotiation.accepted()
                 self.log.info(
                     "{proxy} connects to {authority}{login}",
                     event="proxy-connects",
                     proxy=self._proxy,
                     authority=self._authority,
-                    login=f" (login by {self._dialogue.scheme.value})" if self._dialogue.scheme else "",
+                    login=f" (login by {self._negotiation.scheme.value})" if self._negotiation.scheme else "",
                 )
                 return self._connection, answer.rest
             if not answer.reusable:
                 self._drop()
             authorization = await self._answer(answer)
-        raise ProxyError(f"the proxy {self._proxy} asks for a login again and again", ProxyFault.REFUSED)
+        raise ProxyError(f"the proxy {self._proxy} keeps asking for authentication", ProxyFault.REFUSED)
 
     async def _ask(self, authorization: bytes | None) -> Connected | Challenged:
         connection = self._connection or await self._connect()
         try:
             answer = await connection.ask(authorization)
-            self._timer.reset(max(self._end - self._clock.seconds(), 0.0))  # it is not silent
+            self._timer.reset(max(self._end - self._clock.seconds(), 0.0))  # it responds: the full deadline applies
             return answer
         except NoAnswerError as ended:
             if self._bound or not ended.used:
                 raise ended.error from None
-        # A proxy may say that it keeps the connection, and close it.
+        # A proxy may announce a persistent connection and close it nevertheless: retry once over a new one.
         self._drop()
         return await self._ask(authorization)
 
@@ -242,10 +242,10 @@ class ProxyAttempt:
         raise unreachable(self._proxy, sentence(failure))
 
     async def _answer(self, challenged: Challenged) -> bytes:
-        """Return the header's value that answers the challenge."""
+        """Return the value of Proxy-Authorization that answers the challenge."""
         challenges = read_challenges(challenged.offers)
         exchanging, self._exchanging, self._bound = self._exchanging, False, False
-        step = self._dialogue.challenged(challenges, _nonce(), refused=challenged.refused)
+        step = self._negotiation.challenged(challenges, _nonce(), refused=challenged.refused)
         while isinstance(step, NextToken):
             scheme = step.scheme
             try:
@@ -258,18 +258,18 @@ class ProxyAttempt:
                     way=scheme.value,
                     error=str(error),
                 )
-                self._dialogue.unavailable(str(error))
-                step = self._dialogue.challenged(challenges, _nonce())
+                self._negotiation.unavailable(str(error))
+                step = self._negotiation.challenged(challenges, _nonce())
             else:
                 self._exchanging, self._bound = True, step.token is not None
                 step = (step.spelling or scheme.token).encode() + b" " + b64encode(token)
         if exchanging and not self._bound:
-            self._drop()  # Squid takes no other scheme on a connection on which one with tokens has begun
+            self._drop()  # Squid accepts no other scheme on a connection once a token exchange has begun on it
         return step
 
     async def _token(self, step: NextToken) -> bytes:
         if step.token is None:
-            self._next_token = self._tokens(step.scheme, self._proxy.host, self._dialogue.login)
+            self._next_token = self._tokens(step.scheme, self._proxy.host, self._negotiation.login)
         elif not self._connection:  # what is proven this way is proven for one connection
             raise NoTokenError("the proxy closes the connection in the middle of it")
         assert self._next_token
@@ -283,7 +283,7 @@ class ProxyAttempt:
     def _expired(self) -> ProxyError:
         if self._connection:
             return self._connection.expired()
-        return ProxyError(f"the proxy {self._proxy} could not be reached in time", ProxyFault.UNREACHABLE)
+        return ProxyError(f"connecting to the proxy {self._proxy} timed out", ProxyFault.UNREACHABLE)
 
 
 def _nonce() -> str:

@@ -1,4 +1,4 @@
-"""A connection to a web proxy, until the way through it is open."""
+"""A connection to a web proxy, until the proxy has connected to the server."""
 
 from __future__ import annotations
 
@@ -19,14 +19,18 @@ from ...pki.verification import CheckedConnection
 from ..explain import sentence
 
 QUIET_LIMIT = 2.0
-"""Seconds without a byte after which the rest of an answer's body is not waited for: its length may be wrong."""
+"""Seconds of silence after which the rest of a response body is no longer awaited: its length may be wrong."""
 
 BODY_LIMIT = 5.0
-"""Seconds from the first of a body that is not whole until the rest is not waited for, however it comes."""
+"""Seconds after which the rest of a response body is no longer awaited in any case."""
 
 
 class NoAnswerError(Exception):
-    """The connection ended before the answer: `error` is what to say of that unless it was `used` before."""
+    """The connection ended before the response.
+
+    `error` describes that. If the connection was `used` for an earlier request, the proxy may just not keep
+    connections open, and the request can be repeated over a new one.
+    """
 
     def __init__(self, error: ProxyError, *, used: bool) -> None:
         super().__init__(str(error))
@@ -36,7 +40,7 @@ class NoAnswerError(Exception):
 
 @implementer(IHandshakeListener)
 class ProxyConnection(Protocol):
-    """A connection to the proxy until the way is open; one request at a time is under way."""
+    """A connection to the proxy, used until the proxy has connected to the server; one request at a time."""
 
     def __init__(self, clock: IReactorTime, proxy: Proxy, authority: str, headers: tuple[Header, ...] = ()) -> None:
         self._clock = clock
@@ -48,7 +52,7 @@ class ProxyConnection(Protocol):
         self._gone: NoAnswerError | None = None
         self._used = False
         self.secured: Deferred[None] = Deferred()
-        """Fires when TLS with the proxy is agreed on."""
+        """Fires when the TLS handshake with the proxy is complete."""
 
     @property
     def peer(self) -> Any:
@@ -56,16 +60,19 @@ class ProxyConnection(Protocol):
         return self._wire.getPeer()
 
     def connectionMade(self) -> None:
-        """Wait to be asked."""
+        """Keep the transport, and wait for `ask`."""
         self._wire = cast(Any, self.transport)
         self._secure = isinstance(self.transport, TLSMemoryBIOProtocol)
 
     def handshakeCompleted(self) -> None:
-        """Note that the proxy speaks TLS."""
+        """Record that the TLS handshake with the proxy is complete."""
         self.secured.callback(None)
 
     def ask(self, authorization: bytes | None) -> Deferred[Connected | Challenged]:
-        """Send a request; fails with ProxyError, or NoAnswerError if the connection ends before the answer."""
+        """Send a CONNECT request, with this value of Proxy-Authorization, and return the proxy's answer.
+
+        Fails with ProxyError, or with NoAnswerError if the connection ends before the answer.
+        """
         waiting: Deferred[Connected | Challenged] = Deferred()
         self._waiting = waiting
         if self._gone:
@@ -75,7 +82,7 @@ class ProxyConnection(Protocol):
         return waiting
 
     def dataReceived(self, data: bytes) -> None:
-        """Read the answer; bytes that no request has asked for are nobody's."""
+        """Parse the answer; unsolicited bytes are ignored."""
         if self._waiting:
             try:
                 answer = self._handshake.feed(data)
@@ -87,7 +94,7 @@ class ProxyConnection(Protocol):
                     self._await_body()
 
     def _await_body(self) -> None:
-        """Wait for more of a body whose head has come, but not for long: it is only read away."""
+        """Wait for the rest of a response body, within limits: it is only discarded."""
         now = self._clock.seconds()
         if not self._quiet:
             self._latest = now + BODY_LIMIT
@@ -119,7 +126,7 @@ class ProxyConnection(Protocol):
             waiting.errback(error)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        """The connection has ended, which can be how an answer ends."""
+        """End the answer, which the end of the connection can delimit, or fail."""
         self._gone = NoAnswerError(self._fate(reason), used=self._used)
         try:
             answer = self._handshake.closed()
@@ -127,40 +134,40 @@ class ProxyConnection(Protocol):
             self._fail(error)
         else:
             self._settle(answer)
-            self._fail(self._gone)  # if nobody could be told anything better
+            self._fail(self._gone)  # no effect if there was an answer
 
     def _fate(self, reason: Failure) -> ProxyError:
-        handle = self._wire.getHandle() if self._secure else None  # TCP has none any more
+        handle = self._wire.getHandle() if self._secure else None  # a closed TCP transport has none
         words = handle.check.failure if isinstance(handle, CheckedConnection) else None
         if words or not isinstance(reason.value, ConnectionDone | ConnectionLost):
             return unreachable(self._proxy, words or sentence(reason))
         return ProxyError(f"the proxy {self._proxy} closed the connection without an answer", ProxyFault.NO_ANSWER)
 
     def expired(self) -> ProxyError:
-        """Return what to say of the proxy if it has had its time."""
+        """Return the error for a proxy that has not answered before the deadline."""
         error = self._handshake.expired()
         if self._secure and not self.secured.called:
-            return ProxyError(f"{error}, not even in the TLS handshake: perhaps it is one for http://", error.fault)
+            return ProxyError(f"{error}, not even in the TLS handshake: it may be an http:// proxy", error.fault)
         return error
 
     def hand_over(self, protocol: IProtocol, rest: bytes) -> None:
-        """Put a protocol in the place of this one, and give it the bytes that came behind the answer."""
+        """Replace this protocol by another at the transport, and give it the bytes received after the answer."""
         if self._secure:
             self._wire.wrappedProtocol = protocol
         else:
             self._wire.protocol = protocol
         protocol.makeConnection(self._wire)
         if self._secure and IHandshakeListener.providedBy(protocol):
-            protocol.handshakeCompleted()  # which was before its time
+            protocol.handshakeCompleted()  # the handshake was completed before the protocol was connected
         if rest:
             protocol.dataReceived(rest)
 
     def abort(self) -> None:
-        """End the connection at once."""
+        """Close the connection at once."""
         self._stop_waiting()
         self._wire.abortConnection()
 
 
 def unreachable(proxy: Proxy, words: str) -> ProxyError:
-    """Return the error for a proxy to which there is no connection."""
+    """Return the error for a failed connection to a proxy; `words` are the reason."""
     return ProxyError(f"cannot reach the proxy {proxy}: {words}", ProxyFault.UNREACHABLE)

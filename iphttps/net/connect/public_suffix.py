@@ -1,4 +1,4 @@
-"""Tells the names below which strangers register names, by the list of publicsuffix.org that the library brings."""
+"""Public suffixes, under which anybody can register names, from the list of publicsuffix.org in the library."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from publicsuffixlist import PublicSuffixList
 
 
 def public_suffixes() -> Callable[[str], bool]:
-    """Return what tells whether a name in small letters is a public suffix.
+    """Return a function that tells whether a lower-case name is a public suffix.
 
-    It reads a file of the library's, so it is to be called before rights are given up. Private suffixes such as eu.org
-    and github.io count too; a top-level domain that the list does not know is one.
+    Call it before privileges are dropped, because it reads a file of the library. Private suffixes such as eu.org and
+    github.io count too, and every top-level domain that is not in the list.
     """
     suffixes = PublicSuffixList()
     return lambda name: suffixes.privatesuffix(name) is None

@@ -1,6 +1,6 @@
-"""The tokens of NTLM, and of Negotiate with NTLM or a Kerberos ticket inside, made by pyspnego.
+"""Tokens for NTLM, and for Negotiate with NTLM or Kerberos, from the library pyspnego.
 
-pyspnego does NTLM by itself. For tickets it takes gssapi and krb5, which the extra `iphttps[kerberos]` brings.
+pyspnego implements NTLM itself. For Kerberos it needs gssapi and krb5, which the extra `iphttps[kerberos]` installs.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from ...core.proxy.url import Login
 from ...core.text import ascii_only
 from .proxy import NextTokenOf, NoTokenError
 
-# This and NTLM's encoding are otherwise loaded with the first token, and cannot be where `twistd --uid` gave up the
-# right to read Python's files.
+# Load this and NTLM's encoding now: otherwise the first token loads them, which fails if after `twistd --uid` Python's
+# files are unreadable.
 default_backend()
 
 SHOWN_WORDS = 200
@@ -31,7 +31,7 @@ _MINOR = re.compile(r"Minor \(\d+\): (.*?)(?:, Context: |$)", re.DOTALL)
 
 
 class _NTLMPassword(spnego.Password):
-    """A password for NTLM alone: with it for Kerberos as well, one wrong password would count as two."""
+    """A password for NTLM only: if pyspnego tried Kerberos too, one wrong password would count as two."""
 
     @property
     def supported_protocols(self) -> list[str]:
@@ -39,7 +39,7 @@ class _NTLMPassword(spnego.Password):
 
 
 class _Tickets(spnego.CredentialCache):
-    """The tickets this process has, from KRB5CCNAME, or by a keytab from KRB5_CLIENT_KTNAME."""
+    """The Kerberos tickets of this process, from KRB5CCNAME, or from a keytab in KRB5_CLIENT_KTNAME."""
 
     @property
     def supported_protocols(self) -> list[str]:
@@ -47,25 +47,25 @@ class _Tickets(spnego.CredentialCache):
 
 
 def installed() -> bool:
-    """Tell whether the libraries for Kerberos are there."""
+    """Tell whether the Kerberos libraries are installed."""
     return all(find_spec(name) for name in ("gssapi", "krb5"))
 
 
-def tokens(way: AuthScheme, host: str, login: Login | None) -> NextTokenOf:
-    """Begin an exchange of tokens with the proxy on a host.
+def tokens(scheme: AuthScheme, host: str, login: Login | None) -> NextTokenOf:
+    """Begin a token exchange with the proxy on a host; `login` is None for Kerberos tickets.
 
     Raises:
-        NoTokenError: If there is no such way here.
+        NoTokenError: The scheme needs Kerberos, which is not installed.
     """
-    if way is AuthScheme.TICKET:
+    if scheme is AuthScheme.TICKET:
         if not installed():
-            raise NoTokenError("Kerberos is not installed here: `pip install 'iphttps[kerberos]'` adds it")
-        # Tickets for the proxy are fetched from the KDC, for which the reactor cannot wait.
+            raise NoTokenError("Kerberos is not installed: `pip install 'iphttps[kerberos]'` adds it")
+        # Requesting a ticket from the KDC blocks, so it is done in a thread.
         return _steps(_Tickets(), host, "negotiate", spnego.NegotiateOptions.use_negotiate, deferToThread)
     assert login is not None
     user = f"{login.domain}\\{login.user}" if login.domain else login.user
     password = _NTLMPassword(user, login.password)
-    if way is AuthScheme.NEGOTIATE:
+    if scheme is AuthScheme.NEGOTIATE:
         return _steps(password, host, "negotiate", spnego.NegotiateOptions.use_negotiate, execute)
     return _steps(password, host, "ntlm", spnego.NegotiateOptions.use_ntlm, execute)
 
@@ -88,10 +88,10 @@ def _steps(
                         credential, hostname=host, service="HTTP", protocol=protocol, options=options
                     )
                 made = context.step(token)
-            except Exception as error:  # of a proxy's token it can raise anything: pyspnego unpacks it with struct
+            except Exception as error:  # pyspnego can raise any error for a malformed token: it unpacks with struct
                 raise NoTokenError(_words(error)) from error
             if made is None:
-                raise NoTokenError("the proxy's last token leaves nothing to be said")
+                raise NoTokenError("the exchange is complete, but the proxy sent another challenge")
             return made
 
         return run(step)
@@ -100,7 +100,7 @@ def _steps(
 
 
 def _words(error: Exception) -> str:
-    """Return what an error of a library says, without its numbers."""
+    """Return a library error's message without its error codes."""
     base = error
     while isinstance(base, SpnegoError) and base.base_error:
         base = base.base_error

@@ -12,7 +12,7 @@ from ..explain import explain
 from ..log import logger
 from .client import Client
 
-AGAIN = 60.0
+RECHECK_INTERVAL = 60.0
 """Seconds after which a condition that was not met is looked at again."""
 
 
@@ -63,7 +63,7 @@ class ConnectCondition:
         if needed:
             self.demand()
         else:
-            self._again = self._clock.callLater(AGAIN, self.look)
+            self._again = self._clock.callLater(RECHECK_INTERVAL, self.look)
 
     def _not_found(self, failure: Failure, looking: Deferred[bool]) -> None:
         if looking is self._looking:
@@ -71,7 +71,7 @@ class ConnectCondition:
             self.log.warn(
                 "cannot find out whether the tunnel is needed: {sentence}", event="need-unknown", sentence=sentence
             )
-            self._again = self._clock.callLater(AGAIN, self.look)
+            self._again = self._clock.callLater(RECHECK_INTERVAL, self.look)
 
     def demand(self) -> None:
         """The user wants the tunnel, which is a condition by itself."""

@@ -35,10 +35,10 @@ class Server:
         """When the state began."""
 
     def handle(self, event: ServerEvent) -> None:
-        """Let something happen to the server: perform what its machine says.
+        """Handle an event: perform the commands of the state machine.
 
         Raises:
-            ConfigError: If it cannot listen; then it stays in its state.
+            ConfigError: The server cannot listen; it stays in its state.
         """
         before = self._machine.state
         for command in self._machine.handle(event):

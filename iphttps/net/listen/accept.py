@@ -285,10 +285,10 @@ class SilentProtocol(WaitingProtocol):
 
 
 def _identity(common_name: str) -> Identity:
-    """Write the name as the subject of a certificate that holds nothing else.
+    """Return the identity of a certificate with this common name and no alternative names.
 
     Raises:
-        ProtocolError: ???
+        ProtocolError: The name is not valid in a certificate.
     """
     try:
         return Identity(distinguished(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)])))

@@ -93,7 +93,8 @@ class Reserving:
         """Accept a connection, as a socket does.
 
         Raises:
-            BlockingIOError: Where none waits, or the port has paused.
+            BlockingIOError: No connection is waiting, or the port is paused.
+            OSError: The connection failed before it was accepted.
         """
         if self._paused:
             raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))

@@ -24,7 +24,7 @@ from ...core.identity import Identity
 from ...core.proxy.trusted_proxies import written
 from ..connection import PeerConnection, discard
 from ..explain import sentence
-from ..stream.producer import PIECE, TAKING, Sending
+from ..stream.producer import LAST_PIECE_TIMEOUT, PIECE, ContentProducer
 from .accept import PeerInfo
 from .service import CertificatePolicy, NotAdmitted, Peer, Service
 
@@ -127,12 +127,12 @@ class RequestProtocol(PeerConnection):
         self._receive = discard
         self.wire.write(answer.head)
         self._carrier.bufferSize = PIECE  # no more waits there for a client that takes it slowly
-        Sending(self.wire, answer.content, self._sent).start()
+        ContentProducer(self.wire, answer.content, self._sent).start()
 
     def _sent(self) -> None:
         self.disconnect("the answer is sent")
         if self._deadline and self._deadline.active():
-            self._deadline.reset(TAKING)
+            self._deadline.reset(LAST_PIECE_TIMEOUT)
 
     def expired(self) -> None:
         """The client did not send its request in time, or does not take the answer."""

@@ -1,1 +1,1 @@
-"""Parts that work on any byte stream: back-pressure, fan-out, scheduling."""
+"""Parts for any byte stream: socket options, back-pressure, fan-out, scheduling."""

@@ -1,4 +1,4 @@
-"""Sends to many connections without keeping the reactor from the others: a little in each of its turns."""
+"""Sending to many connections in small steps, one per reactor turn, so that other work is not delayed."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from ...core.ip.batch import Batch
 
 TURN = 0.002
-"""Seconds that sending may take in one turn of the reactor; for each client a packet is encrypted anew."""
+"""Maximum seconds of sending per reactor turn: each packet is encrypted separately for each client."""
 
-MOST = 1000
-MOST_OF_ONE = 8
-"""How many batches may wait before another is taken that is for all, and how many of them from its own source."""
+MAXIMUM_WAITING = 1000
+MAXIMUM_WAITING_OF_SOURCE = 8
+"""Maximum number of waiting batches for all clients, in total and from one source."""
 
 E = TypeVar("E")
 
@@ -48,7 +48,8 @@ class Fanout(Generic[E]):
 
     def send_to_all(self, batch: Batch, but: E | None = None) -> bool:
         """Do so for all clients but the one from which it comes, if it does; or return False if too many wait."""
-        if len(self._waiting) >= MOST or sum(source is but for source, _ in self._waiting) >= MOST_OF_ONE:
+        of_source = sum(source is but for source, _ in self._waiting)
+        if len(self._waiting) >= MAXIMUM_WAITING or of_source >= MAXIMUM_WAITING_OF_SOURCE:
             return False
         self.send(self._to_all(batch, but), but)
         return True
@@ -59,7 +60,7 @@ class Fanout(Generic[E]):
                 yield entry, batch
 
     def stop(self) -> None:
-        """Send no more of them."""
+        """Discard the waiting packets."""
         self._waiting.clear()
         if self._next:
             self._next.cancel()

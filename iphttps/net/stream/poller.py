@@ -1,4 +1,4 @@
-"""Looks at something again and again, whatever comes of it."""
+"""A base class for periodic checks that continue after an exception."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 
 class Poller:
-    """Looks every `interval` seconds; `look` says at what. Unlike a LoopingCall it goes on after an exception."""
+    """Calls `look` every `interval` seconds; unlike LoopingCall, it continues after an exception."""
 
     def __init__(self, clock: IReactorTime, interval: float) -> None:
         self._clock = clock
@@ -14,20 +14,20 @@ class Poller:
         self._call: IDelayedCall | None = None
 
     def start(self) -> None:
-        """Look now, and from now on; call it when the program is the user that it will stay."""
+        """Check now and then periodically. Call it after privileges are dropped, so that file access is as it stays."""
         self._turn()
 
     def stop(self) -> None:
-        """Look no more."""
+        """Stop checking."""
         if self._call:
             self._call.cancel()
             self._call = None
 
     def _turn(self) -> None:
-        # First of all: whatever happens below, this goes on.
+        # Schedule the next call first, so that polling continues even if `look` raises.
         self._call = self._clock.callLater(self._interval, self._turn)
         self.look()
 
     def look(self) -> None:
-        """Look once."""
+        """Check once; subclasses implement it."""
         raise NotImplementedError

@@ -1,4 +1,4 @@
-"""Sends an answer of any length in pieces, as fast as the peer takes them."""
+"""Sending a long response in pieces, at the speed of the peer."""
 
 from __future__ import annotations
 
@@ -9,24 +9,24 @@ from twisted.internet.interfaces import IPushProducer
 from zope.interface import implementer
 
 PIECE = 16 * 1024
-"""Bytes that are given to the transport at a time."""
+"""Bytes written to the transport at a time."""
 
-TAKING = 10.0
-"""Seconds that a peer has for the last piece."""
+LAST_PIECE_TIMEOUT = 10.0
+"""Seconds that a peer has to receive the last piece."""
 
 
 class Transport(Protocol):
-    """What sending needs of its transport."""
+    """The transport methods that `ContentProducer` uses."""
 
     def write(self, data: bytes) -> None: ...
     def registerProducer(self, producer: object, streaming: bool) -> None: ...
 
 
 @implementer(IPushProducer)
-class Sending:
-    """Gives the transport piece after piece while it has room, and calls `done` after the last, which unregisters it.
+class ContentProducer:
+    """A push producer that writes `content` in pieces while the transport has room, and calls `done` after the last.
 
-    So many who fetch a long answer slowly cost a transport's buffer each, and not the whole.
+    `done` unregisters it. Each slow peer then costs one transport buffer, not the memory of the whole response.
     """
 
     def __init__(self, transport: Transport, content: bytes, done: Callable[[], None]) -> None:
@@ -37,12 +37,12 @@ class Sending:
         self._paused = False
 
     def start(self) -> None:
-        """Begin."""
+        """Register as the transport's producer and begin to send."""
         self._transport.registerProducer(self, True)
         self.resumeProducing()
 
     def resumeProducing(self) -> None:
-        """Give what there is room for."""
+        """Write pieces until the transport's buffer is full or the content is sent."""
         self._paused = False
         while not self._paused and self._sent < len(self._content):
             piece = self._content[self._sent : self._sent + PIECE]
@@ -52,9 +52,9 @@ class Sending:
             self._done()
 
     def pauseProducing(self) -> None:
-        """The transport's buffer is full."""
+        """Stop writing: the transport's buffer is full."""
         self._paused = True
 
     def stopProducing(self) -> None:
-        """The connection has ended."""
+        """Stop writing: the connection has ended."""
         self._paused = True

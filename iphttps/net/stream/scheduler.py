@@ -1,4 +1,4 @@
-"""Lets work that takes its time through piece by piece, so that everything else goes on meanwhile."""
+"""Scheduling of TLS handshakes, which are CPU-intensive, so that established sessions are not delayed."""
 
 from __future__ import annotations
 
@@ -7,17 +7,18 @@ from collections.abc import Callable
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
-REST = 4
-"""How much time the others have for themselves, for each second that a piece of work took."""
+REST_FACTOR = 4
+"""Seconds reserved for other work after each second of handshakes: handshakes get at most 20 % of reactor time."""
 
-NOTHING = 0.0002
-"""Seconds that a turn of the reactor takes in which there was nothing to do, at most."""
+IDLE_TURN = 0.0002
+"""Maximum seconds of an idle reactor turn."""
 
 
 class HandshakeScheduler:
-    """Pieces of work wait here for each other, in the order in which they came.
+    """A FIFO queue of handshake steps.
 
-    There is one in a turn of the reactor at most; and after it the others have their time, unless they do not want it.
+    At most one step runs per reactor turn. After it, other work gets `REST_FACTOR` times its duration, or less if the
+    reactor is idle.
     """
 
     def __init__(self, clock: IReactorTime) -> None:
@@ -28,14 +29,14 @@ class HandshakeScheduler:
         self._end = self._turned = 0.0
 
     def submit(self, work: Callable[[], None]) -> None:
-        """Do the work, now or in a later turn."""
+        """Run the work now or in a later reactor turn."""
         self._waiting.append(work)
         if not self._next:
             self._do()
 
     def _turn(self) -> None:
         now = self._clock.seconds()
-        wanted, self._turned = now - self._turned > NOTHING, now
+        wanted, self._turned = now - self._turned > IDLE_TURN, now
         if wanted and now - self._end < self._rest:
             self._next = self._clock.callLater(0, self._turn)
         elif self._waiting:
@@ -48,4 +49,4 @@ class HandshakeScheduler:
         begin = self._clock.seconds()
         self._waiting.popleft()()
         self._end = self._turned = self._clock.seconds()
-        self._rest = REST * (self._end - begin)
+        self._rest = REST_FACTOR * (self._end - begin)

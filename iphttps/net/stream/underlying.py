@@ -1,4 +1,4 @@
-"""The TCP connection beneath whatever is spoken over it."""
+"""The socket beneath a stack of transports."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import socket
 
 
 def underlying_socket(transport: object) -> socket.socket | None:
-    """Return the socket under a transport: that of TLS, of TLS in TLS; None if there is none, as in a test."""
+    """Return the socket beneath a transport, also through TLS in TLS; None if there is none, as in tests."""
     while transport is not None:
         handle = getattr(transport, "getHandle", lambda: None)()
         if isinstance(handle, socket.socket):

@@ -1,4 +1,4 @@
-"""What carries a tunnel beneath all of TLS: a TCP connection with bounded queues, to which is written without delay."""
+"""Options of the TCP connection beneath a session: bounded queues, keepalive, and writes without delay."""
 
 from __future__ import annotations
 
@@ -9,38 +9,38 @@ from twisted.internet.tcp import Connection
 from twisted.protocols.policies import ProtocolWrapper
 
 QUEUE = 256 * 1024
-"""Bytes that may wait in the transport's buffer, at most, before the tunnel counts as congested."""
+"""Bytes in the transport's buffer above which the session counts as congested."""
 
 UNSENT = 128 * 1024
-"""Bytes that the kernel may hold unsent for the connection (TCP_NOTSENT_LOWAT)."""
+"""Maximum unsent bytes in the kernel's send buffer (TCP_NOTSENT_LOWAT)."""
 
 KEEPALIVE = 60
 KEEPALIVE_INTERVAL = 10
 USER_TIMEOUT = 90
-"""Seconds: of silence before TCP asks, between two questions, and until a peer that acknowledges nothing is given up.
+"""Seconds of silence before a TCP keepalive probe, between probes, and until an unacknowledged connection is closed.
 
-IP-HTTPS has no keepalive of its own; without these a peer that lost power would hold its place for ever.
+IP-HTTPS has no keepalive of its own; without these, the session of a peer that lost power would stay for ever.
 """
 
 
 class Writer(Protocol):
-    """A transport, as far as it is written to."""
+    """A transport that can be written to."""
 
     def write(self, data: bytes) -> None: ...
 
 
-class Carrier(Protocol):
-    """What is beneath all wrappers: twisted.internet.abstract.FileDescriptor."""
+class BottomTransport(Protocol):
+    """The transport beneath all wrappers: a twisted.internet.abstract.FileDescriptor."""
 
     bufferSize: int
-    """Bytes in the transport's buffer above which it tells its producer to pause."""
+    """Bytes in the transport's buffer above which it pauses its producer."""
 
 
-def prepare(transport: object) -> Carrier:
-    """Set the TCP connection's options: bounded queues, no waiting for more to send, a dead peer found."""
+def prepare(transport: object) -> BottomTransport:
+    """Set the TCP options (bounded queues, no Nagle delay, keepalive), and return the lowest transport."""
     while isinstance(transport, ProtocolWrapper):
         transport = transport.transport
-    carrier = cast(Carrier, transport)
+    carrier = cast(BottomTransport, transport)
     carrier.bufferSize = QUEUE
     handle = getattr(transport, "getHandle", lambda: None)()
     if isinstance(handle, socket.socket) and handle.family != socket.AF_UNIX:
@@ -54,22 +54,22 @@ def prepare(transport: object) -> Carrier:
 
 
 def write_through(transport: Writer, data: bytes) -> None:
-    """Have the kernel take the bytes now, as far as it will, and leave only the rest to Twisted.
+    """Send as many bytes as the kernel accepts at once, and leave the rest to Twisted.
 
-    Twisted's way is a copy into its buffer, a second into another, and the reactor watching the connection for a
-    moment, which is two system calls more.
+    Twisted itself would copy the bytes into two buffers and register the connection with the reactor for one turn,
+    which costs two more system calls.
     """
-    if isinstance(transport, Connection) and transport.connected and not _holds(transport):
+    if isinstance(transport, Connection) and transport.connected and not _has_unsent(transport):
         try:
             sent = transport.getHandle().send(data)
         except OSError:
-            sent = 0  # whatever it is, it happens again to Twisted, which knows what to do
+            sent = 0  # Twisted gets the same error on its own write, and handles it
         if sent == len(data):
             return
         data = data[sent:]
     transport.write(data)
 
 
-def _holds(connection: Connection) -> bool:
-    """Tell whether the transport still has something to send, which must come first; if it does not say, it has."""
+def _has_unsent(connection: Connection) -> bool:
+    """Tell whether the transport has unsent bytes, which must go first; if that is unknown, assume that it has."""
     return bool(connection.dataBuffer or getattr(connection, "_tempDataBuffer", True))

@@ -1,1 +1,1 @@
-"""TLS contexts, the TLS protocol without delays, and the reload of what they use."""
+"""TLS: contexts, a protocol that encrypts without delay, and the reload of certificates and revocation lists."""

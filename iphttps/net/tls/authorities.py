@@ -1,4 +1,4 @@
-"""Loads the authorities to trust, and logs those of a bundle that cannot be used."""
+"""Loading of the trusted authorities, with a log line for each unusable certificate of a CA bundle."""
 
 from pathlib import Path
 
@@ -11,12 +11,12 @@ log = logger()
 
 
 def load_authorities(path: Path, usage: bytes) -> list[x509.Certificate]:
-    """Read the authorities to trust for a usage, an OID in DER such as `pki.pem.CLIENT_AUTH`.
+    """Read the authorities to trust for an extended key usage, an OID in DER such as `pki.pem.CLIENT_AUTH`.
 
-    A certificate that cannot be read does not keep the others from being trusted; the log says which it is.
+    A certificate that cannot be read is skipped and logged; the others are trusted.
 
     Raises:
-        ConfigError: The file holds no certificate that can be used.
+        ConfigError: The file cannot be read or holds no usable certificate.
     """
     bundle = read_bundle(path, usage)
     for sentence in bundle.problems:

@@ -1,22 +1,22 @@
-"""The cipher suites that a TLS client offers, read from the beginning of its ClientHello (RFC 5246 section 7.4.1.2)."""
+"""The cipher suites that a TLS client offers, parsed from its ClientHello (RFC 5246 section 7.4.1.2)."""
 
 from __future__ import annotations
 
 LONGEST = 2048
-"""How many bytes are looked at; a hello whose suites are not among them counts as one without any."""
+"""Maximum bytes parsed; a ClientHello whose suites lie beyond counts as one without suites."""
 
 _HANDSHAKE_RECORD = 22
 _CLIENT_HELLO = 1
 
 
-def offered(data: bytes) -> frozenset[int] | None:
-    """Return the suites that the bytes of a connection so far offer, or None as long as more are needed."""
+def offered_suites(data: bytes) -> frozenset[int] | None:
+    """Return the suites offered in the first bytes of a connection, or None if more bytes are needed."""
     message, complete = _message(data[:LONGEST])
     complete = complete or len(data) >= LONGEST
     try:
         if message and message[0] != _CLIENT_HELLO:
             return frozenset()
-        # Type and length, version and random, the session's length.
+        # Skip type and length, version and random, the session ID.
         begin = 4 + 2 + 32
         begin += 1 + message[begin]
         size = message[begin] << 8 | message[begin + 1]
@@ -29,7 +29,7 @@ def offered(data: bytes) -> frozenset[int] | None:
 
 
 def _message(data: bytes) -> tuple[bytes, bool]:
-    """Put together what the records carry; tell whether there is nothing more to come for us."""
+    """Join the handshake records; return the message so far, and whether another kind of record follows."""
     message = b""
     while len(data) >= 5:
         if data[0] != _HANDSHAKE_RECORD:

@@ -1,7 +1,7 @@
-"""TLS: the contexts of both ends.
+"""TLS contexts of server and client.
 
 TLS 1.2 and 1.3, with ephemeral keys and authenticated encryption only (RFC 9325), unless the operator allows
-suites without encryption. A context is frozen once a connection has used it: new settings need a new one.
+NULL cipher suites. A context is frozen once a connection has used it: new settings need a new context.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ from ...core.errors import ConfigError
 from ...pki.certificates import Credentials, subject
 from ...pki.lenient import as_openssl
 from ...pki.revocation import RevocationLists
-from ...pki.verification import CheckedConnection, ClientCheck, PeerCheck, ServerCheck, note, verify
+from ...pki.verification import CheckedConnection, ClientCheck, PeerCheck, ServerCheck, observe, verify
 from .revocation_reload import RevocationReload
 from .suite_choice import ChoosingConnection
 
 CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20"
-"""The suites of TLS 1.2; those of TLS 1.3 are all of this kind."""
+"""The TLS 1.2 suites; all TLS 1.3 suites are of this kind."""
 
 NULL_CIPHERS = "NULL-SHA256:NULL-SHA"
-"""TLS_RSA_WITH_NULL_SHA256 and TLS_RSA_WITH_NULL_SHA, which Windows 8 and later ask for."""
+"""TLS_RSA_WITH_NULL_SHA256 and TLS_RSA_WITH_NULL_SHA, which Windows 8 and later prefer."""
 
 ALPN = b"http/1.1"  # RFC 7301 section 6
 
@@ -40,7 +40,7 @@ _PARTIAL_WRITE = 0x01  # SSL_MODE_ENABLE_PARTIAL_WRITE, which pyOpenSSL sets: on
 
 
 class NullEncryption(Enum):
-    """Whether the server agrees to a cipher suite without encryption."""
+    """The server's use of cipher suites without encryption."""
 
     OFF = "off"
     ACCEPT = "accept"
@@ -65,15 +65,15 @@ class TLSSettings:
 
 @implementer(IOpenSSLServerConnectionCreator)
 class ServerTLS:
-    """TLS on the server. What new connections get can be changed at any time.
+    """The server's side of TLS; its settings can be changed at any time, for new connections.
 
-    `changed` is called after each change, and is where sessions are ended whose certificates do not stand any more.
+    `changed` is called after each change, to end the sessions whose certificates are no longer acceptable.
     """
 
     def __init__(self, settings: TLSSettings, now: Callable[[], float] = time) -> None:
         self.changed: Callable[[], None] = _nothing
         self.now = now
-        """Returns the time of day."""
+        """Returns the time of day in seconds since 1970."""
         self._contexts = _server_contexts(settings)
         self._put(settings)
 
@@ -84,14 +84,14 @@ class ServerTLS:
 
     @property
     def settings(self) -> TLSSettings:
-        """What is in force."""
+        """The settings in force."""
         return self._settings
 
     def change(self, settings: TLSSettings) -> None:
-        """Put other settings in force, for new connections.
+        """Apply new settings to new connections.
 
         Raises:
-            ConfigError: And leaves all as it was.
+            ConfigError: The settings cannot be used; the old ones stay in force.
         """
         self._contexts = _server_contexts(settings)
         self._put(settings)
@@ -103,9 +103,9 @@ class ServerTLS:
         return self._settings.revocation
 
     def trusts(self, anchor: x509.Certificate, connection: SSL.Connection) -> bool:
-        """Tell whether the peer's chain, which led to this authority, leads to a trusted one now.
+        """Tell whether the peer's chain, verified in the handshake up to `anchor`, is trusted now.
 
-        It does where the same authority's certificate was only renewed. Nobody is asked in mode none.
+        It still is if the authority's certificate was renewed with the same key. In mode None every peer is trusted.
         """
         client_ca = self._settings.client_ca
         if client_ca is None or anchor in self._trusted:
@@ -122,7 +122,7 @@ class ServerTLS:
         return True
 
     def serverConnectionForTLS(self, tlsProtocol: TLSMemoryBIOProtocol) -> SSL.Connection:
-        """Make the TLS side of one connection."""
+        """Return the TLS connection object for one connection."""
         check = PeerCheck() if self._settings.client_ca is None else ClientCheck(self)
         usual, bare = self._contexts
         if bare is None:
@@ -132,12 +132,12 @@ class ServerTLS:
 
 @implementer(IOpenSSLClientConnectionCreator)
 class ClientTLS:
-    """TLS on the client: verifies the server's chain against `ca`, or the system's, and its name (4.2.3).
+    """The client's side of TLS: verifies the server's chain against `ca` or the system's store, and its name (4.2.3).
 
-    With `pins` the server's key must be one of them, besides. `renegotiation` lets a TLS 1.2 server ask for the
-    credentials later than in the first handshake. The revocation lists are read again, if their file has changed,
-    when a connection is made; they need `ca`. `now` is the time of day. `ca_option` is how the operator names
-    authorities, if that can be, for sentences.
+    With `pins`, the server's key must be one of them as well. `renegotiation` lets a TLS 1.2 server request the
+    client's certificate after the first handshake. The revocation lists, which need `ca`, are read again for a new
+    connection if their file has changed. `now` returns the time of day. `ca_option` is the name of the option for
+    authorities, for error sentences.
     """
 
     def __init__(
@@ -152,7 +152,7 @@ class ClientTLS:
         now: Callable[[], float] = time,
         ca_option: str = "",
     ) -> None:
-        # A name may end in the root's dot (RFC 6066 section 3), an address in its zone; no certificate has either.
+        # A name may end in a dot (RFC 6066 section 3), an address in a zone index; certificates have neither.
         self._name = name.removesuffix(".").partition("%")[0]
         self._ca = ca
         self._authorities = _doubts(ca_option, given=ca is not None)
@@ -170,11 +170,11 @@ class ClientTLS:
 
     @property
     def revocation(self) -> RevocationLists | None:
-        """The lists in force."""
+        """The revocation lists in force."""
         return self._revocation
 
     def clientConnectionForTLS(self, tlsProtocol: TLSMemoryBIOProtocol) -> SSL.Connection:
-        """Make the TLS side of one connection, with SNI unless the server is named by an address."""
+        """Return the TLS connection object for one connection, with SNI unless the host is an IP address."""
         if self._revocation:
             self._reload.look(self._revocation)
         connection = CheckedConnection(self._context, ServerCheck(self._name, self._pins, self._authorities))
@@ -202,14 +202,14 @@ class ClientTLS:
 
 
 def _doubts(option: str, *, given: bool) -> str:
-    """Say what may be wrong where a server's authority is not trusted."""
+    """Return a phrase that says what may be wrong if a server's authority is not trusted."""
     if not option:
         return "the system lacks its authority"
     return f"{option} is the wrong one" if given else f"its authority is not one of the system's: give {option}"
 
 
 def _server_contexts(settings: TLSSettings) -> tuple[SSL.Context, SSL.Context | None]:
-    """Return the usual context, and that of suites without encryption where they are allowed."""
+    """Return the normal context, and the one for NULL suites if they are allowed."""
     usual = _server_context(settings, CIPHERS)
     if settings.null_encryption is NullEncryption.OFF:
         return usual, None
@@ -220,10 +220,10 @@ def _server_contexts(settings: TLSSettings) -> tuple[SSL.Context, SSL.Context | 
 def _server_context(settings: TLSSettings, suites: str) -> SSL.Context:
     context = _context(SSL.TLS_SERVER_METHOD, settings.credentials)
     context.set_options(SSL.OP_CIPHER_SERVER_PREFERENCE)
-    context.set_alpn_select_callback(_choose_protocol)  # not called for who offers none, as Windows does
+    context.set_alpn_select_callback(_choose_protocol)  # not called for clients without ALPN, such as Windows
     context.set_cipher_list(suites.encode("ascii"))
     if settings.null_encryption is NullEncryption.PREFER:
-        # The version is agreed on before the suite, and TLS 1.3 has no such suites.
+        # The version is negotiated before the suite, and TLS 1.3 has no NULL suites.
         context.set_max_proto_version(SSL.TLS1_2_VERSION)
     if settings.client_ca is not None:
         store = _trust(context, settings.client_ca)
@@ -236,9 +236,9 @@ def _server_context(settings: TLSSettings, suites: str) -> SSL.Context:
 
 
 def _choose_protocol(connection: SSL.Connection, offered: list[bytes]) -> bytes:
-    """Choose HTTP/1.1, or end the handshake by the alert no_application_protocol (RFC 7301 section 3.2).
+    """Choose HTTP/1.1, or end the handshake with the alert no_application_protocol (RFC 7301 section 3.2).
 
-    An exception from here becomes that alert, and is what the handshake fails with; so it looks like OpenSSL's own.
+    pyOpenSSL turns an exception into that alert and raises it from the handshake, so it has the form of OpenSSL's own.
     """
     if ALPN not in offered:
         raise SSL.Error([("SSL routines", "", "no application protocol")])
@@ -246,29 +246,29 @@ def _choose_protocol(connection: SSL.Connection, offered: list[bytes]) -> bytes:
 
 
 def _check_fit_for_null(certificate: x509.Certificate) -> None:
-    """Raise ConfigError for a server's certificate with which no suite without encryption can work.
+    """Raise ConfigError for a server certificate that cannot be used with NULL suites.
 
-    They all exchange keys by encrypting with the server's key (RFC 5246 appendix A.5).
+    All of them use RSA key exchange (RFC 5246 appendix A.5).
     """
     of = f"--null-encryption needs an RSA certificate, and that of {subject(certificate)}"
     if not isinstance(certificate.public_key(), rsa.RSAPublicKey):
-        raise ConfigError(f"{of} has a key of another kind: have one issued for an RSA key")
+        raise ConfigError(f"{of} has another type of key: have one issued for an RSA key")
     try:
         usage = certificate.extensions.get_extension_for_class(x509.KeyUsage).value
     except x509.ExtensionNotFound:
         return
     if not usage.key_encipherment:
-        raise ConfigError(f"{of} lacks the key usage keyEncipherment: have one issued that has it")
+        raise ConfigError(f"{of} lacks the key usage keyEncipherment: have one issued with it")
 
 
 def _context(method: int, credentials: Credentials | None, *, renegotiation: bool = False) -> SSL.Context:
     context = SSL.Context(method)
     context.set_min_proto_version(SSL.TLS1_2_VERSION)
     context.set_options(SSL.OP_NO_COMPRESSION | SSL.OP_NO_TICKET | (0 if renegotiation else SSL.OP_NO_RENEGOTIATION))
-    context.set_session_cache_mode(SSL.SESS_CACHE_OFF)  # a resumed session would skip the verification
+    context.set_session_cache_mode(SSL.SESS_CACHE_OFF)  # a resumed session would skip verification
     context.set_mode(_RELEASE_BUFFERS)
     context.clear_mode(_PARTIAL_WRITE)
-    context.set_info_callback(note)
+    context.set_info_callback(observe)
     if credentials:
         try:
             credentials.install(context)
@@ -291,4 +291,4 @@ def _trusting(store: crypto.X509Store, authorities: list[x509.Certificate]) -> c
 
 
 def _nothing() -> None:
-    """Nobody wants to hear of changes."""
+    """Do nothing after a change."""

@@ -1,4 +1,4 @@
-"""Keeps the server's certificate fresh: reads it and its key again when their files change, whoever writes them."""
+"""Reload of the server's certificate and key when their files change."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from ..stream.poller import Poller
 from .contexts import ServerTLS
 
 INTERVAL = 2.0
-"""Seconds between two looks at the files."""
+"""Seconds between two checks of the files."""
 
 Paths = tuple[Path, Path]
-"""Where the certificate is, and where its key."""
+"""The paths of the certificate and of its key."""
 
 
 class CredentialsWatch(Poller):
-    """Watches the files, also through symbolic links that are swapped, as programs for ACME do.
+    """A poller of the certificate and key files, also behind symbolic links that are replaced, as by ACME clients.
 
-    The two cannot change at the same moment. So a pair that does not fit may only be half written: it is looked at
-    once more before anything is said, and what was read before stays in force in any case. A pair that cannot serve is
-    tried again at each look. No session ends by it.
+    The two files cannot change at the same moment, so a pair that does not match may be half written: it is checked
+    once more before an error is logged. Until the new pair can be used, the old one stays in force; an unusable pair is
+    tried again at every check. Sessions are not affected.
     """
 
     log = logger()
@@ -41,12 +41,12 @@ class CredentialsWatch(Poller):
         self._settled: tuple[Stamp, ...] = ()
         self._doubted: tuple[Stamp, ...] = ()
         self.problem: str | None = None
-        """Why what the files hold now is not in force, if it is not."""
+        """Why the present content of the files is not in force, or None."""
 
     def look(self) -> None:
-        """Take what the files hold, if they have changed."""
+        """Load the files if they have changed."""
         paths = self._paths()
-        stamps = tuple(map(Stamp.of, paths))  # before reading: what is written meanwhile shows as another change
+        stamps = tuple(map(Stamp.of, paths))  # before reading, so that a concurrent write shows as another change
         if stamps == self._settled:
             self.problem = None
             return
@@ -69,7 +69,7 @@ class CredentialsWatch(Poller):
             return
         self._tls.change(replace(settings, credentials=fresh))
         self.log.info(
-            "{path} is read again: clients are now shown the certificate of {subject} until {end:%Y-%m-%d}",
+            "{path} reloaded: new connections use the certificate of {subject}, valid until {end:%Y-%m-%d}",
             event="certificate-read",
             path=path,
             subject=subject(fresh.chain[0]),

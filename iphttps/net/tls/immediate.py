@@ -1,7 +1,7 @@
-"""TLS that encrypts at once and in one piece what is written, in the place of Twisted's, which collects first.
+"""A TLS protocol that encrypts each write at once, unlike Twisted's, which collects writes first.
 
-Twisted waits a turn of the reactor for more to be written, because many programs write little at a time. Tunnels write
-a batch of packets at a time; for them the wait is a delay and nothing else.
+Twisted waits one reactor turn for more data, because many programs write small pieces. A session writes a whole batch
+of packets at a time, for which waiting only adds delay.
 """
 
 from __future__ import annotations
@@ -29,28 +29,28 @@ from ..stream.scheduler import HandshakeScheduler
 from ..stream.write_through import write_through
 
 RECORD = 1 << 14
-"""The most bytes that a record of TLS holds (RFC 8446 section 5.1)."""
+"""Maximum plaintext bytes of a TLS record (RFC 8446 section 5.1)."""
 
 OVERHEAD = 512
-"""More than what a record has around its bytes (RFC 5246 section 6.2.3 allows 2048, no suite of ours takes 64)."""
+"""More than the overhead of a record (RFC 5246 section 6.2.3 allows 2048; no suite of ours needs 64)."""
 
 
 class ReadBatching:
-    """A protocol that gathers what it receives until it is told that nothing more comes in this turn."""
+    """A protocol that collects received data until `turn_over` says that the reactor turn brings no more."""
 
     def begun(self) -> None:
-        """Learn that the peer has sent something, perhaps nothing yet that is for this protocol."""
+        """Note that the peer has sent its first bytes, which may be TLS handshake messages only."""
 
     def turn_over(self) -> None:
-        """Take what was received."""
+        """Process the data received in this reactor turn."""
         raise NotImplementedError
 
 
 class ImmediateTLS(TLSMemoryBIOProtocol):
     """TLS on one connection.
 
-    At a server, what comes before a session is open passes a scheduler, because handshakes are work: one waits for
-    the other, and packets for none.
+    On a server, everything received before the session is open goes through a scheduler, because handshakes are
+    expensive: they wait for each other, and packets of open sessions wait for none.
     """
 
     factory: ImmediateTLSFactory
@@ -58,7 +58,7 @@ class ImmediateTLS(TLSMemoryBIOProtocol):
     _waiting: bytes | None = None
 
     def makeConnection(self, transport: ITransport) -> None:
-        """Begin."""
+        """Connect to the transport, and use the factory's scheduler."""
         self._scheduler = self.factory.scheduler
         super().makeConnection(transport)
 
@@ -68,7 +68,7 @@ class ImmediateTLS(TLSMemoryBIOProtocol):
         self._scheduler = None
 
     def dataReceived(self, data: bytes) -> None:
-        """Take what has come, or have it wait, and the peer with what is to follow."""
+        """Decrypt received data, or queue it with the scheduler and pause the transport."""
         if self._scheduler is None:
             self._decrypt(data)
         elif self._waiting is None:
@@ -78,7 +78,7 @@ class ImmediateTLS(TLSMemoryBIOProtocol):
             self._scheduler.submit(self._step)
             if self._waiting is not None:
                 cast(IPushProducer, self.transport).pauseProducing()
-        else:  # the transport had it already
+        else:  # received before the transport was paused
             self._waiting += data
 
     def _step(self) -> None:
@@ -88,19 +88,19 @@ class ImmediateTLS(TLSMemoryBIOProtocol):
             self._decrypt(data)
 
     def _decrypt(self, data: bytes) -> None:
-        """Hand on what is in the bytes, and say when that was all: one read of the socket may bring many records."""
+        """Decrypt, deliver, and then call `turn_over`: one read of the socket may bring many records."""
         super().dataReceived(data)
         if isinstance(self.wrappedProtocol, ReadBatching):
             self.wrappedProtocol.turn_over()
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        """Take what has come before the end."""
+        """Process data received before the end of the connection."""
         self._scheduler = None
         self._step()
         super().connectionLost(reason)
 
     def write(self, data: bytes) -> None:
-        """Encrypt the bytes, which must be some, and hand them to the transport."""
+        """Encrypt the bytes, at least one, and pass them to the transport."""
         connection = self.getHandle()
         if self.disconnecting or connection is None:
             super().write(data)
@@ -108,14 +108,14 @@ class ImmediateTLS(TLSMemoryBIOProtocol):
         try:
             sent = connection.send(data)
         except SSL.Error:
-            super().write(data)  # the handshake goes on, or the connection has failed: Twisted knows what to do
+            super().write(data)  # a handshake is in progress, or the connection has failed: Twisted handles both
             return
         self._carry(connection, sent + OVERHEAD * (sent // RECORD + 2))
-        if sent < len(data):  # the context does not let OpenSSL write several records at a time
+        if sent < len(data):  # the context has partial writes enabled: one record per call
             super().write(data[sent:])
 
     def _carry(self, connection: SSL.Connection, size: int) -> None:
-        """Hand on what OpenSSL has for the transport, so many bytes at a time; a handshake may have left some."""
+        """Pass OpenSSL's output to the transport, `size` bytes at a time; handshake output may be waiting too."""
         transport = cast(ITransport, self.transport)
         piece = connection.bio_read(size)
         write_through(transport, piece)
@@ -128,7 +128,7 @@ class ImmediateTLS(TLSMemoryBIOProtocol):
 
 
 class ImmediateTLSFactory(TLSMemoryBIOFactory):
-    """Puts such TLS beneath the protocols of another factory."""
+    """A factory that puts `ImmediateTLS` beneath the protocols of another factory."""
 
     protocol = ImmediateTLS
 
@@ -145,7 +145,7 @@ class ImmediateTLSFactory(TLSMemoryBIOFactory):
 
 @implementer(IStreamClientEndpoint)
 class TLSEndpoint:
-    """Connects by another endpoint and puts such TLS on the connection."""
+    """An endpoint that connects through another endpoint and adds `ImmediateTLS`."""
 
     def __init__(
         self, tls: IOpenSSLClientConnectionCreator, endpoint: IStreamClientEndpoint, clock: IReactorTime | None = None
@@ -155,7 +155,7 @@ class TLSEndpoint:
         self._clock = clock
 
     def connect(self, protocolFactory: IProtocolFactory) -> Deferred[IProtocol]:
-        """Connect a protocol of the factory; fires with that protocol."""
+        """Connect a protocol of the factory; the Deferred fires with that protocol."""
         factory = ImmediateTLSFactory(self._tls, True, protocolFactory, self._clock)
         connecting = cast("Deferred[ImmediateTLS]", self._endpoint.connect(cast(IProtocolFactory, factory)))
         return connecting.addCallback(lambda tls: tls.wrappedProtocol)

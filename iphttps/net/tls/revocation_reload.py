@@ -33,7 +33,7 @@ class RevocationReload:
             self.problem = None
             return old
         try:
-            lists = old.again(now_of(self._day()))
+            lists = old.reload(now_of(self._day()))
             if unchanged := lists.lists == old.lists:
                 lists = old
             else:

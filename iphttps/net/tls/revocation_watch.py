@@ -1,4 +1,4 @@
-"""Keeps the revocation lists fresh: reads their file again when it changes, and warns before they expire."""
+"""Reload of the revocation lists when their file changes, and warnings before they expire."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from .contexts import ServerTLS
 from .revocation_reload import RevocationReload
 
 INTERVAL = 2.0
-"""Seconds between two looks at the file; within it, a session whose certificate is revoked ends."""
+"""Seconds between two checks of the file, and so the maximum delay until a revoked client's session ends."""
 
 DAY = 24 * 60 * 60.0
 
 
 class RevocationWatch(Poller):
-    """Watches the file of the lists that are in force, whichever that is at the time."""
+    """A poller of the file of the revocation lists in force, which a change of settings can replace."""
 
     log = logger()
 
     def __init__(
         self, clock: IReactorTime, tls: ServerTLS, interval: float = INTERVAL, day: Callable[[], float] = time
     ) -> None:
-        """Watch by `clock`; the lists are valid by `day`, the time of day."""
+        """Poll by `clock`; `day` returns the time of day, for the validity of the lists."""
         super().__init__(clock, interval)
         self._day = day
         self._report_made = 0.0
@@ -43,13 +43,13 @@ class RevocationWatch(Poller):
         return self._reload.problem if self._tls.settings.revocation else None
 
     def start(self) -> None:
-        """Watch from now on; call it when the program is the user that it will stay."""
+        """Check now and then periodically. Call it after privileges are dropped; an unreadable file is logged."""
         if lists := self._tls.settings.revocation:
             try:
                 lists.path.open("rb").close()
             except OSError as error:
                 self.log.error(
-                    "{path} can be read no more ({reason}): the user given by --uid must have the right to",
+                    "cannot read {path} any more ({reason}): give the user of --uid read permission",
                     event="crl-unreadable",
                     path=lists.path,
                     reason=error.strerror,
@@ -68,8 +68,8 @@ class RevocationWatch(Poller):
         self._tls.change(replace(self._tls.settings, revocation=lists))
 
     def _report(self, lists: RevocationLists) -> None:
-        """Warn of lists that have expired or soon will; the next time in a day, or when one expires."""
-        seconds = self._report_made = self._day()  # set back before it, another is due
+        """Warn of lists that have expired or expire soon; again in a day, or when one expires."""
+        seconds = self._report_made = self._day()  # if the clock is set back before this, another report is due
         now = now_of(seconds)
         for sentence in lists.expired(now):
             self.log.error("{sentence}", event="crl-expired", sentence=sentence)

@@ -1,4 +1,4 @@
-"""What lies in an authority's directory, read and judged one file at a time."""
+"""Readers for the single files of an authority's directory: its key, its certificate, its settings."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ from . import issuing, names
 
 
 def load_key(path: Path) -> issuing.PrivateKey:
-    """Read a private key that a certificate can be issued for.
+    """Read an RSA or ECDSA private key from an unencrypted PEM file.
 
     Raises:
-        ConfigError: ???
+        ConfigError: The file cannot be read or holds no such key.
     """
     try:
         key = load_pem_private_key(read(path), password=None)
     except (TypeError, *UNREADABLE) as error:
-        raise ConfigError(f"{path} holds no private key in PEM form without a password") from error
+        raise ConfigError(f"{path} holds no unencrypted private key in PEM form") from error
     if not isinstance(key, rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey):
-        raise ConfigError(f"{path} holds a key of another kind than RSA or ECDSA")
+        raise ConfigError(f"the key in {path} is neither RSA nor ECDSA")
     return key
 
 
 def may_sign(certificate: x509.Certificate) -> bool:
-    """Tell whether a certificate is that of an authority."""
+    """Tell whether a certificate is a CA certificate (RFC 5280 section 4.2.1.9)."""
     try:
         return certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
     except (x509.ExtensionNotFound, *UNREADABLE):
@@ -38,10 +38,10 @@ def may_sign(certificate: x509.Certificate) -> bool:
 
 
 def crl_uris_of(path: Path) -> tuple[str, ...]:
-    """Return where an authority's revocation list is to be had.
+    """Return the CRL distribution points in an authority's settings file; none if there is no file.
 
     Raises:
-        ConfigError: If the file is damaged.
+        ConfigError: The file cannot be read or is damaged.
     """
     if not path.exists():
         return ()

@@ -1,4 +1,4 @@
-"""Certificates and revocation lists as our authority makes them (RFC 5280); nothing here touches a file."""
+"""The certificates and revocation lists that our authority issues (RFC 5280), without any file access."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from ...core.errors import ConfigError
 
-BACK = timedelta(minutes=5)
-"""How long before its making a certificate or a list begins to be valid, for clocks that are slow."""
+BACKDATED_BY = timedelta(minutes=5)
+"""How far notBefore and thisUpdate are backdated, for peers whose clocks are slow."""
 
 LIST_LIFETIME = timedelta(days=30)
-"""How long a revocation list is valid."""
+"""Validity of a revocation list."""
 
 SERVERS_LIST_LIFETIME = timedelta(days=400)
-"""The same for an authority for servers only: its key is used when a certificate is issued, once a year at least."""
+"""Validity of the list of a servers-only authority, whose key is used only to issue certificates, at least yearly."""
 
 AUTHORITY_DAYS = 3650
 DAYS = 365
@@ -33,30 +33,30 @@ PublicKey = rsa.RSAPublicKey | ec.EllipticCurvePublicKey
 
 
 class KeyKind(Enum):
-    """The kinds of key that are made."""
+    """The types of key that can be generated."""
 
     RSA = "rsa"
-    """2048 bits, which also Windows' suites without encryption need; an authority's own, for ten years, has 3072."""
+    """2048 bits; 3072 for an authority's own key, which lasts ten years. Windows' NULL cipher suites need RSA."""
 
     ECDSA = "ecdsa"
-    """On the curve P-256."""
+    """Curve P-256."""
 
 
 class Kind(Enum):
-    """Whom a certificate is for."""
+    """The role of a certificate's owner."""
 
     SERVER = "server"
     CLIENT = "client"
 
     @property
     def usage(self) -> x509.ObjectIdentifier:
-        """The extended key usage."""
+        """The extended key usage for this role."""
         return ExtendedKeyUsageOID.SERVER_AUTH if self is Kind.SERVER else ExtendedKeyUsageOID.CLIENT_AUTH
 
 
 @dataclass(frozen=True, slots=True)
 class Issuer:
-    """What signs: the authority's certificate, its key, and where its revocation list is to be had."""
+    """The signing authority: its certificate, its key and its CRL distribution points."""
 
     certificate: x509.Certificate
     key: PrivateKey
@@ -64,14 +64,14 @@ class Issuer:
 
 
 def new_key(kind: KeyKind, bits: int = 2048) -> PrivateKey:
-    """Make a key."""
+    """Generate a private key; `bits` is the size of an RSA key."""
     if kind is KeyKind.RSA:
         return rsa.generate_private_key(public_exponent=65537, key_size=bits)
     return ec.generate_private_key(ec.SECP256R1())
 
 
 def key_pem(key: PrivateKey) -> bytes:
-    """Return a key as PEM, without a password."""
+    """Return a private key as unencrypted PEM (PKCS#8)."""
     return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
 
 
@@ -81,20 +81,20 @@ def pem(signed: x509.Certificate | x509.CertificateRevocationList) -> bytes:
 
 
 def as_der(crl_pem: bytes) -> bytes:
-    """Return a revocation list, given as PEM, as DER, which is what distribution points offer (RFC 5280 4.2.1.13)."""
+    """Convert a revocation list from PEM to DER, the form that distribution points serve (RFC 5280 4.2.1.13)."""
     return x509.load_pem_x509_crl(crl_pem).public_bytes(Encoding.DER)
 
 
 def lifetime(days: int, now: datetime) -> tuple[datetime, datetime]:
-    """Return from when and until when a certificate made now is valid.
+    """Return notBefore and notAfter of a certificate issued now for a number of days.
 
     Raises:
-        ConfigError: ???
+        ConfigError: `days` is not in the range 1 to `MOST_DAYS`.
     """
     if not 0 < days <= MOST_DAYS:
-        raise ConfigError(f"a certificate is valid for 1 to {MOST_DAYS} days, not {days}")
+        raise ConfigError(f"a certificate can be valid for 1 to {MOST_DAYS} days, not {days}")
     now = now.replace(microsecond=0)
-    return now - BACK, now + timedelta(days=days)
+    return now - BACKDATED_BY, now + timedelta(days=days)
 
 
 def self_signed(
@@ -105,13 +105,13 @@ def self_signed(
     kind: Kind | None = None,
     constraints: x509.NameConstraints | None = None,
 ) -> x509.Certificate:
-    """Make an authority's own certificate.
+    """Issue an authority's own certificate.
 
-    With `kind` all that it issues is good for that only, with `constraints` for those names only: OpenSSL and Windows
-    hold every certificate of the chain to both.
+    `kind` restricts the certificates that it can issue to one role, `constraints` to certain names: OpenSSL and Windows
+    enforce both for the whole chain.
 
     Raises:
-        ConfigError: For a lifetime that cannot be.
+        ConfigError: `days` is not in the range 1 to `MOST_DAYS`.
     """
     begin, end = lifetime(days, now)
     usage = _key_usage(key_cert_sign=True, crl_sign=True)
@@ -129,19 +129,23 @@ def self_signed(
 
 
 def issues(issuer: Issuer, kind: Kind) -> bool:
-    """Tell whether the authority's certificates are good for servers, or for clients."""
+    """Tell whether the authority can issue certificates for a role."""
     try:
         return kind.usage in issuer.certificate.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
     except x509.ExtensionNotFound:
-        return True  # it is for both
+        return True  # unrestricted
 
 
 def check_kind(issuer: Issuer, kind: Kind) -> None:
-    """Raise ConfigError if the authority's certificates are not good for servers, or not for clients."""
+    """Check that the authority can issue certificates for a role.
+
+    Raises:
+        ConfigError: The authority is restricted to the other role.
+    """
     if not issues(issuer, kind):
         others = "clients" if kind is Kind.SERVER else "servers"
         raise ConfigError(
-            f"the authority issues certificates for {others} only: name the one for {kind.value}s by --authority"
+            f"the authority issues certificates for {others} only: select the one for {kind.value}s with --authority"
         )
 
 
@@ -154,22 +158,22 @@ def certificate(
     days: int,
     now: datetime,
 ) -> x509.Certificate:
-    """Issue a certificate. It never outlives the authority's own.
+    """Issue a certificate. Its validity is limited to that of the authority's own.
 
     Raises:
-        ConfigError: If the authority cannot now.
+        ConfigError: The authority is not valid at `now`, or `days` is out of range.
     """
     begin, end = lifetime(days, now)
     check_in_force(issuer, now)
     begin, end = max(begin, issuer.certificate.not_valid_before_utc), min(end, issuer.certificate.not_valid_after_utc)
-    # RFC 5246 section 7.4.2: only with RSA a client may encrypt to the server's key.
+    # RFC 5246 section 7.4.2: RSA key exchange encrypts to the server's key.
     encipherment = kind is Kind.SERVER and isinstance(key, rsa.RSAPublicKey)
     builder = (
         _builder(subject, issuer.certificate.subject, key, begin, end)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(_key_usage(digital_signature=True, key_encipherment=encipherment), critical=True)
         .add_extension(x509.ExtendedKeyUsage([kind.usage]), critical=False)
-        # RFC 5280 section 4.2.1.6: critical where the subject is empty.
+        # RFC 5280 section 4.2.1.6: critical if the subject is empty.
         .add_extension(x509.SubjectAlternativeName(names), critical=not list(subject))
         .add_extension(_authority_identifier(issuer), critical=False)
     )
@@ -183,17 +187,17 @@ def certificate(
 def revocation_list(
     issuer: Issuer, revoked: Iterable[tuple[int, datetime]], number: int, now: datetime
 ) -> x509.CertificateRevocationList:
-    """Make a list of these serial numbers and the times of their revocation.
+    """Issue revocation list `number` of these serial numbers and revocation times.
 
     Raises:
-        ConfigError: If it cannot be now.
+        ConfigError: The authority is not valid at `now`.
     """
     check_in_force(issuer, now)
     now = now.replace(microsecond=0)
     builder = (
         x509.CertificateRevocationListBuilder()
         .issuer_name(issuer.certificate.subject)
-        .last_update(now - BACK)
+        .last_update(now - BACKDATED_BY)
         .next_update(now + (LIST_LIFETIME if issues(issuer, Kind.CLIENT) else SERVERS_LIST_LIFETIME))
         .add_extension(_authority_identifier(issuer), critical=False)
         .add_extension(x509.CRLNumber(number), critical=False)
@@ -205,16 +209,20 @@ def revocation_list(
 
 
 def check_in_force(issuer: Issuer, now: datetime) -> None:
-    """Raise ConfigError if the authority's own certificate is not valid now: nothing it signed would be believed."""
+    """Check that the authority's own certificate is valid: no peer would accept what it signs otherwise.
+
+    Raises:
+        ConfigError: The certificate is not yet valid or has expired.
+    """
     begin, end = issuer.certificate.not_valid_before_utc, issuer.certificate.not_valid_after_utc
     if now < begin:
         raise ConfigError(f"the authority is valid only from {begin:%Y-%m-%d %H:%M} UTC: check the clock")
     if now >= end:
-        raise ConfigError(f"the authority has expired on {end:%Y-%m-%d %H:%M} UTC: make a new one, or check the clock")
+        raise ConfigError(f"the authority expired on {end:%Y-%m-%d %H:%M} UTC: create a new one, or check the clock")
 
 
 def kind_of(certificate: x509.Certificate) -> Kind:
-    """Return whom a certificate of ours is for."""
+    """Return the role that a certificate of our authority is for."""
     usages = certificate.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
     return Kind.SERVER if Kind.SERVER.usage in usages else Kind.CLIENT
 

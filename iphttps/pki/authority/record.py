@@ -1,4 +1,4 @@
-"""The certificates that our authority has issued, as their files tell: whose they are, and what has become of them."""
+"""The records of certificates issued by our authority, and the marker files for their revocation and first use."""
 
 from __future__ import annotations
 
@@ -14,28 +14,27 @@ from cryptography.x509.oid import NameOID
 
 from ...core.errors import ConfigError
 from .. import atomic_files
-from ..certificates import UNREADABLE, load_certificates
-from ..certificates import names as alternative_names
+from ..certificates import UNREADABLE, alternative_names, load_certificates
 from .issuing import Kind, PublicKey, kind_of
 
 _SERIAL = re.compile(r"[0-9a-f]")
 
-_EARLIEST = 1950  # RFC 5280 section 5.1.2.6: a list can name no year before
+_EARLIEST = 1950  # RFC 5280 section 5.1.2.6: the earliest year that a list can encode
 
 
 def whole_days(left: timedelta) -> int:
-    """Return how many whole days a time is; negative if it is over."""
+    """Return a duration in whole days, rounded down; negative for a negative duration."""
     return left // timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One certificate. `revoked` and `used` are when that happened first, or None."""
+    """One issued certificate. `revoked` and `used` are the times of revocation and first use, or None."""
 
     serial: int
     name: str
     names: frozenset[str]
-    """All that it can be called by: the name, and a server's other names."""
+    """All names that select this certificate: `name` and the alternative names."""
     kind: Kind
     not_before: datetime
     not_after: datetime
@@ -45,24 +44,24 @@ class Record:
 
     @property
     def shown_serial(self) -> str:
-        """The serial number as people see it, and OpenSSL too."""
+        """The serial number in OpenSSL's format: upper-case hexadecimal with an even number of digits."""
         text = f"{self.serial:X}"
         return text.zfill(len(text) + len(text) % 2)
 
     @property
     def public_key(self) -> PublicKey:
-        """The key of its owner.
+        """The certificate's public key.
 
         Raises:
-            ConfigError: If it is of a kind that we do not issue for.
+            ConfigError: The key is neither RSA nor ECDSA.
         """
         key = self.certificate.public_key()
         if not isinstance(key, rsa.RSAPublicKey | ec.EllipticCurvePublicKey):
-            raise ConfigError(f"the certificate {self.shown_serial} has a key of another kind than RSA or ECDSA")
+            raise ConfigError(f"the key of certificate {self.shown_serial} is neither RSA nor ECDSA")
         return key
 
     def days_left(self, now: datetime) -> int:
-        """Return how many whole days the certificate is still valid; negative once it has expired."""
+        """Return the remaining validity in whole days; negative once the certificate has expired."""
         return whole_days(self.not_after - now)
 
     def state(self, now: datetime) -> str:
@@ -73,22 +72,22 @@ class Record:
 
 
 def records(directory: Path) -> list[Record]:
-    """Return all certificates of the directory.
+    """Return the records of all certificates in a directory.
 
     Raises:
-        ConfigError: If one cannot be read.
+        ConfigError: The directory or a certificate cannot be read.
     """
     return [load_record(path) for path in _files(directory, ".pem")]
 
 
 def load_record(path: Path) -> Record:
-    """Return the certificate of a file.
+    """Return the record of the certificate in a file, with its marker files.
 
     Raises:
-        ConfigError: If there is none, or if it cannot be one of ours.
+        ConfigError: The file does not exist, cannot be read, or does not hold a certificate of our authority.
     """
     if not path.exists():
-        raise ConfigError(f"no certificate was issued with the serial number {path.stem.upper()}")
+        raise ConfigError(f"no certificate has been issued with the serial number {path.stem.upper()}")
     try:
         found = load_certificates(path)[0]
         common = found.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
@@ -106,44 +105,52 @@ def load_record(path: Path) -> Record:
             certificate=found,
         )
     except (IndexError, x509.ExtensionNotFound, *UNREADABLE) as error:
-        raise ConfigError(f"{path} is damaged: restore it from a copy, or move it away") from error
+        raise ConfigError(f"{path} is damaged: restore it from a backup, or move it away") from error
 
 
-def mark(directory: Path, serial: int, what: str, when: datetime) -> None:
-    """Note when something happened to a certificate, unless it is noted already.
+def write_marker(directory: Path, serial: int, what: str, when: datetime) -> None:
+    """Write the marker file SERIAL.`what` with a time, unless it exists.
 
     Raises:
-        ConfigError: ???
+        ConfigError: The file cannot be written.
     """
     path = directory / f"{serial:x}.{what}"
     if not path.exists():
         atomic_files.write(path, f"{when.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}\n".encode("ascii"))
 
 
-def revoked(directory: Path) -> dict[int, Path]:
-    """Return the serial numbers of what is revoked, even if its certificate is gone, and where that is noted."""
+def revocation_markers(directory: Path) -> dict[int, Path]:
+    """Return the marker file of each revoked serial number, even if the certificate's file is gone.
+
+    Raises:
+        ConfigError: The directory cannot be read, or a marker file is not named by a serial number.
+    """
     found = {}
     for path in _files(directory, ".revoked"):
         try:
             found[int(path.stem, 16)] = path
         except ValueError as error:
-            raise ConfigError(f"{path} is not named by a serial number: move it away") from error
+            raise ConfigError(f"the name of {path} is not a serial number: move it away") from error
     return found
 
 
 def revocations(directory: Path) -> dict[int, datetime]:
-    """Return the serial numbers of what is revoked, with the times."""
-    found = ((serial, _moment(path)) for serial, path in revoked(directory).items())
-    return {serial: when for serial, when in found if when}  # else removed this moment
+    """Return the time of revocation of each revoked serial number.
+
+    Raises:
+        ConfigError: The directory or a marker file cannot be read, or a marker file is not named by a serial number.
+    """
+    found = ((serial, _moment(path)) for serial, path in revocation_markers(directory).items())
+    return {serial: when for serial, when in found if when}  # None: the file has just been removed
 
 
 def _files(directory: Path, suffix: str) -> list[Path]:
-    """Return the files of serial numbers with a suffix.
+    """Return the files SERIAL.suffix of a directory.
 
-    Not by Path.glob, which takes a directory that cannot be read for an empty one: no revocation may be lost.
+    Path.glob is not used, because it treats an unreadable directory as empty: no revocation may be lost.
 
     Raises:
-        ConfigError: ???
+        ConfigError: The directory cannot be read.
     """
     try:
         names = os.listdir(directory)
@@ -153,7 +160,7 @@ def _files(directory: Path, suffix: str) -> list[Path]:
 
 
 def _moment(path: Path) -> datetime | None:
-    """Return the time in a file, None if there is no file; of a damaged one its existence counts."""
+    """Return the time in a marker file, or None if there is no file; of a damaged file, its modification time."""
     try:
         found = datetime.fromisoformat(path.read_text("ascii").strip()).astimezone(UTC)
         if found.year < _EARLIEST:

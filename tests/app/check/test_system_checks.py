@@ -84,9 +84,9 @@ class SystemTests(NamespaceCase):
         """A port that is taken is named, and so is an address that is not here."""
         self.route("::/0")
         with socket.create_server(("::", 8080), family=socket.AF_INET6):
-            self.assertIn("error: cannot listen on port 8080 of *: another program does already", self.only())
+            self.assertIn("error: cannot listen on port 8080 of *: another program uses it", self.only())
         self.assertIn("this host has no such address", self.only("--uri", "http://192.0.2.1/"))
-        self.assertIn("an address of its own or *", self.only("--uri", "http://vpn.example/"))
+        self.assertIn("give an address of this host, or *", self.only("--uri", "http://vpn.example/"))
 
     def test_control(self) -> None:
         """A control socket must have a place."""

@@ -104,7 +104,7 @@ class ClientFlagTests(AppCase):
             ((*uri, "--private-key", "client.key"), together),
             (
                 (*uri, "--pin", "sha1//x"),
-                "--pin 'sha1//x' is not a key's fingerprint: it must look like sha256//, then 44 characters",
+                "--pin 'sha1//x' is not a key fingerprint: it must be sha256// and 44 base64 characters",
             ),
             (("--uri", "http://vpn.example.org/", "--pin", fingerprint), plain),
             (("--uri", "http://vpn.example.org/", "--ca", "ca.pem", "--crl", "crl.pem"), plain),

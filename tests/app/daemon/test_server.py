@@ -300,7 +300,7 @@ class RefusalTests(ServerDaemonCase):
             port = taken.getsockname()[1]
             self.assert_refuses_to_start(
                 self.daemon("--uri", f"http://127.0.0.1:{port}/"),
-                f"cannot listen on port {port} of 127.0.0.1: another program does already; `ss -ltnp` names it",
+                f"cannot listen on port {port} of 127.0.0.1: another program uses it; `ss -ltnp` names it",
             )
         self.assertEqual(len(self.devices), 1)
 

@@ -13,8 +13,8 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from iphttps.core.errors import ConfigError
 from iphttps.core.iphttps.client import ClientState
-from iphttps.net.connect.condition import Blocked, Condition, always
-from iphttps.net.iphttps.connect_condition import AGAIN, ConnectCondition
+from iphttps.net.connect.condition import Condition, FirewallCondition, always
+from iphttps.net.iphttps.connect_condition import RECHECK_INTERVAL, ConnectCondition
 
 from ..support import OUTER, ClientEnd, Endpoint
 
@@ -55,7 +55,7 @@ class PreconditionTests(PreconditionCase):
         """Without a condition the client waits for the user, whose wish is one from every state (3.1.3)."""
         precondition = self.precondition(None)
         precondition.enable()
-        self.clock.advance(2 * AGAIN)
+        self.clock.advance(2 * RECHECK_INTERVAL)
         self.assert_state(ClientState.ENABLED, 0)
         precondition.demand()
         self.assert_state(ClientState.LINK_DOWN, 1)
@@ -82,7 +82,7 @@ class PreconditionTests(PreconditionCase):
         precondition = self.precondition(self.look)
         precondition.enable()
         self.looks[-1].callback(False)
-        self.clock.advance(AGAIN)
+        self.clock.advance(RECHECK_INTERVAL)
         self.assertEqual(len(self.looks), 2)
         self.looks[-1].callback(False)
         precondition.network_changed()
@@ -101,7 +101,7 @@ class PreconditionTests(PreconditionCase):
         self.assertIn(
             "cannot find out whether the tunnel is needed: the file is gone", [formatEvent(event) for event in events]
         )
-        self.clock.advance(AGAIN)
+        self.clock.advance(RECHECK_INTERVAL)
         self.assertEqual(len(self.looks), 2)
 
     def test_user_is_quicker(self) -> None:
@@ -134,7 +134,7 @@ class BlockedTests(PreconditionCase):
         """Begin to look."""
         super().setUp()
         self.direct = Endpoint()
-        self.blocked = Blocked(cast(IStreamClientEndpoint, self.direct), "intranet.example:443")
+        self.blocked = FirewallCondition(cast(IStreamClientEndpoint, self.direct), "intranet.example:443")
 
     def test_open(self) -> None:
         """Whoever reaches the host directly needs no tunnel, and hangs up."""

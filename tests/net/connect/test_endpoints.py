@@ -119,7 +119,7 @@ class ListenTests(SynchronousTestCase):
         with socket.create_server(("127.0.0.1", 0)) as taken:
             port = taken.getsockname()[1]
             error = self.assertRaises(ConfigError, self.listen, f"http://127.0.0.1:{port}/")
-        expected = f"cannot listen on port {port} of 127.0.0.1: another program does already; `ss -ltnp` names it"
+        expected = f"cannot listen on port {port} of 127.0.0.1: another program uses it; `ss -ltnp` names it"
         self.assertEqual(str(error), expected)
 
     def test_foreign_address(self) -> None:
@@ -130,7 +130,7 @@ class ListenTests(SynchronousTestCase):
     def test_name(self) -> None:
         """A server is not told its place by a name, which could stand for several."""
         error = self.assertRaises(ConfigError, self.listen, "http://localhost:0/")
-        self.assertEqual(str(error), "--uri names 'localhost', where a server takes an address of its own or *")
+        self.assertEqual(str(error), "--uri has the host 'localhost': give an address of this host, or *")
 
 
 @implementer(IHostnameResolver)

@@ -113,7 +113,7 @@ class ChoiceTests(SynchronousTestCase):
         with capturedLogs() as events:
             finder = ProxyFinder(Clock(), ProxyChoice.parse("environment"), environment={})  # type: ignore[arg-type]
             self.assertEqual([self.successResultOf(finder.find(SERVER)) for _ in range(2)], [DIRECT] * 2)
-        sentence = f"the environment names no proxy for {SERVER.authority}: the way is direct"
+        sentence = f"the environment names no proxy for {SERVER.authority}: connecting directly"
         self.assertEqual(said(events), [(LogLevel.info, sentence)])
 
     def test_wrong_environment(self) -> None:
@@ -168,7 +168,7 @@ class NamedTests(SynchronousTestCase):
         """A file that gives no answer is a failure that names it; it is tried again the next time."""
         finder = self.finder(Evaluations(DiscoveryError("it fails"), "SOCKS c:1080", "DIRECT"))
         self.assertEqual(
-            self.refused(finder), f"the file that --pac names, {self.path.absolute()}, cannot be used: it fails"
+            self.refused(finder), f"cannot use the PAC file {self.path.absolute()} given by --pac: it fails"
         )
         self.assertIn("SOCKS is not supported", self.refused(finder))
         self.assertEqual(self.successResultOf(finder.find(SERVER)), DIRECT)
@@ -182,9 +182,9 @@ class NamedTests(SynchronousTestCase):
         for path, words in (
             (directory / "none", "No such file"),
             (directory, "Is a directory"),
-            (directory / "fifo", "it is not a file"),
-            (Path("/dev/zero"), "it is not a file"),
-            (directory / "large", "it is larger than 1048576 bytes"),
+            (directory / "fifo", "it is not a regular file"),
+            (Path("/dev/zero"), "it is not a regular file"),
+            (directory / "large", "the file is larger than 1048576 bytes"),
         ):
             self.assertIn(words, self.refused(self.finder(Evaluations(), str(path))))
 
@@ -272,7 +272,7 @@ class DiscoveryTests(TestCase):
             finder.forget()
             self.content = b"<html>Welcome to our hotel</html>"
             self.assertEqual(await finder.find(SERVER), DIRECT)
-        levels = [level for level, sentence in said(events) if "wpad.dat s" in sentence or "wpad.dat c" in sentence]
+        levels = [level for level, sentence in said(events) if "wpad.dat: " in sentence or "wpad.dat c" in sentence]
         self.assertEqual([LogLevel.info, LogLevel.warn], levels)
 
     async def test_none(self) -> None:
@@ -284,9 +284,7 @@ class DiscoveryTests(TestCase):
         self.assertEqual(len(self.network.asked), 4)
         ((level, sentence),) = said(events)
         self.assertEqual(level, LogLevel.info)
-        self.assertIn(
-            "http://wpad.office.example/wpad.dat: it cannot be brought: the name cannot be resolved", sentence
-        )
+        self.assertIn("http://wpad.office.example/wpad.dat: cannot connect: the name cannot be resolved", sentence)
 
     async def test_no_domain(self) -> None:
         """A host without a domain, or without resolv.conf(5), asks nobody."""

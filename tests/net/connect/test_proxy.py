@@ -315,7 +315,7 @@ class LoginTests(ProxyCase):
         self.say(challenge(b"Negotiate"))
         for _ in range(MAXIMUM_REQUESTS - 1):
             self.say(challenge(b"Negotiate " + b64encode(b"more")))
-        self.assert_fails(attempt, ProxyFault.REFUSED, "asks for a login again and again")
+        self.assert_fails(attempt, ProxyFault.REFUSED, "keeps asking for authentication")
 
     def test_unasked(self) -> None:
         """What a proxy says while nobody has asked it is nobody's."""

@@ -145,7 +145,7 @@ class WireTests(TestCase):
             waiting = connection.ask(None)
             if not told:
                 await connection.secured
-            self.assertEqual(told, "perhaps it is one for http://" in str(connection.expired()))
+            self.assertEqual(told, "it may be an http:// proxy" in str(connection.expired()))
             connection.abort()
             self.assertNoResult(waiting)
 

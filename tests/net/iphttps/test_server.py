@@ -238,7 +238,7 @@ class PacketTests(ServerCase):
     def test_multicast_to_many(self) -> None:
         """A client's multicast goes to many others in several turns, too; what is too much is dropped and counted."""
         self.patch(fanout, "TURN", 0)
-        self.patch(fanout, "MOST_OF_ONE", 2)
+        self.patch(fanout, "MAXIMUM_WAITING_OF_SOURCE", 2)
         sessions = [self.session(number) for number in range(1, 6)]
         for _, transport in sessions:
             transport.clear()

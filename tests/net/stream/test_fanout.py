@@ -8,7 +8,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from iphttps.core.ip.batch import Batch
 from iphttps.core.iphttps.clients import ClientEntry, ClientTable
-from iphttps.net.stream.fanout import MOST, MOST_OF_ONE, TURN, Fanout
+from iphttps.net.stream.fanout import MAXIMUM_WAITING, MAXIMUM_WAITING_OF_SOURCE, TURN, Fanout
 
 FIRST, SECOND = Batch.of([b"first"]), Batch.of([b"second"])
 
@@ -115,11 +115,11 @@ class FanoutTests(SynchronousTestCase):
         """One source can have only so much waiting, and all together; what does not wait is told."""
         sources = iter(self.entries)
         one = next(sources)
-        self.assertTrue(all(self.spread.send_to_all(FIRST, one) for _ in range(MOST_OF_ONE)))
+        self.assertTrue(all(self.spread.send_to_all(FIRST, one) for _ in range(MAXIMUM_WAITING_OF_SOURCE)))
         self.assertFalse(self.spread.send_to_all(FIRST, one))
         self.spread.send([(one, SECOND)], one)  # what is for single clients is always taken
         self.assertTrue(self.spread.send_to_all(FIRST, next(sources)))
-        for _ in range(MOST - MOST_OF_ONE - 2):
+        for _ in range(MAXIMUM_WAITING - MAXIMUM_WAITING_OF_SOURCE - 2):
             self.spread.send([(one, FIRST)], object())
         self.assertFalse(self.spread.send_to_all(FIRST, next(sources)))
         for _ in range(6):  # of the first batch six clients, of the second three and three

@@ -8,7 +8,7 @@ from twisted.internet.base import DelayedCall
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from iphttps.net.stream.scheduler import NOTHING, REST, HandshakeScheduler
+from iphttps.net.stream.scheduler import IDLE_TURN, REST_FACTOR, HandshakeScheduler
 
 PIECE = 0.001  # seconds that one takes here
 
@@ -46,7 +46,7 @@ class HandshakeSchedulerTests(SynchronousTestCase):
             self.scheduler.submit(self.piece(number))
         for count in range(1, 4):
             self.assertEqual(list(range(count)), self.done)
-            self.turn(NOTHING / 2)
+            self.turn(IDLE_TURN / 2)
         self.assertEqual([0, 1, 2], self.done)
 
     def test_rest(self) -> None:
@@ -54,9 +54,9 @@ class HandshakeSchedulerTests(SynchronousTestCase):
         for number in range(2):
             self.scheduler.submit(self.piece(number))
         for _ in range(3):
-            self.turn(PIECE * REST / 4)
+            self.turn(PIECE * REST_FACTOR / 4)
             self.assertEqual([0], self.done)
-        self.turn(PIECE * REST / 4 + 1e-6)
+        self.turn(PIECE * REST_FACTOR / 4 + 1e-6)
         self.assertEqual([0, 1], self.done)
 
     def test_late(self) -> None:
@@ -65,13 +65,13 @@ class HandshakeSchedulerTests(SynchronousTestCase):
         self.turn(PIECE)
         self.scheduler.submit(self.piece(1))
         self.assertEqual([0], self.done)
-        self.turn(PIECE * REST)
+        self.turn(PIECE * REST_FACTOR)
         self.assertEqual([0, 1], self.done)
 
     def test_at_rest(self) -> None:
         """With nothing to do it does not keep the reactor awake, and what comes then is done at once."""
         self.scheduler.submit(self.piece(0))
-        self.turn(NOTHING / 2)
+        self.turn(IDLE_TURN / 2)
         self.assertEqual([], self.clock.getDelayedCalls())
         self.scheduler.submit(self.piece(1))
         self.assertEqual([0, 1], self.done)

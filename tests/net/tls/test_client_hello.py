@@ -7,7 +7,7 @@ import random
 from OpenSSL import SSL
 from twisted.trial.unittest import SynchronousTestCase
 
-from iphttps.net.tls.client_hello import LONGEST, offered
+from iphttps.net.tls.client_hello import LONGEST, offered_suites
 
 
 def hello(ciphers: bytes) -> bytes:
@@ -42,7 +42,7 @@ class OfferedTests(SynchronousTestCase):
     def test_cut(self) -> None:
         """They are known once they have come, however they come, and never wrongly before."""
         for data in (self.hello, records(self.hello, 1), records(self.hello, 7)):
-            answers = [offered(data[:end]) for end in range(len(data) + 1)]
+            answers = [offered_suites(data[:end]) for end in range(len(data) + 1)]
             self.assertIsNone(answers[0])
             self.assertLessEqual(self.suites, answers[-1] or frozenset())
             self.assertEqual({None, answers[-1]}, set(answers))
@@ -50,12 +50,12 @@ class OfferedTests(SynchronousTestCase):
     def test_not_tls(self) -> None:
         """What is no hello offers nothing."""
         for data in (b"GET / HTTP/1.1\r\n\r\n", b"\x16\x03\x01\x00\x01\x02", b"\x15\x03\x01\x00\x02\x01\x00"):
-            self.assertEqual(frozenset(), offered(data))
+            self.assertEqual(frozenset(), offered_suites(data))
 
     def test_endless(self) -> None:
         """What goes on for ever is not looked at for ever."""
-        self.assertEqual(frozenset(), offered(b"\x16\x03\x01\x40\x00\x01" + b"\xff" * 2 * LONGEST))
-        self.assertIsNotNone(offered(b"\x16\x03\x01\x00\x00" * LONGEST))
+        self.assertEqual(frozenset(), offered_suites(b"\x16\x03\x01\x40\x00\x01" + b"\xff" * 2 * LONGEST))
+        self.assertIsNotNone(offered_suites(b"\x16\x03\x01\x00\x00" * LONGEST))
 
     def test_any(self) -> None:
         """Any bytes have an answer."""
@@ -64,4 +64,4 @@ class OfferedTests(SynchronousTestCase):
             data = bytearray(self.hello)
             for _ in range(chance.randrange(1, 5)):
                 data[chance.randrange(60)] = chance.randrange(256)
-            self.assertIsInstance(offered(bytes(data)), frozenset | None)
+            self.assertIsInstance(offered_suites(bytes(data)), frozenset | None)

@@ -23,7 +23,7 @@ from ..support import NAME, ClientEnd, ServerEnd
 SHOW_ONE = "the server demands a client certificate: give --certificate and --private-key"
 
 
-REMEDY = ": use a name that is in it, or have it renewed with this one"
+REMEDY = ": use a name that is in it, or renew it with this one"
 
 
 def sentences(events: Iterable[LogEvent]) -> list[str]:
@@ -92,7 +92,7 @@ class ServerCertificateTests(TLSCase):
         self.assert_refused(
             self.certificates.other_authority().server(NAME),
             f"the certificate of CN={NAME} is issued by CN=Other CA, which is not among the trusted authorities: "
-            "a proxy in between intercepts TLS, the system lacks its authority, or the server fails to show that "
+            "a proxy in between intercepts TLS, the system lacks its authority, or the server does not send that "
             "issuer's certificate",
         )
 
@@ -124,7 +124,7 @@ class ServerCertificateTests(TLSCase):
         """An expired certificate is refused, with its last day."""
         server = self.certificates.authority.server(NAME, expired=True)
         until = load_certificates(server.certificate)[0].not_valid_after_utc
-        words = f"the certificate of CN={NAME} has expired on {until:%Y-%m-%d %H:%M} UTC"
+        words = f"the certificate of CN={NAME} expired on {until:%Y-%m-%d %H:%M} UTC"
         self.assert_refused(server, f"{words}: tell its administrator, or check this host's clock")
 
     def test_self_signed(self) -> None:
@@ -132,7 +132,7 @@ class ServerCertificateTests(TLSCase):
         server = self.certificates.self_signed(NAME)
         self.assert_refused(
             server,
-            f"the certificate of CN={NAME} is signed by itself and is not among the trusted authorities: a proxy in "
+            f"the certificate of CN={NAME} is self-signed and not among the trusted authorities: a proxy in "
             "between intercepts TLS, or the system lacks its authority",
         )
         client = ClientTLS(NAME, load_certificates(server.certificate), None)
@@ -143,7 +143,7 @@ class ServerCertificateTests(TLSCase):
         """A certificate meant for clients only does not make a server."""
         self.assert_refused(
             self.certificates.authority.server(NAME, usages=(Usage.CLIENT,)),
-            f"the certificate of CN={NAME} is not meant for this use: its extended key usage says otherwise",
+            f"the certificate of CN={NAME} is not meant for this use: its extended key usage does not allow it",
         )
 
 
@@ -165,7 +165,7 @@ class ClientCertificateTests(TLSCase):
 
     def test_none(self) -> None:
         """A client without a certificate does not come in."""
-        self.assert_refused(None, "the peer showed no certificate", SHOW_ONE)
+        self.assert_refused(None, "the peer sent no certificate", SHOW_ONE)
 
     def test_wrong_authority(self) -> None:
         """A certificate of another authority does not do."""
@@ -181,7 +181,7 @@ class ClientCertificateTests(TLSCase):
         until = load_certificates(client.certificate)[0].not_valid_after_utc
         self.assert_refused(
             client,
-            f"the certificate of CN=alice has expired on {until:%Y-%m-%d %H:%M} UTC",
+            f"the certificate of CN=alice expired on {until:%Y-%m-%d %H:%M} UTC",
             "the server refused our certificate: it has expired",
         )
 
@@ -191,7 +191,7 @@ class ClientCertificateTests(TLSCase):
         state, said = self.meet(self.certificates.server_tls(), self.certificates.client_tls(client))
         self.assertEqual(state, ClientState.LINK_DOWN)
         self.assertIn(
-            "the certificate of CN=www is not meant for this use: its extended key usage says otherwise", said
+            "the certificate of CN=www is not meant for this use: its extended key usage does not allow it", said
         )
 
     def test_no_usage(self) -> None:
@@ -213,7 +213,7 @@ class ClientCertificateTests(TLSCase):
         """The authority's own certificate is not a client's, whatever its usage says; OpenSSL alone accepts it."""
         self.assert_authority_refused(
             self.certificates.self_signed("Root", ca=True, usages=(CLIENT_AUTH,)),
-            "the certificate of CN=Root is that of a certification authority",
+            "the certificate of CN=Root is a CA certificate",
         )
         self.assert_authority_refused(
             self.certificates.self_signed("Bare", ca=True),

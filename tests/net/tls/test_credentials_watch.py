@@ -78,9 +78,7 @@ class CredentialsWatchTests(SynchronousTestCase):
         self.swap(self.certificate, self.second.certificate)
         ((level, sentence),) = self.said(INTERVAL)
         self.assertEqual(LogLevel.info, level)
-        self.assertIn(
-            "fullchain.pem is read again: clients are now shown the certificate of CN=vpn.example.org", sentence
-        )
+        self.assertIn("fullchain.pem reloaded: new connections use the certificate of CN=vpn.example.org", sentence)
         self.assertTrue(self.in_force(self.second))
 
     def test_half(self) -> None:
@@ -119,7 +117,7 @@ class CredentialsWatchTests(SynchronousTestCase):
             (None, self.first.private_key, "No such file or directory"),
             (self.first.private_key, self.first.private_key, "holds no certificate"),
             (self.first.certificate, self.first.certificate, "holds no private key"),
-            (expired.certificate, expired.private_key, "has expired on"),
+            (expired.certificate, expired.private_key, "expired on"),
         ):
             self.swap(self.certificate, certificate or Path("/nowhere"))
             self.swap(self.key, key)

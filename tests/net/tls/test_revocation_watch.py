@@ -77,7 +77,7 @@ class WatchTests(WatchCase):
         self.path.unlink()
         os.mkfifo(self.path)
         self.assertEqual(1, len(self.said(5 * INTERVAL)))
-        self.assertEqual(f"cannot read {self.path}: it is no regular file", watch.problem)
+        self.assertEqual(f"cannot read {self.path}: it is not a regular file", watch.problem)
         self.path.unlink()
         self.path.mkdir()
         self.assertEqual(1, len(self.said(5 * INTERVAL)))
@@ -91,7 +91,7 @@ class WatchTests(WatchCase):
         self.watch()
         self.authority.revoke(self.certificates.client)
         self.assertEqual([], self.said(INTERVAL - 1, step=INTERVAL - 1))
-        self.assertEqual([(LogLevel.info, "FILE is read again: 1 certificates are revoked")], self.said(1, step=1))
+        self.assertEqual([(LogLevel.info, "FILE reloaded: 1 certificates revoked")], self.said(1, step=1))
         self.assertEqual((1, 1), (self.revoked, self.changes))
 
     def test_bad_file(self) -> None:
@@ -103,8 +103,8 @@ class WatchTests(WatchCase):
         for content, wrong in (
             (None, "cannot read FILE: No such file or directory"),
             (b"", "FILE holds no certificate revocation list in PEM or DER form"),
-            (whole[:-40], "FILE holds a damaged certificate revocation list: was it written to the end?"),
-            (other, "FILE holds no revocation list of CN=Laboratory CA, but of CN=Other CA"),
+            (whole[:-40], "FILE holds a damaged certificate revocation list: it may be truncated"),
+            (other, "FILE holds no revocation list of CN=Laboratory CA, only of CN=Other CA"),
         ):
             self.path.unlink() if content is None else self.path.write_bytes(content)
             ((level, sentence),) = self.said(100 * INTERVAL)
@@ -121,7 +121,7 @@ class WatchTests(WatchCase):
         self.assertEqual(LogLevel.error, level)
         self.assertIn("is valid only from", sentence)
         self.assertEqual(sentence.partition(";")[0], (watch.problem or "").replace(str(self.path), "FILE"))
-        self.assertEqual([(LogLevel.info, "FILE is read again: 1 certificates are revoked")], self.said(20))
+        self.assertEqual([(LogLevel.info, "FILE reloaded: 1 certificates revoked")], self.said(20))
         self.assertEqual((1, None), (self.revoked, watch.problem))
 
     def test_bad_moment(self) -> None:
@@ -139,7 +139,7 @@ class WatchTests(WatchCase):
             self.assertEqual((LogLevel.error, 0), (level, self.revoked))
             self.assertIn(os.strerror(number), sentence)
             patch.restore()
-            self.assertIn((LogLevel.info, "FILE is read again: 1 certificates are revoked"), self.said(INTERVAL))
+            self.assertIn((LogLevel.info, "FILE reloaded: 1 certificates revoked"), self.said(INTERVAL))
             self.assertEqual(1, self.revoked)
             watch.stop()
 
@@ -150,7 +150,7 @@ class WatchTests(WatchCase):
         self.path.write_bytes(b"")
         self.said(INTERVAL)
         self.path.write_bytes(content)
-        self.assertEqual([(LogLevel.info, "FILE is read again: 0 certificates are revoked")], self.said(10 * INTERVAL))
+        self.assertEqual([(LogLevel.info, "FILE reloaded: 0 certificates revoked")], self.said(10 * INTERVAL))
         self.assertEqual((0, None), (self.changes, watch.problem))
 
     def test_touched(self) -> None:
@@ -165,7 +165,7 @@ class WatchTests(WatchCase):
         self.path.write_bytes(b"")
         self.said(INTERVAL)
         self.authority.revoke(self.certificates.client)
-        self.assertEqual([(LogLevel.info, "FILE is read again: 1 certificates are revoked")], self.said(INTERVAL))
+        self.assertEqual([(LogLevel.info, "FILE reloaded: 1 certificates revoked")], self.said(INTERVAL))
         self.assertEqual(1, self.revoked)
 
     def test_expired_replacement(self) -> None:
@@ -174,7 +174,7 @@ class WatchTests(WatchCase):
         self.authority.revoke(end=-timedelta(hours=1))
         ((level, sentence),) = self.said(INTERVAL)
         self.assertEqual(LogLevel.error, level)
-        self.assertIn("has expired on", sentence)
+        self.assertIn("expired on", sentence)
         self.assertEqual(0, self.changes)
 
     def test_warnings(self) -> None:
@@ -219,8 +219,7 @@ class WatchTests(WatchCase):
         with capturedLogs() as events:
             watch.start()
         self.assertEqual(
-            f"{self.path} can be read no more (No such file or directory): "
-            "the user given by --uid must have the right to",
+            f"cannot read {self.path} any more (No such file or directory): give the user of --uid read permission",
             formatEvent(events[0]),
         )
 

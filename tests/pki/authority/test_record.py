@@ -13,7 +13,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 from iphttps.core.errors import ConfigError
 from iphttps.pki.authority import record
 from iphttps.pki.authority.issuing import KeyKind, pem
-from iphttps.pki.authority.record import Record, load_record, mark, records, revocations, revoked
+from iphttps.pki.authority.record import Record, load_record, records, revocation_markers, revocations, write_marker
 from tests.pki.authority.support import AuthorityCase
 
 NOW = datetime.now(UTC)
@@ -42,14 +42,14 @@ class RecordTests(AuthorityCase):
         self.assertEqual(0, len(found.shown_serial) % 2)
         self.assertEqual((0, -1), (found.days_left(found.not_after), found.days_left(found.not_after + DAY / 2)))
         self.assertEqual(["valid", "expired"], [found.state(when) for when in (NOW, found.not_after)])
-        mark(self.folder, found.serial, "revoked", NOW)
+        write_marker(self.folder, found.serial, "revoked", NOW)
         self.assertEqual("revoked", self.record().state(found.not_after))
 
     def test_first_time_counts(self) -> None:
         """What happened is noted once."""
         serial = self.record().serial
         for when in (NOW, NOW + DAY):
-            mark(self.folder, serial, "revoked", when)
+            write_marker(self.folder, serial, "revoked", when)
         self.assertEqual({serial: NOW.replace(microsecond=0)}, revocations(self.folder))
 
     def test_damaged_note(self) -> None:
@@ -68,7 +68,8 @@ class RecordTests(AuthorityCase):
             f"cannot read {note}: Is a directory", str(self.assertRaises(ConfigError, revocations, self.folder))
         )
         note.rename(self.folder / "0x.revoked")
-        self.assertIn("is not named by a serial number", str(self.assertRaises(ConfigError, revoked, self.folder)))
+        error = self.assertRaises(ConfigError, revocation_markers, self.folder)
+        self.assertIn("is not named by a serial number", str(error))
 
     def test_removed_meanwhile(self) -> None:
         """A note that is removed while it is read is no revocation."""

@@ -85,7 +85,7 @@ class ConstraintTests(ConstrainedCase):
         authority = self.made(Kind.SERVER, HOST, "192.0.2.1")
         for other in ("www.example.com", "192.0.2.2", "2001:db8::1"):
             error = self.assertRaises(ConfigError, issue_server, authority, [HOST, other], key=KeyKind.ECDSA)
-            self.assertIn(f"is not for {other}: `iphttps ca allow HOST`", str(error))
+            self.assertIn(f"certificates for {other}: `iphttps ca allow HOST`", str(error))
         self.assertRaises(ConfigError, self.made, Kind.SERVER)
         self.assertRaises(ConfigError, self.made, Kind.CLIENT, HOST)
 
@@ -157,7 +157,7 @@ class ClientTests(ServerCheckCase, ConstrainedCase):
                 self.assertIsNone(trouble)
             else:
                 assert trouble
-                self.assertIn("outside the names that its authority may vouch for", trouble.sentence)
+                self.assertIn("outside the name constraints of its authority", trouble.sentence)
 
 
 class CommandTests(EnrolmentCase):
@@ -171,7 +171,7 @@ class CommandTests(EnrolmentCase):
         out = ("--out", self.directory, *root)
         self.good("ca", "server", HOST, "--key", "ecdsa", *out)
         self.good("ca", "client", "alice", "--key", "ecdsa", *out)
-        self.assertIn("is not for www.example.com", self.bad("ca", "server", "www.example.com", *out))
+        self.assertIn("certificates for www.example.com", self.bad("ca", "server", "www.example.com", *out))
         self.good("ca", "allow", "www.example.com", *root)
         self.assertIn("already", self.good("ca", "allow", "www.example.com", *root))
         self.good("ca", "server", "www.example.com", "--key", "ecdsa", *out)

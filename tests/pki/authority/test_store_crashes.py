@@ -14,7 +14,7 @@ from cryptography import x509
 from iphttps.app.cli.entry import main
 from iphttps.core.errors import ConfigError
 from iphttps.pki.authority.issuing import KeyKind
-from iphttps.pki.authority.record import revoked
+from iphttps.pki.authority.record import revocation_markers
 from iphttps.pki.authority.store import Authority
 from iphttps.pki.certificates import Credentials
 from tests.pki.authority.support import AuthorityCase
@@ -99,7 +99,7 @@ class CrashTests(AuthorityCase):
                 Authority.create(self.place, "Example CA", key=KeyKind.ECDSA)
             except ConfigError as error:
                 self.assertIn("is not overwritten", str(error))
-            Authority.open(self.place).mend()
+            Authority.open(self.place).repair_list()
             self.assertIn(before, (None, key.read_bytes()))
             self.whole()
 
@@ -146,9 +146,9 @@ class CrashTests(AuthorityCase):
         def check() -> None:
             listed = self.listed()
             self.assertIn(serials[1], listed)
-            noted = set(revoked(self.authority.certificates_path))
+            noted = set(revocation_markers(self.authority.certificates_path))
             self.assertLessEqual(listed, noted)
-            Authority.open(self.place).mend()
+            Authority.open(self.place).repair_list()
             self.assertEqual(noted, self.listed())
             self.whole()
 
@@ -162,7 +162,7 @@ class CrashTests(AuthorityCase):
     def whole(self) -> Authority:
         """Have the authority work once more, and return it; nothing unfinished may be left in it."""
         authority = Authority.open(self.place)
-        authority.crl()
+        authority.write_list()
         authority.certificates()
         self.assertEqual([], list(self.place.rglob(".*")))
         return authority

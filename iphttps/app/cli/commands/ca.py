@@ -150,10 +150,10 @@ def server(hosts: tuple[str, ...], key: str, days: int, out: Path, directory: Pa
     It is for all the names or addresses given, and is written as HOST.pem and HOST.key, after the first of them. A
     HOST.key that is there already, without a HOST.pem, is the key that it gets.
     """
-    known = names.hosts(hosts)
+    known = names.checked_hosts(hosts)
     authority = _open_to_change(directory or _of_servers(root), root)
     pair = certificate_files.Pair.of(out, known[0])
-    issued = pair.complete(KeyKind(key), lambda public: authority.given_server(known, public, days=days))
+    issued = pair.complete(KeyKind(key), lambda public: authority.find_or_sign_server(known, public, days=days))
     copy_servers_list(Places(root))
     _say_issued(pair, issued)
 
@@ -170,10 +170,10 @@ def client(name: str, key: str, days: int, out: Path, directory: Path | None, ro
     It is written as NAME.pem and NAME.key. The name is what logs and limits know the client by. A NAME.key that is
     there already, without a NAME.pem, is the key that it gets.
     """
-    known = names.person(name)
+    known = names.checked_person(name)
     authority = _open_to_change(directory, root)
     pair = certificate_files.Pair.of(out, known)
-    issued = pair.complete(KeyKind(key), lambda public: authority.given_client(known, public, days=days))
+    issued = pair.complete(KeyKind(key), lambda public: authority.find_or_sign_client(known, public, days=days))
     _say_issued(pair, issued)
     others = [record for record in authority.find(known) if record.serial != issued.serial]
     for record in others:
@@ -245,7 +245,7 @@ def list_(as_json: bool, directory: Path | None, root: Path) -> None:
 def crl(out: Path | None, der: bool, directory: Path | None, root: Path) -> None:
     """Write a new revocation list; the server does so by itself."""
     authority = _open(directory, root, issues=False)
-    content = authority.crl()
+    content = authority.write_list()
     if out:
         atomic_files.write(out, issuing.as_der(content) if der else content)
     current = authority.current_list()
@@ -275,7 +275,7 @@ def _that_knows(which: str, root: Path) -> Path | None:
 
 def _open_to_change(directory: Path | None, root: Path) -> Authority:
     authority = _open(directory, root)
-    authority.mend()
+    authority.repair_list()
     return authority
 
 

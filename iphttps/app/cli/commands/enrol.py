@@ -8,7 +8,7 @@ import click
 
 from ....pki import atomic_files
 from ....pki.authority.issuing import DAYS, MOST_DAYS, KeyKind
-from ....pki.authority.names import person
+from ....pki.authority.names import checked_person
 from ...enrol import windows
 from ...enrol.bundle import ENDING, seal
 from ...enrol.enrolment import Enrolment, check_absent, file_name
@@ -79,5 +79,5 @@ def enrol(
     else:
         click.echo(f"next: on the client, `iphttps join {target.name}` asks for it")
     for number in before:
-        click.echo(f"{person(name)} also has {number}; `iphttps ca revoke {number}` ends that")
+        click.echo(f"{checked_person(name)} also has {number}; `iphttps ca revoke {number}` ends that")
     return 0

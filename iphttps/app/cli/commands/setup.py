@@ -43,7 +43,7 @@ def _right(check: Callable[[str], object]) -> Callable[..., Any]:
     metavar="HOST",
     multiple=True,
     required=True,
-    callback=_right(names.host),
+    callback=_right(names.checked_host),
     help="What clients call the server: a name or an address; repeatable.",
 )
 @click.option(

@@ -80,7 +80,7 @@ class CommandTests(SynchronousTestCase):
         self.done("client", "bob")
         Credentials.load(Path("bob.pem"), Path("alice.key"))
         Path("carol.key").write_text("rubbish")
-        self.assertIn("carol.key holds no private key", self.refused("client", "carol"))
+        self.assertIn("carol.key holds no unencrypted private key", self.refused("client", "carol"))
 
     def test_renew(self) -> None:
         """A new certificate takes the old one's place, but no other file's; it can also go elsewhere."""
@@ -92,22 +92,20 @@ class CommandTests(SynchronousTestCase):
         self.done("renew", "alice", "--out", "elsewhere.pem")
         Credentials.load(Path("elsewhere.pem"), Path("alice.key"))
         self.done("client", "bob", "--key", "ecdsa")
-        self.assertIn("is a certificate of another key", self.refused("renew", "alice", "--out", "bob.pem"))
+        self.assertIn("holds a certificate for another key", self.refused("renew", "alice", "--out", "bob.pem"))
         self.assertIn("holds no certificate", self.refused("renew", "alice", "--out", "alice.key"))
 
     def test_revoke(self) -> None:
         """Several are revoked at once, or none if one is not known."""
         for name in ("alice", "bob"):
             self.done("client", name, "--key", "ecdsa")
-        self.assertIn(
-            "'carol' is the name or the serial number of no certificate", self.refused("revoke", "bob", "carol")
-        )
+        self.assertIn("no certificate has the name or serial number 'carol'", self.refused("revoke", "bob", "carol"))
         self.assertEqual({"valid"}, {str(each["state"]) for each in self.listed()["certificates"]})
         self.assertRegex(
             self.done("revoke", "alice", "bob"), r"\Arevoked [0-9A-F]{30,40}, client alice\nrevoked .* bob\n\Z"
         )
         self.assertEqual("bob was revoked before\n", self.done("revoke", "bob"))
-        self.assertIn("is not renewed", self.refused("renew", "bob"))
+        self.assertIn("cannot be renewed", self.refused("renew", "bob"))
         self.assertEqual(2, len(x509.load_pem_x509_crl((self.place / "crl.pem").read_bytes())))
 
     def test_second(self) -> None:
@@ -148,7 +146,7 @@ class CommandTests(SynchronousTestCase):
         """Without an authority each command says how to make one."""
         for words in (["list"], ["server", "a.example"], ["client", "a"], ["renew", "a"], ["revoke", "a"], ["crl"]):
             status, _, said = self.run_command(*words, "--authority", "elsewhere")
-            self.assertEqual((1, True), (status, "`iphttps ca init` makes one" in said))
+            self.assertEqual((1, True), (status, "`iphttps ca init` creates one" in said))
 
     def test_wrong_use(self) -> None:
         """What is not a command ends with exit status 2 and a sentence."""

@@ -155,7 +155,7 @@ class AgreementTests(MachineCase, DaemonCase):
         self.machine.configure()
         for role in ("server", "client"):
             self.machine.give(role, expired)
-            self.agree(role, "has expired on")
+            self.agree(role, "expired on")
 
 
 class CloserTests(MachineCase):

@@ -15,7 +15,7 @@ from iphttps.app.config.client_options import Options
 from iphttps.app.enrol.bundle import read_bundle, unseal
 from iphttps.pki.authority.issuing import KeyKind
 from iphttps.pki.authority.store import Authority
-from iphttps.pki.certificates import Credentials, names
+from iphttps.pki.certificates import Credentials, alternative_names
 from tests.app.enrolments import HOST, EnrolmentCase
 from tests.pki.authority.support import issue_server
 from tests.pki.authority.test_store_crashes import killed_at
@@ -42,7 +42,7 @@ class EnrolTests(Enrolled):
         bundle = unseal(read_bundle(self.file), self.secret.read_text().strip())
         self.assertEqual(("alice", f"https://{HOST}/IPHTTPS"), (bundle.name, bundle.uri))
         self.assertEqual(self.server_authority.certificate_pem, bundle.ca_pem)
-        self.assertEqual(["alice"], list(names(x509.load_pem_x509_certificate(bundle.certificate_pem))))
+        self.assertEqual(["alice"], list(alternative_names(x509.load_pem_x509_certificate(bundle.certificate_pem))))
 
     def test_listed(self) -> None:
         """Who is enrolled stands in the list of certificates, as one who has not come yet."""
@@ -161,7 +161,7 @@ class JoinTests(Enrolled):
         self.assertEqual(before, self.everything(self.laptop))
         self.good(*self.join_words(bob, secret, "--replace"))
         own = Credentials.load(self.laptop.client_certificate(HOST), self.laptop.client_key(HOST))
-        self.assertEqual(["bob"], list(names(own.chain[0])))
+        self.assertEqual(["bob"], list(alternative_names(own.chain[0])))
         self.assertEqual(0o600, self.laptop.client_key(HOST).stat().st_mode & 0o777)
         self.good(*self.join_words(self.file, self.secret, "--instance", "alice"))
         config = tomllib.loads(self.laptop.client_config("alice").read_text())

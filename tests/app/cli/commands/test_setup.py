@@ -17,7 +17,7 @@ from iphttps.app.enrol.server_setup import unique_local_prefix
 from iphttps.pki.authority.issuing import KeyKind, Kind, issues
 from iphttps.pki.authority.names import permitted
 from iphttps.pki.authority.store import Authority
-from iphttps.pki.certificates import Credentials, load_certificates, names
+from iphttps.pki.certificates import Credentials, alternative_names, load_certificates
 from tests.app.enrolments import HOST, EnrolmentCase
 from tests.pki.authority.test_store_crashes import killed_at
 
@@ -53,7 +53,7 @@ class SetupTests(EnrolmentCase):
         self.assertEqual((64, 48, True), (prefix.prefixlen, route.prefixlen, prefix.subnet_of(route)))
         self.assertTrue(route.subnet_of(IPv6Network("fd00::/8")))
         own = Credentials.load(self.gateway.server_certificate("main"), self.gateway.server_key("main"))
-        self.assertEqual([HOST], list(names(own.chain[0])))
+        self.assertEqual([HOST], list(alternative_names(own.chain[0])))
         self.assertEqual(0o600, self.gateway.server_key("main").stat().st_mode & 0o777)
         self.assertEqual(0o755, self.gateway.server_config("main").parent.stat().st_mode & 0o777)
         self.assertIn("next: `iphttps enrol NAME`", said)
@@ -88,7 +88,7 @@ class SetupTests(EnrolmentCase):
         certificate = Credentials.load(self.gateway.server_certificate("main"), self.gateway.server_key("main")).chain[
             0
         ]
-        self.assertEqual([HOST, "192.0.2.1"], list(names(certificate)))
+        self.assertEqual([HOST, "192.0.2.1"], list(alternative_names(certificate)))
 
     def test_authorities(self) -> None:
         """Clients trust an authority for the hosts alone, of which the server has no key; it trusts another one."""
@@ -156,7 +156,7 @@ class SetupTests(EnrolmentCase):
             (("--route", "2001:db8::1/64"), "has bits beyond its length"),
             (("--port", "0"), "is not in the range"),
             (("--name", "*.example.org"), "is a wildcard"),
-            (("--name", "a\nb"), "is not the name of a host"),
+            (("--name", "a\nb"), "is not a host name"),
         ):
             self.assertIn(said, self.bad(*self.setup_words(*words), status=2))
         self.assertIn("cannot be the name of an instance", self.bad(*self.setup_words("--instance", "../x")))
