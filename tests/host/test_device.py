@@ -193,12 +193,11 @@ class TunDeviceTests(DeviceTestsMixin, NamespaceCase):
     """The kernel's TUN device, whose other side is a program with a packet socket."""
 
     kind: type[KernelDevice] = TunDevice
-    ipv4 = False
 
     def setUp(self) -> None:
         """Make it, without IPv6 of its own, so that the kernel says nothing unasked."""
         super().setUp()
-        self.device = self.kind(NAME, ipv4=self.ipv4)
+        self.device = self.make()
         self.addCleanup(self.device.close)
         setting(NAME, "disable_ipv6", 1)
         link_up(NAME)
@@ -206,6 +205,10 @@ class TunDeviceTests(DeviceTestsMixin, NamespaceCase):
         self.addCleanup(self.program.close)
         self.program.bind((NAME, ETH_P_ALL))
         self.program.settimeout(10)
+
+    def make(self) -> KernelDevice:
+        """Make the device."""
+        return self.kind(NAME)
 
     def inject(self, *packets: bytes) -> None:
         """Send packets into the device."""
@@ -241,7 +244,9 @@ class MemoryBothVersionsTests(MemoryDeviceTests, BothVersionsTestsMixin):
 class TunBothVersionsTests(TunDeviceTests, BothVersionsTestsMixin):
     """The kernel's TUN device, with IPv4 too."""
 
-    ipv4 = True
+    def make(self) -> KernelDevice:
+        """Make the device."""
+        return self.kind(NAME, ipv4=True)
 
 
 class OffloadBothVersionsTests(TunBothVersionsTests):

@@ -137,7 +137,10 @@ class TunDevice(KernelDevice):
 
     def take(self, data: bytes) -> bytes | DropReason:
         """Return what was read, if it is a packet."""
-        return unfit(data, ipv4=self.ipv4) or data
+        reason = unfit(data)
+        if reason and self.ipv4:
+            reason = unfit(data, ipv4=True)
+        return reason or data
 
     def put(self, packet: memoryview) -> None:
         """Write the packet unchanged."""
