@@ -136,9 +136,9 @@ def _daemon(role: str) -> Page:
     page.paragraph(f"`iphttps up` {role}/INSTANCE")
     page.heading("DESCRIPTION")
     page.paragraph(
-        f"The {role} of IP-HTTPS, Microsoft's protocol [MS-IPHTTPS] that carries IPv6 packets inside HTTPS, as a plugin "
-        "of twistd(1). It needs root, or the capabilities CAP_NET_ADMIN and CAP_NET_BIND_SERVICE. It keeps only these "
-        "after `twistd --uid` has changed the user."
+        f"The IP-HTTPS {role}, a plugin of twistd(1). IP-HTTPS is Microsoft's protocol [MS-IPHTTPS] that carries IPv6 "
+        "packets inside HTTPS. The daemon needs root, or the capabilities CAP_NET_ADMIN and CAP_NET_BIND_SERVICE. It "
+        "keeps only these after `twistd --uid` has changed the user."
     )
     page.paragraph(f"Options can also be set in the file named by `--config`: see iphttps-{role}.toml(5).")
     page.heading("OPTIONS")
@@ -146,7 +146,9 @@ def _daemon(role: str) -> Page:
         page.item(f"--{flag}{f' {value}' if value else ''}", text)
     page.heading("SIGNALS")
     page.item("TERM, INT", "End all sessions, restore the host's settings, and exit.")
-    reload = "Reload the configuration and the files that it names." if role == "server" else "No effect but a log line."
+    reload = (
+        "Reload the configuration and the files that it names." if role == "server" else "No effect but a log line."
+    )
     page.item("HUP", reload)
     if role == "client":
         page.heading("ENVIRONMENT")
