@@ -30,7 +30,7 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """A whole example."""
+    """The example of a role, with all its entries."""
 
     role: str
     entries: tuple[Entry, ...]
