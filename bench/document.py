@@ -22,7 +22,7 @@ BY_HAND = "## What was tried"  # from here on the page is kept
 PACKAGES = ("openvpn", "ocserv", "openconnect", "wireguard-go", "stunnel4", "openssl", "iperf3")
 
 TEXT = """\
-# How fast it is
+# Performance
 
 Measured on {date} by `{command}`, {rounds}, on {cores} cores ({processor}).
 
@@ -35,29 +35,27 @@ Measured on {date} by `{command}`, {rounds}, on {cores} cores ({processor}).
 ## How it is measured
 
 - Clients, gateway and private host are network namespaces on one machine, with both ends of the tunnel and iperf3
-  on the same cores: a rate is that of the whole system. Its absolute value says little about other machines; the
-  ratios do more.
-- What is compared alternates within the run; a ratio is taken within its round. Of several rounds the median stands
-  here, with the least and the greatest in parentheses. A goal is judged by the median.
-- iphttps runs as it would for users: mode Certificates, TLS 1.3, a revocation list, all policy, an MTU of 1280.
+  on the same cores, so a rate is that of the whole system. Absolute rates say little about other machines; ratios say
+  more.
+- Compared programs alternate within the run, and a ratio is computed within its round. Figures are medians of the
+  rounds, with minimum and maximum in parentheses. A goal is judged by the median.
+- iphttps runs in a realistic configuration: mode Certificates, TLS 1.3, a revocation list, all policy, MTU 1280.
 - OpenVPN runs in user space over TCP with AES-128-GCM, ocserv and openconnect without DTLS. All tunnels reach the
-  same host behind the gateway. The stunnel relay carries the bytes of the same TCP flow and no packets: no tunnel
+  same host behind the gateway. The stunnel relay carries the bytes of the same TCP flow without packets: no tunnel
   can be faster.
-- The best C tunnel over TLS is the fastest of these in each round, OpenVPN with either MTU, or ocserv.
-- CPU is user and system time of the tunnel's processes at both ends together, for a gigabyte, half of it in each
-  direction.
-- Pings go to the gateway's address in the tunnel every 20 ms, for as long as the flow runs; the figure is their
-  average.
-- Small packets: iperf3 offers so many UDP packets for a second, towards the private host. The greatest number is looked
-  for by bisection, down to 7 %; more than 1 % must be lost twice in a row to count.
-- Idle clients are real TLS sessions with two addresses each, after a full handshake. All crowds are there at the
-  same time, beside a server and a busy client each, which take turns. A kB is 1000 bytes.
-- A turn is what the server's reactor does between two polls, during which nothing else is served; other programs
-  that take the processor away lengthen it, hence the second figure. Advertisements come every 3 seconds there, as
-  often as RFC 4861 allows, and as many as it allows in an hour.
-- Handshakes: four processes connect, show a certificate, ask, wait for the answer and go, without session tickets.
-  `openssl s_server` has the same certificate and demands one as well.
-- The client that stops reading is a stopped process, for which packets go on coming after all buffers are full.
+- The best C tunnel over TLS is the fastest of these in each round: OpenVPN with either MTU, or ocserv.
+- CPU is user and system time of the tunnel's processes at both ends, per gigabyte, half of it in each direction.
+- Pings go to the gateway's address in the tunnel every 20 ms while the flow runs; the figure is their average.
+- Small packets: iperf3 sends UDP packets at a given rate for a second, towards the private host. Bisection finds the
+  greatest rate, to within 7 %; a rate fails if more than 1 % is lost twice in a row.
+- Idle clients are real TLS sessions with two addresses each, after a full handshake. All groups of idle clients exist
+  at the same time, each with a server and a busy client; the busy clients take turns. A kB is 1000 bytes.
+- A turn is the work of the server's reactor between two polls, during which it serves nothing else. Other programs
+  that use the processor lengthen it, hence the second figure. Advertisements come every 3 seconds, as often as
+  RFC 4861 allows, and as many as it allows in an hour.
+- Handshakes: four processes connect, present a certificate, send the request, wait for the response and disconnect,
+  without session tickets. `openssl s_server` has the same certificate and also requires one.
+- The client that stops reading is a stopped process, to which packets continue after all buffers are full.
 - The curve is the cost of the link alone, policy and Neighbor Cache, without TLS and devices.
 """
 

@@ -1,1 +1,1 @@
-"""Writes the manual from what the programs say of themselves: manual pages, completions, docs/configuration.md."""
+"""Generates manual pages, completions and docs/configuration.md from the commands, the options and etc/."""

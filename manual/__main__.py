@@ -18,11 +18,11 @@ DOCUMENTS = {"configuration.md": document, "drop-reasons.md": drop_reasons, "gat
 """The pages in docs/ that are generated."""
 
 COMPLETIONS = {"bash": "iphttps", "zsh": "_iphttps", "fish": "iphttps.fish"}
-"""The names under which the shells look for their files."""
+"""The file names under which the shells look for completions."""
 
 
 def main(arguments: list[str]) -> int:
-    """Write what is asked for."""
+    """Write the generated pages or the manual; return the exit status."""
     match arguments:
         case ["--document"]:
             for name, generated in DOCUMENTS.items():

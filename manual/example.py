@@ -1,4 +1,4 @@
-"""The commented examples in etc/: what is said there about each key."""
+"""The commented examples in etc/: the keys and their comments."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _KEY = re.compile(r"(?P<comment>#?)(?P<key>[a-z0-9-]+) = (?P<value>.*)")
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """A key as it stands in the example: commented out with its default, or with a value that has to be given."""
+    """A key of the example: commented out with its default, or with an example value."""
 
     name: str
     value: str
@@ -22,7 +22,7 @@ class Key:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """What is said about one or several keys."""
+    """The comment on one or several keys."""
 
     text: str
     keys: tuple[Key, ...]
@@ -30,7 +30,7 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """A whole example."""
+    """The example of a role, with all its entries."""
 
     role: str
     entries: tuple[Entry, ...]
@@ -44,7 +44,7 @@ class Example:
 
     @property
     def keys(self) -> list[Key]:
-        """All keys, in the order in which they stand there."""
+        """All keys, in the order of the file."""
         return [key for entry in self.entries for key in entry.keys]
 
 

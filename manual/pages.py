@@ -1,4 +1,4 @@
-"""The manual pages: of the command and its subcommands, of the daemons, and of their files."""
+"""The manual pages of the command and its subcommands, the daemons, and their configuration files."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from .example import Example
 from .troff import Page
 
 WHAT = {
-    "server": "server for IPv6 over HTTPS, for Windows and for Linux",
+    "server": "server for IPv6 over HTTPS, for Windows and Linux clients",
     "client": "client for IPv6 over HTTPS",
 }
 DAEMON_PAGES = tuple(f"iphttps-{role}(8)" for role in OPTIONS)
@@ -26,7 +26,7 @@ FILE_PAGES = tuple(f"iphttps-{role}.toml(5)" for role in OPTIONS)
 
 
 def pages() -> Iterator[Page]:
-    """Make every page."""
+    """Yield every page."""
     yield _main()
     context = _context()
     for name in group.list_commands(context):
@@ -43,7 +43,7 @@ def _context() -> click.Context:
 
 
 def _main() -> Page:
-    page = Page("iphttps", 1, "set up, check, run and watch an IP-HTTPS server or client")
+    page = Page("iphttps", 1, "set up, check, run and control an IP-HTTPS server or client")
     context = _context()
     _synopsis(page, group, context)
     page.heading("DESCRIPTION")
@@ -57,14 +57,14 @@ def _main() -> Page:
     page.heading("EXIT STATUS")
     page.paragraph(status)
     page.heading("ENVIRONMENT")
-    page.item(VARIABLE, "The control socket of the daemon that is meant, unless one is named.")
-    page.item("NO_COLOR", "If it is set, nothing is coloured. Where the output is no terminal nothing is anyway.")
+    page.item(VARIABLE, "Control socket of the daemon, unless the command line names one.")
+    page.item("NO_COLOR", "If set, disables colours, which are only used on a terminal.")
     page.heading("FILES")
     for role in OPTIONS:
-        page.item(f"{paths.CONFIGURATION}/{role}/INSTANCE.toml", f"The configuration of a {role}.")
-    page.item(f"{paths.STATE}/ca", "The certificate authority.")
-    page.item(f"{paths.RUN}/ROLE-INSTANCE.sock", "The control socket of an instance.")
-    page.item(f"{paths.LOGS}/ROLE-INSTANCE.log", "The log of an instance that runs without systemd.")
+        page.item(f"{paths.CONFIGURATION}/{role}/INSTANCE.toml", f"Configuration of a {role}.")
+    page.item(f"{paths.STATE}/ca", "Certificate authority for clients.")
+    page.item(f"{paths.RUN}/ROLE-INSTANCE.sock", "Control socket of an instance.")
+    page.item(f"{paths.LOGS}/ROLE-INSTANCE.log", "Log of an instance that runs without systemd.")
     page.see_also((*DAEMON_PAGES, *FILE_PAGES, "twistd(1)"))
     return page
 
@@ -86,7 +86,7 @@ def _command(command: click.Command, context: click.Context) -> Page:
             _items(page, below, inner)
     _options(page, command, context)
     page.heading("EXIT STATUS")
-    page.paragraph(status or "0 all is fine, 1 there is a problem, 2 the command was used wrongly.")
+    page.paragraph(status or "0 success, 1 problem found, 2 wrong usage.")
     page.see_also(("iphttps(1)", *DAEMON_PAGES, *FILE_PAGES))
     return page
 
@@ -102,7 +102,7 @@ def _synopsis(page: Page, command: click.Command, context: click.Context) -> Non
 
 
 def _help(page: Page, command: click.Command) -> str:
-    """Write what a command says of itself; return what it says of its exit status, which has a place of its own."""
+    """Write a command's help text; return its paragraph on the exit status, which has a section of its own."""
     status = ""
     for paragraph in inspect.cleandoc(command.help or "").split("\n\n"):
         if paragraph.startswith("Exit status: "):
@@ -135,21 +135,23 @@ def _daemon(role: str) -> Page:
     page.paragraph(f"`iphttps up` {role}/INSTANCE")
     page.heading("DESCRIPTION")
     page.paragraph(
-        f"The {role} of IP-HTTPS, Microsoft's protocol [MS-IPHTTPS], as a plugin of twistd(1): it carries IPv6 packets "
-        "inside HTTPS. It takes root, or the capabilities CAP_NET_ADMIN and CAP_NET_BIND_SERVICE, which are all it has "
-        "left after `twistd --uid` has changed the user."
+        f"The IP-HTTPS {role}, a plugin of twistd(1). IP-HTTPS is Microsoft's protocol [MS-IPHTTPS] that carries IPv6 "
+        "packets inside HTTPS. The daemon needs root, or the capabilities CAP_NET_ADMIN and CAP_NET_BIND_SERVICE. It "
+        "keeps only these after `twistd --uid` has changed the user."
     )
-    page.paragraph(f"Every option can also stand in the file that `--config` names: see iphttps-{role}.toml(5).")
+    page.paragraph(f"Options can also be set in the file named by `--config`: see iphttps-{role}.toml(5).")
     page.heading("OPTIONS")
     for flag, value, text in flags(options):
         page.item(f"--{flag}{f' {value}' if value else ''}", text)
     page.heading("SIGNALS")
-    page.item("TERM, INT", "End all sessions, undo what was done to the host, and end.")
-    again = "the configuration and the files that it names" if role == "server" else "nothing; the log says what is"
-    page.item("HUP", f"Read again: {again}.")
+    page.item("TERM, INT", "End all sessions, restore the host's settings, and exit.")
+    reload = (
+        "Reload the configuration and the files that it names." if role == "server" else "No effect but a log line."
+    )
+    page.item("HUP", reload)
     if role == "client":
         page.heading("ENVIRONMENT")
-        page.item(f"{USER}, {PASSWORD}", "The login for the web proxy, unless `--proxy-credentials` names a file.")
+        page.item(f"{USER}, {PASSWORD}", "Login for the web proxy, unless `--proxy-credentials` names a file.")
     page.see_also(("iphttps(1)", f"iphttps-{role}.toml(5)", "twistd(1)"))
     return page
 
@@ -160,7 +162,7 @@ def flags(options: DaemonOptions) -> Iterator[tuple[str, str, str]]:
     found["config"] = ("VALUE", CONFIG)
     for name in sorted(found):
         value, text = found[name]
-        quoted = text.split()[0].endswith(":")  # a word that is to be given is not to be changed
+        quoted = text.split()[0].endswith(":")  # a literal value keeps its case
         yield name, value, (text if quoted else text[:1].upper() + text[1:]).rstrip(".") + "."
 
 
@@ -170,13 +172,12 @@ def _file(role: str) -> Page:
     page.paragraph(f"`{paths.CONFIGURATION}/{role}/INSTANCE.toml`")
     page.heading("DESCRIPTION")
     page.paragraph(
-        f"A file in TOML: a line `key = value` for each option of iphttps-{role}(8), with the same words. An option on "
-        "the command line prevails. `iphttps check` says what is wrong with it, `iphttps config --effective` what is "
-        "in force."
+        f"A TOML file with lines `key = value`. The keys are the options of iphttps-{role}(8); the command line "
+        "overrides the file. `iphttps check` reports errors in it, `iphttps config --effective` the values in force."
     )
     page.heading("KEYS")
     for entry in Example.read(role).entries:
         page.item([f"{key.name} = {key.value}" for key in entry.keys], entry.text)
-    page.paragraph("The values shown are the defaults, or where there is none an example.")
+    page.paragraph("The values shown are the defaults, or examples for keys without a default.")
     page.see_also((f"iphttps-{role}(8)", "iphttps-check(1)", "iphttps-config(1)"))
     return page

@@ -12,7 +12,7 @@ _CODE = re.compile(r"`([^`]+)`")
 
 
 def escaped(text: str) -> str:
-    """Return text that troff prints as it is; what stands between backticks is bold."""
+    """Return text escaped for troff, with text between backticks in bold."""
     text = (
         text.replace("\\", "\\e").replace("-", "\\-").replace("'", "\\(aq").replace("^", "\\(ha").replace("~", "\\(ti")
     )
@@ -21,18 +21,18 @@ def escaped(text: str) -> str:
 
 
 class Page:
-    """A manual page that is written from its beginning to its end."""
+    """A manual page, written from top to bottom."""
 
     def __init__(self, name: str, section: int, what: str) -> None:
         self.name, self.section = name, section
-        # Without a date, so that the same source makes the same page.
+        # Without a date, so that the build is reproducible.
         self._lines = [f'.TH "{name.upper()}" {section} "" "iphttps {__version__}" "IP\\-HTTPS"']
         self.heading("NAME")
         self._lines.append(f"{escaped(name)} \\- {escaped(what)}")
 
     @property
     def file(self) -> str:
-        """The name of the file that it belongs into."""
+        """The name of its file."""
         return f"{self.name}.{self.section}"
 
     def __str__(self) -> str:
@@ -43,7 +43,7 @@ class Page:
         self._lines.append(f'.SH "{escaped(text)}"')
 
     def subheading(self, text: str) -> None:
-        """Begin a part of a section."""
+        """Begin a subsection."""
         self._lines.append(f'.SS "{escaped(text)}"')
 
     def paragraph(self, text: str) -> None:
@@ -51,11 +51,11 @@ class Page:
         self._lines += [".PP", escaped(" ".join(text.split()))]
 
     def verbatim(self, text: str) -> None:
-        """Write lines as they are."""
+        """Write lines verbatim."""
         self._lines += [".PP", ".nf", escaped(text), ".fi"]
 
     def item(self, tags: str | Sequence[str], text: str) -> None:
-        """Write an item of a list: what it is, or they are, in bold, and what is said about it."""
+        """Write a list item: one or several terms in bold, and their description."""
         for macro, tag in zip_longest((".TP",), [tags] if isinstance(tags, str) else tags, fillvalue=".TQ"):
             self._lines += [macro, f"\\fB{escaped(tag)}\\fR"]
         self._lines.append(escaped(" ".join(text.split())))
