@@ -20,7 +20,7 @@ the options of the daemons, with the same words: `prefix = "..."` is `--prefix .
 a list is an option given several times. What stands on the command line prevails. Relative paths are taken from where
 the daemon is started.
 
-    iphttps check                 # what is wrong, with file and line, before a daemon meets it
+    iphttps check                 # what is wrong, with file and line, before a daemon uses it
     iphttps config --effective    # every value, and where it comes from
     iphttps reload                # a server reads its file again, and ends no session
 

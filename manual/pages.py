@@ -44,7 +44,7 @@ def _context() -> click.Context:
 
 
 def _main() -> Page:
-    page = Page("iphttps", 1, "set up, check, run and watch an IP-HTTPS server or client")
+    page = Page("iphttps", 1, "set up, check, run and monitor an IP-HTTPS server or client")
     context = _context()
     _synopsis(page, group, context)
     page.heading("DESCRIPTION")
@@ -87,7 +87,7 @@ def _command(command: click.Command, context: click.Context) -> Page:
             _items(page, below, inner)
     _options(page, command, context)
     page.heading("EXIT STATUS")
-    page.paragraph(status or "0 all is fine, 1 there is a problem, 2 the command was used wrongly.")
+    page.paragraph(status or "0 success, 1 a problem was found, 2 wrong usage.")
     page.see_also(("iphttps(1)", *DAEMON_PAGES, *FILE_PAGES))
     return page
 

@@ -31,12 +31,12 @@ class StatusTests(CommandCase):
         self.assertEqual(
             [
                 "state           LISTEN for 1 h 23 min, since 2026-03-01 08:00:00 UTC",
-                "listens at      https://*/IPHTTPS",
+                "listening on    https://*/IPHTTPS",
                 "authentication  certificates",
                 "interface       iphttps0, fe80::1/64 2001:db8:2::1/64, prefix 2001:db8:2::/64",
                 "offload         tcp, udp",
-                "leads to        2001:db8:1::/64",
-                "revoked         1 certificates, the list is valid until 2026-03-31 08:00:00 UTC",
+                "routes          2001:db8:1::/64",
+                "revoked         1 certificates, list valid until 2026-03-31 08:00:00 UTC",
                 "clients         2 of at most 1000",
                 "device          in 9 packets, 9 kB; out 7 packets, 700 B",
                 "                1 dropped: not an IPv6 packet",
@@ -60,7 +60,7 @@ class StatusTests(CommandCase):
             self.assertEqual((1, True), (status, sentence in said))
 
     def test_interface_changed(self) -> None:
-        """A change of the interface by another program is a problem until it has been put right."""
+        """A change of the interface by another program is a problem until it has been restored."""
         for role in ("server", "client"):
             for put_right in (True, False):
                 change = {"change": "its MTU is 1500", "put_right": put_right, "time": "2026-03-01T09:23:00Z"}
@@ -85,10 +85,10 @@ class ClientsTests(CommandCase):
         self.assertEqual((0, [("GET", "/clients", b"")]), (status, Answering.seen))
         self.assertEqual(
             [
-                "ID  IDENTITY  PEER             FOR   ADDRESSES                         IN     OUT   DROPPED",
-                "7   CN=alice  192.0.2.7:50178  45 s  fe80::5910:565f:6429:b7ef         800 B  9 kB  1",
-                "                                     2001:db8:2:0:c342:bc93:6437:83cc",
-                "11  -         [2001:db8::7]:1  45 s                                    800 B  9 kB  1",
+                "ID  IDENTITY  PEER             CONNECTED  ADDRESSES                         IN     OUT   DROPPED",
+                "7   CN=alice  192.0.2.7:50178  45 s       fe80::5910:565f:6429:b7ef         800 B  9 kB  1",
+                "                                          2001:db8:2:0:c342:bc93:6437:83cc",
+                "11  -         [2001:db8::7]:1  45 s                                         800 B  9 kB  1",
             ],
             said.splitlines(),
         )
@@ -119,7 +119,7 @@ class OrderTests(CommandCase):
     def test_disconnect(self) -> None:
         """The client with the ID is disconnected, and named."""
         outcome = self.run_command(documented("clients")["clients"][0], "disconnect", "7")
-        self.assertEqual((0, "client 7 (CN=alice, 192.0.2.7:50178) is disconnected\n", ""), outcome)
+        self.assertEqual((0, "client 7 (CN=alice, 192.0.2.7:50178) disconnected\n", ""), outcome)
         self.assertEqual([("POST", "/clients/7/disconnect", b"")], Answering.seen)
 
     def test_switch(self) -> None:

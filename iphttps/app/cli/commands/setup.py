@@ -1,4 +1,4 @@
-"""`iphttps setup`: from nothing to a running server."""
+"""`iphttps setup`: set up a server."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from ...instances.paths import DEFAULT_NAME, Places
 from .common_options import root_option
 
 
-def _right(check: Callable[[str], object]) -> Callable[..., Any]:
-    """Return what has click refuse a value, or one of several, for the reason that this check gives."""
+def _checked_by(check: Callable[[str], object]) -> Callable[..., Any]:
+    """Return a click callback that turns the ConfigError of a check into a usage error."""
 
     def callback(ctx: click.Context, parameter: click.Parameter, value: Any) -> Any:
         for text in [value] if isinstance(value, str) else value or ():
@@ -42,26 +42,26 @@ def _right(check: Callable[[str], object]) -> Callable[..., Any]:
     metavar="HOST",
     multiple=True,
     required=True,
-    callback=_right(names.host),
-    help="What clients call the server: a name or an address; repeatable.",
+    callback=_checked_by(names.host),
+    help="Name or address that clients connect to; repeatable.",
 )
 @click.option(
     "--prefix",
     metavar="PREFIX",
-    callback=_right(link_prefix),
-    help="The tunnel's own /64; without it a random one of your own is made.",
+    callback=_checked_by(link_prefix),
+    help="IPv6 prefix of the tunnel, a /64; default: a random unique local one.",
 )
 @click.option(
     "--route",
     "routes",
     metavar="PREFIX",
     multiple=True,
-    callback=_right(partial(network, "route")),
-    help="What clients reach through it; repeatable. Without it and --prefix, all of the random /48.",
+    callback=_checked_by(partial(network, "route")),
+    help="Prefix that clients reach through the server; repeatable. Default without --prefix: the random /48.",
 )
-@click.option("--port", metavar="NUMBER", type=click.IntRange(1, 65535), help="Where to listen; 443 unless given.")
-@click.option("--key", type=click.Choice([kind.value for kind in KeyKind]), default="rsa", help="The kind of key.")
-@click.option("--instance", metavar="NAME", default=DEFAULT_NAME, help="What this server is called on this machine.")
+@click.option("--port", metavar="NUMBER", type=click.IntRange(1, 65535), help="Port to listen on; default: 443.")
+@click.option("--key", type=click.Choice([kind.value for kind in KeyKind]), default="rsa", help="Key type.")
+@click.option("--instance", metavar="NAME", default=DEFAULT_NAME, help="Name of this server instance; default: main.")
 @root_option
 def setup(
     hosts: tuple[str, ...],
@@ -72,9 +72,9 @@ def setup(
     instance: str,
     places: Places,
 ) -> int:
-    """Make an authority, a certificate and a configuration for a server, and start it where systemd runs.
+    """Create an authority, a certificate and a configuration for a server; with systemd, start it.
 
-    What is there already stays as it is: to give the command once more changes nothing.
+    Existing files stay as they are: running the command again changes nothing.
     """
     demand_root(places, "setup", "writes to /etc/iphttps and /var/lib/iphttps")
     wanted = ServerSetup(places, instance, hosts, prefix, routes, port, KeyKind(key))
@@ -85,20 +85,20 @@ def setup(
     options = wanted.options
     started = units.enable(places, "server", instance)
     if not changed and not started.done:
-        click.echo("everything is set up already, and nothing was changed")
+        click.echo("already set up; no changes")
     click.echo(started.sentence)
     if places.root.samefile("/"):
         _show_obstacles(options.uri.port, options["interface"])
-    click.echo(f"hosts behind this one reach clients once they have a route to {options.prefix} through it")
-    click.echo("next: `iphttps enrol NAME` makes a file with which a client joins")
+    click.echo(f"hosts behind this gateway need a route to {options.prefix} through it")
+    click.echo("next: run `iphttps enrol NAME` to enrol a client")
     return 0
 
 
 def _show_obstacles(port: int, interface: str) -> None:
-    """Say what the packet filter would do to clients, and what to type; forwarding the server turns on itself."""
+    """Print what the packet filter would drop and how to allow it; the server turns on forwarding itself."""
     rules = firewall.nftables()
     if rules is None:
-        click.echo(f"the packet filter could not be looked at: let port {port} in, and {interface} be forwarded")
+        click.echo(f"cannot read the packet filter: allow input to port {port} and forwarding for {interface}")
         return
     found = [
         *firewall.input_obstacles(rules, port),

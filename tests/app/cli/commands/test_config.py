@@ -42,7 +42,7 @@ class ConfigurationTests(CommandCase):
         self.assertEqual(0, status)
         self.assertEqual(
             [
-                "server/main, as it would start",
+                "server/main, not running",
                 "KEY             VALUE            FROM",
                 f"uri             https://*/       {self.file}:1",
                 f"authentication  none             {self.file}:3",
@@ -108,7 +108,7 @@ class ConfigurationTests(CommandCase):
         Answering.prepared = 200, json.dumps({"role": "server", "options": [one]}).encode()
         _, said, _ = self.config("main")
         self.assertEqual(
-            ["server/main, in force", "KEY          VALUE  FROM", "max-clients  7      command line"], said.splitlines()
+            ["server/main, running", "KEY          VALUE  FROM", "max-clients  7      command line"], said.splitlines()
         )
         self.assertEqual([("GET", "/configuration", b"")], Answering.seen)
         self.assertTrue(self.values("main")["running"])

@@ -70,7 +70,7 @@ class EnrolTests(Enrolled):
         other = self.directory / "other"
         other.mkdir()
         said = self.good("enrol", "alice", "--key", "ecdsa", "--root", self.gateway.root, "--out", other)
-        self.assertIn(f"alice also has {first.shown_serial}; `iphttps ca revoke {first.shown_serial}` ends that", said)
+        self.assertIn(f"alice also has {first.shown_serial}: to revoke it, run `iphttps ca revoke {first.shown_serial}`", said)
 
     def test_names(self) -> None:
         """A name that could be a path, or hide something, is refused before anything is issued."""
@@ -114,7 +114,7 @@ class JoinTests(Enrolled):
     def test_made(self) -> None:
         """Certificate, key, authority and configuration are there, and the daemon takes them."""
         said = self.good(*self.join_words(self.file, self.secret))
-        self.assertIn(f"next: `iphttps status client/{HOST}`", said)
+        self.assertIn(f"next: check the client with `iphttps status client/{HOST}`", said)
         options = Options()
         options.parse(["--config", str(self.laptop.client_config(HOST))])
         self.assertEqual([f"https://{HOST}/IPHTTPS"], [str(uri) for uri in options.uris])
@@ -135,7 +135,7 @@ class JoinTests(Enrolled):
         """A second time nothing is changed, and that is said."""
         self.good(*self.join_words(self.file, self.secret))
         before = self.everything(self.laptop)
-        self.assertIn("was joined before, and nothing was changed", self.good(*self.join_words(self.file, self.secret)))
+        self.assertIn("already joined; no changes", self.good(*self.join_words(self.file, self.secret)))
         self.assertEqual(before, self.everything(self.laptop))
 
     def test_killed(self) -> None:

@@ -56,7 +56,7 @@ class SetupTests(EnrolmentCase):
         self.assertEqual([HOST], list(names(own.chain[0])))
         self.assertEqual(0o600, self.gateway.server_key("main").stat().st_mode & 0o777)
         self.assertEqual(0o755, self.gateway.server_config("main").parent.stat().st_mode & 0o777)
-        self.assertIn("next: `iphttps enrol NAME`", said)
+        self.assertIn("next: run `iphttps enrol NAME`", said)
         self.assertIn("start it with `iphttps up server/main`", said)
 
     def test_comments(self) -> None:
@@ -72,7 +72,7 @@ class SetupTests(EnrolmentCase):
         self.good(*self.setup_words())
         before = self.everything(self.gateway)
         said = self.good(*self.setup_words())
-        self.assertIn("everything is set up already, and nothing was changed\n", said)
+        self.assertIn("already set up; no changes\n", said)
         self.assertEqual(before, self.everything(self.gateway))
         self.good(*self.setup_words("--prefix", str(self.configured().prefix), "--port", "443"))
         self.assertEqual(before, self.everything(self.gateway))
@@ -189,7 +189,7 @@ class SetupTests(EnrolmentCase):
             own = Credentials.load(self.gateway.server_certificate("main"), self.gateway.server_key("main"))
             self.assertEqual(issued.serial, own.chain[0].serial_number)
             self.assertEqual([], [*self.gateway.configuration.rglob("*.unfinished")])
-            self.assertIn("nothing was changed", self.good(*self.setup_words()))
+            self.assertIn("no changes", self.good(*self.setup_words()))
         self.assertGreater(moments, 20)
 
 
