@@ -140,7 +140,7 @@ def _daemon(role: str) -> Page:
         "inside HTTPS. It takes root, or the capabilities CAP_NET_ADMIN and CAP_NET_BIND_SERVICE, which are all it has "
         "left after `twistd --uid` has changed the user."
     )
-    page.paragraph(f"Every option can also stand in the file that `--config` names: see iphttps-{role}.toml(5).")
+    page.paragraph(f"Every option can also be set in the file given by `--config`: see iphttps-{role}.toml(5).")
     page.heading("OPTIONS")
     for flag, value, text in flags(options):
         page.item(f"--{flag}{f' {value}' if value else ''}", text)

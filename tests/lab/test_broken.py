@@ -82,8 +82,8 @@ WAYS = {
     ),
     "a certificate that is no authority's": Way(
         4, 'client-ca = "/etc/iphttps/server/main.pem"', "4",
-        "/etc/iphttps/server/main.pem holds the certificate of CN=gateway.example, which is no authority: give the "
-        "one that issued it", Start.STARTS,
+        "/etc/iphttps/server/main.pem holds the certificate of CN=gateway.example, which is not an authority: use "
+        "the authority that issued it", Start.STARTS,
     ),
     "an interface that is there": Way(
         7, 'interface = "private"', "7",

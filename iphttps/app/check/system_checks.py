@@ -1,4 +1,4 @@
-"""What `iphttps check` looks at on the machine itself; nothing is changed."""
+"""Checks of the host; nothing is changed."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ PRIVILEGED_PORTS = 1024
 
 
 def running(control: Path | None) -> dict[str, Any] | None:
-    """Return the status of a daemon that answers on a control socket, None if there is none."""
+    """Return the status of the daemon on a control socket: empty if it cannot be read, None if no daemon listens."""
     if control is None or not is_live(control):
         return None
     try:
@@ -34,13 +34,13 @@ def running(control: Path | None) -> dict[str, Any] | None:
 
 
 def check_system(options: DaemonOptions, findings: Findings, now: datetime, control: Path | None) -> None:
-    """Look at what both daemons need; what a running one has taken already is not missed."""
+    """Check what the daemon needs from the host, except for what a running daemon already uses."""
     findings.add(Severity.ERROR, "device", _clock(now))
     obstacle = inspection.device_obstacle()
     if obstacle:
         findings.add(Severity.ERROR, "device", f"cannot create the interface {options['interface']}: {obstacle}")
     if inspection.forwards() is None:
-        findings.add(Severity.ERROR, "interface", "this kernel has no IPv6: start it without ipv6.disable=1")
+        findings.add(Severity.ERROR, "interface", "the kernel has no IPv6: boot it without ipv6.disable=1")
     status = running(control)
     if inspection.forwards() is not None and status is None:
         for sentence in _unprepared(options):
@@ -51,7 +51,7 @@ def check_system(options: DaemonOptions, findings: Findings, now: datetime, cont
         findings.attempt("control", lambda: check_place(path))
     if not privileges.has(privileges.CAP_NET_ADMIN):
         sentence = (
-            "this check does not run as root, so the firewall and perhaps some files stay unseen: repeat it as root"
+            "not running as root: the firewall and possibly some files were not checked; repeat the check as root"
         )
         findings.add(Severity.WARNING, "interface", sentence)
     if isinstance(options, server_options.Options):
@@ -63,7 +63,7 @@ def check_system(options: DaemonOptions, findings: Findings, now: datetime, cont
 
 
 def _unprepared(options: DaemonOptions) -> list[str]:
-    """Say what the daemon needs and could not set; what is right already, it does not write."""
+    """Return the settings that the daemon needs and cannot change; correct ones it does not write."""
     match options:
         case server_options.Options():
             return unprepared(interface_settings.SERVER, forwarding=True)
@@ -86,7 +86,7 @@ def _check_server(options: server_options.Options, findings: Findings, *, servin
         findings.add(
             Severity.ERROR,
             "prefix",
-            f"{other} leads to {name} already, and --prefix {prefix} is the tunnel's alone: take another one",
+            f"{other} is already routed to {name}, and --prefix {prefix} must be the tunnel's alone: use another",
         )
     for route in options.routes:
         found = inspection.leading(route)
@@ -94,16 +94,16 @@ def _check_server(options: server_options.Options, findings: Findings, *, servin
             findings.add(
                 Severity.WARNING,
                 "route",
-                f"this host itself has no route to {route}: give it one, or clients' packets for it go nowhere",
+                f"this host has no route to {route}: add one, or it cannot forward clients' packets",
             )
         elif found[1] == interface:
-            findings.add(Severity.WARNING, "route", f"{route} leads to {interface}, back to the clients")
+            findings.add(Severity.WARNING, "route", f"{route} is routed to {interface}, back to the clients")
     if inspection.forwards() is False and inspection.can_forward() and not serving:
         findings.add(
-            Severity.NOTE, "route", "this host does not forward IPv6: the server turns that on, and off at its end"
+            Severity.NOTE, "route", "IPv6 forwarding is off: the server turns it on, and off again when it stops"
         )
     findings.add(
-        Severity.NOTE, "prefix", f"the routers of your network must send {prefix} to this host, which nobody here sees"
+        Severity.NOTE, "prefix", f"your network's routers must route {prefix} to this host; this cannot be checked here"
     )
     _check_firewall(findings, interface, port)
 
@@ -124,11 +124,11 @@ def _check_firewall(findings: Findings, interface: str, port: int) -> None:
 
 
 def _clock(now: datetime) -> str | None:
-    """Say if the clock cannot be right: certificates are judged by it."""
+    """Return what is wrong with the clock, or None: the validity of certificates depends on it."""
     try:
         made = datetime.fromtimestamp(Path(__file__).stat().st_mtime, UTC)
-    except OSError:  # installed where this user may not look
+    except OSError:  # not readable by this user
         return None
     if now < made - timedelta(days=1):
-        return f"the clock says {now:%Y-%m-%d %H:%M} UTC, which is before this program came here: set it"
+        return f"the clock says {now:%Y-%m-%d %H:%M} UTC, which is before this program was installed: set the clock"
     return None

@@ -29,41 +29,46 @@ class Options(DaemonOptions):
     repeatable = ("uri", "pin", "proxy-header")
     synopsis = "[options]"
     optParameters = (  # the name is Twisted's
-        ("select", None, "ordered", "of several servers try first: ordered, the one named first, or fastest"),
-        ("when", None, "always", "when to connect: always, behind a proxy, where the probe is blocked, or by command"),
-        ("probe", None, None, "with --when blocked: host:port that is out of reach where the tunnel is needed"),
-        ("keepalive", None, "0", "seconds without traffic after which to ask the router something; 0: never"),
-        ("ca", None, None, "PEM file: the authorities to trust, instead of the system's"),
-        ("certificate", None, None, "PEM file: the client's certificate, if the server demands one"),
-        ("private-key", None, None, "PEM file: the key of the certificate"),
-        ("crl", None, None, "PEM file: revocation lists of the authorities in --ca; a server without one is refused"),
-        ("request-length", None, "max", "length to announce: max, or for fronts that refuse that 2^63-1 or chunked"),
+        ("select", None, "ordered", "order of several servers: ordered (as given) or fastest"),
+        ("when", None, "always", "when to connect: always, proxy (behind a proxy), blocked (probe fails) or command"),
+        ("probe", None, None, "for --when blocked: host:port that is reachable only where no tunnel is needed"),
+        ("keepalive", None, "0", "seconds without traffic before the client probes the router; 0: never"),
+        ("ca", None, None, "PEM file: certificate authorities to trust instead of the system's"),
+        ("certificate", None, None, "PEM file: the client certificate, if the server requires one"),
+        ("private-key", None, None, "PEM file: private key of the certificate"),
+        ("crl", None, None, "PEM file: revocation lists of the --ca authorities; a server not covered is refused"),
+        (
+            "request-length",
+            None,
+            "max",
+            "length in the request: max; 2^63-1 or chunked if a reverse proxy rejects max",
+        ),
         ("interface", None, "iphttps0", "name of the network interface to create"),
-        ("default-route", None, "yes", "yes or no: whether a server that offers it becomes the way to everywhere"),
+        ("default-route", None, "yes", "accept a default route from the server: yes or no"),
         ("up-script", None, None, "program to run when the link is up and has its address"),
         ("down-script", None, None, "program to run before the link goes down"),
         ("reconnect-initial", None, f"{INITIAL:g}", "seconds to wait after the first failure"),
-        ("reconnect-maximum", None, f"{MAXIMUM:g}", "seconds to wait at most"),
+        ("reconnect-maximum", None, f"{MAXIMUM:g}", "maximum seconds between attempts"),
         *PROXY_PARAMETERS,
-        ("config", None, None, "TOML file with these options; the command line overrides it"),
+        ("config", None, None, "TOML file with these options; the command line takes precedence"),
     )
 
     optFlags = (  # the name is Twisted's
-        ("allow-renegotiation", None, "show the certificate also to a TLS 1.2 server that asks late for it"),
-        ("allow-older-crl", None, "take a revocation list in --crl that is older than the one in force, too"),
+        ("allow-renegotiation", None, "send the certificate to a TLS 1.2 server that requests it by renegotiation"),
+        ("allow-older-crl", None, "accept a revocation list in --crl that is older than the one in force"),
         *PROXY_FLAGS,
     )
 
     def opt_uri(self, uri: str) -> None:
-        """Connect to this server, such as https://vpn.example.org/IPHTTPS; repeat for more."""
+        """Connect to this server, such as https://vpn.example.org/IPHTTPS; repeatable."""
         self["uri"] = [*self["uri"], uri]
 
     def opt_pin(self, pin: str) -> None:
-        """Connect only to a server with this key, sha256//... as curl writes it; repeat for more."""
+        """Accept only a server with this public key, sha256//... as in curl; repeatable."""
         self["pin"] = [*self["pin"], pin]
 
     def opt_proxy_header(self, header: str) -> None:
-        """Send this header to the proxy, such as "User-Agent: Mozilla/5.0"; repeat for more."""
+        """Send this header to the proxy, such as "User-Agent: Mozilla/5.0"; repeatable."""
         self["proxy-header"] = [*self["proxy-header"], header]
 
     def checks(self) -> Iterable[Check]:

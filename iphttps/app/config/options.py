@@ -47,17 +47,17 @@ class DaemonOptions(usage.Options):
     """What both daemons have in common; a wrong word ends in one sentence and exit status 2."""
 
     command: ClassVar[str]
-    longdesc = "Every option can also stand in the file that --config names, there without the dashes."
+    longdesc = "Every option can also be set in the file given by --config, without the leading dashes."
     repeatable: ClassVar[tuple[str, ...]] = ()
     """Options that may be given several times."""
     root = Path("/")
     """Beneath what all paths are taken: what --root says, or whoever looks at another machine's configuration."""
     optParameters: ClassVar[Sequence[tuple[str, str | None, object, str]]] = (  # Twisted adds those of the daemon
-        ("device", None, "tun", "what the interface is: tun, or tap for one that looks like Ethernet"),
-        ("offload", None, "auto", "whether a tun takes several packets of a flow at once, if it can: auto or off"),
-        ("log-level", None, "info", "what is logged, and what weighs more: debug, info, warn, error or critical"),
-        ("log-format", None, "text", "how it is logged: text, a line for people, or json, an object a line"),
-        ("root", None, None, "directory beneath which all paths are taken, as by `iphttps up --root`"),
+        ("device", None, "tun", "type of the interface: tun, or tap for an Ethernet interface"),
+        ("offload", None, "auto", "segmentation offload of a tun interface: auto (if the kernel supports it) or off"),
+        ("log-level", None, "info", "minimum log level: debug, info, warn, error or critical"),
+        ("log-format", None, "text", "log format: text, or json (one object per line)"),
+        ("root", None, None, "resolve all paths below this directory, as `iphttps up --root` does"),
         ("control", None, None, "UNIX socket for the `iphttps` command, such as /run/iphttps/iphttps0.sock"),
     )
 

@@ -31,14 +31,14 @@ KEYS = {"user", "password", "domain"}
 """What stands in a file of credentials; the last may be missing."""
 
 PROXY_PARAMETERS = (
-    ("proxy", None, "none", "the web proxy on the way: none, environment, auto, or http://proxy.example.org:3128"),
-    ("pac", None, None, "with auto, the file or URL of the proxy auto-configuration, instead of WPAD"),
-    ("proxy-credentials", None, None, "TOML file, of mode 0600, with `user`, `password` and perhaps `domain`"),
-    ("proxy-ca", None, None, "PEM file: the authorities to trust for a proxy at https://, not the system's"),
+    ("proxy", None, "none", "web proxy: none, environment, auto, or a URL such as http://proxy.example.org:3128"),
+    ("pac", None, None, "for --proxy auto: file or URL of the proxy auto-configuration (PAC), instead of WPAD"),
+    ("proxy-credentials", None, None, "TOML file, mode 0600, with `user`, `password` and optionally `domain`"),
+    ("proxy-ca", None, None, "PEM file: authorities to trust for an https:// proxy instead of the system's"),
 )
 PROXY_FLAGS = (
-    ("proxy-basic", None, "send the password in clear to a proxy at http:// that offers only Basic"),
-    ("proxy-trust-network", None, "log in also to a proxy that WPAD or a PAC file at http:// names, whosever it is"),
+    ("proxy-basic", None, "send the password unencrypted to an http:// proxy that offers only Basic"),
+    ("proxy-trust-network", None, "also log in to a proxy named by WPAD or a PAC file at http:// (not authenticated)"),
 )
 
 

@@ -51,74 +51,79 @@ class Options(DaemonOptions):
     repeatable = ("route", "dns-server", "search-domain", "trusted-proxy")
     synopsis = "[options]"
     optParameters = (  # the name is Twisted's
-        ("uri", None, None, "where to listen, such as https://*:443/IPHTTPS; http:// behind a TLS terminator"),
-        ("socket-group", None, None, "group that may connect to a UNIX socket in --uri; else the daemon's user alone"),
-        ("authentication", None, "certificates", "certificates: clients must show one; none: anybody may connect"),
-        ("certificate", None, None, "PEM file: the server's certificate, then those between it and the root"),
-        ("private-key", None, None, "PEM file: the key of the certificate"),
-        ("client-ca", None, None, "PEM file: the authorities that issue the clients' certificates"),
-        ("client-crl", None, None, "PEM file: the authorities' revocation lists; read again when it changes"),
+        ("uri", None, None, "URI to listen on, such as https://*:443/IPHTTPS; http:// behind a TLS terminator"),
+        ("socket-group", None, None, "group allowed to connect to the UNIX socket in --uri; default: none"),
+        ("authentication", None, "certificates", "client authentication: certificates, or none (anyone can connect)"),
+        ("certificate", None, None, "PEM file: the server's certificate, followed by the intermediate certificates"),
+        ("private-key", None, None, "PEM file: private key of the certificate"),
+        ("client-ca", None, None, "PEM file: authorities that issue client certificates"),
+        ("client-crl", None, None, "PEM file: revocation lists of these authorities; reloaded on change"),
         (
             "authority",
             None,
             None,
-            "directory that `iphttps ca` made: the server renews its list, and takes it as --client-ca",
+            "directory of an `iphttps ca` authority, used as --client-ca; the server renews its list",
         ),
-        ("publish", None, None, "where to publish that list by plain HTTP, such as http://*:80"),
-        ("null-encryption", None, "off", "suites that leave packets readable, for Windows: off, accept or prefer"),
-        ("identity-addresses", None, None, "TOML file: names in certificates, and the fixed addresses of each"),
+        ("publish", None, None, "publish the authority's revocation list at this address, such as http://*:80"),
+        ("null-encryption", None, "off", "cipher suites without encryption, for Windows: off, accept or prefer"),
+        ("identity-addresses", None, None, "TOML file: fixed addresses per certificate name"),
         ("interface", None, "iphttps0", "name of the network interface to create"),
-        ("prefix", None, None, "the link's IPv6 prefix, a /64, from which clients form their addresses"),
-        ("max-clients", None, "1000", "how many clients may be connected at a time"),
-        ("max-sessions-per-identity", None, "4", "how many sessions one identity may have at a time; 0: any number"),
+        ("prefix", None, None, "IPv6 prefix of the link, a /64"),
+        ("max-clients", None, "1000", "maximum number of clients"),
+        ("max-sessions-per-identity", None, "4", "maximum sessions per client identity; 0: unlimited"),
         (
             "max-sessions-per-source",
             None,
             "64",
-            "how many sessions without a certificate one IPv4 address or IPv6 /64 may have; 0: any number",
+            "maximum sessions without a certificate per IPv4 address or IPv6 /64; 0: unlimited",
         ),
-        ("max-handshakes", None, str(HANDSHAKES), "how many connections may be on their way to a session at a time"),
+        ("max-handshakes", None, str(HANDSHAKES), "maximum connections in handshake"),
         (
             "max-handshakes-per-source",
             None,
             str(HANDSHAKES_PER_SOURCE),
-            "how many of these may come from one IPv4 address or IPv6 /64",
+            "maximum connections in handshake per IPv4 address or IPv6 /64",
         ),
-        ("handshake-timeout", None, f"{HANDSHAKE_DEADLINE:g}", "seconds until a connection must be a session"),
-        ("max-addresses", None, "32", "how many addresses a client may have at a time"),
+        ("handshake-timeout", None, f"{HANDSHAKE_DEADLINE:g}", "seconds until a session must be established"),
+        ("max-addresses", None, "32", "maximum addresses per client"),
         (
             "isolate",
             None,
             "auto",
-            "keep clients from each other: yes, no, or auto, which does with authentication none",
+            "block traffic between clients: yes, no, or auto (only with --authentication none)",
         ),
-        ("advertise", None, "builtin", "who sends Router Advertisements: builtin; host: a program such as radvd; off"),
-        ("valid-lifetime", None, "2592000", "seconds for which a client's address is valid, once advertised"),
-        ("preferred-lifetime", None, "604800", "seconds for which it may begin new connections"),
-        ("nat64", None, None, "prefix through which clients reach IPv4, such as 64:ff9b::/96"),
-        ("config", None, None, "TOML file with these options; the command line overrides it"),
+        (
+            "advertise",
+            None,
+            "builtin",
+            "sender of Router Advertisements: builtin, host (such as radvd) or off",
+        ),
+        ("valid-lifetime", None, "2592000", "valid lifetime of the prefix, in seconds (RFC 4861 section 4.6.2)"),
+        ("preferred-lifetime", None, "604800", "preferred lifetime of the prefix, in seconds"),
+        ("nat64", None, None, "NAT64 prefix to advertise (RFC 8781), such as 64:ff9b::/96"),
+        ("config", None, None, "TOML file with these options; the command line takes precedence"),
     )
     optFlags = (
-        ("default-router", None, "be the clients' default router, not only that of the routes"),
-        ("proxy-protocol", None, "every --trusted-proxy must send a PROXY header, of version 1 or 2, before all else"),
-        ("allow-older-crl", None, "take a revocation list that is older than the one in force, too"),
-        ("strict", None, "forward Router Advertisements and Redirects of clients, to the letter of [MS-IPHTTPS]"),
+        ("default-router", None, "advertise the server as default router"),
+        ("proxy-protocol", None, "require a PROXY header (version 1 or 2) from every --trusted-proxy"),
+        ("allow-older-crl", None, "accept a revocation list that is older than the one in force"),
+        ("strict", None, "forward Router Advertisements and Redirects from clients, as [MS-IPHTTPS] requires"),
     )
 
     def opt_route(self, prefix: str) -> None:
-        """Announce that this prefix lies behind the server, such as 2001:db8:1::/48; repeat for more."""
+        """Advertise a route to this prefix, such as 2001:db8:1::/48; repeatable."""
         self["route"] = [*self["route"], prefix]
 
     def opt_dns_server(self, address: str) -> None:
-        """Give clients this DNS server, by its IPv6 address; repeat for more."""
+        """Advertise this DNS server, an IPv6 address; repeatable."""
         self["dns-server"] = [*self["dns-server"], address]
 
     def opt_search_domain(self, name: str) -> None:
-        """Give clients this domain in which to look short names up; repeat for more."""
+        """Advertise this DNS search domain; repeatable."""
         self["search-domain"] = [*self["search-domain"], name]
 
     def opt_trusted_proxy(self, network: str) -> None:
-        """Believe what this address, or prefix, says of the clients that it brings; repeat for more."""
+        """Trust the client addresses reported by this proxy, an address or prefix; repeatable."""
         self["trusted-proxy"] = [*self["trusted-proxy"], network]
 
     def checks(self) -> Iterable[Check]:

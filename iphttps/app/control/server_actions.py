@@ -1,4 +1,4 @@
-"""What the requests to the control socket do to the server (3.2.4, 3.2.7)."""
+"""The actions of the control socket for the server (3.2.4, 3.2.7)."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ BY_OPERATOR = "disconnected by the operator"
 
 
 class ServerActions:
-    """What can be asked of the server, and what it can be told.
+    """Queries and commands for the server.
 
-    `settings` returns the part of the status that comes from the options, as they are in force; `change_mode` has
-    new connections treated by another Authentication Mode, or raises ConfigError and changes nothing, and so does
-    `reload`, which reads the configuration again. `not_taken` returns a sentence for each file that is not in force.
+    `settings` returns the part of the status that comes from the options in force. `change_mode` sets the
+    Authentication Mode for new connections, `reload` reloads the configuration; either raises ConfigError and changes
+    nothing if it fails. `not_taken` returns a sentence for each file whose current content is not in use.
     """
 
     def __init__(
@@ -54,7 +54,7 @@ class ServerActions:
         self._changing = DeferredLock()
 
     def routes(self) -> Iterable[Route]:
-        """Return the paths, and what is done for each."""
+        """Return the paths and their actions."""
         return (
             Route("GET", "/status", self.status),
             Route("GET", "/clients", self.clients),
@@ -66,21 +66,21 @@ class ServerActions:
         )
 
     def _one_by_one(self, change: Callable[[Asked], object]) -> Callable[[Asked], object]:
-        """Have a change wait for its turn, and refused if the server shuts down before."""
+        """Return the change as one that waits for earlier changes, and is refused if the server is shutting down."""
 
         def in_turn(asked: Asked) -> object:
             if self._server.state is ServerState.STOPPED:
-                raise Refusal(HTTPStatus.CONFLICT, "the server shuts down")
+                raise Refusal(HTTPStatus.CONFLICT, "the server is shutting down")
             return change(asked)
 
         return lambda asked: self._changing.run(in_turn, asked)
 
     def _with_status(self, change: Callable[[Asked], object]) -> Callable[[Asked], object]:
-        """Have a change answered with the status that it led to."""
+        """Return the change as one whose answer is the resulting status."""
         return lambda asked: maybeDeferred(change, asked).addCallback(lambda result: self.status())
 
     def status(self, asked: Asked = Asked()) -> Value:  # noqa: B008  # frozen
-        """Tell what the server is and does."""
+        """Return the server's status."""
         link = Counters()
         for counted in (self._link.counters, self._server.past, *(entry.counters for entry in self._server.table)):
             link.add(counted)
@@ -88,7 +88,7 @@ class ServerActions:
         return server_status(self._server, self._settings(), self._device.counters, link, now, not_taken)
 
     def clients(self, asked: Asked) -> Value:
-        """Tell who the clients are."""
+        """Return the connected clients."""
         return {"clients": [self._entry(entry) for entry in self._server.table]}
 
     def _entry(self, entry: ClientEntry) -> Value:
@@ -98,7 +98,7 @@ class ServerActions:
         return Now(self._server.clock.seconds(), time())
 
     def disconnect(self, asked: Asked) -> Value:
-        """End a client's session; it may come back."""
+        """End a client's session; the client may reconnect."""
         (word,) = asked.words
         for entry in self._server.table:
             if str(entry.number) == word:
@@ -106,11 +106,11 @@ class ServerActions:
                 entry.connection.disconnect(BY_OPERATOR)
                 return last
         numbers = ", ".join(str(entry.number) for entry in self._server.table)
-        there = f"there are {numbers}" if numbers else "there are none"
-        raise Refusal(HTTPStatus.NOT_FOUND, f"there is no client with this number; {there}")
+        there = f"the clients are {numbers}" if numbers else "no client is connected"
+        raise Refusal(HTTPStatus.NOT_FOUND, f"no such client: {there}")
 
     def reload(self, asked: Asked) -> Value:
-        """Read the configuration and its files again; tell what changed, and what takes a restart."""
+        """Reload the configuration and its files; return what changed and what needs a restart."""
         changes = self._reload()
         return {"changed": list(changes.now), "restart": list(changes.restart)}
 
@@ -119,7 +119,7 @@ class ServerActions:
         self._server.handle(ServerEvent.ENABLE)
 
     def disable(self, asked: Asked) -> Deferred[list[None]]:
-        """Disconnect all clients and listen no more (3.2.4.2)."""
+        """Disconnect all clients and stop listening (3.2.4.2)."""
         self._server.handle(ServerEvent.DISABLE)
         return self._server.gone()
 

@@ -55,7 +55,7 @@ class StatusTests(CommandCase):
     def test_not_taken(self) -> None:
         """A file that has changed and cannot be used is a problem of one that does its work."""
         for role in ("server", "client"):
-            sentence = "revocation list not taken: it is damaged"
+            sentence = "revocation list not loaded: it is damaged"
             status, said, _ = self.run_command({**documented(role), "not_taken": [sentence]}, "status")
             self.assertEqual((1, True), (status, sentence in said))
 
@@ -167,17 +167,17 @@ class TroubleTests(CommandCase):
         with socket.socket(socket.AF_UNIX) as wire:
             wire.bind(str(dead))
         for path, words in (
-            (self.directory / "b.sock", "there is no such socket"),
-            (dead, "has the daemon died?"),
+            (self.directory / "b.sock", "no such socket"),
+            (dead, "no daemon listens there"),
             (self.directory / ("x" * 200), "too long"),
-            (self.directory, "has the daemon died?"),  # the kernel's word for what is no socket is the same
+            (self.directory, "no daemon listens there"),  # the kernel's word for what is no socket is the same
         ):
             self.assertIn(words, self.complaint(self.run_bare("status", "--control", str(path))))
 
     def test_hung_up(self) -> None:
         """A daemon that closes without an answer does not like who asks."""
         outcome = self.run_command(b"", "status", status=0)
-        self.assertIn("only root and the user that it runs as", self.complaint(outcome))
+        self.assertIn("only root and the daemon's user", self.complaint(outcome))
 
     def test_no_answer(self) -> None:
         """A daemon that does not answer in time."""
@@ -196,7 +196,7 @@ class TroubleTests(CommandCase):
     def test_no_daemon(self) -> None:
         """Something else that answers."""
         for answer in (b"<html>", b"[]", b"1", b"", b"\xff", b"[" * 100_000):
-            self.assertIn("no daemon of iphttps", self.complaint(self.run_command(answer, "status")))
+            self.assertIn("not an iphttps daemon", self.complaint(self.run_command(answer, "status")))
         self.assertIn("status 500", self.complaint(self.run_command({}, "status", status=500)))
 
     def test_own_mistake(self) -> None:

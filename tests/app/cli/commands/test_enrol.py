@@ -70,7 +70,9 @@ class EnrolTests(Enrolled):
         other = self.directory / "other"
         other.mkdir()
         said = self.good("enrol", "alice", "--key", "ecdsa", "--root", self.gateway.root, "--out", other)
-        self.assertIn(f"alice also has {first.shown_serial}: to revoke it, run `iphttps ca revoke {first.shown_serial}`", said)
+        self.assertIn(
+            f"alice also has {first.shown_serial}: to revoke it, run `iphttps ca revoke {first.shown_serial}`", said
+        )
 
     def test_names(self) -> None:
         """A name that could be a path, or hide something, is refused before anything is issued."""

@@ -49,7 +49,7 @@ class StartingTests(CommandCase):
         """A control socket on which nobody listens."""
         with socket.socket(socket.AF_UNIX) as deaf:
             deaf.bind(str(self.control))
-            self.assertEqual(f"{self.control}: nobody listens there any more; has the daemon died?", self.lacks())
+            self.assertEqual(f"{self.control}: no daemon listens there: it may have been killed", self.lacks())
 
     def test_not_yet(self) -> None:
         """A daemon that answers, and does not work yet."""
