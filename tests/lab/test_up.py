@@ -121,7 +121,7 @@ class UpTests(LabCase):
         """A client that is not to connect yet is up, and it is said what it waits for."""
         self.configure("client", self.client_values | {"when": "command", "control": "/run/iphttps/client-main.sock"})
         said = self.command(self.lab.clients[0], "up", "client/main")
-        self.assertIn("client/main is up: it is to be asked for", said)
+        self.assertIn("client/main is up: waiting for `iphttps enable`", said)
         self.command(self.lab.clients[0], "down", "client/main")
 
     def test_by_hand(self) -> None:

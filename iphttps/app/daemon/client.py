@@ -132,8 +132,8 @@ class ClientDaemon(Daemon):
         self.reactor.callFromThread(log_file.reopen)
         self.reactor.callFromThread(
             self.log.info,
-            "nothing is read again now: what changes in the configuration or its files takes a restart, but for the"
-            " revocation lists and the proxy's login, which are read for each attempt",
+            "a client does not reload: changes of the configuration or its files need a restart, except for the"
+            " revocation lists and the proxy login, which are read for each attempt",
             event="nothing-to-reload",
         )
 
@@ -248,7 +248,7 @@ class ClientDaemon(Daemon):
         self._watch.stop()
         if self._lifetime_watch:
             self._lifetime_watch.stop()
-        self._precondition.disable("the client shuts down")
+        self._precondition.disable("the client is shutting down")
         return DeferredList([self._client.gone(), self._link.ended()])
 
     def _clean_up(self) -> None:

@@ -57,9 +57,7 @@ class Servers:
 
     def _server(self, uri: URI) -> RemoteServer:
         if not uri.secure:
-            self.log.warn(
-                "{uri} is plain HTTP: nothing protects the packets on their way", event="plain-http", uri=str(uri)
-            )
+            self.log.warn("{uri} is plain HTTP: packets are not encrypted", event="plain-http", uri=str(uri))
         handshake = partial(ClientHandshake, uri.authority, uri.path or DEFAULT_PATH, self._options.request_length)
         tls = self._tls(uri) if uri.secure else None
 
@@ -102,9 +100,9 @@ class Servers:
     def unmet(self) -> str:
         """What the client waits for until the condition is met."""
         return {
-            "proxy": "no web proxy stands between this host and a server, so no tunnel is needed",
-            "blocked": f"{self._options['probe']} is reached directly, so no tunnel is needed",
-        }.get(self._options["when"], "it is to be asked for, by `iphttps enable`")
+            "proxy": "no web proxy between this host and a server: no tunnel is needed",
+            "blocked": f"{self._options['probe']} is reachable directly: no tunnel is needed",
+        }.get(self._options["when"], "waiting for `iphttps enable`")
 
     def _condition(self) -> Condition | None:
         """Return when the client is to connect; that it runs at all is an administrator's policy by default."""
@@ -124,7 +122,7 @@ class Servers:
             first, *_ = await self._finder.find(uri)
             if first is not None:
                 return True
-        self.log.info("no web proxy stands before the server: no tunnel is needed", event="not-needed")
+        self.log.info("no web proxy between this host and the server: no tunnel is needed", event="not-needed")
         return False
 
     def network_changed(self) -> None:

@@ -126,7 +126,7 @@ class ServerDaemon(Daemon):
         if warning := local_fronts(options):
             self.log.warn("{sentence}", event="front-on-loopback", sentence=warning)
         if not options.uri.secure:
-            self.log.warn("plain HTTP: only for use behind something that terminates TLS", event="plain-http")
+            self.log.warn("plain HTTP: use it only behind a TLS terminator", event="plain-http")
 
     def _load_tls(self) -> ServerTLS | None:
         # Everything in both modes: the mode can change when privileges are gone.
@@ -275,7 +275,7 @@ class ServerDaemon(Daemon):
             self._tls.change(replace(settings, client_ca=asked))  # the last that can fail
             self._authorities = settings.client_ca
             for sentence in settings.revocation.older if settings.revocation else ():
-                self.log.warn("{sentence}, and taken all the same", event="crl-older", sentence=sentence)
+                self.log.warn("{sentence}; accepted because of --allow-older-crl", event="crl-older", sentence=sentence)
         self._options, self._files, self._configured_mode = fresh, files, configured
         set_level(fresh.log_level)
         self._server.limit(*fresh.client_limits, *fresh.handshake_limits, fresh.number("handshake-timeout", 0.1))
@@ -304,7 +304,7 @@ class ServerDaemon(Daemon):
         try:
             self.reload()
         except ConfigError as error:
-            self.log.error("not reloaded, everything is as it was: {error}", event="not-reloaded", error=str(error))
+            self.log.error("reload failed, nothing was changed: {error}", event="not-reloaded", error=str(error))
 
     def startService(self) -> None:
         """Forward packets from now on, and reload on SIGHUP."""

@@ -23,7 +23,7 @@ class DaemonState:
 def of_server(server: Server, uri: str, troubles: Iterable[str] = ()) -> DaemonState:
     """Return the condition of a server: it is up when it listens. `troubles` are sentences about what is wrong."""
     if server.state is not ServerState.LISTEN:
-        return DaemonState(up=True, text=f"{server.state.name}: `iphttps enable` has it listen")
+        return DaemonState(up=True, text=f"{server.state.name}: start listening with `iphttps enable`")
     clients = len(server.table)
     text = f"listening at {uri}; {clients} {'client' if clients == 1 else 'clients'}"
     return DaemonState(up=True, text=printable("; ".join((text, *troubles))))
@@ -47,11 +47,11 @@ def of_client(
     match client.state:
         case ClientState.LINK_UP:
             text = f"link up to {client.server.uri}" + (
-                "" if used else f": {obstacle}" if obstacle else ", which has no address yet"
+                "" if used else f": {obstacle}" if obstacle else ", no address yet"
             )
             return DaemonState(used or obstacle is not None, printable("; ".join((text, *troubles))))
         case ClientState.DISABLED:
-            return DaemonState(up=True, text="DISABLED: `iphttps enable` has it connect")
+            return DaemonState(up=True, text="DISABLED: connect with `iphttps enable`")
         case ClientState.ENABLED:
             return DaemonState(not looking, printable(f"not connected: {waiting}"))
         case _ if client.last_failure:

@@ -44,7 +44,7 @@ class ClientStatusTests(CommandCase):
 
     def test_waiting(self) -> None:
         """What the client waits for before it connects stands in a line of its own."""
-        self.assertIn("waiting       it is to be asked for", self.said(waiting="it is to be asked for"))
+        self.assertIn("waiting       waiting for `iphttps enable`", self.said(waiting="waiting for `iphttps enable`"))
 
     def test_same_server(self) -> None:
         """A failure with the server of the latest attempt does not name it again."""

@@ -113,7 +113,7 @@ class ScriptTests(ClientLinkCase):
         link.down()
         self.assertEqual(self.events, ["up", NO_NAMES, "down", "up", NO_NAMES, "down", "up", NO_NAMES, "down"])
         await link.ended()
-        self.assertEqual(sum("was still at work" in line for line in self.logged), 2)
+        self.assertEqual(sum("was still running" in line for line in self.logged), 2)
 
     async def test_up_script_at_work(self) -> None:
         """An up script that is still at work when the link goes down is killed."""
@@ -123,7 +123,7 @@ class ScriptTests(ClientLinkCase):
         link.down()
         await link.ended()
         self.assertEqual(self.notes(), ["down"])
-        self.assertIn("was still at work when the link went down, and was killed", "".join(self.logged))
+        self.assertIn("was still running when the link went down, and was killed", "".join(self.logged))
 
 
 class NameTests(ClientLinkCase):
@@ -176,7 +176,7 @@ class PrefixTests(ClientLinkCase):
                 "up",
                 (
                     "the server's address 2001:db8:2::1 lies in the tunnel's own prefix 2001:db8:2::/64: "
-                    "give --uri an address, or a name for one, that is reached without the tunnel"
+                    "give --uri an address or name that is reachable without the tunnel"
                 ),
             ],
         )
