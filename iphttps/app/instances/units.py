@@ -1,4 +1,4 @@
-"""Has an instance run from now on, where systemd is at work."""
+"""Enables instances as systemd units."""
 
 from __future__ import annotations
 
@@ -11,38 +11,40 @@ from ...core.errors import ConfigError
 from .paths import Places, unit
 
 BOOTED = Path("/run/systemd/system")
-"""A directory that is there where systemd runs the machine: sd_booted(3)."""
+"""A directory that exists if systemd is the init system: sd_booted(3)."""
 
 DEADLINE = 90.0
-"""Seconds that a unit has to start, as systemd itself has it by default."""
+"""Seconds for a unit to start, systemd's own default."""
 
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """How an instance is started: whether that was `done` here and now, and a sentence about it."""
+    """The result of starting an instance: whether it was `done` now, and a sentence."""
 
     done: bool
     sentence: str
 
 
 def enable(places: Places, role: str, name: str) -> Start:
-    """Have an instance started, now and at each boot; where systemd cannot do that, say what will.
+    """Start an instance now and at each boot; without systemd, return a sentence that says how to start it.
 
-    Raises ConfigError if systemd knows the unit and does not start it.
+    Raises:
+        ConfigError: The unit failed to start.
+
     """
     wanted = unit(role, name)
     up = f"start it with `iphttps up {role}/{name}`"
     if places.root != Path("/"):
         return Start(False, f"on that machine, {up}")
     if not BOOTED.is_dir():
-        return Start(False, f"systemd does not run here: {up}")
+        return Start(False, f"systemd is not running: {up}")
     if not _systemctl("cat", wanted):
-        return Start(False, f"systemd does not know {wanted}, which comes with the package: {up}")
+        return Start(False, f"the unit {wanted}, part of the package, is not installed: {up}")
     if _systemctl("is-enabled", wanted) and _systemctl("is-active", wanted):
         return Start(False, f"{wanted} is running")
     if not _systemctl("enable", "--now", wanted):
-        raise ConfigError(f"systemd does not start {wanted}: `journalctl -u {wanted}` says why; then repeat this")
-    return Start(True, f"started {wanted}, now and at each boot")
+        raise ConfigError(f"{wanted} failed to start: see `journalctl -u {wanted}`, then repeat this command")
+    return Start(True, f"started {wanted}, and enabled it at boot")
 
 
 def _systemctl(*words: str) -> bool:

@@ -51,7 +51,7 @@ class AddressWatchTests(SynchronousTestCase):
         self.wrong = {"autoconf": ("0", 1)}
         self.assertIn("net.ipv6.conf.iphttps0.autoconf is 0 instead of 1", self.said()[0])
         self.wrong = {"accept_ra": ("0", 2)}
-        self.assertIn("net.ipv6.conf.iphttps0.accept_ra is 0 and not 2", self.said()[0])
+        self.assertIn("net.ipv6.conf.iphttps0.accept_ra is 0 instead of 2", self.said()[0])
 
     def test_received(self) -> None:
         """What the kernel has received, or does not count, is not blamed on the packet filter."""

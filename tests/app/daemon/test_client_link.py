@@ -176,7 +176,7 @@ class PrefixTests(ClientLinkCase):
                 "up",
                 (
                     "the server's address 2001:db8:2::1 lies in the tunnel's own prefix 2001:db8:2::/64: "
-                    "give --uri an address or name that is reachable without the tunnel"
+                    "give --uri an address, or a name for one, that is reached without the tunnel"
                 ),
             ],
         )

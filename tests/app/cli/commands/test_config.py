@@ -78,13 +78,13 @@ class ConfigurationTests(CommandCase):
             path.write_text(text)
             self.assertEqual(role, self.values(str(path), *arguments)["role"])
         self.assertIn("say --role", self.complaint(self.config(str(path)), 2))
-        self.assertIn("there is no file", self.complaint(self.config(f"{path}.toml")))
+        self.assertIn("no such file", self.complaint(self.config(f"{path}.toml")))
 
     def test_several(self) -> None:
         """Of several instances one must be named; without any it is said so."""
         self.places.server_config("other").write_text(GOOD)
         self.assertIn("server/main, server/other", self.complaint(self.config(), 2))
-        self.assertIn("nothing is configured", self.complaint(self.run_bare("config", "--root", str(self.directory))))
+        self.assertIn("no configuration in", self.complaint(self.run_bare("config", "--root", str(self.directory))))
 
     def test_wrong(self) -> None:
         """What is wrong is said beside the values, and is a problem."""

@@ -61,7 +61,7 @@ class EnrolTests(Enrolled):
         """A file that is there stays, and no certificate is issued for nothing."""
         before = self.file.read_bytes()
         said = self.bad("enrol", "alice", "--root", self.gateway.root, "--out", self.directory)
-        self.assertIn("alice.iphttps is there already, and is not overwritten", said)
+        self.assertIn("alice.iphttps already exists and is not overwritten", said)
         self.assertEqual((1, before), (len(self.authority.find("alice")), self.file.read_bytes()))
 
     def test_again(self) -> None:
@@ -81,13 +81,13 @@ class EnrolTests(Enrolled):
             self.command("enrol", *words, "--", name)
             self.assertEqual(1, self.command("enrol", *words, "--", name)[0], name)
         self.assertEqual(1, len(self.authority.certificates()))
-        self.assertIn("too long for the name of a file", self.bad("enrol", "\U00020000" * 64, *words))
+        self.assertIn("too long for a file name", self.bad("enrol", "\U00020000" * 64, *words))
 
     def test_no_server(self) -> None:
         """Where no server is set up, or several are, a sentence says what to do."""
-        self.assertIn("`iphttps setup` makes one", self.bad("enrol", "x", "--root", self.laptop.root))
+        self.assertIn("create one with `iphttps setup`", self.bad("enrol", "x", "--root", self.laptop.root))
         self.good(*self.setup_words("--instance", "two", "--port", "8443"))
-        self.assertIn("say which by --instance, of main, two", self.bad("enrol", "x", "--root", self.gateway.root))
+        self.assertIn("choose one with --instance: main, two", self.bad("enrol", "x", "--root", self.gateway.root))
         file, secret = self.enrol("bob", "--instance", "two")
         self.assertEqual(f"https://{HOST}:8443/IPHTTPS", unseal(read_bundle(file), secret.read_text().strip()).uri)
 
@@ -159,7 +159,7 @@ class JoinTests(Enrolled):
         before = self.everything(self.laptop)
         bob, secret = self.enrol("bob")
         said = self.bad(*self.join_words(bob, secret))
-        self.assertIn(f"{HOST}.pem is of another enrolment: --replace puts this one in its place", said)
+        self.assertIn(f"{HOST}.pem belongs to another enrolment: use --replace to replace it", said)
         self.assertEqual(before, self.everything(self.laptop))
         self.good(*self.join_words(bob, secret, "--replace"))
         own = Credentials.load(self.laptop.client_certificate(HOST), self.laptop.client_key(HOST))
@@ -185,18 +185,18 @@ class JoinTests(Enrolled):
         self.assertEqual(["2001-db8--1"], self.laptop.instances("client"))
 
     def test_bad_files(self) -> None:
-        """What is no enrolment, is damaged, or has another passphrase changes nothing, and is said in a sentence."""
+        """What is not an enrolment, is damaged, or has another passphrase changes nothing, and is said in a sentence."""
         damaged = self.directory / "damaged"
         damaged.write_bytes(self.file.read_bytes()[:-100])
         _, other = self.enrol("bob")
         empty = self.directory / "empty"
         empty.write_text("")
         for file, secret, said in (
-            (self.secret, self.secret, "is no enrolment"),
+            (self.secret, self.secret, "is not an enrolment"),
             (self.directory / "nothing", self.secret, "cannot read"),
             (damaged, self.secret, "damaged is damaged"),
-            (self.file, other, "the passphrase is not that of this file"),
-            (self.file, empty, "that is not a passphrase"),
+            (self.file, other, "the passphrase is wrong for this file"),
+            (self.file, empty, "not a passphrase"),
         ):
             self.assertIn(said, self.bad(*self.join_words(file, secret)))
         self.assertEqual({}, self.everything(self.laptop))
@@ -236,7 +236,7 @@ class JoinTests(Enrolled):
                 os.write(terminal, next(answers))
         os.close(terminal)
         self.assertEqual(0, os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), seen)
-        self.assertIn(b"the passphrase is not that of this file; try again", seen)
+        self.assertIn(b"the passphrase is wrong for this file; try again", seen)
         self.assertNotIn(self.secret.read_bytes().strip(), seen)
         self.assertIn(b"wrote the certificate of alice", seen)
 

@@ -123,7 +123,7 @@ class SetupTests(EnrolmentCase):
         """Another instance of another name has the same authority, which is for both names then."""
         self.good(*self.setup_words())
         words = ("setup", "--name", "www.example.com", "--key", "ecdsa", "--root", str(self.gateway.root))
-        self.assertIn("now vouches for www.example.com as well", self.good(*words, "--instance", "two"))
+        self.assertIn("now also covers www.example.com", self.good(*words, "--instance", "two"))
         self.assertEqual((HOST, "www.example.com"), permitted(self.server_authority.issuer.certificate))
 
     def test_second_server(self) -> None:
@@ -140,8 +140,8 @@ class SetupTests(EnrolmentCase):
         self.good(*self.setup_words("--prefix", "2001:db8:2::/64", "--route", "2001:db8:1::/64"))
         before = self.everything(self.gateway)
         for words, said in (
-            (("--prefix", "2001:db8:3::/64"), "main.toml is there already, and has prefix 2001:db8:2::/64: edit it"),
-            (("--route", "2001:db8:9::/64"), "and has route 2001:db8:1::/64: edit it, then `iphttps reload main`"),
+            (("--prefix", "2001:db8:3::/64"), "main.toml already exists, with prefix 2001:db8:2::/64: edit it"),
+            (("--route", "2001:db8:9::/64"), "with route 2001:db8:1::/64: edit it and run `iphttps reload main`"),
             (("--port", "8443"), "and has port 443"),
             (("--name", "other.example.org"), "main.pem is not for other.example.org: move it and "),
         ):
@@ -159,14 +159,14 @@ class SetupTests(EnrolmentCase):
             (("--name", "a\nb"), "is not the name of a host"),
         ):
             self.assertIn(said, self.bad(*self.setup_words(*words), status=2))
-        self.assertIn("cannot be the name of an instance", self.bad(*self.setup_words("--instance", "../x")))
+        self.assertIn("is not a valid instance name", self.bad(*self.setup_words("--instance", "../x")))
         self.assertEqual({}, self.everything(self.gateway))
 
     def test_not_root(self) -> None:
         """Who is not root is told so in one sentence."""
         self.patch(os, "geteuid", lambda: 1000)
         for words in (("setup", "--name", HOST), ("enrol", "alice"), ("join", "/dev/null")):
-            self.assertIn(": run it as root, for example by sudo", self.bad(*words))
+            self.assertIn(": run it as root, for example with sudo", self.bad(*words))
 
     def test_broken_configuration(self) -> None:
         """A configuration that is there and wrong is named, with its line, and stays."""
