@@ -181,7 +181,7 @@ class FuzzTests(BundleCase):
             check_data(armoured(content) if dressed else content)
         except ConfigError as error:
             self.assertTrue(str(error).isprintable())
-            self.assertTrue(str(error).startswith("is ") or str(error).startswith("asks "))
+            self.assertTrue(str(error).startswith(("is ", "has ")))
 
     @settings(max_examples=400, deadline=None)
     @given(

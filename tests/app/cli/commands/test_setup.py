@@ -142,7 +142,7 @@ class SetupTests(EnrolmentCase):
         for words, said in (
             (("--prefix", "2001:db8:3::/64"), "main.toml already exists, with prefix 2001:db8:2::/64: edit it"),
             (("--route", "2001:db8:9::/64"), "with route 2001:db8:1::/64: edit it and run `iphttps reload main`"),
-            (("--port", "8443"), "and has port 443"),
+            (("--port", "8443"), "with port 443"),
             (("--name", "other.example.org"), "main.pem is not for other.example.org: move it and "),
         ):
             self.assertIn(said, self.bad(*self.setup_words(*words)))
