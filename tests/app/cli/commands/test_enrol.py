@@ -185,7 +185,7 @@ class JoinTests(Enrolled):
         self.assertEqual(["2001-db8--1"], self.laptop.instances("client"))
 
     def test_bad_files(self) -> None:
-        """What is not an enrolment, is damaged, or has another passphrase changes nothing, and is said in a sentence."""
+        """A file that is not an enrolment or is damaged, or a wrong passphrase, changes nothing and gets a sentence."""
         damaged = self.directory / "damaged"
         damaged.write_bytes(self.file.read_bytes()[:-100])
         _, other = self.enrol("bob")
