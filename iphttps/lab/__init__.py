@@ -1,5 +1,5 @@
-"""A laboratory in network namespaces, where both daemons run as processes between real kernels.
+"""A lab of network namespaces in which both daemons run as processes.
 
-The demo, the lab tests and the benches use it. It knows the daemons only by their command lines and their
-logs, and imports nothing of the rest of iphttps.
+The demo, the lab tests and the benchmarks use it. It drives the daemons by their command lines and logs, and imports
+no other part of iphttps.
 """

@@ -1,4 +1,4 @@
-"""Certificates made on the spot: an authority, and the right and wrong identities it hands out."""
+"""A certificate authority for the lab, which issues valid and invalid identities."""
 
 import datetime
 import enum
@@ -20,14 +20,14 @@ PrivateKey = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
 
 
 class KeyKind(enum.Enum):
-    """The kinds of key an identity can have."""
+    """The key types of an identity."""
 
     ECDSA = "ECDSA P-256"
     RSA = "RSA 2048"
 
 
 class Usage(enum.Enum):
-    """What a certificate says it is for."""
+    """The extended key usage of a certificate."""
 
     SERVER = ExtendedKeyUsageOID.SERVER_AUTH
     CLIENT = ExtendedKeyUsageOID.CLIENT_AUTH
@@ -42,10 +42,10 @@ class Identity:
 
 
 class Authority:
-    """A certificate authority; everything it makes are files in its directory."""
+    """A certificate authority; it writes all files to its directory."""
 
     def __init__(self, directory: Path, name: str = "Laboratory CA", issuer: "Authority | None" = None) -> None:
-        """Make the authority's own key and certificate, signed by itself unless another issues it."""
+        """Create the authority's key and certificate, self-signed unless it has an issuer."""
         directory.mkdir(parents=True, exist_ok=True)
         self.directory = directory
         self.certificate = directory / "ca.pem"
@@ -63,7 +63,7 @@ class Authority:
             .sign(above._key, hashes.SHA256())
         )
         _write(self.certificate, certificate.public_bytes(serialization.Encoding.PEM))
-        # What a server or client must show besides its own certificate.
+        # Sent by servers and clients after their own certificate.
         self._shown = self.certificate.read_bytes() if issuer else b""
 
     @property
@@ -80,7 +80,7 @@ class Authority:
         usages: Iterable[Usage] = (Usage.SERVER,),
         expired: bool = False,
     ) -> Identity:
-        """Make a server's identity for these names and IP addresses."""
+        """Issue a server identity for these names and IP addresses."""
         return self._issue(names[0], names, kind, usages, expired)
 
     def client(
@@ -91,7 +91,7 @@ class Authority:
         expired: bool = False,
         names: Iterable[str] | None = None,
     ) -> Identity:
-        """Make a client's identity; its alternative names, addresses of mail among them, can be others."""
+        """Issue a client identity; `names` replaces its alternative names, which may be mail addresses."""
         return self._issue(name, (name,) if names is None else names, kind, usages, expired)
 
     def revoke(
@@ -102,9 +102,9 @@ class Authority:
         number: int | None = None,
         extensions: Iterable[tuple[x509.ExtensionType, bool]] = (),
     ) -> Path:
-        """Write a revocation list naming exactly these identities, valid from and until so far from now; return it.
+        """Write a revocation list of exactly these identities and return its path.
 
-        It has the number, if there is one, and these other extensions, critical or not.
+        `begin` and `end` are relative to now; `extensions` are pairs of an extension and whether it is critical.
         """
         now = _now()
         builder = (
@@ -129,7 +129,7 @@ class Authority:
         path = self.directory / "crl.pem"
         revocation_list = builder.sign(self._key, hashes.SHA256())
         _write(path.with_suffix(".new"), revocation_list.public_bytes(serialization.Encoding.PEM))
-        return path.with_suffix(".new").rename(path)  # nobody sees it half-written
+        return path.with_suffix(".new").rename(path)  # atomically
 
     def _issue(
         self, subject: str, names: Iterable[str], kind: KeyKind, usages: Iterable[Usage], expired: bool

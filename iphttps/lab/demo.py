@@ -1,4 +1,4 @@
-"""`make demo`: a tunnel between network namespaces, set up, used, broken and mended before one's eyes."""
+"""`make demo`: a tunnel between network namespaces is set up, used, interrupted and restored."""
 
 import re
 import signal
@@ -30,36 +30,36 @@ TRANSFER_SIZE = 100_000_000
 PINGS = 10
 SECONDS_TO_STOP = 2.0
 
-# Short, so that nobody watches for half a minute; the client's own defaults are those of 3.1.2.1.
+# Shorter than the client's defaults, which are those of 3.1.2.1.
 RECONNECT = ("--reconnect-initial", "1", "--reconnect-maximum", "5")
 
-# A line of a daemon's log; what `twistd` says of itself is left out.
+# A line of a daemon's log, except those of twistd itself.
 LOG_LINE = re.compile(r"\S+ \[(?!twisted|-\])[^]]*\] (.*)")
 
 
 class Demonstration:
-    """The steps, in the order in which they are shown; each returns what it found or raises LabError."""
+    """The steps in order; each returns its finding or raises LabError."""
 
     def __init__(self, lab: Laboratory, transcript: Transcript) -> None:
-        """Demonstrate in a laboratory that has been made."""
+        """Use an existing lab."""
         self._lab = lab
         self._transcript = transcript
         self._host = lab.clients[0]
 
     def hosts(self) -> str:
-        """Show the hosts, and that the outer network alone does not lead to the private one."""
+        """Show the hosts, and that the private network is unreachable without a tunnel."""
         for host in (self._host, self._lab.gateway, self._lab.private):
             self._show(host, "ip", "-brief", "address")
         if self._show(self._host, "ping", "-n", "-c", "1", "-W", "1", PRIVATE_HOST).returncode == 0:
-            raise LabError("the private host answers without a tunnel, so nothing could be shown with one")
-        return "without a tunnel there is no way to the private host"
+            raise LabError("the private host answers without a tunnel: the demo would prove nothing")
+        return "the private host is unreachable without a tunnel"
 
     def certificates(self) -> str:
-        """Show the files of the authority made for this run."""
+        """Show the files of the authority created for this run."""
         self._client_identity = self._lab.authority.client("client1")
         files = sorted(self._lab.authority.directory.iterdir())
         self._transcript.output(str(file.relative_to(self._lab.directory)) for file in files)
-        return "an authority, a certificate for the server, one for the client"
+        return "an authority, a server certificate and a client certificate"
 
     def start_server(self) -> str:
         """Start the server."""
@@ -77,15 +77,15 @@ class Demonstration:
         self._client.wait_for(LINK_UP)
         seconds = time.monotonic() - begin
         self._show_log(self._client)
-        return f"LINK_UP {seconds:.1f} s after its start"
+        return f"LINK_UP after {seconds:.1f} s"
 
     def configuration(self) -> str:
-        """Show what the client's kernel made of the Router Advertisement."""
+        """Show the client's addresses and routes from the Router Advertisement."""
         self._address = tunnel_address(self._host)
         self._show(self._host, "ip", "-6", "address", "show", "dev", INTERFACE, "scope", "global")
         routes = self._show(self._host, "ip", "-6", "route", "show", "dev", INTERFACE, "proto", "ra")
         if not routes.stdout.strip():
-            raise LabError("no route came with a Router Advertisement")
+            raise LabError("the Router Advertisement brought no route")
         return self._address
 
     def pings(self) -> str:
@@ -118,7 +118,7 @@ class Demonstration:
         return f"the client noticed after {seconds:.1f} s"
 
     def recovery(self) -> str:
-        """Start the server again; nobody touches the client."""
+        """Start the server again; the client is left alone."""
         mark = self._client.mark()
         self._server = self._lab.server()
         self._show_start(self._server)
@@ -128,16 +128,16 @@ class Demonstration:
         wait_reachable(self._host, PRIVATE_HOST)
         seconds = time.monotonic() - begin
         self._show_log(self._client, mark)
-        return f"the private host reached again after {seconds:.1f} s"
+        return f"the private host is reachable again after {seconds:.1f} s"
 
     def stop(self) -> str:
-        """Stop both with SIGTERM; each takes its device along."""
+        """Stop both with SIGTERM; each removes its device."""
         slowest = 0.0
         for program, host in ((self._client, self._host), (self._server, self._lab.gateway)):
             mark = program.mark()
             self._transcript.command(host.label, ("kill", "-TERM", str(program.pid)))
             begin = time.monotonic()
-            # twistd ends by the signal itself once everything is tidied up.
+            # After its cleanup, twistd ends by the signal itself.
             if (status := program.stop()) not in (0, -signal.SIGTERM):
                 raise LabError(f"{program.name} ended with status {status}\n{program.tail()}")
             slowest = max(slowest, time.monotonic() - begin)
@@ -158,8 +158,8 @@ class Demonstration:
             ]
         )
         if not done.intact or done.received != TRANSFER_SIZE:
-            raise LabError("what arrived is not what was sent")
-        return f"{done.mbit_per_second:.0f} Mbit/s, the same SHA-256 at both ends"
+            raise LabError("the data received differs from the data sent")
+        return f"{done.mbit_per_second:.0f} Mbit/s, SHA-256 identical at both ends"
 
     def _show(self, host: Namespace, *command: str) -> subprocess.CompletedProcess[str]:
         self._transcript.command(host.label, command)
@@ -179,7 +179,7 @@ class Demonstration:
 
 STEPS: Sequence[tuple[str, Callable[[Demonstration], str]]] = (
     ("a client, a gateway and a private host", Demonstration.hosts),
-    ("certificates, made on the spot", Demonstration.certificates),
+    ("certificates are issued", Demonstration.certificates),
     ("the server starts", Demonstration.start_server),
     ("the client connects", Demonstration.start_client),
     ("an address by SLAAC, a route from the RA", Demonstration.configuration),
@@ -187,14 +187,14 @@ STEPS: Sequence[tuple[str, Callable[[Demonstration], str]]] = (
     ("100 MB from the client", Demonstration.upload),
     ("100 MB to the client", Demonstration.download),
     ("the server is killed", Demonstration.loss),
-    ("the server is back, and so is the client", Demonstration.recovery),
+    ("the server restarts, the client reconnects", Demonstration.recovery),
     ("both are stopped", Demonstration.stop),
 )
 REMOVAL = "everything is removed"
 
 
 def demonstrate(transcript: Transcript) -> list[Outcome]:
-    """Take all steps, up to the first that fails or the interrupt key, and remove what they made."""
+    """Run the steps until one fails or the user interrupts, then remove everything."""
     outcomes: list[Outcome] = []
     before = _devices_here()
     lab = Laboratory()
@@ -203,7 +203,7 @@ def demonstrate(transcript: Transcript) -> list[Outcome]:
             try:
                 _take_steps(Demonstration(lab, transcript), transcript, outcomes)
             finally:
-                # A second Ctrl-C would stop the removal.
+                # A second Ctrl-C must not stop the removal.
                 signal.signal(signal.SIGINT, signal.SIG_IGN)
     except KeyboardInterrupt:
         transcript.line()
@@ -230,7 +230,7 @@ def _take_steps(demonstration: Demonstration, transcript: Transcript, outcomes: 
 
 
 def _removal(lab: Laboratory, devices_before: set[str]) -> Outcome:
-    """Look whether anything is left of what was made."""
+    """Check that nothing created is left."""
     left = remaining()
     left += [program.name for program in lab.programs if program.running]
     left += sorted(_devices_here() - devices_before)
@@ -245,13 +245,13 @@ def _devices_here() -> set[str]:
 
 
 def main() -> int:
-    """Run the demo; the exit status is 0 only if every step succeeded."""
+    """Run the demo; return 0 if every step succeeded, otherwise 1."""
     try:
         privilege.enter()
     except LabUnavailable as reason:
         print(f"demo: {reason}", file=sys.stderr)
         return 1
-    # To be ended by any of these means to tidy up first.
+    # These signals, too, clean up first.
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.default_int_handler)
     transcript = Transcript(sys.stdout)

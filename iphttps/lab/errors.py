@@ -1,13 +1,13 @@
-"""What goes wrong in the laboratory."""
+"""The errors of the lab."""
 
 
 class LabError(Exception):
-    """A step in the laboratory failed; the message says which one and what was seen."""
+    """A step in the lab failed; the message names the step and the observation."""
 
 
 class LabUnavailable(LabError):
-    """No laboratory can be made here; the message is one sentence with what is missing and what to type."""
+    """The lab cannot be created here; the message is one sentence: what is missing and what to type."""
 
 
 class DeadlinePassed(LabError):
-    """What was waited for did not come in time."""
+    """A condition was not met in time."""

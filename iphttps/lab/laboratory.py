@@ -1,4 +1,4 @@
-"""Both daemons at work in the laboratory's network, with certificates they can trust."""
+"""Both daemons in the lab's network, with certificates that they trust."""
 
 import json
 import sys
@@ -28,20 +28,20 @@ TUNNEL_SERVER = "2001:db8:2::1"
 LISTEN_URI = "https://*:443/IPHTTPS"
 CLIENT_URI = f"https://{GATEWAY_NAME}/IPHTTPS"
 
-# What the daemons' logs say when they are ready for use.
+# Log lines that show that the daemons are ready.
 LISTENING = "STOPPED -> LISTEN"
 LINK_UP = "ESTABLISHED -> LINK_UP"
 LINK_DOWN = "LINK_UP -> LINK_DOWN"
 
 DEVICES = {"tun": ("--device", "tun"), "plain": ("--device", "tun", "--offload", "off"), "tap": ("--device", "tap")}
-"""What a daemon's device can be, and the flags for it; a plain one exchanges one packet at a time with the kernel."""
+"""The flags for each type of device; `plain` has no segmentation offload."""
 
 
 class Laboratory(Network):
-    """A network with an authority; programs are started in it and removed with it."""
+    """A network with an authority; its programs end with it."""
 
     def __init__(self, clients: int = 1) -> None:
-        """Plan a laboratory with so many clients."""
+        """Prepare a lab with this number of clients."""
         super().__init__(clients)
         self.programs: list[Program] = []
         self.server_device = self.client_device = "tun"
@@ -58,7 +58,7 @@ class Laboratory(Network):
         authentication: str = "certificates",
         identity: Identity | None = None,
     ) -> Program:
-        """Start the server on the gateway; flags given here come last and so prevail."""
+        """Start the server on the gateway; these flags come last and take precedence."""
         usual = ["--uri", uri, "--authentication", authentication]
         usual += [*DEVICES[self.server_device], "--interface", INTERFACE]
         usual += ["--prefix", TUNNEL_PREFIX, "--route", PRIVATE_NETWORK]
@@ -75,7 +75,7 @@ class Laboratory(Network):
         uri: str = CLIENT_URI,
         identity: Identity | None = None,
     ) -> Program:
-        """Start a client, by default with a certificate of its own; flags given here come last and so prevail."""
+        """Start a client, by default with a new certificate; these flags come last and take precedence."""
         host = self.clients[number - 1]
         usual = ["--uri", uri, *DEVICES[self.client_device], "--interface", INTERFACE]
         if uri.startswith("https:"):
@@ -84,27 +84,27 @@ class Laboratory(Network):
         return self.daemon(host, "iphttps-client", *usual, *flags)
 
     def daemon(self, host: Namespace, plugin: str, *flags: str) -> Program:
-        """Start a plugin of the `twistd` that belongs to this Python."""
+        """Start a plugin with the `twistd` of this Python."""
         if not Path(self.twistd[0]).exists():
             raise LabError(
-                f"{self.twistd[0]} does not exist: run the laboratory with the Python iphttps is installed for"
+                f"{self.twistd[0]} does not exist: run the lab with the Python in which iphttps is installed"
             )
         return self.program(host, plugin, *self.twistd, "-n", "--pidfile=", plugin, *flags)
 
     def program(self, host: Namespace, name: str, *command: str) -> Program:
-        """Start any program on a host; its output is kept with that of the daemons."""
+        """Start a program on a host; its output is kept like that of the daemons."""
         label = f"{len(self.programs) + 1}-{host.label}-{name}"
         program = Program(host, f"{name} on {host.label}", *command, output=self.directory / f"{label}.log")
         self.programs.append(program)
         return program
 
     def logs(self) -> str:
-        """Return the last lines of every program's output, to be shown with a failure."""
+        """Return the last lines of every program's output, for failure messages."""
         return "\n".join(f"{program.name}:\n{program.tail()}" for program in self.programs)
 
 
 def tunnel_address(host: Namespace, deadline: float = 10.0) -> str:
-    """Return the address a client gave itself in the tunnel's prefix, once it is proven and usable."""
+    """Wait for a client's address in the tunnel's prefix to pass DAD, and return it."""
     prefix = IPv6Network(TUNNEL_PREFIX)
 
     def usable() -> str | None:
@@ -117,7 +117,7 @@ def tunnel_address(host: Namespace, deadline: float = 10.0) -> str:
 
 
 def addresses(host: Namespace, device: str = INTERFACE) -> list[dict[str, object]]:
-    """Return the IPv6 addresses of a device as `ip` tells them; none if there is no such device."""
+    """Return the IPv6 addresses of a device as `ip` lists them; empty if it does not exist."""
     shown = host.run("ip", "-json", "-6", "address", "show", "dev", device, check=False)
     if shown.returncode != 0:
         return []

@@ -1,11 +1,11 @@
-"""The laboratory's network: clients, a gateway, and a private host behind it.
+"""The lab's network: clients, a gateway, and a private host behind it.
 
     client1 --- outer      outer1 ---+
                                      | gateway --- private     private --- private host
     client2 --- outer      outer2 ---+
 
-Clients and gateway speak IPv4 and IPv6 on the outer side, the private network IPv6 alone. A client has a route
-to the gateway's public addresses and no other: whatever it reaches beyond, it reaches through a tunnel.
+The outer networks carry IPv4 and IPv6, the private network IPv6 only. A client has routes to the gateway's public
+addresses only: it reaches anything else through a tunnel.
 """
 
 import tempfile
@@ -23,11 +23,11 @@ PRIVATE_NETWORK = "2001:db8:1::/64"
 PRIVATE_ROUTER = "2001:db8:1::1"
 PRIVATE_HOST = "2001:db8:1::2"
 
-# A host that may be put between a client and the gateway.
+# A host that can be inserted between a client and the gateway.
 PROXY_IPV4 = "203.0.113.1"
 PROXY_NAME = "proxy.example"
 
-# Names every client knows: for both families, and for each alone.
+# Names in every client's hosts file: for both address families, and for each one.
 GATEWAY_NAME = "gateway.example"
 GATEWAY_NAME_IPV4 = "gateway4.example"
 GATEWAY_NAME_IPV6 = "gateway6.example"
@@ -44,15 +44,15 @@ MOST_CLIENTS = 64  # four addresses each, of 192.0.2.0/24
 
 
 class Network:
-    """Hosts in namespaces, cabled and addressed; a context manager that leaves nothing behind."""
+    """Connected hosts with addresses, in namespaces; a context manager that removes everything."""
 
     def __init__(self, clients: int = 1) -> None:
-        """Plan a network with so many clients."""
+        """Prepare a network with this number of clients."""
         if not 1 <= clients <= MOST_CLIENTS:
             raise ValueError(f"a network has 1 to {MOST_CLIENTS} clients, not {clients}")
         self._undo = ExitStack()
         self.directory = Path(self._undo.enter_context(tempfile.TemporaryDirectory(prefix="iphttps-lab-")))
-        self.directory.chmod(0o755)  # for a daemon that has given up being root
+        self.directory.chmod(0o755)  # for a daemon that has dropped root
         self.etc = self.directory / "etc"
         self.etc.mkdir()
         (self.etc / "hosts").write_text(HOSTS)
@@ -61,7 +61,7 @@ class Network:
         self.clients = [Namespace(f"client{number}", self.etc) for number in range(1, clients + 1)]
 
     def __enter__(self) -> Self:
-        """Make the network."""
+        """Create the network."""
         self.create()
         return self
 
@@ -75,7 +75,7 @@ class Network:
         self.remove()
 
     def create(self) -> None:
-        """Make the hosts and cable them; if that fails half-way, what was made is removed."""
+        """Create and connect the hosts; if this fails, remove what was created."""
         try:
             for host in (self.gateway, self.private, *self.clients):
                 self._undo.callback(host.remove)
@@ -84,16 +84,16 @@ class Network:
             for number, client in enumerate(self.clients, start=1):
                 self._connect_client(number, client)
             self._connect_private_host()
-        except BaseException:  # an interrupt from the keyboard, too, leaves namespaces that nobody else would remove
+        except BaseException:  # KeyboardInterrupt, too, would leave namespaces behind
             self.remove()
             raise
 
     def remove(self) -> None:
-        """Remove every host and the files; may be called again, and however far making them got."""
+        """Remove every host and the files; can be called repeatedly, and after a failed creation."""
         self._undo.close()
 
     def between(self, client: Namespace) -> Namespace:
-        """Put a host between a client and the gateway that forwards nothing; the client reaches it and nobody else."""
+        """Insert a host that does not forward between a client and the gateway; the client reaches only that host."""
         host = Namespace("proxy", self.etc)
         self._undo.callback(host.remove)
         host.create()
@@ -120,7 +120,7 @@ class Network:
         )
 
     def _connect_client(self, number: int, client: Namespace) -> None:
-        # The kernel's random delays before solicitation and detection (RFC 4861, 4862) are of use to crowds only.
+        # The random delays before solicitation and detection (RFC 4861, 4862) only help large numbers of hosts.
         client.setting("ipv6.conf.default.router_solicitation_delay", "0")
         device = f"outer{number}"
         ipv4 = f"192.0.2.{4 * (number - 1) + 1}", f"192.0.2.{4 * (number - 1) + 2}"

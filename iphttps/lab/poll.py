@@ -12,7 +12,7 @@ T = TypeVar("T")
 
 
 def wait_until(condition: Callable[[], T | None], expected: str, deadline: float = 10.0) -> T:
-    """Return the first true value of the condition; after so many seconds fail, saying what was expected."""
+    """Return the first true value of the condition; raise DeadlinePassed after `deadline` seconds."""
     end = time.monotonic() + deadline
     while not (value := condition()):
         if time.monotonic() >= end:

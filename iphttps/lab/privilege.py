@@ -1,9 +1,9 @@
-"""The privilege a laboratory takes: whether this process has it, and how else to come by it.
+"""The privileges that the lab needs, and how to gain them.
 
-Root has it. Anybody else gets it inside a user namespace, where the system allows that: there the process is
-root over network namespaces of its own, and /run is an empty tmpfs in which `ip netns` can keep its names.
-`python -m iphttps.lab.privilege COMMAND...` runs a command with that privilege, or without where there is none
-to be had, so that tests can skip what needs it.
+Root has them. Other users gain them in a user namespace, if the system allows it: there the process is root over its
+own network namespaces, and /run is an empty tmpfs in which `ip netns` keeps its names.
+`python -m iphttps.lab.privilege COMMAND...` runs a command with these privileges, or without if they cannot be gained,
+so that tests can skip what needs them.
 """
 
 import functools
@@ -23,7 +23,7 @@ CAP_SYS_ADMIN = 21
 # An ordinary user's path often lacks the directories where Debian keeps `ip`.
 SYSTEM_PATH = "/usr/sbin:/sbin"
 
-# Set in the environment once inside, so that a failure there is reported and not entered again.
+# Set in the environment inside the user namespace, so that a failure there does not recurse.
 INSIDE = "IPHTTPS_LAB_INSIDE"
 
 ENTER = [
@@ -31,7 +31,7 @@ ENTER = [
     "sh", "-c", 'mount -t tmpfs tmpfs /run && ip link set lo up && exec "$@"', "sh",
 ]  # fmt: skip
 
-# Proves that names can be kept, namespaces entered and their settings written.
+# Tests that namespaces can be named and entered, and their settings written.
 PROBE = (
     "name=iphttps-$$-probe; ip netns add $name && "
     "{ ip netns exec $name sh -c 'echo 0 > /proc/sys/net/ipv6/conf/all/forwarding'; "
@@ -41,22 +41,22 @@ PROBE = (
 
 @functools.cache
 def obstacle() -> str | None:
-    """Return why this process, as it is, can make no laboratory; None when it can."""
+    """Return why this process cannot create a lab, or None if it can."""
     if reason := _programs_missing() or _tun_unusable():
         return reason
     if not _has_capabilities():
-        return "A laboratory takes root: type 'sudo make demo' or 'sudo make test'."
+        return "The lab needs root: type 'sudo make demo' or 'sudo make test'."
     if complaint := _complaint(["sh", "-c", PROBE]):
-        return f"This root may not make network namespaces ({complaint}): run on a host, or in a privileged container."
+        return f"root may not create network namespaces here ({complaint}): use a host or a privileged container."
     return None
 
 
 @functools.cache
 def prefix() -> tuple[str, ...]:
-    """Return what to put before a command to give it the privilege; raise LabUnavailable where nothing does."""
+    """Return the command prefix that gives a command the privileges; raise LabUnavailable if none does."""
     if (reason := obstacle()) is None:
         return ()
-    # What is missing outside is missing inside as well: only privilege is gained there.
+    # A user namespace adds privileges only; missing programs stay missing.
     if INSIDE in os.environ or _programs_missing() or _tun_unusable():
         raise LabUnavailable(reason)
     if complaint := _complaint([*ENTER, "sh", "-c", PROBE]):
@@ -65,7 +65,7 @@ def prefix() -> tuple[str, ...]:
 
 
 def enter() -> None:
-    """Return in a process that has the privilege, starting this program again inside a user namespace if need be."""
+    """Gain the privileges, by running this program again inside a user namespace if necessary."""
     if before := prefix():
         _enter([*before, sys.executable, *sys.orig_argv[1:]])
 
@@ -82,7 +82,7 @@ def _programs_missing() -> str | None:
 
 
 def _tun_unusable() -> str | None:
-    """Return why the TUN device cannot be opened, None when it can; root in a user namespace is not special here."""
+    """Return why the TUN device cannot be opened, or None; root in a user namespace has no privilege for it."""
     try:
         os.close(os.open(TUN, os.O_RDWR))
     except FileNotFoundError:
@@ -105,7 +105,7 @@ def _has_capabilities() -> bool:
 
 
 def _complaint(command: list[str]) -> str | None:
-    """Run a command; return what it said last if it failed, None if it did not."""
+    """Run a command; return its last line of error output if it failed, otherwise None."""
     done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
     if done.returncode == 0:
         return None
@@ -113,7 +113,7 @@ def _complaint(command: list[str]) -> str | None:
 
 
 def _user_namespace_advice(complaint: str) -> str:
-    """Say what forbids user namespaces, by the settings known to do so."""
+    """Return which known setting forbids user namespaces, and how to allow them."""
     for setting, forbidding, allowing in (
         ("kernel.apparmor_restrict_unprivileged_userns", "1", "0"),  # Ubuntu
         ("kernel.unprivileged_userns_clone", "0", "1"),  # older Debian
@@ -135,7 +135,7 @@ def _enter(command: list[str]) -> NoReturn:
 
 
 def main() -> NoReturn:
-    """Run the command line's command, with the privilege where it can be had."""
+    """Run a command, with the privileges if they can be gained."""
     command = sys.argv[1:]
     if not command:
         sys.exit("usage: python -m iphttps.lab.privilege COMMAND...")

@@ -1,4 +1,4 @@
-"""A program that runs in a namespace, with what it prints kept in a file."""
+"""A program in a namespace, with its output in a file."""
 
 import signal
 import subprocess
@@ -12,10 +12,10 @@ END_DEADLINE = 10.0
 
 
 class Program:
-    """A running program; its output can be waited for and is there to be read after its end."""
+    """A running program, whose output can be waited for, and read after its end."""
 
     def __init__(self, namespace: Namespace, name: str, *command: str, output: Path) -> None:
-        """Start a command that writes to a new file; the name is how messages speak of it."""
+        """Start a command that writes to a new file; `name` identifies it in messages."""
         self.namespace = namespace
         self.name = name
         self.command = command
@@ -30,29 +30,29 @@ class Program:
 
     @property
     def running(self) -> bool:
-        """Whether it has not ended yet."""
+        """Whether it is still running."""
         return self._process.poll() is None
 
     @property
     def text(self) -> str:
-        """What it has printed so far."""
+        """Its output so far."""
         return self.output.read_bytes().decode(errors="replace")
 
     def mark(self) -> int:
-        """Return the place in the text where it stands now; wait_for can look from there on."""
+        """Return the current length of the output, for `wait_for` to search from there."""
         return len(self.text)
 
     def wait_for(self, wanted: str, deadline: float = 10.0, since: int = 0) -> str:
-        """Return the first line with the wanted text in it; fail if the program ends or the time is up before."""
+        """Return the first line that contains the text; raise LabError if the program ends or time runs out before."""
 
         def found() -> str | None:
-            # Asked before reading, so that the last words of a program that ends now are not missed.
+            # Checked before reading, or the last output of an ending program could be missed.
             running = self.running
             for line in self.text[since:].splitlines():
                 if wanted in line:
                     return line
             if not running:
-                raise LabError(f"{self.name} ended without saying {wanted!r}\n{self.tail()}")
+                raise LabError(f"{self.name} ended without output {wanted!r}\n{self.tail()}")
             return None
 
         try:
@@ -61,22 +61,22 @@ class Program:
             raise LabError(f"{passed}\n{self.tail()}") from passed
 
     def wait_ended(self, deadline: float = END_DEADLINE) -> int:
-        """Return the exit status once the program has ended by itself; a signal's is negative."""
+        """Wait for the program to end and return its exit status; negative for a signal."""
         try:
             return self._process.wait(deadline)
         except subprocess.TimeoutExpired as expired:
-            raise LabError(f"{self.name}: not ended within {deadline:g} s\n{self.tail()}") from expired
+            raise LabError(f"{self.name}: still running after {deadline:g} s\n{self.tail()}") from expired
 
     def stop(self, deadline: float = END_DEADLINE) -> int:
-        """Ask the program to end with SIGTERM and return its exit status."""
+        """End the program with SIGTERM and return its exit status."""
         self._process.send_signal(signal.SIGTERM)
         return self.wait_ended(deadline)
 
     def kill(self) -> None:
-        """End the program with SIGKILL; it gets no chance to tidy up."""
+        """End the program with SIGKILL, without cleanup."""
         self._process.kill()
         self._process.wait()
 
     def tail(self, lines: int = 40) -> str:
-        """Return the last lines of the text, indented, to be shown with a failure."""
+        """Return the last lines of output, indented, for failure messages."""
         return "\n".join(f"    {line}" for line in self.text.splitlines()[-lines:])

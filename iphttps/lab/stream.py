@@ -1,10 +1,10 @@
-"""One end of a bulk TCP transfer, run as a program of its own inside a namespace.
+"""One end of a bulk TCP transfer, a separate program inside a namespace.
 
-    stream.py receive ADDRESS             prints its port, then takes one connection to its end
-    stream.py send ADDRESS PORT SIZE      sends so many bytes of noise
+    stream.py receive ADDRESS             prints its port, then receives one connection
+    stream.py send ADDRESS PORT SIZE      sends random data
 
-Each end computes the SHA-256 of what it saw and prints one line of JSON; nothing is told to the other end. The
-file runs by its path, and so needs nothing but Python.
+Each end computes the SHA-256 of the data and prints one line of JSON. The file is run by its path, and needs only
+Python.
 """
 
 import hashlib
@@ -19,7 +19,7 @@ TIMEOUT = 60.0
 
 
 def receive(address: str) -> None:
-    """Take one connection and report size, digest and the seconds from the first byte to the last."""
+    """Receive one connection and report size, digest, and the seconds from the first byte to the last."""
     digest = hashlib.sha256()
     size = 0
     begin = end = 0.0
@@ -39,7 +39,7 @@ def receive(address: str) -> None:
 
 
 def send(address: str, port: int, size: int) -> None:
-    """Send noise; a number in each block makes every one different, so that none can stand in for another."""
+    """Send random data; a number in each block makes every block different."""
     digest = hashlib.sha256()
     block = bytearray(os.urandom(BLOCK))
     begin = time.monotonic()

@@ -1,4 +1,4 @@
-"""Traffic between two hosts of the laboratory, measured: pings, one bulk transfer, iperf3."""
+"""Measured traffic between two hosts of the lab: ping, a bulk transfer, iperf3."""
 
 import json
 import re
@@ -20,7 +20,7 @@ _PING_TIMES = re.compile(r"= [\d.]+/([\d.]+)/")
 
 @dataclass(frozen=True, slots=True)
 class Pings:
-    """What came of some pings."""
+    """The result of a ping."""
 
     sent: int
     received: int
@@ -28,13 +28,13 @@ class Pings:
 
     @property
     def lost(self) -> int:
-        """How many were not answered."""
+        """The number of unanswered requests."""
         return self.sent - self.received
 
 
 @dataclass(frozen=True, slots=True)
 class Transfer:
-    """A bulk transfer as each of its ends saw it."""
+    """A bulk transfer as seen by each end."""
 
     sent: int
     received: int
@@ -44,7 +44,7 @@ class Transfer:
 
     @property
     def intact(self) -> bool:
-        """Whether the very bytes that were sent arrived."""
+        """Whether the data arrived unchanged."""
         return (self.sent, self.sent_sha256) == (self.received, self.received_sha256)
 
     @property
@@ -56,9 +56,9 @@ class Transfer:
 def ping(
     host: Namespace, address: str, count: int = 5, interval: float = 0.05, size: int = 56, patience: float = 1.0
 ) -> Pings:
-    """Send some pings from a host and return what came of them, for the last of which `patience` seconds are waited.
+    """Ping an address and return the result, waiting `patience` seconds for the last answer.
 
-    An unreachable address answers none.
+    An unreachable address loses all.
     """
     done = host.run(
         "ping", "-n", "-q", "-c", str(count), "-i", str(interval), "-s", str(size), "-W", str(patience), address,
@@ -73,13 +73,13 @@ def ping(
 
 def wait_reachable(host: Namespace, address: str, deadline: float = 10.0) -> None:
     """Wait until a host's ping to an address is answered."""
-    # A ping too early is lost, and need not be waited for.
+    # An early ping is lost: do not wait long for it.
     awaited = f"an answer from {address} to {host.label}"
     wait_until(lambda: ping(host, address, 1, patience=0.5).received, awaited, deadline)
 
 
 def transfer(sender: Namespace, receiver: Namespace, address: str, size: int, deadline: float = 120.0) -> Transfer:
-    """Send so many bytes over TCP to the receiver's address and return what both ends saw."""
+    """Send `size` bytes over TCP to the receiver's address and return what both ends report."""
     with tempfile.TemporaryDirectory(prefix="iphttps-transfer-") as directory:
         ends = Path(directory)
         sink = _stream(receiver, ends / "receive", "receive", address)

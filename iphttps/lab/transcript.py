@@ -1,4 +1,4 @@
-"""What a person reads while the demo runs: numbered steps, commands with their output, a table at the end."""
+"""The output of the demo: numbered steps, commands with their output, a table at the end."""
 
 import enum
 import os
@@ -12,7 +12,7 @@ WIDTH = 110
 
 
 class Result(enum.Enum):
-    """How a step ended; the value is the word shown."""
+    """The result of a step; the value is the word shown."""
 
     DONE = "ok"
     FAILED = "FAILED"
@@ -21,7 +21,7 @@ class Result(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of a step: its result, and the figure or finding worth a place in the table."""
+    """The outcome of a step: its result, and the figure or finding for the table."""
 
     title: str
     result: Result
@@ -29,7 +29,7 @@ class Outcome:
 
 
 class Transcript:
-    """Writes plain text; with colours only to a terminal whose user has not set NO_COLOR."""
+    """Writes plain text, coloured on a terminal unless NO_COLOR is set."""
 
     _COLOURS = {Result.DONE: "32", Result.FAILED: "1;31", Result.NOT_REACHED: "33"}
 
@@ -49,7 +49,7 @@ class Transcript:
             self.line(line)
 
     def command(self, host: str, command: Sequence[str]) -> None:
-        """Write a command as typed on a host, folded before its options where it is long."""
+        """Write a command as typed on a host; long ones are wrapped before options."""
         prompt = f"   {host}# "
         lines = [prompt]
         for word in map(shlex.quote, command):
@@ -66,12 +66,12 @@ class Transcript:
             self.line(f"      {line.rstrip()}")
 
     def result(self, outcome: Outcome) -> None:
-        """Write how a step ended."""
+        """Write the result of a step."""
         mark = self._paint(outcome.result.value, self._COLOURS[outcome.result])
         self.line(f"   {mark}: {outcome.finding}" if outcome.finding else f"   {mark}")
 
     def table(self, outcomes: Sequence[Outcome]) -> None:
-        """Write all steps, how they ended and what was found."""
+        """Write all steps with their results and findings."""
         first = max(len(outcome.title) for outcome in outcomes)
         second = max(len(outcome.result.value) for outcome in outcomes)
         self.line()
@@ -82,7 +82,7 @@ class Transcript:
             self.line(f"{number:2}  {outcome.title:{first}}  {mark}  {finding}".rstrip())
 
     def line(self, text: str = "") -> None:
-        """Write a line at once, also into a pipe."""
+        """Write a line and flush, also for a pipe."""
         print(text, file=self._stream, flush=True)
 
     def _paint(self, text: str, colour: str) -> str:

@@ -123,13 +123,11 @@ class ServerActionsTests(ActionCase):
 
     def test_disconnect_nobody(self) -> None:
         """A number that no client has is refused with those that there are."""
-        self.assertEqual(
-            (404, "there is no client with this number; there are none"), self.refusal("POST", "/clients/1/disconnect")
-        )
+        self.assertEqual((404, "no such client; no client is connected"), self.refusal("POST", "/clients/1/disconnect"))
         self.session()
         for word in ("2", "0", "-1", "01", "x", ""):
             status, sentence = self.refusal("POST", f"/clients/{word}/disconnect")
-            self.assertEqual((404, True), (status, sentence.endswith("there are 1")), word)
+            self.assertEqual((404, True), (status, sentence.endswith("connected clients: 1")), word)
 
     def test_reason(self) -> None:
         """The log says who disconnected the client."""

@@ -27,7 +27,7 @@ class RootTests(EnrolmentCase):
         self.good(*self.setup_words())
         self.assertNotIn("error", self.good("check", *root))
         self.assertIn("/var/lib/iphttps/ca", self.good("config", *root))
-        self.assertIn("everything is set up already", self.good(*self.setup_words()))
+        self.assertIn("already set up; no changes", self.good(*self.setup_words()))
         path, secret = self.enrol("alice")
         self.assertIn("alice", self.good("ca", "list", *root))
         self.good("ca", "revoke", "alice", *root)
@@ -35,7 +35,7 @@ class RootTests(EnrolmentCase):
         laptop = ("--root", str(self.laptop.root))
         self.good(*self.join_words(path, secret))
         self.assertNotIn("error", self.good("check", *laptop))
-        self.assertIn("does not run", self.good("down", *laptop))
+        self.assertIn("is not running", self.good("down", *laptop))
 
     def test_running(self) -> None:
         """The commands for a running daemon look for its control socket below the root."""

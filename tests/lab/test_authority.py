@@ -111,7 +111,7 @@ class RevokedTests(AuthorityCase):
         (self.place / "crl.pem").unlink()
         server = self.start_server()
         self.start_client(1, "alice")
-        self.assertIn("crl.pem is written anew: there was none that can be used", server.text)
+        self.assertIn("crl.pem: there was no usable revocation list", server.text)
         mark = server.mark()
         (self.place / "crl.pem").unlink()
         server.wait_for("crl.pem is written anew", POLLED, since=mark)
@@ -129,8 +129,8 @@ class RevokedTests(AuthorityCase):
             "--private-key", str(self.identity(GATEWAY_NAME).private_key),
             "--authority", str(self.place), "--control", str(self.lab.directory / "control.sock"),
         )  # fmt: skip
-        server.wait_for("cannot be written to, so the revocation list is not renewed")
-        self.assertIn("must belong to the user", str(self.status()["problem"]))
+        server.wait_for(", so the revocation list is not renewed")
+        self.assertIn("server's user must own it", str(self.status()["problem"]))
         mark = server.mark()
         subprocess.run(["chown", "-R", "65534:65534", self.place], check=True, timeout=30)
         wait_until(lambda: self.status()["problem"] is None, "no problem in the status", POLLED)

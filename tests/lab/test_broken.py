@@ -82,8 +82,8 @@ WAYS = {
     ),
     "a certificate that is no authority's": Way(
         4, 'client-ca = "/etc/iphttps/server/main.pem"', "4",
-        "/etc/iphttps/server/main.pem holds the certificate of CN=gateway.example, which is no authority: give the "
-        "one that issued it", Start.STARTS,
+        "/etc/iphttps/server/main.pem holds the certificate of CN=gateway.example, which is not an authority: use "
+        "the authority that issued it", Start.STARTS,
     ),
     "an interface that is there": Way(
         7, 'interface = "private"', "7",
@@ -146,7 +146,7 @@ class ServerTests(MachineCase):
             self.configure(way)
             self.assertEqual([f"{FILE}:{way.place}: error: {way.sentence}"], self.errors(), name)
             place = f"{FILE}:{way.place}: " if way.start is Start.TELLS_PLACE else ""
-            refused = 1, [f"iphttps: server/main does not start: {place}{way.sentence}"]
+            refused = 1, [f"iphttps: server/main failed to start: {place}{way.sentence}"]
             started = 0, ["server/main is up: LISTEN"]
             self.assertEqual(started if way.start is Start.STARTS else refused, self.said("up"), name)
             self.gateway.iphttps("down")
@@ -170,7 +170,7 @@ class ClientTests(MachineCase):
         self.assertEqual(1, done.returncode)
         self.assertRegex(
             done.stderr,
-            r"^iphttps: client/gateway\.example runs, but is not up after 8 s: certificate: the certificate of "
+            r"^iphttps: client/gateway\.example is running but not up after 8 s: certificate: the certificate of "
             r"CN=gateway\.example is issued by CN=gateway\.example server CA, which is not among the trusted "
             r"authorities: a proxy in between intercepts TLS, --ca is the wrong one, or the server does not send that "
             r"issuer's certificate; the next attempt is due in \d+ s\n$",
@@ -178,4 +178,4 @@ class ClientTests(MachineCase):
         # The check asks nobody: all that it can know is whose certificate that is.
         shown = self.client_machine.iphttps("check")
         self.assertRegex(shown, r"(?m)^/etc/iphttps/client/gateway\.example\.toml:\d+: note: .* of CN=Other CA is good")
-        self.assertTrue(shown.endswith("client/gateway.example: all is well\n"), shown)
+        self.assertTrue(shown.endswith("client/gateway.example: no problems found\n"), shown)

@@ -51,7 +51,7 @@ class WhenTests(ControlCase):
         self.command("enable", name="client1")
         client.wait_for(LINK_UP)
         wait_reachable(self.lab.clients[0], PRIVATE_HOST)
-        self.assertRegex(self.command("status", name="client1"), r"router +fe80::\S+, [0-9.]+ ms away")
+        self.assertRegex(self.command("status", name="client1"), r"router +fe80::\S+, round trip [0-9.]+ ms")
         self.command("disable", name="client1")
         client.wait_for("LINK_UP -> DISABLED")
         self.assertEqual(1, client.text.count("connecting to"))

@@ -35,7 +35,7 @@ class CrashTests(LabCase):
         """The next server knows what was before the first, and puts it back at its end."""
         self.kill()
         server = self.start()
-        self.assertIn("put back what the daemon before, which was killed", server.text)
+        self.assertIn("restored the host settings that a killed daemon", server.text)
         server.stop()
         self.assertEqual(self.before, self.settings())
         self.assertFalse(list(self.lab.directory.glob("server.*")))

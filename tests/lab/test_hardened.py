@@ -33,7 +33,7 @@ class HardenedTests(LabCase):
         host.run("nft", CLOSED)
         self.server()
         client = self.client()
-        client.wait_for("this host's own packet filter (firewall) drops what comes in on")
+        client.wait_for("this host's packet filter (firewall) drops input on")
         self.assertNotIn("no router has advertised itself", client.text)
         host.run("nft", "insert rule inet f input meta l4proto ipv6-icmp accept")
         wait_reachable(host, PRIVATE_HOST)

@@ -61,7 +61,7 @@ class InterfaceTests(LabCase):
         for host, daemon in self.each():
             host.ip(f"link delete {INTERFACE}")
             self.assertEqual(1, daemon.wait_ended())
-            self.assertIn("the interface is gone", daemon.text)
+            self.assertIn("the interface was removed", daemon.text)
 
     def test_changed(self) -> None:
         """Taken down, or given another MTU or flag, the interface is put right, and packets pass again (3.2.3.1)."""
@@ -97,7 +97,7 @@ class InterfaceTests(LabCase):
         for host, daemon in self.each():
             host.ip(f"link set {INTERFACE} down", f"link set {INTERFACE} name other")
             self.assertEqual(1, daemon.wait_ended())
-            self.assertIn(f"somebody renamed the interface {INTERFACE} to other", daemon.text)
+            self.assertIn(f"the interface {INTERFACE} was renamed to other", daemon.text)
 
     def test_moved(self) -> None:
         """Moved to another network namespace, it ends the daemon with status 1."""
@@ -106,7 +106,7 @@ class InterfaceTests(LabCase):
             elsewhere.wait_for("there")
             host.ip(f"link set {INTERFACE} netns {elsewhere.pid}")
             self.assertEqual(1, daemon.wait_ended())
-            self.assertIn("the interface is gone", daemon.text)
+            self.assertIn("the interface was removed", daemon.text)
 
 
 def ipv6_enabled(host: Namespace) -> bool:

@@ -187,5 +187,5 @@ class ReconnectTests(RawCase):
         server, client = self.tunnel()
         for host, daemon in ((self.lab.clients[0], client), (self.lab.gateway, server)):
             host.run("ip", "link", "delete", INTERFACE)
-            daemon.wait_for("the interface is gone")
+            daemon.wait_for("the interface was removed")
             daemon.wait_ended()

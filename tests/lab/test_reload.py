@@ -122,7 +122,7 @@ class ReloadTests(RawCase):
         self.values |= {"max-clients": 1, "rout": []}
         self.write()
         os.kill(self.program.pid, signal.SIGHUP)
-        self.program.wait_for("not reloaded, everything is as it was")
+        self.program.wait_for("reload failed, nothing was changed")
         del self.values["rout"]
         self.values["private-key"] = str(self.lab.authority.server("other.example").private_key)
         self.write()

@@ -92,8 +92,8 @@ class UpTests(LabCase):
         # Its port, its interface and its socket are its own.
         self.assertNotIn("error", self.command(gateway, "check", "server/main"))
         for role, where in (("client", host), ("server", gateway)):
-            self.assertEqual(f"{role}/main is stopped", self.command(where, "down", f"{role}/main"))
-            self.assertEqual(f"{role}/main does not run", self.command(where, "down", f"{role}/main"))
+            self.assertEqual(f"{role}/main stopped", self.command(where, "down", f"{role}/main"))
+            self.assertEqual(f"{role}/main is not running", self.command(where, "down", f"{role}/main"))
             self.assertNotIn(INTERFACE, devices(where))
         self.assertEqual([], list(self.places.run.iterdir()))
 
@@ -103,7 +103,7 @@ class UpTests(LabCase):
         self.configure("server", self.server_values | {"max-clients": 0})
         file = self.places.server_config("main")
         self.assertEqual(
-            f"iphttps: server/main does not start: {file}:8: --max-clients takes a number of at least 1, not '0'",
+            f"iphttps: server/main failed to start: {file}:8: --max-clients takes a number of at least 1, not '0'",
             self.command(gateway, "up", "server/main", status=1),
         )
         self.configure("server", self.server_values | {"private-key": "/nowhere"})
@@ -113,15 +113,15 @@ class UpTests(LabCase):
         """A client that cannot get through says what is in its way, and goes on trying."""
         host = self.lab.clients[0]
         said = self.command(host, "up", "client/main", "--timeout", "8", status=1)
-        self.assertIn("client/main runs, but is not up after 8 s: connect: connection refused", said)
-        self.assertIn("next attempt is due in", said)
+        self.assertIn("client/main is running but not up after 8 s: connect: connection refused", said)
+        self.assertIn("next attempt in", said)
         self.command(host, "down", "client/main")
 
     def test_waiting(self) -> None:
         """A client that is not to connect yet is up, and it is said what it waits for."""
         self.configure("client", self.client_values | {"when": "command", "control": "/run/iphttps/client-main.sock"})
         said = self.command(self.lab.clients[0], "up", "client/main")
-        self.assertIn("client/main is up: it is to be asked for", said)
+        self.assertIn("client/main is up: waiting for `iphttps enable`", said)
         self.command(self.lab.clients[0], "down", "client/main")
 
     def test_by_hand(self) -> None:

@@ -1,1 +1,1 @@
-"""`iphttps check`: what is wrong with an instance before a daemon meets it."""
+"""`iphttps check`: checks of an instance before its daemon starts."""

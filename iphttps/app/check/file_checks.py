@@ -44,7 +44,7 @@ from ..daemon.server_tls import null_warning, tls_settings
 from .findings import Findings, Severity
 
 NOTICE = timedelta(days=14)
-"""How long before a certificate expires that is worth a warning."""
+"""A certificate that expires within this time gets a warning."""
 
 
 def check_server_files(config: ServerConfig, findings: Findings, now: datetime) -> None:
@@ -77,12 +77,12 @@ def check_client_files(config: ClientConfig, findings: Findings, now: datetime) 
     if _readable(config, findings, "crl") and authorities:
         _check_lists(config, findings, now, "crl", authorities)
     if not findings.errors:
-        from twisted.internet import reactor  # only made, never run
+        from twisted.internet import reactor  # created but not run
 
         findings.attempt("uri", lambda: Servers(cast(IReactor, reactor), config))
         for uri in config.uri:
             if not uri.secure:
-                plain = f"{uri} is plain HTTP: nothing protects the packets on their way"
+                plain = f"{uri} is plain HTTP: packets are not encrypted"
                 findings.add(Severity.WARNING, "uri", plain)
 
 
@@ -102,7 +102,7 @@ def _check_credentials(config: DaemonConfig, findings: Findings, now: datetime, 
         severity = Severity.ERROR if depth == 0 or each in needed else Severity.WARNING
         findings.add(severity, "certificate", _understood(each, certificate))
         if not _understood(each, certificate):
-            # Of its own certificate a daemon says itself that it has expired.
+            # The daemon reports the expiry of its own certificate itself.
             own = expired(certificate, each, now) if depth == 0 else None
             findings.add(Severity.ERROR, "certificate", own)
             if not own:
@@ -114,9 +114,9 @@ def _check_credentials(config: DaemonConfig, findings: Findings, now: datetime, 
     for below, above in pairwise(chain):
         if not _issued(below, above):
             sentence = (
-                f"the next certificate in {certificate} behind that of {subject(below)} is that of {subject(above)}, "
-                "which has not issued it: put those between it and the root behind it, in this order, since not every "
-                "peer sorts them"
+                f"{certificate}: the certificate of {subject(below)} is followed by that of {subject(above)}, which "
+                "did not issue it: order the chain from the server's certificate towards the root, as not every peer "
+                "sorts it"
             )
             findings.add(Severity.WARNING, "certificate", sentence)
     if chain and usage == ExtendedKeyUsageOID.SERVER_AUTH:
@@ -124,24 +124,24 @@ def _check_credentials(config: DaemonConfig, findings: Findings, now: datetime, 
         findings.add(
             Severity.NOTE,
             "certificate",
-            f"the certificate is for {hosts(chain[0])}, which must stand in the clients' URI; "
-            f"they must trust {subject(last) if last.issuer == last.subject else issuer(last)}",
+            f"the certificate is for {hosts(chain[0])}: clients must use that name in their URI; "
+            f"they must trust the authority {subject(last) if last.issuer == last.subject else issuer(last)}",
         )
 
 
 def _wrong_server(certificate: x509.Certificate) -> str | None:
-    """Say why every client would refuse a server's certificate."""
+    """Return why every client would refuse a server's certificate, or None."""
     of = f"the certificate of {subject(certificate)}"
     try:
         usages = set(certificate.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value)
     except x509.ExtensionNotFound:
         usages = {ExtendedKeyUsageOID.SERVER_AUTH}
     if not usages & {ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE}:
-        return f"{of} is not meant for a server: have one issued with the extended key usage serverAuth"
+        return f"{of} is not for a server: issue one with the extended key usage serverAuth"
     try:
         key = certificate.extensions.get_extension_for_class(x509.KeyUsage).value
         if not (key.digital_signature or key.key_encipherment or key.key_agreement):
-            return f"{of} has a key usage that TLS has no use for: have one issued with digitalSignature"
+            return f"{of} has a key usage that TLS cannot use: issue one with digitalSignature"
     except x509.ExtensionNotFound:
         pass
     if not alternative_names(certificate):
@@ -150,9 +150,9 @@ def _wrong_server(certificate: x509.Certificate) -> str | None:
 
 
 def _needed(chain: Sequence[x509.Certificate], now: datetime) -> list[x509.Certificate]:
-    """Return what nobody can do without: the own certificate, and its issuer's if the chain has just one for it.
+    """Return the certificates that must be valid: the first, and its issuer's if the chain has only one.
 
-    A peer may trust any of those above, such as the new root that an expired old one has signed as well.
+    A peer may trust any certificate above, such as a new root that an expired root has cross-signed.
     """
     issuers = [each for each in chain[1:] if _issued(chain[0], each)]
     good = [each for each in issuers if each.not_valid_before_utc <= now < each.not_valid_after_utc]
@@ -171,7 +171,7 @@ def _check_authorities(
     for sentence in bundle.problems:
         findings.add(Severity.WARNING, name, sentence)
     found = bundle.certificates
-    # One that is of use is enough: a bundle holds expired ones and others beside it.
+    # One usable authority is enough: a bundle may also hold expired and unrelated ones.
     useful = anchored(found, now)
     severity = Severity.WARNING if useful else Severity.ERROR
     for each in found:
@@ -185,22 +185,22 @@ def _check_authorities(
 def _check_authority(
     findings: Findings, name: str, certificate: x509.Certificate, path: Path, severity: Severity, *, useful: bool
 ) -> None:
-    """Note whom a trusted certificate does not vouch for."""
+    """Report a trusted certificate that cannot serve as a trust anchor."""
     alone = certificate.issuer == certificate.subject
     of = f"{path} holds the certificate of {subject(certificate)}"
     if _is_authority(certificate):
         if not useful and not alone:
-            sentence = f"{of}, but not that of its issuer {issuer(certificate)}, up to a root: add those above it"
+            sentence = f"{of}, but not the chain from its issuer {issuer(certificate)} to a root: add it"
             findings.add(severity, name, sentence)
     elif alone:
-        sentence = f"{of}, which is no authority: only the one whose own certificate this is will be trusted"
+        sentence = f"{of}, which is not an authority: only the peer that holds this certificate will be trusted"
         findings.add(Severity.WARNING, name, sentence)
     else:
-        findings.add(severity, name, f"{of}, which is no authority: give the one that issued it")
+        findings.add(severity, name, f"{of}, which is not an authority: use the authority that issued it")
 
 
 def _is_authority(certificate: x509.Certificate) -> bool:
-    """Tell whether a certificate may have issued others, as OpenSSL sees it (X509_check_ca)."""
+    """Tell whether a certificate is that of an authority, by the rules of OpenSSL (X509_check_ca)."""
     try:
         return certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
     except x509.ExtensionNotFound:
@@ -208,7 +208,7 @@ def _is_authority(certificate: x509.Certificate) -> bool:
     try:
         return certificate.extensions.get_extension_for_class(x509.KeyUsage).value.key_cert_sign
     except x509.ExtensionNotFound:
-        # A root from before there were extensions.
+        # A root of X.509 version 1, which has no extensions.
         return certificate.version is x509.Version.v1 and certificate.issuer == certificate.subject
 
 
@@ -240,28 +240,28 @@ def _names_lists(config: DaemonConfig) -> bool:
 def _check_validity(
     findings: Findings, key: str, certificate: x509.Certificate, now: datetime, severity: Severity
 ) -> None:
-    """Note how long a certificate is valid still; `severity` is how bad it is if it is not."""
+    """Report the validity of a certificate; `severity` applies if it is not valid."""
     of = f"the certificate of {subject(certificate)}"
     begin, end = certificate.not_valid_before_utc, certificate.not_valid_after_utc
     if now < begin:
-        findings.add(severity, key, f"{of} is valid only from {begin:%Y-%m-%d %H:%M} UTC: check the clock")
+        findings.add(severity, key, f"{of} is not valid before {begin:%Y-%m-%d %H:%M} UTC: check the clock")
     elif end <= now:
-        findings.add(severity, key, f"{of} has expired on {end:%Y-%m-%d %H:%M} UTC: renew it")
+        findings.add(severity, key, f"{of} expired on {end:%Y-%m-%d %H:%M} UTC: renew it")
     elif end <= now + NOTICE:
         left = (end - now).days
-        findings.add(Severity.WARNING, key, f"{of} expires on {end:%Y-%m-%d %H:%M} UTC, {left} days from now: renew it")
+        findings.add(Severity.WARNING, key, f"{of} expires on {end:%Y-%m-%d %H:%M} UTC, in {left} days: renew it")
     else:
-        findings.add(Severity.NOTE, key, f"{of} is good for {(end - now).days} days")
+        findings.add(Severity.NOTE, key, f"{of} is valid for {(end - now).days} days")
 
 
 def _understood(certificate: x509.Certificate, path: Path) -> str | None:
-    """Say if a certificate is malformed; what else is asked of it then would raise."""
+    """Return what is malformed in a certificate, or None; other checks would raise for it."""
     try:
         alternative_names(certificate)
         list(certificate.extensions)
         certificate.public_key()
     except UNREADABLE as error:
-        return f"{path} holds a certificate that cannot be understood ({error}): have it issued again"
+        return f"{path} holds a malformed certificate ({error}): issue it again"
     return None
 
 
@@ -269,7 +269,7 @@ def _issued(below: x509.Certificate, above: x509.Certificate) -> bool:
     try:
         below.verify_directly_issued_by(above)
     except (TypeError, InvalidSignature, ConfigError, *UNREADABLE):
-        # A copy made for reading has no good signature; its names must do.
+        # A copy that was repaired for parsing has no valid signature: compare the names.
         copied = any(original(each) != each.public_bytes(Encoding.DER) for each in (below, above))
         return copied and below.issuer == above.subject
     return True

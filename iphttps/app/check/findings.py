@@ -1,4 +1,4 @@
-"""What `iphttps check` finds: how bad it is, what it is, and where that stands."""
+"""Findings of `iphttps check`: severity, sentence and place."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ T = TypeVar("T")
 
 
 class Severity(Enum):
-    """How bad a finding is."""
+    """The severity of a finding."""
 
     ERROR = "error"
-    """The daemon refuses to start, or nobody can connect."""
+    """The daemon refuses to start, or no client can connect."""
     WARNING = "warning"
-    """It works, but not for long, or perhaps not for everybody."""
+    """It works, but not for long, or not for every client."""
     NOTE = "note"
-    """Good to know."""
+    """Information."""
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that was found: a sentence with what to do, and the option that it is about with its place."""
+    """One finding: a sentence that says what to do, the option concerned, and its file and line."""
 
     severity: Severity
     problem: Problem
@@ -38,7 +38,7 @@ class Finding:
 
 
 class Findings:
-    """Collects findings about the options of one daemon, each sentence once."""
+    """The findings about the options of one daemon, each sentence once."""
 
     def __init__(self, options: DaemonOptions) -> None:
         self._options = options
@@ -46,26 +46,26 @@ class Findings:
 
     @property
     def all(self) -> list[Finding]:
-        """All findings, the worst first."""
+        """All findings, the most severe first."""
         severities = list(Severity)
         return sorted(self._found.values(), key=lambda finding: severities.index(finding.severity))
 
     @property
     def errors(self) -> bool:
-        """Whether there is an error among them."""
+        """Whether one of them is an error."""
         return any(finding.severity is Severity.ERROR for finding in self._found.values())
 
     def add(self, severity: Severity, key: str, sentence: str | None) -> None:
-        """Note a sentence about an option; nothing if there is none."""
+        """Add a sentence about an option; None adds nothing."""
         if sentence:
             self._add(severity, self._options.located(sentence, key))
 
     def error(self, problem: Problem) -> None:
-        """Note what is wrong with a value itself."""
+        """Add an error in a value itself."""
         self._add(Severity.ERROR, problem)
 
     def attempt(self, key: str, action: Callable[[], T]) -> T | None:
-        """Do what the daemon would do about an option; if it refuses, note that and return None."""
+        """Return the result of an action of the daemon; if it raises ConfigError, add that and return None."""
         try:
             return action()
         except Problem as error:

@@ -1,4 +1,4 @@
-"""Everything that `iphttps check` finds about one instance."""
+"""All findings of `iphttps check` about one instance."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from .system_checks import check_system
 
 @dataclass(frozen=True, slots=True)
 class Inspection:
-    """An instance, and what was found about it, the worst first."""
+    """An instance and its findings, the most severe first."""
 
     instance: Instance
     findings: list[Finding]
 
     def number(self, severity: Severity) -> int:
-        """Return how many findings are so bad."""
+        """Return the number of findings of this severity."""
         return sum(finding.severity is severity for finding in self.findings)
 
     @property
     def value(self) -> dict[str, Any]:
-        """What becomes JSON."""
+        """The inspection as a value for JSON."""
         return {
             "instance": str(self.instance),
             "role": self.instance.role,
@@ -47,9 +47,9 @@ class Inspection:
 
 
 def inspect(instance: Instance) -> Inspection:
-    """Look at an instance's configuration, then at the files that it names, then at the machine, if that is this one.
+    """Check an instance's configuration, then the files that it names, then the host, unless the root is another.
 
-    What depends on something wrong is left out: the configuration has to be right for the rest to be looked at.
+    An error in the configuration ends the check, as the rest depends on it.
     """
     options, problems = read_options(instance)
     findings = Findings(options)

@@ -1,4 +1,4 @@
-"""What `iphttps check` looks at on the machine itself; nothing is changed."""
+"""Checks of the host; nothing is changed."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ PRIVILEGED_PORTS = 1024
 
 
 def running(control: Path | None) -> dict[str, Any] | None:
-    """Return the status of a daemon that answers on a control socket, None if there is none."""
+    """Return the status of the daemon on a control socket: empty if it cannot be read, None if no daemon listens."""
     if control is None or not is_live(control):
         return None
     try:
@@ -42,7 +42,7 @@ def check_system(config: DaemonConfig, findings: Findings, now: datetime, contro
     if obstacle:
         findings.add(Severity.ERROR, "device", f"cannot create the interface {config.interface}: {obstacle}")
     if inspection.forwards() is None:
-        findings.add(Severity.ERROR, "interface", "this kernel has no IPv6: start it without ipv6.disable=1")
+        findings.add(Severity.ERROR, "interface", "the kernel has no IPv6: boot it without ipv6.disable=1")
     status = running(control)
     if inspection.forwards() is not None and status is None:
         for sentence in _unprepared(config):
@@ -53,7 +53,7 @@ def check_system(config: DaemonConfig, findings: Findings, now: datetime, contro
         findings.attempt("control", lambda: check_place(path))
     if not privileges.has(privileges.CAP_NET_ADMIN):
         sentence = (
-            "this check does not run as root, so the firewall and perhaps some files stay unseen: repeat it as root"
+            "not running as root: the firewall and possibly some files were not checked; repeat the check as root"
         )
         findings.add(Severity.WARNING, "interface", sentence)
     if isinstance(config, ServerConfig):
@@ -88,7 +88,7 @@ def _check_server(config: ServerConfig, findings: Findings, *, serving: bool) ->
         findings.add(
             Severity.ERROR,
             "prefix",
-            f"{other} leads to {name} already, and --prefix {prefix} is the tunnel's alone: take another one",
+            f"{other} is already routed to {name}, and --prefix {prefix} must be the tunnel's alone: use another",
         )
     for route in config.route:
         found = inspection.leading(route)
@@ -96,16 +96,16 @@ def _check_server(config: ServerConfig, findings: Findings, *, serving: bool) ->
             findings.add(
                 Severity.WARNING,
                 "route",
-                f"this host itself has no route to {route}: give it one, or clients' packets for it go nowhere",
+                f"this host has no route to {route}: add one, or it cannot forward clients' packets",
             )
         elif found[1] == interface:
-            findings.add(Severity.WARNING, "route", f"{route} leads to {interface}, back to the clients")
+            findings.add(Severity.WARNING, "route", f"{route} is routed to {interface}, back to the clients")
     if inspection.forwards() is False and inspection.can_forward() and not serving:
         findings.add(
-            Severity.NOTE, "route", "this host does not forward IPv6: the server turns that on, and off at its end"
+            Severity.NOTE, "route", "IPv6 forwarding is off: the server turns it on, and off again when it stops"
         )
     findings.add(
-        Severity.NOTE, "prefix", f"the routers of your network must send {prefix} to this host, which nobody here sees"
+        Severity.NOTE, "prefix", f"your network's routers must route {prefix} to this host; this cannot be checked here"
     )
     _check_firewall(findings, interface, port)
 
@@ -126,11 +126,11 @@ def _check_firewall(findings: Findings, interface: str, port: int) -> None:
 
 
 def _clock(now: datetime) -> str | None:
-    """Say if the clock cannot be right: certificates are judged by it."""
+    """Return what is wrong with the clock, or None: the validity of certificates depends on it."""
     try:
         made = datetime.fromtimestamp(Path(__file__).stat().st_mtime, UTC)
-    except OSError:  # installed where this user may not look
+    except OSError:  # not readable by this user
         return None
     if now < made - timedelta(days=1):
-        return f"the clock says {now:%Y-%m-%d %H:%M} UTC, which is before this program came here: set it"
+        return f"the clock says {now:%Y-%m-%d %H:%M} UTC, which is before this program was installed: set the clock"
     return None

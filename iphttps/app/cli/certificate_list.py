@@ -1,4 +1,4 @@
-"""What `iphttps ca list` shows, as values for JSON and as text; docs/certificates.md says what each is."""
+"""The output of `iphttps ca list`, as values for JSON and as text; docs/certificates.md describes each."""
 
 from __future__ import annotations
 
@@ -17,7 +17,11 @@ Value = dict[str, Any]
 
 
 def values(authority: Authority) -> Value:
-    """Return the authority, its list, and all its certificates; raises ConfigError if a file is damaged."""
+    """Return the authority, its revocation list and its certificates, as values for JSON.
+
+    Raises:
+        ConfigError: A file of the authority is damaged.
+    """
     now = authority.now()
     own = authority.issuer.certificate
     return {
@@ -34,11 +38,11 @@ def values(authority: Authority) -> Value:
 
 
 def text(found: Value) -> str:
-    """Return the same for people."""
+    """Return the same values as text."""
     own, crl, certificates = found["authority"], found["crl"], found["certificates"]
     rows: list[tables.Row] = [
         ("authority", f"{own['subject']}, {_days(own['days_left'])}"),
-        ("revocation list", f"{crl['revoked']} revoked, {_days(crl['days_left'])}" if crl else "there is none"),
+        ("revocation list", f"{crl['revoked']} revoked, {_days(crl['days_left'])}" if crl else "none"),
     ]
     rows += [("published at", uri) for uri in own["crl_uris"]]
     shown = tables.table(rows)
@@ -56,14 +60,14 @@ def _days(left: int) -> str:
     return f"{left} days left" if left >= 0 else "expired"
 
 
-def _crl(found: x509.CertificateRevocationList | None, now: datetime) -> Value | None:
-    if found is None or found.next_update_utc is None:
+def _crl(crl: x509.CertificateRevocationList | None, now: datetime) -> Value | None:
+    if crl is None or crl.next_update_utc is None:
         return None
     return {
-        "last_update": _iso(found.last_update_utc),
-        "next_update": _iso(found.next_update_utc),
-        "days_left": whole_days(found.next_update_utc - now),
-        "revoked": len(found),
+        "last_update": _iso(crl.last_update_utc),
+        "next_update": _iso(crl.next_update_utc),
+        "days_left": whole_days(crl.next_update_utc - now),
+        "revoked": len(crl),
     }
 
 

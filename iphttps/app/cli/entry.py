@@ -1,6 +1,6 @@
-"""The `iphttps` command: its subcommands, and how it ends.
+"""The `iphttps` command: its subcommands, its errors and its exit status.
 
-Exit status: 0 all is fine, 1 there is a problem, 2 the command was used wrongly.
+Exit status: 0 success, 1 a problem was found, 2 wrong usage.
 """
 
 from __future__ import annotations
@@ -36,18 +36,18 @@ COMMANDS = {
     "completion": "misc",
     "cleanup": "cleanup",
 }
-"""The subcommands in the order in which help lists them, and the module in `commands/` that has each."""
+"""Each subcommand, in the order in which help lists them, and its module in `commands/`."""
 
 
 class Commands(click.Group):
-    """A group whose commands are imported when they are asked for, so that none waits for what others need."""
+    """A group that imports a command when it is used, so that no command waits for the imports of another."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """Return the names, in the order of the table."""
+        """Return the names in the order of the table."""
         return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Return a command; None if there is none of the name."""
+        """Return the command with this name, or None."""
         if cmd_name not in COMMANDS:
             return None
         module = import_module(f".commands.{COMMANDS[cmd_name]}", __package__)
@@ -56,7 +56,7 @@ class Commands(click.Group):
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """List the commands, each with a whole sentence, where click itself would cut long ones off."""
+        """List each command with a whole sentence; click would truncate long ones."""
         commands = [self.get_command(ctx, name) for name in self.list_commands(ctx)]
         with formatter.section("Commands"):
             formatter.write_dl([(one.name or "", sentence(one)) for one in commands if one and not one.hidden])
@@ -64,15 +64,15 @@ class Commands(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Find the command that is asked for, or name the one that was probably meant."""
+        """Return the command, or fail and suggest the closest name."""
         if args[0] not in COMMANDS and not args[0].startswith("-") and not ctx.resilient_parsing:
             near = get_close_matches(args[0], COMMANDS)
-            ctx.fail(f"there is no command {args[0]!r}" + (f"; is {near[0]!r} meant?" if near else ""))
+            ctx.fail(f"no such command {args[0]!r}" + (f"; did you mean {near[0]!r}?" if near else ""))
         return super().resolve_command(ctx, args)
 
 
 def sentence(command: click.Command) -> str:
-    """Return what a command is for: the short help that it names itself, or the first sentence of its help."""
+    """Return the summary of a command: its short help, or else the first sentence of its help."""
     if command.short_help:
         return command.short_help
     paragraph = " ".join((command.help or "").split("\n\n")[0].split())
@@ -83,17 +83,17 @@ def sentence(command: click.Command) -> str:
 @click.command(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, message="iphttps %(version)s")
 def group() -> None:
-    """Set up, check, run and watch an IP-HTTPS server or client.
+    """Set up, check, run and monitor an IP-HTTPS server or client.
 
-    INSTANCE is the name of a configuration in /etc/iphttps, such as main, or server/main where a client has the
-    same name. Where there is only one it need not be named.
+    INSTANCE is the name of a configuration in /etc/iphttps, such as main; use server/main or client/main if both
+    exist. It can be omitted if there is only one.
 
-    Exit status: 0 all is fine, 1 there is a problem, 2 the command was used wrongly.
+    Exit status: 0 success, 1 a problem was found, 2 wrong usage.
     """
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Carry out a command line; whatever goes wrong is one sentence on standard error."""
+    """Run a command line and return its exit status; report an error as one sentence on standard error."""
     try:
         return int(group.main(arguments, prog_name="iphttps", standalone_mode=False) or 0)
     except ConfigError as error:
@@ -108,7 +108,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (click.Abort, KeyboardInterrupt):
         return 130
     except BrokenPipeError:
-        sys.stderr.close()  # else Python complains about standard output at its end
+        sys.stderr.close()  # otherwise Python reports an error for standard output when it exits
         return 1
 
 

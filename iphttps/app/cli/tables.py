@@ -1,4 +1,4 @@
-"""What `iphttps` shows people: aligned text, in which nothing that a peer said can pass for anything else."""
+"""Status output as aligned text; control characters in text from peers are escaped."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ _UNITS = ((86400, "d"), (3600, "h"), (60, "min"), (1, "s"))
 def server(status: dict[str, Any]) -> str:
     """Return the status of a server as text."""
     prefix = f"{status['interface']}, {' '.join(status['addresses'])}, prefix {status['prefix']}"
-    routes = [*status["routes"], *["everything"] * status["default_router"]]
+    routes = [*status["routes"], *["default"] * status["default_router"]]
     rows: list[Row] = [
         ("state", f"{status['state']} {_since(status)}"),
-        ("listens at", status["uri"]),
+        ("listening on", status["uri"]),
         ("authentication", status["authentication"]),
         ("interface", prefix),
         *_changed(status),
         _offload(status),
-        ("leads to", " ".join(routes) or "nothing"),
+        ("routes", " ".join(routes) or "none"),
         *_authority(status["authority"]),
         *_not_taken(status),
         ("clients", f"{status['clients']['now']} of at most {status['clients']['maximum']}"),
@@ -37,21 +37,21 @@ def server(status: dict[str, Any]) -> str:
 
 def _authority(authority: dict[str, Any] | None) -> Iterator[Row]:
     if authority:
-        until = f", the list is valid until {_time(authority['next_update'])}" if authority["next_update"] else ""
+        until = f", list valid until {_time(authority['next_update'])}" if authority["next_update"] else ""
         yield "revoked", f"{authority['revoked'] or 0} certificates{until}"
         if authority["problem"]:
             yield "", authority["problem"]
 
 
 def _changed(status: dict[str, Any]) -> Iterator[Row]:
-    # A daemon of an earlier version does not say.
+    # Older daemons do not send this key.
     if change := status.get("interface_changed"):
-        end = "and that has been put right" if change["put_right"] else "and that is not put right"
-        yield "" if change["put_right"] else "problem", f"{change['change']} ({_time(change['time'])}), {end}"
+        end = "restored" if change["put_right"] else "not restored"
+        yield "" if change["put_right"] else "problem", f"{change['change']} ({_time(change['time'])}): {end}"
 
 
 def _not_taken(status: dict[str, Any]) -> Iterator[Row]:
-    # A daemon of an earlier version does not say.
+    # Older daemons do not send this key.
     for sentence in status.get("not_taken", ()):
         yield "problem", sentence
 
@@ -59,10 +59,10 @@ def _not_taken(status: dict[str, Any]) -> Iterator[Row]:
 STAGES = {
     "connect": "connecting",
     "http": "waiting for the server's answer",
-    "router": "but no router has advertised itself",
-    "address": "but the interface has no address yet",
+    "router": "no Router Advertisement received yet",
+    "address": "no global address yet",
 }
-"""What the client is at, or waits for."""
+"""The step that the client is at, or what it waits for."""
 
 
 def client(status: dict[str, Any]) -> str:
@@ -83,7 +83,7 @@ def client(status: dict[str, Any]) -> str:
     if router := status["router"]:
         rows.append(("router", _router(router)))
     if failure := status["last_failure"]:
-        code = f"; Windows would show {failure['code']}" if failure["code"] else ""
+        code = f"; Windows error code {failure['code']}" if failure["code"] else ""
         server = f" {failure['uri']}:" if failure["uri"] != status["uri"] else ""
         rows.append(
             ("last failure", f"{failure['stage']}:{server} {failure['reason']} ({_time(failure['time'])}{code})")
@@ -92,7 +92,7 @@ def client(status: dict[str, Any]) -> str:
     if attempt := status["next_attempt"]:
         rows.append(("next attempt", f"in {duration(attempt['seconds'])}"))
     if tls := status["tls"]:
-        rows.append(("encryption", _tls(tls)))
+        rows.append(("TLS", _tls(tls)))
     rows += _traffic("device", status["counters"]["device"])
     if session := status["counters"]["session"]:
         rows += _traffic("session", session)
@@ -106,14 +106,14 @@ def _offload(status: dict[str, Any]) -> Row:
 def _router(router: dict[str, Any]) -> str:
     if router["round_trip"] is None:
         return f"{router['address']} does not answer"
-    return f"{router['address']}, {1000 * router['round_trip']:.1f} ms away"
+    return f"{router['address']}, round trip {1000 * router['round_trip']:.1f} ms"
 
 
 def clients(entries: Sequence[dict[str, Any]]) -> str:
-    """Return the server's clients as text, a row for each, with a further one for each address beyond the first."""
+    """Return the server's clients as text: one row per client, and one more per further address."""
     if not entries:
         return "no clients\n"
-    rows: list[Row] = [("ID", "IDENTITY", "PEER", "FOR", "ADDRESSES", "IN", "OUT", "DROPPED")]
+    rows: list[Row] = [("ID", "IDENTITY", "PEER", "CONNECTED", "ADDRESSES", "IN", "OUT", "DROPPED")]
     for entry in entries:
         counters, addresses = entry["counters"], entry["addresses"] or [""]
         rows.append(
@@ -133,7 +133,7 @@ def clients(entries: Sequence[dict[str, Any]]) -> str:
 
 
 def table(rows: Sequence[Row]) -> str:
-    """Align the columns of rows."""
+    """Return rows as text with aligned columns."""
     texts = [[printable(str(cell)) for cell in row] for row in rows]
     columns = max(map(len, texts))
     widths = [max(len(row[column]) for row in texts if len(row) > column) for column in range(columns)]
@@ -142,15 +142,18 @@ def table(rows: Sequence[Row]) -> str:
 
 
 def _traffic(name: str, counters: dict[str, Any]) -> Iterator[Row]:
-    into, out = (f"{counters[f'packets_{way}']} packets, {size(counters[f'bytes_{way}'])}" for way in ("in", "out"))
-    yield name, f"in {into}; out {out}"
+    received, sent = (
+        f"{counters[f'packets_{direction}']} packets, {size(counters[f'bytes_{direction}'])}"
+        for direction in ("in", "out")
+    )
+    yield name, f"in {received}; out {sent}"
     for reason, number in _by_number(counters["drops"]):
         yield "", f"{number} dropped: {reason}"
 
 
 def _by_number(drops: dict[str, int]) -> Iterable[tuple[str, int]]:
     for reason, number in sorted(drops.items(), key=lambda item: -item[1]):
-        # A daemon of another version may know reasons of its own.
+        # A daemon of another version may have other reasons.
         known = DropReason.__members__.get(reason.upper())
         yield known.value if known else reason, number
 
@@ -168,7 +171,7 @@ def _tls(tls: dict[str, str]) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Write a time in its two largest units."""
+    """Format a duration in its two largest units."""
     left, parts = int(seconds), []
     for length, unit in _UNITS:
         count, left = divmod(left, length)
@@ -178,7 +181,7 @@ def duration(seconds: float) -> str:
 
 
 def size(count: int) -> str:
-    """Write a number of bytes with three digits or so."""
+    """Format a number of bytes with about three digits."""
     if count < 1000:
         return f"{count} B"
     value, units = count / 1000, iter(_SIZES)

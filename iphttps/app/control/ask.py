@@ -1,4 +1,4 @@
-"""Asks a daemon through its control socket."""
+"""A client for the control socket of a daemon."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ VARIABLE = "IPHTTPS_CONTROL"
 """The environment variable that names the control socket."""
 
 DEADLINE = 15.0
-"""Seconds that the daemon has for its answer; it cuts a connection off sooner by itself."""
+"""Seconds to wait for the answer; the daemon itself closes a connection sooner."""
 
 LONGEST = 64 * 1024 * 1024
-"""Bytes of an answer that are read."""
+"""Maximum size of an answer in bytes."""
 
 
 _TIMEVAL = struct.Struct("ll")  # socket(7): seconds and microseconds
 
 
 class AskError(IPHTTPSError):
-    """A daemon that could not be asked, or that refused: `status` is the exit status that goes with it."""
+    """A request that failed or was refused; `status` is the exit status for it."""
 
     def __init__(self, sentence: str, status: int = 1) -> None:
         super().__init__(sentence)
@@ -46,14 +46,18 @@ class _Connection(http.client.HTTPConnection):
     def connect(self) -> None:
         """Connect to the path."""
         self.sock = socket.socket(socket.AF_UNIX)
-        # With a time-out of Python's, connecting would not wait at all while others wait to be accepted.
+        # With Python's own timeout, connect() fails at once while the backlog is full.
         self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, _TIMEVAL.pack(*divmod(int(DEADLINE * 1e6), 10**6)))
         self.sock.connect(os.fspath(self._path))
         self.sock.settimeout(DEADLINE)
 
 
 def ask(path: Path, method: str, resource: str, value: object = None) -> Any:
-    """Return the daemon's answer, read from JSON; raises AskError if there is none, or if it is a refusal."""
+    """Send a request to a daemon and return its JSON answer.
+
+    Raises:
+        AskError: The daemon did not answer, or refused the request.
+    """
     body = None if value is None else json.dumps(value)
     connection = _Connection(path)
     try:
@@ -63,11 +67,11 @@ def ask(path: Path, method: str, resource: str, value: object = None) -> Any:
     except OSError as error:
         raise AskError(f"{path}: {_explain(error)}") from error
     except (http.client.HTTPException, ValueError, RecursionError) as error:
-        raise AskError(f"{path}: what answers there is no daemon of iphttps") from error
+        raise AskError(f"{path}: the program that listens there is not an iphttps daemon") from error
     finally:
         connection.close()
     if not isinstance(answer, dict):
-        raise AskError(f"{path}: what answers there is no daemon of iphttps")
+        raise AskError(f"{path}: the program that listens there is not an iphttps daemon")
     if response.status != http.client.OK:
         raise AskError(printable(str(answer.get("error", f"refused with status {response.status}"))))
     return answer
@@ -87,13 +91,13 @@ def understanding() -> Iterator[None]:
 
 
 def is_live(path: Path) -> bool:
-    """Tell whether somebody listens on a socket, or at least may: one that is closed to us counts."""
+    """Tell whether a daemon listens on a socket; a socket that may not be opened counts."""
     with socket.socket(socket.AF_UNIX) as probe:
         probe.settimeout(DEADLINE)
         try:
             probe.connect(os.fspath(path))
         except OSError as error:
-            # Without a number it is the path that is too long for a socket.
+            # No errno: the path is too long for a socket.
             gone = ConnectionRefusedError | FileNotFoundError | NotADirectoryError
             return error.errno is not None and not isinstance(error, gone)
         return True
@@ -102,14 +106,14 @@ def is_live(path: Path) -> bool:
 def _explain(error: OSError) -> str:
     match error:
         case FileNotFoundError():
-            return "there is no such socket; does the daemon run, with --control?"
+            return "no such socket: start the daemon, with --control"
         case ConnectionRefusedError():
-            return "nobody listens there any more; has the daemon died?"
+            return "no daemon listens there: it may have been killed"
         case PermissionError():
-            return "only root and the user that the daemon runs as may control it"
+            return "permission denied: only root and the daemon's user may control it"
         case TimeoutError() | BlockingIOError():
             return "the daemon does not answer"
         case ConnectionResetError() | BrokenPipeError():
-            return "the daemon hung up; only root and the user that it runs as may control it"
+            return "the daemon closed the connection: only root and the daemon's user may control it"
         case _:
             return error.strerror or str(error)

@@ -1,4 +1,4 @@
-"""What the requests to the control socket do to the client (3.1.4)."""
+"""The actions of the control socket for the client (3.1.4)."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from .status import Now, Value, client_status
 
 
 class ClientActions:
-    """What can be asked of the client, and what it can be told; `link` returns what the host has of it.
+    """Queries and commands for the client; `link` returns the state of its interface on the host.
 
-    `not_taken` returns a sentence for each file whose content is not in force.
+    `not_taken` returns a sentence for each file whose current content is not in use.
     """
 
     def __init__(
@@ -35,7 +35,7 @@ class ClientActions:
         self._not_taken = not_taken
 
     def routes(self) -> Iterable[Route]:
-        """Return the paths, and what is done for each."""
+        """Return the paths and their actions."""
         return (
             Route("GET", "/status", self.status),
             Route("POST", "/enable", self.enable),
@@ -43,7 +43,7 @@ class ClientActions:
         )
 
     def status(self, asked: Asked) -> Deferred[Value]:
-        """Tell what the client is and does, after asking the router how far away it is."""
+        """Return the client's status, after measuring the round trip to its router."""
         return self._client.liveness.ask().addCallback(self._status)
 
     def _status(self, round_trip: float | None = None) -> Value:
@@ -52,12 +52,12 @@ class ClientActions:
         return client_status(self._client, waiting, link, self._device.counters, round_trip, now, self._not_taken())
 
     def enable(self, asked: Asked) -> Value:
-        """Enable the client (3.1.4.1); that somebody asks for it is a condition for the link (3.1.3)."""
+        """Enable the client (3.1.4.1); the request satisfies the condition for the link (3.1.3)."""
         self._precondition.demand()
         return self._status()
 
     def disable(self, asked: Asked) -> Deferred[Value]:
-        """Take the link down and close the connection, in whatever state (3.1.4.2)."""
+        """Take the link down and close the connection, in any state (3.1.4.2)."""
         self._precondition.disable()
-        # A Deferred of its own: others wait for the same end.
+        # A separate Deferred: others wait for the same event.
         return gatherResults([self._client.gone()]).addCallback(lambda result: self._status())

@@ -1,8 +1,8 @@
 """The control socket: HTTP with JSON, for the user that the daemon runs as and for root.
 
-A connection carries one request and lives for `DEADLINE` seconds at most, whatever its peer does or leaves
-undone; of too many connections the one that has been silent longest ends. So nobody needs to be waited for, and
-what a connection costs is a request line, a head and a body of bounded size, and one answer.
+A connection carries one request and lives for `DEADLINE` seconds at most, whatever its peer
+does; beyond `CONNECTIONS` connections, the one idle longest is closed. A slow or hostile peer thus blocks nobody: a
+connection costs a request line, a head and a body of bounded size, and one answer.
 """
 
 from __future__ import annotations
@@ -30,23 +30,23 @@ from ...net.listen.unix import Acceptor
 from ...net.log import logger
 
 LINE = 4096
-"""Bytes that the request line, and any line of the head, may have."""
+"""Maximum bytes of the request line, and of each line of the head."""
 
 HEAD = 8192
-"""Bytes that the request line and the head may have together."""
+"""Maximum bytes of the request line and the head together."""
 
 BODY = 4096
-"""Bytes that a request's body may have."""
+"""Maximum bytes of a request's body."""
 
 CONNECTIONS = 32
-"""Connections at a time."""
+"""Maximum number of simultaneous connections."""
 
 DEADLINE = 10.0
-"""Seconds from a connection's begin to its end, the answer taken."""
+"""Maximum seconds that a connection lives, including the answer."""
 
 
 class Refusal(IPHTTPSError):
-    """A request that is not carried out: the HTTP status, and a sentence."""
+    """A request that is refused, with its HTTP status and a sentence."""
 
     def __init__(self, status: HTTPStatus, sentence: str) -> None:
         super().__init__(sentence)
@@ -55,13 +55,17 @@ class Refusal(IPHTTPSError):
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What an action is given: the words that stand for `*` in its path, and the body."""
+    """The arguments of an action: the path segments that match `*`, and the body."""
 
     words: tuple[str, ...] = ()
     body: bytes = b""
 
     def member(self, name: str, choices: Iterable[str]) -> str:
-        """Return the only member of a JSON object, which must be one of the choices; raises Refusal."""
+        """Return the value of the body's only member.
+
+        Raises:
+            Refusal: The body is not a JSON object with this member, or the value is not one of the choices.
+        """
         choices = tuple(choices)
         example = json.dumps({name: choices[0]})
         right = f"the body must be a JSON object with {name!r} one of {', '.join(choices)}, such as {example}"
@@ -76,9 +80,9 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """A method and a path, and what is done: `action` returns what becomes JSON, or a Deferred of it.
+    """A method, a path and an action, which returns a value for JSON or a Deferred of one.
 
-    It raises Refusal, or ConfigError if the daemon's settings do not allow what is asked.
+    The action raises Refusal, or ConfigError if the daemon's settings do not allow the request.
     """
 
     method: str
@@ -86,7 +90,7 @@ class Route:
     action: Callable[[Asked], object]
 
     def words(self, path: str) -> tuple[str, ...] | None:
-        """Return what stands in a path for each `*` of this route, or None if the path is another."""
+        """Return the segments of a path that match `*` in this route, or None if the path does not match."""
         pattern, given = self.path.split("/"), path.split("/")
         pairs = tuple(zip(pattern, given, strict=False))
         if len(pattern) != len(given) or any(mine not in ("*", theirs) for mine, theirs in pairs):
@@ -95,7 +99,7 @@ class Route:
 
 
 class ControlResource(Resource):
-    """All that a daemon can be asked and told."""
+    """The HTTP resource of a daemon's control socket."""
 
     isLeaf = True
     log = logger()
@@ -106,9 +110,9 @@ class ControlResource(Resource):
         self._routes = tuple(routes)
 
     def render(self, request: Request) -> int:
-        """Answer a request, when what it asks for is done."""
+        """Answer a request once its action is done."""
         gone: list[object] = []
-        # Twisted fails this if the peer hangs up before the answer; what was asked for is done nevertheless.
+        # Twisted fires this if the peer disconnects before the answer; the action is completed nevertheless.
         request.notifyFinish().addErrback(gone.append)
         answer = maybeDeferred(self._perform, request)
         answer.addErrback(_refused, request)
@@ -121,23 +125,21 @@ class ControlResource(Resource):
         matching = [(route, words) for route in self._routes if (words := route.words(path)) is not None]
         if not matching:
             there = ", ".join(f"{route.method} {route.path}" for route in self._routes)
-            raise Refusal(
-                HTTPStatus.NOT_FOUND, f"there is no such path; this daemon is a {self._kind}, which knows {there}"
-            )
+            raise Refusal(HTTPStatus.NOT_FOUND, f"no such path: this daemon is a {self._kind}, which offers {there}")
         for route, words in matching:
             if method == route.method or (method == "HEAD" and route.method == "GET"):
                 if method == "POST":
-                    self.log.info("asked by the control socket: {path}", event="asked", path=printable(path))
+                    self.log.info("request on the control socket: {path}", event="asked", path=printable(path))
                 assert request.content is not None
                 return route.action(Asked(words, request.content.read()))
         allowed = [route.method for route, _ in matching]
         request.setHeader(b"Allow", ", ".join(allowed + ["HEAD"] * ("GET" in allowed)).encode())
-        raise Refusal(HTTPStatus.METHOD_NOT_ALLOWED, f"{matching[0][0].path} takes {' or '.join(allowed)} only")
+        raise Refusal(HTTPStatus.METHOD_NOT_ALLOWED, f"{matching[0][0].path} allows only {' or '.join(allowed)}")
 
     def _failed(self, failure: Failure, request: Request) -> dict[str, str]:
         self.log.failure("a request to the control socket failed", failure, event="bug")
         request.setResponseCode(HTTPStatus.INTERNAL_SERVER_ERROR)
-        return {"error": "this is a bug in iphttps, of which the daemon's log says more"}
+        return {"error": "internal error: this is a bug in iphttps; see the daemon's log"}
 
 
 def _refused(failure: Failure, request: Request) -> dict[str, str]:
@@ -157,12 +159,12 @@ def _answer(request: Request, value: object) -> None:
 
 
 def _json(value: object) -> bytes:
-    # Characters beyond ASCII leave as escapes, and so does what a terminal would obey.
+    # Non-ASCII and control characters are escaped.
     return json.dumps(value, indent=2).encode("ascii") + b"\n"
 
 
 class ControlChannel(HTTPChannel):
-    """One connection, with one request."""
+    """One connection with one request."""
 
     MAX_LENGTH = LINE
     totalHeadersSize = HEAD
@@ -172,7 +174,7 @@ class ControlChannel(HTTPChannel):
     _deadline: IDelayedCall | None = None
 
     def connectionMade(self) -> None:
-        """Begin to count the time."""
+        """Start the deadline."""
         super().connectionMade()
         self.site.opened(self)
         self._deadline = self.site.reactor.callLater(DEADLINE, self.forceAbortClient)
@@ -183,29 +185,29 @@ class ControlChannel(HTTPChannel):
         super().dataReceived(data)
 
     def checkPersistence(self, request: Request, version: bytes) -> bool:
-        """Have every connection end with its first answer."""
+        """Close every connection after its first answer."""
         request.responseHeaders.setRawHeaders(b"Connection", [b"close"])
         return False
 
     def lineLengthExceeded(self, line: bytes) -> None:
-        """Refuse a line that does not end."""
-        self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, f"no line may be longer than {LINE} bytes")
+        """Refuse a line that is too long."""
+        self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, f"a line is longer than {LINE} bytes")
 
     def allHeadersReceived(self) -> None:
-        """Refuse a body that is too long before it comes."""
+        """Refuse a body that is too long before it is received."""
         if self.length is None:
-            self._refuse(HTTPStatus.LENGTH_REQUIRED, "the length of the body must be said, by Content-Length")
+            self._refuse(HTTPStatus.LENGTH_REQUIRED, "the request needs a Content-Length")
         elif self.length > BODY:
-            self._refuse(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"no body may be longer than {BODY} bytes")
+            self._refuse(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"the body is longer than {BODY} bytes")
         else:
-            # The body is JSON, whatever is said of it; Twisted shall not read it as a form, for which it imports
-            # modules that `twistd --uid` may have given up the right to read.
+            # The body is always JSON. Without this, Twisted might parse it as a form, and import modules for that
+            # which are not readable after `twistd --uid`.
             self.requests[-1].requestHeaders.removeHeader(b"Content-Type")
             super().allHeadersReceived()
 
     def _respondToBadRequestAndDisconnect(self) -> None:
-        # Twisted's name. Were it another some day, the answer would only lack the sentence.
-        self._refuse(HTTPStatus.BAD_REQUEST, "this is no HTTP request")
+        # A private method of Twisted; if it is renamed, the answer lacks only the sentence.
+        self._refuse(HTTPStatus.BAD_REQUEST, "not an HTTP request")
 
     def _refuse(self, status: HTTPStatus, sentence: str) -> None:
         body = _json({"error": sentence})
@@ -214,7 +216,7 @@ class ControlChannel(HTTPChannel):
         self.loseConnection()
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        """Stop counting."""
+        """Cancel the deadline."""
         if self._deadline and self._deadline.active():
             self._deadline.cancel()
         self.site.closed(self)
@@ -222,14 +224,14 @@ class ControlChannel(HTTPChannel):
 
 
 class ControlSite(Site):
-    """Makes the channels, and ends the one that was silent longest when there are too many."""
+    """Creates the channels, and closes the one idle longest if there are too many."""
 
     protocol = ControlChannel  # type: ignore[assignment]  # Twisted's own can speak HTTP/2 too
     displayTracebacks = False
     reactor: IReactor
 
     def __init__(self, resource: Resource, reactor: IReactor) -> None:
-        # The deadline is the channel's own, and there is no idle time to be measured besides.
+        # The channel has its own deadline; no idle timeout is needed.
         super().__init__(resource, reactor=reactor, timeout=None)
         self._open: dict[ControlChannel, None] = {}
 
@@ -242,7 +244,7 @@ class ControlSite(Site):
         self._open[channel] = None
 
     def heard(self, channel: ControlChannel) -> None:
-        """Note that a connection is not the most silent one any more."""
+        """Record activity on a connection."""
         if self._open.pop(channel, channel) is None:
             self._open[channel] = None
 
@@ -257,9 +259,9 @@ class ControlSite(Site):
 
 
 class Control:
-    """The control socket as a daemon has it: made with privileges, served without, removed at the end.
+    """The control socket of a daemon: created with privileges, served without, removed at the end.
 
-    `kind` is what sentences call the daemon.
+    `kind` is the name of the daemon in sentences.
     """
 
     def __init__(
@@ -273,13 +275,13 @@ class Control:
         self._site: ControlSite | None = None
 
     def start(self) -> None:
-        """Answer from now on; those who called earlier have waited."""
+        """Start answering; earlier connections have waited in the backlog."""
         self._site = ControlSite(ControlResource(self._routes(), self._kind), self._reactor)
         self._acceptor = Acceptor(self._reactor, self._private.listening, self._site, _may_control)
         self._acceptor.start()
 
     def stop(self) -> None:
-        """Answer no more, and remove the socket."""
+        """Stop answering and remove the socket."""
         if self._acceptor and self._site:
             self._acceptor.stop()
             self._site.close_all()

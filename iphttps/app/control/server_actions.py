@@ -1,4 +1,4 @@
-"""What the requests to the control socket do to the server (3.2.4, 3.2.7)."""
+"""The actions of the control socket for the server (3.2.4, 3.2.7)."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ BY_OPERATOR = "disconnected by the operator"
 
 
 class ServerActions:
-    """What can be asked of the server, and what it can be told.
+    """Queries and commands for the server.
 
     `settings` returns the part of the status that comes from the options, as they are in force; `change_mode` ends
     every session and treats new ones by another Authentication Mode, or raises ConfigError and changes nothing, and so
@@ -55,7 +55,7 @@ class ServerActions:
         self._changing = DeferredLock()
 
     def routes(self) -> Iterable[Route]:
-        """Return the paths, and what is done for each."""
+        """Return the paths and their actions."""
         return (
             Route("GET", "/status", self.status),
             Route("GET", "/clients", self.clients),
@@ -67,21 +67,21 @@ class ServerActions:
         )
 
     def _one_by_one(self, change: Callable[[Asked], object]) -> Callable[[Asked], object]:
-        """Have a change wait for its turn, and refused if the server shuts down before."""
+        """Return the change as one that waits for earlier changes, and is refused if the server is shutting down."""
 
         def in_turn(asked: Asked) -> object:
             if self._server.state is ServerState.STOPPED:
-                raise Refusal(HTTPStatus.CONFLICT, "the server shuts down")
+                raise Refusal(HTTPStatus.CONFLICT, "the server is shutting down")
             return change(asked)
 
         return lambda asked: self._changing.run(in_turn, asked)
 
     def _with_status(self, change: Callable[[Asked], object]) -> Callable[[Asked], object]:
-        """Have a change answered with the status that it led to."""
+        """Return the change as one whose answer is the resulting status."""
         return lambda asked: maybeDeferred(change, asked).addCallback(lambda result: self.status())
 
     def status(self, asked: Asked = Asked()) -> Value:  # noqa: B008  # frozen
-        """Tell what the server is and does."""
+        """Return the server's status."""
         link = Counters()
         for counted in (
             self._link.counters,
@@ -103,7 +103,7 @@ class ServerActions:
         return Now(self._server.clock.seconds(), time())
 
     def disconnect(self, asked: Asked) -> Value:
-        """End a client's session; it may come back."""
+        """End a client's session; the client may reconnect."""
         (word,) = asked.words
         for entry in self._server.service.table:
             if str(entry.number) == word:
@@ -115,7 +115,7 @@ class ServerActions:
         raise Refusal(HTTPStatus.NOT_FOUND, f"there is no client with this number; {there}")
 
     def reload(self, asked: Asked) -> Value:
-        """Read the configuration and its files again; tell what changed, and what takes a restart."""
+        """Reload the configuration and its files; return what changed and what needs a restart."""
         changes = self._reload()
         return {"changed": list(changes.now), "restart": list(changes.restart)}
 

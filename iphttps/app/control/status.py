@@ -1,4 +1,4 @@
-"""What status shows, as plain values that become JSON; docs/control.md says what each is."""
+"""The status as plain values for JSON; docs/control.md describes each."""
 
 from __future__ import annotations
 
@@ -24,30 +24,29 @@ Value = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Now:
-    """This moment, by the reactor's clock and by the time of day (seconds since 1970).
+    """The current time, by the reactor's monotonic clock and by the wall clock (seconds since 1970).
 
-    What happened is stored by the reactor's clock, which nobody sets; people are told when that was by the time of day
-    as it is now, even if it was wrong then.
+    Events are stored by the monotonic clock, and shown by the current wall clock, even if it was wrong at the time.
     """
 
     steady: float
     day: float
 
     def seconds(self, then: float) -> float:
-        """Return how many seconds ago something was, negative if it is to come."""
+        """Return the age of an event in seconds; negative if it lies in the future."""
         return self.steady - then
 
     def told(self, then: float) -> str:
-        """Write when something was or will be."""
+        """Return the wall clock time of an event."""
         return iso(self.day - self.seconds(then))
 
 
 def server_status(
     server: Server, settings: Value, device: Counters, link: Counters, now: Now, not_taken: Iterable[str] = ()
 ) -> Value:
-    """Return the status of the server; `settings` are those that the options and the mode make.
+    """Return the status of the server; `settings` are the values from the options and the mode.
 
-    `not_taken` has a sentence for each file whose content is not in force.
+    `not_taken` has a sentence for each file whose current content is not in use.
     """
     return {
         "role": "server",
@@ -72,9 +71,9 @@ def client_status(
 ) -> Value:
     """Return the status of the client daemon.
 
-    `waiting` says what it waits for before it connects at all, `link` is what the host has of it, and `round_trip` how
-    many seconds away the router is, if that is known. `not_taken` has a sentence for each file whose content is not in
-    force.
+    `waiting` is the reason why it does not connect yet, `link` the state of its interface on the host, and `round_trip`
+    the round trip to the router in seconds, if known. `not_taken` has a sentence for each file whose current content is
+    not in use.
     """
     tunnel, failure, attempt = client.tunnel, client.last_failure, client.next_attempt
     router = client.liveness.router
@@ -103,17 +102,17 @@ def client_status(
 
 
 def crl_not_taken(problem: str) -> str:
-    """Say that a file of revocation lists is not in force, for a reason."""
-    return f"revocation list not taken: {problem}; the one read before stays in force"
+    """Return the sentence for a file of revocation lists that could not be loaded."""
+    return f"revocation list not loaded: {problem}; the previous one stays in force"
 
 
 def certificate_not_taken(problem: str) -> str:
-    """Say that the server's certificate or its key is not in force, for a reason."""
-    return f"certificate not taken: {problem}; the one read before stays in force"
+    """Return the sentence for a certificate or key of the server that could not be loaded."""
+    return f"certificate not loaded: {problem}; the previous one stays in force"
 
 
 def interface_change(change: Change, now: Now) -> Value:
-    """Return what another program has changed of the interface, when, and whether it has been put right."""
+    """Return a change of the interface by another program, its time, and whether it was reverted."""
     return {
         "change": change.sentence,
         "put_right": change.put_right,
@@ -122,7 +121,7 @@ def interface_change(change: Change, now: Now) -> Value:
 
 
 def _stage(client: Client, addresses: Iterable[IPv6Interface]) -> Stage | None:
-    """Return what the client is at, or waits for; None if there is nothing more to wait for, or nothing to be done."""
+    """Return the step that the client is at or waits for, or None."""
     match client.state:
         case ClientState.LINK_DOWN if client.next_attempt is None:
             return Stage.CONNECT
@@ -137,13 +136,13 @@ def _stage(client: Client, addresses: Iterable[IPv6Interface]) -> Stage | None:
 
 
 def trouble(found: FailureReason, uri: str, then: float, now: Now) -> Value:
-    """Return why an attempt or a session has ended, with which server, and when."""
+    """Return why and when an attempt or a session ended, and with which server."""
     reason = {"stage": found.stage.value, "reason": found.sentence, "code": found.code, "uri": uri}
     return reason | _moment(then, now, now.seconds(then))
 
 
 def client_entry(entry: ClientEntry, addresses: Iterable[bytes], now: Now) -> Value:
-    """Return what is known of one of the server's clients."""
+    """Return the status of one of the server's clients."""
     connection = entry.connection
     return {
         "number": entry.number,
@@ -157,7 +156,7 @@ def client_entry(entry: ClientEntry, addresses: Iterable[bytes], now: Now) -> Va
 
 
 def counters(counted: Counters) -> Value:
-    """Return what was counted; a reason for which nothing was dropped is left out."""
+    """Return the counters; drop reasons without drops are omitted."""
     return {
         "packets_in": counted.packets_in,
         "bytes_in": counted.bytes_in,
@@ -168,7 +167,7 @@ def counters(counted: Counters) -> Value:
 
 
 def tls(connection: CheckedConnection | None) -> Value | None:
-    """Return what the TLS handshake came to, or None without TLS or before its end."""
+    """Return the negotiated TLS version and cipher, or None without TLS or before the handshake has ended."""
     cipher = connection and connection.get_cipher_name()
     if not connection or not cipher:
         return None
@@ -184,10 +183,10 @@ def _moment(then: float, now: Now, distance: float) -> Value:
 
 
 def iso(then: float) -> str:
-    """Write a moment, given in seconds since 1970, as JSON has it."""
+    """Format a time in seconds since 1970 as ISO 8601, in UTC."""
     return datetime.fromtimestamp(then, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _seconds(distance: float) -> float:
-    # An attempt that is due this very moment may be a little late.
+    # An attempt that is due now may be a little late.
     return round(max(distance, 0.0), 1)

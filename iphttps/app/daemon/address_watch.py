@@ -75,25 +75,25 @@ class AddressWatch:
         return any(not address.is_link_local for address in addresses(self._interface))
 
     def _reason(self) -> str:
-        start = "a Router Advertisement has come through the tunnel, but this host has made no address of it: "
+        start = "received a Router Advertisement, but formed no address from it: "
         try:
             wrong = unsettled(self._interface, self._settings)
         except OSError:  # IPv6 has been taken from the interface, or the interface is gone
-            return f"{start}there is no IPv6 on {self._interface} any more"
+            return f"{start}IPv6 has been disabled on {self._interface}"
         if wrong:
             said = ", ".join(
-                f"net.ipv6.conf.{self._interface}.{name} is {now} and not {value}"
+                f"net.ipv6.conf.{self._interface}.{name} is {now} instead of {value}"
                 for name, (now, value) in wrong.items()
             )
-            return f"{start}{said}: find out what on this host sets it, such as a file in /etc/sysctl.d"
+            return f"{start}{said}: find what sets it on this host, such as a file in /etc/sysctl.d"
         heard = advertisements(self._interface)
         if heard is not None and heard == self._before:
             return (
-                f"{start}this host's own packet filter (firewall) drops what comes in on {self._interface}: let "
-                f"ICMPv6 in, such as by a rule `iifname {self._interface} meta l4proto ipv6-icmp accept`;"
-                " `iphttps check` as root names the chain"
+                f"{start}this host's packet filter (firewall) drops input on {self._interface}: allow "
+                f"ICMPv6, for example with the rule `iifname {self._interface} meta l4proto ipv6-icmp accept`;"
+                " run `iphttps check` as root to see the chain"
             )
         return (
-            f"{start}the kernel has received it, so the router offers no prefix for addresses (RFC 4862 section"
-            " 5.5.3), or something on this host removes them"
+            f"{start}the kernel received it, so the router advertises no prefix for addresses (RFC 4862 section"
+            " 5.5.3), or another program removes the addresses"
         )

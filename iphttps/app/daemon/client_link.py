@@ -52,7 +52,7 @@ class ClientLink:
     def up(self, uri: str, peer: str) -> None:
         """Bring the link up, to the server with this URI; the other end of the connection is `peer`."""
         if self._leaving:  # the session before: its address and routes go now, whatever its script still does
-            self._leaving.kill("was still at work when the link came up again, and was killed")
+            self._leaving.kill("was still running when the link came up again, and was killed")
             self._down()
         self._facts = replace(self._facts, uri=uri, peer=peer, addresses=(), names=NO_NAMES)
         self._is_up = True
@@ -106,7 +106,7 @@ class ClientLink:
         self._resolvers.clear()
         self._resolved.offer(NO_NAMES)
         if self._script and not self._script.ended.called:
-            self._script.kill("was still at work when the link went down, and was killed")
+            self._script.kill("was still running when the link went down, and was killed")
         self._leaving = self._run(LinkEvent.DOWN) if used else None
         if self._leaving:
             self._leaving.ended.addCallback(self._left, self._leaving)

@@ -129,7 +129,7 @@ class Servers:
             first, *_ = await self._finder.find(uri)
             if first is not None:
                 return True
-        self.log.info("no web proxy stands before the server: no tunnel is needed", event="not-needed")
+        self.log.info("no web proxy between this host and the server: no tunnel is needed", event="not-needed")
         return False
 
     def network_changed(self) -> None:

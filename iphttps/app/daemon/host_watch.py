@@ -107,9 +107,7 @@ class HostWatch:
 
     def _blind(self, reason: str | None) -> None:
         self._reactor.removeReader(self)
-        self.log.error(
-            "the kernel tells no more what changes in the network: {reason}", event="kernel-silent", reason=reason
-        )
+        self.log.error("the kernel no longer reports network changes: {reason}", event="kernel-silent", reason=reason)
 
     def fileno(self) -> int:
         """Return the monitor's descriptor."""

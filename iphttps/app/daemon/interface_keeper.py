@@ -157,9 +157,9 @@ class InterfaceKeeper:
         """Put right what others have changed, or end the daemon where that cannot be."""
         config, state = self._config, self._monitor.state()
         if state is None:
-            self._fatal("the interface is gone: somebody removed it, or moved it to another network namespace")
+            self._fatal("the interface was removed, or moved to another network namespace")
         elif state.name != config.interface:
-            self._fatal(f"somebody renamed the interface {config.interface} to {state.name}")
+            self._fatal(f"the interface {config.interface} was renamed to {state.name}")
         else:
             self._compare(config, state)
 
@@ -208,7 +208,7 @@ class InterfaceKeeper:
             # The interface may be gone since, as the next look finds; or the other program was faster.
             self._failures += 1
             if self._failures == REPAIRS:
-                self._fatal(f"{self._change.sentence}; that cannot be put right: {error}")
+                self._fatal(f"{self._change.sentence}; this cannot be reverted: {error}")
             return
         self._failures = 0
         if not state.up or not state.addresses:
@@ -271,7 +271,7 @@ def _sentence(interface: str, wrong: list[str], lost: list[str]) -> str:
     if wrong:
         return f"another program changed the interface {interface}: {', '.join(wrong)}"
     return (
-        f"the interface {interface} has lost {', '.join(lost)}: another program removed that, or the router withdrew it"
+        f"the interface {interface} has lost {', '.join(lost)}: another program removed it, or the router withdrew it"
     )
 
 

@@ -111,8 +111,8 @@ class ListUpkeep(Poller):
     def _keep(self) -> None:
         if not os.access(self.authority.directory, os.W_OK, effective_ids=True):
             raise ConfigError(
-                f"{self.authority.directory} cannot be written to, so the revocation list is not renewed: "
-                "it must belong to the user that the server runs as"
+                f"cannot write to {self.authority.directory}, so the revocation list is not renewed: "
+                "the server's user must own it"
             )
         if reason := self._reason():
             self.authority.write_list(patience=0)
@@ -124,10 +124,10 @@ class ListUpkeep(Poller):
         """Say why a new list is due, or return None."""
         current, now = self.current, self._now()
         if current is None or current.next_update_utc is None:
-            return "there was none that can be used"
+            return "there was no usable revocation list"
         if current.last_update_utc > now:
             return (
-                f"the old one is valid only from {current.last_update_utc:%Y-%m-%d %H:%M} UTC; the clock was set back"
+                f"the old one is not valid before {current.last_update_utc:%Y-%m-%d %H:%M} UTC; the clock was set back"
             )
         if current.next_update_utc <= now:
             return "the old one had expired"
@@ -146,7 +146,7 @@ class ListUpkeep(Poller):
         before, self._offset = self._offset, offset
         if before is not None and abs(offset - before) > JUMP:
             self.log.warn(
-                "the clock was set {way} by {seconds:.0f} seconds: certificates and revocation lists are valid by it",
+                "the clock was set {way} by {seconds:.0f} seconds: certificates and lists are affected",
                 event="clock-set",
                 way="forward" if offset > before else "back",
                 seconds=abs(offset - before),

@@ -93,7 +93,7 @@ class LogFile:
 
     def _complain(self, error: OSError) -> None:
         self.log.warn(
-            "cannot begin the log file {path} anew, the one from before goes on: {reason}",
+            "cannot start a new log file {path}, continuing with the old one: {reason}",
             event="log-not-reopened",
             path=self.path,
             reason=error.strerror,
@@ -138,7 +138,7 @@ def log_stream(twistd: Mapping[str, Any]) -> TextIO | LogFile:
     """
     path, foreground = twistd.get("logfile"), bool(twistd.get("nodaemon"))
     if path == "-" and not foreground:
-        raise ConfigError("--logfile - needs --nodaemon: in the background there is no standard output")
+        raise ConfigError("--logfile - needs --nodaemon: a background process has no standard output")
     if path == "-" or (foreground and not path):
         return sys.stdout
     try:

@@ -53,8 +53,8 @@ def local_fronts(config: ServerConfig) -> str | None:
     if not own:
         return None
     return (
-        f"--trusted-proxy has {own[0]}, an address of this host, from which every local user can connect and say that "
-        "he is any client: trust the fronts' own addresses only, or have a front on this host use a UNIX socket"
+        f"--trusted-proxy has {own[0]}, an address of this host, from which any local user can connect and claim to "
+        "be any client: trust only the addresses of other hosts; connect a proxy on this host by a UNIX socket"
     )
 
 
@@ -62,7 +62,7 @@ def warn_of_few_descriptors(clients: int, limit: int | None) -> None:
     """Warn if this process may not have as many descriptors as so many clients need."""
     if limit and clients + RESERVE > limit:
         log.warn(
-            "--max-clients {clients} needs more than the {limit} descriptors that this process may have: raise "
+            "--max-clients {clients} needs more than the limit of {limit} file descriptors: raise "
             "LimitNOFILE= of the unit, or `ulimit -n`",
             event="few-descriptors",
             clients=clients,

@@ -17,8 +17,8 @@ from ...pki.revocation import RevocationLists
 from ..config.server_config import ServerConfig
 
 NULL_WARNING = (
-    "--null-encryption {choice}: whoever sees the packets of a client that asks for such a cipher suite can read them; "
-    "only for packets that are encrypted themselves, as with DirectAccess"
+    "--null-encryption {choice}: packets of clients that choose such a cipher suite are not encrypted; use it "
+    "only if the packets are encrypted themselves, as with DirectAccess"
 )
 
 

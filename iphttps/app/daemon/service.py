@@ -205,7 +205,7 @@ class Daemon(Service):
 
     def device_lost(self, error: OSError) -> None:
         """Stop: without the device there is nothing to do."""
-        self.fatal(f"the interface is gone ({error.strerror}): somebody removed it")
+        self.fatal(f"the interface was removed ({error.strerror})")
 
     def fatal(self, sentence: str) -> None:
         """End the running program for a reason that waiting does not mend; once is enough."""
@@ -285,13 +285,11 @@ class Daemon(Service):
         """Undo what a daemon before has left; a note that cannot be read keeps nobody from starting."""
         try:
             if undo(note):
-                self.log.info(
-                    "put back what the daemon before, which was killed, had changed of this host", event="put-back"
-                )
+                self.log.info("restored the host settings that a killed daemon had changed", event="put-back")
         except UnreadableNote as error:
             self.log.warn(
-                "{error}: renamed to {aside}; if a daemon was killed before, look whether net.ipv6.conf.all.forwarding"
-                " is as it should be",
+                "{error}: renamed to {aside}; if a daemon was killed, check net.ipv6.conf.all.forwarding"
+                " and correct it if necessary",
                 event="note-unreadable",
                 error=str(error),
                 aside=str(note.set_aside()),

@@ -47,11 +47,11 @@ def of_client(
     match client.state:
         case ClientState.LINK_UP:
             text = f"link up to {client.server.uri}" + (
-                "" if used else f": {obstacle}" if obstacle else ", which has no address yet"
+                "" if used else f": {obstacle}" if obstacle else ", no address yet"
             )
             return DaemonState(used or obstacle is not None, printable("; ".join((text, *troubles))))
         case ClientState.DISABLED:
-            return DaemonState(up=True, text="DISABLED: `iphttps enable` has it connect")
+            return DaemonState(up=True, text="DISABLED: connect with `iphttps enable`")
         case ClientState.ENABLED:
             return DaemonState(not looking, printable(f"not connected: {waiting}"))
         case _ if client.last_failure:

@@ -1,16 +1,15 @@
-"""The file that makes a client: what it needs to join, encrypted with a one-time passphrase.
+"""The enrolment file of a client, encrypted with a one-time passphrase.
 
-It is text, so that it survives any way of sending it: base64 between two lines, of
+The file is text, for any means of transport: base64 between two marker lines, of
 
     version   1 byte, now 1
     cost      1 byte, the binary logarithm of scrypt's N
     salt      16 bytes, for scrypt with r = 8 and p = 1 (RFC 7914)
     nonce     12 bytes
-    sealed    ChaCha20-Poly1305 (RFC 8439), with all before it as additional data
-    checksum  4 bytes, the CRC-32 of all before it
+    sealed    ChaCha20-Poly1305 (RFC 8439), all fields above as additional data
+    checksum  4 bytes, the CRC-32 of all fields above; it distinguishes a damaged file from a wrong passphrase
 
-so that a damaged file is told from a wrong passphrase. What is sealed is JSON. Nothing in a file that somebody hands in
-makes its reader use more than some memory and a second.
+The plaintext is JSON. A hostile file can cost its reader bounded memory and about a second, no more.
 """
 
 from __future__ import annotations
@@ -45,17 +44,17 @@ BEGIN = "-----BEGIN IPHTTPS ENROLMENT-----"
 END = "-----END IPHTTPS ENROLMENT-----"
 
 LARGEST = 64 * 1024
-"""Bytes that a file may have."""
+"""Maximum size of a file in bytes."""
 
 VERSION = 1
 COST = 16
 COSTS = range(14, 18)
-"""Logarithms of N: from 16 MiB and a moment to 128 MiB and about a second."""
+"""Accepted logarithms of N: from 16 MiB to 128 MiB and about a second."""
 
 _SALT, _NONCE, _CHECKSUM = 16, 12, 4
 _HEAD = 2 + _SALT + _NONCE
 _LONGEST_KEY = 8 * 1024
-"""Characters of a private key: OpenSSL takes minutes to check one of 100,000 bits."""
+"""Maximum characters of a private key: OpenSSL takes minutes to check one of 100,000 bits."""
 
 _MOST_CERTIFICATES = 10
 _URI = re.compile(r"https://[A-Za-z0-9.:\[\]-]+(?:/[A-Za-z0-9._~/%+-]*)?")
@@ -63,9 +62,9 @@ _URI = re.compile(r"https://[A-Za-z0-9.:\[\]-]+(?:/[A-Za-z0-9._~/%+-]*)?")
 
 @dataclass(frozen=True, slots=True)
 class Bundle:
-    """What a client needs: its name, the server's URI, certificate and key as PEM, and whom to trust.
+    """An enrolment: the client's name, the server's URI, certificate, key and trusted authority as PEM.
 
-    `ca_pem` is None where the server's certificate is of an authority that every system knows.
+    `ca_pem` is None if the server's certificate is issued by a public authority.
     """
 
     name: str
@@ -79,12 +78,12 @@ def client_uri(text: str) -> str:
     """Return the URI of a server for its clients, of letters that mean nothing to any program; raises ConfigError."""
     uri = str(URI.parse(text, DEFAULT_PATH))
     if not _URI.fullmatch(uri):
-        raise ConfigError(f"{text!r} is no URI for clients: it must look like https://vpn.example.org/IPHTTPS")
+        raise ConfigError(f"{text!r} is not a URI for clients, such as https://vpn.example.org/IPHTTPS")
     return uri
 
 
 def seal(bundle: Bundle, passphrase: str, cost: int = COST) -> bytes:
-    """Return the file."""
+    """Return the content of the enrolment file."""
     content = {
         "name": bundle.name,
         "uri": bundle.uri,
@@ -100,7 +99,7 @@ def seal(bundle: Bundle, passphrase: str, cost: int = COST) -> bytes:
 
 
 def read_bundle(path: Path) -> bytes:
-    """Read such a file, of which no more is taken than there can be; raises ConfigError."""
+    """Read an enrolment file, up to its maximum size; raises ConfigError."""
     try:
         with path.open("rb") as file:
             return check_data(file.read(LARGEST + 1))
@@ -111,12 +110,12 @@ def read_bundle(path: Path) -> bytes:
 
 
 def check_data(content: bytes) -> bytes:
-    """Return what stands between the two lines; raises ConfigError, to be said of the file, if it cannot be opened."""
+    """Return the data between the marker lines; raises ConfigError, whose sentence continues the file's name."""
     if len(content) > LARGEST:
-        raise ConfigError(f"is larger than any enrolment, which has at most {LARGEST // 1024} KiB")
+        raise ConfigError(f"is too large for an enrolment, which has at most {LARGEST // 1024} KiB")
     lines = without_mark(content).decode("ascii", "replace").replace("\r\n", "\n").strip().split("\n")
     if lines[0].rstrip() != BEGIN:
-        raise ConfigError("is no enrolment: `iphttps enrol` on the server makes one")
+        raise ConfigError("is not an enrolment: create one with `iphttps enrol` on the server")
     try:
         if lines[-1].rstrip() != END:
             raise ValueError
@@ -126,26 +125,26 @@ def check_data(content: bytes) -> bytes:
     except ValueError as error:
         raise ConfigError("is damaged: copy it from the server again") from error
     if data[0] != VERSION:
-        raise ConfigError(f"is of version {data[0]}, which this iphttps does not know: install the server's version")
+        raise ConfigError(f"has version {data[0]}, which this iphttps does not support: install the server's version")
     if data[1] not in COSTS:
-        raise ConfigError("asks for a derivation of its key that no iphttps has made: it does not come from one")
+        raise ConfigError("has key derivation parameters that iphttps never writes: get the file from the server again")
     return data[:-_CHECKSUM]
 
 
 def unseal(data: bytes, passphrase: str) -> Bundle:
-    """Open what `read_bundle` has returned; raises ConfigError, above all if the passphrase is not the right one."""
+    """Decrypt the result of `read_bundle`; raises ConfigError if the passphrase is wrong or the content invalid."""
     cipher, nonce = _cipher(data[:_HEAD], passphrase)
     try:
         plain = cipher.decrypt(nonce, data[_HEAD:], data[:_HEAD])
     except InvalidTag as error:
-        raise ConfigError("the passphrase is not that of this file") from error
+        raise ConfigError("the passphrase is wrong for this file") from error
     return parse(plain)
 
 
 def parse(plain: bytes) -> Bundle:
-    """Read what was sealed; raises ConfigError unless a client can be made of it.
+    """Parse the plaintext; raises ConfigError unless it is a complete enrolment.
 
-    Certificates and the key are written anew, so that nothing else comes along with them.
+    Certificates and the key are re-encoded, which removes anything else in the PEM text.
     """
     try:
         content = json.loads(plain)
@@ -158,9 +157,7 @@ def parse(plain: bytes) -> Bundle:
         if key.public_key() != certificate.public_key():
             raise ValueError
     except (KeyError, TypeError, RecursionError, OverflowError, ConfigError, *UNREADABLE) as error:
-        raise ConfigError(
-            "the enrolment holds something else than a client needs: make another on the server"
-        ) from error
+        raise ConfigError("the content of the enrolment is invalid: create another one on the server") from error
     return Bundle(
         name,
         uri,

@@ -1,6 +1,6 @@
-"""Makes a client of an enrolment: certificate, key, authority and configuration.
+"""Client setup from an enrolment: certificate, key, authority and configuration.
 
-The configuration comes last, so that what was cut off can be given once more; nothing that is another's is overwritten.
+The configuration is written last, so an interrupted setup can be repeated. Files of other clients stay as they are.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ LONGEST_NAME = 63
 
 
 def default_instance(bundle: Bundle) -> str:
-    """Return what the client is called on this machine unless something else is chosen: as its server."""
+    """Return the default name of the client instance: that of its server."""
     return re.sub(r"[^A-Za-z0-9.-]", "-", URI.parse(bundle.uri).host)[:LONGEST_NAME]
 
 
 @dataclass(frozen=True, slots=True)
 class Joining:
-    """What is made where. With `replace`, an enrolment with the same server gives way to this one."""
+    """The setup of a client. With `replace`, it replaces an earlier enrolment with the same server."""
 
     places: Places
     instance: str
@@ -38,7 +38,7 @@ class Joining:
     replace: bool = False
 
     def perform(self) -> Iterator[str]:
-        """Do what is not done yet, and yield a sentence about each thing; raises ConfigError."""
+        """Perform the steps not done yet, and yield a sentence for each; raises ConfigError."""
         places, name = self.places, self.instance
         config = places.client_config(name)
         make_public_directory(config.parent)
@@ -59,7 +59,7 @@ class Joining:
                 yield f"wrote {config}, for {self.bundle.uri}"
 
     def _compare(self, config: Path) -> None:
-        """Raise ConfigError if the configuration that is there is for another server."""
+        """Raise ConfigError if the existing configuration is for another server."""
         options = Options()
         options.root = self.places.root
         options.parse(["--config", str(config)])
@@ -68,7 +68,7 @@ class Joining:
             raise ConfigError(f"{config} is there already, for {', '.join(uris)}: choose another --instance")
 
     def _put(self, path: Path, content: bytes | None, mode: int) -> bool:
-        """Have a file there with this content, and tell whether it was not; raises ConfigError if another's is."""
+        """Write a file unless it has this content; return whether it was written. Raises ConfigError."""
         if content is None:
             return False
         if path.exists():
@@ -76,7 +76,7 @@ class Joining:
                 return False
             if not self.replace:
                 raise ConfigError(
-                    f"{path} is of another enrolment: --replace puts this one in its place, --instance beside it"
+                    f"{path} belongs to another enrolment: use --replace to replace it, or choose another --instance"
                 )
             atomic_files.write(path, content, mode)
         else:

@@ -1,4 +1,4 @@
-"""Has the authority make what a client needs to join a server that is set up here."""
+"""Issues the certificate of a client, and collects what it needs to join a server on this machine."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from .bundle import Bundle, client_uri
 
 @dataclass(frozen=True, slots=True)
 class Enrolment:
-    """A server here, and its authority, as far as its clients need to know them."""
+    """A server on this machine, as its clients need to know it, and the authority for clients."""
 
     authority: Authority
     uri: str
@@ -32,9 +32,9 @@ class Enrolment:
 
     @classmethod
     def at(cls, places: Places, instance: str | None, uri: str | None = None) -> Enrolment:
-        """Look at a server, the only one unless it is named; raises ConfigError.
+        """Return the enrolment for a server instance, by default the only one; raises ConfigError.
 
-        `uri` is what clients call it, where that cannot be known from its configuration and its certificate.
+        `uri` is the server's URI for clients, if its configuration and certificate do not show it.
         """
         options = Options()
         options.root = places.root
@@ -50,12 +50,12 @@ class Enrolment:
         return cls(authority, client_uri(uri), _trusted(places, authority, certificate))
 
     def issue(self, name: str, *, key: KeyKind = KeyKind.RSA, days: int = DAYS) -> Bundle:
-        """Issue a certificate for a client, and return what it needs; raises ConfigError."""
+        """Issue a certificate for a client and return its enrolment; raises ConfigError."""
         issued = self.authority.issue_client(name, key=key, days=days)
         return Bundle(checked_person(name), self.uri, issued.certificate_pem, issued.key_pem, self.ca_pem)
 
     def valid(self, name: str) -> list[str]:
-        """Return the serial numbers of the client's certificates that are good already."""
+        """Return the serial numbers of the client's certificates that are valid."""
         now = self.authority.now()
         return [
             record.shown_serial
@@ -65,7 +65,7 @@ class Enrolment:
 
 
 def _trusted(places: Places, authority: Authority, certificate: x509.Certificate | None) -> bytes | None:
-    """Return the certificate of the authority here that has issued the server's, or None."""
+    """Return the certificate of the local authority that issued the server's certificate, or None."""
     others = [places.server_authority / CERTIFICATE] if (places.server_authority / CERTIFICATE).exists() else []
     for path in (*others, authority.certificate_path):
         own = load_certificates(path)[0]
@@ -79,8 +79,8 @@ def _only(places: Places) -> str:
     if len(found) == 1:
         return found[0]
     if found:
-        raise ConfigError(f"there are several servers here: say which by --instance, of {', '.join(found)}")
-    raise ConfigError(f"there is no server in {places.configuration / 'server'}: `iphttps setup` makes one")
+        raise ConfigError(f"several servers are configured: choose one with --instance: {', '.join(found)}")
+    raise ConfigError(f"no server in {places.configuration / 'server'}: create one with `iphttps setup`")
 
 
 def _certificate(places: Places, config: ServerConfig) -> x509.Certificate | None:
@@ -97,7 +97,7 @@ def _host(config: ServerConfig, certificate: x509.Certificate) -> str:
     if listening != ANY and listening in known:
         return f"[{listening}]" if ":" in listening else listening
     if not known:
-        raise ConfigError("the server's certificate names no single host: give --uri, by which clients reach it")
+        raise ConfigError("the server's certificate has no name without a wildcard: give --uri")
     return f"[{known[0]}]" if ":" in known[0] else known[0]
 
 
@@ -106,7 +106,7 @@ def _port(config: ServerConfig) -> str:
 
 
 def _issued(certificate: x509.Certificate, authority: x509.Certificate) -> bool:
-    """Tell whether the authority has issued the certificate."""
+    """Tell whether the authority issued the certificate."""
     try:
         certificate.verify_directly_issued_by(authority)
     except (ValueError, TypeError, InvalidSignature):
@@ -122,6 +122,10 @@ def file_name(name: str, ending: str) -> str:
 
 
 def check_absent(path: Path) -> None:
-    """Raise ConfigError if something is there that would be overwritten."""
+    """Check that a path does not exist, so that nothing is overwritten.
+
+    Raises:
+        ConfigError: The path exists.
+    """
     if path.exists() or path.is_symlink():
-        raise ConfigError(f"{path} is there already, and is not overwritten: move it away, or choose another --out")
+        raise ConfigError(f"{path} already exists and is not overwritten: move it away, or choose another --out")

@@ -1,4 +1,4 @@
-"""One-time passphrases: made for one enrolment, told by voice or typed once."""
+"""One-time passphrases for enrolments."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import secrets
 from ...core.errors import ConfigError
 
 ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
-"""Digits and letters without those that look like others (Crockford's base 32): five bits each."""
+"""Crockford's base 32, without letters that look like digits: five bits each."""
 
 GROUPS = 5
 GROUP = 4
@@ -22,11 +22,10 @@ def new_passphrase() -> str:
 
 
 def read_passphrase(text: str) -> str:
-    """Return a passphrase as it was made from what a person has typed; raises ConfigError if it cannot be one."""
+    """Return the canonical form of a typed passphrase; raises ConfigError if it cannot be one."""
     typed = re.sub(r"[\s-]", "", text).lower().translate(_MISREAD)
     if len(typed) != GROUPS * GROUP or not set(typed) <= set(ALPHABET):
         raise ConfigError(
-            f"that is not a passphrase: it has {GROUPS} groups of {GROUP} letters and digits, such as `iphttps enrol` "
-            "has shown once"
+            f"not a passphrase: `iphttps enrol` shows one of {GROUPS} groups of {GROUP} letters and digits"
         )
     return "-".join(typed[start : start + GROUP] for start in range(0, len(typed), GROUP))

@@ -1,7 +1,7 @@
-"""From nothing to a server that can be started: authority, certificate, configuration.
+"""Server setup: authority, certificate, configuration.
 
-Each step looks whether it was done before, and the configuration, which names all the rest, comes last. So what was
-cut off anywhere can be given once more, and what is complete is left as it is.
+Each step checks whether it is already done, and the configuration, which refers to the rest, is written last. An
+interrupted setup can thus be repeated, and a complete one is left as it is.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ HTTP, HTTPS = 80, 443
 
 
 def unique_local_prefix() -> IPv6Network:
-    """Return a /48 of one's own: 40 random bits behind fd (RFC 4193 section 3.2)."""
+    """Return a random unique local /48: fd, then 40 random bits (RFC 4193 section 3.2)."""
     return IPv6Network(((0xFD << 120) | (randbits(40) << 80), 48))
 
 
@@ -46,7 +46,7 @@ def _name(host: str, what: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class ServerSetup:
-    """What a server is to be. `prefix` and `port` are None where the operator has not said anything."""
+    """The setup of a server. `prefix` and `port` are None if the operator gives none."""
 
     places: Places
     instance: str
@@ -56,7 +56,7 @@ class ServerSetup:
     port: int | None = None
     key: KeyKind = KeyKind.RSA
     _there: Places = field(default=Places(), init=False, repr=False)
-    """The places as that machine sees them, on which the root will be /."""
+    """The paths as seen on the target machine, where the root is /."""
 
     def perform(self) -> Iterator[str]:
         """Do what is not done yet, and yield a sentence about each thing; raises ConfigError."""
@@ -70,7 +70,7 @@ class ServerSetup:
         make_public_directory(config.parent)
         with atomic_files.locked(config.parent):
             if pair.certificate.exists():
-                self._check_names(pair, hosts)  # before another name is allowed that there will be no certificate for
+                self._check_names(pair, hosts)  # before the authority allows a name without a certificate
             authority = yield from self._authorities(hosts)
             if not pair.certificate.exists():
                 issued = pair.complete(self.key, lambda key: authority.find_or_sign_server(hosts, key))
@@ -88,10 +88,10 @@ class ServerSetup:
                     "server", str(self._there.server_config(self.instance)), self._values(prefix, routes)
                 )
                 atomic_files.create(config, text.encode("utf-8"))
-                reached = ", ".join(map(str, routes)) or "nothing but the link itself"
-                yield f"wrote {config}: clients are in {prefix}, and reach {reached}"
+                reached = ", ".join(map(str, routes)) or "only the link itself"
+                yield f"wrote {config}: clients get addresses in {prefix} and reach {reached}"
                 if not value_of(config, "publish"):
-                    yield f"port {HTTP} is taken: Windows 7 looks there for {crl_uri(hosts[0])}, see docs/windows.md"
+                    yield f"port {HTTP} is in use: Windows 7 fetches {crl_uri(hosts[0])} there, see docs/windows.md"
 
     @property
     def config(self) -> ServerConfig:
@@ -102,10 +102,10 @@ class ServerSetup:
         return options.config
 
     def _authorities(self, hosts: Sequence[str]) -> Generator[str, None, Authority]:
-        """Open the authority for clients and the one for servers, or make them; return the one for servers.
+        """Open or create the authorities for clients and for servers; return the one for servers.
 
-        Clients trust only the latter, which is confined to the hosts, and whose key the server cannot read. Where
-        there is one authority for both already, it stays.
+        Clients trust only the latter, which is limited to the hosts by name constraints; the server cannot read its
+        key. An existing authority for both is kept.
         """
         directory, of_servers = self.places.authority, self.places.server_authority
         make_public_directory(directory.parent.parent)
@@ -117,14 +117,14 @@ class ServerSetup:
             if issuing.issues(authority.issuer, Kind.SERVER):
                 return authority
         else:
-            # First the one for servers: what is cut off in between must not look like one for both.
+            # Servers first: an interrupted setup must not look like one authority for both.
             yield from self._server_authority(of_servers, hosts)
             atomic_files.make_directory(directory)
             give(self.places, directory)
             Authority.create(
                 directory, _name(hosts[0], "CA"), key=self.key, crl_uris=[crl_uri(hosts[0])], kind=Kind.CLIENT
             )
-            yield f"made an authority for clients, whose key only root and the server can read: {directory}"
+            yield f"created an authority for clients, its key readable by root and the server: {directory}"
         return (yield from self._server_authority(of_servers, hosts))
 
     def _server_authority(self, directory: Path, hosts: Sequence[str]) -> Generator[str, None, Authority]:
@@ -132,27 +132,27 @@ class ServerSetup:
         if not (directory / CERTIFICATE).exists():
             name, uris = _name(hosts[0], "server CA"), [crl_uri(hosts[0], SERVERS_DOCUMENT)]
             authority = Authority.create(directory, name, key=self.key, crl_uris=uris, kind=Kind.SERVER, hosts=hosts)
-            yield f"made an authority for {', '.join(hosts)} only, whose key only root can read: {directory}"
+            yield f"created an authority for {', '.join(hosts)} only, its key readable by root: {directory}"
             return authority
         authority = Authority.open(directory)
         authority.repair_list()
         with authority.locked():
-            pass  # removes what a crash has left unfinished
+            pass  # removes unfinished files after a crash
         if authority.allow(hosts):
             yield (
-                f"{directory} now vouches for {', '.join(hosts)} as well: clients that are enrolled already call the "
-                "server by a new name once they have the new ca.pem"
+                f"{directory} now also covers {', '.join(hosts)}: enrolled clients need the new ca.pem "
+                "before they connect to a new name"
             )
             authority = Authority.open(directory)
         return authority
 
     def _check_names(self, pair: Pair, hosts: Sequence[str]) -> None:
-        """Raise ConfigError if the certificate that is there is another server's, or has no key."""
+        """Raise ConfigError if the existing certificate is for another server, or has no key."""
         certificate = Credentials.load(pair.certificate, pair.key).chain[0]
         if missing := set(hosts) - set(alternative_names(certificate)):
             raise ConfigError(
-                f"{pair.certificate} is not for {', '.join(sorted(missing))}: move it and {pair.key} away, and another "
-                "one is issued; or set another --instance up"
+                f"{pair.certificate} is not for {', '.join(sorted(missing))}: move it and {pair.key} away "
+                "to have another one issued, or choose another --instance"
             )
 
     def _compare(self, config: Path, prefix: IPv6Network | None, routes: Sequence[IPv6Network]) -> None:
@@ -166,12 +166,12 @@ class ServerSetup:
             if wanted and wanted != found:
                 said = ", ".join(sorted(map(str, found))) if isinstance(found, set) else found
                 raise ConfigError(
-                    f"{config} is there already, and has {what[2:]} {said}: edit it, then `iphttps reload "
-                    f"{self.instance}`, or set another --instance up"
+                    f"{config} already exists, with {what[2:]} {said}: edit it and run `iphttps reload "
+                    f"{self.instance}`, or choose another --instance"
                 )
 
     def _may_publish(self) -> bool:
-        """Tell whether the revocation list can be published where certificates say it is: at port 80."""
+        """Tell whether the revocation list can be published at port 80, where certificates refer to it."""
         configs = map(self.places.server_config, self.places.instances("server"))
         if any(value_of(config, "publish") for config in configs):
             return False

@@ -1,7 +1,6 @@
-"""The folder with which a Windows machine joins: certificate and key, authority, and two scripts.
+"""The enrolment folder for Windows: certificate and key, authority, and two scripts.
 
-The only words in the scripts that are not ours are the client's name and the server's URI. Both stand in string
-constants that nothing can end early, and the names of the files are always the same.
+The client's name and the server's URI are inserted into the scripts as quoted string constants; file names are fixed.
 """
 
 from __future__ import annotations
@@ -33,21 +32,21 @@ from .bundle import Bundle
 JOIN, LEAVE = "Join.ps1", "Leave.ps1"
 KEY, AUTHORITY = "client.p12", "ca.cer"
 ROUNDS = 20_000
-"""Rounds of the derivation of the key; the passphrase itself has 100 random bits."""
+"""Rounds of the key derivation; the passphrase has 100 random bits."""
 
 BYTE_ORDER_MARK = "\ufeff"
-"""Without it, the PowerShell that comes with Windows takes a script for one in the machine's old code page."""
+"""Without it, Windows PowerShell reads a script in the machine's ANSI code page."""
 
 _NOT_IN_FILE_NAMES = re.compile(r'[<>:"/\\|?*\x00-\x1f]')
 _QUOTES = re.compile("['\u2018\u2019\u201a\u201b]")
-"""What PowerShell takes for a single quote: the typographic ones, too."""
+"""The characters that PowerShell accepts as single quotes, including typographic ones."""
 
 
 class Encryption(Enum):
-    """How the key is encrypted."""
+    """The encryption of the key."""
 
     TRIPLE_DES = "3des"
-    """With SHA-1: the only form that Windows before 10 1709, and Server before 2019, imports."""
+    """With SHA-1: the only form that Windows before 10 1709 and Server before 2019 can import."""
 
     AES = "aes"
     """AES-256 with SHA-256."""
@@ -57,12 +56,12 @@ def folder_name(name: str) -> str:
     """Return the name of the folder for a client, such as Windows can have, too; raises ConfigError."""
     known = _NOT_IN_FILE_NAMES.sub("_", checked_person(name)) + "-windows"
     if len(known.encode("utf-8")) > 255:
-        raise ConfigError(f"{name!r} is too long for the name of a folder: use fewer letters outside ASCII")
+        raise ConfigError(f"{name!r} is too long for a folder name: use fewer characters outside ASCII")
     return known
 
 
 def write_folder(target: Path, bundle: Bundle, passphrase: str, encryption: Encryption) -> None:
-    """Write the folder, all of it or nothing; raises ConfigError."""
+    """Write the folder atomically; raises ConfigError."""
     contents = {
         KEY: (_pkcs12(bundle, passphrase, encryption), atomic_files.PRIVATE),
         JOIN: (script(JOIN, bundle), atomic_files.PUBLIC),
@@ -85,7 +84,7 @@ def write_folder(target: Path, bundle: Bundle, passphrase: str, encryption: Encr
 
 
 def script(name: str, bundle: Bundle) -> bytes:
-    """Return one of the scripts, for this client."""
+    """Return one of the scripts for this client."""
     text = (resources(__package__) / "windows_scripts" / name).read_text(encoding="utf-8")
     certificate = x509.load_pem_x509_certificate(bundle.certificate_pem)
     values = {
@@ -94,15 +93,15 @@ def script(name: str, bundle: Bundle) -> bytes:
         "@CERTIFICATE@": quoted(_thumbprint(certificate)),
         "@AUTHORITY@": quoted(_thumbprint(_authority(bundle)) if bundle.ca_pem else ""),
     }
-    # In one go: what is put in is not looked at again.
+    # In one pass: inserted text is not substituted again.
     text = re.sub("|".join(values), lambda found: values[found[0]], text)
     return (BYTE_ORDER_MARK + text.replace("\n", "\r\n")).encode("utf-8")
 
 
 def quoted(text: str) -> str:
-    """Return a string constant of PowerShell in which no character means anything; raises ConfigError."""
+    """Return text as a PowerShell string constant; raises ConfigError for unprintable characters."""
     if not text.isprintable():
-        raise ConfigError(f"{text!r} has characters that cannot be seen: leave them out")
+        raise ConfigError(f"{text!r} has unprintable characters: remove them")
     return "'" + _QUOTES.sub(lambda found: 2 * found[0], text) + "'"
 
 
@@ -111,7 +110,7 @@ def _authority(bundle: Bundle) -> x509.Certificate:
 
 
 def _thumbprint(certificate: x509.Certificate) -> str:
-    """Return what Windows calls a certificate by."""
+    """Return the thumbprint by which Windows identifies a certificate."""
     return certificate.fingerprint(hashes.SHA1()).hex().upper()
 
 

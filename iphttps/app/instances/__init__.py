@@ -1,1 +1,1 @@
-"""Instances on this machine: paths, owners, units, starting and stopping."""
+"""Instances on this machine: paths, owners, units, start and stop."""

@@ -1,4 +1,4 @@
-"""The instances of servers and clients that are configured on a machine, and how a person names one."""
+"""The instances of servers and clients configured on a machine, and their names on the command line."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .paths import ROLES, Places, checked_name
 
 @dataclass(frozen=True, slots=True)
 class Instance:
-    """A server or a client with a configuration of its own; without a name, if that lies elsewhere."""
+    """A server or a client with its configuration; without a name if that is not in /etc/iphttps."""
 
     role: str
     name: str | None
@@ -35,12 +35,17 @@ class Instance:
 
 
 def configured(places: Places) -> list[Instance]:
-    """Return all instances that have a configuration in its place, the servers first."""
+    """Return all instances with a configuration in /etc/iphttps, servers first."""
     return [_instance(places, role, name) for role in ROLES for name in places.instances(role)]
 
 
 def named(places: Places, word: str, role: str | None = None) -> Instance:
-    """Return the instance that is meant by its name, such as main or client/main; raises ConfigError or AskError."""
+    """Return the instance with a name such as main or client/main.
+
+    Raises:
+        ConfigError: No instance has this name.
+        AskError: A server and a client have this name.
+    """
     first, _, rest = word.partition("/")
     if rest and first in ROLES:
         role, word = first, rest
@@ -48,15 +53,20 @@ def named(places: Places, word: str, role: str | None = None) -> Instance:
     roles = [role] if role else ROLES
     found = [_instance(places, role, word) for role in roles if places.config(role, word).exists()]
     if len(found) > 1:
-        raise AskError(f"{word!r} is both a server and a client: say server/{word} or client/{word}", 2)
+        raise AskError(f"{word!r} is both a server and a client: use server/{word} or client/{word}", 2)
     if not found:
-        there = f"there are {_listed(configured(places))}" if configured(places) else "there are none"
-        raise ConfigError(f"there is no configuration {word!r} in {places.configuration}: {there}")
+        there = f"choose from {_listed(configured(places))}" if configured(places) else "nothing is configured there"
+        raise ConfigError(f"no configuration {word!r} in {places.configuration}: {there}")
     return found[0]
 
 
 def file_or_named(places: Places, word: str, role: str | None = None) -> Instance:
-    """Return the instance that is meant by a file, or by its name; raises ConfigError or AskError."""
+    """Return the instance with this file or name.
+
+    Raises:
+        ConfigError: No such file or instance exists.
+        AskError: The name or the role is ambiguous.
+    """
     if word.endswith(".toml") or os.sep in word.removeprefix("server/").removeprefix("client/"):
         path = Path(word)
         for instance in configured(places):
@@ -67,28 +77,36 @@ def file_or_named(places: Places, word: str, role: str | None = None) -> Instanc
 
 
 def only(places: Places) -> Instance:
-    """Return the only instance there is; raises ConfigError or AskError if there are none, or several."""
+    """Return the only instance.
+
+    Raises:
+        ConfigError: No instance is configured.
+        AskError: Several instances are configured.
+    """
     found = configured(places)
     if not found:
-        raise ConfigError(f"nothing is configured in {places.configuration}: make a configuration there first")
+        raise ConfigError(f"no configuration in {places.configuration}: run `iphttps setup` or `iphttps join` first")
     if len(found) > 1:
-        raise AskError(f"there are several configurations: name one of {_listed(found)}", 2)
+        raise AskError(f"several configurations exist: name one of {_listed(found)}", 2)
     return found[0]
 
 
 def find_control(places: Places, control: str | None, word: str | None) -> Path:
-    """Return the control socket that is meant: named itself, or by its instance, or the only one of a daemon that runs.
+    """Return the control socket given as such, that of the instance given, or else that of the only running daemon.
 
-    Raises ConfigError or AskError.
+    Raises:
+        ConfigError: No instance has this name.
+        AskError: There is no control socket, or the choice is ambiguous.
+
     """
     if control and word:
-        raise AskError(f"both {word!r} and the control socket {control} are named: name one of them", 2)
+        raise AskError(f"{word!r} and the control socket {control} are both given: give only one", 2)
     if control:
         return Path(control)
     if word:
         first, _, rest = word.partition("/")
         roles, name = ([first], rest) if rest and first in ROLES else (ROLES, word)
-        # Also those that were started by hand, without a configuration in its place.
+        # Includes daemons started by hand, without a configuration in /etc/iphttps.
         running = [path for role in roles if is_live(path := places.control(role, name))]
         if len(running) == 1:
             return running[0]
@@ -100,12 +118,12 @@ def find_control(places: Places, control: str | None, word: str | None) -> Path:
     if len(live) == 1:
         return live[0]
     if live:
-        raise AskError(f"there are several daemons: name one of {', '.join(map(_called, live))}, or use --control", 2)
-    raise AskError(f"there is no control socket in {places.run}: start a daemon with --control, or name its socket")
+        raise AskError(f"several daemons exist: name one of {', '.join(map(_called, live))}, or use --control", 2)
+    raise AskError(f"no control socket in {places.run}: start a daemon, or give its socket with --control")
 
 
 def _called(path: Path) -> str:
-    """Return the instance that a socket belongs to, or its path if that cannot be seen from it."""
+    """Return the instance that a socket belongs to, or its path if the name shows none."""
     role, _, name = path.stem.partition("-")
     return f"{role}/{name}" if role in ROLES and name else str(path)
 
@@ -119,14 +137,14 @@ def _listed(instances: Iterable[Instance]) -> str:
 
 
 def _role(path: Path) -> str:
-    """Find out by its directory or its keys whether a file is that of a server or a client; raises AskError."""
+    """Return the role of a file, by its directory or its keys; raises ConfigError or AskError."""
     if path.absolute().parent.name in ROLES:
         return path.absolute().parent.name
     keys = loosely(path).keys()
     if "prefix" in keys or "client-ca" in keys:
         return "server"
     if not path.is_file():
-        raise ConfigError(f"there is no file {path}")
+        raise ConfigError(f"no such file: {path}")
     if keys & {"ca", "proxy", "pin", "crl", "when"} or "uri" in keys:
         return "client"
-    raise AskError(f"it cannot be seen whether {path} is for a server or a client: say --role server or client", 2)
+    raise AskError(f"cannot tell whether {path} is for a server or a client: give --role", 2)

@@ -1,4 +1,4 @@
-"""The names of the tunnels' interfaces: which of them are taken."""
+"""The names of the tunnels' interfaces."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ KERNEL = Path("/sys/class/net")
 
 
 def free_interface(places: Places) -> str:
-    """Return the first of iphttps0, iphttps1, ... that no instance has, and no other program on this machine."""
+    """Return the first of iphttps0, iphttps1, ... that neither an instance nor an existing interface uses."""
     taken = {interface_of(places.config(role, name)) for role in ROLES for name in places.instances(role)}
     if places.root == Path("/"):
         taken.update(os.listdir(KERNEL) if KERNEL.is_dir() else ())
@@ -22,7 +22,7 @@ def free_interface(places: Places) -> str:
 
 
 def interface_of(config: Path) -> str:
-    """Return the interface that a configuration names, or the default; whatever else is wrong with it."""
+    """Return the interface in a configuration, or the default; the configuration may be invalid."""
     found = value_of(config, "interface")
     return found if isinstance(found, str) else DEFAULT
 

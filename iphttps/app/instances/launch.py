@@ -1,4 +1,4 @@
-"""Starts and stops instances: by systemd where it runs them, else each as a process with a pid file of its own."""
+"""Start and stop of instances: by systemd where it has their unit, otherwise as background processes."""
 
 from __future__ import annotations
 
@@ -20,17 +20,21 @@ from .paths import GROUP, USER, unit
 from .units import booted, systemctl
 
 POLL = 0.1
-"""Seconds from one look at something that is waited for to the next."""
+"""Seconds between polls."""
 
 _STOPPING = 30.0
-"""Seconds that an instance has to end its sessions and undo what it did to the host."""
+"""Seconds for an instance to end its sessions and restore the host."""
 
 
 class Systemd:
-    """The units of the instances."""
+    """Runs instances as systemd units."""
 
     def start(self, instance: Instance) -> Callable[[], str | None]:
-        """Start the unit, and wait until systemd says that it is; raises ConfigError."""
+        """Start the unit and wait until systemd reports that it is started.
+
+        Raises:
+            ConfigError: The unit failed to start.
+        """
         self._do("start", instance)
         return lambda: None
 
@@ -45,16 +49,20 @@ class Systemd:
         if done.returncode != 0:
             why = done.stderr.strip().splitlines()
             raise ConfigError(
-                f"systemd cannot {verb} {_unit(instance)}{f' ({why[0]})' if why else ''}: "
-                f"`journalctl -u {_unit(instance)} -n 20` says more"
+                f"systemd failed to {verb} {_unit(instance)}{f' ({why[0]})' if why else ''}: "
+                f"see `journalctl -u {_unit(instance)} -n 20`"
             )
 
 
 class Processes:
-    """Processes of their own, in the background."""
+    """Runs instances as background processes."""
 
     def start(self, instance: Instance) -> Callable[[], str | None]:
-        """Start one; return what tells why it has ended, None as long as it runs. Raises ConfigError."""
+        """Start a process; return a function that returns why it ended, or None while it is running.
+
+        Raises:
+            ConfigError: The process cannot be started.
+        """
         assert instance.name
         pid_file = instance.places.pid_file(instance.role, instance.name)
         log_file = instance.places.log_file(instance.role, instance.name)
@@ -81,12 +89,16 @@ class Processes:
             if process.poll() is None:
                 return None
             _remove(pid_file)
-            return _last_words(log_file, begin) or f"it ended with status {process.returncode}: {log_file} may say why"
+            return _last_words(log_file, begin) or f"it ended with status {process.returncode}: see {log_file}"
 
         return ended
 
     def stop(self, instance: Instance) -> bool:
-        """Stop the process, and wait until it is gone; return whether there was one. Raises ConfigError."""
+        """Stop the process and wait for its end; return whether there was one.
+
+        Raises:
+            ConfigError: The process may not be stopped, or does not end.
+        """
         assert instance.name
         pid_file = instance.places.pid_file(instance.role, instance.name)
         pid = _pid(pid_file)
@@ -95,22 +107,20 @@ class Processes:
         try:
             os.kill(pid, signal.SIGTERM)
         except PermissionError as error:
-            raise ConfigError(f"cannot stop {instance}, process {pid}: it takes root") from error
+            raise ConfigError(f"cannot stop {instance}, process {pid}: permission denied; run this as root") from error
         except ProcessLookupError:
             return False
         deadline = time.monotonic() + _STOPPING
         while _runs(pid, pid_file):
             if time.monotonic() > deadline:
-                raise ConfigError(
-                    f"{instance}, process {pid}, does not end: `kill -9 {pid}` ends it without tidying up"
-                )
+                raise ConfigError(f"{instance}, process {pid}, does not end: `kill -9 {pid}` kills it without cleanup")
             time.sleep(POLL)
-        _remove(pid_file)  # it cannot always do that itself, as another user
+        _remove(pid_file)  # the daemon runs as another user and may not be able to
         return True
 
 
 def supervisor(instance: Instance) -> Systemd | Processes:
-    """Return what runs an instance on this machine."""
+    """Return how instances like this one are run on this machine."""
     here = instance.places.root == Path("/")
     if here and booted() and systemctl("cat", _unit(instance)).returncode == 0:
         return Systemd()
@@ -123,16 +133,16 @@ def _unit(instance: Instance) -> str:
 
 
 def _twistd() -> str:
-    """Return the twistd of this very installation."""
+    """Return the twistd of this installation."""
     beside = Path(sys.executable).with_name("twistd")
     found = str(beside) if beside.exists() else shutil.which("twistd")
     if found is None:
-        raise ConfigError(f"there is no twistd beside {sys.executable}: is Twisted installed in full?")
+        raise ConfigError(f"no twistd beside {sys.executable}: install Twisted completely")
     return found
 
 
 def _user() -> pwd.struct_passwd | None:
-    """Return as whom the daemons run, None if there is no such user or we cannot become him."""
+    """Return the daemons' user; None if it does not exist or this process is not root."""
     try:
         return pwd.getpwnam(USER) if os.geteuid() == 0 else None
     except KeyError:
@@ -147,24 +157,24 @@ def _make(directory: Path, user: pwd.struct_passwd | None) -> None:
     except FileExistsError:
         return
     except OSError as error:
-        raise ConfigError(f"cannot make {directory}: {error.strerror}; start instances as root") from error
+        raise ConfigError(f"cannot create {directory}: {error.strerror}; run this as root") from error
 
 
 def _remove(pid_file: Path) -> None:
     try:
         pid_file.unlink(missing_ok=True)
     except OSError as error:
-        raise ConfigError(f"cannot remove {pid_file}: {error.strerror}; stop and start instances as root") from error
+        raise ConfigError(f"cannot remove {pid_file}: {error.strerror}; run this as root") from error
 
 
 def _pid(pid_file: Path) -> int | None:
-    """Return the process that a pid file is about, if that is still the one."""
+    """Return the process in a pid file, if it is still the one that was started with it."""
     pid = number_in(pid_file)
     return pid if pid is not None and _runs(pid, pid_file) else None
 
 
 def _runs(pid: int, pid_file: Path) -> bool:
-    """Tell whether a process runs that was started with a pid file; not one that only nobody has asked for its end."""
+    """Tell whether the process that was started with a pid file is running; a zombie is not."""
     try:
         if f"--pidfile={pid_file}".encode() not in Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0"):
             return False
@@ -174,7 +184,7 @@ def _runs(pid: int, pid_file: Path) -> bool:
 
 
 def _last_words(log_file: Path, begin: int) -> str:
-    """Return the sentence with which a daemon ended, from its log."""
+    """Return the last error of a daemon from its log."""
     with log_file.open("rb") as log:
         log.seek(begin)
         said = log.read().decode("utf-8", "replace")

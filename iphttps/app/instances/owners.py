@@ -1,4 +1,4 @@
-"""Who owns what commands write: the daemons' user owns what the daemons must read in secret, or write."""
+"""Owners of files that commands write: the daemons' user owns secrets that they read, and files that they write."""
 
 from __future__ import annotations
 
@@ -11,31 +11,35 @@ from .paths import USER, Places
 
 
 def demand_root(places: Places, command: str, what: str) -> None:
-    """Raise ConfigError unless a command may write to this machine's own places."""
+    """Check that a command may write to this machine's own directories.
+
+    Raises:
+        ConfigError: The root is / and the user is not root.
+    """
     if places.root == Path("/") and os.geteuid() != 0:
-        raise ConfigError(f"`iphttps {command}` {what}: run it as root, for example by sudo")
+        raise ConfigError(f"`iphttps {command}` {what}: run it as root, for example with sudo")
 
 
 def make_public_directory(path: Path) -> None:
-    """Make a directory that everybody may look into, unless it is there; raises ConfigError."""
+    """Create a world-readable directory unless it exists; raises ConfigError."""
     try:
         path.mkdir(0o755, parents=True, exist_ok=True)
     except OSError as error:
-        raise ConfigError(f"cannot make the directory {path}: {error.strerror}") from error
+        raise ConfigError(f"cannot create the directory {path}: {error.strerror}") from error
 
 
 def give(places: Places, path: Path) -> None:
-    """Give a file or a directory to the daemons' user, where there is one; raises ConfigError.
+    """Make the daemons' user, if it exists, the owner of a file or directory; raises ConfigError.
 
-    Beneath another root nobody is known, and everything belongs to who runs the command.
+    Below another root the users are unknown, and files keep the owner that runs the command.
     """
     if places.root != Path("/") or os.geteuid() != 0:
         return
     try:
         user = pwd.getpwnam(USER)
     except KeyError:
-        return  # nobody has made it: then the daemons start as root
+        return  # without this user the daemons run as root
     try:
         os.chown(path, user.pw_uid, user.pw_gid, follow_symlinks=False)
     except OSError as error:
-        raise ConfigError(f"cannot give {path} to the user {USER}: {error.strerror}") from error
+        raise ConfigError(f"cannot make {USER} the owner of {path}: {error.strerror}") from error

@@ -1,4 +1,4 @@
-"""Where configurations, certificates, state and sockets lie on a machine."""
+"""The paths of configurations, certificates, state and sockets."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ STATE = Path("/var/lib/iphttps")
 RUN = Path("/run/iphttps")
 LOGS = Path("/var/log/iphttps")
 USER = GROUP = "iphttps"
-"""Whom the daemons run as, and who may ask them what they do."""
+"""The user and group that the daemons run as."""
 
 ROLES = ("server", "client")
 DEFAULT_NAME = "main"
-"""The instance that `setup` makes unless another name is given."""
+"""The instance that `setup` creates by default."""
 
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,62}")
 
 
 def checked_name(name: str) -> str:
-    """Return the name of an instance if it can stand in a path and in a unit's name; raises ConfigError."""
+    """Return the name of an instance, if it is valid in paths and unit names; raises ConfigError."""
     if not _NAME.fullmatch(name):
         raise ConfigError(
-            f"{name!r} cannot be the name of an instance: it takes letters, digits, _, . and -, at most 63, "
-            "and begins with a letter, a digit or _"
+            f"{name!r} is not a valid instance name: use at most 63 letters, digits, _, . and -, "
+            "beginning with a letter, a digit or _"
         )
     return name
 
@@ -39,14 +39,14 @@ def unit(role: str, name: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Places:
-    """The paths of every instance, beneath a root that is `/` except for packages, tests and other machines."""
+    """The paths of all instances, below a root other than `/` for packages, tests and other machines."""
 
     root: Path = Path("/")
     enrolments: Path = field(default_factory=Path.cwd)
-    """The directory where files for new clients are put."""
+    """The directory for the enrolment files of new clients."""
 
     def beneath(self, path: Path) -> Path:
-        """Return an absolute path beneath the root, where it may lie already."""
+        """Return an absolute path below the root, unchanged if it is already there."""
         return path if path.is_relative_to(self.root) else self.root / path.relative_to("/")
 
     @property
@@ -56,7 +56,7 @@ class Places:
 
     @property
     def state(self) -> Path:
-        """The directory of what is kept from one start to the next."""
+        """The directory of persistent state."""
         return self.beneath(STATE)
 
     @property
@@ -71,11 +71,11 @@ class Places:
 
     @property
     def server_authority(self) -> Path:
-        """The directory of the authority that clients trust; where there is none, `authority` is for both."""
-        return self.configuration / "server-ca"  # only root can change anything there
+        """The directory of the authority for servers; if it does not exist, `authority` serves both."""
+        return self.configuration / "server-ca"  # writable by root only
 
     def config(self, role: str, name: str) -> Path:
-        """Return the configuration of an instance; raises ConfigError for a name that cannot be one."""
+        """Return the configuration of an instance; raises ConfigError for an invalid name."""
         return self.configuration / role / f"{checked_name(name)}.toml"
 
     def server_config(self, name: str) -> Path:
@@ -103,7 +103,7 @@ class Places:
         return self._beside("client", name, ".key")
 
     def client_ca(self, name: str) -> Path:
-        """Return the authority that a client trusts."""
+        """Return the certificate of the authority that a client trusts."""
         return self._beside("client", name, "-ca.pem")
 
     def control(self, role: str, name: str) -> Path:
@@ -111,15 +111,15 @@ class Places:
         return self.run / f"{role}-{checked_name(name)}.sock"
 
     def pid_file(self, role: str, name: str) -> Path:
-        """Return the file with the process that runs an instance where systemd does not."""
+        """Return the pid file of an instance that runs without systemd."""
         return self.run / f"{role}-{checked_name(name)}.pid"
 
     def log_file(self, role: str, name: str) -> Path:
-        """Return the log of an instance where systemd does not keep it."""
+        """Return the log file of an instance that runs without systemd."""
         return self.beneath(LOGS) / f"{role}-{checked_name(name)}.log"
 
     def instances(self, role: str) -> list[str]:
-        """Return the names of the instances that have a configuration, sorted."""
+        """Return the names of the configured instances, sorted."""
         return sorted(path.stem for path in (self.configuration / role).glob("*.toml") if _NAME.fullmatch(path.stem))
 
     def _beside(self, role: str, name: str, ending: str) -> Path:

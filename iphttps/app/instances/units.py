@@ -11,7 +11,7 @@ from ...core.errors import ConfigError
 from .paths import Places, unit
 
 BOOTED = Path("/run/systemd/system")
-"""A directory that is there where systemd runs the machine: sd_booted(3)."""
+"""A directory that exists if systemd is the init system: sd_booted(3)."""
 
 DEADLINE = 100.0
 """Seconds that systemctl has for its answer: more than the 90 that systemd by default gives a unit to start or stop."""
@@ -44,16 +44,18 @@ def systemctl(*words: str) -> subprocess.CompletedProcess[str]:
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """How an instance is started: whether that was `done` here and now, and a sentence about it."""
+    """The result of starting an instance: whether it was `done` now, and a sentence."""
 
     done: bool
     sentence: str
 
 
 def enable(places: Places, role: str, name: str) -> Start:
-    """Have an instance started, now and at each boot; where systemd cannot do that, say what will.
+    """Start an instance now and at each boot; without systemd, return a sentence that says how to start it.
 
-    Raises ConfigError if systemd knows the unit and does not start it.
+    Raises:
+        ConfigError: The unit failed to start.
+
     """
     wanted = unit(role, name)
     up = f"start it with `iphttps up {role}/{name}`"

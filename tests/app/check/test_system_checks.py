@@ -68,11 +68,11 @@ class SystemTests(NamespaceCase):
 
     def test_routes(self) -> None:
         """What clients are to reach must be reached from here, and the tunnel's prefix must be nowhere else."""
-        self.assertIn("warning: this host itself has no route to 2001:db8:1::/64", self.only())
+        self.assertIn("warning: this host has no route to 2001:db8:1::/64", self.only())
         self.route("::/0")
         self.assertEqual([], self.found())
         self.route("2001:db8:2:0:8000::/65", "eth1")
-        self.assertIn("error: 2001:db8:2:0:8000::/65 leads to eth1 already", self.only())
+        self.assertIn("error: 2001:db8:2:0:8000::/65 is already routed to eth1", self.only())
 
     def test_interface(self) -> None:
         """The name of the interface must be free and possible."""
@@ -178,5 +178,5 @@ class SystemTests(NamespaceCase):
             return self.found("--uri", "http://*:80/")
 
         found = in_child(look)
-        self.assertTrue(any("repeat it as root" in one for one in found), found)
+        self.assertTrue(any("repeat the check as root" in one for one in found), found)
         self.assertFalse(any("port 80" in one for one in found), found)

@@ -32,12 +32,12 @@ class StatusTests(CommandCase):
         self.assertEqual(
             [
                 "state           LISTEN for 1 h 23 min, since 2026-03-01 08:00:00 UTC",
-                "listens at      https://*/IPHTTPS",
+                "listening on    https://*/IPHTTPS",
                 "authentication  certificates",
                 "interface       iphttps0, fe80::1/64 2001:db8:2::1/64, prefix 2001:db8:2::/64",
                 "offload         tcp, udp",
-                "leads to        2001:db8:1::/64",
-                "revoked         1 certificates, the list is valid until 2026-03-31 08:00:00 UTC",
+                "routes          2001:db8:1::/64",
+                "revoked         1 certificates, list valid until 2026-03-31 08:00:00 UTC",
                 "clients         2 of at most 1000",
                 "device          in 9 packets, 9 kB; out 7 packets, 700 B",
                 "                1 dropped: not an IPv6 packet",
@@ -56,12 +56,12 @@ class StatusTests(CommandCase):
     def test_not_taken(self) -> None:
         """A file that has changed and cannot be used is a problem of one that does its work."""
         for role in ("server", "client"):
-            sentence = "revocation list not taken: it is damaged"
+            sentence = "revocation list not loaded: it is damaged"
             status, said, _ = self.run_command({**documented(role), "not_taken": [sentence]}, "status")
             self.assertEqual((1, True), (status, sentence in said))
 
     def test_interface_changed(self) -> None:
-        """A change of the interface by another program is a problem until it has been put right."""
+        """A change of the interface by another program is a problem until it has been restored."""
         for role in ("server", "client"):
             for put_right in (True, False):
                 change = {"change": "its MTU is 1500", "put_right": put_right, "time": "2026-03-01T09:23:00Z"}
@@ -86,10 +86,10 @@ class ClientsTests(CommandCase):
         self.assertEqual((0, [("GET", "/clients", b"")]), (status, Answering.seen))
         self.assertEqual(
             [
-                "ID  IDENTITY  PEER             FOR   ADDRESSES                         IN     OUT   DROPPED",
-                "7   CN=alice  192.0.2.7:50178  45 s  fe80::5910:565f:6429:b7ef         800 B  9 kB  1",
-                "                                     2001:db8:2:0:c342:bc93:6437:83cc",
-                "11  -         [2001:db8::7]:1  45 s                                    800 B  9 kB  1",
+                "ID  IDENTITY  PEER             CONNECTED  ADDRESSES                         IN     OUT   DROPPED",
+                "7   CN=alice  192.0.2.7:50178  45 s       fe80::5910:565f:6429:b7ef         800 B  9 kB  1",
+                "                                          2001:db8:2:0:c342:bc93:6437:83cc",
+                "11  -         [2001:db8::7]:1  45 s                                         800 B  9 kB  1",
             ],
             said.splitlines(),
         )
@@ -120,7 +120,7 @@ class OrderTests(CommandCase):
     def test_disconnect(self) -> None:
         """The client with the ID is disconnected, and named."""
         outcome = self.run_command(documented("clients")["clients"][0], "disconnect", "7")
-        self.assertEqual((0, "client 7 (CN=alice, 192.0.2.7:50178) is disconnected\n", ""), outcome)
+        self.assertEqual((0, "client 7 (CN=alice, 192.0.2.7:50178) disconnected\n", ""), outcome)
         self.assertEqual([("POST", "/clients/7/disconnect", b"")], Answering.seen)
 
     def test_switch(self) -> None:
@@ -168,17 +168,17 @@ class TroubleTests(CommandCase):
         with socket.socket(socket.AF_UNIX) as wire:
             wire.bind(str(dead))
         for path, words in (
-            (self.directory / "b.sock", "there is no such socket"),
-            (dead, "has the daemon died?"),
+            (self.directory / "b.sock", "no such socket"),
+            (dead, "no daemon listens there"),
             (self.directory / ("x" * 200), "too long"),
-            (self.directory, "has the daemon died?"),  # the kernel's word for what is no socket is the same
+            (self.directory, "no daemon listens there"),  # the kernel's word for what is no socket is the same
         ):
             self.assertIn(words, self.complaint(self.run_bare("status", "--control", str(path))))
 
     def test_hung_up(self) -> None:
         """A daemon that closes without an answer does not like who asks."""
         outcome = self.run_command(b"", "status", status=0)
-        self.assertIn("only root and the user that it runs as", self.complaint(outcome))
+        self.assertIn("only root and the daemon's user", self.complaint(outcome))
 
     def test_no_answer(self) -> None:
         """A daemon that does not answer in time."""
@@ -197,7 +197,7 @@ class TroubleTests(CommandCase):
     def test_no_daemon(self) -> None:
         """Something else that answers."""
         for answer in (b"<html>", b"[]", b"1", b"", b"\xff", b"[" * 100_000):
-            self.assertIn("no daemon of iphttps", self.complaint(self.run_command(answer, "status")))
+            self.assertIn("not an iphttps daemon", self.complaint(self.run_command(answer, "status")))
         self.assertIn("status 500", self.complaint(self.run_command({}, "status", status=500)))
 
     def test_own_mistake(self) -> None:

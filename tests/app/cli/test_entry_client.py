@@ -21,15 +21,15 @@ class ClientStatusTests(CommandCase):
         self.assertIn(
             "last failure  connect: https://vpn.example.net/IPHTTPS: connection refused: nothing listens there", said
         )
-        self.assertIn(" (2026-03-01 09:22:30 UTC; Windows would show 0x274D)\n", said)
+        self.assertIn(" (2026-03-01 09:22:30 UTC; Windows error code 0x274D)\n", said)
         later = {**documented("client"), "next_attempt": {"time": "2026-03-01T09:23:00Z", "seconds": 12.5}}
         self.assertIn("next attempt  in 12 s\n", self.run_command(later, "status")[1])
-        self.assertIn("encryption    TLSv1.3, TLS_AES_256_GCM_SHA384\n", said)
-        self.assertIn("router        fe80::1, 12.5 ms away\n", said)
+        self.assertIn("TLS           TLSv1.3, TLS_AES_256_GCM_SHA384\n", said)
+        self.assertIn("router        fe80::1, round trip 12.5 ms\n", said)
         silent = {**documented("client"), "router": {"address": "fe80::1", "round_trip": None}}
         self.assertIn("router        fe80::1 does not answer\n", self.run_command(silent, "status")[1])
         waiting = {**documented("client"), "stage": "router"}
-        self.assertIn("UTC, but no router has advertised itself\n", self.run_command(waiting, "status")[1])
+        self.assertIn("UTC, no Router Advertisement received yet\n", self.run_command(waiting, "status")[1])
         nothing = dict.fromkeys(("last_failure", "next_attempt", "tls", "router", "proxy"))
         bare = {**documented("client"), **nothing, "routes": []}
         bare["counters"]["session"] = None
@@ -44,7 +44,7 @@ class ClientStatusTests(CommandCase):
 
     def test_waiting(self) -> None:
         """What the client waits for before it connects stands in a line of its own."""
-        self.assertIn("waiting       it is to be asked for", self.said(waiting="it is to be asked for"))
+        self.assertIn("waiting       waiting for `iphttps enable`", self.said(waiting="waiting for `iphttps enable`"))
 
     def test_same_server(self) -> None:
         """A failure with the server of the latest attempt does not name it again."""

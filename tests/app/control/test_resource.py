@@ -162,8 +162,8 @@ class RequestTests(ControlCase):
         with capturedLogs() as events:
             await self.answer(GET)
             await self.answer(post("/things/7/end"))
-        lines = [line for line in map(formatEvent, events) if line and "asked" in line]
-        self.assertEqual(["asked by the control socket: /things/7/end"], lines)
+        lines = [line for line in map(formatEvent, events) if line and "request on" in line]
+        self.assertEqual(["request on the control socket: /things/7/end"], lines)
 
 
 class RefusalTests(ControlCase):
@@ -174,15 +174,15 @@ class RefusalTests(ControlCase):
         for path in ("/", "/statusx", "/status/", "/things", "/things/7", "//", "/things/7/end/"):
             status, sentence = await self.refusal(GET.replace(b"/status", path.encode()))
             self.assertEqual(404, status, path)
-            self.assertIn("this daemon is a client, which knows GET /status", sentence)
+            self.assertIn("this daemon is a client, which offers GET /status", sentence)
 
     async def test_method(self) -> None:
         """Status 405, with the methods in Allow (RFC 9110 section 15.5.6)."""
         status, value, head = await self.answer(post("/status"))
-        self.assertEqual((405, {"error": "/status takes GET only"}), (status, value))
+        self.assertEqual((405, {"error": "/status allows only GET"}), (status, value))
         self.assertIn(b"\r\nAllow: GET, HEAD\r\n", head + b"\r\n")
         status, value, head = await self.answer(GET.replace(b"GET /status", b"DELETE /mode"))
-        self.assertEqual((405, {"error": "/mode takes POST or GET only"}), (status, value))
+        self.assertEqual((405, {"error": "/mode allows only POST or GET"}), (status, value))
         self.assertIn(b"\r\nAllow: POST, GET, HEAD\r\n", head + b"\r\n")
 
     async def test_action(self) -> None:

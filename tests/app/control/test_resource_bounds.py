@@ -23,13 +23,13 @@ class BoundTests(ControlCase):
     async def test_not_http(self) -> None:
         """What is not HTTP is refused with 400."""
         for rubbish in (b"\r\n\r\nrubbish\r\n\r\n", b"GET\r\n\r\n", b"\x16\x03\x01\0\r\n\r\n", GET[:-2] + b"x\r\n\r\n"):
-            self.assertEqual((400, "this is no HTTP request"), await self.refusal(rubbish), rubbish)
+            self.assertEqual((400, "not an HTTP request"), await self.refusal(rubbish), rubbish)
 
     async def test_long_line(self) -> None:
         """A line without an end is refused once it is too long, as the request line and in the head."""
         for start in (b"", GET[:-2]):
             status, sentence = await self.refusal(start + b"x" * 10_000_000)
-            self.assertEqual((431, f"no line may be longer than {LINE} bytes"), (status, sentence))
+            self.assertEqual((431, f"a line is longer than {LINE} bytes"), (status, sentence))
 
     async def test_long_head(self) -> None:
         """A head with too many lines is refused."""
@@ -41,7 +41,7 @@ class BoundTests(ControlCase):
         """A body that is too long is refused before it comes, one of unknown length too."""
         self.assertEqual(200, (await self.answer(post("/things/1/end", b"x" * BODY)))[0])
         status, sentence = await self.refusal(post("/mode", b"x" * (BODY + 1)))
-        self.assertEqual((413, f"no body may be longer than {BODY} bytes"), (status, sentence))
+        self.assertEqual((413, f"the body is longer than {BODY} bytes"), (status, sentence))
         huge = post("/mode", b"").replace(b"Content-Length: 0", b"Content-Length: 18446744073709551615")
         self.assertEqual(413, (await self.refusal(huge))[0])
         chunked = post("/mode", b"").replace(b"Content-Length: 0", b"Transfer-Encoding: chunked") + b"5\r\nhello\r\n"

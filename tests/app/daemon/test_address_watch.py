@@ -43,15 +43,15 @@ class AddressWatchTests(SynchronousTestCase):
         """What has come through the tunnel and never reached ICMPv6 was dropped here; it is said once."""
         self.assertEqual([], self.said(PATIENCE - 1))
         (sentence,) = self.said(1)
-        self.assertIn("this host's own packet filter (firewall) drops what comes in on iphttps0", sentence)
+        self.assertIn("this host's packet filter (firewall) drops input on iphttps0", sentence)
         self.assertEqual((sentence, []), (self.watch.obstacle, self.said()))
 
     def test_settings(self) -> None:
         """A setting that somebody has changed is named, and what replaces it is said as well."""
         self.wrong = {"autoconf": ("0", 1)}
-        self.assertIn("net.ipv6.conf.iphttps0.autoconf is 0 and not 1", self.said()[0])
+        self.assertIn("net.ipv6.conf.iphttps0.autoconf is 0 instead of 1", self.said()[0])
         self.wrong = {"accept_ra": ("0", 2)}
-        self.assertIn("net.ipv6.conf.iphttps0.accept_ra is 0 and not 2", self.said()[0])
+        self.assertIn("net.ipv6.conf.iphttps0.accept_ra is 0 instead of 2", self.said()[0])
 
     def test_received(self) -> None:
         """What the kernel has received, or does not count, is not blamed on the packet filter."""
@@ -60,7 +60,7 @@ class AddressWatchTests(SynchronousTestCase):
             self.watch.start()
             self.received = received
             (sentence,) = self.said()
-            self.assertIn("the router offers no prefix", sentence)
+            self.assertIn("the router advertises no prefix", sentence)
 
     def test_gone(self) -> None:
         """An interface that has lost IPv6 is named."""
@@ -69,7 +69,7 @@ class AddressWatchTests(SynchronousTestCase):
             raise FileNotFoundError
 
         self.patch(address_watch, "unsettled", missing)
-        self.assertIn("there is no IPv6 on iphttps0 any more", self.said()[0])
+        self.assertIn("IPv6 has been disabled on iphttps0", self.said()[0])
 
     def test_not_advertised(self) -> None:
         """As long as no router has advertised itself, it is not this host's doing."""

@@ -74,7 +74,7 @@ class HostTests(test_client.ClientDaemonCase):
             self.happen(News(options=(servers("2001:db8:1::53"), domains("example.org"))))
         self.assertRegex(
             str(formatEvent(events[0])),
-            "^the link announces the DNS servers 2001:db8:1::53 and the search domains example.org; ",
+            "^the router advertises DNS servers 2001:db8:1::53 and search domains example.org; ",
         )
 
     def test_changes(self) -> None:
@@ -109,7 +109,7 @@ class HostFlagTests(test_client.ClientDaemonCase):
         script = Path(self.mktemp()).absolute()
         for flag in ("--up-script", "--down-script"):
             refusal = self.refusal(Options(), *URI, flag, str(script))
-            self.assertEqual(refusal, f"{flag} {script}: there is no such file")
+            self.assertEqual(refusal, f"{flag} {script}: no such file")
         script.write_text("#!/bin/sh\n")
         script.chmod(0o755)
         options = Options()

@@ -113,7 +113,7 @@ class ScriptTests(ClientLinkCase):
         link.down()
         self.assertEqual(self.events, ["up", NO_NAMES, "down", "up", NO_NAMES, "down", "up", NO_NAMES, "down"])
         await link.ended()
-        self.assertEqual(sum("was still at work" in line for line in self.logged), 2)
+        self.assertEqual(sum("was still running" in line for line in self.logged), 2)
 
     async def test_up_script_at_work(self) -> None:
         """An up script that is still at work when the link goes down is killed."""
@@ -123,7 +123,7 @@ class ScriptTests(ClientLinkCase):
         link.down()
         await link.ended()
         self.assertEqual(self.notes(), ["down"])
-        self.assertIn("was still at work when the link went down, and was killed", "".join(self.logged))
+        self.assertIn("was still running when the link went down, and was killed", "".join(self.logged))
 
 
 class NameTests(ClientLinkCase):

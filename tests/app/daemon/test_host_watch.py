@@ -97,6 +97,6 @@ class HostWatchTests(SynchronousTestCase):
         for lose in (self.watch.doRead, lambda: self.watch.connectionLost(Failure(OSError("lost")))):
             with capturedLogs() as events:
                 lose()
-            self.assertRegex(str(formatEvent(events[0])), "^the kernel tells no more what changes in the network: ")
+            self.assertRegex(str(formatEvent(events[0])), "^the kernel no longer reports network changes: ")
             self.assertEqual(self.reactor.getReaders(), [])
         self.assertEqual(len(self.reactor.getDelayedCalls()), 1)

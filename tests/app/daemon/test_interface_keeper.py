@@ -131,7 +131,7 @@ class RepairTests(KeeperCase):
             with capturedLogs() as events:
                 self.change(state)
             sentence = f"another program changed the interface iphttps0: {what}"
-            self.assertEqual([f"{sentence}; putting it right"], [formatEvent(event) for event in events])
+            self.assertEqual([f"{sentence}; reverting the change"], [formatEvent(event) for event in events])
             self.reactor.advance(PERIOD / REPAIRS)
             self.assert_change(sentence, put_right=True)
         # Forwarding on the interface is set again; that of the host, which is noted to be undone, is not touched.
@@ -167,8 +167,8 @@ class RepairTests(KeeperCase):
         self.assertEqual((REPAIRS, []), (len(self.applied), self.ends))
         self.assertEqual(
             [
-                "another program changed the interface iphttps0: its MTU is 1500; putting it right",
-                "another program keeps changing the interface iphttps0: stop it from that",
+                "another program changed the interface iphttps0: its MTU is 1500; reverting the change",
+                "another program keeps changing the interface iphttps0: stop it",
             ],
             [formatEvent(event) for event in events],
         )
@@ -201,8 +201,8 @@ class RepairTests(KeeperCase):
         """Removed, moved or renamed, it ends the daemon."""
         self.change(None)
         self.change(replace(RIGHT, name="other"))
-        self.assertRegex(self.ends[0], "^the interface is gone: ")
-        self.assertEqual("somebody renamed the interface iphttps0 to other", self.ends[1])
+        self.assertRegex(self.ends[0], "^the interface was removed")
+        self.assertEqual("the interface iphttps0 was renamed to other", self.ends[1])
 
     def test_gone_meanwhile(self) -> None:
         """Where the interface goes while it is being put right, the reason is that it is gone."""
@@ -214,7 +214,7 @@ class RepairTests(KeeperCase):
         self.repair = vanish
         self.change(DOWN)
         self.reactor.advance(PAUSE)
-        self.assertRegex(self.ends[0], "^the interface is gone: ")
+        self.assertRegex(self.ends[0], "^the interface was removed")
 
     def test_refused_once(self) -> None:
         """A repair that another program has come in between is done again."""
@@ -232,7 +232,7 @@ class RepairTests(KeeperCase):
         self.change(DOWN)
         self.reactor.pump([PAUSE] * REPAIRS)
         (end,) = self.ends
-        self.assertIn("it is down; that cannot be put right: cannot configure iphttps0: busy", end)
+        self.assertIn("it is down; this cannot be reverted: cannot configure iphttps0: busy", end)
 
     def test_silent(self) -> None:
         """A kernel that reports no more is told of, and not asked for ever."""

@@ -19,7 +19,7 @@ from tests.pki.authority.support import AuthorityCase
 
 HOUR = 3600.0
 DAY = 24 * HOUR
-WRITTEN = LogLevel.info, "there was none that can be used"
+WRITTEN = LogLevel.info, "there was no usable revocation list"
 
 
 class UpkeepTests(AuthorityCase):
@@ -72,7 +72,7 @@ class UpkeepTests(AuthorityCase):
         """A list is a week old at most, so it has three weeks left at any time; that a new one is there is said."""
         for _ in range(5):
             lines = self.said(RENEWED_AFTER.total_seconds() + HOUR, HOUR)
-            self.assertEqual([(LogLevel.info, "CA/crl.pem is written anew: the old one was a week old")], lines)
+            self.assertEqual([(LogLevel.info, "wrote CA/crl.pem: the old one was a week old")], lines)
             self.assertGreater(self.left(), LIST_LIFETIME - RENEWED_AFTER)
 
     def test_published(self) -> None:
@@ -93,14 +93,14 @@ class UpkeepTests(AuthorityCase):
         before = self.authority.list_path.read_bytes()
         self.authority.revoke("alice")
         for content, reason in (
-            (None, "there was none that can be used"),
-            (b"rubbish", "there was none that can be used"),
-            (before, "the old one lacks somebody who is revoked"),
+            (None, "there was no usable revocation list"),
+            (b"rubbish", "there was no usable revocation list"),
+            (before, "the old one lacks a revoked certificate"),
         ):
             self.authority.list_path.unlink()
             if content:
                 self.authority.list_path.write_bytes(content)
-            self.assertEqual([(LogLevel.info, f"CA/crl.pem is written anew: {reason}")], self.said())
+            self.assertEqual([(LogLevel.info, f"wrote CA/crl.pem: {reason}")], self.said())
             self.assertEqual(1, len(x509.load_pem_x509_crl(self.authority.list_path.read_bytes())))
 
     def test_no_descriptors(self) -> None:
@@ -129,7 +129,7 @@ class UpkeepTests(AuthorityCase):
         (level, jumped), (_, written) = self.said()
         self.assertEqual(LogLevel.warn, level)
         self.assertIn("the clock was set forward by 8640000 seconds", jumped)
-        self.assertEqual("CA/crl.pem is written anew: the old one had expired", written)
+        self.assertEqual("wrote CA/crl.pem: the old one had expired", written)
         self.assertGreater(self.left(), timedelta(days=29))
 
     def test_clock_back(self) -> None:
@@ -180,7 +180,7 @@ class UpkeepTests(AuthorityCase):
             self.addCleanup(self.place.chmod, 0o700)
         ((level, sentence),) = self.said(100 * INTERVAL)
         self.assertEqual(LogLevel.error, level)
-        self.assertIn("it must belong to the user that the server runs as", sentence)
+        self.assertIn("the server's user must own it", sentence)
         self.assertEqual(sentence.replace("CA", str(self.place)), self.upkeep.problem)
 
     def test_use(self) -> None:

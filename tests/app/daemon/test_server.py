@@ -184,7 +184,7 @@ class LifeTests(ServerDaemonCase):
             reader.doRead()
         self.assertEqual(
             [formatEvent(event) for event in events],
-            ["the interface is gone (Bad file descriptor): somebody removed it; stopping"],
+            ["the interface was removed (Bad file descriptor); stopping"],
         )
         self.assertTrue(self.reactor.hasStopped)
 

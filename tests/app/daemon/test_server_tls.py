@@ -92,7 +92,7 @@ class SettingsTests(AppCase):
         for choice in ("accept", "prefer"):
             warning = null_warning(self.settings("--null-encryption", choice))
             assert warning
-            self.assertTrue(warning.startswith(f"--null-encryption {choice}: whoever sees the packets"), warning)
+            self.assertTrue(warning.startswith(f"--null-encryption {choice}: packets of clients"), warning)
         self.assertEqual(
             "--null-encryption is off, accept or prefer, not 'on'",
             self.refusal(Options(), *self.given, "--null-encryption", "on"),

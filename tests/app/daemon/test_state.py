@@ -77,7 +77,7 @@ class ClientConditionTests(SynchronousTestCase):
         """It is up when its link has an address, and not before."""
         up, early = client(ClientState.LINK_UP, used=True), client(ClientState.LINK_UP)
         self.assertEqual(DaemonState(up=True, text=f"link up to {URI}"), up)
-        self.assertEqual(DaemonState(up=False, text=f"link up to {URI}, which has no address yet"), early)
+        self.assertEqual(DaemonState(up=False, text=f"link up to {URI}, no address yet"), early)
 
     def test_obstacle(self) -> None:
         """An address that this host keeps from coming is not waited for; the line has the reason."""

@@ -213,5 +213,5 @@ class FolderTests(EnrolmentCase):
         folder, _ = self.folder("alice")
         before = (folder / "client.p12").read_bytes()
         words = ("enrol", "alice", "--windows", "--root", self.gateway.root, "--out", self.directory)
-        self.assertIn("is there already, and is not overwritten", self.bad(*words))
+        self.assertIn("already exists and is not overwritten", self.bad(*words))
         self.assertEqual(before, (folder / "client.p12").read_bytes())

@@ -39,7 +39,7 @@ class FindTests(CommandCase):
         os.environ[ask.VARIABLE] = str(self.path)
         self.assertEqual(0, self.find()[0])
         self.assertIn("b.sock", self.complaint(self.find("--control", "b.sock")))
-        self.assertIn("there is no configuration 'x'", self.complaint(self.find("x")))
+        self.assertIn("no configuration 'x'", self.complaint(self.find("x")))
 
     def test_only_one(self) -> None:
         """Else it is the only one there is; the socket of a dead daemon does not count."""
@@ -57,12 +57,12 @@ class FindTests(CommandCase):
         self.assertEqual([0, 0, 0], [self.find(name)[0] for name in ("b", "client/a", "server/a")])
         for place in (("server", "a"), ("client", "a")):
             self.configure(*place)
-        self.assertIn("say server/a or client/a", self.complaint(self.find("a"), 2))
-        self.assertIn("name one of them", self.complaint(self.find("a", "--control", "x"), 2))
+        self.assertIn("use server/a or client/a", self.complaint(self.find("a"), 2))
+        self.assertIn("give only one", self.complaint(self.find("a", "--control", "x"), 2))
 
     def test_none(self) -> None:
         """Without any it is said how to get one."""
-        self.assertIn("start a daemon with --control", self.complaint(self.find()))
+        self.assertIn("start a daemon, or give its socket with --control", self.complaint(self.find()))
 
     def test_configured(self) -> None:
         """The configuration of an instance can name another socket; of what does not run it is said so."""
@@ -71,5 +71,5 @@ class FindTests(CommandCase):
         sentence = self.complaint(self.find("a"))
         self.assertEqual(f"{self.places.root}/elsewhere/a.sock", sentence.partition(":")[0])
         self.assertTrue(self.complaint(self.find("b")).startswith(str(self.places.control("client", "b"))))
-        self.assertIn("there are server/a, client/b", self.complaint(self.find("server/b")))
-        self.assertIn("cannot be the name", self.complaint(self.find("../a")))
+        self.assertIn("choose from server/a, client/b", self.complaint(self.find("server/b")))
+        self.assertIn("is not a valid instance name", self.complaint(self.find("../a")))

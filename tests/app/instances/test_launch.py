@@ -69,8 +69,8 @@ class SystemdTests(ProgramCase):
         self.systemctl("echo 'Job failed.' >&2", "exit 1")
         error = self.assertRaises(ConfigError, Systemd().start, self.instance)
         self.assertEqual(
-            "systemd cannot start iphttps-server@main.service (Job failed.): "
-            "`journalctl -u iphttps-server@main.service -n 20` says more",
+            "systemd failed to start iphttps-server@main.service (Job failed.): "
+            "see `journalctl -u iphttps-server@main.service -n 20`",
             str(error),
         )
 

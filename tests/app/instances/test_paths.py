@@ -59,7 +59,7 @@ class PlacesTest(TestCase):
         for name in ("", "..", "a/b", "-x", ".hidden", "a b", "a@b", "x" * 64, "new\nline"):
             with self.assertRaises(ConfigError, msg=name) as caught:
                 Places().server_config(name)
-            self.assertIn("cannot be the name of an instance", str(caught.exception))
+            self.assertIn("is not a valid instance name", str(caught.exception))
 
     def test_units(self) -> None:
         """A systemd unit is named after the role and the instance."""

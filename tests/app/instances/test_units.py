@@ -31,7 +31,7 @@ class UnitTests(ProgramCase):
         """A unit that does not run is enabled and started."""
         self.systemctl('case "$*" in *is-*) exit 1;; esac')
         start = units.enable(Places(), "server", "main")
-        self.assertEqual((True, f"started {UNIT}, now and at each boot"), (start.done, start.sentence))
+        self.assertEqual((True, f"started {UNIT}, and enabled it at boot"), (start.done, start.sentence))
         self.assertEqual([f"cat {UNIT}", f"is-enabled {UNIT}", f"enable --now {UNIT}"], self.asked)
 
     def test_running(self) -> None:
@@ -46,12 +46,12 @@ class UnitTests(ProgramCase):
         self.systemctl("exit 1")
         start = units.enable(Places(), "server", "main")
         self.assertFalse(start.done)
-        self.assertIn("which comes with the package: start it with `iphttps up server/main`", start.sentence)
+        self.assertIn("is not installed: start it with `iphttps up server/main`", start.sentence)
 
     def test_fails(self) -> None:
         """One that does not start is an error, which says where the reason stands."""
         self.systemctl('case "$*" in *cat*) exit 0;; esac', "exit 1")
-        with self.assertRaisesRegex(ConfigError, f"systemd does not start {UNIT}: `journalctl -u {UNIT}` says why"):
+        with self.assertRaisesRegex(ConfigError, f"{UNIT} failed to start: see `journalctl -u {UNIT}`"):
             units.enable(Places(), "server", "main")
 
     def test_no_answer(self) -> None:
@@ -71,5 +71,5 @@ class UnitTests(ProgramCase):
         self.assertEqual("on that machine, start it with `iphttps up client/x`", other.sentence)
         self.patch(units, "BOOTED", Path("/nowhere"))
         here = units.enable(Places(), "client", "x")
-        self.assertEqual("systemd does not run here: start it with `iphttps up client/x`", here.sentence)
+        self.assertEqual("systemd is not running: start it with `iphttps up client/x`", here.sentence)
         self.assertFalse(self.note().exists())

@@ -1,4 +1,4 @@
-"""`iphttps ca`: the commands of an authority of one's own."""
+"""`iphttps ca`: run a certificate authority."""
 
 from __future__ import annotations
 
@@ -25,40 +25,40 @@ PATH = click.Path(path_type=Path)
 
 
 def authority_option(command: Command) -> Command:
-    """Let a command be told which authority is meant."""
-    about = "The authority's directory; without it /var/lib/iphttps/ca."
+    """Add the options that locate the authority."""
+    about = "The authority's directory; default: /var/lib/iphttps/ca."
     command = click.option("--authority", "directory", metavar="DIRECTORY", type=PATH, help=about)(command)
-    about = "Take the paths that are not given beneath this directory instead of /."
+    about = "Resolve default paths below this directory instead of /."
     return click.option("--root", metavar="DIRECTORY", type=PATH, default=Path("/"), help=about)(command)
 
 
 def days_option(default: int) -> Callable[[Command], Command]:
-    """Let a command be told how long a certificate is valid."""
+    """Add the option for the lifetime of a certificate."""
     return click.option(
         "--days",
         metavar="NUMBER",
         type=click.IntRange(1, MOST_DAYS),
         default=default,
-        help=f"How long it is valid; {default} unless given, and never longer than the authority.",
+        help=f"Days of validity, limited by that of the authority; default: {default}.",
     )
 
 
 def key_option(command: Command) -> Command:
-    """Let a command be told what kind of key is made."""
-    about = "The kind of key: rsa, which every client knows, or ecdsa (P-256), which is smaller."
+    """Add the option for the type of a new key."""
+    about = "Key type: rsa (2048 bits, supported by every client) or ecdsa (P-256, smaller)."
     return click.option("--key", type=click.Choice([kind.value for kind in KeyKind]), default="rsa", help=about)(
         command
     )
 
 
 def out_option(command: Command) -> Command:
-    """Let a command be told where it writes."""
-    about = "Where the files are written; without it the current directory."
+    """Add the option for the output directory."""
+    about = "Directory to write the files to; default: the current directory."
     return click.option("--out", metavar="DIRECTORY", type=PATH, default=Path(), help=about)(command)
 
 
 class InOrder(click.Group):
-    """A group that lists its commands in the order in which they stand here."""
+    """A group that lists its commands in the order of their definition."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the names."""
@@ -67,30 +67,30 @@ class InOrder(click.Group):
 
 @click.group(cls=InOrder)
 def ca() -> None:
-    """Make certificates by an authority of your own.
+    """Run a certificate authority: issue, renew, revoke and list certificates.
 
-    The authority is a directory. Whoever has its key can make certificates that your server lets in, so it is only for
-    root and the user that the server runs as.
+    The authority is a directory. Its private key can issue certificates that your server accepts, so only root and the
+    server's user may read it.
     """
 
 
 @ca.command()
-@click.option("--name", metavar="NAME", default="IP-HTTPS CA", help="What the authority is called in its certificates.")
+@click.option("--name", metavar="NAME", default="IP-HTTPS CA", help="Common name of the authority.")
 @click.option(
     "--for",
     "purpose",
     type=click.Choice([*(kind.value + "s" for kind in Kind), "both"]),
     default="both",
-    help="What its certificates are good for: servers, clients, or both.",
+    help="Whom the authority issues certificates for: servers, clients or both.",
 )
 @click.option(
     "--host",
     "hosts",
     metavar="HOST",
     multiple=True,
-    help="The server's name; repeatable. The first is where certificates say that the list is published.",
+    help="Name of the server; repeatable. Certificates give the first as the location of the revocation list.",
 )
-@click.option("--crl-uri", "uris", metavar="URI", multiple=True, help="Where else the revocation list is to be had.")
+@click.option("--crl-uri", "uris", metavar="URI", multiple=True, help="Further location of the revocation list.")
 @key_option
 @days_option(AUTHORITY_DAYS)
 @authority_option
@@ -104,12 +104,12 @@ def init(
     directory: Path | None,
     root: Path,
 ) -> None:
-    """Make an authority.
+    """Create an authority: its key, its certificate and an empty revocation list.
 
-    That is a key, its own certificate, and an empty revocation list. One that is there is never overwritten.
+    An existing authority is never overwritten.
 
-    One for servers is confined to the names given by --host, and those below them: whoever trusts it trusts it for
-    nothing else. `iphttps ca allow` adds names later.
+    An authority for servers is limited by name constraints to the names given with --host and their subdomains.
+    `iphttps ca allow` adds names later.
     """
     kind = next((kind for kind in Kind if f"{kind.value}s" == purpose), None)
     place = directory or (Places(root).server_authority if kind is Kind.SERVER else Places(root).authority)
@@ -118,24 +118,25 @@ def init(
     confined = hosts if kind is Kind.SERVER else ()
     made = Authority.create
     authority = made(place, name, key=KeyKind(key), days=days, crl_uris=places, kind=kind, hosts=confined)
-    click.echo(f"made an authority in {place}, valid until {_date(authority.issuer.certificate.not_valid_after_utc)}")
-    click.echo(f"its certificate, which all clients need, is {authority.certificate_path}")
+    until = _date(authority.issuer.certificate.not_valid_after_utc)
+    click.echo(f"created an authority in {place}, valid until {until}")
+    click.echo(f"every client needs its certificate: {authority.certificate_path}")
 
 
 @ca.command()
 @click.argument("hosts", metavar="HOST...", nargs=-1, required=True)
 @authority_option
 def allow(hosts: tuple[str, ...], directory: Path | None, root: Path) -> None:
-    """Add hosts to an authority for servers.
+    """Add names to the name constraints of an authority for servers.
 
-    Its own certificate is made anew, for the same key: certificates of the old names stay good. Clients that have the
-    old ca.pem need the new one before they call the server by a new name.
+    This renews the authority's certificate with the same key; certificates already issued stay valid. Clients need the
+    new ca.pem before they connect to a new name.
     """
     authority = _open_to_change(directory or _of_servers(root), root)
     if authority.allow(hosts):
-        click.echo(f"wrote {authority.certificate_path}: clients need it before they call the server by a new name")
+        click.echo(f"wrote {authority.certificate_path}: clients need it before they connect to a new name")
     else:
-        click.echo(f"{authority.directory} vouches for {', '.join(hosts)} already")
+        click.echo(f"{authority.directory} already covers {', '.join(hosts)}")
 
 
 @ca.command()
@@ -147,8 +148,8 @@ def allow(hosts: tuple[str, ...], directory: Path | None, root: Path) -> None:
 def server(hosts: tuple[str, ...], key: str, days: int, out: Path, directory: Path | None, root: Path) -> None:
     """Issue a certificate for a server.
 
-    It is for all the names or addresses given, and is written as HOST.pem and HOST.key, after the first of them. A
-    HOST.key that is there already, without a HOST.pem, is the key that it gets.
+    The certificate covers every name and address given. It is written to HOST.pem and its key to HOST.key, named after
+    the first. An existing HOST.key without a HOST.pem is used as the key.
     """
     known = names.checked_hosts(hosts)
     authority = _open_to_change(directory or _of_servers(root), root)
@@ -167,8 +168,8 @@ def server(hosts: tuple[str, ...], key: str, days: int, out: Path, directory: Pa
 def client(name: str, key: str, days: int, out: Path, directory: Path | None, root: Path) -> None:
     """Issue a certificate for a client.
 
-    It is written as NAME.pem and NAME.key. The name is what logs and limits know the client by. A NAME.key that is
-    there already, without a NAME.pem, is the key that it gets.
+    The certificate is written to NAME.pem and its key to NAME.key. NAME identifies the client in logs and limits. An
+    existing NAME.key without a NAME.pem is used as the key.
     """
     known = names.checked_person(name)
     authority = _open_to_change(directory, root)
@@ -178,21 +179,20 @@ def client(name: str, key: str, days: int, out: Path, directory: Path | None, ro
     others = [record for record in authority.find(known) if record.serial != issued.serial]
     for record in others:
         if record.state(datetime.now(UTC)) == "valid":
-            click.echo(f"{known} also has {record.shown_serial}; `iphttps ca revoke {record.shown_serial}` ends that")
+            serial = record.shown_serial
+            click.echo(f"{known} also has {serial}: to revoke it, run `iphttps ca revoke {serial}`")
 
 
 @ca.command()
 @click.argument("which", metavar="NAME|SERIAL")
 @days_option(DAYS)
-@click.option(
-    "--out", metavar="PATH", type=PATH, default=Path(), help="The file to write, or a directory for NAME.pem."
-)
+@click.option("--out", metavar="PATH", type=PATH, default=Path(), help="File to write, or the directory of NAME.pem.")
 @authority_option
 def renew(which: str, days: int, out: Path, directory: Path | None, root: Path) -> None:
-    """Issue a certificate anew, for the same key.
+    """Renew a certificate, with the same key and names.
 
-    It has the same names, and takes the place of NAME.pem. Only the certificate is new, so nothing secret has to be
-    moved. The old one is good until it ends, or is revoked. For another key, issue a new certificate.
+    The new certificate replaces NAME.pem; the private key does not have to be moved. The old certificate stays valid
+    until it expires or is revoked. For a new key, issue a new certificate.
     """
     authority = _open_to_change(directory or _that_knows(which, root), root)
     record = authority.newest(which)
@@ -201,7 +201,7 @@ def renew(which: str, days: int, out: Path, directory: Path | None, root: Path) 
     issued = authority.renew(record.serial, days=days)
     atomic_files.write(path, issued.certificate_pem)
     copy_servers_list(Places(root))
-    click.echo(f"wrote {path}, valid until {_date(issued.not_after)}; its key is the one that {record.name} has")
+    click.echo(f"wrote {path}, valid until {_date(issued.not_after)}, for the existing key of {record.name}")
 
 
 @ca.command()
@@ -210,17 +210,17 @@ def renew(which: str, days: int, out: Path, directory: Path | None, root: Path) 
 def revoke(which: tuple[str, ...], directory: Path | None, root: Path) -> None:
     """Revoke certificates; their sessions end within seconds.
 
-    A name means all certificates of that name, a serial number, or its first eight digits, one.
+    NAME revokes all certificates of that name; SERIAL, or its first eight digits, revokes one.
     """
     authority = _open_to_change(directory or _that_knows(which[0], root), root)
     for each in which:
-        authority.find(each)  # all are there, or nothing is done
+        authority.find(each)  # if one does not exist, revoke none
     for each in which:
         found = authority.revoke(each)
         for record in found:
             click.echo(f"revoked {record.shown_serial}, {record.kind.value} {record.name}")
         if not found:
-            click.echo(f"{each} was revoked before")
+            click.echo(f"{each} is already revoked")
     copy_servers_list(Places(root))
 
 
@@ -230,7 +230,7 @@ def revoke(which: tuple[str, ...], directory: Path | None, root: Path) -> None:
 def list_(as_json: bool, directory: Path | None, root: Path) -> None:
     """List the certificates.
 
-    It shows how many days they are valid, whether they are revoked, and since when they are in use.
+    The list shows the days of validity left, revocations, and the day on which each was first used.
     """
     authority = _open(directory, root)
     values = certificate_list.values(authority)
@@ -239,11 +239,11 @@ def list_(as_json: bool, directory: Path | None, root: Path) -> None:
 
 
 @ca.command()
-@click.option("--out", metavar="FILE", type=PATH, help="Write a copy there.")
-@click.option("--der", is_flag=True, help="Have that copy in DER, as distribution points need it, instead of PEM.")
+@click.option("--out", metavar="FILE", type=PATH, help="Write a copy to FILE.")
+@click.option("--der", is_flag=True, help="Write the copy in DER, the format for distribution points, instead of PEM.")
 @authority_option
 def crl(out: Path | None, der: bool, directory: Path | None, root: Path) -> None:
-    """Write a new revocation list; the server does so by itself."""
+    """Issue a new revocation list; a running server does this automatically."""
     authority = _open(directory, root, issues=False)
     content = authority.write_list()
     if out:
@@ -259,13 +259,13 @@ def _open(directory: Path | None, root: Path, *, issues: bool = True) -> Authori
 
 
 def _of_servers(root: Path) -> Path | None:
-    """Return the authority that is for servers only, or None if the other is for both."""
+    """Return the directory of the authority for servers, or None if one authority serves both."""
     directory = Places(root).server_authority
     return directory if (directory / CERTIFICATE).exists() else None
 
 
 def _that_knows(which: str, root: Path) -> Path | None:
-    """Return the authority for servers if it has issued this certificate, or None."""
+    """Return the directory of the authority for servers if it issued this certificate, or None."""
     directory = _of_servers(root)
     try:
         return directory if directory and Authority.open(directory).find(which) else None

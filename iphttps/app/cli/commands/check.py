@@ -1,4 +1,4 @@
-"""`iphttps check`: whether a configuration, the files that it names and the machine are right."""
+"""`iphttps check`: check a configuration, the files that it names and the host."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from .common_options import echo_json, file_argument, json_option, painted, role
 COLOURS = {"error": "red", "warning": "yellow", "note": "green"}
 
 
-@click.command(short_help="Check configurations before a daemon meets them.")
+@click.command(short_help="Check configurations, the files that they name, and the host.")
 @functools.partial(file_argument, many=True)
-@click.option("--strict", is_flag=True, help="Exit with 1 for warnings as well.")
+@click.option("--strict", is_flag=True, help="Exit with status 1 for warnings, too.")
 @role_option
 @json_option
 @root_option
 def check(words: tuple[str, ...], strict: bool, role: str | None, as_json: bool, places: Places) -> int:
-    """Check configurations before a daemon meets them: all of them, unless some are named.
+    """Check all configurations, or those named.
 
-    Of each the file is read, then the certificates, keys and revocation lists that it names, then the system: the
-    device, ports, routes, firewall and clock. What is found is said with the file and line where it is to be mended. An
-    error keeps the daemon from starting, or everybody from connecting; a warning does not, yet. Nothing is changed.
+    For each, check the file, then the certificates, keys and revocation lists that it names, then the host: device,
+    ports, routes, firewall and clock. Each finding names the file and line to correct. An error keeps the daemon from
+    starting, or all clients from connecting; a warning does not. Nothing is changed.
 
     Exit status: 1 if there are errors.
     """
-    from ...check.findings import Severity  # brings all of TLS with it
+    from ...check.findings import Severity  # slow: imports TLS
     from ...check.inspection import inspect
 
     instances = [file_or_named(places, word, role) for word in words] or configured(places) or [only(places)]
@@ -43,6 +43,6 @@ def check(words: tuple[str, ...], strict: bool, role: str | None, as_json: bool,
             click.echo(f"{printable(where)}{painted(severity, COLOURS[severity])}: {printable(problem.sentence)}")
         counts = [(inspection.number(severity), severity.value) for severity in (Severity.ERROR, Severity.WARNING)]
         said = ", ".join(f"{number} {word}{'s' * (number > 1)}" for number, word in counts if number)
-        click.echo(f"{inspection.instance}: {said or 'all is well'}")
+        click.echo(f"{inspection.instance}: {said or 'no problems found'}")
     bad = [Severity.ERROR, *[Severity.WARNING] * strict]
     return 1 if any(inspection.number(severity) for inspection in inspections for severity in bad) else 0

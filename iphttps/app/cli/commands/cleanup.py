@@ -1,4 +1,4 @@
-"""`iphttps cleanup`: puts back what a daemon that was killed has left changed; the systemd units run it."""
+"""`iphttps cleanup`: restore the host after a daemon was killed; the systemd units run it."""
 
 from __future__ import annotations
 
@@ -21,22 +21,22 @@ from ...daemon.service import note_beside
     envvar=VARIABLE,
     required=True,
     type=click.Path(path_type=Path),
-    help=f"The control socket that the daemon had; without it ${VARIABLE}.",
+    help=f"Control socket of the daemon; default: ${VARIABLE}.",
 )
 def cleanup(control: Path) -> int:
-    """Put back what a daemon that was killed has left changed of this host, and remove its control socket.
+    """Restore the settings of this host after a daemon was killed, and remove its control socket.
 
-    The services do this by themselves. A daemon that runs is left alone.
+    The systemd services run this automatically. The command refuses if the daemon is still running.
     """
     try:
         if not remove_dead(control):
-            raise AskError(f"the daemon of {control} runs, and puts everything back when it is stopped")
+            raise AskError(f"the daemon of {control} is running: it restores everything itself when it is stopped")
         note = Note(note_beside(control))
         try:
             if undo(note):
-                click.echo("forwarding and Router Advertisements are as they were before the daemon")
+                click.echo("restored the settings for forwarding and Router Advertisements")
         except UnreadableNote as error:
-            raise AskError(f"{error}, and nothing is put back: renamed to {note.set_aside()}") from error
+            raise AskError(f"{error}: nothing was restored; the file is now {note.set_aside()}") from error
     except ConfigError as error:
         raise AskError(str(error)) from error
     except OSError as error:

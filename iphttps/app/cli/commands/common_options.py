@@ -1,4 +1,4 @@
-"""The options and arguments that several commands take: which daemon is meant, where things lie, how to answer."""
+"""Options and arguments shared by several commands: instance, control socket, root directory, output format."""
 
 from __future__ import annotations
 
@@ -28,19 +28,19 @@ def _completed(ctx: click.Context, parameter: click.Parameter, incomplete: str) 
 
 
 def _completed_or_file(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem[str]]:
-    """Complete the name of an instance, or that of a file."""
+    """Complete the name of an instance, or of a file."""
     return _completed(ctx, parameter, incomplete) or [CompletionItem(incomplete, type="file")]
 
 
 def root_option(command: Command) -> Command:
-    """Let a command be told beneath which directory all paths are taken; it gets `places` instead."""
+    """Add --root, the directory below which all paths lie; the command receives it as `places`."""
 
     @click.option(
         "--root",
         metavar="DIRECTORY",
         type=click.Path(file_okay=False, path_type=Path),
         default=Path("/"),
-        help="Take all paths beneath this directory, to prepare or look at another machine's.",
+        help="Resolve all paths below this directory, to prepare or inspect another host.",
     )
     @functools.wraps(command)
     def rooted(*arguments: Any, root: Path, **options: Any) -> Any:
@@ -50,12 +50,12 @@ def root_option(command: Command) -> Command:
 
 
 def instance_argument(command: Command) -> Command:
-    """Let a command take the name of an instance, as `instance`."""
+    """Add an optional argument for the name of an instance, as `instance`."""
     return click.argument("instance", metavar="[INSTANCE]", required=False, shell_complete=_completed)(command)
 
 
 def file_argument(command: Command, *, many: bool = False) -> Command:
-    """Let a command take a file or the name of an instance, or with `many` any number of them, as `words`."""
+    """Add an optional argument for a file or an instance, or with `many` any number of them, as `words`."""
     return click.argument(
         "words",
         metavar="[FILE|INSTANCE]" + "..." * many,
@@ -66,14 +66,14 @@ def file_argument(command: Command, *, many: bool = False) -> Command:
 
 
 def role_option(command: Command) -> Command:
-    """Let a command be told whether a file is that of a server or of a client."""
-    about = "What a file is for, if that cannot be seen from where it lies or what it holds."
+    """Add the option for the role of a file."""
+    about = "Role of FILE, if its directory and content do not show it."
     return click.option("--role", type=click.Choice(["server", "client"]), help=about)(command)
 
 
 def control_option(command: Command) -> Command:
-    """Let a command be told a control socket."""
-    about = f"The daemon's control socket; without it that of INSTANCE, or of ${VARIABLE}, or the only one there is."
+    """Add the option for the control socket."""
+    about = f"Control socket of the daemon; default: that of INSTANCE, ${VARIABLE}, or the only one."
     return click.option("--control", metavar="PATH", help=about)(command)
 
 
@@ -92,7 +92,7 @@ def of_daemon(command: Command) -> Command:
 
 
 def json_option(command: Command) -> Command:
-    """Let a command print JSON, as `as_json`."""
+    """Add the option --json, as `as_json`."""
     return click.option("--json", "as_json", is_flag=True, help="Print JSON.")(command)
 
 
@@ -102,5 +102,5 @@ def echo_json(value: object) -> None:
 
 
 def painted(word: str, colour: str) -> str:
-    """Return a word in a colour, for click to take off again where that is no terminal; see no-color.org."""
+    """Return a coloured word; click removes the colour if the output is no terminal, NO_COLOR (no-color.org) always."""
     return word if os.environ.get("NO_COLOR") else click.style(word, fg=colour)

@@ -1,4 +1,4 @@
-"""`iphttps config`: the values of the options, and where each comes from."""
+"""`iphttps config`: show the options and the source of each value."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from .common_options import echo_json, file_argument, json_option, role_option, 
 
 @click.command()
 @file_argument
-@click.option("--effective", is_flag=True, help="Show the defaults as well: every option there is.")
+@click.option("--effective", is_flag=True, help="Show all options, including defaults.")
 @role_option
 @json_option
 @root_option
 def config(words: str | None, effective: bool, role: str | None, as_json: bool, places: Places) -> int:
-    """Show what is configured, and where each value comes from.
+    """Show the configuration and the source of each value.
 
-    Of an instance that runs it is shown what is in force, its command line included; of any other, and of a FILE, what
-    it would be. Secrets are hidden.
+    For a running instance, show the values in force, including those from its command line; otherwise, and for a FILE,
+    show the values that it would start with. Secrets are hidden.
     """
     instance = file_or_named(places, words, role) if words else only(places)
     running, answer, problems = _values(instance)
@@ -45,11 +45,11 @@ def config(words: str | None, effective: bool, role: str | None, as_json: bool, 
 
 
 def _values(instance: Instance) -> tuple[bool, dict[str, Any], list[str]]:
-    """Return whether an instance runs, its values, and what is wrong with them."""
+    """Return whether an instance is running, its values, and the problems with them."""
     control = instance.control if instance.name else None
     if control and is_live(control):
         return True, ask(control, "GET", "/configuration"), []
-    # Imported only here: the daemons' options bring all of TLS with them.
+    # Imported only here: the options of the daemons import TLS, which is slow.
     from ...config.daemons import read_options
     from ...config.effective import effective
 

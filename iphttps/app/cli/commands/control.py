@@ -1,4 +1,4 @@
-"""The commands that ask a running daemon, or tell it what to do, by its control socket."""
+"""Commands that query or control a running daemon through its control socket."""
 
 from __future__ import annotations
 
@@ -13,26 +13,26 @@ from .. import tables
 from .common_options import echo_json, json_option, of_daemon, painted
 
 WORKING = {"server": "LISTEN", "client": "LINK_UP"}
-"""The state in which a daemon does what it is there for."""
+"""The state in which a daemon carries traffic."""
 
 _STATUS = {"server": tables.server, "client": tables.client}
 
 
 def working(status: dict[str, Any]) -> bool:
-    """Tell whether a daemon does what it is there for: a client also has a router that answers."""
+    """Tell whether a daemon can carry traffic: a client also needs a router that answers."""
     if status["state"] != WORKING[status["role"]]:
         return False
     return status["role"] == "server" or bool(status["router"] and status["router"]["round_trip"] is not None)
 
 
-@click.command(short_help="Show what a daemon does.")
+@click.command(short_help="Show the status of a daemon.")
 @of_daemon
 @json_option
 def status(path: Path, as_json: bool) -> int:
-    """Show what a daemon does; exit with 1 unless all is well.
+    """Show the status of a daemon.
 
-    A server must listen, a client's link must be up and its router answer, no file may have changed that cannot be
-    used, and another program's changes to the interface must have been put right.
+    Exit status: 0 if the server is listening, or the client's link is up and its router answers, every changed file
+    could be loaded, and changes to the interface by other programs were reverted; otherwise 1.
     """
     answer = ask(path, "GET", "/status")
     with understanding():
@@ -50,7 +50,7 @@ def status(path: Path, as_json: bool) -> int:
 @of_daemon
 @json_option
 def clients(path: Path, as_json: bool) -> int:
-    """Show a server's clients."""
+    """Show the clients of a server."""
     answer = ask(path, "GET", "/clients")
     with understanding():
         text = "" if as_json else tables.clients(answer["clients"])
@@ -65,7 +65,7 @@ def clients(path: Path, as_json: bool) -> int:
 @click.argument("client_id", metavar="ID", type=click.IntRange(1))
 @of_daemon
 def disconnect(client_id: int, path: Path) -> int:
-    """End the session of the client that `iphttps clients` shows with this ID; it may come back."""
+    """End the session of the client with this ID (see `iphttps clients`); the client may reconnect."""
     answer = ask(path, "POST", f"/clients/{client_id}/disconnect")
     with understanding():
         who = printable(f"{answer['identity'] or 'not authenticated'}, {answer['peer']}")
@@ -76,21 +76,21 @@ def disconnect(client_id: int, path: Path) -> int:
 @click.command()
 @of_daemon
 def enable(path: Path) -> int:
-    """Have a server listen, or a client connect."""
+    """Make a server listen, or a client connect."""
     return _switch(path, "/enable")
 
 
 @click.command()
 @of_daemon
 def disable(path: Path) -> int:
-    """Have a server disconnect all clients and listen no more, or a client take its link down."""
+    """Make a server disconnect all clients and stop listening, or a client take its link down."""
     return _switch(path, "/disable")
 
 
 @click.command()
 @of_daemon
 def reload(path: Path) -> int:
-    """Have a server read its configuration and its files again; no session ends by it."""
+    """Make a server reload its configuration and files; sessions stay up."""
     answer = ask(path, "POST", "/reload")
     with understanding():
         changed, restart = ", ".join(answer["changed"]), ", ".join(answer["restart"])
@@ -110,6 +110,6 @@ def _switch(path: Path, resource: str) -> int:
 
 
 def _painted(shown: str, status: dict[str, Any]) -> str:
-    """Return a status with its state in a colour."""
+    """Return the status with the state coloured."""
     state = status["state"]
     return shown.replace(state, painted(state, "green" if working(status) else "red"), 1)

@@ -1,4 +1,4 @@
-"""`iphttps enrol`: what a new client needs, in a file or in a folder for Windows."""
+"""`iphttps enrol`: write the enrolment of a new client, as a file or as a folder for Windows."""
 
 from __future__ import annotations
 
@@ -20,30 +20,30 @@ from .common_options import root_option
 
 @click.command()
 @click.argument("name", metavar="NAME")
-@click.option("--windows", "for_windows", is_flag=True, help="Make a folder for Windows, instead of a file for Linux.")
+@click.option("--windows", "for_windows", is_flag=True, help="Write a folder for Windows instead of a file for Linux.")
 @click.option(
     "--pkcs12",
     type=click.Choice([kind.value for kind in windows.Encryption]),
     default=windows.Encryption.TRIPLE_DES.value,
-    help="How the key in that folder is encrypted: 3des, which every Windows imports, or aes, from Windows 10 1709 on.",
+    help="Encryption of the key for Windows: 3des (every version) or aes (Windows 10 1709 and later).",
 )
 @click.option(
     "--out",
     metavar="DIRECTORY",
     type=click.Path(file_okay=False, exists=True, path_type=Path),
     default=Path(),
-    help="Where the file or the folder is put; without it the current directory.",
+    help="Directory to write to; default: the current directory.",
 )
 @click.option(
     "--days",
     metavar="NUMBER",
     type=click.IntRange(1, MOST_DAYS),
     default=DAYS,
-    help=f"How long the certificate is valid; {DAYS} unless given.",
+    help=f"Days of validity of the certificate; default: {DAYS}.",
 )
-@click.option("--key", type=click.Choice([kind.value for kind in KeyKind]), default="rsa", help="The kind of key.")
-@click.option("--uri", metavar="URI", help="What the client calls the server, if not by the name in its certificate.")
-@click.option("--instance", metavar="NAME", help="Which server, where there are several.")
+@click.option("--key", type=click.Choice([kind.value for kind in KeyKind]), default="rsa", help="Key type.")
+@click.option("--uri", metavar="URI", help="Server URI for the client, if not the name in the server's certificate.")
+@click.option("--instance", metavar="NAME", help="Server instance, if there are several.")
 @root_option
 def enrol(
     name: str,
@@ -56,12 +56,12 @@ def enrol(
     instance: str | None,
     places: Places,
 ) -> int:
-    """Make a file with which a client of this name joins the server: NAME.iphttps, for `iphttps join`.
+    """Issue a client certificate and write NAME.iphttps, the file for `iphttps join` on the client.
 
-    It is encrypted with a passphrase that is shown once, here. Whoever has both is that client, so let them go separate
-    ways. The name is what logs, limits and `iphttps ca revoke` know the client by.
+    The file is encrypted with a passphrase, which is shown once. Send the file and the passphrase by different means:
+    together they let anyone connect as this client. NAME identifies the client in logs, limits and `iphttps ca revoke`.
     """
-    demand_root(places, "enrol", "uses the authority's key")
+    demand_root(places, "enrol", "reads the authority's key")
     enrolment = Enrolment.at(places, instance, uri)
     target = out / (windows.folder_name(name) if for_windows else file_name(name, ENDING))
     check_absent(target)
@@ -72,12 +72,12 @@ def enrol(
         windows.write_folder(target, bundle, passphrase, windows.Encryption(pkcs12))
     else:
         atomic_files.create(target, seal(bundle, passphrase), atomic_files.PRIVATE)
-    click.echo(f"wrote {target}, which is good for {days} days from today at most")
+    click.echo(f"wrote {target}, valid for up to {days} days")
     click.echo(f"passphrase: {passphrase}")
     if for_windows:
-        click.echo(f"next: on the Windows machine, as administrator, {windows.JOIN} in that folder asks for it")
+        click.echo(f"next: on the Windows machine, run {windows.JOIN} as administrator; it asks for the passphrase")
     else:
-        click.echo(f"next: on the client, `iphttps join {target.name}` asks for it")
+        click.echo(f"next: on the client, run `iphttps join {target.name}`; it asks for the passphrase")
     for number in before:
         click.echo(f"{checked_person(name)} also has {number}; `iphttps ca revoke {number}` ends that")
     return 0

@@ -1,4 +1,4 @@
-"""`iphttps join`: a working client from the file that `iphttps enrol` has made."""
+"""`iphttps join`: set up a client from an enrolment file."""
 
 from __future__ import annotations
 
@@ -29,15 +29,15 @@ LONGEST = 1024
     "--passphrase-file",
     metavar="FILE",
     type=click.File("rb"),
-    help="Where the passphrase stands, - for standard input; without it, it is asked for.",
+    help="File that holds the passphrase, or - for standard input; default: ask for it.",
 )
-@click.option("--instance", metavar="NAME", help="What this client is called here; without it as its server.")
-@click.option("--replace", is_flag=True, help="Put this enrolment in the place of an earlier one with this server.")
+@click.option("--instance", metavar="NAME", help="Name of this client instance; default: the name of its server.")
+@click.option("--replace", is_flag=True, help="Replace an earlier enrolment with the same server.")
 @root_option
 def join(file: Path, passphrase_file: BinaryIO | None, instance: str | None, replace: bool, places: Places) -> int:
-    """Make this machine a client, by a file that `iphttps enrol` has made, and start it where systemd runs.
+    """Set up a client on this machine from a file made by `iphttps enrol`; with systemd, start it.
 
-    To give the command once more changes nothing, and nothing of another client is overwritten.
+    Running the command again changes nothing. Files of other clients are not overwritten.
     """
     demand_root(places, "join", "writes to /etc/iphttps")
     data = read_bundle(file)
@@ -49,14 +49,14 @@ def join(file: Path, passphrase_file: BinaryIO | None, instance: str | None, rep
         click.echo(printable(sentence))
     started = units.enable(places, "client", name)
     if not changed and not started.done:
-        click.echo(f"{name} was joined before, and nothing was changed")
+        click.echo(f"{name}: already joined; no changes")
     click.echo(started.sentence)
-    click.echo(f"next: `iphttps status client/{name}` shows how far it is; {file} is not needed any more")
+    click.echo(f"next: check the client with `iphttps status client/{name}`; {file} is no longer needed")
     return 0
 
 
 def _opened(data: bytes, source: BinaryIO | None) -> Bundle:
-    """Open the file with the passphrase, which a person may mistype twice."""
+    """Decrypt the file; a passphrase typed by hand may be wrong twice."""
     if source is not None:
         return unseal(data, read_passphrase(without_mark(source.read(LONGEST)).decode("utf-8", "replace")))
     if not sys.stdin.isatty():

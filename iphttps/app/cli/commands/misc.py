@@ -1,4 +1,4 @@
-"""`iphttps demo` and `iphttps completion`: what the program shows of itself."""
+"""`iphttps demo` and `iphttps completion`."""
 
 from __future__ import annotations
 
@@ -9,16 +9,17 @@ import click
 from click.shell_completion import ShellComplete, get_completion_class
 
 VARIABLE = "_IPHTTPS_COMPLETE"
-"""The environment variable by which a shell asks the command to complete a word."""
+"""The environment variable with which a shell requests completion."""
 
 
 @click.command()
 def demo() -> int:
-    """Show a tunnel between network namespaces of this machine, step by step, and leave nothing behind.
+    """Demonstrate a tunnel between network namespaces on this machine, step by step.
 
-    It takes root, or a system that allows user namespaces, and the programs ip and ping.
+    Everything is removed at the end. The demo needs root, or a system that allows user namespaces, and the programs ip
+    and ping.
     """
-    # The laboratory is no part of the program, and ends itself in ways of its own.
+    # A process of its own: the lab replaces its process to gain privileges, and handles signals itself.
     return subprocess.run((sys.executable, "-m", "iphttps.lab.demo"), check=False).returncode
 
 
@@ -26,7 +27,7 @@ def demo() -> int:
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 @click.pass_context
 def completion(ctx: click.Context, shell: str) -> int:
-    """Print what has a shell complete the words of this command.
+    """Print the shell completion script.
 
     \b
     bash:  source <(iphttps completion bash)   in ~/.bashrc
@@ -38,8 +39,8 @@ def completion(ctx: click.Context, shell: str) -> int:
 
 
 def script(command: click.Command, shell: str) -> str:
-    """Return what has a shell complete the words of the whole command."""
+    """Return the shell completion script."""
     found = get_completion_class(shell)
     assert found is not None
-    # bash's own class would look for bash here first.
+    # click's class for bash would first look for bash on this machine.
     return ShellComplete.source(found(command, {}, "iphttps", VARIABLE))

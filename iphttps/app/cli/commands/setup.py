@@ -1,4 +1,4 @@
-"""`iphttps setup`: from nothing to a running server."""
+"""`iphttps setup`: set up a server."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ from ...instances.paths import DEFAULT_NAME, Places
 from .common_options import root_option
 
 
-def _right(check: Callable[[str], object]) -> Callable[..., Any]:
-    """Return what has click refuse a value, or one of several, for the reason that this check gives."""
+def _checked_by(check: Callable[[str], object]) -> Callable[..., Any]:
+    """Return a click callback that turns the ConfigError of a check into a usage error."""
 
     def callback(ctx: click.Context, parameter: click.Parameter, value: Any) -> Any:
         for text in [value] if isinstance(value, str) else value or ():
@@ -43,13 +43,13 @@ def _right(check: Callable[[str], object]) -> Callable[..., Any]:
     metavar="HOST",
     multiple=True,
     required=True,
-    callback=_right(names.checked_host),
+    callback=_checked_by(names.checked_host),
     help="What clients call the server: a name or an address; repeatable.",
 )
 @click.option(
     "--prefix",
     metavar="PREFIX",
-    callback=_right(partial(link_prefix, "prefix")),
+    callback=_checked_by(partial(link_prefix, "prefix")),
     help="The tunnel's own /64; without it a random one of your own is made.",
 )
 @click.option(
@@ -57,12 +57,12 @@ def _right(check: Callable[[str], object]) -> Callable[..., Any]:
     "routes",
     metavar="PREFIX",
     multiple=True,
-    callback=_right(partial(ipv6_prefix, "route")),
+    callback=_checked_by(partial(ipv6_prefix, "route")),
     help="What clients reach through it; repeatable. Without it and --prefix, all of the random /48.",
 )
-@click.option("--port", metavar="NUMBER", type=click.IntRange(1, 65535), help="Where to listen; 443 unless given.")
-@click.option("--key", type=click.Choice([kind.value for kind in KeyKind]), default="rsa", help="The kind of key.")
-@click.option("--instance", metavar="NAME", default=DEFAULT_NAME, help="What this server is called on this machine.")
+@click.option("--port", metavar="NUMBER", type=click.IntRange(1, 65535), help="Port to listen on; default: 443.")
+@click.option("--key", type=click.Choice([kind.value for kind in KeyKind]), default="rsa", help="Key type.")
+@click.option("--instance", metavar="NAME", default=DEFAULT_NAME, help="Name of this server instance; default: main.")
 @root_option
 def setup(
     hosts: tuple[str, ...],
@@ -73,9 +73,9 @@ def setup(
     instance: str,
     places: Places,
 ) -> int:
-    """Make an authority, a certificate and a configuration for a server, and start it where systemd runs.
+    """Create an authority, a certificate and a configuration for a server; with systemd, start it.
 
-    What is there already stays as it is: to give the command once more changes nothing.
+    Existing files stay as they are: running the command again changes nothing.
     """
     demand_root(places, "setup", "writes to /etc/iphttps and /var/lib/iphttps")
     wanted = ServerSetup(places, instance, hosts, prefix, routes, port, KeyKind(key))
@@ -86,7 +86,7 @@ def setup(
     config = wanted.config
     started = units.enable(places, "server", instance)
     if not changed and not started.done:
-        click.echo("everything is set up already, and nothing was changed")
+        click.echo("already set up; no changes")
     click.echo(started.sentence)
     if places.root.samefile("/"):
         _show_obstacles(config.uri.port, config.interface)
@@ -96,10 +96,10 @@ def setup(
 
 
 def _show_obstacles(port: int, interface: str) -> None:
-    """Say what the packet filter would do to clients, and what to type; forwarding the server turns on itself."""
+    """Print what the packet filter would drop and how to allow it; the server turns on forwarding itself."""
     rules = firewall.nftables()
     if rules is None:
-        click.echo(f"the packet filter could not be looked at: let port {port} in, and {interface} be forwarded")
+        click.echo(f"cannot read the packet filter: allow input to port {port} and forwarding for {interface}")
         return
     found = [
         *firewall.input_obstacles(rules, port),

@@ -98,7 +98,7 @@ class Child:
             text = ascii_only(line[:LONGEST_LINE])
             self._said(text if len(line) <= LONGEST_LINE else f"{text}...")
         elif self._lines == MOST_LINES + 1:
-            self._said("... and more, which is left out")
+            self._said("... (further output omitted)")
 
     def _finish(self) -> None:
         # What it has started may live on, and keep the pipe open: only what lies in it now is waited for.
@@ -119,5 +119,5 @@ class Child:
 
 def _sentence(status: int) -> str:
     if status < 0:
-        return f"was ended by {Signals(-status).name}"
+        return f"was killed by {Signals(-status).name}"
     return f"failed with status {status}" if status else ""

@@ -50,8 +50,8 @@ class Resolved:
             self._work()
         elif names:
             self.log.info(
-                "the link announces the DNS servers {servers} and the search domains {domains}; systemd-resolved, "
-                "which could take them, is not here: an up script can",
+                "the router advertises DNS servers {servers} and search domains {domains}; systemd-resolved is "
+                "not running here: apply them with an up script",
                 event="names-unused",
                 servers=_listed(names.servers),
                 domains=_listed(names.domains),
@@ -105,8 +105,8 @@ class Resolved:
         complaint = f"{self._last_words or 'resolvectl'} ({sentence})" if sentence else ""
         if complaint and complaint != self._complaint:
             self.log.warn(
-                "systemd-resolved does not take what the link announces: {complaint}; who is not root needs a rule "
-                "of polkit, see Names in docs/client.md",
+                "systemd-resolved refused the advertised DNS settings: {complaint}; a user other than root needs a "
+                "polkit rule, see Names in docs/client.md",
                 event="names-refused",
                 complaint=complaint,
             )

@@ -90,9 +90,9 @@ class Scripts:
 def check(option: str, path: Path) -> Path:
     """Return the path of a script; raises ConfigError if there is no program that can be run."""
     if not path.is_file():
-        raise ConfigError(f"--{option} {path}: there is no such file")
+        raise ConfigError(f"--{option} {path}: no such file")
     if not os.access(path, os.X_OK):
-        raise ConfigError(f"--{option} {path} cannot be run: `chmod +x` makes it a program")
+        raise ConfigError(f"--{option} {path} cannot be run: make it executable with `chmod +x`")
     try:
         with path.open("rb") as file:
             first = file.readline(LONGEST_LINE)
@@ -102,9 +102,9 @@ def check(option: str, path: Path) -> Path:
         interpreter = os.fsdecode((first[2:].rstrip(b"\n").split() or [b""])[0])
         # From / a script is run.
         if first.rstrip(b"\n").endswith(b"\r"):
-            raise ConfigError(f"--{option} {path}: its #! line ends as on Windows: have its lines end as here")
+            raise ConfigError(f"--{option} {path}: its #! line ends with CR LF: convert the file to Unix line endings")
         if not interpreter or not Path("/", interpreter).is_file():
-            raise ConfigError(f"--{option} {path}: its #! line names {interpreter!r}, and there is no such program")
+            raise ConfigError(f"--{option} {path}: its #! line names {interpreter!r}, which does not exist")
     elif not first.startswith(b"\x7fELF"):
         raise ConfigError(
             f"--{option} {path} cannot be run: its first line must be #! and a program, such as #!/bin/sh"

@@ -1,4 +1,4 @@
-# Undoes what Join.ps1 has done. In an administrator's prompt:
+# Reverts Join.ps1. In an administrator's prompt:
 #
 #     powershell -ExecutionPolicy Bypass -File .\Leave.ps1
 
@@ -21,7 +21,7 @@ function Remove-FromStore([string] $Thumbprint, [string] $StoreName) {
 
 $user = New-Object System.Security.Principal.WindowsPrincipal([System.Security.Principal.WindowsIdentity]::GetCurrent())
 if (-not $user.IsInRole([System.Security.Principal.WindowsBuiltInRole]::Administrator)) {
-    Write-Host 'This needs the rights of an administrator: open PowerShell by "Run as administrator", and repeat it.'
+    Write-Host 'Administrator rights are required: open PowerShell with "Run as administrator" and run this script again.'
     exit 1
 }
 
@@ -33,4 +33,4 @@ Remove-FromStore $Certificate 'My'
 if ($Authority -ne '') {
     Remove-FromStore $Authority 'Root'
 }
-Write-Host 'Left. The interface and the certificates of Join.ps1 are gone.'
+Write-Host 'Done. The interface and the certificates were removed.'

@@ -54,8 +54,8 @@ class CommandTests(SynchronousTestCase):
 
     def test_init(self) -> None:
         """It says where the authority is, and never makes another one in its place."""
-        self.assertIn("made an authority in var/lib/iphttps/ca, valid until 20", self.said)
-        self.assertIn("is var/lib/iphttps/ca/ca.pem", self.said)
+        self.assertIn("created an authority in var/lib/iphttps/ca, valid until 20", self.said)
+        self.assertIn("every client needs its certificate: var/lib/iphttps/ca/ca.pem", self.said)
         before = (self.place / "ca.key").read_bytes()
         self.assertIn("is not overwritten", self.refused("init"))
         self.assertEqual(before, (self.place / "ca.key").read_bytes())
@@ -86,7 +86,7 @@ class CommandTests(SynchronousTestCase):
         """A new certificate takes the old one's place, but no other file's; it can also go elsewhere."""
         self.done("client", "alice", "--key", "ecdsa", "--days", "3")
         old = Path("alice.pem").read_bytes()
-        self.assertIn("its key is the one that alice has", self.done("renew", "alice"))
+        self.assertIn("for the existing key of alice", self.done("renew", "alice"))
         self.assertNotEqual(old, Path("alice.pem").read_bytes())
         Credentials.load(Path("alice.pem"), Path("alice.key"))
         self.done("renew", "alice", "--out", "elsewhere.pem")

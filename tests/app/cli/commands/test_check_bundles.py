@@ -58,7 +58,7 @@ class BundleTests(MachineCase):
         for basic in (x509.BasicConstraints(ca=False, path_length=None), None):
             self.bundle(self_signed(basic))
             self.assertEqual([], self.found("client"))
-            self.assertTrue(any("only the one whose own certificate this is" in one for one in self.warnings("client")))
+            self.assertTrue(any("only the peer that holds this certificate" in one for one in self.warnings("client")))
 
     def test_key_usage(self) -> None:
         """A key usage with which every client refuses the server is an error, any other is not."""
@@ -81,7 +81,7 @@ class BundleTests(MachineCase):
             self.places.server_key("main").write_bytes(
                 key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
             )
-            self.assertEqual(refused, any("TLS has no use for" in one for one in self.found("server")), which)
+            self.assertEqual(refused, any("TLS cannot use" in one for one in self.found("server")), which)
 
     def test_long_chain(self) -> None:
         """What is expired or out of order above the own certificate's issuer is a warning, below it an error."""

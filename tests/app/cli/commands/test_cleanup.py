@@ -41,7 +41,7 @@ class CleanupTests(NamespaceCase):
         Note(self.note).write({CONF / "all" / "forwarding": "0"})
         setting("all", "forwarding", 1)
         status, said = self.cleanup()
-        self.assertEqual((0, "as they were before the daemon\n"), (status, said[-31:]))
+        self.assertEqual((0, "and Router Advertisements\n"), (status, said[-26:]))
         self.assertEqual((0, []), (setting("all", "forwarding"), os.listdir()))
 
     def test_nothing_to_do(self) -> None:
@@ -57,7 +57,7 @@ class CleanupTests(NamespaceCase):
         setting("all", "forwarding", 1)
         status, said = self.cleanup()
         self.assertEqual((1, 1), (status, setting("all", "forwarding")))
-        self.assertIn("runs, and puts everything back when it is stopped", said)
+        self.assertIn("is running: it restores everything itself when it is stopped", said)
 
     def test_something_else(self) -> None:
         """What is no socket, or no note, is refused in one sentence."""

@@ -42,7 +42,7 @@ class ConfigurationTests(CommandCase):
         self.assertEqual(0, status)
         self.assertEqual(
             [
-                "server/main, as it would start",
+                "server/main, not running",
                 "KEY             VALUE            FROM",
                 f"uri             https://*/       {self.file}:1",
                 f"authentication  none             {self.file}:3",
@@ -78,13 +78,13 @@ class ConfigurationTests(CommandCase):
             path.write_text(text)
             self.assertEqual(role, self.values(str(path), *arguments)["role"])
         self.assertIn("say --role", self.complaint(self.config(str(path)), 2))
-        self.assertIn("there is no file", self.complaint(self.config(f"{path}.toml")))
+        self.assertIn("no such file", self.complaint(self.config(f"{path}.toml")))
 
     def test_several(self) -> None:
         """Of several instances one must be named; without any it is said so."""
         self.places.server_config("other").write_text(GOOD)
         self.assertIn("server/main, server/other", self.complaint(self.config(), 2))
-        self.assertIn("nothing is configured", self.complaint(self.run_bare("config", "--root", str(self.directory))))
+        self.assertIn("no configuration in", self.complaint(self.run_bare("config", "--root", str(self.directory))))
 
     def test_wrong(self) -> None:
         """What is wrong is said beside the values, and is a problem."""
@@ -108,7 +108,7 @@ class ConfigurationTests(CommandCase):
         Answering.prepared = 200, json.dumps({"role": "server", "options": [one]}).encode()
         _, said, _ = self.config("main")
         self.assertEqual(
-            ["server/main, in force", "KEY          VALUE  FROM", "max-clients  7      command line"], said.splitlines()
+            ["server/main, running", "KEY          VALUE  FROM", "max-clients  7      command line"], said.splitlines()
         )
         self.assertEqual([("GET", "/configuration", b"")], Answering.seen)
         self.assertTrue(self.values("main")["running"])

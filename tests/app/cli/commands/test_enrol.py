@@ -61,7 +61,7 @@ class EnrolTests(Enrolled):
         """A file that is there stays, and no certificate is issued for nothing."""
         before = self.file.read_bytes()
         said = self.bad("enrol", "alice", "--root", self.gateway.root, "--out", self.directory)
-        self.assertIn("alice.iphttps is there already, and is not overwritten", said)
+        self.assertIn("alice.iphttps already exists and is not overwritten", said)
         self.assertEqual((1, before), (len(self.authority.find("alice")), self.file.read_bytes()))
 
     def test_again(self) -> None:
@@ -70,7 +70,9 @@ class EnrolTests(Enrolled):
         other = self.directory / "other"
         other.mkdir()
         said = self.good("enrol", "alice", "--key", "ecdsa", "--root", self.gateway.root, "--out", other)
-        self.assertIn(f"alice also has {first.shown_serial}; `iphttps ca revoke {first.shown_serial}` ends that", said)
+        self.assertIn(
+            f"alice also has {first.shown_serial}: to revoke it, run `iphttps ca revoke {first.shown_serial}`", said
+        )
 
     def test_names(self) -> None:
         """A name that could be a path, or hide something, is refused before anything is issued."""
@@ -79,13 +81,13 @@ class EnrolTests(Enrolled):
             self.command("enrol", *words, "--", name)
             self.assertEqual(1, self.command("enrol", *words, "--", name)[0], name)
         self.assertEqual(1, len(self.authority.certificates()))
-        self.assertIn("too long for the name of a file", self.bad("enrol", "\U00020000" * 64, *words))
+        self.assertIn("too long for a file name", self.bad("enrol", "\U00020000" * 64, *words))
 
     def test_no_server(self) -> None:
         """Where no server is set up, or several are, a sentence says what to do."""
-        self.assertIn("`iphttps setup` makes one", self.bad("enrol", "x", "--root", self.laptop.root))
+        self.assertIn("create one with `iphttps setup`", self.bad("enrol", "x", "--root", self.laptop.root))
         self.good(*self.setup_words("--instance", "two", "--port", "8443"))
-        self.assertIn("say which by --instance, of main, two", self.bad("enrol", "x", "--root", self.gateway.root))
+        self.assertIn("choose one with --instance: main, two", self.bad("enrol", "x", "--root", self.gateway.root))
         file, secret = self.enrol("bob", "--instance", "two")
         self.assertEqual(f"https://{HOST}:8443/IPHTTPS", unseal(read_bundle(file), secret.read_text().strip()).uri)
 
@@ -114,7 +116,7 @@ class JoinTests(Enrolled):
     def test_made(self) -> None:
         """Certificate, key, authority and configuration are there, and the daemon takes them."""
         said = self.good(*self.join_words(self.file, self.secret))
-        self.assertIn(f"next: `iphttps status client/{HOST}`", said)
+        self.assertIn(f"next: check the client with `iphttps status client/{HOST}`", said)
         options = Options()
         options.parse(["--config", str(self.laptop.client_config(HOST))])
         self.assertEqual([f"https://{HOST}/IPHTTPS"], [str(uri) for uri in options.config.uri])
@@ -135,7 +137,7 @@ class JoinTests(Enrolled):
         """A second time nothing is changed, and that is said."""
         self.good(*self.join_words(self.file, self.secret))
         before = self.everything(self.laptop)
-        self.assertIn("was joined before, and nothing was changed", self.good(*self.join_words(self.file, self.secret)))
+        self.assertIn("already joined; no changes", self.good(*self.join_words(self.file, self.secret)))
         self.assertEqual(before, self.everything(self.laptop))
 
     def test_killed(self) -> None:
@@ -157,7 +159,7 @@ class JoinTests(Enrolled):
         before = self.everything(self.laptop)
         bob, secret = self.enrol("bob")
         said = self.bad(*self.join_words(bob, secret))
-        self.assertIn(f"{HOST}.pem is of another enrolment: --replace puts this one in its place", said)
+        self.assertIn(f"{HOST}.pem belongs to another enrolment: use --replace to replace it", said)
         self.assertEqual(before, self.everything(self.laptop))
         self.good(*self.join_words(bob, secret, "--replace"))
         own = Credentials.load(self.laptop.client_certificate(HOST), self.laptop.client_key(HOST))
@@ -183,18 +185,18 @@ class JoinTests(Enrolled):
         self.assertEqual(["2001-db8--1"], self.laptop.instances("client"))
 
     def test_bad_files(self) -> None:
-        """What is no enrolment, is damaged, or has another passphrase changes nothing, and is said in a sentence."""
+        """A file that is not an enrolment or is damaged, or a wrong passphrase, changes nothing and gets a sentence."""
         damaged = self.directory / "damaged"
         damaged.write_bytes(self.file.read_bytes()[:-100])
         _, other = self.enrol("bob")
         empty = self.directory / "empty"
         empty.write_text("")
         for file, secret, said in (
-            (self.secret, self.secret, "is no enrolment"),
+            (self.secret, self.secret, "is not an enrolment"),
             (self.directory / "nothing", self.secret, "cannot read"),
             (damaged, self.secret, "damaged is damaged"),
-            (self.file, other, "the passphrase is not that of this file"),
-            (self.file, empty, "that is not a passphrase"),
+            (self.file, other, "the passphrase is wrong for this file"),
+            (self.file, empty, "not a passphrase"),
         ):
             self.assertIn(said, self.bad(*self.join_words(file, secret)))
         self.assertEqual({}, self.everything(self.laptop))
@@ -234,7 +236,7 @@ class JoinTests(Enrolled):
                 os.write(terminal, next(answers))
         os.close(terminal)
         self.assertEqual(0, os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), seen)
-        self.assertIn(b"the passphrase is not that of this file; try again", seen)
+        self.assertIn(b"the passphrase is wrong for this file; try again", seen)
         self.assertNotIn(self.secret.read_bytes().strip(), seen)
         self.assertIn(b"wrote the certificate of alice", seen)
 

@@ -37,19 +37,19 @@ class StartingTests(CommandCase):
     def lacks(self) -> str:
         """Return what the command says to be in its way."""
         sentence = self.complaint(self.run_bare(*self.up))
-        beginning = "server/main runs, but is not up after 0 s: "
+        beginning = "server/main is running but not up after 0 s: "
         self.assertTrue(sentence.startswith(beginning), sentence)
         return sentence[len(beginning) :]
 
     def test_about_to_start(self) -> None:
         """Before it has opened its control socket there is nothing to blame it for."""
-        self.assertEqual("it is still about to start", self.lacks())
+        self.assertEqual("it is still starting", self.lacks())
 
     def test_nobody(self) -> None:
         """A control socket on which nobody listens."""
         with socket.socket(socket.AF_UNIX) as deaf:
             deaf.bind(str(self.control))
-            self.assertEqual(f"{self.control}: nobody listens there any more; has the daemon died?", self.lacks())
+            self.assertEqual(f"{self.control}: no daemon listens there: it may have been killed", self.lacks())
 
     def test_other_version(self) -> None:
         """A daemon whose answer lacks something is called one of another version, and is not waited for."""
@@ -63,4 +63,4 @@ class StartingTests(CommandCase):
         """A daemon that answers, and does not work yet."""
         Answering.prepared = 200, b'{"role": "server", "state": "STARTING", "waiting": null}'
         self.serve(self.control)
-        self.assertEqual("STARTING; `iphttps status server/main` shows how it goes on", self.lacks())
+        self.assertEqual("STARTING; see `iphttps status server/main`", self.lacks())

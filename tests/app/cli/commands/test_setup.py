@@ -56,7 +56,7 @@ class SetupTests(EnrolmentCase):
         self.assertEqual([HOST], list(alternative_names(own.chain[0])))
         self.assertEqual(0o600, self.gateway.server_key("main").stat().st_mode & 0o777)
         self.assertEqual(0o755, self.gateway.server_config("main").parent.stat().st_mode & 0o777)
-        self.assertIn("next: `iphttps enrol NAME`", said)
+        self.assertIn("next: run `iphttps enrol NAME`", said)
         self.assertIn("start it with `iphttps up server/main`", said)
 
     def test_comments(self) -> None:
@@ -72,7 +72,7 @@ class SetupTests(EnrolmentCase):
         self.good(*self.setup_words())
         before = self.everything(self.gateway)
         said = self.good(*self.setup_words())
-        self.assertIn("everything is set up already, and nothing was changed\n", said)
+        self.assertIn("already set up; no changes\n", said)
         self.assertEqual(before, self.everything(self.gateway))
         self.good(*self.setup_words("--prefix", str(self.configured().config.prefix), "--port", "443"))
         self.assertEqual(before, self.everything(self.gateway))
@@ -123,7 +123,7 @@ class SetupTests(EnrolmentCase):
         """Another instance of another name has the same authority, which is for both names then."""
         self.good(*self.setup_words())
         words = ("setup", "--name", "www.example.com", "--key", "ecdsa", "--root", str(self.gateway.root))
-        self.assertIn("now vouches for www.example.com as well", self.good(*words, "--instance", "two"))
+        self.assertIn("now also covers www.example.com", self.good(*words, "--instance", "two"))
         self.assertEqual((HOST, "www.example.com"), permitted(self.server_authority.issuer.certificate))
 
     def test_second_server(self) -> None:
@@ -140,9 +140,9 @@ class SetupTests(EnrolmentCase):
         self.good(*self.setup_words("--prefix", "2001:db8:2::/64", "--route", "2001:db8:1::/64"))
         before = self.everything(self.gateway)
         for words, said in (
-            (("--prefix", "2001:db8:3::/64"), "main.toml is there already, and has prefix 2001:db8:2::/64: edit it"),
-            (("--route", "2001:db8:9::/64"), "and has route 2001:db8:1::/64: edit it, then `iphttps reload main`"),
-            (("--port", "8443"), "and has port 443"),
+            (("--prefix", "2001:db8:3::/64"), "main.toml already exists, with prefix 2001:db8:2::/64: edit it"),
+            (("--route", "2001:db8:9::/64"), "with route 2001:db8:1::/64: edit it and run `iphttps reload main`"),
+            (("--port", "8443"), "with port 443"),
             (("--name", "other.example.org"), "main.pem is not for other.example.org: move it and "),
         ):
             self.assertIn(said, self.bad(*self.setup_words(*words)))
@@ -159,14 +159,14 @@ class SetupTests(EnrolmentCase):
             (("--name", "a\nb"), "is not a host name"),
         ):
             self.assertIn(said, self.bad(*self.setup_words(*words), status=2))
-        self.assertIn("cannot be the name of an instance", self.bad(*self.setup_words("--instance", "../x")))
+        self.assertIn("is not a valid instance name", self.bad(*self.setup_words("--instance", "../x")))
         self.assertEqual({}, self.everything(self.gateway))
 
     def test_not_root(self) -> None:
         """Who is not root is told so in one sentence."""
         self.patch(os, "geteuid", lambda: 1000)
         for words in (("setup", "--name", HOST), ("enrol", "alice"), ("join", "/dev/null")):
-            self.assertIn(": run it as root, for example by sudo", self.bad(*words))
+            self.assertIn(": run it as root, for example with sudo", self.bad(*words))
 
     def test_broken_configuration(self) -> None:
         """A configuration that is there and wrong is named, with its line, and stays."""
@@ -189,7 +189,7 @@ class SetupTests(EnrolmentCase):
             own = Credentials.load(self.gateway.server_certificate("main"), self.gateway.server_key("main"))
             self.assertEqual(issued.serial, own.chain[0].serial_number)
             self.assertEqual([], [*self.gateway.configuration.rglob("*.unfinished")])
-            self.assertIn("nothing was changed", self.good(*self.setup_words()))
+            self.assertIn("no changes", self.good(*self.setup_words()))
         self.assertGreater(moments, 20)
 
 

@@ -29,7 +29,7 @@ class ChildTests(ProgramCase):
     async def test_fails(self) -> None:
         """One that fails has a sentence for it."""
         self.assertEqual(await self.child("exit 3").ended, "failed with status 3")
-        self.assertEqual(await self.child("kill -TERM $$").ended, "was ended by SIGTERM")
+        self.assertEqual(await self.child("kill -TERM $$").ended, "was killed by SIGTERM")
 
     async def test_environment(self) -> None:
         """Its environment is what it is given, and its words are data, whatever stands there (CWE-78)."""
@@ -84,7 +84,7 @@ class ChildTests(ProgramCase):
         child = self.child("seq 100000", "echo end >&2", PATH="/bin:/usr/bin")
         self.assertEqual(await child.ended, "")
         expected = [str(number) for number in range(1, MOST_LINES + 1)]
-        self.assertEqual(self.said, [*expected, "... and more, which is left out"])
+        self.assertEqual(self.said, [*expected, "... (further output omitted)"])
 
     async def test_long_lines(self) -> None:
         """A long line is cut; what never ends a line does not grow in memory."""

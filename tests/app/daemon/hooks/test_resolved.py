@@ -89,8 +89,9 @@ class ResolvedTests(ProgramCase):
             said,
             [
                 (
-                    "systemd-resolved does not take what the link announces: Failed to set DNS configuration: Access "
-                    "denied (failed with status 1); who is not root needs a rule of polkit, see Names in docs/client.md"
+                    "systemd-resolved refused the advertised DNS settings: Failed to set DNS configuration: Access "
+                    "denied (failed with status 1); a user other than root needs a polkit rule, "
+                    "see Names in docs/client.md"
                 )
             ],
         )
@@ -117,15 +118,15 @@ class ResolvedTests(ProgramCase):
         for names in (NO_NAMES, BOTH, BOTH, Names((), ("example.org",)), NO_NAMES):
             resolved.offer(names)
             self.successResultOf(resolved.idle())
-        said = [line.split(";")[0] for line in self.logged if "announces" in line]
+        said = [line.split(";")[0] for line in self.logged if "advertises" in line]
         self.assertEqual(
             said,
             [
                 (
-                    "the link announces the DNS servers 2001:db8:1::53, 2001:db8:1::54 "
-                    "and the search domains example.org, corp.example"
+                    "the router advertises DNS servers 2001:db8:1::53, 2001:db8:1::54 "
+                    "and search domains example.org, corp.example"
                 ),
-                "the link announces the DNS servers (none) and the search domains example.org",
+                "the router advertises DNS servers (none) and search domains example.org",
             ],
         )
 

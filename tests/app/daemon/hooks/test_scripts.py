@@ -79,9 +79,9 @@ class ScriptTests(ProgramCase):
         plain.write_text("")
         self.assertEqual(check("up-script", good), good)
         for path, complaint in (
-            (self.note("missing"), ": there is no such file"),
-            (self.directory, ": there is no such file"),
-            (plain, " cannot be run: `chmod +x` makes it a program"),
+            (self.note("missing"), ": no such file"),
+            (self.directory, ": no such file"),
+            (plain, " cannot be run: make it executable with `chmod +x`"),
         ):
             error = self.assertRaises(ConfigError, check, "up-script", path)
             self.assertEqual(str(error), f"--up-script {path}{complaint}")
@@ -92,9 +92,9 @@ class ScriptTests(ProgramCase):
         for text, complaint in (
             ("", " cannot be run: its first line must be #! and a program, such as #!/bin/sh"),
             ("echo hello\n", " cannot be run: its first line must be #! and a program, such as #!/bin/sh"),
-            ("#! /no/such/sh -e\n", ": its #! line names '/no/such/sh', and there is no such program"),
-            ("#!\n", ": its #! line names '', and there is no such program"),
-            ("#!/bin/sh\r\n", ": its #! line ends as on Windows: have its lines end as here"),
+            ("#! /no/such/sh -e\n", ": its #! line names '/no/such/sh', which does not exist"),
+            ("#!\n", ": its #! line names '', which does not exist"),
+            ("#!/bin/sh\r\n", ": its #! line ends with CR LF: convert the file to Unix line endings"),
         ):
             script.write_bytes(text.encode())
             script.chmod(0o755)
