@@ -37,7 +37,7 @@ def dispatch(request: RequestHead, resources: Iterable[R]) -> R:
     """
     resources = tuple(resources)
     if request.method == "CONNECT":  # its target is no path: RFC 9110 section 9.3.6
-        raise _wrong_method("this is a server and no proxy: nothing is connected here", resources)
+        raise _wrong_method("this server is no proxy: CONNECT is refused", resources)
     here = [resource for resource in resources if resource.serves(request.path)]
     if not here:
         raise ProtocolError(f"there is no such path as {shortened(request.path)!r} here", HTTPStatus.NOT_FOUND)
