@@ -111,8 +111,8 @@ class ServerActions:
                 entry.connection.disconnect(BY_OPERATOR)
                 return last
         numbers = ", ".join(str(entry.number) for entry in self._server.service.table)
-        there = f"there are {numbers}" if numbers else "there are none"
-        raise Refusal(HTTPStatus.NOT_FOUND, f"there is no client with this number; {there}")
+        there = f"connected clients: {numbers}" if numbers else "no client is connected"
+        raise Refusal(HTTPStatus.NOT_FOUND, f"no such client; {there}")
 
     def reload(self, asked: Asked) -> Value:
         """Reload the configuration and its files; return what changed and what needs a restart."""

@@ -192,13 +192,13 @@ class InterfaceKeeper:
         self._change = Change(_sentence(config.interface, wrong, lost), now)
         if self._fights():
             left = self._repairs[0] + PERIOD - now
-            sentence = f"another program keeps changing the interface {config.interface}: stop it from that"
+            sentence = f"another program keeps changing the interface {config.interface}: stop it"
             if self._is_new(sentence):
                 self.log.warn("{sentence}", event="interface-fight", sentence=sentence)
             self._look_in(max(left, PAUSE))
             return
         self._repairs.append(now)
-        sentence = f"{self._change.sentence}; {'putting it right' if wrong else 'soliciting the router'}"
+        sentence = f"{self._change.sentence}; {'reverting the change' if wrong else 'soliciting the router'}"
         if self._is_new(sentence):
             self.log.warn("{sentence}", event="interface-changed", sentence=sentence)
         self._look_in(PAUSE)

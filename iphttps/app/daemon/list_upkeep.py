@@ -116,9 +116,7 @@ class ListUpkeep(Poller):
             )
         if reason := self._reason():
             self.authority.write_list(patience=0)
-            self.log.info(
-                "{path} is written anew: {reason}", event="crl-written", path=self.authority.list_path, reason=reason
-            )
+            self.log.info("wrote {path}: {reason}", event="crl-written", path=self.authority.list_path, reason=reason)
 
     def _reason(self) -> str | None:
         """Say why a new list is due, or return None."""
@@ -137,7 +135,7 @@ class ListUpkeep(Poller):
         if compared == self._compared:  # not each time: there may be many
             return None
         if self.authority.missing_from(current):
-            return "the old one lacks somebody who is revoked"
+            return "the old one lacks a revoked certificate"
         self._compared = compared
         return None
 

@@ -117,7 +117,7 @@ def _issued(certificate: x509.Certificate, authority: x509.Certificate) -> bool:
 def file_name(name: str, ending: str) -> str:
     """Return the name of a file for a client; raises ConfigError if there can be none."""
     if len((checked_person(name) + ending).encode("utf-8")) > 255:
-        raise ConfigError(f"{name!r} is too long for the name of a file: use fewer letters outside ASCII")
+        raise ConfigError(f"{name!r} is too long for a file name: use fewer characters outside ASCII")
     return checked_person(name) + ending
 
 

@@ -62,14 +62,14 @@ def enable(places: Places, role: str, name: str) -> Start:
     if places.root != Path("/"):
         return Start(False, f"on that machine, {up}")
     if not booted():
-        return Start(False, f"systemd does not run here: {up}")
+        return Start(False, f"systemd is not running: {up}")
     if not _does("cat", wanted):
-        return Start(False, f"systemd does not know {wanted}, which comes with the package: {up}")
+        return Start(False, f"the unit {wanted}, part of the package, is not installed: {up}")
     if _does("is-enabled", wanted) and _does("is-active", wanted):
         return Start(False, f"{wanted} is running")
     if not _does("enable", "--now", wanted):
-        raise ConfigError(f"systemd does not start {wanted}: `journalctl -u {wanted}` says why; then repeat this")
-    return Start(True, f"started {wanted}, now and at each boot")
+        raise ConfigError(f"{wanted} failed to start: see `journalctl -u {wanted}`, then repeat this command")
+    return Start(True, f"started {wanted}, and enabled it at boot")
 
 
 def _does(*words: str) -> bool:

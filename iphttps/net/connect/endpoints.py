@@ -67,7 +67,7 @@ class URI:
             return cls.parse(text, default_path)
         path, _, target = rest.partition(":")
         if "\0" in path or not path.strip("/"):
-            raise ConfigError(f"{text!r} has no path of a socket: it must look like http://unix:/run/x.sock:/IPHTTPS")
+            raise ConfigError(f"{text!r} has no socket path: it must look like http://unix:/run/x.sock:/IPHTTPS")
         return replace(cls.parse(f"{scheme}://localhost{target}", default_path), socket=path)
 
     @classmethod

@@ -151,7 +151,7 @@ class LinkTests(LogFileCase):
         self.file.renew()
         self.file.write("two\n")
         self.assertEqual("", secret.read_text())
-        with self.assertRaisesRegex(ConfigError, "--logfile: cannot write .*server.log: it is a link"):
+        with self.assertRaisesRegex(ConfigError, "--logfile: cannot write .*server.log: it is a symbolic link"):
             log_stream({"logfile": str(self.path), "nodaemon": True})
 
     def test_own(self) -> None:

@@ -66,9 +66,7 @@ class SettingsTests(AppCase):
         before = self.settings("--client-crl", crl).revocation
         self.authority.revoke(number=1)
         error = self.assertRaises(ConfigError, tls_settings, self.options("--client-crl", crl).config, before)
-        self.assertIn(
-            "it has the number 1, which is lower than 2; get the latest one, or give --allow-older-crl", str(error)
-        )
+        self.assertIn("its CRL number is 1, lower than 2; get the latest one, or give --allow-older-crl", str(error))
         settings = tls_settings(self.options("--client-crl", crl, "--allow-older-crl").config, before)
         assert settings
         assert settings.revocation

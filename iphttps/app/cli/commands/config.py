@@ -37,7 +37,7 @@ def config(words: str | None, effective: bool, role: str | None, as_json: bool, 
             {"instance": str(instance), "file": str(instance.file), "running": running, **answer, "options": shown}
         )
     else:
-        click.echo(f"{instance}, {'in force' if running else 'as it would start'}")
+        click.echo(f"{instance}, {'running' if running else 'not running'}")
         click.echo(tables.table(rows), nl=False)
     for problem in problems:
         click.echo(f"iphttps: {printable(problem)}", err=True)

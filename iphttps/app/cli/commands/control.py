@@ -69,7 +69,7 @@ def disconnect(client_id: int, path: Path) -> int:
     answer = ask(path, "POST", f"/clients/{client_id}/disconnect")
     with understanding():
         who = printable(f"{answer['identity'] or 'not authenticated'}, {answer['peer']}")
-    click.echo(f"client {client_id} ({who}) is disconnected")
+    click.echo(f"client {client_id} ({who}) disconnected")
     return 0
 
 
@@ -96,7 +96,7 @@ def reload(path: Path) -> int:
         changed, restart = ", ".join(answer["changed"]), ", ".join(answer["restart"])
     click.echo(printable(f"changed: {changed or 'nothing'}"))
     if restart:
-        click.echo(printable(f"needs a restart: {restart}"))
+        click.echo(printable(f"restart needed for: {restart}"))
     return 0
 
 

@@ -79,5 +79,5 @@ def enrol(
     else:
         click.echo(f"next: on the client, run `iphttps join {target.name}`; it asks for the passphrase")
     for number in before:
-        click.echo(f"{checked_person(name)} also has {number}; `iphttps ca revoke {number}` ends that")
+        click.echo(f"{checked_person(name)} also has {number}: to revoke it, run `iphttps ca revoke {number}`")
     return 0

@@ -91,7 +91,7 @@ def setup(
     if places.root.samefile("/"):
         _show_obstacles(config.uri.port, config.interface)
     click.echo(f"hosts behind this one reach clients once they have a route to {config.prefix} through it")
-    click.echo("next: `iphttps enrol NAME` makes a file with which a client joins")
+    click.echo("next: run `iphttps enrol NAME` to enrol a client")
     return 0
 
 

@@ -104,7 +104,7 @@ class CommandTests(SynchronousTestCase):
         self.assertRegex(
             self.done("revoke", "alice", "bob"), r"\Arevoked [0-9A-F]{30,40}, client alice\nrevoked .* bob\n\Z"
         )
-        self.assertEqual("bob was revoked before\n", self.done("revoke", "bob"))
+        self.assertEqual("bob is already revoked\n", self.done("revoke", "bob"))
         self.assertIn("cannot be renewed", self.refused("renew", "bob"))
         self.assertEqual(2, len(x509.load_pem_x509_crl((self.place / "crl.pem").read_bytes())))
 

@@ -106,7 +106,7 @@ class AgreementTests(MachineCase, DaemonCase):
             ("client", {"proxy-basic": True}, "names none"),
             ("client", {"certificate": ""}, "go together"),
             ("client", {"request-length": "x"}, "max, 2^63-1 or chunked"),
-            ("client", {"pin": "x"}, "is not a key's fingerprint"),
+            ("client", {"pin": "x"}, "is not a key fingerprint"),
             ("client", {"uri": "http://vpn.example.org/"}, "--pin and --crl"),
             ("client", {"ca": ""}, "--crl needs --ca"),
             ("client", {"up-script": "/nowhere"}, "/nowhere"),
@@ -183,9 +183,9 @@ class CloserTests(MachineCase):
     def test_authority(self) -> None:
         """What is no authority can have issued nothing."""
         self.machine.configure({"client-ca": SERVER["certificate"], "client-crl": ""})
-        self.assertRegex(self.only("server"), r"^5: error: .*, which is no authority")
+        self.assertRegex(self.only("server"), r"^5: error: .*, which is not an authority")
         self.machine.configure(None, {"ca": CLIENT["certificate"], "crl": ""})
-        self.assertRegex(self.only("client"), r"^2: error: .*, which is no authority")
+        self.assertRegex(self.only("client"), r"^2: error: .*, which is not an authority")
 
     def test_chain(self) -> None:
         """What stands behind the certificate must have issued it; what is between it and the root must stand there."""
@@ -216,7 +216,7 @@ class CloserTests(MachineCase):
         """It is said for which names the certificate is, and whom clients must trust."""
         self.assertIn(
             "3: note: the certificate is for vpn.example.org: clients must use that name in their URI; they must trust "
-            "CN=Laboratory CA",
+            "the authority CN=Laboratory CA",
             self.found("server", Severity.NOTE),
         )
 
@@ -232,7 +232,7 @@ class CloserTests(MachineCase):
             {"null-encryption": "accept"},
             {"uri": "http://vpn.example.org/", "crl": "", "certificate": "", "private-key": ""},
         )
-        for role, words in (("server", "can read them"), ("client", "is plain HTTP")):
+        for role, words in (("server", "are not encrypted"), ("client", "is plain HTTP")):
             self.assertEqual([], self.found(role))
             self.assertTrue(any(words in one for one in self.found(role, Severity.WARNING)), role)
 

@@ -35,8 +35,8 @@ class BundleTests(MachineCase):
         expired, between, leaf = odd_authorities(good)
         for others, words in (
             ([expired], "expired on"),
-            ([between], "but not that of its issuer CN=Root"),
-            ([leaf], "which is no authority: give the one that issued it"),
+            ([between], "but not the chain from its issuer CN=Root"),
+            ([leaf], "which is not an authority: use the authority that issued it"),
         ):
             self.bundle(good, *others)
             self.assertEqual([], self.found("client"))

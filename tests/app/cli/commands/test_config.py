@@ -77,7 +77,7 @@ class ConfigurationTests(CommandCase):
         ):
             path.write_text(text)
             self.assertEqual(role, self.values(str(path), *arguments)["role"])
-        self.assertIn("say --role", self.complaint(self.config(str(path)), 2))
+        self.assertIn("give --role", self.complaint(self.config(str(path)), 2))
         self.assertIn("no such file", self.complaint(self.config(f"{path}.toml")))
 
     def test_several(self) -> None:
