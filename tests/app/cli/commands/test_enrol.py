@@ -107,7 +107,7 @@ class EnrolTests(Enrolled):
         self.assertEqual("https://front.example.org:444/x", unseal(read_bundle(file), secret.read_text().strip()).uri)
         for uri in ("http://front.example.org/", "https://*/", 'https://x"/', "front"):
             said = self.bad("enrol", "carol", "--uri", uri, "--root", self.gateway.root, "--out", self.directory)
-            self.assertIn("such as https://", said)
+            self.assertIn("https://vpn.example.org/IPHTTPS", said)
 
 
 class JoinTests(Enrolled):
