@@ -8,7 +8,7 @@ from iphttps.lab.errors import DeadlinePassed, LabError
 from iphttps.lab.namespaces import Namespace
 from iphttps.lab.poll import wait_until
 
-END_DEADLINE = 10.0
+END_DEADLINE = 40.0
 
 
 class Program:
@@ -42,7 +42,7 @@ class Program:
         """Return the current length of the output, for `wait_for` to search from there."""
         return len(self.text)
 
-    def wait_for(self, wanted: str, deadline: float = 10.0, since: int = 0) -> str:
+    def wait_for(self, wanted: str, deadline: float = 40.0, since: int = 0) -> str:
         """Return the first line that contains the text; raise LabError if the program ends or time runs out before."""
 
         def found() -> str | None:

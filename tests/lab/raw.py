@@ -105,7 +105,7 @@ class RawClient:
         """Send a packet, or any bytes."""
         self.wire.sendall(bytes(packet))
 
-    def packets(self, deadline: float = 5.0) -> Iterator[Any]:
+    def packets(self, deadline: float = 20.0) -> Iterator[Any]:
         """Yield the packets that arrive, as scapy reads them; fail once so many seconds have passed."""
         end = time.monotonic() + deadline
         while True:
@@ -122,11 +122,11 @@ class RawClient:
             except TimeoutError:
                 continue
 
-    def expect(self, layer: Any, deadline: float = 5.0) -> Any:
+    def expect(self, layer: Any, deadline: float = 20.0) -> Any:
         """Return the first packet to come that has a layer."""
         return next(packet for packet in self.packets(deadline) if layer in packet)
 
-    def ping(self, source: str, destination: str = TUNNEL_SERVER, deadline: float = 5.0) -> list[Any]:
+    def ping(self, source: str, destination: str = TUNNEL_SERVER, deadline: float = 20.0) -> list[Any]:
         """Send an echo request behind all packets sent before, and return what arrives before its reply.
 
         The reply is a marker: the peer has handled everything sent on this connection before the request, and
@@ -145,7 +145,7 @@ class RawClient:
         """Put packets back, to be read first."""
         self._unread = packets + self._unread
 
-    def read_to_end(self, deadline: float = 5.0) -> bool:
+    def read_to_end(self, deadline: float = 20.0) -> bool:
         """Read until the connection ends; tell whether TLS said good-bye, by close_notify."""
         self.wire.settimeout(deadline)
         try:
