@@ -30,6 +30,9 @@ from iphttps.net.connect.endpoints import URI, listen
 from iphttps.net.device_reader import DeviceReader
 from iphttps.net.interfaces import IReactor
 from iphttps.net.iphttps.server import Server
+from iphttps.net.iphttps.service import IPHTTPSService
+from iphttps.net.listen.listener import Listener
+from iphttps.net.listen.service import CertificatePolicy
 from iphttps.net.tls.contexts import ServerTLS, TLSSettings
 from iphttps.pki.certificates import Credentials
 
@@ -54,10 +57,11 @@ def main(port: str, certificate: str, key: str) -> None:
     table, cache, device = ClientTable(100), NeighborCache(), EchoDevice("echo")
     policy = Policy(AuthenticationMode.NONE, PREFIX, frozenset((OWN.link_local, OWN.unicast)), cache)
     link = ServerLink(table, cache, policy, Router(RouterAdvertisement(PREFIX), OWN.link_local), OWN)
-    port_of = partial(listen, reactor, URI.parse(f"https://*:{port}/IPHTTPS"), tls=tls)
-    server = Server(reactor, table, link, device, port_of, paths=("/IPHTTPS",), name="example HTTPAPI/2.0")
-    DeviceReader(reactor, device, server.from_host, print).start()
-    server.handle(ServerEvent.START)
+    service = IPHTTPSService(reactor, table, link, device, certificate=CertificatePolicy.OPTIONAL)
+    open_port = partial(listen, reactor, URI.parse(f"https://*:{port}/"), tls=tls)
+    listener = Listener(reactor, open_port, (service,), name="example HTTPAPI/2.0")
+    DeviceReader(reactor, device, service.from_host, print).start()
+    Server(reactor, listener, service).handle(ServerEvent.START)
     reactor.run()
 
 
