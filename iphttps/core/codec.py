@@ -8,6 +8,8 @@ from typing import Protocol
 from .errors import DropReason
 from .ip.batch import Batch
 
+__all__ = ["Codec"]
+
 
 class Codec(Protocol):
     """How packets lie in a stream: what comes is fed, and what is sent is encoded.

@@ -13,6 +13,8 @@ from zope.interface import implementer
 from ..core.ip.batch import Batch
 from .interfaces import PacketDevice
 
+__all__ = ["MOST_BYTES", "MOST_READS", "READ_AT_ONCE", "READ_SIZE", "DeviceReader"]
+
 MOST_READS = 16
 MOST_BYTES = 1 << 20
 """Limits per reactor turn: the number of reads, and the bytes after which no further read follows."""

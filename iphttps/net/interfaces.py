@@ -9,6 +9,8 @@ from twisted.internet.interfaces import IReactorCore, IReactorFDSet, IReactorFro
 from ..core.counters import Counters
 from ..core.ip.batch import Batch
 
+__all__ = ["IReactor", "PacketDevice"]
+
 
 class IReactor(IReactorCore, IReactorTime, IReactorFDSet, IReactorSocket, IReactorFromThreads):
     """The reactor interfaces that net uses; every Twisted reactor on Linux provides them."""

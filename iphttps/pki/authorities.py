@@ -14,6 +14,8 @@ from . import pem
 from .certificates import certificate_data, parsed_certificate, read
 from .lenient import as_openssl
 
+__all__ = ["Bundle", "anchored", "read_bundle"]
+
 SERVER_AUTH, CLIENT_AUTH = pem.SERVER_AUTH, pem.CLIENT_AUTH
 
 

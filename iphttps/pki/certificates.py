@@ -24,6 +24,28 @@ from . import lenient, pem
 from .lenient import UNREADABLE as UNREADABLE  # re-exported for callers that read certificates with this module
 from .private_keys import parse_private_keys
 
+__all__ = [
+    "CERTIFICATE_LABELS",
+    "PIN",
+    "SHOWN_HOSTS",
+    "Credentials",
+    "alternative_names",
+    "certificate_data",
+    "distinguished",
+    "expired",
+    "hosts",
+    "identity",
+    "issuer",
+    "load_certificates",
+    "opener",
+    "parse_pin",
+    "parsed",
+    "parsed_certificate",
+    "pin",
+    "read",
+    "subject",
+]
+
 # Characters escaped in an alternative name. Without "=" none looks like a subject, without "," or a space like
 # two names; only mail addresses have "@".
 _NOT_IN_NAME = re.compile(r"[^!-~]|[,=\\]")

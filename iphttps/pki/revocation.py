@@ -19,6 +19,8 @@ from .lenient import UNREADABLE, list_issuer
 from .list_age import Ages, ages, is_signed_by, newest_ages, outdated
 from .list_scope import list_properties
 
+__all__ = ["NOTICE", "RECENT", "RevocationLists", "Stamp", "may_sign_lists", "now_of"]
+
 NOTICE = timedelta(days=14)
 """Time before a list expires from which the operator is warned."""
 

@@ -14,6 +14,8 @@ from .answer import CLOSING, head
 from .folding import FOLDED, Folds
 from .head import MAXIMUM_HEAD, shortened, values
 
+__all__ = ["FIRST", "Progress", "RequestHead", "RequestReader"]
+
 _REQUEST_LINE = re.compile(rb"[!#-'*+.^_`|~0-9A-Za-z-]+ [!-~]+ HTTP/\d\.\d\r?")  # RFC 9112 section 3
 _HOST = re.compile(rb"(?:\[[0-9A-Za-z:.]+\]|[A-Za-z0-9._~!$&'()*+,;=%-]*)(?::\d*)?")  # RFC 3986 section 3.2
 

@@ -16,6 +16,8 @@ from ..errors import DropReason
 from . import ipv4 as ip4
 from .ipv6 import HEADER_LENGTH, PAYLOAD_LENGTH, VERSION
 
+__all__ = ["EMPTY", "IDENTITY", "Batch", "Framer", "malformed"]
+
 
 @dataclass(frozen=True, slots=True)
 class Batch:

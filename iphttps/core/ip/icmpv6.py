@@ -6,6 +6,8 @@ import struct
 
 from . import ipv6
 
+__all__ = ["ADDRESS_UNREACHABLE", "DESTINATION_UNREACHABLE", "address_unreachable", "message"]
+
 DESTINATION_UNREACHABLE = 1  # RFC 4443 section 3.1
 ADDRESS_UNREACHABLE = 3
 

@@ -11,6 +11,21 @@ from ..iphttps.authentication import AuthenticationMode
 from . import icmpv6, ipv6
 from .ndp import Kind
 
+__all__ = [
+    "AUTONOMOUS",
+    "DNS_SEARCH_LIST",
+    "INFINITE_LIFETIME",
+    "MTU",
+    "ON_LINK",
+    "PREF64",
+    "PREF64_LENGTHS",
+    "PREFIX_INFORMATION",
+    "RECURSIVE_DNS_SERVER",
+    "ROUTE_INFORMATION",
+    "RouterAdvertisement",
+    "encode_domain",
+]
+
 PREFIX_INFORMATION = 3  # option types: RFC 4861 section 4.6
 MTU = 5
 ROUTE_INFORMATION = 24  # RFC 4191 section 2.3

@@ -35,6 +35,17 @@ from enum import Enum, auto
 
 from .reconnect import ReconnectTimer
 
+__all__ = [
+    "STABLE_AFTER",
+    "TRANSITIONS",
+    "Action",
+    "ClientEvent",
+    "ClientMachine",
+    "ClientState",
+    "Command",
+    "StartTimer",
+]
+
 
 class ClientState(Enum):
     """The states of 3.1.1."""

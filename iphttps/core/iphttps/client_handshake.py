@@ -15,6 +15,15 @@ from ..http.response_head import HeadCleaner
 from ..text import ascii_only
 from .request import ENDLESS, Opened
 
+__all__ = [
+    "CONTENT_LENGTH",
+    "MAXIMUM_INTERIM",
+    "MAXIMUM_RETRY_AFTER",
+    "SIGNED_LENGTH",
+    "ClientHandshake",
+    "RequestLength",
+]
+
 CONTENT_LENGTH = 18446744073709551615
 """What the client SHOULD announce: the greatest length there is, for a body that never ends (3.1.5.2)."""
 

@@ -11,6 +11,16 @@ from ..identity import Identity
 from ..ip.batch import Batch
 from ..limits import TokenBucket
 
+__all__ = [
+    "LINK_TRAFFIC_BURST",
+    "LINK_TRAFFIC_RATE",
+    "MULTIPLIED_BURST",
+    "MULTIPLIED_RATE",
+    "ClientEntry",
+    "ClientTable",
+    "Connection",
+]
+
 LINK_TRAFFIC_RATE = 100.0
 LINK_TRAFFIC_BURST = 200.0
 """Multicast and Neighbor Discovery packets accepted from one client: per second, and as a burst."""

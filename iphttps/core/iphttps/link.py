@@ -23,6 +23,8 @@ from .neighbors import NeighborCache
 from .policy import Policy, Verdict
 from .router import MAXIMUM_INTERVAL, Router
 
+__all__ = ["ERROR_BURST", "ERROR_RATE", "PROVEN_HEADERS", "Forwarding", "OwnAddresses", "ServerLink"]
+
 PROVEN_HEADERS = 1024
 """Maximum number of accepted headers remembered per client; a full set is cleared and learned again."""
 

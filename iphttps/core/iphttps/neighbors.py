@@ -30,6 +30,21 @@ from enum import Enum, auto
 from .assignment import Assignment
 from .clients import ClientEntry
 
+__all__ = [
+    "CLAIM_LIFETIME",
+    "DELAY_FIRST_PROBE_TIME",
+    "FRUITLESS_TIME",
+    "MAX_MULTICAST_SOLICIT",
+    "MAX_UNICAST_SOLICIT",
+    "REACHABLE_TIME",
+    "RETRANS_TIMER",
+    "SEARCHES",
+    "Neighbor",
+    "NeighborCache",
+    "Reachability",
+    "Search",
+]
+
 REACHABLE_TIME = 30.0  # seconds; these five: RFC 4861 section 10
 DELAY_FIRST_PROBE_TIME = 5.0
 RETRANS_TIMER = 1.0

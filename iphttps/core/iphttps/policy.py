@@ -32,6 +32,8 @@ from .clients import ClientEntry
 from .neighbors import NeighborCache
 from .router import Advertise
 
+__all__ = ["Policy", "Verdict"]
+
 
 @dataclass(frozen=True, slots=True)
 class Verdict:

@@ -14,6 +14,8 @@ from ..http.answer import head
 from ..http.body import Body, BoundedBody, ChunkedBody
 from ..http.request_head import RequestHead
 
+__all__ = ["DEFAULT_PATH", "DEFAULT_PATHS", "ENDLESS", "METHODS", "WRONG_METHOD", "Opened", "accept", "open_tunnel"]
+
 DEFAULT_PATH = "/IPHTTPS"
 DEFAULT_PATHS = (DEFAULT_PATH, "/IPTLS")
 """What Windows servers answer at, and what the example in section 4.1 shows."""

@@ -12,6 +12,17 @@ from ..ip import ipv6
 from ..ip.router_advertisement import RouterAdvertisement
 from .clients import ClientEntry
 
+__all__ = [
+    "BETWEEN_MULTICAST",
+    "BETWEEN_UNICAST",
+    "INITIAL_ADVERTISEMENTS",
+    "INITIAL_INTERVAL",
+    "MAXIMUM_INTERVAL",
+    "MINIMUM_INTERVAL",
+    "Advertise",
+    "Router",
+]
+
 MAXIMUM_INTERVAL = 600.0  # MaxRtrAdvInterval, seconds; these five: RFC 4861 sections 6.2.1 and 10
 MINIMUM_INTERVAL = 200.0  # MinRtrAdvInterval
 INITIAL_INTERVAL = 16.0  # MAX_INITIAL_RTR_ADVERT_INTERVAL

@@ -13,6 +13,8 @@ from __future__ import annotations
 
 from enum import Enum, auto
 
+__all__ = ["TRANSITIONS", "ServerCommand", "ServerEvent", "ServerMachine", "ServerState"]
+
 
 class ServerState(Enum):
     """The states of 3.2.1."""

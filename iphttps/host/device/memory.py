@@ -19,6 +19,8 @@ from ..kernel.monitor import News
 from ..kernel.network import NetworkConfig, Wanted
 from .tun import READS, unfit
 
+__all__ = ["MemoryDevice", "MemoryInterface", "MemoryMonitor", "MemoryNetwork"]
+
 
 class MemoryDevice:
     """A packet device whose other end is a test instead of the kernel.

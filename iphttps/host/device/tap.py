@@ -17,6 +17,8 @@ from ...core.ip.ethernet import HEADER_LENGTH, Answer, Ethernet
 from ...core.ip.ipv6 import MINIMUM_MTU
 from .tun import KernelDevice
 
+__all__ = ["SIOCGIFHWADDR", "TapDevice"]
+
 SIOCGIFHWADDR = 0x8927  # linux/sockios.h
 _REQUEST = struct.Struct("16s2x6s16x")  # struct ifreq: the name; a struct sockaddr with an Ethernet address
 

@@ -18,6 +18,8 @@ from ...core.errors import ConfigError, DropReason
 from ...core.ip.batch import EMPTY, Batch, malformed
 from ...core.ip.ipv6 import MINIMUM_MTU
 
+__all__ = ["LONGEST", "NAME_LENGTH", "READS", "KernelDevice", "TunDevice", "check_name", "mend", "unfit"]
+
 READS = 64
 """Maximum packets read per reactor turn: more would delay the other direction."""
 

@@ -28,6 +28,8 @@ from ..tls.immediate import ImmediateTLSFactory, TLSEndpoint
 from .addresses import Addresses, name_endpoint
 from .proxy import ProxyEndpoint, ProxySettings
 
+__all__ = ["ANY", "BACKLOG", "CONNECT_TIMEOUT", "DEFER_ACCEPT", "URI", "bind", "client_endpoint", "listen"]
+
 # The resolver's first look-up imports encodings.idna. After `twistd --uid` Python's own files may be unreadable; the
 # import then fails and Twisted waits for ever. Hence the import above.
 

@@ -38,6 +38,18 @@ from .addresses import Addresses
 from .alternatives import Attempt
 from .proxy_connection import NoAnswerError, ProxyConnection, unreachable
 
+__all__ = [
+    "DEADLINE",
+    "LOGIN_FAULTS",
+    "MAXIMUM_REQUESTS",
+    "NextTokenOf",
+    "NoTokenError",
+    "ProxyAttempt",
+    "ProxyEndpoint",
+    "ProxySettings",
+    "Tokens",
+]
+
 DEADLINE = 30.0
 """Seconds for one address of the proxy, from the TCP connection to the proxy's 200, authentication included."""
 

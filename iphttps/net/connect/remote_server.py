@@ -9,6 +9,8 @@ from typing import Generic, TypeVar
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IStreamClientEndpoint
 
+__all__ = ["Choice", "RemoteServer", "as_listed"]
+
 H = TypeVar("H")
 
 

@@ -28,6 +28,8 @@ from ..session import Session
 from ..session_log import ClientRecord
 from .liveness import Liveness
 
+__all__ = ["Client", "ClientSession", "Server"]
+
 Server = RemoteServer[ClientHandshake]
 """A server that speaks IP-HTTPS."""
 

@@ -11,6 +11,8 @@ from ..listen.listener import Listener
 from ..log import logger
 from .service import IPHTTPSService
 
+__all__ = ["Server"]
+
 _REASONS = {
     ServerEvent.DISABLE: "the server is disabled",
     ServerEvent.AUTHENTICATION: "the authentication mode is changed",

@@ -26,6 +26,8 @@ from ..stream.fanout import Fanout
 from .link_timers import LinkTimers, send, send_to_all
 from .server_session import ServerSession
 
+__all__ = ["IPHTTPSService"]
+
 
 class IPHTTPSService:
     """Admits clients to the link, and forwards their packets.

@@ -22,6 +22,8 @@ from .rejections import RejectionLog
 from .request import RequestProtocol
 from .service import Service
 
+__all__ = ["Listen", "Listener"]
+
 Listen = Callable[[IProtocolFactory], IListeningPort]
 """Starts to listen, TLS included, and returns the port; raises ConfigError."""
 

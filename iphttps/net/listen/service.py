@@ -14,6 +14,8 @@ from ...core.identity import Identity
 from ...core.sources import IPAddress
 from ..connection import PeerConnection
 
+__all__ = ["CertificatePolicy", "NotAdmitted", "Peer", "Service"]
+
 
 class CertificatePolicy(Enum):
     """Whether a service wants certificates of its clients."""

@@ -27,6 +27,8 @@ from ...pki.verification import CheckedConnection, ClientCheck, PeerCheck, Serve
 from .revocation_reload import RevocationReload
 from .suite_choice import ChoosingConnection
 
+__all__ = ["ALPN", "CIPHERS", "NULL_CIPHERS", "ClientTLS", "NullEncryption", "ServerTLS", "TLSSettings"]
+
 CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20"
 """The TLS 1.2 suites; all TLS 1.3 suites are of this kind."""
 
