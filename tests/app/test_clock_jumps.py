@@ -12,6 +12,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from iphttps.app.daemon.process import clock_step
 from iphttps.core.iphttps.client import ClientEvent, ClientState
 from iphttps.net.interfaces import IReactor
+from iphttps.net.iphttps.server_session import ServerSession
 from tests.net.support import PRIVATE_HOST, ClientEnd, ServerEnd, client_address, packet
 from tests.support import probe
 
@@ -66,8 +67,8 @@ class Scenario:
         elif step == SESSION:
             self.client.endpoint.refuse(ConnectionRefusedError())
             self.server.accept(holder).dataReceived(REQUEST + packet(HOLDER, PRIVATE_HOST))
-            self.other = self.server.accept(prober)
-            self.other.dataReceived(REQUEST + packet(client_address(2), PRIVATE_HOST))
+            self.server.accept(prober).dataReceived(REQUEST + packet(client_address(2), PRIVATE_HOST))
+            self.other = cast(ServerSession, [*self.server.table][-1].connection)
         elif step == ASKED:
             self.server.from_host(packet(PRIVATE_HOST, HOLDER))
         elif step == OPENING + 20:
@@ -87,7 +88,7 @@ class Scenario:
     def run(self, at: int = 0, jump: float = 0.0) -> list[tuple[object, ...]]:
         """Return what was seen after each step, with the clock set at one of them."""
         trace = []
-        with patch("iphttps.net.iphttps.server.random", lambda: 0.5):
+        with patch("iphttps.net.iphttps.link_timers.random", lambda: 0.5):
             for step in range(END):
                 self.act(step)
                 if step == at:
