@@ -32,8 +32,9 @@ TIME_OF_DAY = {
     "host/pac/evaluator.py": "a script may choose a proxy by it",
     "pki/certificates.py": VALIDITY,
     "net/listen/static.py": "the Date of an answer (RFC 9110 section 6.6.1)",
+    "net/listen/listener.py": "the Date of an answer (RFC 9110 section 6.6.1)",
     "pki/revocation.py": FILES,
-    "net/iphttps/server.py": "the Date of an answer (RFC 9110 section 6.6.1)",
+    "net/iphttps/service.py": "the Date of an answer (RFC 9110 section 6.6.1)",
     "net/tls/contexts.py": VALIDITY,
     "net/tls/revocation_watch.py": VALIDITY,
 }

@@ -115,7 +115,7 @@ class SessionTestsMixin(SessionCase):
         """Bad framing from a client ends its session alone (3.2.5.2.2)."""
         (bad, first), (good, second) = self.joined(1), self.joined(2)
         entry = next(iter(self.server.table))
-        self.patch(memory, "unfit", lambda packet: None)  # a client that checks nothing
+        self.patch(memory, "unfit", lambda packet, **kinds: None)  # a client that checks nothing
         bad.from_host(b"\x45\x00")
         first.settle()
         self.assertEqual(entry.counters.drops, {DropReason.NOT_IPV6: 1})

@@ -70,7 +70,7 @@ class WriteTests(AtomicFileCase):
         """A file is created once."""
         create(self.path, b"one")
         error = self.assertRaises(ConfigError, create, self.path, b"two")
-        self.assertIn("is there already, and is not overwritten", str(error))
+        self.assertIn("already exists and is not overwritten", str(error))
         self.assertEqual(b"one", self.path.read_bytes())
         self.assert_left("x.pem")
 
@@ -131,7 +131,7 @@ class DirectoryTests(AtomicFileCase):
         self.assertEqual(0o750, stat.S_IMODE(inner.stat().st_mode))
         self.path.touch()
         error = self.assertRaises(ConfigError, make_directory, self.path)
-        self.assertEqual(f"cannot make the directory {self.path}: File exists", str(error))
+        self.assertEqual(f"cannot create the directory {self.path}: File exists", str(error))
 
     def test_locked(self) -> None:
         """One at a time; what a crash has left is removed by the next."""
@@ -140,7 +140,7 @@ class DirectoryTests(AtomicFileCase):
             self.assert_left()
             self.patch(atomic_files, "_PAUSE", 0)
             error = self.assertRaises(Busy, locked(self.directory, 0.01).__enter__)
-            self.assertIn("another command is at work", str(error))
+            self.assertIn("another command is using", str(error))
         with locked(self.directory, 0):
             pass
 

@@ -50,7 +50,7 @@ class WordTests(CertificateCase):
         shown = issue(self.root, common_name("x"), [x509.DNSName(f"h{number}.example") for number in range(7)]).chain[0]
         self.assertEqual(", ".join([*(f"h{number}.example" for number in range(5)), "2 more"]), hosts(shown))
         nameless = issue(self.root, common_name("x")).chain[0]
-        self.assertEqual("no name at all but the subject CN=x", hosts(nameless))
+        self.assertEqual("no host name, only the subject CN=x", hosts(nameless))
 
     def test_names(self) -> None:
         """All kinds of names are written; the name of a Windows user only if it is a short string of UTF-8."""
@@ -80,7 +80,7 @@ class PinTests(CertificateCase):
         found = pin(self.trusted[0])
         self.assertEqual(found, parse_pin(found))
         for text in ("", found[:-4], found.removeprefix("sha256//"), "sha256//!"):
-            self.assertIn("is not a key's fingerprint", str(self.assertRaises(ConfigError, parse_pin, text)))
+            self.assertIn("is not a key fingerprint", str(self.assertRaises(ConfigError, parse_pin, text)))
 
 
 class FileTests(CertificateCase):
@@ -90,7 +90,9 @@ class FileTests(CertificateCase):
         """A pipe is not read: nobody may be there to write it."""
         path = self.directory / "pipe"
         os.mkfifo(path)
-        self.assertEqual(f"cannot read {path}: it is no regular file", str(self.assertRaises(ConfigError, read, path)))
+        self.assertEqual(
+            f"cannot read {path}: it is not a regular file", str(self.assertRaises(ConfigError, read, path))
+        )
 
     def test_chain(self) -> None:
         """The whole chain is shown."""

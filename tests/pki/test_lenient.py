@@ -181,7 +181,7 @@ class FileTests(SynchronousTestCase):
         entries = encode(0x30, [b"\x82\x01\xfc", *[b"\x82\x01a"] * lenient.MOST_NAMES])
         shown = issue(self.certificates.authority, common_name("x"), unreadable=entries)
         error = self.assertRaises(ValueError, lenient.certificate, shown.chain[0].public_bytes(Encoding.DER))
-        self.assertEqual("the certificate has more than 256 names", str(error))
+        self.assertEqual("the certificate has more than 256 alternative names", str(error))
 
     def test_authority(self) -> None:
         """An authority whose name is Latin-1 is trusted, and so are its certificates."""

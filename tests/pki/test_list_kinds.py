@@ -119,7 +119,7 @@ class EntryTests(ListCase):
         tbs = encode(SEQUENCE, (*(part.whole for part in parts), twice))
         shown = x509.load_der_x509_crl(encode(SEQUENCE, (tbs, ECDSA_SHA256, encode(0x03, b"\0\0"))))
         error = self.assertRaises(ConfigError, self.load, shown, self.authority())
-        self.assertIn("it has an extension twice", str(error))
+        self.assertIn("an extension appears twice", str(error))
 
     def test_distribution_point(self) -> None:
         """A certificate says where its list is to be had, or does not."""

@@ -216,7 +216,7 @@ class RunningServer:
             self._tls.reload(config)  # the last that can fail
             lists = self._tls.tls.lists
             for sentence in lists.older if lists else ():
-                self.log.warn("{sentence}, and taken all the same", event="crl-older", sentence=sentence)
+                self.log.warn("{sentence}; accepted because of allow-older-crl", event="crl-older", sentence=sentence)
         set_level(config.log_level)
         listener, service, mode = self.server.listener, self.server.service, config.authentication
         listener.limit(config.max_handshakes, config.max_handshakes_per_source, config.handshake_timeout)

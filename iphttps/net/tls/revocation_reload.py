@@ -53,10 +53,10 @@ class RevocationReload:
 
     def _report(self, lists: RevocationLists) -> None:
         self.log.info(
-            "{path} is read again: {count} certificates are revoked",
+            "{path} reloaded: {count} certificates revoked",
             event="crl-read",
             path=lists.path,
             count=lists.count,
         )
         for sentence in lists.older:
-            self.log.warn("{sentence}, and taken all the same", event="crl-older", sentence=sentence)
+            self.log.warn("{sentence}; accepted because of allow-older-crl", event="crl-older", sentence=sentence)

@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[3]
 ROUNDS = 100
 BUFFERS = """
 import resource
-from iphttps.host import allocator
+from iphttps.host.process import allocator
 kept = {keep} and allocator.keep_buffers()
 def turn():
     return [bytes({size}) + b"x" for _ in range(4)]

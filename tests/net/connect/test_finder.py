@@ -198,8 +198,8 @@ class NamedTests(SynchronousTestCase):
         self.assertEqual(
             said(events),
             [
-                (LogLevel.info, f"{where} says how to connect to vpn.example.org: http://a:8080, then directly"),
-                (LogLevel.warn, f"{where} also says what is left out: SOCKS c (SOCKS is not supported)"),
+                (LogLevel.info, f"proxy for vpn.example.org according to {where}: http://a:8080, then directly"),
+                (LogLevel.warn, f"ignored entries in the result of {where}: SOCKS c (SOCKS is not supported)"),
             ],
         )
 

@@ -219,7 +219,7 @@ class CertificateTests(SynchronousTestCase):
         self.end.documents.documents = (Document("/iphttps.crl", "application/pkix-crl", b"list"),)
         for request in (ECHO, REQUEST, FETCH):
             self.assertEqual(b"", self.ask(request))
-            self.assertIn("refused 192.0.2.7:1234: the peer showed no certificate", self.said)
+            self.assertIn("refused 192.0.2.7:1234: the peer sent no certificate", self.said)
 
     def test_nobody_asked(self) -> None:
         """In mode None nobody is asked, and whoever comes is nobody (3.2.1)."""

@@ -69,11 +69,11 @@ class RecordTests(AuthorityCase):
         )
         note.rename(self.folder / "0x.revoked")
         error = self.assertRaises(ConfigError, revocation_markers, self.folder)
-        self.assertIn("is not named by a serial number", str(error))
+        self.assertIn("is not a serial number: move it away", str(error))
 
     def test_removed_meanwhile(self) -> None:
         """A note that is removed while it is read is no revocation."""
-        self.patch(record, "revoked", lambda directory: {1: directory / "1.revoked"})
+        self.patch(record, "revocation_markers", lambda directory: {1: directory / "1.revoked"})
         self.assertEqual({}, revocations(self.folder))
 
     def test_unreadable_directory(self) -> None:
@@ -84,7 +84,7 @@ class RecordTests(AuthorityCase):
     def test_unknown(self) -> None:
         """A serial number with which nothing was issued is named."""
         error = self.assertRaises(ConfigError, load_record, self.folder / "ab.pem")
-        self.assertEqual("no certificate was issued with the serial number AB", str(error))
+        self.assertEqual("no certificate has been issued with the serial number AB", str(error))
 
     def test_anothers(self) -> None:
         """A certificate that this authority cannot have issued is damage; one with a key of another kind has no key."""
@@ -96,7 +96,7 @@ class RecordTests(AuthorityCase):
             .not_valid_after(NOW + DAY)
         )
         self.path.write_bytes(pem(builder.sign(key, None)))
-        self.assertIn("is damaged: restore it from a copy", str(self.assertRaises(ConfigError, self.record)))
+        self.assertIn("is damaged: restore it from a backup", str(self.assertRaises(ConfigError, self.record)))
         usage = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH])
         names = x509.SubjectAlternativeName([x509.DNSName("bob")])
         named = builder.add_extension(names, critical=False).add_extension(usage, critical=False)
@@ -104,4 +104,4 @@ class RecordTests(AuthorityCase):
         found = self.record()
         self.assertEqual("bob", found.name)
         error = self.assertRaises(ConfigError, getattr, found, "public_key")
-        self.assertIn("the certificate 01 has a key of another kind than RSA or ECDSA", str(error))
+        self.assertIn("the key of certificate 01 is neither RSA nor ECDSA", str(error))
