@@ -103,7 +103,7 @@ class Laboratory(Network):
         return "\n".join(f"{program.name}:\n{program.tail()}" for program in self.programs)
 
 
-def tunnel_address(host: Namespace, deadline: float = 10.0) -> str:
+def tunnel_address(host: Namespace, deadline: float = 40.0) -> str:
     """Return the address a client gave itself in the tunnel's prefix, once it is proven and usable."""
     prefix = IPv6Network(TUNNEL_PREFIX)
 

@@ -11,7 +11,7 @@ INTERVAL = 0.02
 T = TypeVar("T")
 
 
-def wait_until(condition: Callable[[], T | None], expected: str, deadline: float = 10.0) -> T:
+def wait_until(condition: Callable[[], T | None], expected: str, deadline: float = 40.0) -> T:
     """Return the first true value of the condition; after so many seconds fail, saying what was expected."""
     end = time.monotonic() + deadline
     while not (value := condition()):

@@ -8,7 +8,7 @@ from iphttps.lab.errors import DeadlinePassed, LabError
 from iphttps.lab.namespaces import Namespace
 from iphttps.lab.poll import wait_until
 
-END_DEADLINE = 10.0
+END_DEADLINE = 40.0
 
 
 class Program:
@@ -42,7 +42,7 @@ class Program:
         """Return the place in the text where it stands now; wait_for can look from there on."""
         return len(self.text)
 
-    def wait_for(self, wanted: str, deadline: float = 10.0, since: int = 0) -> str:
+    def wait_for(self, wanted: str, deadline: float = 40.0, since: int = 0) -> str:
         """Return the first line with the wanted text in it; fail if the program ends or the time is up before."""
 
         def found() -> str | None:

@@ -71,7 +71,7 @@ def ping(
     return Pings(int(counts[1]), int(counts[2]), float(times[1]) if times else None)
 
 
-def wait_reachable(host: Namespace, address: str, deadline: float = 10.0) -> None:
+def wait_reachable(host: Namespace, address: str, deadline: float = 40.0) -> None:
     """Wait until a host's ping to an address is answered."""
     # A ping too early is lost, and need not be waited for.
     awaited = f"an answer from {address} to {host.label}"

@@ -99,7 +99,7 @@ class RawClient:
         """Send a packet, or any bytes."""
         self.wire.sendall(bytes(packet))
 
-    def packets(self, deadline: float = 5.0) -> Iterator[Any]:
+    def packets(self, deadline: float = 20.0) -> Iterator[Any]:
         """Yield the packets that arrive, as scapy reads them; fail once so many seconds have passed."""
         end = time.monotonic() + deadline
         while True:
@@ -114,7 +114,7 @@ class RawClient:
             except TimeoutError:
                 continue
 
-    def expect(self, layer: Any, deadline: float = 5.0) -> Any:
+    def expect(self, layer: Any, deadline: float = 20.0) -> Any:
         """Return the first packet to come that has a layer."""
         return next(packet for packet in self.packets(deadline) if layer in packet)
 
@@ -126,7 +126,7 @@ class RawClient:
                 found.append(packet)
         return found
 
-    def read_to_end(self, deadline: float = 5.0) -> bool:
+    def read_to_end(self, deadline: float = 20.0) -> bool:
         """Read until the connection ends; tell whether TLS said good-bye, by close_notify."""
         self.wire.settimeout(deadline)
         try:

@@ -21,7 +21,7 @@ class SignalTests(LabCase):
             host, plugin, sys.executable, str(Path(__file__).with_name("signalled.py")), str(directory), "1",
             str(MOMENTS), plugin, *flags,
         )  # fmt: skip
-        self.assertEqual(0, program.wait_ended(120.0))
+        self.assertEqual(0, program.wait_ended(400.0))
         self.assertTrue(program.text.endswith(f"0 of {MOMENTS} wrong\n"), program.text)
 
     def test_server(self) -> None:
