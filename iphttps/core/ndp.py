@@ -69,8 +69,8 @@ class Message:
     def resolves(self) -> bool:
         """Whether this is address resolution (RFC 4861 section 7.2.2).
 
-        By unicast the question is whether a known neighbour is still there (section 7.3.3). Nobody is asked for the
-        asker's own address in earnest, and to answer would look like a conflict.
+        A unicast solicitation verifies that a known neighbour is still reachable (section 7.3.3). A node does not
+        resolve its own address, and an answer would look like a conflict.
         """
         return (
             self.kind is Kind.NEIGHBOR_SOLICITATION
