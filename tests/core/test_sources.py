@@ -81,11 +81,13 @@ class SourcesTests(SynchronousTestCase):
         self.assertEqual("192.0.2.1", sources.full(address))
 
     def test_embedded(self) -> None:
-        """An IPv4 address counts as such when it was translated, mapped, or has made a 6to4 prefix (RFC 6052, 3056)."""
-        for text in ("64:ff9b::192.0.2.77", "::ffff:192.0.2.77", "2002:c000:24d::1", "2002:c000:24d:ffff::1"):
-            self.assertEqual(place(ip_address("192.0.2.77")), place(ip_address(text)), text)
-        for text in ("64:ff9b:1::192.0.2.77", "2003:c000:24d::1"):
-            self.assertEqual(6, place(ip_address(text))[0][0], text)
+        """Sessions from an IPv4 address count together with those from IPv6 addresses that contain it."""
+        sources = Sources(2)
+        for text in ("192.0.2.77", "64:ff9b::192.0.2.77"):
+            self.assertIsNone(sources.full(ip_address(text)))
+            sources.add(ip_address(text))
+        self.assertEqual("192.0.2.77", sources.full(ip_address("2002:c000:24d::1")))
+        self.assertIsNone(sources.full(ip_address("192.0.2.78")))
 
     def test_unknown(self) -> None:
         """Sessions whose address a front hides are not limited."""

@@ -106,7 +106,7 @@ class InterfaceKeeper:
     @property
     def change(self) -> Change | None:
         """The latest change by another program."""
-        # One that comes back again and again is not put right by the latest repair.
+        # The latest repair does not put a change right that keeps coming back.
         change = self._change
         return change and replace(change, put_right=change.put_right and not self._fights())
 

@@ -69,8 +69,8 @@ class Message:
     def resolves(self) -> bool:
         """Whether this is address resolution (RFC 4861 section 7.2.2).
 
-        A unicast solicitation checks whether a known neighbour is still reachable (section 7.3.3). A solicitation for
-        the sender's own address is no real question, and an answer would look like an address conflict.
+        A unicast solicitation verifies that a known neighbour is still reachable (section 7.3.3). A node does not
+        resolve its own address, and an answer would look like a conflict.
         """
         return (
             self.kind is Kind.NEIGHBOR_SOLICITATION

@@ -160,7 +160,7 @@ class RepairTests(KeeperCase):
         self.assertEqual(1, len(self.applied))
 
     def test_fight(self) -> None:
-        """A program that does it again and again: a bounded number of repairs and lines, and it shows until it ends."""
+        """Repeated changes cause a bounded number of repairs and log lines; the status shows them until they end."""
         with capturedLogs() as events:
             for _ in range(100):
                 self.change(LARGE)

@@ -124,7 +124,7 @@ class UndoTests(NamespaceCase):
         self.assertIn("not a file of this user", str(self.assertRaises(ConfigError, undo, Note(self.path))))
 
     def test_set_aside(self) -> None:
-        """Whatever lies in the note's place can be set aside again and again, directories too."""
+        """Anything in the note's place can be set aside repeatedly, directories included."""
         note = Note(self.path)
         names = set()
         for make in (self.path.mkdir, self.path.touch, self.path.mkdir, self.path.touch):
