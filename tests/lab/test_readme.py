@@ -176,7 +176,11 @@ class ReadmeTests(LabCase):
                 "version",
             }
             self.assertEqual(options, named)
-            defaults = dict(re.findall(r"--([a-z0-9-]+)=(?:(?!--).)*?\[default:\s+([^]]+)\]", shown, re.DOTALL))
+            defaults = dict(
+                re.findall(
+                    r"\n {6}(?:-\w, )?--([a-z0-9-]+)=(?:(?!\n {2,6}-).)*?\[default:\s+([^]]+)\]", shown, re.DOTALL
+                )
+            )
             for name, value in re.findall(r"^#([a-z0-9-]+) = (.*)$", text, re.MULTILINE):
                 # Without a default an option is not given, or a flag not set.
                 missing = ("", "[]") if f"--{name}=" in shown else ("false",)
