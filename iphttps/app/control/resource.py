@@ -24,6 +24,7 @@ from twisted.web.server import NOT_DONE_YET, Request, Site
 
 from ...core.errors import ConfigError, IPHTTPSError
 from ...core.identity import printable
+from ...core.recent import RecentlyUsed
 from ...host.process.unix import PrivateSocket, peer_user
 from ...net.interfaces import IReactor
 from ...net.listen.unix import Acceptor
@@ -233,28 +234,26 @@ class ControlSite(Site):
     def __init__(self, resource: Resource, reactor: IReactor) -> None:
         # The channel has its own deadline; no idle timeout is needed.
         super().__init__(resource, reactor=reactor, timeout=None)
-        self._open: dict[ControlChannel, None] = {}
+        self._open: RecentlyUsed[ControlChannel] = RecentlyUsed(CONNECTIONS)
 
     def opened(self, channel: ControlChannel) -> None:
         """Note a connection, and make room for it."""
-        if len(self._open) >= CONNECTIONS:
-            silent = next(iter(self._open))
-            del self._open[silent]  # now, because its end comes later, perhaps after that of many others
+        silent = self._open.use(channel)
+        if silent is not None:
             silent.forceAbortClient()
-        self._open[channel] = None
 
     def heard(self, channel: ControlChannel) -> None:
         """Record activity on a connection."""
-        if self._open.pop(channel, channel) is None:
-            self._open[channel] = None
+        if channel in self._open:  # one that made room for another may not have closed yet
+            self._open.use(channel)
 
     def closed(self, channel: ControlChannel) -> None:
         """Forget a connection."""
-        self._open.pop(channel, None)
+        self._open.discard(channel)
 
     def close_all(self) -> None:
         """End every connection."""
-        for channel in tuple(self._open):
+        for channel in self._open:
             channel.forceAbortClient()
 
 

@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from ..errors import DropReason
+from ..recent import RecentlyUsed
 from . import icmpv6, ipv6
 from .batch import malformed
 from .ndp import OPTIONS_AT, ROUTER_FLAG, SOURCE_LINK_LAYER_ADDRESS, Kind, Message, neighbor_advertisement, recognise
@@ -71,7 +72,7 @@ class Ethernet:
     def __init__(self, station: bytes) -> None:
         self.station = station
         self.knows: Callable[[bytes], bool] = _any_address
-        self._routers: dict[bytes, None] = {}
+        self._routers: RecentlyUsed[bytes] = RecentlyUsed(MAXIMUM_ROUTERS)
 
     def outward(self, frame: bytes) -> bytes | Answer | DropReason:
         """Return the packet in a frame from the kernel, or the answer to the kernel, or why the frame is dropped."""
@@ -109,11 +110,10 @@ class Ethernet:
             neighbor, router = message.target, bool(packet[_BODY] & ROUTER_FLAG)
         else:
             return
-        self._routers.pop(neighbor, None)
         if router:
-            self._routers[neighbor] = None
-            if len(self._routers) > MAXIMUM_ROUTERS:
-                del self._routers[next(iter(self._routers))]
+            self._routers.use(neighbor)
+        else:
+            self._routers.discard(neighbor)
 
 
 def _any_address(address: bytes) -> bool:
