@@ -17,13 +17,13 @@ from twisted.internet import reactor as installed
 
 from iphttps.core.ip import icmpv6, ipv6
 from iphttps.core.ip.batch import Batch
+from iphttps.core.ip.router import Router
 from iphttps.core.ip.router_advertisement import RouterAdvertisement
 from iphttps.core.iphttps.authentication import AuthenticationMode
 from iphttps.core.iphttps.clients import ClientTable
 from iphttps.core.iphttps.link import OwnAddresses, ServerLink
 from iphttps.core.iphttps.neighbors import NeighborCache
 from iphttps.core.iphttps.policy import Policy
-from iphttps.core.iphttps.router import Router
 from iphttps.core.iphttps.server import ServerEvent
 from iphttps.host.device.memory import MemoryDevice
 from iphttps.net.connect.endpoints import URI, listen

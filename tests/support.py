@@ -24,13 +24,13 @@ from twisted.trial.unittest import SynchronousTestCase
 from iphttps.core.errors import DropReason
 from iphttps.core.identity import Identity
 from iphttps.core.ip.batch import Batch
+from iphttps.core.ip.router import Advertise, Router
 from iphttps.core.ip.router_advertisement import RouterAdvertisement
 from iphttps.core.iphttps.authentication import AuthenticationMode
 from iphttps.core.iphttps.clients import ClientEntry, ClientTable
 from iphttps.core.iphttps.link import Forwarding, OwnAddresses, ServerLink
 from iphttps.core.iphttps.neighbors import NeighborCache, Reachability
 from iphttps.core.iphttps.policy import Policy, Verdict
-from iphttps.core.iphttps.router import Advertise, Router
 
 NO_NEXT_HEADER = 59
 """A Next Header behind which nothing comes (RFC 8200 section 4.7)."""

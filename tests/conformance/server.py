@@ -44,7 +44,7 @@ SERVER = (
     ),
     Clause(
         36, "3.2.3.1", "The server is a router between its clients and other networks", "SHOULD",
-        "host/kernel/network.py, core/iphttps/router.py",
+        "host/kernel/network.py, core/ip/router.py",
         (
             "lab.test_tunnel.TunnelTests.test_reach",
             "lab.test_tunnel.TunnelTests.test_private_host_reaches_the_client",
@@ -78,7 +78,7 @@ SERVER = (
         (_WITNESS + "test_solicited_advertisement",),
     ),
     Clause(
-        43, "3.2.5.2.1", "None: Router Advertisements may be multicast to clients", "SHOULD", "core/iphttps/router.py",
+        43, "3.2.5.2.1", "None: Router Advertisements may be multicast to clients", "SHOULD", "core/ip/router.py",
         ("lab.test_kernels.PatienceTests.test_address_is_freed", "lab.test_kernels.HostAdvertiseTests.test_radvd"),
     ),
     Clause(
@@ -108,7 +108,7 @@ SERVER = (
     ),
     Clause(
         50, "3.2.5.2.2", "None: Router Solicitations are not dropped", "MUST NOT",
-        "core/iphttps/policy.py, core/iphttps/router.py",
+        "core/iphttps/policy.py, core/ip/router.py",
         (_NONE + "test_solicitation", _MODES + "NoneTests.test_router_solicitation"),
         "One that comes within 3 seconds of an advertisement by multicast, or half a second of one by unicast, is not "
         "answered again (RFC 4861 section 6.2.6).",

@@ -23,6 +23,7 @@ from zope.interface import implementer
 from iphttps.core.http.answer import DEFAULT_SERVER
 from iphttps.core.ip import ipv6
 from iphttps.core.ip.batch import Batch
+from iphttps.core.ip.router import Router
 from iphttps.core.ip.router_advertisement import RouterAdvertisement
 from iphttps.core.iphttps.authentication import AuthenticationMode
 from iphttps.core.iphttps.client import ClientMachine, ClientState
@@ -33,7 +34,6 @@ from iphttps.core.iphttps.neighbors import NeighborCache
 from iphttps.core.iphttps.policy import Policy
 from iphttps.core.iphttps.reconnect import ReconnectTimer
 from iphttps.core.iphttps.request import DEFAULT_PATH
-from iphttps.core.iphttps.router import Router
 from iphttps.core.iphttps.server import ServerEvent
 from iphttps.host.device.memory import MemoryDevice
 from iphttps.net.connect.remote_server import RemoteServer

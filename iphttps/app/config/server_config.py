@@ -9,10 +9,10 @@ from typing import ClassVar
 
 from ...core.admission import HANDSHAKES, HANDSHAKES_PER_SOURCE
 from ...core.errors import ConfigError
+from ...core.ip.router import MAXIMUM_INTERVAL, Advertise
 from ...core.ip.router_advertisement import INFINITE_LIFETIME, PREF64_LENGTHS, RouterAdvertisement, encode_domain
 from ...core.iphttps.authentication import AuthenticationMode
 from ...core.iphttps.request import DEFAULT_PATH
-from ...core.iphttps.router import MAXIMUM_INTERVAL, Advertise
 from ...net.connect.endpoints import URI
 from ...net.connection import HANDSHAKE_DEADLINE
 from ...net.tls.contexts import NullEncryption
@@ -293,7 +293,7 @@ class ServerConfig(DaemonConfig):
             dns_servers=self.dns_server,
             search_domains=self.search_domain,
             nat64=self.nat64,
-        ).in_mode(self.authentication)
+        ).with_prefix(on_link=self.authentication.on_link)
 
     @property
     def on_loopback(self) -> str | None:

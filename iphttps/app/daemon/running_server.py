@@ -9,11 +9,11 @@ from typing import Any
 from twisted.internet.defer import Deferred
 
 from ...core.errors import ConfigError
+from ...core.ip.router import Router
 from ...core.iphttps.assignment import Assignment
 from ...core.iphttps.authentication import AuthenticationMode
 from ...core.iphttps.link import ServerLink
 from ...core.iphttps.neighbors import NeighborCache
-from ...core.iphttps.router import Router
 from ...core.iphttps.server import ServerEvent
 from ...net.device_reader import DeviceReader
 from ...net.interfaces import IReactor, PacketDevice

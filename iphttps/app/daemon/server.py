@@ -10,12 +10,12 @@ from twisted.internet.interfaces import IListeningPort, IProtocolFactory
 
 from ...core.admission import HandshakeLimiter
 from ...core.http.answer import DEFAULT_SERVER
+from ...core.ip.router import Advertise, Router
 from ...core.iphttps.clients import ClientTable
 from ...core.iphttps.link import OwnAddresses, ServerLink
 from ...core.iphttps.neighbors import NeighborCache
 from ...core.iphttps.policy import Policy
 from ...core.iphttps.request import DEFAULT_PATHS
-from ...core.iphttps.router import Advertise, Router
 from ...core.iphttps.server import ServerEvent
 from ...core.proxy.trusted_proxies import TrustedProxies
 from ...host.device.tap import TapDevice

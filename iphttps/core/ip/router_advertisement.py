@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from ipaddress import IPv6Address, IPv6Network
 
-from ..iphttps.authentication import AuthenticationMode
 from . import icmpv6, ipv6
 from .ndp import Kind
 
@@ -63,16 +62,10 @@ class RouterAdvertisement:
     search_domains: tuple[str, ...] = ()
     nat64: IPv6Network | None = None
 
-    def in_mode(self, mode: AuthenticationMode) -> RouterAdvertisement:
-        """Return the advertisement for an Authentication Mode.
-
-        In mode None clients cannot resolve each other's addresses (3.2.5.2.2), so the prefix is not on-link; instead it
-        is announced as a route through the server.
-        """
+    def with_prefix(self, *, on_link: bool) -> RouterAdvertisement:
+        """Return the same with the prefix on-link, or off-link and routed through this router (RFC 4191)."""
         others = tuple(route for route in self.routes if route != self.prefix)
-        if mode is AuthenticationMode.CERTIFICATES:
-            return replace(self, on_link=True, routes=others)
-        return replace(self, on_link=False, routes=(self.prefix, *others))
+        return replace(self, on_link=on_link, routes=others if on_link else (self.prefix, *others))
 
     def final(self) -> RouterAdvertisement:
         """Return the last advertisement before the server stops: no router any more, addresses deprecated."""

@@ -12,3 +12,8 @@ class AuthenticationMode(Enum):
 
     CERTIFICATES = "certificates"
     NONE = "none"
+
+    @property
+    def on_link(self) -> bool:
+        """Whether the prefix is on-link: in mode None clients cannot resolve each other's addresses (3.2.5.2.2)."""
+        return self is AuthenticationMode.CERTIFICATES

@@ -16,12 +16,12 @@ from ..ip import ipv6
 from ..ip.batch import EMPTY, Batch
 from ..ip.icmpv6 import address_unreachable
 from ..ip.ndp import neighbor_solicitation
+from ..ip.router import MAXIMUM_INTERVAL, Router
 from ..limits import TokenBucket
 from .authentication import AuthenticationMode
 from .clients import ClientEntry, ClientTable
 from .neighbors import NeighborCache
 from .policy import Policy, Verdict
-from .router import MAXIMUM_INTERVAL, Router
 
 __all__ = ["ERROR_BURST", "ERROR_RATE", "PROVEN_HEADERS", "Forwarding", "OwnAddresses", "ServerLink"]
 
@@ -215,7 +215,7 @@ class ServerLink:
         """Change the Authentication Mode; the caller must end all existing sessions (3.2.7.1)."""
         self._policy.mode = mode
         if self._router:
-            self._router.advertisement = self._router.advertisement.in_mode(mode)
+            self._router.advertisement = self._router.advertisement.with_prefix(on_link=mode.on_link)
 
     def isolate(self, wanted: bool | None) -> None:
         """Turn the isolation of clients from each other on or off; None: the Authentication Mode decides."""

@@ -27,10 +27,10 @@ from ..ip import ipv6
 from ..ip.dhcpv6 import is_server_message
 from ..ip.mld import is_listener_report
 from ..ip.ndp import Kind, Message, neighbor_advertisement, recognise
+from ..ip.router import Advertise
 from .authentication import AuthenticationMode
 from .clients import ClientEntry
 from .neighbors import NeighborCache
-from .router import Advertise
 
 __all__ = ["Policy", "Verdict"]
 

@@ -148,8 +148,8 @@ class RouterAdvertisementTests(SynchronousTestCase):
             self.assertEqual(expected, recognise(sent.packet(address(ROUTER))))
 
 
-class ModeTests(SynchronousTestCase):
-    """What depends on the Authentication Mode."""
+class PrefixTests(SynchronousTestCase):
+    """The prefix is on-link or off-link, as the Authentication Mode requires."""
 
     def setUp(self) -> None:
         """Make an advertisement of one route."""
@@ -158,19 +158,19 @@ class ModeTests(SynchronousTestCase):
     def test_certificates(self) -> None:
         """In mode Certificates clients reach each other: the prefix is on-link (3.2.5.2.2, RFC 4861 section 4.6.2)."""
         expected = replace(self.advertised, on_link=True)
-        self.assertEqual(expected, self.advertised.in_mode(AuthenticationMode.CERTIFICATES))
+        self.assertEqual(expected, self.advertised.with_prefix(on_link=AuthenticationMode.CERTIFICATES.on_link))
 
     def test_none(self) -> None:
         """In mode None clients are kept apart: the prefix is not on-link, the way is the server (3.2.5.2.2)."""
         expected = replace(self.advertised, on_link=False, routes=(PREFIX, BEHIND))
-        self.assertEqual(expected, self.advertised.in_mode(AuthenticationMode.NONE))
+        self.assertEqual(expected, self.advertised.with_prefix(on_link=AuthenticationMode.NONE.on_link))
 
     def test_changes(self) -> None:
         """However often the mode changes, the advertisement is that of the last mode (3.2.7.1)."""
         for first in AuthenticationMode:
             for last in AuthenticationMode:
-                changed = self.advertised.in_mode(first).in_mode(last)
-                self.assertEqual(self.advertised.in_mode(last), changed)
+                changed = self.advertised.with_prefix(on_link=first.on_link).with_prefix(on_link=last.on_link)
+                self.assertEqual(self.advertised.with_prefix(on_link=last.on_link), changed)
 
 
 class EncodeDomainTests(SynchronousTestCase):

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from iphttps.core.errors import DropReason
 from iphttps.core.ip.batch import EMPTY, Batch
+from iphttps.core.ip.router import MAXIMUM_INTERVAL, Advertise
 from iphttps.core.iphttps.authentication import AuthenticationMode
 from iphttps.core.iphttps.link import Forwarding, OwnAddresses, ServerLink
-from iphttps.core.iphttps.router import MAXIMUM_INTERVAL, Advertise
 from tests.support import (
     ALL_NODES,
     PRIVATE_HOST,
@@ -165,7 +165,7 @@ class ChangeModeTests(LinkTestCase):
         original = self.small.router.advertisement
         for mode in AuthenticationMode:
             self.link.change_mode(mode)
-            self.assertEqual(original.in_mode(mode), self.small.router.advertisement)
+            self.assertEqual(original.with_prefix(on_link=mode.on_link), self.small.router.advertisement)
 
     def test_without_a_router(self) -> None:
         """Where the host advertises, there is nothing else to be changed (3.2.7.1)."""

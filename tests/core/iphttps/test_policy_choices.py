@@ -7,10 +7,10 @@ from scapy.layers.inet6 import ICMPv6MLReport2
 from iphttps.core.errors import DropReason
 from iphttps.core.identity import Identity
 from iphttps.core.ip import ipv6
+from iphttps.core.ip.router import Advertise
 from iphttps.core.iphttps.authentication import AuthenticationMode
 from iphttps.core.iphttps.clients import LINK_TRAFFIC_BURST, LINK_TRAFFIC_RATE
 from iphttps.core.iphttps.policy import Verdict
-from iphttps.core.iphttps.router import Advertise
 from tests.support import (
     ALL_NODES,
     PRIVATE_HOST,

@@ -1,16 +1,16 @@
-"""The server as a router on the link: when it sends Router Advertisements (3.2.3.1, RFC 4861 section 6.2).
+"""The server as a router on the link: when it sends Router Advertisements (RFC 4861 section 6.2).
 
-"The server SHOULD then act as a router between its IP-HTTPS clients and other networks." The host's kernel routes; this
-module announces the router and the prefix to clients.
+[MS-IPHTTPS] 3.2.3.1: "The server SHOULD then act as a router between its IP-HTTPS clients and other networks." The
+host's kernel routes; this module announces the router and the prefix to clients.
 """
 
 from __future__ import annotations
 
 from enum import Enum
+from typing import Protocol
 
-from ..ip import ipv6
-from ..ip.router_advertisement import RouterAdvertisement
-from .clients import ClientEntry
+from . import ipv6
+from .router_advertisement import RouterAdvertisement
 
 __all__ = [
     "BETWEEN_MULTICAST",
@@ -21,6 +21,7 @@ __all__ = [
     "MINIMUM_INTERVAL",
     "Advertise",
     "Router",
+    "Solicitor",
 ]
 
 MAXIMUM_INTERVAL = 600.0  # MaxRtrAdvInterval, seconds; these five: RFC 4861 sections 6.2.1 and 10
@@ -41,6 +42,15 @@ class Advertise(Enum):
     OFF = "off"
 
 
+class Solicitor(Protocol):
+    """The state that the router keeps for each client: when it last answered it, in seconds."""
+
+    advertised: float
+    """The latest advertisement by multicast."""
+    answered: float
+    """The latest answer by unicast."""
+
+
 class Router:
     """The sender of Router Advertisements on the link; `source` is its link-local address, 16 raw bytes."""
 
@@ -49,7 +59,7 @@ class Router:
         self._source = source
         self._sent = 0
 
-    def answer(self, client: ClientEntry, solicitor: bytes, now: float) -> bytes:
+    def answer(self, client: Solicitor, solicitor: bytes, now: float) -> bytes:
         """Return the answer to a Router Solicitation from the address `solicitor`, or b"" if it is too early for one.
 
         Send it over the soliciting connection only (3.2.5.2.2). It is unicast, or multicast if the solicitor has no

@@ -1,13 +1,13 @@
-"""Tests for iphttps.core.iphttps.router."""
+"""Tests for iphttps.core.ip.router."""
 
 from __future__ import annotations
 
 from scapy.layers.inet6 import ICMPv6ND_RA, IPv6
 from twisted.trial.unittest import SynchronousTestCase
 
+from iphttps.core.ip.router import Advertise, Router
 from iphttps.core.ip.router_advertisement import RouterAdvertisement
 from iphttps.core.iphttps.clients import ClientEntry
-from iphttps.core.iphttps.router import Advertise, Router
 from tests.support import ALL_NODES, PREFIX, ROUTER, UNSPECIFIED, RecordingConnection, address
 
 A = "fe80::a"
