@@ -11,7 +11,8 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterator
 from typing import Generic, TypeVar
 
-from .sources import FACTORS, LENGTHS, IPAddress, Place, place
+from .ip.address import IPAddress
+from .sources import FACTORS, LENGTHS, Place, place
 
 C = TypeVar("C", bound=Hashable)
 

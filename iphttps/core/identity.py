@@ -10,6 +10,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from .text import shortened
+
 SHOWN_NAMES = 3
 """Maximum number of alternative names that the log shows; further ones are counted."""
 
@@ -50,13 +52,13 @@ class Identity:
 
     def __str__(self) -> str:
         names = [name for name in self.names if self.subject != f"CN={name}"]
-        shown = [shortened(name) for name in names[:SHOWN_NAMES]]
+        listed = [shown(name) for name in names[:SHOWN_NAMES]]
         if len(names) > SHOWN_NAMES:
-            shown.append(f"{len(names) - SHOWN_NAMES} more")
-        parts = [shortened(self.subject)] if self.subject else []
-        return " ".join([*parts, f"[{', '.join(shown)}]"] if shown else parts)
+            listed.append(f"{len(names) - SHOWN_NAMES} more")
+        parts = [shown(self.subject)] if self.subject else []
+        return " ".join([*parts, f"[{', '.join(listed)}]"] if listed else parts)
 
 
-def shortened(name: str) -> str:
-    """Return the name, cut to SHOWN_LENGTH characters."""
-    return name if len(name) <= SHOWN_LENGTH else f"{name[:SHOWN_LENGTH]}..."
+def shown(name: str) -> str:
+    """Return a name as a message shows it: at most SHOWN_LENGTH characters."""
+    return shortened(name, SHOWN_LENGTH)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_network
 
-IPAddress = IPv4Address | IPv6Address
+from .ip.address import IPAddress
 
 Prefix = tuple[int, int, int]
 """A prefix as a key: IP version, prefix length, and that many leading bits."""

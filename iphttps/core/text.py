@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from codecs import BOM_UTF8, BOM_UTF16_BE, BOM_UTF16_LE, utf_16_be_decode, utf_16_le_decode
 
+SHOWN_LENGTH = 100
+"""Maximum number of characters of a peer's text that a sentence quotes."""
+
 
 def text_of(content: bytes) -> str:
     """Return the text of a file: UTF-8, or UTF-16 after its byte order mark; a mark is removed.
@@ -32,3 +35,8 @@ def without_mark(content: bytes) -> bytes:
 def ascii_only(text: bytes) -> str:
     """Return a peer's words fit for a log: printable ASCII, the rest escaped."""
     return "".join(chr(byte) if 32 <= byte < 127 else f"\\x{byte:02x}" for byte in text)
+
+
+def shortened(text: str, length: int = SHOWN_LENGTH) -> str:
+    """Return the first `length` characters of a peer's text, with an ellipsis if there are more."""
+    return text if len(text) <= length else f"{text[:length]}..."

@@ -12,7 +12,8 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 
 from ..core.identity import Identity
-from ..core.sources import IPAddress, place, written
+from ..core.ip.address import IPAddress
+from ..core.sources import place, written
 
 LINES = 64
 LINES_TOGETHER = 600

@@ -18,7 +18,7 @@ from cryptography.x509.oid import NameOID
 from OpenSSL import SSL, crypto
 
 from ..core.errors import ConfigError
-from ..core.identity import Identity, printable, shortened
+from ..core.identity import Identity, printable, shown
 from ..core.text import without_mark
 from . import lenient, pem
 from .lenient import UNREADABLE as UNREADABLE  # re-exported for callers that read certificates with this module
@@ -217,17 +217,17 @@ def parse_pin(text: str) -> str:
 
 def subject(certificate: x509.Certificate) -> str:
     """Return the certificate's subject, shortened and printable."""
-    return shortened(distinguished(certificate.subject)) or "(no subject)"
+    return shown(distinguished(certificate.subject)) or "(no subject)"
 
 
 def issuer(certificate: x509.Certificate) -> str:
     """Return the certificate's issuer, shortened and printable."""
-    return shortened(distinguished(certificate.issuer)) or "(no issuer)"
+    return shown(distinguished(certificate.issuer)) or "(no issuer)"
 
 
 def hosts(certificate: x509.Certificate) -> str:
     """Return the certificate's alternative names for a message: at most `SHOWN_HOSTS`, then the number left out."""
-    found = [shortened(name) for name in alternative_names(certificate)]
+    found = [shown(name) for name in alternative_names(certificate)]
     if len(found) > SHOWN_HOSTS:
         found[SHOWN_HOSTS:] = [f"{len(found) - SHOWN_HOSTS} more"]
     # RFC 9525 section 2: a common name does not count.

@@ -7,7 +7,7 @@ from http import HTTPStatus
 from typing import Protocol, TypeVar
 
 from ..errors import ProtocolError
-from .head import shortened
+from ..text import shortened
 from .request_head import RequestHead
 
 

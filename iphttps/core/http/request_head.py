@@ -10,9 +10,10 @@ from http import HTTPStatus
 import h11
 
 from ..errors import ProtocolError
+from ..text import shortened
 from .answer import CLOSING, head
 from .folding import FOLDED, Folds
-from .head import MAXIMUM_HEAD, shortened, values
+from .head import MAXIMUM_HEAD, values
 
 __all__ = ["FIRST", "Progress", "RequestHead", "RequestReader"]
 

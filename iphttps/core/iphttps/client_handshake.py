@@ -10,9 +10,9 @@ import h11
 from ..errors import ProtocolError
 from ..http.body import Body, BoundedBody, ChunkedBody
 from ..http.folding import FOLDED, Folds
-from ..http.head import MAXIMUM_HEAD, shortened, values
+from ..http.head import MAXIMUM_HEAD, values
 from ..http.response_head import HeadCleaner
-from ..text import ascii_only
+from ..text import ascii_only, shortened
 from .request import ENDLESS, Opened
 
 __all__ = [

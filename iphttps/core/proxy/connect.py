@@ -15,16 +15,13 @@ import h11
 from ..errors import ProxyError, ProxyFault
 from ..http.head import MAXIMUM_HEAD, values
 from ..http.response_head import HeadCleaner
-from ..text import ascii_only
+from ..text import SHOWN_LENGTH, ascii_only
 
 MAXIMUM_BODY = 64 * 1024
 """Maximum bytes of a response body that are read and discarded to reuse the connection."""
 
 MAXIMUM_SHOWN = 4096
 """Maximum bytes of a refusal's body that are searched for a line with the reason."""
-
-SHOWN_WORDS = 100
-"""Maximum characters of such a line that are shown."""
 
 MAXIMUM_INTERIM = 8
 """Maximum number of 1xx responses before the final one."""
@@ -194,8 +191,8 @@ class ConnectHandshake:
         return Challenged(tuple(values(answer, b"proxy-authenticate")), reusable, answer.status_code == 401)
 
     def _refusal(self, answer: h11.Response) -> ProxyError:
-        said = f"{answer.status_code} {ascii_only(answer.reason[:SHOWN_WORDS])}".strip()
-        location = b" ".join(values(answer, b"location"))[:SHOWN_WORDS]
+        said = f"{answer.status_code} {ascii_only(answer.reason[:SHOWN_LENGTH])}".strip()
+        location = b" ".join(values(answer, b"location"))[:SHOWN_LENGTH]
         if 300 <= answer.status_code < 400 or answer.status_code == 511:  # RFC 6585 section 6
             onward = f", pointing to {ascii_only(location)}" if location else ""
             return ProxyError(
@@ -203,7 +200,7 @@ class ConnectHandshake:
                 "which requires a login in a browser first",
                 ProxyFault.CAPTIVE_PORTAL,
             )
-        line = ascii_only(_first_line(self._body)[:SHOWN_WORDS])
+        line = ascii_only(_first_line(self._body)[:SHOWN_LENGTH])
         words = "" if line.lower() in said.lower() else f': "{line}"'
         sentence = f"the proxy {self._name} refused to connect to {self._authority}: it answered {said}{words}"
         return ProxyError(sentence, ProxyFault.REFUSED)
@@ -212,7 +209,7 @@ class ConnectHandshake:
         if data.startswith(b"\x15\x03"):  # a TLS alert: RFC 8446 section 5.1
             words = "it speaks TLS: write https:// before its name"
         else:
-            words = str(error)[:SHOWN_WORDS]
+            words = str(error)[:SHOWN_LENGTH]
         return ProxyError(f"the answer of the proxy {self._name} is not HTTP: {words}", ProxyFault.NOT_HTTP)
 
 

@@ -15,9 +15,8 @@ from dataclasses import dataclass
 from ipaddress import AddressValueError, IPv4Address, IPv6Address
 
 from ..errors import ProtocolError
+from ..ip.address import IPAddress
 from .crc32c import crc32c
-
-IPAddress = IPv4Address | IPv6Address
 
 _TEXT = b"PROXY "  # 2.1
 _LONGEST_TEXT = 107

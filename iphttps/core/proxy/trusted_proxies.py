@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
+from ipaddress import IPv4Network, IPv6Network
 
-IPAddress = IPv4Address | IPv6Address
+from ..ip.address import IPAddress, plain
 
 _WITH_PORT = re.compile(r"(\d+\.\d+\.\d+\.\d+):\d+|\[([^\]]*)\](?::\d+)?")
 
@@ -37,20 +37,3 @@ class TrustedProxies:
             if address not in self:
                 return address
         return None
-
-
-def plain(text: str) -> IPAddress:
-    """Parse an address without its zone; an IPv4-mapped IPv6 address becomes the IPv4 address.
-
-    Raises:
-        ValueError: The text is not an address.
-    """
-    address = ip_address(text.partition("%")[0])
-    return getattr(address, "ipv4_mapped", None) or address
-
-
-def written(address: IPAddress, port: int | None = None) -> str:
-    """Return an address in the usual notation, with the port unless it is None."""
-    if port is None:
-        return str(address)
-    return f"[{address}]:{port}" if address.version == 6 else f"{address}:{port}"

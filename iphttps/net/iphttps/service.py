@@ -11,12 +11,13 @@ from twisted.internet.interfaces import IReactorTime
 from ...core.counters import Counters
 from ...core.http.answer import DEFAULT_SERVER
 from ...core.http.request_head import RequestHead
+from ...core.ip.address import IPAddress
 from ...core.ip.batch import Batch
 from ...core.iphttps.clients import ClientEntry, ClientTable
 from ...core.iphttps.link import Forwarding, ServerLink
 from ...core.iphttps.request import DEFAULT_PATHS, METHODS, WRONG_METHOD, accept, open_tunnel
 from ...core.memory import SharedMemory
-from ...core.sources import IPAddress, Sources
+from ...core.sources import Sources
 from ..interfaces import PacketDevice
 from ..listen.service import CertificatePolicy, NotAdmitted, Peer
 from ..log import logger

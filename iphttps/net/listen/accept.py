@@ -25,8 +25,9 @@ from zope.interface import implementer
 from ...core.admission import HandshakeLimiter
 from ...core.errors import ProtocolError
 from ...core.identity import Identity
+from ...core.ip.address import IPAddress, endpoint, plain
 from ...core.proxy.proxy_protocol import Announcement, ProxyProtocol
-from ...core.proxy.trusted_proxies import IPAddress, TrustedProxies, plain, written
+from ...core.proxy.trusted_proxies import TrustedProxies
 from ...pki.certificates import distinguished
 from .rejections import RejectionLog
 
@@ -60,7 +61,7 @@ class PeerInfo:
         if not isinstance(address, IPv4Address | IPv6Address):
             return cls(str(address))
         host = plain(address.host)
-        return cls(written(host, address.port), host)
+        return cls(endpoint(host, address.port), host)
 
 
 class AcceptFilter(ServerFactory):
@@ -205,7 +206,7 @@ class ProxyHeaderProtocol(WaitingProtocol):
         address = announcement.address
         if address.version == 6:
             address = address.ipv4_mapped or address
-        return PeerInfo(written(address, announcement.port), address, identity)
+        return PeerInfo(endpoint(address, announcement.port), address, identity)
 
     def _hand_over(self, peer_info: PeerInfo, rest: bytes) -> None:
         self._leave()

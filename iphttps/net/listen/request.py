@@ -21,7 +21,7 @@ from ...core.http.answer import Answer
 from ...core.http.dispatch import dispatch
 from ...core.http.request_head import Progress, RequestHead, RequestReader
 from ...core.identity import Identity
-from ...core.proxy.trusted_proxies import written
+from ...core.ip.address import endpoint
 from ..connection import PeerConnection, discard
 from ..explain import sentence
 from ..stream.producer import LAST_PIECE_TIMEOUT, PIECE, ContentProducer
@@ -98,7 +98,7 @@ class RequestProtocol(PeerConnection):
         address, fronts = self.peer_info.address, self.peer_info.fronts
         forwarded_for = b",".join(head.values(b"x-forwarded-for")).decode("latin-1")
         if fronts and (client := fronts.client(forwarded_for)):
-            self.peer, address = written(client), client
+            self.peer, address = endpoint(client), client
         return Peer(self.peer, address, identity, self.tls.suite if self.tls else None)
 
     def _identity(self, service: Service) -> Identity | None:

@@ -11,7 +11,7 @@ from ...core.http.answer import Answer
 from ...core.http.dispatch import Resource
 from ...core.http.request_head import RequestHead
 from ...core.identity import Identity
-from ...core.sources import IPAddress
+from ...core.ip.address import IPAddress
 from ..connection import PeerConnection
 
 __all__ = ["CertificatePolicy", "NotAdmitted", "Peer", "Service"]

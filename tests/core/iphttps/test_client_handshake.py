@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from iphttps.core.errors import ProtocolError
-from iphttps.core.http.head import MAXIMUM_HEAD, SHOWN_WORDS
+from iphttps.core.http.head import MAXIMUM_HEAD
 from iphttps.core.iphttps.client_handshake import MAXIMUM_INTERIM, MAXIMUM_RETRY_AFTER, ClientHandshake, RequestLength
 from iphttps.core.iphttps.request import Opened
+from iphttps.core.text import SHOWN_LENGTH
 from tests.support import every_cut, udp
 
 NAME = "gateway.example"
@@ -179,7 +180,7 @@ class RefusalTests(HandshakeCase):
         target = b"Location: https://p.example/" + b"\xff" * 9000
         for head in (answer(target, status=b"302 Found"), answer(status=b"404 " + b"x" * 9000)):
             self.assertIn("...", self.refused(head))
-        self.assertLess(len(self.refused(b"nonsense " * 900 + b"\r\n\r\n")), 100 + SHOWN_WORDS)
+        self.assertLess(len(self.refused(b"nonsense " * 900 + b"\r\n\r\n")), 100 + SHOWN_LENGTH)
 
     def test_web_page(self) -> None:
         """A web page in the place of packets is taken for what a captive portal answers (2.1)."""

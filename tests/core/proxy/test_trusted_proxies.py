@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from iphttps.core.proxy.trusted_proxies import TrustedProxies, plain, written
+from iphttps.core.proxy.trusted_proxies import TrustedProxies
 
 FRONTS = TrustedProxies(map(ip_network, ("198.51.100.9", "203.0.113.0/24", "2001:db8:f::/48")))
 
@@ -62,24 +62,3 @@ class FrontsTests(SynchronousTestCase):
         """Whatever the header says, nothing breaks."""
         client = FRONTS.client(said)
         self.assertTrue(client is None or client not in FRONTS)
-
-
-class AddressTests(SynchronousTestCase):
-    """Addresses as people and machines have them."""
-
-    def test_plain(self) -> None:
-        """An IPv4 client of an IPv6 socket has an IPv4 address, and a zone is this host's own matter."""
-        for text, address in (
-            ("192.0.2.7", "192.0.2.7"), ("::ffff:192.0.2.7", "192.0.2.7"),
-            ("2001:db8::7", "2001:db8::7"), ("fe80::1%eth0", "fe80::1"),
-        ):  # fmt: skip
-            self.assertEqual(ip_address(address), plain(text))
-        self.assertRaises(ValueError, plain, "gateway.example")
-
-    def test_written(self) -> None:
-        """An IPv6 address stands in brackets before a port."""
-        for text, port, expected in (
-            ("192.0.2.7", 1234, "192.0.2.7:1234"), ("2001:db8::7", 1234, "[2001:db8::7]:1234"),
-            ("192.0.2.7", 0, "192.0.2.7:0"), ("192.0.2.7", None, "192.0.2.7"), ("2001:db8::7", None, "2001:db8::7"),
-        ):  # fmt: skip
-            self.assertEqual(expected, written(ip_address(text), port))
