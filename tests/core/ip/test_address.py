@@ -13,7 +13,7 @@ class AddressTests(SynchronousTestCase):
     """Addresses in text."""
 
     def test_plain(self) -> None:
-        """An IPv4-mapped address becomes the IPv4 address; the zone, which has a meaning on this host only, is removed."""
+        """An IPv4-mapped address becomes the IPv4 address; the zone is removed."""
         for text, address in (
             ("192.0.2.7", "192.0.2.7"), ("::ffff:192.0.2.7", "192.0.2.7"),
             ("2001:db8::7", "2001:db8::7"), ("fe80::1%eth0", "fe80::1"),
