@@ -10,6 +10,7 @@ from __future__ import annotations
 import ctypes
 import os
 import pickle
+import socket
 import subprocess
 import traceback
 from collections.abc import Callable
@@ -19,14 +20,19 @@ from typing import TypeVar
 from pyroute2 import IPRoute
 from twisted.trial.unittest import SkipTest, SynchronousTestCase
 
+from iphttps.host.kernel.network import IFA_F_NODAD
 from iphttps.lab import privilege
 from iphttps.lab.errors import LabUnavailable
+from iphttps.lab.poll import wait_until
 
 NOBODY = 65534
 CLONE_NEWNET, CLONE_NEWNS = 0x40000000, 0x20000  # linux/sched.h
 OWN_NAMESPACE = "/proc/thread-self/ns/net"
 
 _libc = ctypes.CDLL(None, use_errno=True)
+
+LOCAL = 255
+"""The number of the kernel's routing table `local`, RT_TABLE_LOCAL."""
 
 T = TypeVar("T")
 
@@ -66,6 +72,20 @@ def link_up(name: str, *, down: bool = False) -> None:
     """Bring an interface up, or take it down."""
     with IPRoute() as netlink:
         netlink.link("set", index=netlink.link_lookup(ifname=name)[0], state="down" if down else "up")
+
+
+def add_address(index: int, address: str, prefixlen: int) -> None:
+    """Give an interface an address without duplicate address detection, and wait until packets to it are accepted.
+
+    The kernel adds the local route of an IPv6 address in the background.
+    """
+    with IPRoute() as netlink:
+        netlink.addr("add", index=index, address=address, prefixlen=prefixlen, flags=IFA_F_NODAD)
+        family = socket.AF_INET6 if ":" in address else socket.AF_INET
+        wait_until(
+            lambda: any(route.get_attr("RTA_DST") == address for route in netlink.get_routes(family, table=LOCAL)),
+            f"a local route to {address}",
+        )
 
 
 def setting(interface: str, name: str, value: int | None = None) -> int:

@@ -31,10 +31,9 @@ from iphttps.core.ip.ipv6 import MINIMUM_MTU as LONGEST
 from iphttps.host.device import _offload
 from iphttps.host.device.offload import OffloadTunDevice
 from iphttps.host.device.tun import KernelDevice, TunDevice
-from iphttps.host.kernel.network import IFA_F_NODAD
 from iphttps.lab.poll import wait_until
 
-from ..support import NamespaceCase, ipv4_setting, link_up, setting
+from ..support import NamespaceCase, add_address, ipv4_setting, link_up, setting
 from .flows import (
     ACK,
     FAR,
@@ -158,7 +157,7 @@ class MirrorTests(NamespaceCase):
         with IPRoute() as netlink:
             (index,) = netlink.link_lookup(ifname="mirror")
             netlink.link("set", index=index, mtu=1280, state="up")
-            netlink.addr("add", index=index, address=self.near, prefixlen=self.length, flags=IFA_F_NODAD)
+        add_address(index, self.near, self.length)
         self.longest = 0
         self.sent: list[bytes] = []
 

@@ -25,11 +25,11 @@ from iphttps.core.errors import DropReason
 from iphttps.core.ip.batch import EMPTY, Batch
 from iphttps.core.ip.ethernet import ETHERTYPE, HEADER_LENGTH, NEIGHBORS
 from iphttps.host.device.tap import TapDevice
-from iphttps.host.kernel.network import IFA_F_NODAD, LinuxNetwork, NetworkConfig
+from iphttps.host.kernel.network import LinuxNetwork, NetworkConfig
 from iphttps.lab.poll import wait_until
 
 from .. import test_device
-from ..support import NamespaceCase, link_up, setting
+from ..support import NamespaceCase, add_address, link_up, setting
 
 NAME = test_device.NAME
 OWN, OTHER, WANTED = "2001:db8:2::1", "2001:db8:2::2", "2001:db8:2::3"
@@ -103,10 +103,10 @@ class KernelCase(NamespaceCase):
         routes = Path("/proc/thread-self/net/ipv6_route")
         wait_until(lambda: OWN_ROUTE in routes.read_text(), "the kernel to take what is for its address")
 
-    def add(self, address: str, flags: int = 0) -> None:
-        """Give the kernel an address."""
+    def add(self, address: str) -> None:
+        """Give the kernel an address, which it has to probe first."""
         with IPRoute() as netlink:
-            netlink.addr("add", index=self.index, address=address, prefixlen=64, flags=flags)
+            netlink.addr("add", index=self.index, address=address, prefixlen=64)
 
     def read(self) -> list[Any]:
         """Return all packets that have come out of the device so far, as scapy reads them."""
@@ -210,8 +210,7 @@ class ResolutionTests(KernelCase):
         with IPRoute() as netlink:
             netlink.link("set", index=self.index, ifname="renamed")
         link_up("renamed")
-        self.add(OWN, IFA_F_NODAD)
-        self.wait_for_route()
+        add_address(self.index, OWN, 64)
         self.write(IPv6(src=OTHER, dst=OWN) / ICMPv6EchoRequest())
         self.expect(lambda packet: ICMPv6EchoReply in packet, "an answer")
 
@@ -260,7 +259,7 @@ class AutoconfigurationTests(KernelCase):
     def test_router_stays_router(self) -> None:
         """A router given up and found again is still the default router (RFC 4861 section 7.2.5)."""
         self.up(address=False)
-        self.add(OWN, IFA_F_NODAD)
+        add_address(self.index, OWN, 64)
         self.expect(lambda packet: ICMPv6ND_RS in packet, "a Router Solicitation")
         self.write(self.advertisement(lifetime=1800))
         wait_until(self.default_routers, "a default route")

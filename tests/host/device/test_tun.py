@@ -16,11 +16,10 @@ from iphttps.core.ip import ipv6
 from iphttps.core.ip.batch import EMPTY, Batch
 from iphttps.host.device.offload import OffloadTunDevice
 from iphttps.host.device.tun import LONGEST, TunDevice
-from iphttps.host.kernel.network import IFA_F_NODAD
 from iphttps.lab.poll import wait_until
 from tests.support import NO_NEXT_HEADER
 
-from ..support import NamespaceCase, in_child, link_up, need_another_user, setting, without_privilege
+from ..support import NamespaceCase, add_address, in_child, link_up, need_another_user, setting, without_privilege
 
 NAME = "iphttps-test"
 ETH_P_IPV6 = 0x86DD  # linux/if_ether.h
@@ -130,7 +129,7 @@ class KernelTests(NamespaceCase):
         setting(NAME, "disable_ipv6", 0)
         with IPRoute() as netlink:
             (index,) = netlink.link_lookup(ifname=NAME)
-            netlink.addr("add", index=index, address="2001:db8:2::1", prefixlen=64, flags=IFA_F_NODAD)
+        add_address(index, "2001:db8:2::1", 64)
 
     def test_rubbish_from_programs(self) -> None:
         """Rubbish that a local program writes into the device is dropped and counted, never passed on (3.1.5.3)."""

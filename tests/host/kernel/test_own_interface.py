@@ -43,8 +43,7 @@ class MonitorTests(NamespaceCase):
         self.assertEqual(state, self.monitor.state())
 
     def test_as_configured(self) -> None:
-        """A device just configured is what it should be, and there is no news of it."""
-        self.assertFalse(self.monitor.changed())
+        """A device just configured is in the state that was asked for."""
         self.assertEqual(RIGHT, self.monitor.state())
 
     def test_changes(self) -> None:
@@ -74,11 +73,16 @@ class MonitorTests(NamespaceCase):
         self.assert_heard(None)
 
     def test_others(self) -> None:
-        """What happens to another interface is no news."""
+        """Changes of another interface are not reported."""
+        add_veth("quiet", "peer")  # down, so that the kernel reports nothing about it in the background
+        monitor = InterfaceMonitor("quiet")
+        self.addCleanup(monitor.close)
         link_up("uplink")
         self.netlink.addr("add", index=self.netlink.link_lookup(ifname="uplink")[0], address="2001:db8:9::1", mask=64)
         self.netlink.route("add", dst="2001:db8:a::/64", oif=self.netlink.link_lookup(ifname="uplink")[0])
-        self.assertFalse(self.monitor.changed())
+        self.assertFalse(monitor.changed())
+        self.netlink.link("set", index=self.netlink.link_lookup(ifname="quiet")[0], mtu=1400)
+        self.assertTrue(monitor.changed())
 
     def test_no_interface(self) -> None:
         """One that is not there cannot be watched."""

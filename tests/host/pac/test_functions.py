@@ -11,9 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from iphttps.host.pac.functions import MAXIMUM_NAMES, PACFunctions, SystemNames
 
-from ..support import NamespaceCase, link_up
-
-IFA_F_NODAD = 2  # linux/if_addr.h
+from ..support import NamespaceCase, add_address, link_up
 
 
 class Names:
@@ -215,7 +213,7 @@ class OwnTests(NamespaceCase):
                 netlink.link("set", index=netlink.link_lookup(ifname=each)[0], state="up")
             for address in addresses:
                 host, _, length = address.partition("/")
-                netlink.addr("add", index=index, address=host, prefixlen=int(length), flags=IFA_F_NODAD)
+                add_address(index, host, int(length))
             if route:
                 netlink.route("add", dst=route, oif=index)
 
