@@ -13,7 +13,7 @@ from typing import Any
 
 from twisted.scripts.twistd import run
 
-from iphttps.core.iphttps import router
+from iphttps.core.ip import router
 
 THRESHOLD = 0.004
 
