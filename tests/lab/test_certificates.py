@@ -112,7 +112,7 @@ class RevocationTests(RawCase):
                 "No such file or directory",
                 "holds no certificate revocation list in PEM or DER form",
                 "holds a damaged certificate revocation list",
-                "holds no revocation list of CN=Laboratory CA, but of CN=Other CA",
+                "holds no revocation list of CN=Laboratory CA, only of CN=Other CA",
             ),
             strict=True,
         ):

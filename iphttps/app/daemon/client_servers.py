@@ -102,7 +102,7 @@ class Servers:
         return {
             "proxy": "no web proxy stands between this host and a server, so no tunnel is needed",
             "blocked": f"{self._probe} is reached directly, so no tunnel is needed",
-        }.get(self._config.when, "it is to be asked for, by `iphttps enable`")
+        }.get(self._config.when, "waiting for `iphttps enable`")
 
     def _condition(self) -> Condition | None:
         """Return when the client is to connect; that it runs at all is an administrator's policy by default."""

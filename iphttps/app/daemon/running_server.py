@@ -239,4 +239,4 @@ class RunningServer:
         try:
             self.reload()
         except ConfigError as error:
-            self.log.error("not reloaded, everything is as it was: {error}", event="not-reloaded", error=str(error))
+            self.log.error("reload failed, nothing was changed: {error}", event="not-reloaded", error=str(error))
