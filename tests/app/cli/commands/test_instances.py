@@ -57,7 +57,7 @@ class StartingTests(CommandCase):
         for answer in (b"{}", b'{"role": "x", "state": "y"}', b'{"role": "client", "state": "LINK_UP"}'):
             Answering.prepared = 200, answer
             sentence = self.complaint(self.run_bare(*self.up))
-            self.assertEqual("the daemon's answer lacks something: is it of another version?", sentence)
+            self.assertEqual("unexpected answer from the daemon: it may be of another version", sentence)
 
     def test_not_yet(self) -> None:
         """A daemon that answers, and does not work yet."""
