@@ -187,7 +187,7 @@ class IdentityTests(RawCase):
         assigned.write_text('"CN=alice" = ["2001:db8:9::a"]\n')
         server = self.lab.server("--identity-addresses", str(assigned))
         self.assertEqual(1, server.wait_ended())
-        self.assertIn("which is no address of a client in 2001:db8:2::/64", server.text)
+        self.assertIn("which is not a client address in 2001:db8:2::/64", server.text)
         self.assertNotIn(INTERFACE, devices(self.lab.gateway))
 
 

@@ -87,7 +87,7 @@ class ValueTests(SynchronousTestCase):
                 ("1e3", "takes a whole number, not '1000.0'"),
                 ("-1", "takes a number of at least"),
                 ("0x7fffffffffffffffff", "takes a number of at most"),
-                ("0x" + 5000 * "f", "must be a number, not one of so many digits"),
+                ("0x" + 5000 * "f", "must be a number, not one with too many digits"),
                 ("9" * 4000, "takes a number of at most "),
                 ("1e300", "takes a number of at most"),
                 ("inf", "takes a number of at least"),
