@@ -87,7 +87,7 @@ class DescriptorTests(RawCase):
             wire = connect(self.lab.clients[0], GATEWAY_IPV6, 443)
             self.addCleanup(wire.close)
             wire.sendall(b"\x16")
-        server.wait_for("new connections have to wait: of 80 descriptors")
+        server.wait_for("new connections must wait: none of 80 descriptors")
         mark = server.mark()
         self.lab.authority.revoke(alice)
         server.wait_for("disconnected: its certificate is revoked")
