@@ -148,7 +148,7 @@ class IdentityTests(RawCase):
         first = self.session()
         self.client(2, identity=self.lab.authority.client("raw"))
         server.wait_for("client 1 (CN=raw, ")
-        server.wait_for("disconnected: it came once more, and may have only 1 sessions at a time")
+        server.wait_for("disconnected: displaced by a newer session of the same identity (limit: 1)")
         self.assertTrue(first.read_to_end())
         wait_reachable(self.lab.clients[1], PRIVATE_HOST)
 
