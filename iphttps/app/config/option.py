@@ -55,7 +55,8 @@ class Option:
     def parse(self, raw: Raw, locate: Locate) -> object:
         """Return the parsed value. Raises ConfigError if it is invalid, or required and missing."""
         if raw in (None, "", []) and not isinstance(self.kind, Maybe) and (self.missing or raw == ""):
-            raise ConfigError(f"--{self.name} is missing: {self.missing or f'leave it out for {self.default}'}")
+            fault = f"missing: {self.missing}" if self.missing else f"empty: omit it for the default, {self.default}"
+            raise ConfigError(f"--{self.name} is {fault}")
         return self.kind.parse(self.name, raw, locate)
 
 

@@ -91,7 +91,7 @@ class HostWatch:
         try:
             news = self._monitor.read()
         except OSError as error:
-            self._blind(error.strerror)
+            self._monitor_failed(error.strerror)
             return
         if news.options:
             self._announced(news.options)
@@ -105,7 +105,7 @@ class HostWatch:
         self._last = self._reactor.seconds()
         self._changed(what)
 
-    def _blind(self, reason: str | None) -> None:
+    def _monitor_failed(self, reason: str | None) -> None:
         self._reactor.removeReader(self)
         self.log.error("the kernel no longer reports network changes: {reason}", event="kernel-silent", reason=reason)
 
@@ -115,7 +115,7 @@ class HostWatch:
 
     def connectionLost(self, reason: Failure) -> None:
         """Report that the descriptor has failed."""
-        self._blind(reason.getErrorMessage())
+        self._monitor_failed(reason.getErrorMessage())
 
     def logPrefix(self) -> str:
         """Return the name used in the log."""

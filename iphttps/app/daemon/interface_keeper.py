@@ -135,7 +135,7 @@ class InterfaceKeeper:
         try:
             changed = self._monitor.changed()
         except OSError as error:
-            self._blind(str(error.strerror))
+            self._monitor_failed(str(error.strerror))
         else:
             if changed:
                 self._look_in(PAUSE)
@@ -248,7 +248,7 @@ class InterfaceKeeper:
         self._said[sentence] = now
         return True
 
-    def _blind(self, reason: str) -> None:
+    def _monitor_failed(self, reason: str) -> None:
         self._reactor.removeReader(self)
         self.log.error(
             "the kernel no longer reports changes of the interface: {reason}", event="kernel-silent", reason=reason
@@ -260,7 +260,7 @@ class InterfaceKeeper:
 
     def connectionLost(self, reason: Failure) -> None:
         """Report that the descriptor has failed."""
-        self._blind(reason.getErrorMessage())
+        self._monitor_failed(reason.getErrorMessage())
 
     def logPrefix(self) -> str:
         """Return the name used in the log."""

@@ -21,8 +21,8 @@ class CertificatePolicy(Enum):
     """Whether a service requires certificates of its clients."""
 
     REQUIRED = "a client without a certificate is refused"
-    OPTIONAL = "clients without a certificate are served, so TLS must let them in"
-    INHERITED = "every client is served that the other services on the port have TLS let in"
+    OPTIONAL = "a client without a certificate is admitted"
+    INHERITED = "the policy of the other services on the port applies"
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,7 +49,7 @@ class RevocationWatch(Poller):
                 lists.path.open("rb").close()
             except OSError as error:
                 self.log.error(
-                    "cannot read {path} any more ({reason}): give the user of --uid read permission",
+                    "cannot read {path} any longer ({reason}): give the user of --uid read permission",
                     event="crl-unreadable",
                     path=lists.path,
                     reason=error.strerror,

@@ -158,7 +158,7 @@ class ValueTests(SynchronousTestCase):
     def test_empty(self) -> None:
         """What has a default and cannot be nothing is refused if it is empty."""
         refusal = self.refusal(server_options.Options(), f'{SERVER}interface = ""\n')
-        self.assertEqual("--interface is missing: leave it out for iphttps0", refusal)
+        self.assertEqual("--interface is empty: omit it for the default, iphttps0", refusal)
 
     def test_unreadable_toml(self) -> None:
         """What tomllib itself cannot hold is not TOML here either, and no traceback."""
