@@ -177,5 +177,7 @@ class ClientTests(MachineCase):
         )
         # The check asks nobody: all that it can know is whose certificate that is.
         shown = self.client_machine.iphttps("check")
-        self.assertRegex(shown, r"(?m)^/etc/iphttps/client/gateway\.example\.toml:\d+: note: .* of CN=Other CA is good")
+        self.assertRegex(
+            shown, r"(?m)^/etc/iphttps/client/gateway\.example\.toml:\d+: note: .* of CN=Other CA is valid"
+        )
         self.assertTrue(shown.endswith("client/gateway.example: no problems found\n"), shown)
