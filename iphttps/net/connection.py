@@ -1,7 +1,7 @@
-"""A connection to a peer: TLS first where there is TLS, a deadline until it is open, and an end with a reason.
+"""A connection to a peer: the optional TLS handshake, a deadline until the session is open, and an end with a reason.
 
-Phase is which method takes the bytes. A connection may pass from one object to another, which takes it over with
-all that is known of it: the listener's connection knows HTTP, the session that follows it knows packets.
+The phase is determined by the method that receives the bytes. A connection can be handed over from one object to
+another, with its state: the listener's object processes HTTP, the session that follows it processes packets.
 """
 
 from __future__ import annotations
@@ -23,22 +23,22 @@ from .stream.write_through import BottomTransport, prepare
 from .tls.immediate import ImmediateTLS, ReadBatching
 
 HANDSHAKE_DEADLINE = 30.0
-"""Seconds from the connection's start to the open session; after it there is no time limit (3.2.2)."""
+"""Maximum seconds from the start of the connection to the open session; a session has no time limit (3.2.2)."""
 
 CLOSE_DEADLINE = 1.0
-"""Seconds that a peer has to take what was sent and to answer the close, before the connection is cut."""
+"""Seconds within which a peer must receive pending data and answer the close, before the connection is aborted."""
 
 KEY_RATE = 2.0
 KEY_BURST = 200.0
-"""How many messages for new keys there may be, the peer's and ours that answer: in a second, and at once.
+"""Maximum number of KeyUpdate messages, the peer's and our responses: per second, and in a burst.
 
-A KeyUpdate is work, and its answer waits in the transport's buffer whether the peer takes it or not. Nobody needs
-one in a minute.
+A KeyUpdate costs CPU time, and its response occupies the transport's buffer even if the peer does not read. Normal
+peers send less than one per minute.
 """
 
 
 class Wire(TypingProtocol):
-    """What a connection needs of its transport."""
+    """The interface of the transport used by a connection."""
 
     def write(self, data: bytes) -> None: ...
     def registerProducer(self, producer: object, streaming: bool) -> None: ...
@@ -51,7 +51,7 @@ class Wire(TypingProtocol):
 
 @implementer(IHandshakeListener)
 class PeerConnection(Protocol, ReadBatching):
-    """What all connections have in common; `head_received` and `expired` are each one's own."""
+    """The base class of connections; subclasses implement `head_received` and `expired`."""
 
     wire: Wire
     _carrier: BottomTransport
@@ -62,8 +62,8 @@ class PeerConnection(Protocol, ReadBatching):
         self.tls: CheckedConnection | None = None
         self.ended: Deferred[None] = Deferred()
         self.ending: str | None = None
-        """Why this end closes the connection, once it does."""
-        self.forget: Callable[[PeerConnection], None] = _nobody
+        """The reason for which this end closes the connection; None before."""
+        self.forget: Callable[[PeerConnection], None] = _nothing
         """Called when the connection has ended."""
         self._producing = False
         """Whether the transport has a producer."""
@@ -72,7 +72,7 @@ class PeerConnection(Protocol, ReadBatching):
         self._keys = TokenBucket(KEY_RATE, KEY_BURST)
 
     def connectionMade(self) -> None:
-        """Start: with TLS the rest can begin when its handshake is complete, else at once."""
+        """Start the deadline; with TLS wait for the handshake, otherwise continue at once."""
         self.wire = cast(Wire, self.transport)
         self._carrier = prepare(self.transport)
         self.attached()
@@ -85,10 +85,10 @@ class PeerConnection(Protocol, ReadBatching):
             self.established()
 
     def attached(self) -> None:
-        """Learn that the transport is there."""
+        """Start using the transport; subclasses override this."""
 
     def take_over(self, before: PeerConnection) -> None:
-        """Continue a connection in the place of the object that had it, and get its bytes from here on."""
+        """Take over a connection from another object, and receive its data from now on."""
         transport: object = before.transport
         self.transport = before.transport
         self.connected = 1
@@ -104,21 +104,23 @@ class PeerConnection(Protocol, ReadBatching):
         self.attached()
 
     def _released(self) -> None:
-        """Take no further part; nothing may lead from here back to here, or it would stay until a collection."""
+        """Stop using the connection; this also removes reference cycles, which only a collection would free."""
         self._cancel_deadline()
         self._receive = discard
 
     def handshakeCompleted(self) -> None:
-        """TLS is up."""
+        """Continue after the TLS handshake."""
         assert self.tls is not None
         self.tls.heard = self._keys_renewed
         self.established()
 
     def _keys_renewed(self) -> None:
-        """Keys were renewed (RFC 8446 section 4.6.3): end the connection if that happens all the time."""
+        """Count a key update (RFC 8446 section 4.6.3), and end the connection if there are too many."""
         if self.tls and not self._keys.take(self.clock.seconds()):
             self.tls.heard = None
-            self.clock.callLater(0, self._cut_off, "it does nothing but renew its keys")  # OpenSSL is at work here
+            self.clock.callLater(
+                0, self._cut_off, "it renews its keys too often"
+            )  # not now: OpenSSL is on the call stack
 
     def _cut_off(self, sentence: str) -> None:
         self.disconnect(sentence)
@@ -126,26 +128,26 @@ class PeerConnection(Protocol, ReadBatching):
             self.wire.abortConnection()
 
     def established(self) -> None:
-        """The HTTPS connection, or the HTTP connection, is established (3.1.5.1)."""
+        """Enter the head phase: the HTTPS or HTTP connection is established (3.1.5.1)."""
         self._receive = self.head_received
 
     def head_received(self, data: bytes) -> None:
-        """Take bytes of the peer's head: each connection in its way."""
+        """Process data of the peer's head. Abstract."""
         raise NotImplementedError
 
     def expired(self) -> None:
-        """The session did not open in time: each connection in its way."""
+        """Handle the handshake deadline. Abstract."""
         raise NotImplementedError
 
     def dataReceived(self, data: bytes) -> None:
-        """Give the bytes to the phase."""
+        """Pass data to the method of the present phase."""
         self._receive(data)
 
     def turn_over(self) -> None:
-        """TLS has given all records that one read of the socket brought; heads are read as they come."""
+        """Do nothing after the TLS records of one read of the socket: heads are processed as they arrive."""
 
     def disconnect(self, sentence: str) -> None:
-        """End the connection for the reason given: with close_notify if TLS is up, and in any case soon."""
+        """End the connection for this reason: with close_notify if TLS is up, and within CLOSE_DEADLINE."""
         if self.ending or self.ended.called:
             return
         self.ending = sentence
@@ -161,11 +163,11 @@ class PeerConnection(Protocol, ReadBatching):
             self.wire.unregisterProducer()
 
     def hang_up(self) -> None:
-        """Close the connection once what was sent before is gone."""
+        """Close the connection once pending data has been sent."""
         self.wire.loseConnection()
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        """The connection has ended; what inherits this extends it."""
+        """Clean up: the connection has ended. Subclasses extend this."""
         self._released()
         if self.tls:
             self.tls.heard = None
@@ -180,8 +182,8 @@ class PeerConnection(Protocol, ReadBatching):
 
 
 def discard(data: bytes) -> None:
-    """Take bytes that come before the phase in which they would mean something, or after it."""
+    """Discard data received before or after the phases that process it."""
 
 
-def _nobody(connection: object) -> None:
-    """Nobody keeps this connection."""
+def _nothing(connection: object) -> None:
+    """Do nothing."""

@@ -112,7 +112,7 @@ def explain_expiry(tls: CheckedConnection | None, now: float) -> FailureReason |
 
 
 def _hung_up(reason: BaseException | None) -> bool:
-    """Tell whether the peer just closed the connection, with or without close_notify."""
+    """Return whether the peer just closed the connection, with or without close_notify."""
     if isinstance(reason, SSL.Error):
         return isinstance(reason, SSL.SysCallError | SSL.ZeroReturnError) or "unexpected eof" in _words(reason)
     return isinstance(reason, error.ConnectionDone | error.ConnectionLost)
@@ -127,7 +127,7 @@ def _explain(reason: BaseException | None, stage: Stage, peer: str) -> FailureRe
         case error.DNSLookupError():
             return FailureReason(Stage.RESOLVE, "the name cannot be resolved", HOST_NOT_FOUND)
         case error.NoRouteError():
-            # "peer": the text in front of the colon has named it.
+            # For "peer" the text before the colon already names it.
             return FailureReason(stage, f"there is no route to {'it' if peer == 'peer' else f'the {peer}'}")
         case error.ConnectionDone():
             return FailureReason(stage, f"the {peer} closed the connection")

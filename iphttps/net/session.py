@@ -1,12 +1,12 @@
-"""A session: the packet phase of a connection, between the stream and whole packets.
+"""A session: the packet phase of a connection, which converts between the stream and whole packets.
 
-There are three queues, one behind the other, and each is bounded. Twisted tells a producer to pause when more than
-`bufferSize` bytes wait in its buffer, and to resume when all have gone to the kernel; what comes in between waits in
-the backlog (`core/backlog.py`), or is dropped and counted where there is no room. The kernel is kept from taking more
-than `UNSENT` bytes ahead of what the peer has room for (TCP_NOTSENT_LOWAT). How much there is room for follows the rate
-at which the connection drains, so that a packet waits some milliseconds on a fast connection and not much longer on a
-slow one; a peer that stops reading costs at most the bounds and one batch more. What all of a server's tunnels hold is
-bounded as well (`core/memory.py`): the more that is, the less may wait for each.
+Three bounded queues are in series. Twisted pauses a producer when more than `bufferSize` bytes are in its buffer, and
+resumes it when all have gone to the kernel; packets sent in between wait in the backlog (`core/backlog.py`), or are
+dropped and counted if it is full. The kernel queues at most `UNSENT` bytes beyond the peer's receive window
+(TCP_NOTSENT_LOWAT). The size of the backlog follows the rate at which the connection drains, so that a packet waits
+some milliseconds on a fast connection and not much longer on a slow one. A peer that stops reading costs at most these
+bounds plus one batch. The total of all sessions of a server is bounded as well (`core/memory.py`): the higher it is,
+the less may wait for each.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ from .connection import HANDSHAKE_DEADLINE, PeerConnection, discard
 from .stream.write_through import QUEUE, write_through
 
 _UNFRAMED = Framer()
-"""What stands in for a codec until there is one: nothing is fed to it."""
+"""A placeholder for the codec until the session opens; it receives no data."""
 
 
 @implementer(IPushProducer)
 class Session(PeerConnection):
-    """What all sessions have in common; each says where packets go."""
+    """The base class of sessions; subclasses define the destination of packets."""
 
     def __init__(
         self,
@@ -56,12 +56,12 @@ class Session(PeerConnection):
         self._gathered: list[bytes] = []
 
     def attached(self) -> None:
-        """Be told when the transport's buffer is full, and when it is empty again."""
+        """Register as producer, to be paused and resumed with the transport's buffer."""
         self.wire.registerProducer(self, True)
         self._producing = True
 
     def opened(self, rest: bytes, codec: Codec) -> None:
-        """The session is open: from here on the codec takes packets from the stream, the first of them in `rest`."""
+        """Enter the packet phase: from now on the codec reads packets from the stream, starting with `rest`."""
         self._cancel_deadline()
         self._codec, self._last = codec, codec.last
         self._feed = codec.feed
@@ -72,7 +72,7 @@ class Session(PeerConnection):
             self._receive(rest)
 
     def turn_over(self) -> None:
-        """TLS has given all records that one read of the socket brought: the more packets at a time, the better."""
+        """Process the data of all TLS records from one read of the socket together, in large batches."""
         if self._gathered:
             data = b"".join(self._gathered)
             self._gathered.clear()
@@ -96,18 +96,18 @@ class Session(PeerConnection):
             self.disconnect(end)
 
     def deliver(self, batch: Batch) -> None:
-        """Take the packets that have arrived: each session in its way."""
+        """Process received packets. Abstract."""
         raise NotImplementedError
 
     def settle(self) -> None:
-        """Take at once what has arrived and was put off, if anything was."""
+        """Process any deferred packets now."""
 
     def out_of_step(self, fault: DropReason) -> None:
-        """The peer sent something else than packets: each session in its way."""
+        """Handle a stream that does not contain packets. Abstract."""
         raise NotImplementedError
 
     def send(self, batch: Batch) -> None:
-        """Send whole packets to the peer; while the session is congested they wait, or are dropped and counted."""
+        """Send whole packets to the peer; during congestion they are queued, or dropped and counted."""
         if not self.congested:
             if self._memory.tight:
                 self._carrier.bufferSize = min(self._carrier.bufferSize, self._memory.transport_share)
@@ -122,10 +122,10 @@ class Session(PeerConnection):
             self.counters.dropped(DropReason.CONGESTED, len(batch) - taken)
 
     def send_urgent(self, batch: Batch) -> bool:
-        """Send the link's own Neighbor Discovery; while the session is congested it waits ahead of data.
+        """Send Neighbor Discovery packets of the link; during congestion they are queued ahead of data.
 
-        Returns False if the peer has not been sent it yet: while it waits, which the same packet does only once, and
-        where there is no room for it either, with the drop counted.
+        Returns False if they were not sent now: they are queued, at most once for the same packet, or dropped and
+        counted if that queue is full.
         """
         if not self.congested:
             self.send(batch)
@@ -139,7 +139,7 @@ class Session(PeerConnection):
         return False
 
     def pauseProducing(self) -> None:
-        """The transport's buffer is full."""
+        """Enter congestion: the transport's buffer is full."""
         self.congested = True
         self._full_since = self.clock.seconds()
         self._hold(self._carrier.bufferSize)
@@ -149,7 +149,7 @@ class Session(PeerConnection):
         self._memory.hold(size)
 
     def resumeProducing(self) -> None:
-        """The transport's buffer is empty again: what has waited is next."""
+        """Leave congestion and send the backlog: the transport's buffer is empty."""
         if self.congested:
             self.backlog.drained(self._carrier.bufferSize, self.clock.seconds() - self._full_since)
             self._carrier.bufferSize = min(self.backlog.room, QUEUE)
@@ -159,10 +159,10 @@ class Session(PeerConnection):
             write_through(self.wire, waited)
 
     def stopProducing(self) -> None:
-        """The transport is closing; `connectionLost` follows."""
+        """Do nothing: the transport is closing, and `connectionLost` follows."""
 
     def hang_up(self) -> None:
-        """End the stream in order, then close the connection."""
+        """End the stream properly, then close the connection."""
         if self._last:
             self.wire.write(self._last)
         super().hang_up()
@@ -172,6 +172,6 @@ class Session(PeerConnection):
         self._take = discard
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        """The connection has ended; the roles extend this."""
+        """Release the memory accounted for; subclasses extend this."""
         self._hold(-self._held)
         super().connectionLost(reason)

@@ -1,7 +1,7 @@
-"""The log of sessions, which nobody can fill by coming and going.
+"""The log of sessions, rate-limited so that repeated connections cannot fill it.
 
-An identity has lines for so many sessions in a time, whatever others do. Where anybody may connect, a source has, and
-all sources together have; what is left out is counted, and told later.
+The number of logged sessions within a window is limited per identity, independently of other identities. Without
+certificates it is limited per source and for all sources together. Omitted sessions are counted and reported later.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ from ..core.sources import place, written
 LINES = 64
 LINES_TOGETHER = 600
 WINDOW = 60.0
-"""So many sessions of one identity or source, and of all sources, are logged that begin in so many seconds."""
+"""Maximum number of logged sessions per identity or source, and of all sources together, within WINDOW seconds."""
 
 TOLD = 10
-"""Of how many sources it is told by name what was left out; that of others is told in one number."""
+"""Maximum number of sources whose omitted sessions are reported separately; others are reported as one total."""
 
 OTHERS = "other sources"
 
 
 class SessionLines:
-    """Decides whether a session is logged: both its lines, that it began and that it ended, or neither."""
+    """Decides whether a session is logged: both its lines, at begin and end, or neither."""
 
     def __init__(self, clock: IReactorTime, log: Logger) -> None:
         self._clock = clock
@@ -38,7 +38,7 @@ class SessionLines:
         self._report: IDelayedCall | None = None
 
     def wanted(self, address: IPAddress | None, identity: Identity | None = None) -> bool:
-        """Tell whether a session that begins now is to be logged, and count it: by its identity, or by its address."""
+        """Return whether to log a session that begins now, and count it by its identity or else its address."""
         anonymous = identity is None
         source = str(identity) if identity else written(place(address)[0]) if address else "fronts"
         if self._report is None:
@@ -52,13 +52,13 @@ class SessionLines:
         return False
 
     def close(self) -> None:
-        """Tell now what was left out, and begin anew."""
+        """Report the omitted sessions and start a new window."""
         if self._report and self._report.active():
             self._report.cancel()
         self._report = None
         for source, count in self._left_out.items():
             self._log.warn(
-                "suppressed the lines about {count} more sessions of {source}, which began within {seconds:g} s",
+                "omitted the lines about {count} more sessions of {source}, which began within {seconds:g} s",
                 event="sessions-more",
                 count=count,
                 source=source,

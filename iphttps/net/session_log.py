@@ -1,4 +1,4 @@
-"""The record of a session in the log: at its end, what it was and what it came to."""
+"""The record of a session, logged at its end, with its data and totals."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ TOTALS = (
     "{packets_in} packets ({bytes_in} bytes) in, {packets_out} ({bytes_out} bytes) out, {dropped} dropped,"
     " {seconds:g} seconds"
 )
-"""How the totals read at the end of a line."""
+"""The format of the totals at the end of a line."""
 
 
 def totals(counted: Counters, begin: float, end: float) -> dict[str, Any]:
-    """Return the fields of a record: packets, bytes and drops by reason, and how long it was.
+    """Return the fields of a record: packets, bytes, drops by reason, and duration.
 
-    `seconds` is never negative, even if the clock was set back meanwhile.
+    `seconds` is never negative, even if the clock was set back.
     """
     drops = {reason.name.lower(): number for reason, number in counted.drops.items() if number}
     return {
@@ -35,7 +35,7 @@ def totals(counted: Counters, begin: float, end: float) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class ClientRecord:
-    """A session as its client has it: with which server, through which proxy, how encrypted, since when."""
+    """The data of a client's session: server URI, proxy, cipher suite, counters, start time."""
 
     uri: str
     proxy: str | None

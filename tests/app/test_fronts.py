@@ -39,7 +39,7 @@ class FrontFlagTests(AppCase):
 
     def test_nobody_trusted(self) -> None:
         """The PROXY protocol of nobody makes no sense."""
-        sentence = "--proxy-protocol needs --trusted-proxy: nobody else's PROXY header is believed"
+        sentence = "--proxy-protocol needs --trusted-proxy: PROXY headers from other addresses are not trusted"
         for flags in (SECURE, PLAIN):
             self.assertEqual(sentence, self.refusal(server_options.Options(), *flags, "--proxy-protocol"))
 

@@ -78,7 +78,7 @@ class DescriptorTests(RawCase):
         crl, control = self.lab.authority.revoke(), self.lab.directory / "control.sock"
         flags = ("--client-crl", str(crl), "--control", str(control), "--max-handshakes-per-source", "1000")
         server = self.server(*flags)
-        self.assertIn("--max-clients 1000 needs more than the 80 descriptors", server.text)
+        self.assertIn("--max-clients 1000 needs more than the limit of 80 file descriptors", server.text)
         alice = self.lab.authority.client("alice")
         raw = RawClient.tls(self.lab.clients[0], GATEWAY_IPV6, client_context(self.lab.authority.certificate, alice))
         self.addCleanup(raw.close)
@@ -87,7 +87,7 @@ class DescriptorTests(RawCase):
             wire = connect(self.lab.clients[0], GATEWAY_IPV6, 443)
             self.addCleanup(wire.close)
             wire.sendall(b"\x16")
-        server.wait_for("new connections have to wait: of 80 descriptors")
+        server.wait_for("new connections must wait: none of 80 descriptors")
         mark = server.mark()
         self.lab.authority.revoke(alice)
         server.wait_for("disconnected: its certificate is revoked")

@@ -135,7 +135,7 @@ class HAProxyTests(FrontCase):
         self.assertEqual("a web site200", self.lab.clients[0].run(*curl, f"https://{GATEWAY_NAME}/").stdout)
         # Who shows no certificate gets no further than this.
         refused = self.lab.clients[0].run(*curl, "--data", "x", f"https://{GATEWAY_NAME}/iphttps").stdout
-        self.assertEqual("the front vouches for no client certificate\n403", refused)
+        self.assertEqual("the proxy reports no client certificate\n403", refused)
 
     def test_forwarded(self) -> None:
         """In HTTP mode without the PROXY protocol it tells the client's address by X-Forwarded-For."""

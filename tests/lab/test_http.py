@@ -260,7 +260,7 @@ class FloodTests(PlainCase):
         ninth = self.plain()
         ninth.sendall(request())
         self.assertRaises(ConnectionError, ninth.recv, 1)
-        self.gateway.wait_for("too many of its connections have not opened a session yet")
+        self.gateway.wait_for("too many of its connections have no session yet")
         self.assertEqual(0, ping(bystander, PRIVATE_HOST).lost)
         # Those that are there go on, and make room once they are sessions.
         waiting[0].sendall(request()[5:])

@@ -210,8 +210,8 @@ class LimitTests(IdentityCase):
         state, said = self.join(self.alice)
         self.assertEqual((ClientState.LINK_UP, [2, 3, 4]), (state, self.there))
         self.assertEqual(
-            "client 1 (CN=alice, 192.0.2.7:1234) disconnected: it came once more, and may have only 2 sessions "
-            "at a time; 0 packets (0 bytes) in, 0 (0 bytes) out, 0 dropped, 0 seconds",
+            "client 1 (CN=alice, 192.0.2.7:1234) disconnected: displaced by a newer session of the same identity "
+            "(limit: 2); 0 packets (0 bytes) in, 0 (0 bytes) out, 0 dropped, 0 seconds",
             said[0],
         )
 

@@ -87,4 +87,4 @@ class KeyUpdateTests(SynchronousTestCase):
         self.assertEqual([], list(self.end.table))
         self.assertTrue(self.joined.transport.disconnecting)
         (line,) = [formatEvent(event) for event in events]
-        self.assertIn("disconnected: it does nothing but renew its keys", line)
+        self.assertIn("disconnected: it renews its keys too often", line)

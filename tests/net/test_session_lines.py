@@ -44,7 +44,7 @@ class SessionLinesTests(SynchronousTestCase):
         self.assertEqual([True] * LINES + [False] * (1000 - LINES), wanted)
         self.assertTrue(self.lines.wanted(ip_address("192.0.2.1")))
         self.assertTrue(self.lines.wanted(None))
-        said = "suppressed the lines about 936 more sessions of 2001:db8::/64, which began within 60 s"
+        said = "omitted the lines about 936 more sessions of 2001:db8::/64, which began within 60 s"
         self.assertEqual([said], self.passed(WINDOW))
         self.assertTrue(self.lines.wanted(ip_address("2001:db8::")))
 
@@ -66,7 +66,7 @@ class SessionLinesTests(SynchronousTestCase):
         alice = [self.lines.wanted(begin + number, Identity("CN=alice")) for number in range(100)]
         self.assertEqual([True] * LINES + [False] * (100 - LINES), alice)
         self.assertTrue(self.lines.wanted(begin, Identity("CN=bob")))
-        told = f"suppressed the lines about {100 - LINES} more sessions of CN=alice, which began within 60 s"
+        told = f"omitted the lines about {100 - LINES} more sessions of CN=alice, which began within 60 s"
         self.assertIn(told, self.passed(WINDOW))
         self.assertTrue(self.lines.wanted(begin, Identity("CN=alice")))
 
@@ -109,7 +109,7 @@ class AnonymousSessionsTests(ServerCase):
             refused = self.open("192.0.2.1")
         self.assertEqual((b"", True), (refused.value(), refused.disconnecting))
         self.assertIn(
-            "refused 192.0.2.1:1: 192.0.2.1 has as many sessions as --max-sessions-per-source lets it",
+            "refused 192.0.2.1:1: 192.0.2.1 has reached the limit of --max-sessions-per-source",
             [formatEvent(event) for event in events],
         )
         self.close(refused)

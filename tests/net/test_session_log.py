@@ -85,7 +85,7 @@ class RecordTests(SessionCase):
         self.ended(
             lambda client, connection: self.server.server.handle(ServerEvent.SHUTDOWN),
             "the server closed the connection",
-            "the server shuts down",
+            "the server is shutting down",
         )
 
     def test_broken(self) -> None:

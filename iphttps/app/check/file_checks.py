@@ -1,4 +1,4 @@
-"""What `iphttps check` looks at in the files that the configuration names: certificates, keys, revocation lists."""
+"""Checks of the configured files: certificates, keys, revocation lists."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ NOTICE = timedelta(days=14)
 
 
 def check_server_files(config: ServerConfig, findings: Findings, now: datetime) -> None:
-    """Read what the server would read, in the same way, then look closer at what it holds."""
+    """Load the files of the server in the same way as the daemon, then check their content."""
     readable = {
         name: findings.attempt(name, partial(digest, config, name)) is not None for name in file_options(config)
     }
@@ -67,7 +67,7 @@ def check_server_files(config: ServerConfig, findings: Findings, now: datetime) 
 
 
 def check_client_files(config: ClientConfig, findings: Findings, now: datetime) -> None:
-    """Read what the client would read, in the same way, then look closer at what it holds."""
+    """Load the files of the client in the same way as the daemon, then check their content."""
     findings.attempt("proxy-credentials", lambda: ProxyAccess(config))
     readable = _readable(config, findings, "ca")
     authorities = _check_authorities(config, findings, now, "ca", SERVER_AUTH) if readable else None
@@ -145,7 +145,7 @@ def _wrong_server(certificate: x509.Certificate) -> str | None:
     except x509.ExtensionNotFound:
         pass
     if not alternative_names(certificate):
-        return f"{of} has no subject alternative name, the only one that clients look at: have one issued that has"
+        return f"{of} has no subject alternative name, which clients require: issue one with it"
     return None
 
 
@@ -200,7 +200,7 @@ def _check_authority(
 
 
 def _is_authority(certificate: x509.Certificate) -> bool:
-    """Tell whether a certificate is that of an authority, by the rules of OpenSSL (X509_check_ca)."""
+    """Return whether a certificate is that of an authority, by the rules of OpenSSL (X509_check_ca)."""
     try:
         return certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
     except x509.ExtensionNotFound:
@@ -229,7 +229,7 @@ def _check_lists(
 
 
 def _names_lists(config: DaemonConfig) -> bool:
-    """Tell whether the own certificate names a distribution point, as a sign that its authority's do."""
+    """Return whether the daemon's own certificate has a distribution point, as a sign that its authority uses them."""
     path = config.path("certificate")
     try:
         return path is not None and names_distribution_point(load_certificates(path)[0])

@@ -1,4 +1,4 @@
-"""Findings of `iphttps check`: severity, sentence and place."""
+"""Findings of `iphttps check`: severity, sentence and position."""
 
 from __future__ import annotations
 

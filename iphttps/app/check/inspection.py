@@ -47,7 +47,7 @@ class Inspection:
 
 
 def inspect(instance: Instance) -> Inspection:
-    """Check an instance's configuration, then the files that it names, then the host, unless the root is another.
+    """Check an instance's configuration, then its files, then the host unless the root is another machine's.
 
     An error in the configuration ends the check, as the rest depends on it.
     """

@@ -36,7 +36,7 @@ def running(control: Path | None) -> dict[str, Any] | None:
 
 
 def check_system(config: DaemonConfig, findings: Findings, now: datetime, control: Path | None) -> None:
-    """Look at what both daemons need; what a running one has taken already is not missed."""
+    """Check the requirements of the daemon on the host, except those that a running daemon already meets."""
     findings.add(Severity.ERROR, "device", _clock(now))
     obstacle = inspection.device_obstacle()
     if obstacle:
@@ -65,7 +65,7 @@ def check_system(config: DaemonConfig, findings: Findings, now: datetime, contro
 
 
 def _unprepared(config: DaemonConfig) -> list[str]:
-    """Say what the daemon needs and could not set; what is right already, it does not write."""
+    """Return a sentence for each setting that the daemon needs and cannot change; correct ones are not written."""
     match config:
         case ServerConfig():
             return unprepared(interface_settings.SERVER, forwarding=True)
@@ -126,7 +126,7 @@ def _check_firewall(findings: Findings, interface: str, port: int) -> None:
 
 
 def _clock(now: datetime) -> str | None:
-    """Return what is wrong with the clock, or None: the validity of certificates depends on it."""
+    """Return a sentence if the clock, on which the validity of certificates depends, is wrong, or None."""
     try:
         made = datetime.fromtimestamp(Path(__file__).stat().st_mtime, UTC)
     except OSError:  # not readable by this user

@@ -1,4 +1,4 @@
-"""The client's table of options, and the values that a client is given."""
+"""The client's table of options, and their values."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from .option import option
 
 
 class Script(Place):
-    """The path of a program that can be run."""
+    """The path of an executable program."""
 
     def parse(self, name: str, raw: Raw, locate: Locate) -> Path:
         """Return the path."""
@@ -32,7 +32,7 @@ class Script(Place):
 
 
 class PACPlace(Words):
-    """Where a proxy auto-configuration file is, by path or URL."""
+    """The location of a proxy auto-configuration file, a path or URL."""
 
     def parse(self, name: str, raw: Raw, locate: Locate) -> PACLocation:
         """Return the location; a path is absolute."""
@@ -43,7 +43,7 @@ class PACPlace(Words):
 def _server(name: str, text: str) -> URI:
     uri = URI.parse(text, DEFAULT_PATH)
     if uri.host == "*":
-        raise ConfigError(f"--{name} must name the server; * is for the server's own")
+        raise ConfigError(f"--{name} must name the server: * is only for the --uri of a server")
     return uri
 
 
@@ -65,22 +65,22 @@ def _header(name: str, text: str) -> Header:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProxyConfig(DaemonConfig):
-    """The part of a client's configuration that is about a web proxy."""
+    """The part of a client's configuration that concerns web proxies."""
 
     proxy: ProxyChoice = option(
         Parsed(lambda name, text: ProxyChoice.parse(text)),
         "none",
         "web proxy: none, environment, auto, or http://proxy.example.org:3128",
     )
-    """How the proxy is found."""
+    """The method to find the proxy."""
     pac: PACLocation | None = option(
         Maybe(PACPlace()), None, "with --proxy auto: file or URL of the proxy auto-configuration, instead of WPAD"
     )
-    """The place of the proxy auto-configuration file; None for WPAD."""
+    """The location of the proxy auto-configuration file; None for WPAD."""
     proxy_credentials: Path | None = option(
         Maybe(File()), None, "TOML file, mode 0600, with `user`, `password` and optionally `domain`"
     )
-    """The file that holds the login for the proxy."""
+    """The file with the login for the proxy."""
     proxy_ca: Path | None = option(
         Maybe(File()),
         None,
@@ -92,7 +92,7 @@ class ProxyConfig(DaemonConfig):
         None,
         'header to send to the proxy, such as "User-Agent: Mozilla/5.0"; may be repeated',
     )
-    """Headers for the proxy."""
+    """Headers sent to the proxy."""
     proxy_basic: bool = option(
         Flag(), None, "send the password in clear text to an http:// proxy that offers only Basic authentication"
     )
@@ -100,11 +100,11 @@ class ProxyConfig(DaemonConfig):
     proxy_trust_network: bool = option(
         Flag(), None, "log in also to a proxy that the network names, by WPAD or a PAC file at http://"
     )
-    """Whether the client logs in to a proxy that the network has named."""
+    """Whether the client logs in to a proxy named by the network."""
 
     @property
     def network_names_proxy(self) -> bool:
-        """Whether whoever answers for the network names the proxy, and the operator does not trust it."""
+        """Whether an untrusted source on the network, WPAD or a PAC file at http://, names the proxy."""
         found = self.proxy.source is ProxySource.AUTO and (self.pac is None or self.pac.url.startswith("http:"))
         return found and not self.proxy_trust_network
 
@@ -163,13 +163,13 @@ class ClientConfig(ProxyConfig):
         None,
         "public key that the server must have, sha256//... as curl writes it; may be repeated",
     )
-    """The public keys that the server may have; any if empty."""
+    """The accepted public keys of the server; any if empty."""
     request_length: RequestLength = option(
         Word({length.value: length for length in RequestLength}),
         "max",
         "length that the request announces: max, or 2^63-1 or chunked for proxies that refuse max",
     )
-    """The length that the request announces."""
+    """The length announced in the request."""
     default_route: bool = option(
         Word({"yes": True, "no": False}),
         "yes",

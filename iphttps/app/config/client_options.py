@@ -1,4 +1,4 @@
-"""The options of `twistd iphttps-client`: what must be right about several of them together."""
+"""The options of `twistd iphttps-client`, and the checks that involve several of them."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ from .proxy_options import check_login, check_proxy
 
 
 class Options(DaemonOptions):
-    """What the client is told."""
+    """The options of the client."""
 
     command = "iphttps-client"
     configuration = ClientConfig
 
     @property
     def config(self) -> ClientConfig:
-        """The values of all options. Raises ConfigError where one is wrong."""
+        """The values of all options. Raises ConfigError if one is invalid."""
         return cast(ClientConfig, super().config)
 
     @property
     def values_so_far(self) -> ClientConfig:
-        """The same for checks: each value by itself, so that only what a check reads must be right."""
+        """The values for use in checks: each is parsed when read, so only those that a check reads must be valid."""
         return cast(ClientConfig, super().values_so_far)
 
     def checks(self) -> Iterable[Check]:
-        """Return what has to be right about several options together."""
+        """Return the checks that involve several options."""
         return (
             *super().checks(),
             ("when", self._check_when),
@@ -48,20 +48,20 @@ class Options(DaemonOptions):
         values = self.values_so_far
         if (values.when == "blocked") != bool(values.probe):
             raise ConfigError(
-                "--when blocked and --probe go together: name a host that is reached where no tunnel is needed"
+                "--when blocked and --probe go together: name a host that is reachable only where no tunnel is needed"
             )
         if values.when == "command" and not values.control:
-            raise ConfigError("--when command needs --control: without it nobody can ask for the connection")
+            raise ConfigError("--when command needs --control: `iphttps enable` uses that socket")
 
     def _check_when_proxy(self) -> None:
         if self.values_so_far.when == "proxy" and self.values_so_far.proxy.source is ProxySource.NONE:
-            raise ConfigError("--when proxy needs --proxy: with none there is never a proxy, and so never a connection")
+            raise ConfigError("--when proxy needs --proxy: with none the client never connects")
 
     def _check_reconnect(self) -> None:
         if self.values_so_far.reconnect_initial > self.values_so_far.reconnect_maximum:
             raise ConfigError(
                 f"--reconnect-initial {self['reconnect-initial']} is more than --reconnect-maximum "
-                f"{self['reconnect-maximum']}: give another one, or both"
+                f"{self['reconnect-maximum']}: change one of them"
             )
 
     def _check_credentials(self) -> None:
@@ -69,17 +69,17 @@ class Options(DaemonOptions):
             raise ConfigError("--certificate and --private-key go together: give both or neither")
 
     def _check_tls(self, name: str) -> None:
-        """Refuse what would be believed to protect and does not."""
+        """Refuse an option that cannot protect a plain http:// connection."""
         if self.value(name) and any(not uri.secure for uri in self.values_so_far.uri):
-            raise ConfigError("--pin and --crl are about the server's certificate, which an http:// URI does without")
+            raise ConfigError("--pin and --crl need https://: an http:// server has no certificate")
 
     def _check_lists(self) -> None:
         values = self.values_so_far
         if values.crl and not values.ca:
-            raise ConfigError("--crl needs --ca: the authorities whose revocation lists it holds")
+            raise ConfigError("--crl needs --ca: the authorities that issue its revocation lists")
         if values.allow_older_crl and not values.crl:
-            raise ConfigError("--allow-older-crl needs --crl: it is about the lists there")
+            raise ConfigError("--allow-older-crl needs --crl: it applies to the lists there")
 
     def _check_renegotiation(self) -> None:
         if self.values_so_far.allow_renegotiation and not self.values_so_far.certificate:
-            raise ConfigError("--allow-renegotiation is there to show a certificate: give --certificate, too")
+            raise ConfigError("--allow-renegotiation needs --certificate: it presents the certificate")

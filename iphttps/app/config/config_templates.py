@@ -1,6 +1,6 @@
-"""Configurations that commands write: the commented examples of `etc/`, with values put in.
+"""Configuration files written by commands: the commented examples of `etc/`, with values filled in.
 
-So a configuration explains itself as the example does, and cannot lag behind it.
+Therefore each generated file has the same comments as the example, and stays up to date with it.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ def example(role: str) -> str:
 
 
 def configuration(role: str, path: str, values: Mapping[str, Value]) -> str:
-    """Return the example with these values, to stand at this path; what has no value here stands commented out.
+    """Return the example with these values, for this path; all other keys are commented out.
 
-    Each key must stand in the example: raises ValueError, which is a bug, if one does not.
+    Raises ValueError if a key is not in the example, which is a bug.
     """
     text = example(role).replace(f"/etc/iphttps/{role}.toml", path)
-    # What the example sets is an example, too.
+    # Keys that the example sets are examples, too.
     text = re.sub(r"^(?=[a-z])", "#", text, flags=re.MULTILINE)
     for key, value in values.items():
         line = f"{key} = {toml(value)}".replace("\\", r"\\")
@@ -35,10 +35,10 @@ def configuration(role: str, path: str, values: Mapping[str, Value]) -> str:
 
 
 def toml(value: Value) -> str:
-    """Return a value as TOML has it."""
+    """Return a value in TOML syntax."""
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, str):
-        # JSON's strings are TOML's, but for one character; and a lone surrogate is no text.
+        # JSON strings are TOML strings, except for one character; encoding refuses a lone surrogate.
         return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f").encode("utf-8").decode("utf-8")
     return f"[{', '.join(map(toml, value))}]"

@@ -1,4 +1,4 @@
-"""The options that both daemons have, and their values: the common part of the table."""
+"""The options common to both daemons, and their values."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from .kinds import Maybe, OptionError, Place, Text, Word
 from .option import option
 
 DAY, WEEK = 86400, 604800
-"""Seconds: bounds of what is a time."""
+"""Upper bounds of times, in seconds."""
 
 MOST = 1_000_000
-"""The bound of what is a number of things."""
+"""Upper bound of counts."""
 
 
 def words(*known: str) -> Word[str]:
-    """Return the kind of an option that takes one of these words."""
+    """Return the kind of an option whose value is one of these words."""
     return Word({word: word for word in known})
 
 
@@ -30,7 +30,7 @@ class DaemonConfig:
     """The configuration common to both daemons. Paths are absolute."""
 
     reloads: ClassVar[bool]
-    """Whether the daemon reads its configuration again while it runs."""
+    """Whether the daemon can reload its configuration."""
 
     interface: str = option(Text(), "iphttps0", "name of the network interface to create")
     """The name of the network interface."""
@@ -59,21 +59,21 @@ class DaemonConfig:
     """The control socket; None for none."""
 
     def path(self, name: str) -> Path | None:
-        """Return the path that the option of this name holds; None if it was not given, or there is no such option."""
+        """Return the path given by an option; None if it is not set or there is no such option."""
         found = getattr(self, name.replace("-", "_"), None)
         return found if isinstance(found, Path) else None
 
     def file(self, name: str) -> Path | None:
-        """Return the path of a file that is there to be read, None if the option was not given.
+        """Return the path of a readable file given by an option, None if the option is not set.
 
         Raises:
-            OptionError: if it cannot be read.
+            OptionError: The file cannot be read.
         """
         path = self.path(name)
         if path is None:
             return None
         try:
-            # Not opened: it may be a pipe, which can be read once.
+            # Do not open it: a pipe can be read only once.
             if stat.S_ISDIR(path.stat().st_mode):
                 raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
             if not os.access(path, os.R_OK, effective_ids=True):

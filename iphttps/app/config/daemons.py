@@ -1,4 +1,4 @@
-"""The two kinds of daemons by their role."""
+"""The options classes of the two daemons, by role."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ OPTIONS: dict[str, type[DaemonOptions]] = {"server": server_options.Options, "cl
 
 
 def read_options(instance: Instance) -> tuple[DaemonOptions, list[Problem]]:
-    """Return what the daemon of an instance reads from its file, and everything that is wrong with it."""
+    """Return the options that the daemon of an instance reads from its file, and all problems with them."""
     options = OPTIONS[instance.role]()
     options.root = instance.places.root
     return options, list(options.read(["--config", str(instance.file)]))

@@ -1,4 +1,4 @@
-"""The values of the options, and where each comes from, as plain values that become JSON."""
+"""The effective values of the options and their sources, as plain values for JSON."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ HIDDEN = "***"
 
 
 def effective(options: DaemonOptions) -> dict[str, Any]:
-    """Return every option that can stand in a file; secrets are hidden."""
+    """Return every option that a file can set; secrets are hidden."""
     return {
         "role": options.command.removeprefix("iphttps-"),
         "options": [
@@ -27,7 +27,7 @@ def effective(options: DaemonOptions) -> dict[str, Any]:
 
 
 def _shown(value: object) -> object:
-    """Hide a user and a password in a URL: that of a proxy is the only option in which they can stand."""
+    """Hide the user and password in a URL; only the URL of a proxy can contain them."""
     if not isinstance(value, str) or "@" not in value or "://" not in value:
         return value
     scheme, _, rest = value.partition("://")

@@ -1,4 +1,4 @@
-"""The file that assigns fixed addresses to identities: a TOML table of names and lists of addresses."""
+"""The file that assigns fixed addresses to identities: a TOML table that maps names to lists of addresses."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from .tomlfile import loads
 
 
 def fixed_addresses(config: ServerConfig) -> Assignment | None:
-    """Read the file that a server's configuration names, if it does; raises ConfigError."""
+    """Read the file named by a server's configuration, if any; raises ConfigError."""
     path = config.identity_addresses
     taken = (config.prefix.network_address, config.own_address.ip)
     return load_assignment(path, config.prefix, taken) if path else None
 
 
 def load_assignment(path: Path, prefix: IPv6Network, taken: Collection[IPv6Address]) -> Assignment:
-    """Read the file; raises ConfigError, for an address outside the prefix too, or one of those taken."""
+    """Read the file; raises ConfigError, also for an address outside the prefix or one in `taken`."""
     try:
         table = loads(read(path).decode("utf-8"))
     except ValueError as error:
@@ -36,7 +36,7 @@ def load_assignment(path: Path, prefix: IPv6Network, taken: Collection[IPv6Addre
         for text in listed:
             address = _address(path, key, text)
             if address not in prefix or address in taken:
-                raise ConfigError(f"{path}: {key!r} has {address}, which is no address of a client in {prefix}")
+                raise ConfigError(f"{path}: {key!r} has {address}, which is not a client address in {prefix}")
             if address in owners:
                 raise ConfigError(f"{path}: {address} is assigned twice, to {owners[address]!r} and {key!r}")
             owners[address] = key
@@ -45,14 +45,14 @@ def load_assignment(path: Path, prefix: IPv6Network, taken: Collection[IPv6Addre
 
 
 def _name(path: Path, key: str) -> str:
-    """Return a name as the log writes it; only subjects contain an equals sign."""
+    """Return a name in the format of the log; only subjects contain an equals sign."""
     if "=" not in key:
         return printable(key)
     try:
         return distinguished(parsed(key))
     except ValueError as error:
         raise ConfigError(
-            f"{path}: {key!r} is not a subject as the log writes it, such as CN=alice,O=Example"
+            f"{path}: {key!r} is not a subject in the format of the log, such as CN=alice,O=Example"
         ) from error
 
 

@@ -1,4 +1,4 @@
-"""Private keys that others than the daemon can read."""
+"""Detects private keys that users other than the daemon's can read."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ _GROUP = stat.S_IRGRP | stat.S_IWGRP
 
 
 def exposed(key: Path, group: int | None = None) -> str | None:
-    """Say who else can read a private key, None if nobody can; its group may be the daemons', or `group`."""
+    """Return a warning if other users can read a private key, or None; its group may be the daemons' or `group`."""
     try:
         about = key.stat()
     except OSError:
-        return None  # said where it is read
+        return None  # loading the key reports this
     if about.st_mode & _ALL:
-        return f"{key} can be read by everybody on this host: make it 0600"
+        return f"{key} can be read by every user on this host: make it 0600"
     if about.st_mode & _GROUP and about.st_gid not in (group, _daemons_group()):
         return f"{key} can be read by its group: make it 0600"
     return None

@@ -1,4 +1,4 @@
-"""The kinds of values that options take: what a file may hold, and what becomes of it, within which bounds."""
+"""The kinds of option values: their types in a file, their parsed form, and their bounds."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 
 Raw = str | bool | int | list[str] | None
-"""A value as the command line has it; a value of the file is converted to that."""
+"""A value in the form of the command line; values from a file are converted to it."""
 
 Locate = Callable[[str], Path]
 """Makes a path absolute."""
 
 
 class OptionError(ConfigError):
-    """A file that an option names cannot be used; `option` is its name."""
+    """The file named by an option cannot be used; `option` is the name of the option."""
 
     def __init__(self, option: str, sentence: str) -> None:
         self.option = option
@@ -31,7 +31,7 @@ class OptionError(ConfigError):
 
 
 class WrongValues(ConfigError):
-    """Several values of one option are wrong; `errors` has all of them, the sentence is the first."""
+    """Several values of one option are invalid; `errors` holds all errors, the message is that of the first."""
 
     def __init__(self, errors: Iterable[ConfigError]) -> None:
         self.errors = tuple(errors)
@@ -47,17 +47,17 @@ class Kind(Protocol[T_co]):
 
     @property
     def shown(self) -> str:
-        """The type as the reference page shows it, with its bounds."""
+        """The type and its bounds, for the reference page."""
 
     def taken(self, value: object) -> Raw:
-        """Return a value of the file as the command line has it. Raises TypeError if it has the wrong type."""
+        """Convert a value from a file to the form of the command line. Raises TypeError if its type is wrong."""
 
     def parse(self, name: str, raw: Raw, locate: Locate) -> T_co:
-        """Return the value given for the option of this name. Raises ConfigError if it is wrong."""
+        """Return the parsed value; `name` is the option's. Raises ConfigError if it is invalid."""
 
 
 class Flag:
-    """A flag, given or not."""
+    """A flag, set or not."""
 
     wanted = shown = "true or false"
 
@@ -68,12 +68,12 @@ class Flag:
         return value
 
     def parse(self, name: str, raw: Raw, locate: Locate) -> bool:
-        """Return whether the flag was given."""
+        """Return whether the flag is set."""
         return bool(raw)
 
 
 LONGEST_QUOTE = 60
-"""Characters of a value that a sentence quotes."""
+"""Maximum number of characters of a value quoted in a message."""
 
 _NUMBER = re.compile(r"[-+.0-9eE]+")
 
@@ -105,12 +105,12 @@ class Text(Words):
 
 @dataclass(frozen=True, slots=True)
 class Parsed(Words, Kind[T]):
-    """A value that `read` parses; it gets the name of the option, for its sentences, and the string."""
+    """A value parsed by `read`, which takes the name of the option, for error messages, and the string."""
 
     read: Callable[[str, str], T]
 
     def parse(self, name: str, raw: Raw, locate: Locate) -> T:
-        """Return the value of the string."""
+        """Return the parsed value."""
         return self.read(name, str(raw))
 
 
@@ -118,17 +118,17 @@ class Place(Words):
     """A path: of a directory, a socket or a program."""
 
     def parse(self, name: str, raw: Raw, locate: Locate) -> Path:
-        """Return the absolute path: a daemon changes its directory."""
+        """Return the absolute path, because a daemon changes its working directory."""
         return locate(str(raw))
 
 
 class File(Place):
-    """The path of a file that the daemon reads; a reload compares its content."""
+    """The path of a file read by the daemon; a reload compares its content."""
 
 
 @dataclass(frozen=True, slots=True)
 class Word(Words, Kind[T]):
-    """A choice of words, each with the value that it stands for."""
+    """One of a set of words, each mapped to a value."""
 
     words: Mapping[str, T]
 
@@ -144,25 +144,25 @@ class Word(Words, Kind[T]):
         return super(Word, self).taken(value)
 
     def parse(self, name: str, raw: Raw, locate: Locate) -> T:
-        """Return what the word stands for."""
+        """Return the value of the word."""
         if raw not in self.words:
             raise ConfigError(f"--{name} is {one_of(self.words)}, not {quoted(raw)}")
         return self.words[str(raw)]
 
 
 def quoted(value: object) -> str:
-    """Return a value as a sentence quotes it: cut off if it is long, left out if it may hold a password."""
+    """Return a value quoted for a message: truncated if long, omitted if it may contain a password."""
     try:
         shown = repr(value)
-    except ValueError:  # Python bounds the digits of a number
-        return "one of so many digits"
-    if "@" in shown:  # a password may stand before it
-        return "what has an @ in it"
+    except ValueError:  # Python limits the digits of a number
+        return "one with too many digits"
+    if "@" in shown:  # a password may precede it
+        return "a value that contains an @"
     return shown if len(shown) <= LONGEST_QUOTE else f"{shown[:LONGEST_QUOTE]}..."
 
 
 def one_of(words: Iterable[str]) -> str:
-    """Join words for a sentence: a, b or c."""
+    """Join words for a message: a, b or c."""
     *others, last = words
     return f"{', '.join(others)} or {last}" if others else last
 
@@ -179,7 +179,7 @@ class _Amount:
             raise TypeError
         try:
             return str(value)
-        except ValueError as error:  # more digits than Python puts into words
+        except ValueError as error:  # more digits than Python converts to a string
             raise TypeError from error
 
     def _bounded(self, name: str, raw: Raw) -> float:
@@ -254,7 +254,7 @@ class Maybe(Kind[T | None]):
 
 @dataclass(frozen=True, slots=True)
 class Many(Kind[tuple[T, ...]]):
-    """A list of values: an option that may be given several times. `why` says why not more than `most`."""
+    """A list of values, for a repeatable option; `most` is the maximum number, `why` its reason."""
 
     kind: Kind[T]
     most: int = 0
@@ -270,7 +270,7 @@ class Many(Kind[tuple[T, ...]]):
         return listed
 
     def parse(self, name: str, raw: Raw, locate: Locate) -> tuple[T, ...]:
-        """Return the values, in the order in which they were given."""
+        """Return the values in order."""
         given = raw if isinstance(raw, list) else []
         if self.most and len(given) > self.most:
             raise ConfigError(f"--{name} is given more than {self.most} times: {self.why}")
@@ -287,7 +287,7 @@ class Many(Kind[tuple[T, ...]]):
 
 
 def ipv6_prefix(name: str, text: str) -> IPv6Network:
-    """Read an IPv6 prefix. Raises ConfigError if it is none."""
+    """Parse an IPv6 prefix. Raises ConfigError if it is invalid."""
     try:
         return IPv6Network(text)
     except (AddressValueError, NetmaskValueError) as error:
@@ -296,4 +296,4 @@ def ipv6_prefix(name: str, text: str) -> IPv6Network:
         ) from error
     except ValueError as error:
         right = IPv6Network(text, strict=False)
-        raise ConfigError(f"--{name} {text} has bits beyond its length: is {right} meant?") from error
+        raise ConfigError(f"--{name} {text} has host bits set: is {right} meant?") from error

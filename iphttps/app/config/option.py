@@ -1,8 +1,8 @@
-"""One row of the table of options: what a value is, its default, its help, and whether a reload applies it.
+"""One row of the table of options: the kind of its value, default, help, and whether a reload applies it.
 
-The table is the fields of a configuration (`ServerConfig`, `ClientConfig`): each field is made by `option`, and its
-name with dashes is the name of the option and the key in the file. The command line, the checks of the file, the
-reference pages and what a reload reports all come from these rows.
+The fields of a configuration (`ServerConfig`, `ClientConfig`) form the table: `option` creates each field, and the
+field's name, with dashes, is the name of the option and the key in the file. The command line, the checks of the file,
+the reference pages and the report of a reload are all derived from these rows.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Option:
-    """A row: `reload` says whether a reload applies a change; `missing` what to give an option that must be given."""
+    """A row: `reload` is whether a reload applies a change; `missing` is the advice if a required option is missing."""
 
     name: str
     kind: Kind[object]
@@ -49,26 +49,27 @@ class Option:
 
     @property
     def is_file(self) -> bool:
-        """Whether the option names a file whose content counts, so that the content can change and the name not."""
+        """Whether the option names a file that the daemon reads, so that its content can change under the same name."""
         return isinstance(self.kind.kind if isinstance(self.kind, Maybe) else self.kind, File)
 
     def parse(self, raw: Raw, locate: Locate) -> object:
-        """Return the value that was given. Raises ConfigError if it is wrong, or must be given and is not."""
+        """Return the parsed value. Raises ConfigError if it is invalid, or required and missing."""
         if raw in (None, "", []) and not isinstance(self.kind, Maybe) and (self.missing or raw == ""):
-            raise ConfigError(f"--{self.name} is missing: {self.missing or f'leave it out for {self.default}'}")
+            fault = f"missing: {self.missing}" if self.missing else f"empty: omit it for the default, {self.default}"
+            raise ConfigError(f"--{self.name} is {fault}")
         return self.kind.parse(self.name, raw, locate)
 
 
 def option(kind: Kind[T], default: str | None = None, text: str = "", *, reload: bool = False, missing: str = "") -> T:
     """Return the field of a configuration for one option; `text` is its help.
 
-    Without `reload` a change takes a restart.
+    Without `reload` a change needs a restart.
     """
     about = {"option": (kind, default, text, reload, missing)}
     return cast(T, field(metadata=about))
 
 
 def rows(config: type[Any]) -> dict[str, Option]:
-    """Return the table of a configuration by the names of the options."""
+    """Return the table of a configuration, keyed by option name."""
     found = {each.name.replace("_", "-"): each.metadata["option"] for each in fields(config)}
     return {name: Option(name, *about) for name, about in found.items()}

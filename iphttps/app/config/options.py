@@ -1,4 +1,4 @@
-"""The options of the two daemons, from the command line and from a TOML file with the same words."""
+"""The options of the two daemons, from the command line and from a TOML file with the same names."""
 
 from __future__ import annotations
 
@@ -20,31 +20,31 @@ from .option import Option, rows
 from .tomlfile import COMMAND_LINE, DEFAULT, Problem, Source, TomlFile
 
 Check = tuple[str, Callable[[], object]]
-"""An option, and what raises ConfigError if something about it is wrong together with others."""
+"""An option, and a function that raises ConfigError if its value conflicts with others."""
 
 CONFIG = "TOML file with these options; the command line overrides it"
 ROOT = "directory beneath which all paths are taken, as by `iphttps up --root`"
-"""The help of --config and --root, the only options that a file cannot have."""
+"""The help of --config and --root, the only options that a file cannot set."""
 
 _OPTION = re.compile(r"(?<![\w-])--([a-z0-9-]*[a-z0-9])")
 
 
 class DaemonOptions(usage.Options):
-    """The options of a daemon; a mistake in them ends in one sentence and exit status 2."""
+    """The options of a daemon; an error in them ends in one sentence and exit status 2."""
 
     command: ClassVar[str]
     table: ClassVar[dict[str, Option]]
-    """The options that can stand in a file."""
+    """The options that a file can set."""
     configuration: ClassVar[type[DaemonConfig]]
     optParameters: ClassVar[list[list[str | None]]] = []  # the name is Twisted's
     optFlags: ClassVar[list[list[str | None]]] = []  # the name is Twisted's
     synopsis = "[options]"
     longdesc = "The file given by --config takes the same options, without the leading dashes."
     root = Path("/")
-    """The directory beneath which all paths are taken: that of --root, or of another machine's configuration."""
+    """The directory to which all paths are relative: that of --root, or the root of another machine's files."""
 
     def __init_subclass__(cls) -> None:
-        """Make of the table what Twisted reads: its names for options are optParameters, optFlags and opt_*."""
+        """Convert the table to Twisted's form: optParameters, optFlags and opt_*."""
         super().__init_subclass__()
         cls.table = table = rows(cls.configuration)
         valued = [row for row in table.values() if not row.is_flag and not row.is_repeatable]
@@ -70,7 +70,7 @@ class DaemonOptions(usage.Options):
         self._reset()
 
     def _reset(self) -> None:
-        """Set every option to its default, whatever was parsed before."""
+        """Set every option to its default."""
         for row in self.table.values():
             self._set(row.name, [] if row.is_repeatable else 0 if row.is_flag else row.default)
         self._set("config", None)
@@ -80,7 +80,7 @@ class DaemonOptions(usage.Options):
         self._file = None
 
     def __setitem__(self, name: str, value: Any) -> None:
-        """Set an option, and note that the command line has it."""
+        """Set an option, and record that the command line gave it."""
         self._set(name, value)
         self._given.add(name)
 
@@ -89,7 +89,7 @@ class DaemonOptions(usage.Options):
         self._values.pop(name, None)
 
     def parseOptions(self, options: list[str] | None = None) -> None:
-        """Parse the command line, and end the program with a sentence if it, or the file, is wrong."""
+        """Parse the command line; on an error in it or the file, exit with one sentence."""
         try:
             self.parse(options)
         except ConfigError as error:
@@ -97,19 +97,19 @@ class DaemonOptions(usage.Options):
         self._take_pid_file()
 
     def _take_pid_file(self) -> None:
-        """Look at the pid file and write it in the place of twistd, which does both as root and follows links."""
+        """Check and write the pid file instead of twistd, which does both as root and follows symbolic links."""
         if self.parent and self.parent.get("pidfile"):
             owner = self.parent.get("uid"), self.parent.get("gid")
             self.pid_file = PidFile(Path(self.parent["pidfile"]), *owner)
             self.parent["pidfile"] = ""
 
     def parse(self, arguments: list[str] | None) -> None:
-        """Parse the command line, then fill in from the file what it left unsaid; raises ConfigError."""
+        """Parse the command line, then take other values from the file; raises ConfigError."""
         for problem in self.read(arguments):
             raise problem
 
     def read(self, arguments: list[str] | None) -> Iterator[Problem]:
-        """Do the same as `parse`, but yield everything that is wrong instead of raising the first problem."""
+        """Parse like `parse`, but yield all problems instead of raising the first."""
         self._arguments = arguments
         self._reset()
         try:
@@ -131,21 +131,21 @@ class DaemonOptions(usage.Options):
             self._directory = _current_directory()
         yield from wrong
         known = {problem.key for problem in wrong}
-        # Where a value has the wrong type, what is wrong with its default is no news.
+        # After a value of the wrong type, a problem with its default is redundant.
         yield from (problem for problem in self.problems() if problem.key not in known)
 
     def _path_of_file(self) -> Path:
         path = Path(self["config"])
         if self["root"]:
             return self._locate(self["config"])
-        # As it was given, where that means the same.
+        # Keep a relative path if it means the same.
         elsewhere = self._directory is not None and self._directory != _current_directory()
         return Path(self._directory or "", path) if elsewhere else path
 
     def again(self) -> Self:
         """Read the same command line and the same file again; raises ConfigError.
 
-        Relative paths are taken from where the daemon was started, wherever it is now.
+        Relative paths refer to the directory in which the daemon was started.
         """
         fresh = type(self)()
         fresh.parent, fresh.root, fresh._directory = self.parent, self.root, self._directory
@@ -153,15 +153,17 @@ class DaemonOptions(usage.Options):
         return fresh
 
     def checks(self) -> Iterable[Check]:
-        """Return the checks of several options together. Each daemon extends this."""
+        """Return the checks that involve several options. Each daemon extends this."""
         return (("log-format", self._check_log_format),)
 
     def _check_log_format(self) -> None:
         if self.values_so_far.log_format == "json" and self.parent and self.parent.get("logger"):
-            raise ConfigError("--log-format json and twistd's --logger exclude each other: both say what makes the log")
+            raise ConfigError(
+                "--log-format json and twistd's --logger exclude each other: both select the log observer"
+            )
 
     def problems(self) -> Iterator[Problem]:
-        """Yield everything that is wrong with the values, each sentence once."""
+        """Yield all problems with the values, each message once."""
         said = set()
         each: list[Check] = [(name, partial(self.value, name)) for name in self.table]
         for key, check in (*each, *self.checks()):
@@ -171,12 +173,12 @@ class DaemonOptions(usage.Options):
                     yield self.located(str(error), key)
 
     def check(self) -> None:
-        """Check what was given; raises ConfigError."""
+        """Check all values; raises ConfigError."""
         for problem in self.problems():
             raise problem
 
     def located(self, sentence: str, key: str) -> Problem:
-        """Return the problem in a sentence about an option, with its place if that is in the file."""
+        """Return a problem with this message about an option, with its position if it is in the file."""
         mentioned = [name for name in _OPTION.findall(sentence) if name in self]
         about = [*mentioned, key]
         if self._file is None:
@@ -188,22 +190,22 @@ class DaemonOptions(usage.Options):
         return Problem(sentence, about[0], None if typed else self._file.path)
 
     def placed(self, error: ConfigError) -> ConfigError:
-        """Return an error with its place, if it is about a file that an option names."""
+        """Return an error with its position, if it concerns a file named by an option."""
         return self.located(str(error), error.option) if isinstance(error, OptionError) else error
 
     def parseArgs(self, *surplus: str) -> None:
-        """Refuse words that belong to no option."""
+        """Refuse positional arguments."""
         if surplus:
-            raise usage.UsageError(f"do not know what to do with {surplus[0]!r}")
+            raise usage.UsageError(f"unexpected argument {surplus[0]!r}")
 
     def _suggest(self, complaint: str) -> str:
-        """Add the option that was probably meant to getopt's complaint about an unknown one."""
+        """Add the closest option name to getopt's error about an unknown option."""
         words = [word for word in complaint.split() if word.startswith("--")]
         near = get_close_matches(words[0][2:], list(self)) if words and words[0][2:] not in self else []
         return f"{complaint} (is --{near[0]} meant?)" if near else complaint
 
     def _take(self, file: TomlFile, key: str) -> Iterator[Problem]:
-        """Take a value from the file, unless the command line has it; yield what is wrong with it instead."""
+        """Take a value from the file, unless the command line gave it; yield problems with it."""
         value, line = file.values[key], file.lines.get(key)
         if key not in self.table:
             near = get_close_matches(key, self.table)
@@ -217,24 +219,24 @@ class DaemonOptions(usage.Options):
             yield Problem(f"{key} must be {kind.wanted}, not {quoted(value)}", key, file.path, line)
             return
         if any("\0" in text for text in (raw if isinstance(raw, list) else [str(raw)])):
-            # No command line can have one, and no file name, group or program takes it.
+            # A command line cannot contain one, and no file name, group or program accepts it.
             yield Problem(f"{key} must not hold a null character", key, file.path, line)
             return
         if key not in self._given:
             self._set(key, raw)
 
     def put(self, name: str, value: object, source: Source) -> None:
-        """Set an option on behalf of another source than the command line or the file."""
+        """Set an option from a source other than the command line or the file."""
         self._set(name, value)
         self._elsewhere[name] = source
 
     def keep(self, name: str, before: Self) -> None:
-        """Leave an option as it was before."""
+        """Keep the value and source of an option from earlier options."""
         self.put(name, before[name], before.source(name))
         self._values[name] = before.value(name)
 
     def source(self, name: str) -> Source:
-        """Return where the value of an option comes from."""
+        """Return the source of an option's value."""
         if name in self._elsewhere:
             return self._elsewhere[name]
         if name in self._given:
@@ -245,39 +247,39 @@ class DaemonOptions(usage.Options):
 
     @property
     def file(self) -> Path | None:
-        """The file that was read, if there is one."""
+        """The file that was read, if any."""
         return self._file.path if self._file else None
 
     def typed(self, name: str) -> bool:
-        """Tell whether an option was given on the command line, which every user of the host can read."""
+        """Return whether an option was given on the command line, which every user of the host can read."""
         return name in self._given
 
     # Values.
 
     @property
     def config(self) -> DaemonConfig:
-        """The values of all options. Raises ConfigError where one is wrong."""
+        """The values of all options. Raises ConfigError if one is invalid."""
         return self.configuration(**{row.field: self.value(name) for name, row in self.table.items()})
 
     @property
     def values_so_far(self) -> Any:
-        """The same for checks: each value is parsed when it is read, so only those must be right."""
+        """The values for use in checks: each is parsed when read, so only those that a check reads must be valid."""
         return _Values(self)
 
     def value(self, name: str) -> Any:
-        """Return the value of an option. Raises ConfigError if it is wrong."""
+        """Return the value of an option. Raises ConfigError if it is invalid."""
         if name not in self._values:
             self._values[name] = self.table[name].parse(self[name], self._locate)
         return self._values[name]
 
     def _locate(self, text: str) -> Path:
-        """Return a path made absolute, because a daemon changes its directory, and taken beneath the root."""
+        """Return an absolute path beneath the root, because a daemon changes its working directory."""
         path = Path(self._directory or "", text).absolute()
         return path if path.is_relative_to(self.root) else self.root / path.relative_to("/")
 
 
 class _Values:
-    """Has the attributes of a configuration, and parses each when it is read."""
+    """A proxy with the attributes of a configuration that parses each when it is read."""
 
     def __init__(self, options: DaemonOptions) -> None:
         self._options = options
@@ -304,7 +306,7 @@ def _errors(check: Callable[[], object]) -> Sequence[ConfigError]:
 
 
 def _collecting(row: Option) -> Callable[[DaemonOptions, str], None]:
-    """Return the method with which Twisted takes an option that may be given several times."""
+    """Return the method that Twisted calls for a repeatable option."""
 
     def take(self: DaemonOptions, value: str) -> None:
         self[row.name] = [*self[row.name], value]
@@ -314,6 +316,6 @@ def _collecting(row: Option) -> Callable[[DaemonOptions, str], None]:
 
 
 def complain(command: str, sentence: str, status: int = 1) -> NoReturn:
-    """End the program with one sentence on standard error, the real one, not what twistd logs instead."""
+    """Exit with one sentence on the original standard error, which twistd does not redirect to the log."""
     print(f"twistd {command}: {sentence}", file=sys.__stderr__)
     raise SystemExit(status)

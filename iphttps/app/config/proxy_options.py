@@ -1,4 +1,4 @@
-"""The client's options about a web proxy, and where the login for it comes from."""
+"""The client's options for web proxies, and the source of the proxy login."""
 
 from __future__ import annotations
 
@@ -25,29 +25,31 @@ from .tomlfile import loads
 
 USER = "IPHTTPS_PROXY_USER"
 PASSWORD = "IPHTTPS_PROXY_PASSWORD"
-"""Variables of the environment that hold a login."""
+"""Environment variables that hold a login."""
 
 KEYS = {"user", "password", "domain"}
-"""What stands in a file of credentials; the last may be missing."""
+"""The keys of a credentials file; the last is optional."""
 
 
 def check_login(options: DaemonOptions) -> None:
-    """Check that nobody else can read a password in the proxy's URL. Raises ConfigError."""
+    """Check that other users cannot read a password in the proxy's URL. Raises ConfigError."""
     choice: ProxyChoice = options.value("proxy")
     if choice.proxy and choice.proxy.login:
         instead = f"put them into a file for --proxy-credentials, or into {USER} and {PASSWORD}"
         if options.typed("proxy"):
-            raise ConfigError(f"--proxy has a user in its URL, and everybody can read a command line: {instead}")
+            raise ConfigError(
+                f"--proxy has a user in its URL, and every local user can read the command line: {instead}"
+            )
         path = options.file
         if path and (others := _others(path)):
             raise ConfigError(f"{path} has a user in the URL of `proxy`, and {others}, or {instead}")
 
 
 def check_proxy(config: ClientConfig, environment: Mapping[str, str] = os.environ) -> None:
-    """Check what can be checked before anything is touched. Raises ConfigError."""
+    """Check the proxy options for consistency. Raises ConfigError."""
     source = config.proxy.source
     if config.pac and source is not ProxySource.AUTO:
-        raise ConfigError("--pac says where the proxies are written down that --proxy auto looks for: give both")
+        raise ConfigError("--pac needs --proxy auto: it replaces WPAD as the source of the proxy configuration")
     for name, given in (
         ("proxy-credentials", config.proxy_credentials),
         ("proxy-ca", config.proxy_ca),
@@ -55,16 +57,16 @@ def check_proxy(config: ClientConfig, environment: Mapping[str, str] = os.enviro
         ("proxy-header", config.proxy_header),
     ):
         if given and source is ProxySource.NONE:
-            raise ConfigError(f"--{name} is about a proxy, and --proxy names none: give both")
+            raise ConfigError(f"--{name} needs --proxy: without a proxy it has no effect")
     if config.proxy_trust_network and source is not ProxySource.AUTO:
-        raise ConfigError("--proxy-trust-network is about proxies that the network names for --proxy auto: give both")
+        raise ConfigError("--proxy-trust-network needs --proxy auto: it applies to proxies that the network names")
     if source is ProxySource.ENVIRONMENT:
         for uri in config.uri:
             proxy_of(environment, uri.secure, uri.host, uri.port)
 
 
 class ProxyAccess:
-    """How a proxy is spoken to, whichever it is; what must be readable is read once, and ConfigError raised."""
+    """The settings for connecting through any proxy; the constructor reads all files once, and raises ConfigError."""
 
     def __init__(self, config: ProxyConfig, environment: Mapping[str, str] = os.environ) -> None:
         path, ca = config.file("proxy-credentials"), config.file("proxy-ca")
@@ -76,14 +78,14 @@ class ProxyAccess:
         self._authorities = load_authorities(ca, SERVER_AUTH) if ca else None
 
     def settings(self, proxy: Proxy) -> ProxySettings:
-        """Return what it takes to get through a proxy."""
+        """Return the settings for one proxy."""
         tls = ClientTLS(proxy.host, self._authorities, None, ca_option="--proxy-ca") if proxy.secure else None
         headers = self._headers if self._credentials.trusts(proxy) else harmless(self._headers)
         return ProxySettings(proxy, self._credentials, tokens, tls, headers)
 
 
 def environment_login(environment: Mapping[str, str]) -> Login | None:
-    """Return the login in the environment, or None; raises ConfigError for half of one."""
+    """Return the login in the environment, or None; raises ConfigError if it is incomplete."""
     user, password = environment.get(USER), environment.get(PASSWORD)
     if user is None and password is None:
         return None
@@ -93,18 +95,18 @@ def environment_login(environment: Mapping[str, str]) -> Login | None:
 
 
 class CredentialsFile:
-    """A file that holds a login, read again for each attempt, so that a password can be corrected."""
+    """A file with a login, read again for each attempt so that a password can be corrected."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._last: Login | None = None
 
     def login(self) -> Login:
-        """Return what the file holds now, or if that is no login any more, what it held last; raises ConfigError."""
+        """Return the current login in the file, or the last one if it is no longer valid; raises ConfigError."""
         try:
             self._last = self._read()
         except ConfigError:
-            # Half-written, or out of reach since `twistd` gave up its privileges.
+            # The file is half-written, or unreadable since `twistd` dropped privileges.
             if self._last is None:
                 raise
         return self._last
@@ -118,7 +120,7 @@ class CredentialsFile:
         except OSError as error:
             raise ConfigError(f"cannot read {path}: {error.strerror}") from error
         except ValueError:
-            # What TOML says of a mistake may quote the password.
+            # The parser's error message may quote the password.
             raise ConfigError(f'{path} is not TOML: it must hold user = "..." and password = "..."') from None
         for key in values.keys() - KEYS:
             raise ConfigError(f"{path}: unknown key {key!r}: it takes user, password and domain")
@@ -129,12 +131,12 @@ class CredentialsFile:
 
 def _checked(login: Login, where: str) -> Login:
     if not all(text.isprintable() for text in (login.user, login.password, login.domain)) or not login.user:
-        raise ConfigError(f"the user or the password in {where} is empty or holds characters that cannot be shown")
+        raise ConfigError(f"the user or the password in {where} is empty or contains unprintable characters")
     return login
 
 
 def _others(path: Path) -> str:
-    """Say that a file's owner is not the only one who can read it; empty if he is, or there is no such file."""
+    """Return a sentence if users other than the owner can read a file; empty if not, or if the file does not exist."""
     try:
         mode = stat.S_IMODE(path.stat().st_mode)
     except OSError:

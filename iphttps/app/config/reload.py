@@ -1,7 +1,7 @@
-"""What a reload changes: the same command line and the same files, read again.
+"""The effect of a reload, which reads the same command line and the same files again.
 
-A reload is refused whole if anything is wrong with it, and no session ends by it but those that may not go on: of
-certificates that do not stand any more, or all of them where the authentication mode changes (3.2.7.1).
+A reload with any error is refused as a whole. It ends only the sessions that are no longer permitted: those whose
+certificates are no longer valid, or all of them if the Authentication Mode changes (3.2.7.1).
 """
 
 from __future__ import annotations
@@ -20,31 +20,31 @@ Options = TypeVar("Options", bound=DaemonOptions)
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """The names of the options that are different, or whose files are: in force now, or only after a restart."""
+    """The names of options with a new value or file content: applied now, or only by a restart."""
 
     now: tuple[str, ...]
     restart: tuple[str, ...]
 
     def __str__(self) -> str:
-        words = f"changed: {', '.join(self.now)}" if self.now else "nothing to change"
+        words = f"changed: {', '.join(self.now)}" if self.now else "no changes"
         return f"{words}; needs a restart: {', '.join(self.restart)}" if self.restart else words
 
 
 def file_options(config: DaemonConfig) -> list[str]:
-    """Return the names of the options that name files of which the content counts."""
+    """Return the names of the options that name files read by the daemon."""
     return [row.name for row in rows(type(config)).values() if row.is_file]
 
 
 def contents(config: DaemonConfig) -> dict[str, bytes]:
-    """Return a digest of each file that options name. Raises OptionError if one cannot be read."""
+    """Return a digest of each configured file. Raises OptionError if one cannot be read."""
     return {name: content for name in file_options(config) if (content := digest(config, name))}
 
 
 def digest(config: DaemonConfig, name: str) -> bytes | None:
-    """Return a digest of the file that an option names, None if it names none.
+    """Return a digest of the file named by an option, None if it is not set.
 
     Raises:
-        OptionError: if the file cannot be read.
+        OptionError: The file cannot be read.
     """
     path = config.path(name)
     try:
@@ -54,15 +54,15 @@ def digest(config: DaemonConfig, name: str) -> bytes | None:
 
 
 def different(before: DaemonConfig, after: DaemonConfig) -> set[str]:
-    """Return the names of the options that have another value."""
+    """Return the names of the options whose values differ."""
     table = rows(type(before)).values()
     return {row.name for row in table if getattr(before, row.field) != getattr(after, row.field)}
 
 
 def keep_what_takes_a_restart(before: Options, after: Options) -> tuple[str, ...]:
-    """Leave in `after` what a reload does not apply as it is in `before`; return what that is, if it differs.
+    """Copy from `before` to `after` the options that need a restart; return the names of those that differ.
 
-    Raises ConfigError if the rest does not go together with it.
+    Raises ConfigError if the result is inconsistent.
     """
     kept = {name for name in different(before.config, after.config) if not after.table[name].reload}
     for name in kept:
@@ -74,6 +74,6 @@ def keep_what_takes_a_restart(before: Options, after: Options) -> tuple[str, ...
 def changed(
     before: DaemonConfig, files_before: dict[str, bytes], after: DaemonConfig, files_after: dict[str, bytes]
 ) -> tuple[str, ...]:
-    """Return the names of the options that have another value, or whose files have another content."""
+    """Return the names of the options whose values or file contents differ."""
     files = {name for name in {*files_before, *files_after} if files_before.get(name) != files_after.get(name)}
     return tuple(sorted(different(before, after) | files))

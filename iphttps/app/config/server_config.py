@@ -1,4 +1,4 @@
-"""The server's table of options, and the values that a server is given."""
+"""The server's table of options, and their values."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from .kinds import File, Flag, Locate, Many, Maybe, Number, Parsed, Place, Raw, 
 from .option import option
 
 MOST_DNS_SERVERS = 8
-"""More would not help anybody: resolvers use three."""
+"""Maximum number of DNS servers; resolvers use only three."""
 
 LINK_LOCAL = IPv6Interface("fe80::1/64")
 """The server's link-local address."""
@@ -30,7 +30,7 @@ _LOOPBACK = IPv4Network("127.0.0.0/8"), IPv6Network("::1/128")
 
 
 def link_prefix(name: str, text: str) -> IPv6Network:
-    """Read a prefix that a link can have. Raises ConfigError for any other."""
+    """Parse a prefix for the link. Raises ConfigError if it is not a unicast /64."""
     prefix = ipv6_prefix(name, text)
     if prefix.prefixlen != 64:
         raise ConfigError(f"--{name} {prefix} must be a /64: clients form 64-bit interface identifiers")
@@ -53,7 +53,7 @@ def _any_network(name: str, text: str) -> IPv4Network | IPv6Network:
         return ip_network(text)
     except ValueError as error:
         like = "such as 192.0.2.1, 192.0.2.0/24 or 2001:db8::/64"
-        raise ConfigError(f"--{name} {text!r} is not an address or a prefix without further bits, {like}") from error
+        raise ConfigError(f"--{name} {text!r} is not an address or a prefix without host bits, {like}") from error
 
 
 def _address(name: str, text: str) -> IPv6Address:
@@ -66,13 +66,13 @@ def _address(name: str, text: str) -> IPv6Address:
 def _domain(name: str, text: str) -> str:
     try:
         encode_domain(text)
-    except ValueError as error:  # UnicodeError is one
+    except ValueError as error:  # includes UnicodeError
         raise ConfigError(f"--{name} {text!r} is not a domain name, such as example.org") from error
     return text
 
 
 class _Listening(Words):
-    """Where the server listens; a UNIX socket is a path."""
+    """The URI on which the server listens; a UNIX socket is given by path."""
 
     def parse(self, name: str, raw: Raw, locate: Locate) -> URI:
         """Return the URI."""
@@ -103,11 +103,11 @@ class ServerConfig(DaemonConfig):
         "where to listen, such as https://*:443/IPHTTPS; http:// behind a TLS terminator",
         missing="say where to listen, such as https://*:443/IPHTTPS",
     )
-    """Where the server listens (3.2.1)."""
+    """The URI on which the server listens (3.2.1)."""
     socket_group: str | None = option(
         Maybe(Text()), None, "group that may connect to a UNIX socket in --uri; by default only the daemon's user may"
     )
-    """The group that may connect to a UNIX socket; with None only the daemon's user may."""
+    """The group allowed to connect to a UNIX socket; None allows only the daemon's user."""
     authentication: AuthenticationMode = option(
         Word({mode.value: mode for mode in AuthenticationMode}),
         "certificates",
@@ -121,9 +121,9 @@ class ServerConfig(DaemonConfig):
         "PEM file: the server's certificate, followed by its intermediate certificates",
         reload=True,
     )
-    """The server's certificate chain; not None where the URI has TLS."""
+    """The server's certificate chain; required for https://."""
     private_key: Path | None = option(Maybe(File()), None, "PEM file: the private key of the certificate", reload=True)
-    """The key of the certificate; not None where the URI has TLS."""
+    """The private key of the certificate; required for https://."""
     client_ca: Path | None = option(
         Maybe(File()), None, "PEM file: the certificate authorities that issue client certificates", reload=True
     )
@@ -141,14 +141,14 @@ class ServerConfig(DaemonConfig):
     publish: URI | None = option(
         Maybe(Parsed(_publish)), None, "where to publish that revocation list over plain HTTP, such as http://*:80"
     )
-    """Where the authority's revocation list is published."""
+    """The URI at which the authority's revocation list is published."""
     null_encryption: NullEncryption = option(
         Word({choice.value: choice for choice in NullEncryption}),
         "off",
         "cipher suites without encryption, for Windows: off, accept or prefer",
         reload=True,
     )
-    """Whether the server agrees to cipher suites without encryption."""
+    """Whether the server accepts or prefers cipher suites without encryption."""
     identity_addresses: Path | None = option(
         Maybe(File()), None, "TOML file: fixed addresses for the names in certificates", reload=True
     )
@@ -227,7 +227,7 @@ class ServerConfig(DaemonConfig):
         "isolate clients from each other: yes, no, or auto: only with --authentication none",
         reload=True,
     )
-    """Whether clients are isolated from each other; with None the Authentication Mode decides."""
+    """Whether clients are isolated from each other; None means only without authentication."""
     advertise: Advertise = option(
         Word({choice.value: choice for choice in Advertise}),
         "builtin",
@@ -253,7 +253,7 @@ class ServerConfig(DaemonConfig):
         None,
         "address or prefix of proxies to believe about the clients behind them; may be repeated",
     )
-    """The addresses of proxies that are trusted to name the clients behind them."""
+    """The addresses of proxies trusted to report the addresses and identities of their clients."""
     default_router: bool = option(
         Flag(), None, "be the clients' default router, not only the router for --route", reload=True
     )
@@ -271,19 +271,19 @@ class ServerConfig(DaemonConfig):
 
     @property
     def own_address(self) -> IPv6Interface:
-        """The server's address in the prefix: the first one."""
+        """The server's address: the first one in the prefix."""
         return IPv6Interface((self.prefix.network_address + 1, self.prefix.prefixlen))
 
     @property
     def credentials(self) -> tuple[Path, Path] | None:
-        """Where the certificate is, and where its key; None without TLS."""
+        """The paths of the certificate and its private key; None without TLS."""
         if not self.uri.secure or not self.certificate or not self.private_key:
             return None
         return self.certificate, self.private_key
 
     @property
     def advertisement(self) -> RouterAdvertisement:
-        """The Router Advertisement in the Authentication Mode that is configured."""
+        """The Router Advertisement for the configured Authentication Mode."""
         return RouterAdvertisement(
             self.prefix,
             router_lifetime=int(3 * MAXIMUM_INTERVAL) if self.default_router else 0,
@@ -297,11 +297,11 @@ class ServerConfig(DaemonConfig):
 
     @property
     def on_loopback(self) -> str | None:
-        """What is wrong with trusted proxies that connect by TCP over the loopback, a sentence; None without such."""
+        """A warning if trusted proxies connect by TCP over loopback, or None."""
         if not any(network.overlaps(loopback) for network in self.trusted_proxy for loopback in _LOOPBACK
                    if network.version == loopback.version):  # fmt: skip
             return None
         return (
-            "--trusted-proxy has loopback addresses, from which every local user can connect and say that he is any "
-            "client: have the front use a UNIX socket, such as --uri http://unix:/run/iphttps/front.sock:/IPHTTPS"
+            "--trusted-proxy has loopback addresses, from which every local user can connect and claim to be any "
+            "client: connect the proxy by a UNIX socket, such as --uri http://unix:/run/iphttps/front.sock:/IPHTTPS"
         )

@@ -1,4 +1,4 @@
-"""The options of `twistd iphttps-server`: what must be right about several of them together."""
+"""The options of `twistd iphttps-server`, and the checks that involve several of them."""
 
 from __future__ import annotations
 
@@ -15,37 +15,37 @@ TLS_FILES = {
     "certificate": "https:// needs the server's certificate",
     "private-key": "https:// needs the certificate's key",
 }
-"""Options without which there is no TLS, and why."""
+"""Options required for TLS, and why."""
 
 AUTHORITY_FILES = {"client-ca": "ca.pem", "client-crl": "crl.pem"}
-"""Options that stand for files of the authority where there is one."""
+"""Options that default to files of the authority, if one is configured."""
 
 
 class Options(DaemonOptions):
-    """What the server is told."""
+    """The options of the server."""
 
     command = "iphttps-server"
     configuration = ServerConfig
 
     @property
     def config(self) -> ServerConfig:
-        """The values of all options. Raises ConfigError where one is wrong."""
+        """The values of all options. Raises ConfigError if one is invalid."""
         return cast(ServerConfig, super().config)
 
     @property
     def values_so_far(self) -> ServerConfig:
-        """The same for checks: each value by itself, so that only what a check reads must be right."""
+        """The values for use in checks: each is parsed when read, so only those that a check reads must be valid."""
         return cast(ServerConfig, super().values_so_far)
 
     def value(self, name: str) -> Any:
-        """Return a value; the authority's files stand for what is not given besides it."""
+        """Return a value; --client-ca and --client-crl default to the files of --authority."""
         found = super().value(name)
         if found is None and name in AUTHORITY_FILES and super().value("authority") and super().value("uri").secure:
             return super().value("authority") / AUTHORITY_FILES[name]
         return found
 
     def checks(self) -> Iterable[Check]:
-        """Return what has to be right about several options together."""
+        """Return the checks that involve several options."""
         return (
             *super().checks(),
             ("valid-lifetime", self._check_lifetimes),
@@ -67,16 +67,18 @@ class Options(DaemonOptions):
         if values.socket_group and not values.uri.socket:
             raise ConfigError("--socket-group needs a UNIX socket in --uri, such as http://unix:/run/x.sock:/IPHTTPS")
         if values.uri.socket and values.trusted_proxy:
-            raise ConfigError("--trusted-proxy is for TCP: whoever may open the socket in --uri is trusted as a front")
+            raise ConfigError("--trusted-proxy is for TCP: every process that can open the socket in --uri is trusted")
         if values.proxy_protocol and not values.trusted_proxy and not values.uri.socket:
-            raise ConfigError("--proxy-protocol needs --trusted-proxy: nobody else's PROXY header is believed")
+            raise ConfigError(
+                "--proxy-protocol needs --trusted-proxy: PROXY headers from other addresses are not trusted"
+            )
 
     def _check_identities(self) -> None:
         values = self.values_so_far
         if not values.uri.secure and self._demands_certificates and not values.proxy_protocol:
             raise ConfigError(
                 "--authentication certificates with an http:// URI needs --trusted-proxy and --proxy-protocol: without "
-                "TLS, who a client is can only come from what has ended the TLS; or else give --authentication none"
+                "TLS, only a PROXY header of the TLS terminator identifies a client; or give --authentication none"
             )
 
     def _check_tls(self, name: str, purpose: str) -> None:
@@ -91,9 +93,9 @@ class Options(DaemonOptions):
     def _check_lists(self) -> None:
         values = self.values_so_far
         if values.client_crl and not (values.uri.secure and values.client_ca):
-            raise ConfigError("--client-crl needs https:// and --client-ca: without them no certificate is looked up")
+            raise ConfigError("--client-crl needs https:// and --client-ca: without them no certificate is checked")
         if values.allow_older_crl and not values.client_crl:
-            raise ConfigError("--allow-older-crl needs --client-crl: it is about the lists there")
+            raise ConfigError("--allow-older-crl needs --client-crl: it applies to the lists there")
 
     def _check_publish(self) -> None:
         if self.values_so_far.publish and not self.values_so_far.authority:

@@ -1,4 +1,4 @@
-"""A TOML file of options: its values, and the line on which each of its keys stands."""
+"""A TOML file of options: its values, and the line number of each key."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from ...core.text import text_of
 
 _PLACE = re.compile(r"(?P<what>.*) \(at line (?P<line>\d+), column (?P<column>\d+)\)", re.DOTALL)
 _ENDINGS = ("]", '"""', "'''")
-"""One of these stands in the last line of a value that has several."""
+"""The last line of a multi-line value contains one of these."""
 
 
 class Problem(ConfigError):
-    """What is wrong with an option, and where it stands: in a file, or where `file` is None on the command line."""
+    """An error in an option, with its position in a file; `file` is None for the command line."""
 
     def __init__(
         self, sentence: str, key: str | None = None, file: Path | None = None, line: int | None = None, column: int = 0
@@ -28,14 +28,14 @@ class Problem(ConfigError):
 
     @property
     def where(self) -> str:
-        """The file, the line and the column, as far as they are known, in the way of compilers."""
+        """The file, line and column, as far as known, in the format of compilers."""
         parts = (self.file, self.line, self.column)
         return ":".join(str(part) for part in parts if part)
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Where the value of an option comes from: what that is, and the place in the file if it is one."""
+    """The source of an option's value: its kind, and for a file the path and line."""
 
     kind: str
     file: Path | None = None
@@ -50,7 +50,7 @@ DEFAULT, COMMAND_LINE, CONTROL = Source("default"), Source("command line"), Sour
 
 @dataclass(frozen=True, slots=True)
 class TomlFile:
-    """What a file holds."""
+    """The content of a file."""
 
     path: Path
     values: Mapping[str, Any]
@@ -59,7 +59,7 @@ class TomlFile:
 
     @classmethod
     def read(cls, path: Path) -> TomlFile:
-        """Read a file; raises Problem if that cannot be, or if it is not TOML."""
+        """Read a file; raises Problem if it is unreadable or not TOML."""
         try:
             content = path.read_bytes()
         except OSError as error:
@@ -68,7 +68,7 @@ class TomlFile:
             text = text_of(content)
         except UnicodeDecodeError as error:
             line = content.count(b"\n", 0, error.start) + 1
-            raise Problem("not TOML: it must be UTF-8 throughout", None, path, line) from error
+            raise Problem("not TOML: it is not valid UTF-8", None, path, line) from error
         try:
             return cls(path, loads(text), key_lines(text))
         except tomllib.TOMLDecodeError as error:
@@ -81,10 +81,10 @@ class TomlFile:
 
 
 def loads(text: str) -> dict[str, Any]:
-    """Return what a TOML document holds.
+    """Return the content of a TOML document.
 
     Raises:
-        tomllib.TOMLDecodeError: if it is none, or one that Python cannot hold.
+        tomllib.TOMLDecodeError: The text is not TOML, or exceeds a limit of Python.
     """
     try:
         return tomllib.loads(text)
@@ -92,12 +92,12 @@ def loads(text: str) -> dict[str, Any]:
         raise
     except RecursionError as error:
         raise tomllib.TOMLDecodeError("it is nested too deeply (at end of document)") from error
-    except ValueError as error:  # Python bounds the digits of a number
+    except ValueError as error:  # Python limits the digits of a number
         raise tomllib.TOMLDecodeError("a number has too many digits (at end of document)") from error
 
 
 def loosely(path: Path) -> dict[str, Any]:
-    """Return what a file holds, nothing if that cannot be read: to complain of it is for others."""
+    """Return the content of a file, empty if it is unreadable or not TOML; other code reports that."""
     try:
         return loads(text_of(path.read_bytes()))
     except (OSError, ValueError):
@@ -105,10 +105,10 @@ def loosely(path: Path) -> dict[str, Any]:
 
 
 def key_lines(text: str) -> dict[str, int]:
-    """Return the line on which each key, and each table, at the top of a TOML document begins.
+    """Return the line number of each top-level key and table of a TOML document.
 
-    tomllib tells no lines. But what is TOML up to the end of a line is a whole statement there, and what is not
-    goes on in the next line.
+    tomllib reports no line numbers. Therefore lines are collected until they parse as TOML: they form one complete
+    statement, which begins on the first of them.
     """
     found: dict[str, int] = {}
     statement, start, in_table = "", 1, False

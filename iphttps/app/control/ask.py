@@ -79,25 +79,25 @@ def ask(path: Path, method: str, resource: str, value: object = None) -> Any:
 
 @contextmanager
 def understanding() -> Iterator[None]:
-    """Make of an answer what a command needs; nothing else is done within.
+    """Evaluate the daemon's answer within this context, which must contain no other code.
 
     Raises:
-        AskError: if the answer lacks something, or has it of another kind: the daemon is of another version.
+        AskError: The answer lacks a value or has one of another type, as from a daemon of another version.
     """
     try:
         yield
     except (LookupError, TypeError, AttributeError, ValueError, ArithmeticError) as error:
-        raise AskError("the daemon's answer lacks something: is it of another version?") from error
+        raise AskError("unexpected answer from the daemon: it may be of another version") from error
 
 
 def is_live(path: Path) -> bool:
-    """Tell whether a daemon listens on a socket; a socket that may not be opened counts."""
+    """Return whether a daemon listens on a socket; a socket without access permission counts."""
     with socket.socket(socket.AF_UNIX) as probe:
         probe.settimeout(DEADLINE)
         try:
             probe.connect(os.fspath(path))
         except OSError as error:
-            # No errno: the path is too long for a socket.
+            # An error without errno means that the path is too long for a socket.
             gone = ConnectionRefusedError | FileNotFoundError | NotADirectoryError
             return error.errno is not None and not isinstance(error, gone)
         return True

@@ -59,5 +59,5 @@ class ClientActions:
     def disable(self, asked: Asked) -> Deferred[Value]:
         """Take the link down and close the connection, in any state (3.1.4.2)."""
         self._precondition.disable()
-        # A separate Deferred: others wait for the same event.
+        # A separate Deferred, as the original one has other users.
         return gatherResults([self._client.gone()]).addCallback(lambda result: self._status())

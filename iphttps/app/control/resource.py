@@ -1,7 +1,7 @@
 """The control socket: HTTP with JSON, for the user that the daemon runs as and for root.
 
-A connection carries one request and lives for `DEADLINE` seconds at most, whatever its peer
-does; beyond `CONNECTIONS` connections, the one idle longest is closed. A slow or hostile peer thus blocks nobody: a
+A connection carries one request and lives for at most `DEADLINE` seconds, regardless of its peer. Beyond `CONNECTIONS`
+connections, the one that has been idle longest is closed. Therefore a slow or hostile peer does not block others: a
 connection costs a request line, a head and a body of bounded size, and one answer.
 """
 
@@ -227,7 +227,7 @@ class ControlChannel(HTTPChannel):
 class ControlSite(Site):
     """Creates the channels, and closes the one idle longest if there are too many."""
 
-    protocol = ControlChannel  # type: ignore[assignment]  # Twisted's own can speak HTTP/2 too
+    protocol = ControlChannel  # type: ignore[assignment]  # Twisted's type also allows HTTP/2
     displayTracebacks = False
     reactor: IReactor
 
@@ -237,7 +237,7 @@ class ControlSite(Site):
         self._open: RecentlyUsed[ControlChannel] = RecentlyUsed(CONNECTIONS)
 
     def opened(self, channel: ControlChannel) -> None:
-        """Note a connection, and make room for it."""
+        """Record a connection; if there are too many, close the one idle longest."""
         silent = self._open.use(channel)
         if silent is not None:
             silent.forceAbortClient()

@@ -26,10 +26,9 @@ BY_OPERATOR = "disconnected by the operator"
 class ServerActions:
     """Queries and commands for the server.
 
-    `settings` returns the part of the status that comes from the options, as they are in force; `change_mode` ends
-    every session and treats new ones by another Authentication Mode, or raises ConfigError and changes nothing, and so
-    does `reload`, which reads the configuration again. `not_taken` returns a sentence for each file that is not in
-    force.
+    `settings` returns the part of the status that reflects the options in force. `change_mode` ends every session and
+    applies a new Authentication Mode; `reload` reads the configuration again; both raise ConfigError and then change
+    nothing. `not_taken` returns a sentence for each file whose current content is not in use.
     """
 
     def __init__(
@@ -51,7 +50,7 @@ class ServerActions:
         self._change_mode = change_mode
         self._reload = reload
         self._not_taken = not_taken
-        # One change at a time: the port of a server that was disabled must be closed before it listens again.
+        # One change at a time: a disabled server must have closed its port before it listens again.
         self._changing = DeferredLock()
 
     def routes(self) -> Iterable[Route]:
@@ -67,7 +66,7 @@ class ServerActions:
         )
 
     def _one_by_one(self, change: Callable[[Asked], object]) -> Callable[[Asked], object]:
-        """Return the change as one that waits for earlier changes, and is refused if the server is shutting down."""
+        """Wrap a change so that it waits for earlier ones, and is refused if the server is shutting down."""
 
         def in_turn(asked: Asked) -> object:
             if self._server.state is ServerState.STOPPED:
@@ -77,7 +76,7 @@ class ServerActions:
         return lambda asked: self._changing.run(in_turn, asked)
 
     def _with_status(self, change: Callable[[Asked], object]) -> Callable[[Asked], object]:
-        """Return the change as one whose answer is the resulting status."""
+        """Wrap a change so that its answer is the resulting status."""
         return lambda asked: maybeDeferred(change, asked).addCallback(lambda result: self.status())
 
     def status(self, asked: Asked = Asked()) -> Value:  # noqa: B008  # frozen
@@ -93,7 +92,7 @@ class ServerActions:
         return server_status(self._server, self._settings(), self._device.counters, link, now, not_taken)
 
     def clients(self, asked: Asked) -> Value:
-        """Tell who the clients are."""
+        """Return the connected clients."""
         return {"clients": [self._entry(entry) for entry in self._server.service.table]}
 
     def _entry(self, entry: ClientEntry) -> Value:
@@ -120,11 +119,11 @@ class ServerActions:
         return {"changed": list(changes.now), "restart": list(changes.restart)}
 
     def enable(self, asked: Asked) -> None:
-        """Listen (3.2.4.1)."""
+        """Start listening (3.2.4.1)."""
         self._server.handle(ServerEvent.ENABLE)
 
     def disable(self, asked: Asked) -> Deferred[None]:
-        """Disconnect all clients and listen no more (3.2.4.2)."""
+        """Disconnect all clients and stop listening (3.2.4.2)."""
         self._server.handle(ServerEvent.DISABLE)
         return self._server.wait_closed()
 

@@ -1,4 +1,4 @@
-"""The status as plain values for JSON; docs/control.md describes each."""
+"""The status as plain values for JSON; docs/control.md documents them."""
 
 from __future__ import annotations
 
@@ -188,5 +188,5 @@ def iso(then: float) -> str:
 
 
 def _seconds(distance: float) -> float:
-    # An attempt that is due now may be a little late.
+    # An attempt that is due may be slightly late, which makes the distance negative.
     return round(max(distance, 0.0), 1)

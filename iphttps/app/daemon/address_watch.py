@@ -1,4 +1,4 @@
-"""Says why the host makes no address of the Router Advertisement that has come through the tunnel."""
+"""Diagnoses why the host forms no address from a Router Advertisement received through the tunnel."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from ...net.interfaces import IReactor
 from ...net.log import logger
 
 PATIENCE = 5.0
-"""Seconds that a link may take to get an address; Duplicate Address Detection takes a second for each of two."""
+"""Seconds allowed for a link to get an address: Duplicate Address Detection takes one second for each of two."""
 
 
 class AddressWatch:
-    """Looks at the interface while the link is up and has no address, from `start` to `stop`.
+    """Checks the interface periodically while the link is up without an address, from `start` to `stop`.
 
-    `settings` are those that the interface must have; `advertised` tells whether the tunnel has delivered a Router
-    Advertisement in this session.
+    `settings` are the sysctls that the interface requires; `advertised` returns whether the tunnel has delivered a
+    Router Advertisement in this session.
     """
 
     log = logger()
@@ -42,19 +42,19 @@ class AddressWatch:
 
     @property
     def obstacle(self) -> str | None:
-        """Why there is no address, a sentence; None if there is one, or it is too early to say."""
+        """A sentence that explains why there is no address; None if there is one, or it is too early to tell."""
         if self._obstacle and self._addressed():
             self._obstacle = None
         return self._obstacle
 
     def start(self) -> None:
-        """Begin with a link just up."""
+        """Start checking; the link has just come up."""
         self.stop()
         self._before = advertisements(self._interface)
         self._next = self._reactor.callLater(PATIENCE, self._look)
 
     def stop(self) -> None:
-        """End with the link."""
+        """Stop checking; the link goes down."""
         self._obstacle = None
         if self._next and self._next.active():
             self._next.cancel()
@@ -71,14 +71,14 @@ class AddressWatch:
             self.log.warn("{sentence}", event="no-address", sentence=found)
 
     def _addressed(self) -> bool:
-        # One that is still being probed is one that the kernel has made.
+        # A tentative address counts: the kernel has formed it.
         return any(not address.is_link_local for address in addresses(self._interface))
 
     def _reason(self) -> str:
         start = "received a Router Advertisement, but formed no address from it: "
         try:
             wrong = unsettled(self._interface, self._settings)
-        except OSError:  # IPv6 has been taken from the interface, or the interface is gone
+        except OSError:  # IPv6 is disabled on the interface, or the interface is gone
             return f"{start}IPv6 has been disabled on {self._interface}"
         if wrong:
             said = ", ".join(

@@ -47,15 +47,15 @@ from .state import DaemonState, of_client
 
 
 def network_config(config: ClientConfig, *, up: bool) -> NetworkConfig:
-    """Return how the client's interface is to be, up or down, with the settings that it needs."""
+    """Return the configuration of the client's interface, up or down, with the settings that it requires."""
     return NetworkConfig(config.interface, up=up, settings=client_settings(config))
 
 
 class RunningClient:
-    """A client that is ready to connect, its link and its device.
+    """A client that is ready to connect, with its link and its device.
 
-    `configure` makes the interface so and keeps it so. `device_lost` is called when the device is gone, `fatal` with a
-    sentence when waiting does not mend what happened.
+    `configure` applies an interface configuration and keeps it in force. `device_lost` is called when the device is
+    gone, `fatal` with a sentence after an error that retrying does not fix.
     """
 
     log = logger()
@@ -136,8 +136,8 @@ class RunningClient:
         self._reactor.callFromThread(log_file.reopen)
         self._reactor.callFromThread(
             self.log.info,
-            "nothing is read again now: what changes in the configuration or its files takes a restart, but for the"
-            " revocation lists and the proxy's login, which are read for each attempt",
+            "a client does not reload: changes of the configuration or its files need a restart, except for the"
+            " revocation lists and the proxy login, which are read for each attempt",
             event="nothing-to-reload",
         )
 
@@ -148,7 +148,7 @@ class RunningClient:
         ).routes()
 
     def condition(self) -> DaemonState:
-        """Return how far the link has come, and what is in its way."""
+        """Return the state of the link and any obstacle."""
         return of_client(
             self.client,
             looking=self._precondition.looking,
@@ -159,11 +159,11 @@ class RunningClient:
         )
 
     def solicit(self) -> None:
-        """Have routers announce again what another program has removed."""
+        """Solicit routers, to restore the addresses and routes that another program has removed."""
         self.client.liveness.solicit()
 
     def _host_side(self) -> Value:
-        """Return what the host has of the link, for the status."""
+        """Return the host's view of the link, for the status."""
         interface = self.config.interface
         return {
             "interface": interface,
@@ -175,7 +175,7 @@ class RunningClient:
         }
 
     def _bring_up(self, tunnel: ClientSession) -> None:
-        # Not before the link is up: the kernel solicits routers at once, and only for a while.
+        # Not before the session is established: the kernel solicits routers immediately, and only a few times.
         transport = tunnel.transport
         if transport is None:
             return
@@ -193,12 +193,12 @@ class RunningClient:
         self._link.down()
 
     def _refuse(self, sentence: str) -> None:
-        """End the session for a reason found in it; not at once, for it may just be opening."""
+        """End the session for this reason; deferred to the next reactor turn, as the session may still be opening."""
         if tunnel := self.client.tunnel:
             self._reactor.callLater(0, tunnel.disconnect, sentence)
 
     def _host_changed(self, what: str) -> None:
-        """Something has happened to the host that the connection may not have survived."""
+        """Handle a change on the host that the connection may not have survived."""
         self.log.info("{what}", event="network-changed", what=what)
         self._servers.network_changed()
         self._precondition.network_changed(address_gone=self._address_gone())
@@ -218,7 +218,7 @@ class RunningClient:
         """Take the link down and close the connection."""
         self._watch.stop()
         self._lifetime_watch.stop()
-        self._precondition.disable("the client shuts down")
+        self._precondition.disable("the client is shutting down")
         return DeferredList([self.client.gone(), self._link.ended()])
 
 
@@ -238,7 +238,7 @@ class ClientDaemon(Daemon):
         self._open_monitor = open_monitor or NetworkMonitor
 
     def prepare(self) -> RunningClient:
-        """Load the certificates and create the device, which stays down until the link is up."""
+        """Load the certificates and create the device; the interface stays down until the link comes up."""
         config = self._options.config
         servers = Servers(self.reactor, config)
         device = self.opened(config.interface)
@@ -261,7 +261,7 @@ class ClientDaemon(Daemon):
 
 def makeService(options: Options) -> ClientDaemon:
     """Make the service for `twistd`."""
-    from twisted.internet import reactor  # installed by twistd only just now
+    from twisted.internet import reactor  # twistd installs it after this module is imported
 
     signals = StopSignals(reactor)
     allocator.keep_buffers()

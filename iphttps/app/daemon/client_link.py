@@ -1,4 +1,4 @@
-"""What the client's host makes of the link while it is up: addresses, names, scripts; and how it is taken down."""
+"""The client's link on the host: addresses, DNS, scripts, and how it is taken down."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from .hooks.scripts import LinkEvent, LinkFacts, Scripts
 class ClientLink:
     """The link as the host sees it.
 
-    `switch` takes the interface up and down; `addresses` returns the addresses of it that can be used; `refuse` is
-    called with a sentence when what the router announces cannot be.
+    `switch` sets the interface up or down; `addresses` returns its usable addresses; `refuse` is called with a sentence
+    when the advertised prefix makes the session unusable.
     """
 
     def __init__(
@@ -50,8 +50,8 @@ class ClientLink:
         self._running: set[Child] = set()
 
     def up(self, uri: str, peer: str) -> None:
-        """Bring the link up, to the server with this URI; the other end of the connection is `peer`."""
-        if self._leaving:  # the session before: its address and routes go now, whatever its script still does
+        """Bring up the link to the server with this URI; `peer` is the remote address of the connection."""
+        if self._leaving:  # the previous session: its addresses and routes go now, even if its script still runs
             self._leaving.kill("was still running when the link came up again, and was killed")
             self._down()
         self._facts = replace(self._facts, uri=uri, peer=peer, addresses=(), names=NO_NAMES)
@@ -64,7 +64,7 @@ class ClientLink:
         return self._is_used
 
     def addressed(self) -> None:
-        """Look at the addresses of the interface: with the first one the link can be used."""
+        """Check the addresses of the interface; the first one makes the link usable."""
         if not self._is_up or self._is_used:
             return
         addresses = tuple(self._addresses())
@@ -82,7 +82,7 @@ class ClientLink:
         self._script = self._run(LinkEvent.UP)
 
     def announced(self, options: Iterable[bytes]) -> None:
-        """Take what a router says about DNS."""
+        """Process the DNS options of a Router Advertisement (RFC 8106)."""
         if self._is_up:
             for option in options:
                 self._resolvers.heard(option, self._reactor.seconds())
@@ -98,7 +98,7 @@ class ClientLink:
             self._expiry = self._reactor.callLater(then - now, self._offer)
 
     def down(self) -> None:
-        """Take the link down; where a script is to run before, when that has ended."""
+        """Take the link down, after the down script has ended if there is one."""
         if not self._is_up:
             return
         used, self._is_up, self._is_used = self._is_used, False, False
@@ -139,12 +139,12 @@ class ClientLink:
         self._expiry = None
 
     def ended(self) -> Deferred[Any]:
-        """Return a Deferred that fires when nothing is at work any more that was started here."""
+        """Return a Deferred that fires when every program started here has ended."""
         return DeferredList([*map(_after, self._running), self._resolved.idle()])
 
 
 def _after(child: Child) -> Deferred[None]:
-    """Return a Deferred of its own for the end of a program: others wait for the same end."""
+    """Return a separate Deferred for the end of a program, as `child.ended` has other users."""
     waiting: Deferred[None] = Deferred()
 
     def ended(sentence: str) -> str:
@@ -158,5 +158,5 @@ def _after(child: Child) -> Deferred[None]:
 def _holds(address: IPv6Interface, peer: str) -> bool:
     try:
         return IPv6Address(peer) in address.network
-    except ValueError:  # an IPv4 address, which lies in no tunnel
+    except ValueError:  # an IPv4 address: never in the tunnel's prefix
         return False

@@ -1,4 +1,4 @@
-"""The client's servers as the options describe them: how each is reached, in which order, and when at all."""
+"""The client's servers as configured: how to reach each, in which order, and on which condition."""
 
 from __future__ import annotations
 
@@ -37,9 +37,9 @@ PROBE_TIMEOUT = 5.0
 
 
 class Servers:
-    """What the client needs to know of its servers; making it reads the certificates, and raises ConfigError.
+    """The configured servers; the constructor loads the certificates and raises ConfigError.
 
-    `all` are the servers as listed, `choose` orders them, and `needed` finds out whether to connect (3.1.3).
+    `all` lists the servers as configured, `choose` orders them, and `needed` determines whether to connect (3.1.3).
     """
 
     log = logger()
@@ -57,9 +57,7 @@ class Servers:
 
     def _server(self, uri: URI) -> RemoteServer[ClientHandshake]:
         if not uri.secure:
-            self.log.warn(
-                "{uri} is plain HTTP: nothing protects the packets on their way", event="plain-http", uri=str(uri)
-            )
+            self.log.warn("{uri} is plain HTTP: packets are not encrypted", event="plain-http", uri=str(uri))
         handshake = partial(ClientHandshake, uri.authority, uri.path or DEFAULT_PATH, self._config.request_length)
         tls = self._tls(uri) if uri.secure else None
 
@@ -74,7 +72,7 @@ class Servers:
     def _tls(self, uri: URI) -> ClientTLS:
         config = self._config
         ca, certificate, key = config.file("ca"), config.file("certificate"), config.file("private-key")
-        crl, now = config.file("crl"), time  # the time of day: lists are valid by it
+        crl, now = config.file("crl"), time  # wall-clock time, which the validity of lists refers to
         authorities = load_authorities(ca, SERVER_AUTH) if ca else None
         tls = ClientTLS(
             uri.host,
@@ -92,20 +90,20 @@ class Servers:
         return tls
 
     def not_taken(self) -> list[str]:
-        """Return a sentence for each file that has been found changed and cannot be used."""
+        """Return a sentence for each changed file that cannot be used."""
         problems = dict.fromkeys(tls.problem for tls in self._checked if tls.problem)
         return [crl_not_taken(problem) for problem in problems]
 
     @property
     def unmet(self) -> str:
-        """What the client waits for until the condition is met."""
+        """The reason why the client does not connect, while its condition is not met."""
         return {
-            "proxy": "no web proxy stands between this host and a server, so no tunnel is needed",
-            "blocked": f"{self._probe} is reached directly, so no tunnel is needed",
-        }.get(self._config.when, "it is to be asked for, by `iphttps enable`")
+            "proxy": "no web proxy between this host and a server: no tunnel is needed",
+            "blocked": f"{self._probe} is reachable directly: no tunnel is needed",
+        }.get(self._config.when, "waiting for `iphttps enable`")
 
     def _condition(self) -> Condition | None:
-        """Return when the client is to connect; that it runs at all is an administrator's policy by default."""
+        """Return the condition for connecting (3.1.3), or None to wait for `iphttps enable`."""
         match self._config.when, self._config.probe:
             case "always", _:
                 return always
@@ -119,12 +117,12 @@ class Servers:
 
     @property
     def _probe(self) -> str:
-        """The host and the port of --probe as they are given there."""
+        """The host and port of --probe, as configured."""
         host, port = self._config.probe or ("", "")
         return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
     async def _behind_proxy(self) -> bool:
-        """Find out whether a proxy comes first on the way to any of the servers."""
+        """Return whether the first route to any of the servers uses a proxy."""
         for uri in self._config.uri:
             first, *_ = await self._finder.find(uri)
             if first is not None:
@@ -133,5 +131,5 @@ class Servers:
         return False
 
     def network_changed(self) -> None:
-        """The network has changed: where the proxies were may not hold any more."""
+        """Forget the discovered proxies, as the network has changed."""
         self._finder.forget()

@@ -1,4 +1,4 @@
-"""Tells the client what happens around it: the host's network changes, the host was suspended, addresses come."""
+"""Notifies the client of network changes, resume from suspend, and changed addresses."""
 
 from __future__ import annotations
 
@@ -15,34 +15,34 @@ from ...net.interfaces import IReactor
 from ...net.log import logger
 
 DEBOUNCE = 0.5
-"""Seconds from the first of several changes until the client hears of them all at once."""
+"""Seconds from the first of several changes until the client is notified of all of them at once."""
 
 PAUSE = 2.0
-"""Seconds at least between two such calls: a host may change all the time, and each may lead to an attempt."""
+"""Minimum seconds between two notifications: a network may change constantly, and each may cause an attempt."""
 
 SUSPEND_INTERVAL = 2.0
-"""Seconds between two looks at the clocks."""
+"""Seconds between two checks of the clocks."""
 
 
 class Monitor(Protocol):
-    """What hears of changes."""
+    """A source of change notifications, such as a netlink socket."""
 
     def fileno(self) -> int:
-        """Return the descriptor that is readable while there is news."""
+        """Return the descriptor, readable while notifications are pending."""
 
     def read(self) -> News:
-        """Return some of the news; raises OSError if there will be no more."""
+        """Return pending notifications; raises OSError when the source has failed."""
 
     def close(self) -> None:
-        """Listen no more."""
+        """Close the source."""
 
 
 @implementer(IReadDescriptor)
 class HostWatch:
-    """Reads the monitor and the clocks.
+    """Watches the monitor and the clocks.
 
-    `changed` is called with a few words, soon after the last thing the client should know of; `addressed` when
-    addresses of our interface may have changed; `announced` with options of a router's on it.
+    `changed` is called with a description shortly after a change of the host's network; `addressed` when the addresses
+    of our interface may have changed; `announced` with the options of a Router Advertisement received there.
     """
 
     log = logger()
@@ -69,12 +69,12 @@ class HostWatch:
         self._last = reactor.seconds() - PAUSE
 
     def start(self) -> None:
-        """Watch from now on."""
+        """Start watching."""
         self._reactor.addReader(self)
         self._look()
 
     def stop(self) -> None:
-        """Watch no more."""
+        """Stop watching."""
         self._reactor.removeReader(self)
         for call in (self._soon, self._poll):
             if call and call.active():
@@ -87,11 +87,11 @@ class HostWatch:
             self._tell("the host was suspended")
 
     def doRead(self) -> None:
-        """Read some of the news."""
+        """Read pending notifications."""
         try:
             news = self._monitor.read()
         except OSError as error:
-            self._blind(error.strerror)
+            self._monitor_failed(error.strerror)
             return
         if news.options:
             self._announced(news.options)
@@ -105,7 +105,7 @@ class HostWatch:
         self._last = self._reactor.seconds()
         self._changed(what)
 
-    def _blind(self, reason: str | None) -> None:
+    def _monitor_failed(self, reason: str | None) -> None:
         self._reactor.removeReader(self)
         self.log.error("the kernel no longer reports network changes: {reason}", event="kernel-silent", reason=reason)
 
@@ -114,9 +114,9 @@ class HostWatch:
         return self._monitor.fileno()
 
     def connectionLost(self, reason: Failure) -> None:
-        """The descriptor has failed."""
-        self._blind(reason.getErrorMessage())
+        """Report that the descriptor has failed."""
+        self._monitor_failed(reason.getErrorMessage())
 
     def logPrefix(self) -> str:
-        """Name it in the log."""
+        """Return the name used in the log."""
         return "network"

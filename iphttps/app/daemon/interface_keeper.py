@@ -1,4 +1,4 @@
-"""Keeps our own interface as the daemon has configured it when other programs change it."""
+"""Restores the configuration of our interface when other programs change it."""
 
 from __future__ import annotations
 
@@ -20,45 +20,45 @@ from ...net.interfaces import IReactor
 from ...net.log import logger
 
 REPAIRS = 5
-"""How often at most the interface is put right within PERIOD.
+"""Maximum number of repairs of the interface within PERIOD.
 
-Past that another program is at work on it. The daemon does not end then: that would end every session, and the next
-one would meet the same program.
+More mean that another program keeps changing it. The daemon does not exit then: that would end every session, and the
+restarted daemon would meet the same program.
 """
 
 PERIOD = 60.0
-"""Seconds. Also how long the same change is not logged again."""
+"""Seconds; also the time during which the same change is not logged again."""
 
 PAUSE = 0.1
-"""Seconds from the first of several changes until all are looked at: few programs make only one."""
+"""Seconds from the first of several changes to the check of all of them: few programs make only one."""
 
 
 SOLICITATIONS = 3
-"""How often the router is solicited for what has been lost (RFC 4861 section 10: MAX_RTR_SOLICITATIONS)."""
+"""Router Solicitations sent to restore lost addresses and routes (RFC 4861 section 10: MAX_RTR_SOLICITATIONS)."""
 
 SOLICITATION_INTERVAL = 4.0
-"""Seconds between two of them (RFC 4861 section 10: RTR_SOLICITATION_INTERVAL)."""
+"""Seconds between two solicitations (RFC 4861 section 10: RTR_SOLICITATION_INTERVAL)."""
 
 
 class StateMonitor(Protocol):
-    """What hears that the interface may have changed."""
+    """A source of notifications about the interface."""
 
     def fileno(self) -> int:
-        """Return the descriptor that is readable then."""
+        """Return the descriptor, readable while notifications are pending."""
 
     def changed(self) -> bool:
-        """Take what waits, and tell whether the interface may have changed; raises OSError if there is no more."""
+        """Read pending notifications; return whether the interface may have changed. Raises OSError on failure."""
 
     def state(self) -> LinkState | None:
-        """Return what the interface is like, or None if it is gone."""
+        """Return the current state of the interface, or None if it is gone."""
 
     def close(self) -> None:
-        """Listen no more."""
+        """Close the source."""
 
 
 @dataclass(slots=True)
 class Change:
-    """What another program has changed: a sentence; when, by the reactor's clock; whether it has been put right."""
+    """A change by another program: a sentence, its time by the reactor's clock, and whether it has been reverted."""
 
     sentence: str
     time: float
@@ -67,10 +67,10 @@ class Change:
 
 @implementer(IReadDescriptor)
 class InterfaceKeeper:
-    """Compares the interface with what was last expected of it.
+    """Compares the interface with its expected configuration, and repairs it.
 
-    `apply` configures the interface, `solicit` asks the routers on the link to advertise themselves again, and `fatal`
-    ends the daemon with a sentence.
+    `apply` configures the interface, `solicit` sends a Router Solicitation, and `fatal` stops the daemon with a
+    sentence.
     """
 
     log = logger()
@@ -93,55 +93,55 @@ class InterfaceKeeper:
         self._fatal = fatal
         self._change: Change | None = None
         self._before: LinkState | None = None
-        """What the link was like at the last look; None since it came up."""
+        """The state of the link at the last check; None since it came up."""
         self._repairs: deque[float] = deque(maxlen=REPAIRS)
         self._said: dict[str, float] = {}
         self._lost: set[str] = set()
-        """What is to come back with the next advertisement, unless the router has withdrawn it."""
+        """Addresses and routes that the next advertisement restores, unless the router has withdrawn them."""
         self._asked: list[float] = []
-        """When the router was solicited for that."""
+        """The times of the solicitations sent for them."""
         self._failures = 0
         self._next: IDelayedCall | None = None
 
     @property
     def change(self) -> Change | None:
         """The latest change by another program."""
-        # The latest repair does not put a change right that keeps coming back.
+        # A change that keeps recurring is not reverted, even if the latest repair succeeded.
         change = self._change
         return change and replace(change, put_right=change.put_right and not self._fights())
 
     def expect(self, config: NetworkConfig) -> None:
-        """Keep the interface like this from now on; the daemon is about to make it so."""
+        """Set the expected configuration, which the daemon is about to apply."""
         self._config = config
         self._before = None
         self._lost.clear()
 
     def start(self) -> None:
-        """Watch from now on."""
+        """Start watching."""
         self._reactor.addReader(self)
-        self._look_in(0.0)  # the reactor may not run yet, and what is fatal stops it
+        self._look_in(0.0)  # not now: the reactor may not run yet, and a fatal error stops it
 
     def stop(self) -> None:
-        """Watch no more."""
+        """Stop watching."""
         self._reactor.removeReader(self)
         self._cancel()
 
     def close(self) -> None:
-        """Give the monitor back."""
+        """Close the monitor."""
         self._monitor.close()
 
     def doRead(self) -> None:
-        """Hear of a change."""
+        """Read pending notifications."""
         try:
             changed = self._monitor.changed()
         except OSError as error:
-            self._blind(str(error.strerror))
+            self._monitor_failed(str(error.strerror))
         else:
             if changed:
                 self._look_in(PAUSE)
 
     def _look_in(self, seconds: float) -> None:
-        """Look in so many seconds, or earlier if that is planned already."""
+        """Schedule a check in `seconds`, unless an earlier one is scheduled."""
         if self._next and self._next.active():
             if self._next.getTime() <= self._reactor.seconds() + seconds:
                 return
@@ -154,7 +154,7 @@ class InterfaceKeeper:
         self._next = None
 
     def _look(self) -> None:
-        """Put right what others have changed, or end the daemon where that cannot be."""
+        """Repair the interface, or stop the daemon if the interface is gone or renamed."""
         config, state = self._config, self._monitor.state()
         if state is None:
             self._fatal("the interface was removed, or moved to another network namespace")
@@ -175,7 +175,7 @@ class InterfaceKeeper:
                 self._await(self._change, _kept(state))
 
     def _await(self, change: Change, present: set[str]) -> None:
-        """Call the change put right when all is back, or is not to come any more."""
+        """Mark the change as reverted once everything lost is restored, or PERIOD has passed."""
         self._lost -= present
         now = self._reactor.seconds()
         left = change.time + PERIOD - now
@@ -205,14 +205,14 @@ class InterfaceKeeper:
         try:
             self._apply(config)
         except ConfigError as error:
-            # The interface may be gone since, as the next look finds; or the other program was faster.
+            # Either the interface is gone, which the next check detects, or the other program changed it again.
             self._failures += 1
             if self._failures == REPAIRS:
                 self._fatal(f"{self._change.sentence}; this cannot be reverted: {error}")
             return
         self._failures = 0
         if not state.up or not state.addresses:
-            self._before = None  # the kernel begins anew, and solicits routers by itself
+            self._before = None  # the kernel configures the interface anew, and solicits routers itself
         if lost:
             self._before = state
             self._lost.update(lost)
@@ -224,14 +224,14 @@ class InterfaceKeeper:
         self._solicit()
 
     def _again(self, config: NetworkConfig, state: LinkState) -> NetworkConfig:
-        """Return what is to be applied again: what is the interface's, but not the host's forwarding as a whole.
+        """Return the configuration to reapply: that of the interface, without the host's global forwarding.
 
-        What routers announce comes back with their advertisement; not so the link-local address that the kernel made
-        when the link came up, without which there is no Neighbor Discovery.
+        The next Router Advertisement restores advertised addresses and routes, but not the link-local address that the
+        kernel formed when the link came up; without it Neighbor Discovery does not work.
         """
         settings = {**config.settings, "forwarding": 1} if config.forwarding else config.settings
         there = _prefixes(state) & set(state.routes)
-        stayed = config.up and state.up and state.mtu >= MINIMUM_MTU  # or else the kernel makes a new one
+        stayed = config.up and state.up and state.mtu >= MINIMUM_MTU  # otherwise the kernel forms a new one
         before = self._before.addresses if self._before and stayed else ()
         own = tuple(address for address in before if address.ip.is_link_local and address.network not in there)
         return replace(config, forwarding=False, settings=settings, addresses=config.addresses or own)
@@ -240,7 +240,7 @@ class InterfaceKeeper:
         return len(self._repairs) == REPAIRS and self._reactor.seconds() - self._repairs[0] < PERIOD
 
     def _is_new(self, sentence: str) -> bool:
-        """Tell whether a sentence has not been logged within the period, and note that it is now."""
+        """Return whether a sentence has not been logged within PERIOD, and record it as logged now."""
         now = self._reactor.seconds()
         self._said = {said: when for said, when in self._said.items() if now - when < PERIOD}
         if sentence in self._said:
@@ -248,7 +248,7 @@ class InterfaceKeeper:
         self._said[sentence] = now
         return True
 
-    def _blind(self, reason: str) -> None:
+    def _monitor_failed(self, reason: str) -> None:
         self._reactor.removeReader(self)
         self.log.error(
             "the kernel no longer reports changes of the interface: {reason}", event="kernel-silent", reason=reason
@@ -259,11 +259,11 @@ class InterfaceKeeper:
         return self._monitor.fileno()
 
     def connectionLost(self, reason: Failure) -> None:
-        """The descriptor has failed."""
-        self._blind(reason.getErrorMessage())
+        """Report that the descriptor has failed."""
+        self._monitor_failed(reason.getErrorMessage())
 
     def logPrefix(self) -> str:
-        """Name it in the log."""
+        """Return the name used in the log."""
         return "interface"
 
 
@@ -293,9 +293,9 @@ def _differences(config: NetworkConfig, state: LinkState) -> Iterator[str]:
 
 
 def _kept(state: LinkState) -> set[str]:
-    """Return what routers have the kernel make.
+    """Return descriptions of the prefixes and routes configured from Router Advertisements.
 
-    Not each address by itself: another of the prefix may take its place, as temporary ones do every day (RFC 8981).
+    Single addresses do not count: another in the prefix may replace one, as temporary addresses do daily (RFC 8981).
     """
     return {f"the addresses in {it}" for it in _prefixes(state)} | {f"the route {it}" for it in state.routes}
 

@@ -1,6 +1,6 @@
-"""The log for programs: one JSON object a line, to where `twistd` is told to write its log.
+"""The JSON log: one object per line, written to the log destination of `twistd`.
 
-`docs/logs.md` says what stands in it.
+`docs/logs.md` documents its fields.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from ...core.identity import legible
 from .log_file import log_stream
 
 OURS = "iphttps"
-"""Where the namespaces of our events begin; all others are Twisted's."""
+"""The prefix of our log namespaces; all others are Twisted's."""
 
 _LEGACY = frozenset(("system", "format", "isError", "failure", "why"))
-"""What Twisted adds to an event for observers of its older kind, if there is one."""
+"""Keys that Twisted adds to an event for legacy observers."""
 
 _PRIORITIES = {
     LogLevel.debug: syslog.LOG_DEBUG,
@@ -34,9 +34,9 @@ _PRIORITIES = {
 
 
 def json_line(event: LogEvent) -> str:
-    """Return an event as JSON in printable ASCII, without the end of the line.
+    """Return an event as JSON in printable ASCII, without a line ending.
 
-    It never fails: what JSON has no word for stands as its text.
+    It never fails: a value that JSON cannot represent is written as text.
     """
     found = event.get("log_level") or LogLevel.info
     fixed = {
@@ -51,15 +51,15 @@ def json_line(event: LogEvent) -> str:
     if isinstance(failure := event.get("log_failure"), Failure):
         fields["traceback"] = failure.getTraceback()
     text = json.dumps(fixed | {name: value for name, value in fields.items() if name not in fixed})
-    return text.replace("\x7f", "\\u007f")  # the only control character that JSON lets stand
+    return text.replace("\x7f", "\\u007f")  # the only control character that JSON does not escape
 
 
 def plain(value: object) -> Any:
-    """Return a value in JSON's own terms, its text as legible as a message."""
+    """Return a value as JSON types, its strings printable as in a message."""
     if value is None or isinstance(value, int):
         return value
     if isinstance(value, float):
-        return value if abs(value) < float("inf") else None  # NaN is no JSON, either
+        return value if abs(value) < float("inf") else None  # JSON has no NaN either
     if isinstance(value, datetime):
         return value.isoformat()
     if isinstance(value, Mapping):
@@ -75,7 +75,7 @@ def _time(seconds: float | None) -> str:
 
 
 def json_observer(twistd: Mapping[str, Any]) -> ILogObserver:
-    """Return the observer that writes such lines to where the options of `twistd` say; raises ConfigError."""
+    """Return the observer that writes JSON lines to the log destination of `twistd`; raises ConfigError."""
     if twistd.get("syslog"):
         return _Syslog(str(twistd.get("prefix") or ""))
     return FileLogObserver(cast(TextIO, log_stream(twistd)), lambda event: json_line(event) + "\n")
@@ -83,7 +83,7 @@ def json_observer(twistd: Mapping[str, Any]) -> ILogObserver:
 
 @implementer(ILogObserver)
 class _Syslog:
-    """Writes such lines to syslog."""
+    """Writes JSON lines to syslog."""
 
     def __init__(self, prefix: str) -> None:
         syslog.openlog(prefix)

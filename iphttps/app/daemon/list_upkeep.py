@@ -1,4 +1,4 @@
-"""Keeps our authority's revocation list fresh while the server runs: writes it anew long before it expires."""
+"""Renews the revocation list of our authority while the server runs, long before it expires."""
 
 from __future__ import annotations
 
@@ -25,20 +25,20 @@ from .process.clock_step import boot_time
 from .servers_list import COPY, KIND, servers_list
 
 INTERVAL = 10.0
-"""Seconds between two looks."""
+"""Seconds between two checks."""
 
 RENEWED_AFTER = timedelta(days=7)
-"""How old a list becomes before another takes its place: one that cannot be written then is of use for weeks."""
+"""Age at which a list is renewed: if the new one cannot be written, the old one stays valid for weeks."""
 
 JUMP = 60.0
-"""Seconds by which the time of day must differ from what has passed, to be called a jump."""
+"""Minimum difference in seconds between wall-clock and elapsed time that counts as a clock jump."""
 
 
 class ListUpkeep(Poller):
-    """Looks after the list of one authority; `published` is told of each new one.
+    """Renews the list of one authority; `published` is called with each new one.
 
-    Whoever enforces the list reads the file (`net/tls/revocation_watch.py`); here it is only written. What prevents
-    that is said once in the log, and stands in `problem` as long as it lasts.
+    This class only writes the file; `net/tls/revocation_watch.py` reads and enforces it. An error that prevents writing
+    is logged once, and stays in `problem` while it lasts.
     """
 
     log = logger()
@@ -51,9 +51,9 @@ class ListUpkeep(Poller):
         steady: Callable[[], float] = boot_time,
         day: Callable[[], float] = time.time,
     ) -> None:
-        """Open the authority; raises ConfigError if that cannot be.
+        """Open the authority; raises ConfigError if it cannot be opened.
 
-        `steady` counts while the host is suspended, as `day` does: the difference changes only when somebody sets it.
+        `steady` and `day` both advance during suspend, so their difference changes only when the clock is set.
         """
         super().__init__(clock, INTERVAL)
         self._steady = steady
@@ -72,21 +72,21 @@ class ListUpkeep(Poller):
         return now_of(self._day())
 
     def look(self) -> None:
-        """Write the list anew if it is time, and tell if it is another one than before, whoever wrote it."""
+        """Renew the list if due, and publish it if the file has changed, even if another process wrote it."""
         self._note_jump()
         try:
             self._read()
             self._keep()
             self._read()
         except Busy:
-            return  # a command is at work, and will have ended at the next look
+            return  # a command holds the lock; the next check tries again
         except ConfigError as error:
             self._complain(str(error))
         else:
             self.problem = None
 
     def use(self, issuer: x509.Name, serial: int) -> None:
-        """Note that a client came with this certificate, if it is one of ours."""
+        """Record that a client has used this certificate, if our authority issued it."""
         if serial in self._in_use or issuer != self.authority.issuer.certificate.subject:
             return
         self._in_use.add(serial)
@@ -101,9 +101,9 @@ class ListUpkeep(Poller):
             return
         self.current = self.authority.current_list()
         others = servers_list(self.authority.directory)
-        # What could not be read is tried again at the next look.
+        # The next check reads an unreadable list again.
         self._stamp, self._copied = None if self.current is None else stamp, copied
-        if self.current is None:  # an empty one is false
+        if self.current is None:  # `not self.current` would include an empty list
             self._published(others)
         else:
             self._published((Document(DOCUMENT, KIND, self.current.public_bytes(Encoding.DER)), *others))
@@ -119,7 +119,7 @@ class ListUpkeep(Poller):
             self.log.info("wrote {path}: {reason}", event="crl-written", path=self.authority.list_path, reason=reason)
 
     def _reason(self) -> str | None:
-        """Say why a new list is due, or return None."""
+        """Return why a new list is due, or None."""
         current, now = self.current, self._now()
         if current is None or current.next_update_utc is None:
             return "there was no usable revocation list"
@@ -132,7 +132,7 @@ class ListUpkeep(Poller):
         if current.next_update_utc - now < LIST_LIFETIME - RENEWED_AFTER:
             return "the old one was a week old"
         compared = Stamp.of(self.authority.certificates_path), self._stamp
-        if compared == self._compared:  # not each time: there may be many
+        if compared == self._compared:  # skip the comparison: there may be many certificates
             return None
         if self.authority.missing_from(current):
             return "the old one lacks a revoked certificate"

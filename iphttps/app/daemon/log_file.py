@@ -1,6 +1,6 @@
-"""The file that `--logfile` names: logrotate may rotate it in any of its ways, and it rotates itself at a length.
+"""The file named by `--logfile`: it works with every mode of logrotate, and also rotates itself by size.
 
-`docs/logs.md` says what an administrator can rely on.
+`docs/logs.md` documents its guarantees.
 """
 
 from __future__ import annotations
@@ -23,25 +23,26 @@ from ...host.process.opening import open_for
 from ...net.log import logger
 
 DEFAULT_FILE = "twistd.log"
-"""Where `twistd` logs in the background, unless it is told something else."""
+"""The default log file of `twistd` in the background."""
 
 LENGTH = 10_000_000
-"""Bytes at which a file rotates itself."""
+"""Size in bytes at which the file is rotated."""
 
 KEPT = 9
-"""Files from before that its own rotation keeps; it overwrites the oldest."""
+"""Number of old files kept by this rotation; it overwrites the oldest."""
 
 
 class LogFile:
-    """A log file that follows its path: what is written goes to the file that stands there.
+    """A log file that follows its path: each write goes to the file that the path names at that time.
 
-    It is opened for appending, so that a file cut off in place (copytruncate) goes on at its begin, without a hole.
+    It is opened for appending, so after truncation in place (copytruncate) writing continues at offset 0, without a
+    hole.
     """
 
     log = logger()
 
     def __init__(self, path: str, user: int | None = None, group: int | None = None) -> None:
-        """Open or create the file, as the user that this process is going to be; raises OSError."""
+        """Open or create the file, with the rights of the user that this process will run as; raises OSError."""
         self.path = os.path.abspath(path)
         self._owner = user, group
         self._lock = threading.RLock()
@@ -51,36 +52,36 @@ class LogFile:
     def write(self, text: str) -> None:
         """Append a text."""
         with self._lock:
-            with suppress(OSError):  # then the file that is open takes it
+            with suppress(OSError):  # then the open file is used
                 self._follow(os.fstat(self._file))
             rest = text.encode("utf-8", "replace")
             while rest:
                 rest = rest[os.write(self._file, rest) :]
 
     def flush(self) -> None:
-        """Nothing waits."""
+        """Do nothing, as writes are not buffered."""
 
     def close(self) -> None:
-        """Close the file, for good."""
+        """Close the file."""
         os.close(self._file)
 
     def _follow(self, ours: os.stat_result) -> None:
-        """See to it that the open file is the right one to write to; raises OSError."""
+        """Reopen the file if it was moved, or rotate it if it is full; raises OSError."""
         if not self._in_place(ours):
             self._reopen(ours)
         elif ours.st_size >= self._limit:
-            self._limit = ours.st_size + LENGTH  # if it fails, not again at each line
+            self._limit = ours.st_size + LENGTH  # a failed rotation is not retried at each line
             self._rotate(ours)
 
     def renew(self) -> None:
-        """Open the file anew where it was moved away, and begin a new one where it was not (SIGUSR1)."""
-        self._begin_anew(rotate=True)
+        """Reopen the file if it was moved away, or else rotate it (SIGUSR1)."""
+        self._start_new(rotate=True)
 
     def reopen(self) -> None:
-        """Open the file anew where it was moved away."""
-        self._begin_anew(rotate=False)
+        """Reopen the file if it was moved away."""
+        self._start_new(rotate=False)
 
-    def _begin_anew(self, *, rotate: bool) -> None:
+    def _start_new(self, *, rotate: bool) -> None:
         with self._lock:
             ours = os.fstat(self._file)
             try:
@@ -100,14 +101,14 @@ class LogFile:
         )
 
     def _in_place(self, ours: os.stat_result) -> bool:
-        """Tell whether the open file stands at the path; raises OSError."""
+        """Return whether the path still names the open file; raises OSError."""
         try:
             return os.path.samestat(ours, os.stat(self.path))
         except FileNotFoundError:
             return False
 
     def _reopen(self, ours: os.stat_result) -> None:
-        """Open what stands at the path, or create it; the old file is closed only then. Raises OSError."""
+        """Open or create the file at the path, then close the old one; raises OSError."""
         fresh = self._open(stat.S_IMODE(ours.st_mode))
         os.close(self._file)
         self._file, self._limit = fresh, LENGTH
@@ -116,7 +117,7 @@ class LogFile:
         return open_for(Path(self.path), os.O_WRONLY | os.O_APPEND | os.O_CREAT, *self._owner, mode)
 
     def _rotate(self, ours: os.stat_result) -> None:
-        """Rename the file to .1, those from before to .2 and so on up to a bound; raises OSError."""
+        """Rename the file to .1, older ones to .2 and so on, up to KEPT; raises OSError."""
         if not stat.S_ISREG(ours.st_mode):  # such as /dev/null
             return
         numbered = [f"{self.path}.{number}" for number in range(1, KEPT + 1)]
@@ -132,9 +133,9 @@ _current: list[LogFile] = []
 
 
 def log_stream(twistd: Mapping[str, Any]) -> TextIO | LogFile:
-    """Return where the options of `twistd` have the log written; raises ConfigError.
+    """Return the log destination given by the options of `twistd`; raises ConfigError.
 
-    From then on SIGUSR1 renews the file; where there is none, it does nothing.
+    If it is a file, SIGUSR1 renews it from now on; otherwise the signal has no effect.
     """
     path, foreground = twistd.get("logfile"), bool(twistd.get("nodaemon"))
     if path == "-" and not foreground:
@@ -150,7 +151,7 @@ def log_stream(twistd: Mapping[str, Any]) -> TextIO | LogFile:
 
 
 def text_observer(twistd: Mapping[str, Any]) -> ILogObserver | None:
-    """Return the observer that writes lines for people to a file, None where `twistd` does that well itself.
+    """Return the observer that writes the text log to a file, or None if that of `twistd` serves.
 
     Raises ConfigError.
     """
@@ -161,19 +162,19 @@ def text_observer(twistd: Mapping[str, Any]) -> ILogObserver | None:
 
 
 def heed_signal() -> None:
-    """Have SIGUSR1 renew the log file; it must not end a process that has none, such as a service's."""
-    if not signal.getsignal(signal.SIGUSR1):  # as twistd does with its own
+    """Handle SIGUSR1 by renewing the log file; without one the signal is ignored, and does not kill a service."""
+    if not signal.getsignal(signal.SIGUSR1):  # as twistd does for its own handler
         signal.signal(signal.SIGUSR1, _renew)
 
 
 def reopen() -> None:
-    """Open the log file anew if it was moved away."""
+    """Reopen the log file if it was moved away."""
     for file in _current:
         file.reopen()
 
 
 def _renew(number: int, frame: object) -> None:
-    from twisted.internet import reactor  # installed by twistd only just now
+    from twisted.internet import reactor  # twistd installs it after this module is imported
 
     for file in _current:
         cast(IReactorFromThreads, reactor).callFromThread(file.renew)

@@ -1,4 +1,4 @@
-"""The parts of a running server, and what changes them: a reload, and another Authentication Mode."""
+"""The parts of a running server, and how a reload or a new Authentication Mode changes them."""
 
 from __future__ import annotations
 
@@ -40,9 +40,9 @@ from .state import DaemonState, of_server
 
 
 class RunningServer:
-    """A server that listens, its link and its device; `options` and `config` are those in force.
+    """A listening server with its link and its device; `options` and `config` are those in force.
 
-    `files` are the digests of the files that the options name, as they were before these were read.
+    `files` holds the digests of the configured files, taken before they were loaded.
     """
 
     log = logger()
@@ -93,11 +93,11 @@ class RunningServer:
         )
 
     def _kept(self) -> Iterable[Poller | ServerAuthority]:
-        """Return what looks at files and at sessions while the server runs."""
+        """Return the pollers that check files and sessions while the server runs."""
         return (*([self._authority] if self._authority else ()), *(self._watches or ()))
 
     def start(self) -> None:
-        """Forward packets from now on, and reload on SIGHUP."""
+        """Start forwarding packets, and reload on SIGHUP."""
         signal.signal(signal.SIGHUP, self._hang_up)
         self._reader.start()
         for kept in self._kept():
@@ -112,7 +112,7 @@ class RunningServer:
         return self.server.wait_closed()
 
     def solicit(self) -> None:
-        """Ask nobody: the server is the link's router."""
+        """Do nothing: the server is the router of the link."""
 
     def routes(self) -> Iterable[Route]:
         """Return what the control socket offers."""
@@ -128,11 +128,11 @@ class RunningServer:
         ).routes()
 
     def condition(self) -> DaemonState:
-        """Return whether it listens, and how many clients there are."""
+        """Return whether the server listens, and the number of clients."""
         return of_server(self.server, str(self.config.uri), [*self._not_taken(), *self._interface_trouble()])
 
     def _not_taken(self) -> list[str]:
-        """Return a sentence for each file that the server has found changed and cannot use."""
+        """Return a sentence for each changed file that the server cannot use."""
         found = []
         if self._watches:
             lists, credentials, _ = self._watches
@@ -158,7 +158,7 @@ class RunningServer:
         }
 
     def change_mode(self, mode: AuthenticationMode) -> None:
-        """Change the Authentication Mode. Raises ConfigError and changes nothing."""
+        """Change the Authentication Mode. On ConfigError nothing is changed."""
         options = self.options
         before, source = options["authentication"], options.source("authentication")
         options.put("authentication", mode.value, CONTROL)
@@ -173,14 +173,14 @@ class RunningServer:
         self._end_for_mode(mode)
 
     def _end_for_mode(self, mode: AuthenticationMode) -> None:
-        """End every session, and treat new ones by another mode (3.2.7.1); TLS has been changed already."""
+        """End every session and apply the new mode to later ones (3.2.7.1); TLS has already been changed."""
         self._link.change_mode(mode)
         self.server.service.certificate = certificate_policy(mode)
         self.log.info("authentication mode: {mode}", event="mode-changed", mode=mode.value)
         self.server.handle(ServerEvent.AUTHENTICATION)
 
     def reload(self) -> Changes:
-        """Read the options and their files again and put them in force; raises ConfigError and changes nothing."""
+        """Read the options and their files again and put them in force. On ConfigError nothing is changed."""
         with self._supervision.reloading():
             fresh = self.options.again()
             try:
@@ -192,28 +192,28 @@ class RunningServer:
         before = self.options
         configured = fresh.config.authentication
         if configured is self._configured_mode:
-            fresh.keep("authentication", before)  # perhaps set through the control socket since
+            fresh.keep("authentication", before)  # it may have been set through the control socket
         restart = keep_what_takes_a_restart(before, fresh)
         config = fresh.config
         files = contents(config)
         changes = Changes(changed(self.config, self._files, config, files), restart)
         self.put_in_force(config)
         self.options, self.config, self._files, self._configured_mode = fresh, config, files, configured
-        gc_tuning.look_at_all()  # the options from before refer to themselves
+        gc_tuning.look_at_all()  # the old options are a reference cycle
         self.log.info(
             "reloaded; {changes}", event="reloaded", changes=str(changes), changed=changes.now, restart=changes.restart
         )
         return changes
 
     def put_in_force(self, config: ServerConfig) -> None:
-        """Apply every option that takes no restart, and what the files hold now.
+        """Apply every option that needs no restart, and the current contents of the files.
 
         Raises:
-            ConfigError: if a file cannot be used; then nothing has changed.
+            ConfigError: A file cannot be used; nothing is changed.
         """
         assignment = fixed_addresses(config)
         if self._tls:
-            self._tls.reload(config)  # the last that can fail
+            self._tls.reload(config)  # the last step that can fail
             lists = self._tls.tls.lists
             for sentence in lists.older if lists else ():
                 self.log.warn("{sentence}; accepted because of allow-older-crl", event="crl-older", sentence=sentence)
@@ -232,11 +232,11 @@ class RunningServer:
         service.advertise()
 
     def _hang_up(self, signum: int, frame: object) -> None:
-        self._reactor.callFromThread(self._reload_and_say)
+        self._reactor.callFromThread(self._reload_and_log)
 
-    def _reload_and_say(self) -> None:
+    def _reload_and_log(self) -> None:
         log_file.reopen()
         try:
             self.reload()
         except ConfigError as error:
-            self.log.error("not reloaded, everything is as it was: {error}", event="not-reloaded", error=str(error))
+            self.log.error("reload failed, nothing was changed: {error}", event="not-reloaded", error=str(error))

@@ -155,7 +155,7 @@ def _router(config: ServerConfig) -> Router | None:
 
 def _link(config: ServerConfig, table: ClientTable, cache: NeighborCache, router: Router | None) -> ServerLink:
     own = OwnAddresses(LINK_LOCAL.ip.packed, config.own_address.ip.packed)
-    anycast = config.prefix.network_address  # that of routers on the subnet: RFC 4291 section 2.6.1
+    anycast = config.prefix.network_address  # the Subnet-Router anycast address: RFC 4291 section 2.6.1
     policy = Policy(
         config.authentication,
         config.prefix,
@@ -170,7 +170,7 @@ def _link(config: ServerConfig, table: ClientTable, cache: NeighborCache, router
 
 def makeService(options: Options) -> ServerDaemon:
     """Make the service for `twistd`."""
-    from twisted.internet import reactor  # installed by twistd only just now
+    from twisted.internet import reactor  # twistd installs it after this module is imported
 
     signals = StopSignals(reactor)
     allocator.keep_buffers()

@@ -1,4 +1,4 @@
-"""What the server does for an authority of its own: renews the revocation list, publishes it, notes who is in use."""
+"""The server's own authority: renews and publishes its revocation list, and records which certificates are in use."""
 
 from __future__ import annotations
 
@@ -24,37 +24,37 @@ from .list_upkeep import ListUpkeep
 
 
 class ServerAuthority:
-    """The authority that `--authority` names, in the life of a server; raises ConfigError if it cannot be used."""
+    """The authority named by `--authority`; the constructor raises ConfigError if it cannot be used."""
 
     def __init__(self, directory: Path, publish: URI | None, reactor: IReactor) -> None:
         self._reactor = reactor
         self._uri = publish
         self.documents = StaticService(DEFAULT_SERVER)
-        """The service that offers the revocation list, on the port of the tunnel as well."""
+        """The service that publishes the revocation list, also on the port of the tunnel."""
         self._listener: Listener | None = None
         self._upkeep = ListUpkeep(reactor, directory, self._published)
-        self._upkeep.look()  # before anybody needs the list
+        self._upkeep.look()  # before the server loads the list
 
     def join(self, listener: Listener) -> None:
-        """Note which certificates come to this listener, and publish by plain HTTP if wanted; raises ConfigError."""
+        """Record the certificates used on this listener; publish by plain HTTP if configured. Raises ConfigError."""
         listener.opened = self._note_use
         if self._uri:
             self._listener = _publish(self._reactor, self._uri, self.documents)
 
     def start(self) -> None:
-        """Look after everything; call it when the program is the user that it will stay."""
+        """Start renewing the list; call this after dropping privileges."""
         self._upkeep.start()
 
     def stop(self) -> None:
-        """Look after nothing any more, and publish no longer."""
+        """Stop renewing and publishing the list."""
         self._upkeep.stop()
         if self._listener:
             self._listener.stop()
-            self._listener.disconnect("the server shuts down")
+            self._listener.disconnect("the server is shutting down")
             self._listener = None
 
     def status(self) -> Value:
-        """Return what status shows of it."""
+        """Return the authority's part of the status."""
         current = self._upkeep.current
         until = None if current is None else current.next_update_utc
         return {
@@ -75,7 +75,7 @@ class ServerAuthority:
 
 
 def _publish(reactor: IReactor, uri: URI, documents: StaticService) -> Listener:
-    """Return a listener with nothing but documents, which is started; raises ConfigError."""
+    """Start a listener that serves only documents, and return it; raises ConfigError."""
 
     def open_port(factory: IProtocolFactory) -> IListeningPort:
         def before(factory: IProtocolFactory) -> AcceptFilter:

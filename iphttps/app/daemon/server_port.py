@@ -1,4 +1,4 @@
-"""The port that the server listens on, where `--uri` says: TCP, or a UNIX socket for fronts."""
+"""The server's port as given by `--uri`: TCP, or a UNIX socket for front ends."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def open_port(
     accept_filter: Callable[[IProtocolFactory], AcceptFilter],
     user: int | None,
 ) -> IListeningPort:
-    """Listen, and return the port; `user` is to own a UNIX socket, None for this process's. Raises ConfigError."""
+    """Listen and return the port; `user` is the owner of a UNIX socket, by default this user. Raises ConfigError."""
     uri = config.uri
     if not uri.socket:
         return listen(reactor, uri, factory, tls, accept_filter)
@@ -42,9 +42,9 @@ def open_port(
 
 
 def local_fronts(config: ServerConfig) -> str | None:
-    """Say in a sentence that every local user can connect as a front does, None if nobody can.
+    """Return a warning if every local user can connect as a front end can, or None.
 
-    Who connects to an address of the host from the host itself has such an address, not one of the loopback.
+    A local connection to an address of the host also has that address as its source, not a loopback address.
     """
     if warning := config.on_loopback:
         return warning
@@ -59,7 +59,7 @@ def local_fronts(config: ServerConfig) -> str | None:
 
 
 def warn_of_few_descriptors(clients: int, limit: int | None) -> None:
-    """Warn if this process may not have as many descriptors as so many clients need."""
+    """Warn if the limit on file descriptors is too low for this number of clients."""
     if limit and clients + RESERVE > limit:
         log.warn(
             "--max-clients {clients} needs more than the limit of {limit} file descriptors: raise "

@@ -1,4 +1,4 @@
-"""The server's TLS as its configuration wants it."""
+"""The server's TLS as configured."""
 
 from __future__ import annotations
 
@@ -25,28 +25,28 @@ NULL_WARNING = (
 class ConfiguredTLS:
     """The server's TLS in one of the two Authentication Modes.
 
-    Everything is loaded in both modes: the mode can change when privileges are gone.
+    Both modes load all files, because the mode can change after privileges have been dropped.
     """
 
     def __init__(self, settings: TLSSettings, paths: Paths, mode: AuthenticationMode) -> None:
         self._authorities = settings.client_ca
         self.paths = paths
-        """Where the certificate is, and where its key."""
+        """The paths of the certificate and its private key."""
         self.tls = ServerTLS(asking(settings, (certificate_policy(mode),)))
 
     @classmethod
     def load(cls, config: ServerConfig) -> ConfiguredTLS | None:
-        """Read the files that a configuration names; None without TLS. Raises ConfigError."""
+        """Load the files named by a configuration; return None without TLS. Raises ConfigError."""
         settings, paths = tls_settings(config), config.credentials
         return cls(settings, paths, config.authentication) if settings and paths else None
 
     def change_mode(self, mode: AuthenticationMode) -> None:
-        """Demand certificates of new clients, or not. Raises ConfigError and changes nothing."""
+        """Require certificates of new clients, or stop requiring them. On ConfigError nothing is changed."""
         settings = replace(self.tls.settings, client_ca=self._authorities)
         self.tls.change(asking(settings, (certificate_policy(mode),)))
 
     def reload(self, config: ServerConfig) -> None:
-        """Read the files again and put them in force. Raises ConfigError and changes nothing."""
+        """Read the files again and put them in force. On ConfigError nothing is changed."""
         settings, paths = tls_settings(config, self.tls.lists), config.credentials
         if settings and paths:
             self.tls.change(asking(settings, (certificate_policy(config.authentication),)))
@@ -54,9 +54,9 @@ class ConfiguredTLS:
 
 
 def tls_settings(config: ServerConfig, before: RevocationLists | None = None) -> TLSSettings | None:
-    """Read the files that a configuration names, whatever the mode; None without TLS. Raises ConfigError.
+    """Load the files named by a configuration, in either mode; return None without TLS. Raises ConfigError.
 
-    `before` are the revocation lists in force, which no older ones must follow.
+    `before` holds the revocation lists in force; older ones are refused.
     """
     if config.credentials is None:
         return None
@@ -76,10 +76,10 @@ def certificate_policy(mode: AuthenticationMode) -> CertificatePolicy:
 
 
 def asking(settings: TLSSettings, policies: Iterable[CertificatePolicy]) -> TLSSettings:
-    """Return settings that ask for certificates as the services on the port want them.
+    """Return settings that request certificates according to the services on the port.
 
-    Where any service requires one, every client is asked, and a bad one ends the handshake. That none is shown ends it
-    too, unless a service does without.
+    If any service requires a certificate, TLS requests one of every client, and a bad one fails the handshake. A
+    missing one fails it too, unless another service on the port does not require one.
     """
     wanted = frozenset(policies)
     client_ca = settings.client_ca if CertificatePolicy.REQUIRED in wanted else None
@@ -87,7 +87,7 @@ def asking(settings: TLSSettings, policies: Iterable[CertificatePolicy]) -> TLSS
 
 
 def null_warning(settings: TLSSettings | None) -> str | None:
-    """Return what the operator must know who allows suites without encryption."""
+    """Return a warning if cipher suites without encryption are allowed, or None."""
     if settings is None or settings.null_encryption is NullEncryption.OFF:
         return None
     return NULL_WARNING.format(choice=settings.null_encryption.value)

@@ -1,4 +1,4 @@
-"""The revocation list of the authority for servers: a copy lies where the server finds it, which publishes it."""
+"""The revocation list of the authority for servers, copied to a place from which the server publishes it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ KIND = "application/pkix-crl"  # RFC 2585 section 4.2
 
 
 def copy_servers_list(places: Places) -> None:
-    """Put the list in force into the directory of the other authority, if there are both; raises ConfigError."""
+    """Copy the list in force to the directory of the client authority, if both exist; raises ConfigError."""
     if (places.server_authority / LIST).exists() and (places.authority / CERTIFICATE).exists():
         authority = Authority.open(places.server_authority, issues=False)
         authority.repair_list()
@@ -29,7 +29,7 @@ def copy_servers_list(places: Places) -> None:
 
 
 def servers_list(directory: Path) -> tuple[Document, ...]:
-    """Return the copy in an authority's directory as it is published, nothing if there is none that can be read."""
+    """Return the copy in an authority's directory as a document to publish; empty if missing or unreadable."""
     try:
         found = x509.load_pem_x509_crl((directory / COPY).read_bytes())
     except (OSError, *UNREADABLE):

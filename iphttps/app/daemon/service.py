@@ -1,4 +1,4 @@
-"""What both daemons do as services: start with privileges, end in one sentence, leave nothing behind."""
+"""The common part of both daemons: start with privileges, report errors in one sentence, and clean up."""
 
 from __future__ import annotations
 
@@ -47,11 +47,11 @@ DEVICES: Mapping[tuple[str, bool], Callable[[str], PacketDevice]] = {
     ("tap", True): TapDevice,
     ("tap", False): TapDevice,
 }
-"""What makes a device, by what it is and whether it may offload segmentation; a TAP device never does."""
+"""Constructors of devices by kind and segmentation offload; a TAP device never offloads."""
 
 
 def note_beside(control: Path) -> Path:
-    """Return where the daemon with this control socket writes down what is to be undone should it be killed."""
+    """Return the path of the file in which a daemon records the host settings to restore should it be killed."""
     return control.with_suffix(".undo")
 
 
@@ -59,10 +59,10 @@ class HostNetwork(Protocol):
     """The host's network configuration."""
 
     def apply(self, config: NetworkConfig) -> None:
-        """Make the network so; applying the same again changes nothing. Raises ConfigError."""
+        """Apply a configuration; applying the same one again changes nothing. Raises ConfigError."""
 
     def restore(self) -> None:
-        """Undo what outlives the device: forwarding, and what turning it on required."""
+        """Restore settings that outlive the device: forwarding, and those that enabling it required."""
 
 
 class Running(Protocol):
@@ -76,40 +76,40 @@ class Running(Protocol):
         """Return what the control socket offers."""
 
     def condition(self) -> DaemonState:
-        """Return how far it has come, in a line."""
+        """Return the state of the daemon, with one line of text."""
 
     def start(self) -> None:
-        """Begin, as the user that the daemon stays."""
+        """Start operation, after privileges have been dropped."""
 
     def solicit(self) -> None:
-        """Ask routers on the link to advertise themselves again, if the daemon relies on them."""
+        """Send a Router Solicitation, if the daemon relies on routers."""
 
     def quit(self) -> Deferred[Any]:
         """End all sessions; fires when they have ended."""
 
 
 class NotPrepared:
-    """What stands for the parts of a daemon until it is prepared."""
+    """A placeholder for the parts of a daemon that is not yet prepared."""
 
     def __init__(self, options: DaemonOptions) -> None:
         self.options = options
 
     def routes(self) -> Iterable[Route]:
-        """Return nothing: nothing is offered."""
+        """Return no routes."""
         return ()
 
     def condition(self) -> DaemonState:
-        """Return that the daemon starts."""
+        """Return that the daemon is starting."""
         return DaemonState(up=False, text="starting")
 
     def start(self) -> None:
-        """Begin nothing."""
+        """Do nothing."""
 
     def solicit(self) -> None:
-        """Ask nobody."""
+        """Do nothing."""
 
     def quit(self) -> Deferred[Any]:
-        """End nothing."""
+        """Return a Deferred that has already fired."""
         return succeed(None)
 
 
@@ -135,9 +135,9 @@ class Daemon(Service):
         self.reactor = reactor
         self.open_device = open_device or DEVICES[config.device, config.offload]
         self._opened = ExitStack()
-        """What is to be closed at the end."""
+        """Resources to close at the end."""
         self.descriptors = 0
-        """How many this process may have open, once it has started."""
+        """The limit on open file descriptors, set at the start."""
         self._keeper: InterfaceKeeper | None = None
         parent = self._twistd or {"uid": None, "gid": None}
         self._control_path = config.control
@@ -150,10 +150,10 @@ class Daemon(Service):
         self.supervision = Supervision(reactor, self._manager, self.condition)
         self._failed = False
         self.signals: StopSignals | None = None
-        """What keeps signals from ending it halfway, where it is a process of its own."""
+        """The handling of stop signals, if the daemon is a process of its own."""
 
     def setServiceParent(self, parent: object) -> None:
-        """Belong to the application, and have it log as the options say."""
+        """Attach to the application, and set its log observer as configured."""
         if isinstance(parent, Componentized):
             log_file.heed_signal()
             try:
@@ -165,7 +165,7 @@ class Daemon(Service):
         super().setServiceParent(parent)
 
     def configure(self, config: NetworkConfig) -> None:
-        """Make the interface so, and keep it so while the daemon runs; raises ConfigError."""
+        """Apply an interface configuration, and keep it in force while the daemon runs; raises ConfigError."""
         if self._keeper:
             self._keeper.expect(config)
         self.network.apply(config)
@@ -180,35 +180,35 @@ class Daemon(Service):
             )
 
     def interface_changed(self) -> Value | None:
-        """Return what another program last changed of the interface, for the status."""
+        """Return the latest change of the interface by another program, for the status."""
         change = self._keeper.change if self._keeper else None
         return interface_change(change, Now(self.reactor.seconds(), time())) if change else None
 
     def interface_trouble(self) -> list[str]:
-        """Return a sentence for what another program has changed of the interface and is not put right."""
+        """Return a sentence if another program has changed the interface and the change is not reverted."""
         change = self._keeper.change if self._keeper else None
         return [change.sentence] if change and not change.put_right else []
 
     def prepare(self) -> Running:
-        """Do all that takes privileges, and return the running parts; raises ConfigError. Each daemon says what."""
+        """Do everything that needs privileges, and return the running parts; raises ConfigError. Abstract."""
         raise NotImplementedError
 
     def opened(self, interface: str) -> PacketDevice:
-        """Open the device, which is closed when the daemon ends; raises ConfigError."""
+        """Open the device and register it to be closed when the daemon ends; raises ConfigError."""
         device = self.open_device(interface)
         self._opened.callback(device.close)
         return device
 
     def condition(self) -> DaemonState:
-        """Return how far the daemon has come."""
+        """Return the state of the daemon."""
         return self.running_parts.condition()
 
     def device_lost(self, error: OSError) -> None:
-        """Stop: without the device there is nothing to do."""
+        """Stop the daemon, which cannot work without the device."""
         self.fatal(f"the interface was removed ({error.strerror})")
 
     def fatal(self, sentence: str) -> None:
-        """End the running program for a reason that waiting does not mend; once is enough."""
+        """Stop the daemon after an error that retrying does not fix; later calls do nothing."""
         if self.running and not self._failed:
             self._failed = True
             if self.signals:
@@ -217,9 +217,9 @@ class Daemon(Service):
             self.reactor.stop()
 
     def exit_as_failed(self) -> None:
-        """End the process with status 1 if something fatal has ended it, so that `Restart=on-failure` acts.
+        """Exit with status 1 after a fatal error, so that systemd applies `Restart=on-failure`.
 
-        To be called at the very end, by atexit: twistd knows no exit status once the reactor has run.
+        atexit calls this last, because twistd always exits with status 0 once the reactor has run.
         """
         if self._failed:
             sys.stdout.flush()
@@ -227,7 +227,7 @@ class Daemon(Service):
             os._exit(1)
 
     def privilegedStartService(self) -> None:
-        """Prepare, or end the program with the reason and nothing left behind."""
+        """Prepare the daemon; on failure clean up, report the reason, and exit."""
         try:
             self.descriptors = raise_limit()
             if self._pid_file and (aside := self._pid_file.write()):
@@ -240,19 +240,19 @@ class Daemon(Service):
             error = self.running_parts.options.placed(found)
             self._clean_up()
             self._manager.tell(STATUS=printable(str(error)))
-            # Once twistd has gone into the background, nobody sees standard error.
+            # In the background standard error is lost.
             if not self.foreground:
                 self.log.critical("{error}", event="not-started", error=str(error))
             complain(self.command, str(error))
 
     def _warn_of_key(self) -> None:
-        """Warn of a private key that others can read."""
+        """Warn if other users can read the private key."""
         key = self.running_parts.options.config.path("private-key")
         if key and (sentence := exposed(key, self._control_owner[1])):
             self.log.warn("--private-key: {sentence}", event="key-exposed", sentence=sentence)
 
     def startService(self) -> None:
-        """Give up what privileges are not needed any more."""
+        """Drop the privileges that are no longer needed, and start operation."""
         privileges.narrow()
         super().startService()
         if self._keeper:
@@ -263,7 +263,7 @@ class Daemon(Service):
         self.running_parts.start()
 
     def stopService(self) -> Deferred[object]:
-        """End all sessions, then undo what was done to the host."""
+        """End all sessions, then restore the host's settings."""
         if self.signals:
             self.signals.disregard()
         super().stopService()
@@ -274,15 +274,15 @@ class Daemon(Service):
         return self.running_parts.quit().addBoth(lambda result: self._clean_up())
 
     def _open_control(self) -> None:
-        """Make the control socket, before anything else: where another daemon has it, nothing is touched."""
+        """Create the control socket first: if another daemon holds it, nothing else is changed."""
         if self._control_path:
             private = PrivateSocket(self._control_path, *self._control_owner)
             self._control = Control(self.reactor, private, self._offered, self.command.removeprefix("iphttps-"))
         if self._note:
-            self._put_back(self._note)
+            self._restore_host(self._note)
 
-    def _put_back(self, note: Note) -> None:
-        """Undo what a daemon before has left; a note that cannot be read keeps nobody from starting."""
+    def _restore_host(self, note: Note) -> None:
+        """Restore the host settings left by a killed daemon; an unreadable note does not prevent the start."""
         try:
             if undo(note):
                 self.log.info("restored the host settings that a killed daemon had changed", event="put-back")

@@ -1,4 +1,4 @@
-"""What a daemon is at, in one line, and whether it has come up: for who starts it and waits."""
+"""The state of a daemon in one line of text, and whether it is up, for the service manager and `iphttps up`."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from ...net.iphttps.server import Server
 
 @dataclass(frozen=True, slots=True)
 class DaemonState:
-    """Whether a daemon has come up as far as it can for now, and a line for people."""
+    """Whether a daemon is up as far as it can be for now, and one line of text."""
 
     up: bool
     text: str
 
 
 def of_server(server: Server, uri: str, troubles: Iterable[str] = ()) -> DaemonState:
-    """Return the condition of a server: it is up when it listens. `troubles` are sentences about what is wrong."""
+    """Return the state of a server, always up once started. `troubles` are sentences that report problems."""
     if server.state is not ServerState.LISTEN:
-        return DaemonState(up=True, text=f"{server.state.name}: `iphttps enable` has it listen")
+        return DaemonState(up=True, text=f"{server.state.name}: start listening with `iphttps enable`")
     clients = len(server.service.table)
     text = f"listening at {uri}; {clients} {'client' if clients == 1 else 'clients'}"
     return DaemonState(up=True, text=printable("; ".join((text, *troubles))))
@@ -38,11 +38,11 @@ def of_client(
     obstacle: str | None,
     troubles: Iterable[str] = (),
 ) -> DaemonState:
-    """Return the condition of a client.
+    """Return the state of a client.
 
-    It is up when its link has an address; but also as soon as there is nothing to wait for, because an attempt has
-    failed or none is wanted: `waiting` says why, unless the client is still `looking` whether one is. Nor does an
-    address come while there is an `obstacle` on the host. `troubles` are sentences about what is wrong.
+    It is up when its link has an address. It also counts as up when there is nothing to wait for: an attempt has
+    failed, an `obstacle` on the host prevents an address, or the client does not connect for the reason in `waiting`.
+    While it is still `looking` whether to connect, it is not up. `troubles` are sentences that report problems.
     """
     match client.state:
         case ClientState.LINK_UP:

@@ -75,7 +75,7 @@ class Bundle:
 
 
 def client_uri(text: str) -> str:
-    """Return the URI of a server for its clients, of letters that mean nothing to any program; raises ConfigError."""
+    """Return the URI of a server for its clients, with no characters special to a shell; raises ConfigError."""
     uri = str(URI.parse(text, DEFAULT_PATH))
     if not _URI.fullmatch(uri):
         raise ConfigError(f"{text!r} is not a URI for clients, such as https://vpn.example.org/IPHTTPS")

@@ -65,7 +65,7 @@ class Joining:
         options.parse(["--config", str(config)])
         uris = [str(uri) for uri in options.config.uri]
         if self.bundle.uri not in uris:
-            raise ConfigError(f"{config} is there already, for {', '.join(uris)}: choose another --instance")
+            raise ConfigError(f"{config} already exists, for {', '.join(uris)}: choose another --instance")
 
     def _put(self, path: Path, content: bytes | None, mode: int) -> bool:
         """Write a file unless it has this content; return whether it was written. Raises ConfigError."""

@@ -1,4 +1,4 @@
-"""Issues the certificate of a client, and collects what it needs to join a server on this machine."""
+"""Issues the certificate of a client, and collects the data with which it joins a server on this machine."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from .bundle import Bundle, client_uri
 
 @dataclass(frozen=True, slots=True)
 class Enrolment:
-    """A server on this machine, as its clients need to know it, and the authority for clients."""
+    """The URI and trusted authority of a server on this machine, and the authority for its clients."""
 
     authority: Authority
     uri: str
@@ -45,7 +45,7 @@ class Enrolment:
         certificate = _certificate(places, config)
         if uri is None:
             if certificate is None:
-                raise ConfigError("a front speaks TLS for this server: give --uri, by which clients reach the front")
+                raise ConfigError("a proxy terminates TLS for this server: give --uri, the proxy's URI for clients")
             uri = f"https://{_host(config, certificate)}{_port(config)}{config.uri.path or DEFAULT_PATH}"
         return cls(authority, client_uri(uri), _trusted(places, authority, certificate))
 
@@ -91,7 +91,7 @@ def _certificate(places: Places, config: ServerConfig) -> x509.Certificate | Non
 
 
 def _host(config: ServerConfig, certificate: x509.Certificate) -> str:
-    """Return what clients can call the server: the name it listens by, or else the first of its certificate."""
+    """Return the host name for clients: the one in the server's URI, or else the first in its certificate."""
     known = [name for name in alternative_names(certificate) if "*" not in name]
     listening = config.uri.host
     if listening != ANY and listening in known:
@@ -106,7 +106,7 @@ def _port(config: ServerConfig) -> str:
 
 
 def _issued(certificate: x509.Certificate, authority: x509.Certificate) -> bool:
-    """Tell whether the authority issued the certificate."""
+    """Return whether the authority issued the certificate."""
     try:
         certificate.verify_directly_issued_by(authority)
     except (ValueError, TypeError, InvalidSignature):
@@ -115,7 +115,7 @@ def _issued(certificate: x509.Certificate, authority: x509.Certificate) -> bool:
 
 
 def file_name(name: str, ending: str) -> str:
-    """Return the name of a file for a client; raises ConfigError if there can be none."""
+    """Return the name of a file for a client; raises ConfigError if it is too long."""
     if len((checked_person(name) + ending).encode("utf-8")) > 255:
         raise ConfigError(f"{name!r} is too long for a file name: use fewer characters outside ASCII")
     return checked_person(name) + ending

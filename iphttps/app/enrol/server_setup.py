@@ -59,7 +59,7 @@ class ServerSetup:
     """The paths as seen on the target machine, where the root is /."""
 
     def perform(self) -> Iterator[str]:
-        """Do what is not done yet, and yield a sentence about each thing; raises ConfigError."""
+        """Perform the steps not done yet, and yield a sentence for each; raises ConfigError."""
         hosts = certificate_names.checked_hosts(self.hosts)
         prefix = link_prefix("prefix", self.prefix) if self.prefix else None
         routes = tuple(ipv6_prefix("route", text) for text in self.routes)
@@ -95,7 +95,7 @@ class ServerSetup:
 
     @property
     def config(self) -> ServerConfig:
-        """The configuration as it is now; raises ConfigError."""
+        """The current configuration; raises ConfigError."""
         options = Options()
         options.root = self.places.root
         options.parse(["--config", str(self.places.server_config(self.instance))])
@@ -156,7 +156,7 @@ class ServerSetup:
             )
 
     def _compare(self, config: Path, prefix: IPv6Network | None, routes: Sequence[IPv6Network]) -> None:
-        """Raise ConfigError if the configuration that is there is not what was asked for."""
+        """Raise ConfigError if the existing configuration differs from the requested one."""
         there = self.config
         for what, wanted, found in (
             ("--prefix", prefix, there.prefix),
@@ -171,7 +171,7 @@ class ServerSetup:
                 )
 
     def _may_publish(self) -> bool:
-        """Tell whether the revocation list can be published at port 80, where certificates refer to it."""
+        """Return whether the revocation list can be published on port 80, to which certificates refer."""
         configs = map(self.places.server_config, self.places.instances("server"))
         if any(value_of(config, "publish") for config in configs):
             return False

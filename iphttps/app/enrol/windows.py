@@ -53,7 +53,7 @@ class Encryption(Enum):
 
 
 def folder_name(name: str) -> str:
-    """Return the name of the folder for a client, such as Windows can have, too; raises ConfigError."""
+    """Return the name of the folder for a client, valid on Windows; raises ConfigError."""
     known = _NOT_IN_FILE_NAMES.sub("_", checked_person(name)) + "-windows"
     if len(known.encode("utf-8")) > 255:
         raise ConfigError(f"{name!r} is too long for a folder name: use fewer characters outside ASCII")

@@ -15,7 +15,7 @@ from .paths import ROLES, Places, checked_name
 
 @dataclass(frozen=True, slots=True)
 class Instance:
-    """A server or a client with its configuration; without a name if that is not in /etc/iphttps."""
+    """A server or a client with its configuration; the name is None if the file is not in /etc/iphttps."""
 
     role: str
     name: str | None
@@ -27,7 +27,7 @@ class Instance:
 
     @property
     def control(self) -> Path | None:
-        """The control socket: the one that the configuration names, or where that of an instance is."""
+        """The control socket: the one in the configuration, or the default of the instance."""
         named = loosely(self.file).get("control")
         if isinstance(named, str) and named:
             return self.places.beneath(Path(named).absolute())
@@ -92,12 +92,11 @@ def only(places: Places) -> Instance:
 
 
 def find_control(places: Places, control: str | None, word: str | None) -> Path:
-    """Return the control socket given as such, that of the instance given, or else that of the only running daemon.
+    """Return the given control socket, or that of the given instance, or else that of the only running daemon.
 
     Raises:
         ConfigError: No instance has this name.
         AskError: There is no control socket, or the choice is ambiguous.
-
     """
     if control and word:
         raise AskError(f"{word!r} and the control socket {control} are both given: give only one", 2)
@@ -123,7 +122,7 @@ def find_control(places: Places, control: str | None, word: str | None) -> Path:
 
 
 def _called(path: Path) -> str:
-    """Return the instance that a socket belongs to, or its path if the name shows none."""
+    """Return the name of the instance with this socket, or the socket's path if its name matches no instance."""
     role, _, name = path.stem.partition("-")
     return f"{role}/{name}" if role in ROLES and name else str(path)
 

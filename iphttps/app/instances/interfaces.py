@@ -28,5 +28,5 @@ def interface_of(config: Path) -> str:
 
 
 def value_of(config: Path, key: str) -> object:
-    """Return what a configuration says to a key, None if it says nothing or cannot be read."""
+    """Return the value of a key in a configuration, None if it is missing or the file is unreadable."""
     return loosely(config).get(key)

@@ -120,7 +120,7 @@ class Processes:
 
 
 def supervisor(instance: Instance) -> Systemd | Processes:
-    """Return how instances like this one are run on this machine."""
+    """Return the supervisor for an instance: systemd if it has the unit, otherwise processes."""
     here = instance.places.root == Path("/")
     if here and booted() and systemctl("cat", _unit(instance)).returncode == 0:
         return Systemd()
@@ -168,13 +168,13 @@ def _remove(pid_file: Path) -> None:
 
 
 def _pid(pid_file: Path) -> int | None:
-    """Return the process in a pid file, if it is still the one that was started with it."""
+    """Return the process ID in a pid file, if that process was started with this file."""
     pid = number_in(pid_file)
     return pid if pid is not None and _runs(pid, pid_file) else None
 
 
 def _runs(pid: int, pid_file: Path) -> bool:
-    """Tell whether the process that was started with a pid file is running; a zombie is not."""
+    """Return whether the process that was started with a pid file is running; a zombie is not."""
     try:
         if f"--pidfile={pid_file}".encode() not in Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0"):
             return False

@@ -1,4 +1,4 @@
-"""The units of the instances: asks systemd about them, and has one run from now on."""
+"""The systemd units of the instances: queries them, and enables and starts them."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ BOOTED = Path("/run/systemd/system")
 """A directory that exists if systemd is the init system: sd_booted(3)."""
 
 DEADLINE = 100.0
-"""Seconds that systemctl has for its answer: more than the 90 that systemd by default gives a unit to start or stop."""
+"""Time limit of systemctl in seconds: more than the 90 that systemd by default allows a unit to start or stop."""
 
 
 def booted() -> bool:
-    """Tell whether systemd runs this machine."""
+    """Return whether systemd is the init system."""
     return BOOTED.is_dir()
 
 
 def systemctl(*words: str) -> subprocess.CompletedProcess[str]:
-    """Have systemd do something; where it cannot be asked, that is a failure like others, with the reason."""
+    """Run systemctl; if it cannot be run or times out, return a failed result with the reason in stderr."""
     command = ("systemctl", *words)
     try:
         return subprocess.run(
@@ -51,11 +51,10 @@ class Start:
 
 
 def enable(places: Places, role: str, name: str) -> Start:
-    """Start an instance now and at each boot; without systemd, return a sentence that says how to start it.
+    """Start an instance now and at each boot; without systemd, return a sentence on how to start it.
 
     Raises:
         ConfigError: The unit failed to start.
-
     """
     wanted = unit(role, name)
     up = f"start it with `iphttps up {role}/{name}`"

@@ -18,7 +18,7 @@ Condition = Callable[[], Deferred[bool]]
 
 
 def always() -> Deferred[bool]:
-    """Return true: the administrator's policy is to have the link always."""
+    """Return true: the administrator's policy is to connect always."""
     return succeed(True)
 
 

@@ -31,7 +31,7 @@ from .proxy import ProxyEndpoint, ProxySettings
 __all__ = ["ANY", "BACKLOG", "CONNECT_TIMEOUT", "DEFER_ACCEPT", "URI", "bind", "client_endpoint", "listen"]
 
 # The resolver's first look-up imports encodings.idna. After `twistd --uid` Python's own files may be unreadable; the
-# import then fails and Twisted waits for ever. Hence the import above.
+# import then fails and Twisted waits forever. Hence the import above.
 
 CONNECT_TIMEOUT = 30.0
 """Seconds to wait for a TCP connection."""
@@ -47,19 +47,19 @@ ANY = "*"
 
 @dataclass(frozen=True, slots=True)
 class URI:
-    """The URI of the server (3.1.1, 3.2.1); `path` is empty if none was given, and `default_path` is meant then."""
+    """The URI of the server (3.1.1, 3.2.1); if `path` is empty, `default_path` applies."""
 
     secure: bool
     host: str
     port: int
     path: str
     socket: str = ""
-    """The path of a UNIX socket, in the place of host and port."""
+    """The path of a UNIX socket, instead of host and port."""
     default_path: str = field(default="", compare=False, repr=False)
 
     @classmethod
     def listening(cls, text: str, default_path: str = "") -> URI:
-        """Read the URI of a server, which may have unix:PATH in the place of host and port, as nginx writes it.
+        """Parse the URI of a server, which may have unix:PATH instead of host and port, as in nginx.
 
         Raises:
             ConfigError: The text is not such a URI.
@@ -74,7 +74,7 @@ class URI:
 
     @classmethod
     def parse(cls, text: str, default_path: str = "") -> URI:
-        """Read a URI such as https://vpn.example.org/IPHTTPS.
+        """Parse a URI such as https://vpn.example.org/IPHTTPS.
 
         Raises:
             ConfigError: The text is not an http or https URI, or has a user, a query or a fragment.

@@ -1,7 +1,7 @@
 """Connecting through a web proxy with CONNECT: an endpoint that wraps the endpoint of the proxy (3.1.5.1).
 
-Once the proxy has connected, nothing of this file is left in the connection: the protocol for the server replaces the
-one for the proxy at the transport. `TLSEndpoint` wraps this endpoint for TLS to the server.
+Once the proxy has connected, the protocol for the server replaces the one for the proxy at the transport. `TLSEndpoint`
+wraps this endpoint for TLS to the server.
 """
 
 from __future__ import annotations
@@ -282,8 +282,8 @@ class ProxyAttempt:
     async def _token(self, step: NextToken) -> bytes:
         if step.token is None:
             self._next_token = self._tokens(step.scheme, self._proxy.host, self._negotiation.login)
-        elif not self._connection:  # what is proven this way is proven for one connection
-            raise NoTokenError("the proxy closes the connection in the middle of it")
+        elif not self._connection:  # this authentication is bound to its connection
+            raise NoTokenError("the proxy closed the connection during the token exchange")
         assert self._next_token
         return await self._next_token(step.token)
 

@@ -69,9 +69,9 @@ class ProxyConnection(Protocol):
         self.secured.callback(None)
 
     def ask(self, authorization: bytes | None) -> Deferred[Connected | Challenged]:
-        """Send a CONNECT request, with this value of Proxy-Authorization, and return the proxy's answer.
+        """Send a CONNECT request, with this value of Proxy-Authorization, and return the proxy's response.
 
-        Fails with ProxyError, or with NoAnswerError if the connection ends before the answer.
+        Fails with ProxyError, or with NoAnswerError if the connection ends before the response.
         """
         waiting: Deferred[Connected | Challenged] = Deferred()
         self._waiting = waiting
@@ -82,7 +82,7 @@ class ProxyConnection(Protocol):
         return waiting
 
     def dataReceived(self, data: bytes) -> None:
-        """Parse the answer; unsolicited bytes are ignored."""
+        """Parse the response; unsolicited bytes are ignored."""
         if self._waiting:
             try:
                 answer = self._handshake.feed(data)
@@ -126,7 +126,7 @@ class ProxyConnection(Protocol):
             waiting.errback(error)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        """End the answer, which the end of the connection can delimit, or fail."""
+        """Complete the response, which the end of the connection can delimit, or fail."""
         self._gone = NoAnswerError(self._fate(reason), used=self._used)
         try:
             answer = self._handshake.closed()
@@ -151,7 +151,7 @@ class ProxyConnection(Protocol):
         return error
 
     def hand_over(self, protocol: IProtocol, rest: bytes) -> None:
-        """Replace this protocol by another at the transport, and give it the bytes received after the answer."""
+        """Replace this protocol by another at the transport, and pass it the bytes received after the response."""
         if self._secure:
             self._wire.wrappedProtocol = protocol
         else:

@@ -1,4 +1,4 @@
-"""Finds out which server answers fastest, as Windows does where it is given several entry points."""
+"""Selection of the server that responds fastest, as Windows does with several entry points."""
 
 from __future__ import annotations
 
@@ -21,32 +21,32 @@ from ..log import logger
 from .remote_server import H, RemoteServer
 
 PATIENCE = 5.0
-"""Seconds for which an answer is waited for; then the servers are tried as listed."""
+"""Seconds to wait for a connection; after that the servers are tried as listed."""
 
 
 @implementer(IHandshakeListener)
 class Trial(Protocol):
-    """A connection that is closed as soon as it is established; TLS, if it is there, included."""
+    """A connection that is closed as soon as it is established, including TLS if used."""
 
     def __init__(self) -> None:
         self.established: Deferred[None] = Deferred(lambda cancelled: self._abort())
 
     def connectionMade(self) -> None:
-        """Without TLS this is all."""
+        """Without TLS, report the connection as established."""
         if not ISSLTransport.providedBy(self.transport):
             self.handshakeCompleted()
 
     def handshakeCompleted(self) -> None:
-        """The connection is established (3.1.5.1)."""
+        """Report the connection as established (3.1.5.1), and close it."""
         self._tell(None)
         cast(ITCPTransport, self.transport).loseConnection()
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        """It ended; perhaps it never was established."""
+        """Report a connection that ended before it was established."""
         self._tell(reason)
 
     def attempt(self, endpoint: IStreamClientEndpoint) -> Deferred[None]:
-        """Connect; fires once the connection is established, or fails."""
+        """Connect; fires when the connection is established, or fails."""
         factory = Factory.forProtocol(lambda: self)
         factory.noisy = False
         connecting = cast("Deferred[object]", endpoint.connect(factory))
@@ -65,7 +65,7 @@ class Trial(Protocol):
 
 
 class Fastest:
-    """Puts the server first with which a connection is established first; the others follow as listed."""
+    """Orders servers: first the one whose connection is established first, then the others as listed."""
 
     log = logger()
 
@@ -73,7 +73,7 @@ class Fastest:
         self._clock = clock
 
     def __call__(self, servers: Sequence[RemoteServer[H]]) -> Deferred[Sequence[RemoteServer[H]]]:
-        """Try all at once, until one answers, or all have failed, or patience ends."""
+        """Connect to all servers at once, until one is connected, all have failed, or PATIENCE has passed."""
         self.log.info("trying {count} servers at once", event="trying-servers", count=len(servers))
 
         def cancel(ordered: Deferred[Sequence[RemoteServer[H]]]) -> None:
@@ -81,7 +81,7 @@ class Fastest:
             trials.cancel()
 
         def finish(result: object) -> None:
-            # A tuple is that of the first which has succeeded.
+            # DeferredList fires with a tuple for the first success.
             first = [servers[result[1]]] if isinstance(result, tuple) else []
             if not ordered.called:
                 ordered.callback([*first, *(server for server in servers if server not in first)])

@@ -16,9 +16,9 @@ H = TypeVar("H")
 
 @dataclass(frozen=True, slots=True)
 class RemoteServer(Generic[H]):
-    """A server to connect to: its URI for people, the endpoint that leads to it, and the handshake of its protocol.
+    """A server to connect to: its URI for display, its endpoint, and the handshake of its protocol.
 
-    `handshake` returns a new handshake for each attempt. `through` names the proxy that was tried last, if any.
+    `handshake` returns a new handshake for each attempt. `through` returns the proxy tried last, or None.
     """
 
     uri: str
@@ -32,5 +32,5 @@ Choice = Callable[[Sequence[RemoteServer[H]]], Deferred[Sequence[RemoteServer[H]
 
 
 def as_listed(servers: Sequence[RemoteServer[H]]) -> Deferred[Sequence[RemoteServer[H]]]:
-    """Try the servers in the order in which the operator has listed them."""
+    """Return the servers in the configured order."""
     return succeed(servers)

@@ -47,7 +47,7 @@ class _Tickets(spnego.CredentialCache):
 
 
 def installed() -> bool:
-    """Tell whether the Kerberos libraries are installed."""
+    """Return whether the Kerberos libraries are installed."""
     return all(find_spec(name) for name in ("gssapi", "krb5"))
 
 

@@ -1,4 +1,4 @@
-"""The client: performs the commands of its machine, and joins tunnel and device (3.1)."""
+"""The client: performs the commands of its state machine, and connects session and device (3.1)."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ from .liveness import Liveness
 __all__ = ["Client", "ClientSession", "Server"]
 
 Server = RemoteServer[ClientHandshake]
-"""A server that speaks IP-HTTPS."""
+"""An IP-HTTPS server."""
 
 
 class ClientSession(Session):
-    """One attempt's connection to the server; it tells the client of its fate once, by `failed`."""
+    """One connection to the server; it reports its end to the client once, by `failed`."""
 
     def __init__(self, client: Client, handshake_deadline: float) -> None:
         super().__init__(client.clock, handshake_deadline)
@@ -46,7 +46,7 @@ class ClientSession(Session):
         self._trouble: FailureReason | None = None
 
     def established(self) -> None:
-        """The HTTPS connection is established (3.1.5.1)."""
+        """Report that the HTTPS connection is established (3.1.5.1)."""
         super().established()
         self._stage = Stage.HTTP
         self._client.connected(self)
@@ -58,7 +58,7 @@ class ClientSession(Session):
             self._last = LAST_CHUNK
 
     def head_received(self, data: bytes) -> None:
-        """Read the response; the link is up only after a successful one (3.1.5.2)."""
+        """Read the response; only a successful one brings up the link (3.1.5.2)."""
         try:
             opened = self._handshake.feed(data)
         except ProtocolError as error:
@@ -74,7 +74,7 @@ class ClientSession(Session):
         self.opened(opened.rest, in_body(Framer(), opened.body, chunked=self._handshake.chunked))
 
     def expired(self) -> None:
-        """The server did not open the session in time."""
+        """End the connection: the server did not open the session in time."""
         sentence = f"the server did not open the session within {self.handshake_deadline:.0f} seconds"
         self._trouble = FailureReason(self._stage, sentence, TIMED_OUT)
         self.disconnect(sentence)
@@ -85,24 +85,24 @@ class ClientSession(Session):
         self._client.from_server(batch)
 
     def out_of_step(self, fault: DropReason) -> None:
-        """Drop a connection on which framing is lost; the client comes back by a new one."""
+        """End a connection whose framing is lost; the client reconnects."""
         self.disconnect(f"framing is lost: {fault.value}")
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        """Report the end of the connection, by the first cause that is known (3.1.5.4)."""
+        """Report the end of the connection with its first known cause (3.1.5.4)."""
         super().connectionLost(reason)
         trouble = explain_end(reason, self.tls, self._stage, answered=self._answered)
-        # What is known of certificates explains the rest.
+        # A certificate failure is the cause of any other error.
         if self.ending and trouble.stage is not Stage.CERTIFICATE:
             trouble = self._trouble or FailureReason(self._stage, self.ending)
         self._client.failed(self, trouble)
 
 
 class Client(Factory):
-    """The client as a whole; `bring_up` and `take_down` are called as the link comes and goes.
+    """The client; it calls `bring_up` and `take_down` when the link comes up and goes down.
 
-    `servers` are tried in the order that `choose` gives them, anew whenever all have failed. `own_address` returns the
-    host's link-local address on the link, and `random` a number from 0 to 1.
+    `servers` are tried in the order returned by `choose`, which is called again when all have failed. `own_address`
+    returns the host's link-local address on the link, and `random` a number from 0 to 1.
     """
 
     log = logger()
@@ -143,14 +143,14 @@ class Client(Factory):
         self._session: ClientRecord | None = None
         self._why = ""
         self.since = clock.seconds()
-        """When the state began."""
+        """The time of the last state change."""
         self.last_failure: tuple[FailureReason, str, float] | None = None
-        """What went wrong last, with which server, by its URI, and when."""
+        """The last failure: its reason, the server's URI, and its time."""
 
     def handle(self, event: ClientEvent, at_least: float = 0.0) -> None:
-        """Let something happen to the client: perform what its machine says.
+        """Handle an event: perform the commands of the state machine.
 
-        The next attempt after a failure comes after `at_least` so many seconds.
+        After a failure the next attempt follows no earlier than `at_least` seconds.
         """
         before = self._machine.state
         commands = self._machine.handle(event, self.clock.seconds(), jitter=self._random(), at_least=at_least)
@@ -162,14 +162,14 @@ class Client(Factory):
             self._perform(command)
 
     def disable(self, why: str) -> None:
-        """Disable the client, in whatever state it is (3.1.4.2); `why` is what the record of a session says."""
+        """Disable the client in any state (3.1.4.2); `why` is the reason in the session's record."""
         self._why = why
         self.handle(ClientEvent.DISABLE)
 
     def network_changed(self, *, address_gone: bool = False) -> None:
-        """The network under the client has changed: see whether the tunnel stands, or build it at once.
+        """React to a change of the underlying network: check the tunnel if it is up, or else reconnect now.
 
-        `address_gone` says that the host has no longer the address that the connection is made from.
+        `address_gone` means that the host has lost the source address of the connection.
         """
         if address_gone and self.state is ClientState.LINK_UP:
             self._cut_off(
@@ -179,23 +179,23 @@ class Client(Factory):
             self.handle(ClientEvent.NETWORK)
 
     def end_overdue(self, now: float) -> None:
-        """End the session if a certificate of the server's chain has expired; the server may have a new one by now."""
+        """End the session if a certificate in the server's chain has expired; the server may have a new one."""
         if self._tunnel and self.state is ClientState.LINK_UP and (trouble := explain_expiry(self._tunnel.tls, now)):
             self._cut_off(trouble)
 
     @property
     def state(self) -> ClientState:
-        """The state of 3.1.1."""
+        """The state (3.1.1)."""
         return self._machine.state
 
     @property
     def tunnel(self) -> ClientSession | None:
-        """The connection there is now."""
+        """The present connection, None without one."""
         return self._tunnel
 
     @property
     def next_attempt(self) -> float | None:
-        """When the reconnect timer expires, if it runs (3.1.2.1)."""
+        """The expiry of the reconnect timer, None if it is not running (3.1.2.1)."""
         return self._timer.getTime() if self._timer and self._timer.active() else None
 
     def _perform(self, command: Command) -> None:
@@ -240,7 +240,7 @@ class Client(Factory):
         chosen.addCallbacks(self._chosen, self._not_connected, errbackArgs=(attempt,))
 
     def _chosen(self, servers: Sequence[Server]) -> None:
-        # The machine says how often; after a session the round goes on with the server behind that one.
+        # The state machine limits the attempts; after a session the next server in order follows.
         self._turns = cycle(servers)
         self._connect_next()
 
@@ -255,23 +255,23 @@ class Client(Factory):
         attempt.addErrback(self._not_connected, attempt)
 
     def _not_connected(self, failure: Failure, attempt: Deferred[object]) -> None:
-        # One that was given up fails, too, and not always by the name of CancelledError: Twisted's resolver calls it
-        # a name that was not found.
+        # A cancelled attempt fails, too, and not always with CancelledError: Twisted's resolver reports a name that
+        # was not found.
         if attempt is self._attempt:
             self._note_failure(explain(failure))
 
     def buildProtocol(self, addr: IAddress | None) -> ClientSession:
-        """Make the tunnel for a connection just made."""
+        """Build the session of a new connection."""
         self._round.using(addr)
         self._tunnel = ClientSession(self, self._round.deadline)
         return self._tunnel
 
     def connected(self, tunnel: ClientSession) -> None:
-        """The HTTPS connection is established (3.1.5.1)."""
+        """Handle an established HTTPS connection (3.1.5.1)."""
         self.handle(ClientEvent.CONNECTED)
 
     def responded(self, tunnel: ClientSession) -> None:
-        """The response is successful (3.1.5.2)."""
+        """Handle a successful response (3.1.5.2)."""
         self._round.opened()
         self.handle(ClientEvent.RESPONSE)
 
@@ -283,7 +283,7 @@ class Client(Factory):
         self.liveness.start(tunnel.send, lambda: counted.packets_in + counted.packets_out)
 
     def failed(self, tunnel: ClientSession, trouble: FailureReason) -> None:
-        """The connection ended; of one given up already nobody wants to hear."""
+        """Handle the end of the connection; an abandoned one is ignored."""
         if tunnel is self._tunnel:
             self._tunnel = None
             self._note_failure(trouble)
@@ -292,10 +292,10 @@ class Client(Factory):
         if self._round.goes_on(trouble):
             self.handle(ClientEvent.NEXT_ADDRESS)
         else:
-            self._say_failure(told := self._round.verdict(trouble))
+            self._report_failure(told := self._round.verdict(trouble))
             self.handle(ClientEvent.FAILED, told.retry_after or 0.0)
 
-    def _say_failure(self, trouble: FailureReason) -> None:
+    def _report_failure(self, trouble: FailureReason) -> None:
         self._why = trouble.sentence
         self.last_failure = trouble, self.server.uri, self.clock.seconds()
         self.log.warn(
@@ -311,7 +311,7 @@ class Client(Factory):
         self._cut_off(FailureReason(Stage.ROUTER, "the router on the link does not answer"))
 
     def _cut_off(self, trouble: FailureReason) -> None:
-        self._say_failure(trouble)
+        self._report_failure(trouble)
         self.handle(ClientEvent.CUT_OFF)
 
     def _disconnect(self) -> None:
@@ -324,7 +324,7 @@ class Client(Factory):
             tunnel.disconnect("given up")
 
     def gone(self) -> Deferred[None]:
-        """Return a Deferred that fires when the connection last given up has ended."""
+        """Return a Deferred that fires when the last abandoned connection has ended."""
         return self._gone
 
     def _from_host(self, batch: Batch) -> int:

@@ -13,19 +13,19 @@ from ..log import logger
 from .client import Client
 
 RECHECK_INTERVAL = 60.0
-"""Seconds after which a condition that was not met is looked at again."""
+"""Seconds after which an unmet condition is checked again."""
 
 
 class ConnectCondition:
-    """Enables the client, and tells it when the condition is met.
+    """Enables the client, and lets it connect when the condition is met.
 
-    Without a condition only the user's own action counts.
+    Without a condition, the client connects only on the user's request.
     """
 
     log = logger()
 
     def __init__(self, clock: IReactorTime, client: Client, needed: Condition | None, unmet: str = "") -> None:
-        """`unmet` says what the client waits for as long as the condition is not met."""
+        """`unmet` is the reason reported while the condition is not met."""
         self._clock = clock
         self._client = client
         self._needed = needed
@@ -35,30 +35,30 @@ class ConnectCondition:
 
     @property
     def waiting(self) -> str | None:
-        """What the client waits for before it connects at all, if it does."""
+        """The reason why the client does not connect, or None."""
         return self._unmet if self._client.state is ClientState.ENABLED else None
 
     @property
     def looking(self) -> bool:
-        """Whether it is not known yet if the condition is met."""
+        """Whether a check of the condition is in progress."""
         return self._looking is not None and not self._looking.called
 
     def enable(self) -> None:
-        """Enable the client (3.1.4.1), and look whether it is needed."""
+        """Enable the client (3.1.4.1), and check the condition."""
         self._client.handle(ClientEvent.ENABLE)
         if self._needed is None:
             self.log.info("not connecting: {sentence}", event="not-connecting", sentence=self._unmet)
         self.look()
 
     def look(self) -> None:
-        """Look at the condition, if the client waits for it; again after a while, if it is not met."""
+        """Check the condition if the client waits for it; repeat after RECHECK_INTERVAL while it is not met."""
         self.stop()
         if self._needed and self._client.state is ClientState.ENABLED:
             self._looking = looking = self._needed()
             looking.addCallbacks(self._found, self._not_found, callbackArgs=(looking,), errbackArgs=(looking,))
 
     def _found(self, needed: bool, looking: Deferred[bool]) -> None:
-        if looking is not self._looking:  # given up; that an attempt to reach a host was cancelled looks like a failure
+        if looking is not self._looking:  # cancelled; FirewallCondition reports this like an unreachable host
             return
         if needed:
             self.demand()
@@ -69,12 +69,12 @@ class ConnectCondition:
         if looking is self._looking:
             sentence = explain(failure).sentence
             self.log.warn(
-                "cannot find out whether the tunnel is needed: {sentence}", event="need-unknown", sentence=sentence
+                "cannot determine whether the tunnel is needed: {sentence}", event="need-unknown", sentence=sentence
             )
             self._again = self._clock.callLater(RECHECK_INTERVAL, self.look)
 
     def demand(self) -> None:
-        """The user wants the tunnel, which is a condition by itself."""
+        """Connect on the user's request, which meets the condition."""
         self.stop()
         if self._client.state is ClientState.DISABLED:
             self._client.handle(ClientEvent.ENABLE)
@@ -82,19 +82,19 @@ class ConnectCondition:
             self._client.handle(ClientEvent.PRECONDITION)
 
     def disable(self, why: str = "the client is disabled") -> None:
-        """Disable the client, in whatever state it is (3.1.4.2), for a reason that the log gives."""
+        """Disable the client in any state (3.1.4.2); `why` is the reason in the log."""
         self.stop()
         self._client.disable(why)
 
     def network_changed(self, *, address_gone: bool = False) -> None:
-        """The network under the client has changed: what was true of it may not be any more."""
+        """Check the condition again after a change of the underlying network, or pass the change to the client."""
         if self._client.state is ClientState.ENABLED:
             self.look()
         else:
             self._client.network_changed(address_gone=address_gone)
 
     def stop(self) -> None:
-        """Look no more."""
+        """Stop checking."""
         if self._again and self._again.active():
             self._again.cancel()
         looking, self._looking = self._looking, None

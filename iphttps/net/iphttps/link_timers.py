@@ -1,4 +1,4 @@
-"""The clocks of the server's link: Router Advertisements, and Neighbor Solicitations (RFC 4861)."""
+"""The timers of the server's link: Router Advertisements and Neighbor Solicitations (RFC 4861)."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from ...core.iphttps.neighbors import RETRANS_TIMER
 from ..stream.fanout import Fanout
 
 SOLICITATION_INTERVAL = RETRANS_TIMER / 4
-"""Seconds between two looks at what is to be solicited: often enough to keep to RETRANS_TIMER."""
+"""Seconds between two checks for due solicitations: short enough to meet RETRANS_TIMER."""
 
 
 class LinkTimers:
-    """Advertises and solicits on a link while it is started."""
+    """Sends Router Advertisements and Neighbor Solicitations on a link, from `start` to `stop`."""
 
     def __init__(self, clock: IReactorTime, table: ClientTable, link: ServerLink) -> None:
         self._clock = clock
@@ -33,12 +33,12 @@ class LinkTimers:
         self._solicitation.clock = clock
 
     def start(self) -> None:
-        """Advertise at once, and both from now on."""
+        """Send an advertisement now, and start both timers."""
         self._advertise()
         self._solicitation.start(SOLICITATION_INTERVAL, now=False)
 
     def stop(self) -> None:
-        """Send nothing more."""
+        """Stop sending."""
         if self._advertisement:
             self._advertisement.cancel()
             self._advertisement = None
@@ -47,7 +47,7 @@ class LinkTimers:
         self._solicitation.stop()
 
     def advertise(self) -> None:
-        """Tell all clients at once what has changed about the link, if it is started."""
+        """Send an advertisement now, after a change of its content, if started."""
         if self._advertisement:
             self._advertisement.cancel()
             self._advertise()
@@ -74,13 +74,13 @@ def send(entry: ClientEntry, batch: Batch) -> None:
 
 
 def send_urgent(entry: ClientEntry, batch: Batch) -> None:
-    """Send Neighbor Discovery to one client, ahead of what waits."""
+    """Send Neighbor Discovery to one client, ahead of queued data."""
     entry.connection.send_urgent(batch)
 
 
 def send_to_all(
     fanout: Fanout[ClientEntry], batch: Batch, counters: Counters, origin: ClientEntry | None = None
 ) -> None:
-    """Send to all clients but the one from which it comes; what is too much is dropped, and counted there."""
+    """Send to all clients except the origin; packets beyond the limit are dropped, and counted in `counters`."""
     if batch and not fanout.send_to_all(batch, origin):
         counters.dropped(DropReason.TOO_MUCH, len(batch))

@@ -1,4 +1,4 @@
-"""Asks the router on the link whether it is there, when there is reason to doubt it or somebody wants to know."""
+"""Probes the router on the link, when it may be unreachable or on request."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from ...core.iphttps.liveness import INTERVAL, RouterWatch
 from ..log import logger
 
 NO_ROUTER = 10.0
-"""Seconds after which a link without any Router Advertisement is worth a warning."""
+"""Seconds without a Router Advertisement after which a warning is logged."""
 
 
 class Liveness:
     """Watches one session at a time, from `start` to `stop`.
 
-    `own` returns the host's link-local address on the link, or None if it has none yet; `silent` is called when a
-    check finds no router. With a `keepalive` other than zero the router is asked after so many seconds without
-    traffic, for proxies that cut connections on which nothing passes.
+    `own` returns the host's link-local address on the link, or None if it has none yet; `silent` is called when the
+    router does not answer a check. With a nonzero `keepalive` the router is probed after that many seconds without
+    traffic, because proxies close idle connections.
     """
 
     log = logger()
@@ -38,7 +38,7 @@ class Liveness:
         self._silent = silent
         self._keepalive = keepalive
         self._watch = RouterWatch()
-        self._send: Callable[[Batch], None] = _nobody
+        self._send: Callable[[Batch], None] = _nothing
         self._traffic: Callable[[], int] = int
         self._next: IDelayedCall | None = None
         self._warning: IDelayedCall | None = None
@@ -46,7 +46,7 @@ class Liveness:
         self._asked_by: list[Deferred[float | None]] = []
         self._started = False
         self._doubted = False
-        """Whether the link is to be checked as soon as there is somebody to ask."""
+        """Whether a check is pending until the router has advertised itself."""
 
     @property
     def router(self) -> bytes | None:
@@ -55,11 +55,11 @@ class Liveness:
 
     @property
     def listening(self) -> bool:
-        """Whether `hear` wants to see what comes from the server."""
+        """Whether `hear` must be called with packets from the server."""
         return self._watch.listening or self._doubted
 
     def start(self, send: Callable[[Batch], None], traffic: Callable[[], int]) -> None:
-        """Begin with a link just up: `send` sends packets to the server, `traffic` counts those that have passed."""
+        """Start; the link has just come up. `send` sends packets to the server, `traffic` counts packets so far."""
         self._watch = RouterWatch()
         self._send, self._traffic, self._started, self._doubted = send, traffic, True, False
         self._warning = self._clock.callLater(NO_ROUTER, self._warn)
@@ -67,7 +67,7 @@ class Liveness:
             self._rest(traffic())
 
     def stop(self) -> None:
-        """End with the link."""
+        """Stop; the link goes down."""
         self._started = False
         self._conclude(None)
         self._watch = RouterWatch()
@@ -76,7 +76,7 @@ class Liveness:
                 call.cancel()
 
     def hear(self, batch: Batch) -> None:
-        """Look at packets from the server; worth it only while `listening`."""
+        """Process packets from the server; needed only while `listening`."""
         self._watch.hear(batch, self._clock.seconds())
         if self._asked_by and not self._watch.waiting:
             self._conclude(self._watch.round_trip)
@@ -84,9 +84,9 @@ class Liveness:
             self.check()
 
     def ask(self) -> Deferred[float | None]:
-        """Ask the router; fires with the seconds that the answer took, or with None if none has come.
+        """Probe the router; fires with the round-trip time in seconds, or None without an answer.
 
-        None also where nothing can be asked: no router has advertised itself, or the host has no address yet.
+        It also fires with None if no router has advertised itself, or the host has no link-local address yet.
         """
         if not self._started or not self._can_ask():
             return succeed(None)
@@ -97,7 +97,7 @@ class Liveness:
         return asked
 
     def solicit(self) -> None:
-        """Ask the routers on the link to advertise themselves again (RFC 4861 section 6.3.7), if it is up."""
+        """Send a Router Solicitation (RFC 4861 section 6.3.7), if the link is up."""
         own = self._own()
         if self._started and own:
             self._send(Batch.of([router_solicitation(own)]))
@@ -106,10 +106,10 @@ class Liveness:
         return self._watch.router is not None and self._own() is not None
 
     def check(self) -> None:
-        """Ask the router, and if there is no answer call `silent`.
+        """Probe the router, and call `silent` if it does not answer.
 
-        A router that has not advertised itself yet is asked when it has; where none ever does, nobody can be asked,
-        and it is for TCP to find out that the connection is dead.
+        If no router has advertised itself yet, the check waits for that; if none ever does, only TCP detects a dead
+        connection.
         """
         self._doubted = not self._can_ask()
         if not self._doubted:
@@ -145,7 +145,7 @@ class Liveness:
                 seconds=NO_ROUTER,
             )
 
-    # Twice in each interval it is seen whether anything has passed since the last time, so that no rest is longer.
+    # Traffic is checked twice per keepalive interval, so that no idle time exceeds it.
 
     def _rest(self, before: int) -> None:
         self._idle = self._clock.callLater(self._keepalive / 2, self._rested, before)
@@ -158,5 +158,5 @@ class Liveness:
             self._rest(now)
 
 
-def _nobody(batch: Batch) -> None:
+def _nothing(batch: Batch) -> None:
     """Send nothing: there is no session."""

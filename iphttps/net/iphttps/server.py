@@ -1,4 +1,4 @@
-"""The server: performs the commands of its state machine (3.2.1), which open and close the port and end sessions."""
+"""The server: performs the commands of its state machine (3.2.1), which open and close the port, and end sessions."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ __all__ = ["Server"]
 
 _REASONS = {
     ServerEvent.DISABLE: "the server is disabled",
-    ServerEvent.AUTHENTICATION: "the authentication mode is changed",
-    ServerEvent.SHUTDOWN: "the server shuts down",
+    ServerEvent.AUTHENTICATION: "the authentication mode was changed",
+    ServerEvent.SHUTDOWN: "the server is shutting down",
 }
 
 
 class Server:
-    """The server as a whole: a `listener`, with IP-HTTPS as a `service` on its port.
+    """The server: a `listener`, with IP-HTTPS as a `service` on its port.
 
     START and ENABLE enter the Listen state, SHUTDOWN the Stopped state.
     """
@@ -34,7 +34,7 @@ class Server:
         self.service = service
         self._machine = ServerMachine()
         self.since = clock.seconds()
-        """When the state began."""
+        """The time of the last state change."""
 
     def handle(self, event: ServerEvent) -> None:
         """Handle an event: perform the commands of the state machine.
@@ -50,7 +50,7 @@ class Server:
                 case ServerCommand.STOP_LISTENING:
                     self.listener.stop()
                 case ServerCommand.DISCONNECT_ALL:
-                    # The mode is IP-HTTPS's own (3.2.7.1); without a port no service has clients.
+                    # The mode concerns only IP-HTTPS (3.2.7.1); the other events close the port of all services.
                     of = self.service if event is ServerEvent.AUTHENTICATION else None
                     self.listener.disconnect(_REASONS[event], of)
         after = self._machine.state
@@ -60,7 +60,7 @@ class Server:
 
     @property
     def state(self) -> ServerState:
-        """The state of 3.2.1."""
+        """The state (3.2.1)."""
         return self._machine.state
 
     def _listen_or_stay(self, before: ServerState) -> None:
@@ -71,5 +71,5 @@ class Server:
             raise
 
     def wait_closed(self) -> Deferred[None]:
-        """Return a Deferred that fires when all connections there are now have ended, and a port given up is closed."""
+        """Return a Deferred that fires when all present connections have ended and a stopped port is closed."""
         return self.listener.wait_closed()

@@ -1,4 +1,4 @@
-"""One client's connection, as the server has it (3.2.5)."""
+"""The server's session with one client (3.2.5)."""
 
 from __future__ import annotations
 
@@ -19,15 +19,16 @@ from ..explain import sentence
 from ..session import Session
 
 BUDGET = 256
-"""Packets that are taken of one session in one turn of the reactor.
+"""Maximum number of packets forwarded from one session in one turn of the reactor.
 
-As many small ones as come in one read of the socket, thousands, would keep the device from being read for so long that
-its queue in the kernel overflows, and with it what is for other clients. Of packets of 1280 bytes fewer come at a time.
+One read of the socket can contain thousands of small packets. Forwarding them all at once would delay reading the
+device until its queue in the kernel overflows, and packets for other clients are lost. Packets of 1280 bytes do not
+reach this limit.
 """
 
 
 class Owner(Protocol):
-    """What a session needs of its service: where packets go, and who is told of its end."""
+    """The interface of the service used by a session."""
 
     clock: IReactorTime
     memory: SharedMemory
@@ -37,7 +38,7 @@ class Owner(Protocol):
 
 
 class ServerSession(Session):
-    """One client's connection, as the server has it; it takes over from the request, which `answer` accepts."""
+    """The server's session with one client; it takes over the connection from the request and sends `answer`."""
 
     def __init__(self, service: Owner, opened: Opened, answer: bytes) -> None:
         super().__init__(service.clock, memory=service.memory)
@@ -49,12 +50,12 @@ class ServerSession(Session):
         self._next: IDelayedCall | None = None
 
     def begin(self, entry: ClientEntry) -> None:
-        """Be the session of this client."""
+        """Set the client of this session."""
         self.entry = entry
         self.counters = entry.counters
 
     def attached(self) -> None:
-        """Answer the request, and take what has come behind it."""
+        """Send the response, and process data that followed the request."""
         super().attached()
         self.wire.write(self._answer)
         opened, self._opened, self._answer = self._opened, None, b""
@@ -62,7 +63,7 @@ class ServerSession(Session):
         self.opened(opened.rest, in_body(Framer(), opened.body))
 
     def deliver(self, batch: Batch) -> None:
-        """Forward packets from the client (3.2.5.2.2): now, or what goes beyond its budget in later turns."""
+        """Forward packets from the client (3.2.5.2.2): up to BUDGET now, the rest in later turns of the reactor."""
         assert self.entry is not None
         if len(batch) <= BUDGET and not self._put_off:
             self._service.from_client(self.entry, batch)
@@ -93,24 +94,24 @@ class ServerSession(Session):
             self._next = None
 
     def settle(self) -> None:
-        """Forward at once what was put off: the stream, or its framing, ends here."""
+        """Forward deferred packets now: the stream has ended, or its framing is lost."""
         while self.entry and self._put_off:
             self._service.from_client(self.entry, self._put_off.popleft())
 
     def out_of_step(self, fault: DropReason) -> None:
-        """End the session with the offending client, as 3.2.5.2.2 says a server SHOULD."""
+        """End the session with the offending client, as a server SHOULD (3.2.5.2.2)."""
         self.disconnect(f"framing is lost: {fault.value}")
 
     def disconnect(self, sentence: str) -> None:
-        """End the session, and have the client's state torn down without waiting for the peer to hang up."""
+        """End the session, and tear down the client's state without waiting for the peer to close."""
         if self._next:
             self._drop_rest()
-            self._reading.resumeProducing()  # the peer's close_notify is to be heard
+            self._reading.resumeProducing()  # to receive the peer's close_notify
         super().disconnect(sentence)
         self._leave(sentence)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        """Have the client's state torn down (3.2.5.3)."""
+        """Tear down the client's state (3.2.5.3)."""
         self.settle()
         self._leave(sentence(reason))
         super().connectionLost(reason)

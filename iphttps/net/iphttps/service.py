@@ -33,8 +33,8 @@ __all__ = ["IPHTTPSService"]
 class IPHTTPSService:
     """Admits clients to the link, and forwards their packets.
 
-    `paths` are where a POST opens a tunnel, without regard to case. `name` is the Server header of the answer, and
-    `day` the time of day for its Date.
+    `paths` are the paths for which a POST opens a tunnel, case-insensitive. `name` is the Server header of the
+    response, and `day` returns wall-clock time for its Date.
     """
 
     log = logger()
@@ -59,13 +59,13 @@ class IPHTTPSService:
         self.certificate = certificate
         """REQUIRED in mode Certificates, OPTIONAL in mode None (3.2.1)."""
         self.wrote: Callable[[int], None] = _nothing
-        """Called with how many packets the device was given."""
+        """Called with the number of packets written to the device."""
         self.memory = SharedMemory()
-        """What waits for all clients together."""
+        """The memory queued for all clients together."""
         self.sources = Sources()
-        """Where clients without a certificate come from."""
+        """The sources of clients without a certificate."""
         self.past = Counters()
-        """What was counted for clients that have gone."""
+        """The total counters of former clients."""
         self._paths = frozenset(path.casefold() for path in paths)
         self._name = name
         self._day = day
@@ -78,34 +78,34 @@ class IPHTTPSService:
         self._multicasting = Fanout(clock, table, send)
 
     def serves(self, path: str) -> bool:
-        """Tell whether tunnels are opened at this path."""
+        """Return whether tunnels are opened at this path."""
         return path.casefold() in self._paths
 
     def start(self) -> None:
-        """Advertise and solicit from now on (3.2.3.1)."""
+        """Start advertising and soliciting (3.2.3.1)."""
         self._timers.start()
 
     def stop(self) -> None:
-        """Say good-bye to the clients; their connections end next."""
+        """Send the final Router Advertisement; the connections end next."""
         self._timers.stop()
         self._multicasting.stop()
         self._lines.close()
         final = self._link.final_advertisement().everyone
         for entry in self.table if final else ():
-            entry.connection.send(final)  # at once: the connections end
+            entry.connection.send(final)  # not by a timer, as the connections end now
 
     def limit(self, clients: int, sessions: int) -> None:
-        """Have other limits from now on; no session ends by it."""
+        """Change the limits; existing sessions continue."""
         self.table.maximum, self.table.per_identity = clients, sessions
 
     # Clients, in the order of their life.
 
     def admit(self, peer: Peer, request: RequestHead) -> ServerSession:
-        """Return a session for the client, which has an entry in the Client Table then (3.2.5.1).
+        """Add the client to the Client Table and return its session (3.2.5.1).
 
         Raises:
-            ProtocolError: if the request opens no tunnel.
-            NotAdmitted: if there is no room for the client.
+            ProtocolError: The request does not open a tunnel.
+            NotAdmitted: A limit on clients is reached.
         """
         opened = open_tunnel(request)
         session = ServerSession(self, opened, accept(opened, self._name, self._day()))
@@ -115,9 +115,9 @@ class IPHTTPSService:
     def _add(self, session: ServerSession, peer: Peer) -> ClientEntry:
         for old in self.table.surplus(peer.identity):
             limit = self.table.per_identity
-            old.connection.disconnect(f"it came once more, and may have only {limit} sessions at a time")
+            old.connection.disconnect(f"displaced by a newer session of the same identity (limit: {limit})")
         if peer.identity is None and (source := self.sources.full(peer.address)):
-            sentence = f"{source} has as many sessions as --max-sessions-per-source lets it"
+            sentence = f"{source} has reached the limit of --max-sessions-per-source"
             raise NotAdmitted(sentence, "too many sessions")
         entry = self.table.add(session, peer.name, peer.identity, self.clock.seconds(), peer.suite)
         if entry is None:
@@ -133,7 +133,7 @@ class IPHTTPSService:
         return entry
 
     def left(self, entry: ClientEntry, sentence: str) -> None:
-        """Tear down the state of a client; the server stays in its state (3.2.5.3, 3.2.7.2)."""
+        """Tear down the state of a client; the state of the server does not change (3.2.5.3, 3.2.7.2)."""
         self._link.remove(entry)
         self.past.add(entry.counters)
         if entry in self._anonymous:
@@ -157,13 +157,13 @@ class IPHTTPSService:
         self._perform(self._link.from_client(entry, batch, self.clock.seconds()), entry)
 
     def from_host(self, batch: Batch) -> int:
-        """Forward packets from the host's kernel; returns to how many clients."""
+        """Forward packets from the host's kernel; return the number of clients that they were sent to."""
         forwarding = self._link.from_host(batch, self.clock.seconds())
         self._perform(forwarding)
         return len(forwarding.clients)
 
     def advertise(self) -> None:
-        """Tell all clients at once what has changed about the link, if the port is open."""
+        """Send a Router Advertisement now, after a change of its content, if the port is open."""
         self._timers.advertise()
 
     def _perform(self, forwarding: Forwarding, origin: ClientEntry | None = None) -> None:
@@ -180,10 +180,10 @@ class IPHTTPSService:
 
 
 def _named(entry: ClientEntry) -> dict[str, Any]:
-    """Return the fields that say who a client is."""
+    """Return the log fields that identify a client."""
     identity = entry.identity and str(entry.identity)
     return {"who": str(entry), "client": entry.number, "identity": identity, "peer": entry.peer}
 
 
 def _nothing(what: object) -> None:
-    """Nobody wants to hear of it."""
+    """Do nothing."""

@@ -1,9 +1,8 @@
-"""The accept_filter: what a connection passes before TLS, or before HTTP where there is no TLS.
+"""The accept filter: the first stage of a connection, before TLS, or before HTTP without TLS.
 
-A source that already has too many connections in the handshake phase is turned away. A front that has been told
-to, announces whom it brings by the PROXY protocol. TLS is made for a connection when its first bytes come, because
-that takes far longer than to accept it. Then nothing of this file is left in the connection: the next protocol takes
-its place at the transport.
+Connections from a source with too many connections in the handshake phase are refused. A trusted proxy can announce its
+client by the PROXY protocol. The TLS object of a connection is created only on its first bytes, because that takes far
+longer than accepting it. Then the next protocol replaces this one at the transport, so that it costs nothing later.
 """
 
 from __future__ import annotations
@@ -32,20 +31,20 @@ from ...pki.certificates import distinguished
 from .rejections import RejectionLog
 
 HEADER_DEADLINE = 10.0
-"""Seconds that a front has to send its PROXY header, which is the first thing that it sends."""
+"""Seconds within which a proxy must send its PROXY header, the first data of a connection."""
 
 SILENCE = 10.0
-"""Seconds that a client has to send its first bytes, if the handshake phase is not shorter altogether."""
+"""Seconds within which a client must send its first bytes, unless the handshake timeout is shorter."""
 
 
 @implementer(IAddress)
 @dataclass(frozen=True, slots=True)
 class PeerInfo:
-    """Who has come, as far as known before TLS and HTTP.
+    """The information about a client that is known before TLS and HTTP.
 
-    `peer` is the client's outer address as people read it, and `address` as machines do, unless a front hides it.
-    `identity` is whom the front has made sure the client is. `fronts` are to judge X-Forwarded-For headers, if
-    they may come from a front.
+    `peer` is the client's outer address as text, and `address` as an object, None if a proxy hides it. `identity` is
+    the client's identity as verified by a proxy. `fronts` are the proxies whose X-Forwarded-For headers are trusted,
+    None if the connection is not from one of them.
     """
 
     peer: str
@@ -55,7 +54,7 @@ class PeerInfo:
 
     @classmethod
     def of(cls, address: object) -> PeerInfo:
-        """Return what a connection's address alone tells."""
+        """Return the information for a connection's address alone."""
         if isinstance(address, PeerInfo):
             return address
         if not isinstance(address, IPv4Address | IPv6Address):
@@ -65,7 +64,7 @@ class PeerInfo:
 
 
 class AcceptFilter(ServerFactory):
-    """Builds the protocols of connections just accepted, of fronts and of others."""
+    """Builds the protocols of new connections, from proxies and from clients."""
 
     noisy = False
 
@@ -88,14 +87,14 @@ class AcceptFilter(ServerFactory):
         self._fronts = fronts
         self._proxy_protocol = proxy_protocol
         self.patience = patience
-        """How long a connection may stay in the handshake phase."""
-        self._only_fronts = only_fronts  # they come by a UNIX socket, so the file's mode has let them in
+        """Returns the maximum duration of the handshake phase in seconds."""
+        self._only_fronts = only_fronts  # connections by a UNIX socket, whose file mode grants access
         self.announcing: HandshakeLimiter[ProxyHeaderProtocol] = HandshakeLimiter()
-        """Those whose PROXY header has not come; bounded by themselves, for whom they bring is not known yet."""
+        """Connections whose PROXY header is pending; limited separately, as their clients are not known yet."""
         self.silent: set[SilentProtocol] = set()
 
     def buildProtocol(self, addr: IAddress | None) -> Protocol | None:
-        """Build what a connection begins with, or None to have it closed."""
+        """Build the first protocol of a connection, or return None to close it."""
         peer_info = PeerInfo.of(addr)
         if self._only_fronts:
             peer_info = PeerInfo("the front's socket")
@@ -106,7 +105,7 @@ class AcceptFilter(ServerFactory):
         return self.admit(PeerInfo(peer_info.peer, fronts=self._fronts))
 
     def admit(self, peer_info: PeerInfo) -> Protocol | None:
-        """Build what waits for a client to speak, or None if too many of its connections are there already."""
+        """Build the protocol that waits for a client's first bytes; None if the source has too many connections."""
         if not self._has_room(peer_info):
             return None
         silent = SilentProtocol(self, peer_info)
@@ -121,21 +120,21 @@ class AcceptFilter(ServerFactory):
         return protocol
 
     def greet(self, peer_info: PeerInfo) -> IProtocol | None:
-        """Build what speaks to a client that has begun to, or None if too many of its connections are there already."""
+        """Build the protocol that follows a client's first bytes; None if the source has too many connections."""
         return self._wrapped.buildProtocol(peer_info) if self._has_room(peer_info) else None
 
     def _has_room(self, peer_info: PeerInfo) -> bool:
         if self.limiter.allows(peer_info.address):
             return True
-        self.rejections.note(peer_info.peer, "too many of its connections have not opened a session yet", "too many")
+        self.rejections.note(peer_info.peer, "too many of its connections have no session yet", "too many")
         return False
 
     def doStart(self) -> None:
-        """The port is open."""
+        """Start the wrapped factory: the port is open."""
         self._wrapped.doStart()
 
     def doStop(self) -> None:
-        """The port is closed: nobody else comes through, whomever a front is about to announce."""
+        """Abort all waiting connections: the port is closed."""
         for protocol in tuple(self.announcing):
             protocol.abort()
         for silent in tuple(self.silent):
@@ -144,28 +143,28 @@ class AcceptFilter(ServerFactory):
 
 
 class WaitingProtocol(Protocol):
-    """A connection that has a while to say something, and then gets the protocol that it is for."""
+    """A connection that must send data within a deadline, and then gets its next protocol."""
 
     def __init__(self, accept_filter: AcceptFilter) -> None:
         self._accept_filter = accept_filter
         self._deadline: IDelayedCall | None = None
 
     def abort(self) -> None:
-        """End the connection at once: nobody is there to whom an answer would make sense."""
+        """End the connection at once, without a response."""
         self._leave()
         cast(ITCPTransport, self.transport).abortConnection()
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        """The connection has ended."""
+        """Stop waiting: the connection has ended."""
         self._leave()
 
     def _leave(self) -> None:
-        """Wait no longer."""
+        """Stop waiting."""
         if self._deadline and self._deadline.active():
             self._deadline.cancel()
 
     def _give_place(self, protocol: IProtocol, data: bytes) -> None:
-        """Hand over to a protocol, to which the transport gives its bytes from here on; these come first."""
+        """Attach the next protocol to the transport, and pass it this data first."""
         transport = cast(Connection, self.transport)
         transport.protocol = protocol
         protocol.makeConnection(transport)
@@ -174,7 +173,7 @@ class WaitingProtocol(Protocol):
 
 
 class ProxyHeaderProtocol(WaitingProtocol):
-    """A front's connection until its PROXY header has come."""
+    """A proxy's connection until its PROXY header is complete."""
 
     def __init__(self, accept_filter: AcceptFilter, front: PeerInfo) -> None:
         super().__init__(accept_filter)
@@ -182,7 +181,7 @@ class ProxyHeaderProtocol(WaitingProtocol):
         self._header = ProxyProtocol()
 
     def connectionMade(self) -> None:
-        """Wait for the header, but not for ever."""
+        """Wait for the header until the deadline."""
         self._deadline = self._accept_filter.clock.callLater(
             HEADER_DEADLINE, self._refuse, "it sent no PROXY header in time"
         )
@@ -222,9 +221,9 @@ class ProxyHeaderProtocol(WaitingProtocol):
         self.abort()
 
     def give_way(self) -> None:
-        """End at once, for somebody who came later."""
+        """End at once, displaced by a newer connection."""
         self._accept_filter.rejections.note(
-            self._front.peer, "it sent no PROXY header, and another needed its place", "too many"
+            self._front.peer, "it sent no PROXY header and was displaced by a newer connection", "too many"
         )
         self.abort()
 
@@ -234,14 +233,14 @@ class ProxyHeaderProtocol(WaitingProtocol):
 
 
 class SilentProtocol(WaitingProtocol):
-    """A client's connection until its first bytes have come."""
+    """A client's connection until its first bytes arrive."""
 
     def __init__(self, accept_filter: AcceptFilter, peer_info: PeerInfo) -> None:
         super().__init__(accept_filter)
         self._peer_info = peer_info
 
     def connectionMade(self) -> None:
-        """Wait for the first bytes, but not for ever."""
+        """Wait for the first bytes until the deadline."""
         if self._spoken():
             self._accept_filter.limiter.heard(self)
         self._accept_filter.silent.add(self)
@@ -259,7 +258,7 @@ class SilentProtocol(WaitingProtocol):
         self._give_place(protocol, data)
 
     def _spoken(self) -> bool:
-        """Tell whether something waits to be read: many may be accepted before any is read."""
+        """Return whether data is waiting in the socket: many connections may be accepted before one is read."""
         handle = getattr(self.transport, "getHandle", lambda: None)()
         if not isinstance(handle, socket.socket):
             return False
@@ -273,9 +272,9 @@ class SilentProtocol(WaitingProtocol):
         self.abort()
 
     def give_way(self) -> None:
-        """End at once, for somebody who came later."""
+        """End at once, displaced by a newer connection."""
         self._accept_filter.rejections.note(
-            self._peer_info.peer, "it sent nothing, and another needed its place", "too many"
+            self._peer_info.peer, "it sent no data and was displaced by a newer connection", "too many"
         )
         self.abort()
 
@@ -294,4 +293,4 @@ def _identity(common_name: str) -> Identity:
     try:
         return Identity(distinguished(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)])))
     except ValueError as error:
-        raise ProtocolError("the name in the PROXY header is none that a certificate can have") from error
+        raise ProtocolError("the name in the PROXY header is not valid in a certificate") from error

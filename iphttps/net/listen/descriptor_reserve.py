@@ -1,11 +1,11 @@
-"""A reserve of descriptors: connections are accepted only while enough are free for everything else.
+"""A reserve of file descriptors: connections are accepted only while enough are free for other uses.
 
-The control socket, the revocation lists, the authority's files and the log need descriptors, too. Without a reserve a
-crowd at the door would take the last one, and the server could read no list of those whose sessions must end.
+The control socket, the revocation lists, the authority's files and the log need descriptors, too. Without a reserve,
+many connections could take the last one, and the server could not load the revocation list that ends sessions.
 
-The kernel gives the lowest descriptor that is free. So where a new one comes close to the limit, all below it are
-taken, and the listening port pauses; those who come meanwhile wait in the kernel. An error of accept(2) that has to do
-with the whole host, such as ENFILE, pauses the port as well, in place of a line in the log for each try.
+The kernel allocates the lowest free descriptor. Therefore, if a new one is close to the limit, all below it are in use,
+and the port pauses accepting; new connections wait in the kernel. A host-wide error of accept(2), such as ENFILE,
+pauses the port as well, instead of logging a line per attempt.
 """
 
 from __future__ import annotations
@@ -22,28 +22,28 @@ from twisted.internet.tcp import Port
 from ..log import logger
 
 RESERVE = 64
-"""Descriptors that are not for connections, or a quarter of all where there are few."""
+"""Number of reserved descriptors, or a quarter of the limit if that is lower."""
 
 PAUSE = 1.0
-"""Seconds until it is tried again whether there are some."""
+"""Seconds between two checks for free descriptors."""
 
 REPEAT = 60.0
-"""Seconds in which it is said once that there are none."""
+"""Minimum seconds between two warnings."""
 
 RESERVED = "the rest is reserved"
 
 _OF_ONE_CONNECTION = (errno.EAGAIN, errno.ECONNABORTED, errno.EPERM, errno.EINTR)
-"""Errors that say nothing about the next connection; Twisted deals with them."""
+"""Errors that concern only one connection; Twisted handles them."""
 
 
 def bound() -> int:
-    """Return the descriptor from which on they are reserved."""
+    """Return the lowest reserved descriptor number."""
     limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     return limit - min(RESERVE, limit // 4)
 
 
 def available(descriptor: int) -> bool:
-    """Tell whether a descriptor is free that is not reserved; any open one serves for the trial."""
+    """Return whether an unreserved descriptor is free; tested by duplicating any open descriptor."""
     try:
         lowest = os.dup(descriptor)
     except OSError:
@@ -53,7 +53,7 @@ def available(descriptor: int) -> bool:
 
 
 class Shortage:
-    """Says in the log that connections wait for descriptors, once in a while."""
+    """Logs that connections wait for descriptors, at most once in REPEAT seconds."""
 
     log = logger()
 
@@ -62,13 +62,13 @@ class Shortage:
         self._said = float("-inf")
 
     def note(self, reason: str) -> None:
-        """Note that a port has paused, and why."""
+        """Log that a port has paused, and why."""
         now = self._clock.seconds()
         if abs(now - self._said) >= REPEAT:
             self._said = now
             limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
             self.log.warn(
-                "new connections have to wait: of {limit} descriptors none is free ({reason}); raise LimitNOFILE= of "
+                "new connections must wait: none of {limit} descriptors is free ({reason}); raise LimitNOFILE= of "
                 "the unit, or `ulimit -n`",
                 event="no-descriptors",
                 limit=limit,
@@ -77,10 +77,10 @@ class Shortage:
 
 
 class Reserving:
-    """Takes the place of a port's listening socket, and pauses the port where descriptors run out."""
+    """Replaces a port's listening socket, and pauses the port when descriptors run out."""
 
     def __init__(self, port: Port) -> None:
-        self._port: Any = port  # whose methods have no types
+        self._port: Any = port  # its methods have no types
         self._socket: socket.socket = port.socket
         self._clock: IReactorTime = cast(Any, port.reactor)
         self._paused = False
@@ -90,7 +90,7 @@ class Reserving:
         return getattr(self._socket, name)
 
     def accept(self) -> tuple[socket.socket, Any]:
-        """Accept a connection, as a socket does.
+        """Accept a connection, like socket.accept().
 
         Raises:
             BlockingIOError: No connection is waiting, or the port is paused.
@@ -126,6 +126,6 @@ class Reserving:
 
 
 def keep_reserve(port: object) -> None:
-    """Have a listening port leave a reserve of descriptors, if it is one of the kernel's."""
+    """Make a listening port keep a reserve of descriptors, if it is a kernel socket."""
     if isinstance(port, Port):
         port.socket = cast(socket.socket, Reserving(port))

@@ -1,4 +1,4 @@
-"""A port for the connections of fronts on a UNIX socket."""
+"""A port for the connections of local proxies on a UNIX socket."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Socket(Protocol):
 
 @implementer(IListeningPort)
 class FrontPort:
-    """Accepts from the socket, and closes it with the port."""
+    """A port that accepts on the socket, and closes the socket when it is stopped."""
 
     def __init__(self, reactor: IReactor, opened: Socket, factory: IProtocolFactory) -> None:
         self._socket = opened
@@ -38,22 +38,22 @@ class FrontPort:
         self._acceptor = Acceptor(reactor, opened.listening, accepted, lambda connected: True, leaves_reserve=True)
 
     def startListening(self) -> None:
-        """Accept from now on."""
+        """Start accepting."""
         self._factory.doStart()
         self._acceptor.start()
 
     def stopListening(self) -> Deferred[None]:
-        """Accept no more, and remove the socket."""
+        """Stop accepting, and remove the socket."""
         self._acceptor.stop()
         self._socket.close()
         self._factory.doStop()
         return succeed(None)
 
     def getHost(self) -> UNIXAddress:
-        """Return where it listens."""
+        """Return the address of the socket."""
         return UNIXAddress(str(self._socket.path))
 
 
 def secured(factory: IProtocolFactory, tls: IOpenSSLServerConnectionCreator | None) -> IProtocolFactory:
-    """Return what speaks TLS before the factory's protocols, or the factory where there is no TLS."""
+    """Return a factory that adds TLS below the factory's protocols, or the factory itself without TLS."""
     return ImmediateTLSFactory(tls, False, factory) if tls else factory

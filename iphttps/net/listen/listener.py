@@ -1,7 +1,7 @@
-"""A port that services share: TLS, the bounds of the handshake phase, and the request that says which service it is.
+"""A port shared by services: TLS, the limits of the handshake phase, and dispatch of the request to a service.
 
-It knows nothing of packets. What has a session is the service's; the listener only ends it when the port's
-certificates say so.
+It does not process packets. Sessions belong to their service; the listener only ends those whose certificates are no
+longer valid.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ from .service import Service
 __all__ = ["Listen", "Listener"]
 
 Listen = Callable[[IProtocolFactory], IListeningPort]
-"""Starts to listen, TLS included, and returns the port; raises ConfigError."""
+"""Starts listening, with TLS if configured, and returns the port; raises ConfigError."""
 
 
 class Listener(Factory):
-    """Listens while it is started, and has the `services` admit clients; `name` is the Server header of its answers.
+    """Listens while started, and passes clients to `services`; `name` is the Server header of its responses.
 
-    As a Twisted factory it makes a RequestProtocol for each connection that the port accepts.
+    As a Twisted factory it creates a RequestProtocol for each accepted connection.
     """
 
     log = logger()
@@ -50,7 +50,7 @@ class Listener(Factory):
     ) -> None:
         self.clock = clock
         self.day = day
-        """The time of day, which the Date of an answer tells; `clock` may count from anywhere."""
+        """Returns wall-clock time for the Date header; `clock` may have any epoch."""
         self.services = tuple(services)
         self.name = name
         self.limiter = HandshakeLimiter() if limiter is None else limiter
@@ -66,13 +66,13 @@ class Listener(Factory):
         self._next_end = inf
 
     def start(self) -> None:
-        """Open the port, and start the services; raises ConfigError if the port cannot be opened."""
+        """Open the port and start the services; raises ConfigError if the port cannot be opened."""
         self._port = self._listen(self)
         for service in self.services:
             service.start()
 
     def stop(self) -> None:
-        """Close the port, and stop the services; the connections stay."""
+        """Close the port and stop the services; connections stay open."""
         if self._port:
             self._closed = self._port.stopListening() or succeed(None)
         self._port = None
@@ -81,12 +81,12 @@ class Listener(Factory):
             service.stop()
 
     def limit(self, handshakes: int, handshakes_per_source: int, handshake_deadline: float) -> None:
-        """Have other limits on the handshake phase from now on."""
+        """Change the limits of the handshake phase."""
         self.limiter.limit(handshakes, handshakes_per_source)
         self.handshake_deadline = handshake_deadline
 
     def disconnect(self, sentence: str, service: Service | None = None) -> None:
-        """End the sessions of a service, or of all, and every connection that has no session yet, for this reason."""
+        """End the sessions of a service, or of all, and every connection without a session, for this reason."""
         for request in tuple(self._requests):
             request.disconnect(sentence)
         for session, its in tuple(self._sessions.items()):
@@ -94,19 +94,19 @@ class Listener(Factory):
                 session.disconnect(sentence)
 
     def wait_closed(self) -> Deferred[None]:
-        """Return a Deferred that fires when all connections there are now have ended, and a port given up is closed."""
+        """Return a Deferred that fires when all present connections have ended and a stopped port is closed."""
         ended = gatherResults([self._closed, *(each.ended for each in (*self._requests, *self._sessions))])
-        return ended.addCallback(self._told)
+        return ended.addCallback(self._flush_rejections)
 
-    def _told(self, result: object) -> None:
-        # Connections that ended last can have been refused after the port was closed.
+    def _flush_rejections(self, result: object) -> None:
+        # The last connections may have been refused after the port was closed.
         if self._port is None:
             self.rejections.close()
 
     # Connections, in the order of their life.
 
     def buildProtocol(self, addr: IAddress | None) -> RequestProtocol:
-        """Make what reads the request of a connection just accepted."""
+        """Build the protocol that reads the request of a new connection."""
         peer_info = PeerInfo.of(addr)
         request = RequestProtocol(self, peer_info)
         request.forget = self._forget
@@ -117,11 +117,11 @@ class Listener(Factory):
         return request
 
     def refused(self, connection: RequestProtocol, sentence: str, kind: str) -> None:
-        """Note that a connection does not become a session, for a reason of this kind."""
+        """Record that a connection was refused, for a reason of this kind."""
         self.rejections.note(connection.peer, sentence, kind)
 
     def admitted(self, connection: RequestProtocol, session: PeerConnection, service: Service) -> None:
-        """Keep a session in the place of its request; the handshake phase is over."""
+        """Register a session in place of its request; the handshake phase is over."""
         self._forget(connection)
         self._sessions[session] = service
         if connection.tls:
@@ -134,7 +134,7 @@ class Listener(Factory):
         self._sessions.pop(connection, None)
 
     def end_unwelcome(self) -> None:
-        """End the connections whose certificates do not stand any more."""
+        """End the connections whose certificates are no longer valid."""
         for request in tuple(self._requests):
             if objection := request.tls and request.tls.objection():
                 self.refused(request, objection, "the certificate")
@@ -144,7 +144,7 @@ class Listener(Factory):
                 session.disconnect(objection)
 
     def end_overdue(self, now: float) -> None:
-        """End the sessions whose certificates have expired, if it is time for the first of them."""
+        """End the sessions whose certificates have expired; cheap until the first expiry."""
         if now > self._next_end:
             self.end_unwelcome()
             shown = (each.tls.check.until for each in (*self._requests, *self._sessions) if each.tls)
@@ -152,4 +152,4 @@ class Listener(Factory):
 
 
 def _nothing(what: object) -> None:
-    """Nobody wants to hear of it."""
+    """Do nothing."""

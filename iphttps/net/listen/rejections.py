@@ -1,4 +1,4 @@
-"""The log of rejections, which nobody can fill by being refused over and over."""
+"""The log of refused connections, rate-limited so that repeated refusals cannot fill it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from twisted.logger import Logger
 
 LINES = 10
 WINDOW = 60.0
-"""So many lines for each kind of refusal in so many seconds; what is left out is counted."""
+"""Maximum number of lines per kind of refusal within WINDOW seconds; further ones are only counted."""
 
 
 @dataclass(slots=True)
@@ -22,9 +22,9 @@ class _Window:
 
 
 class RejectionLog:
-    """Writes a line for each refusal while there are few of its kind, and then how many more there were.
+    """Logs each refusal up to a limit per kind, and then the number of further ones.
 
-    A kind is a word of ours, never the peer's: there are as many as this program has reasons.
+    A kind is a constant of this program and never depends on peer input, so the number of kinds is bounded.
     """
 
     def __init__(self, clock: IReactorTime, log: Logger) -> None:
@@ -33,12 +33,12 @@ class RejectionLog:
         self._windows: dict[str, _Window] = {}
 
     def note(self, peer: str, sentence: str, kind: str) -> None:
-        """Note that a connection does not become a session."""
+        """Record that a connection was refused."""
         now = self._clock.seconds()
         window = self._windows.get(kind)
         if window is None or now >= window.end:
             if window:
-                self._report_now(kind, window)  # the time has come, but this call was first
+                self._report_now(kind, window)  # the report is due, but its timer has not run yet
             window = self._windows[kind] = _Window(now + WINDOW)
         if window.lines < LINES:
             window.lines += 1
@@ -66,7 +66,7 @@ class RejectionLog:
             self._report(kind, window)
 
     def close(self) -> None:
-        """Tell now what would have been told later."""
+        """Write all pending reports now."""
         for kind, window in self._windows.items():
             self._report_now(kind, window)
         self._windows.clear()

@@ -1,7 +1,7 @@
-"""A connection at a listener until it is known which service it is for.
+"""A connection to a listener until its service is known.
 
-It buffers the head of the request, has the service decide, hands the connection over, and is gone. Nothing of it is
-left on the way of packets.
+It buffers the head of the request, passes it to the service, and hands over the connection. It takes no part in the
+packet phase.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from .service import CertificatePolicy, NotAdmitted, Peer, Service
 
 
 class Owner(Protocol):
-    """What a request needs of its listener."""
+    """The interface of the listener used by a request."""
 
     @property
     def clock(self) -> IReactorTime: ...
@@ -51,23 +51,23 @@ class Owner(Protocol):
 
 
 class RequestProtocol(PeerConnection):
-    """Reads the head of a request, and answers it or hands the connection over to a session."""
+    """Reads the head of a request, and sends a response or hands over the connection to a session."""
 
     def __init__(self, listener: Owner, peer_info: PeerInfo) -> None:
         super().__init__(listener.clock, listener.handshake_deadline)
         self.peer_info = peer_info
         self.peer = peer_info.peer
-        """The client's outer address as people read it."""
+        """The client's outer address as text."""
         self._listener = listener
         self._reader = RequestReader()
         self._answered = False
 
     def begun(self) -> None:
-        """Note that the client has sent something, be it of TLS or of HTTP."""
+        """Record that the client has sent data, TLS or HTTP."""
         self._listener.limiter.heard(self)
 
     def head_received(self, data: bytes) -> None:
-        """Read the request, and do what the service says that it is for."""
+        """Read the request, and let its service admit or refuse it."""
         self.begun()
         try:
             head = self._reader.feed(data)
@@ -90,7 +90,7 @@ class RequestProtocol(PeerConnection):
                 self._listener.opened(admitted)
 
     def _checked(self, service: Service, head: RequestHead) -> Peer:
-        """Return who the client is; raises ProtocolError or NotAdmitted for one that the service does not want."""
+        """Return the client's data; raises ProtocolError or NotAdmitted if its certificate does not suffice."""
         identity = self._identity(service)
         # The lists may have changed since the handshake.
         if objection := self.tls and self.tls.objection():
@@ -102,16 +102,16 @@ class RequestProtocol(PeerConnection):
         return Peer(self.peer, address, identity, self.tls.suite if self.tls else None)
 
     def _identity(self, service: Service) -> Identity | None:
-        """Return who the client is by its certificate, or without TLS by that which a reverse proxy has verified.
+        """Return the client's identity by its certificate, or without TLS by the one verified by a reverse proxy.
 
-        Raises ProtocolError if the service requires a certificate, and there is none (3.2.5.1).
+        Raises ProtocolError if the service requires a certificate and there is none (3.2.5.1).
         """
         if service.certificate is not CertificatePolicy.REQUIRED:
             return None
         identity = self.tls.check.identity if self.tls else self.peer_info.identity
         if identity is None:
-            none_shown = "the client showed no certificate, and this path requires one"
-            sentence = none_shown if self.tls else "the front vouches for no client certificate"
+            missing = "the client presented no certificate, and this path requires one"
+            sentence = missing if self.tls else "the proxy reports no client certificate"
             raise ProtocolError(sentence, HTTPStatus.FORBIDDEN)
         return identity
 
@@ -122,20 +122,20 @@ class RequestProtocol(PeerConnection):
         self.disconnect(str(error))
 
     def _answer(self, answer: Answer) -> None:
-        """Send an answer to the client, which has for that the time of the handshake phase."""
+        """Send a response to the client, which must receive it within the handshake deadline."""
         self._answered = self._producing = True
         self._receive = discard
         self.wire.write(answer.head)
-        self._carrier.bufferSize = PIECE  # no more waits there for a client that takes it slowly
+        self._carrier.bufferSize = PIECE  # the maximum buffered for a slow client
         ContentProducer(self.wire, answer.content, self._sent).start()
 
     def _sent(self) -> None:
-        self.disconnect("the answer is sent")
+        self.disconnect("the response was sent")
         if self._deadline and self._deadline.active():
             self._deadline.reset(LAST_PIECE_TIMEOUT)
 
     def expired(self) -> None:
-        """The client did not send its request in time, or does not take the answer."""
+        """End the connection: the client has not sent its request, or not received the response, in time."""
         if self._answered:
             self.wire.abortConnection()
             return
@@ -144,17 +144,17 @@ class RequestProtocol(PeerConnection):
         self.disconnect(sentence)
 
     def give_way(self) -> None:
-        """End in the middle of the handshake phase, at once, for a connection that came later."""
-        sentence = "it made room for another: too many connections have not opened a session yet"
+        """End at once during the handshake phase, displaced by a newer connection."""
+        sentence = "displaced by a newer connection: too many connections have no session yet"
         self._listener.refused(self, sentence, "too many")
         self.disconnect(sentence)
         self.wire.abortConnection()
 
     def hang_up(self) -> None:
-        """Close the connection, but go on reading for a while what a refused client still sends.
+        """Close the connection, but continue to read data from a refused client for a while.
 
-        Closed while bytes are unread, TCP resets, which can destroy the answer (RFC 9112 section 9.6). TLS waits for
-        the peer's close_notify anyway.
+        TCP resets a connection closed with unread data, which can destroy the response (RFC 9112 section 9.6). TLS
+        waits for the peer's close_notify anyway.
         """
         if self._answered and self.tls is None and ITCPTransport.providedBy(self.transport):
             self.wire.loseWriteConnection()
@@ -162,7 +162,7 @@ class RequestProtocol(PeerConnection):
             super().hang_up()
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        """Note it if TLS refused the client."""
+        """Record a refusal if TLS has refused the client."""
         if not self.ending and self.tls and (self.tls.check.failure or isinstance(reason.value, SSL.Error)):
             self._listener.refused(self, self.tls.check.failure or sentence(reason), "TLS")
         super().connectionLost(reason)

@@ -1,4 +1,4 @@
-"""What a listener and the services on its port know of each other."""
+"""The interface between a listener and the services on its port."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ __all__ = ["CertificatePolicy", "NotAdmitted", "Peer", "Service"]
 
 
 class CertificatePolicy(Enum):
-    """Whether a service wants certificates of its clients."""
+    """Whether a service requires certificates of its clients."""
 
     REQUIRED = "a client without a certificate is refused"
-    OPTIONAL = "clients without a certificate are served, so TLS must let them in"
-    INHERITED = "every client is served that the other services on the port have TLS let in"
+    OPTIONAL = "a client without a certificate is admitted"
+    INHERITED = "the policy of the other services on the port applies"
 
 
 @dataclass(frozen=True, slots=True)
 class Peer:
-    """A client, as far as the listener has found out who it is.
+    """A client, as known to the listener.
 
-    `name` is its outer address as people read it, and `address` as machines do, unless a reverse proxy hides it.
-    `identity` is what its certificate says, verified, for a service that requires one and for no other. `suite` is how
-    its connection is encrypted; None without TLS.
+    `name` is its outer address as text, and `address` as an object, None if a reverse proxy hides it. `identity` is the
+    verified identity in its certificate, only for a service that requires one. `suite` is the cipher suite; None
+    without TLS.
     """
 
     name: str
@@ -41,9 +41,9 @@ class Peer:
 
 
 class NotAdmitted(IPHTTPSError):
-    """A client that a service does not admit, and whose connection ends without an answer.
+    """A client is not admitted by a service; its connection ends without a response.
 
-    `kind` names this sort of refusal in a few words, for the log.
+    `kind` is a short name of the reason, for the log.
     """
 
     def __init__(self, sentence: str, kind: str) -> None:
@@ -52,25 +52,25 @@ class NotAdmitted(IPHTTPSError):
 
 
 class Service(Resource, Protocol):
-    """One protocol on the port: its link, its device, its table of clients.
+    """One protocol on the port, with its own link, device and client table.
 
-    It is asked only for requests with its paths and methods, of clients that meet its `certificate` policy.
+    It receives only requests for its paths and methods, from clients that meet its `certificate` policy.
     """
 
     @property
     def certificate(self) -> CertificatePolicy:
-        """Whether clients must show a certificate."""
+        """Whether clients must present a certificate."""
 
     def start(self) -> None:
-        """Begin: the port is open."""
+        """Start the service: the port is open."""
 
     def stop(self) -> None:
-        """End: the port is closed, and connections end next."""
+        """Stop the service: the port is closed, and its connections end next."""
 
     def admit(self, peer: Peer, request: RequestHead) -> PeerConnection | Answer:
-        """Return the session that takes the connection over, or an answer after which the connection ends.
+        """Return the session that takes over the connection, or a response after which the connection ends.
 
         Raises:
-            ProtocolError: if the request is wrong; it is answered with the error's status.
-            NotAdmitted: if the client is not welcome; its connection ends without an answer.
+            ProtocolError: The request is invalid; the response has the error's status.
+            NotAdmitted: The client is not admitted; its connection ends without a response.
         """

@@ -1,4 +1,4 @@
-"""Static documents as a service: a revocation list, on a tunnel's port or on one of its own (RFC 5280 4.2.1.13)."""
+"""Static documents as a service: a revocation list, on a tunnel's port or on its own port (RFC 5280 4.2.1.13)."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from .service import CertificatePolicy, Peer
 
 CONNECTIONS = 128
 PER_SOURCE = 8
-"""Connections at a time to a port with nothing but documents, in all and of one IPv4 address or IPv6 /64."""
+"""Maximum simultaneous connections to a port for documents only, in total and per IPv4 address or IPv6 /64."""
 
 DEADLINE = 20.0
-"""Seconds from the begin of a connection to such a port to its end, the answer taken."""
+"""Maximum duration in seconds of a connection to such a port, including the response."""
 
 
 class StaticService:
-    """Answers GET and HEAD for its `documents`, which can be replaced at any time; each request is one connection."""
+    """Serves GET and HEAD for its `documents`, which can be replaced at any time; one request per connection."""
 
     methods = METHODS
-    wrong_method = "this can only be fetched"
+    wrong_method = "only GET and HEAD are allowed"
     certificate = CertificatePolicy.INHERITED
 
     def __init__(self, server: str, day: Callable[[], float] = time) -> None:
@@ -31,7 +31,7 @@ class StaticService:
         self.documents: tuple[Document, ...] = ()
 
     def serves(self, path: str) -> bool:
-        """Tell whether there is a document at this path."""
+        """Return whether there is a document at this path."""
         return self._find(path) is not None
 
     def _find(self, path: str) -> Document | None:
@@ -39,13 +39,13 @@ class StaticService:
         return next((document for document in self.documents if document.path.casefold() == wanted), None)
 
     def start(self) -> None:
-        """There is nothing to start."""
+        """Do nothing."""
 
     def stop(self) -> None:
-        """There is nothing to stop."""
+        """Do nothing."""
 
     def admit(self, peer: Peer, request: RequestHead) -> Answer:
-        """Return the document."""
+        """Return the response with the document."""
         document = self._find(request.path)
-        assert document is not None  # it was there a moment ago, in the same turn of the reactor
+        assert document is not None  # `serves` has found it in the same turn of the reactor
         return document.answer(request.method, self._server, self._day())

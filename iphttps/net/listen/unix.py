@@ -1,7 +1,7 @@
-"""Accepts connections on a UNIX socket from those who are admitted.
+"""Accepts connections on a UNIX socket from admitted users.
 
-Twisted's own port for UNIX sockets would give the socket away to everybody (mode 0666) when it takes over one
-that listens already, and asks nobody who he is.
+Twisted's own port for UNIX sockets is not used: when it adopts a listening socket it makes it accessible to all users
+(mode 0666), and it does not check the peer's credentials.
 """
 
 from __future__ import annotations
@@ -19,18 +19,17 @@ from ..interfaces import IReactor
 from .descriptor_reserve import RESERVED, Shortage, available, bound
 
 ACCEPTS = 16
-"""Connections accepted in one turn of the reactor."""
+"""Maximum number of connections accepted in one turn of the reactor."""
 
 PAUSE = 1.0
-"""Seconds until the next try after one failed, as it does when there are no descriptors left."""
+"""Seconds to wait after accept(2) has failed, as when no descriptors are left."""
 
 
 @implementer(IReadDescriptor)
 class Acceptor:
-    """Hands connections to the factory if `admit` likes them, and closes all others at once.
+    """Passes connections to the factory if `admit` returns true, and closes all others at once.
 
-    With `leaves_reserve` it accepts only while descriptors are free that are not reserved
-    (`net/listen/descriptor_reserve.py`).
+    With `leaves_reserve` it accepts only while unreserved descriptors are free (`net/listen/descriptor_reserve.py`).
     """
 
     def __init__(
@@ -50,12 +49,12 @@ class Acceptor:
         self._running = False
 
     def start(self) -> None:
-        """Accept from now on."""
+        """Start accepting."""
         self._running = True
         self._reactor.addReader(self)
 
     def stop(self) -> None:
-        """Accept no more."""
+        """Stop accepting."""
         self._running = False
         self._reactor.removeReader(self)
 
@@ -64,7 +63,7 @@ class Acceptor:
         return self._listening.fileno()
 
     def doRead(self) -> None:
-        """Accept the connections that wait, up to a bound."""
+        """Accept waiting connections, up to ACCEPTS."""
         try:
             for _ in range(ACCEPTS):
                 connected, _ = self._listening.accept()
@@ -95,8 +94,8 @@ class Acceptor:
         self._reactor.addReader(self)
 
     def connectionLost(self, reason: Failure) -> None:
-        """The descriptor has failed; there is nothing to do that `stop` does not do."""
+        """Do nothing: the descriptor has failed, and `stop` does the rest."""
 
     def logPrefix(self) -> str:
-        """Name the acceptor in the log."""
+        """Return the name used in the log."""
         return "control"

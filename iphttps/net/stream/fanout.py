@@ -21,14 +21,14 @@ E = TypeVar("E")
 
 
 class Table(Protocol[E]):
-    """The clients that there are now."""
+    """A collection of the present clients."""
 
     def __contains__(self, entry: E, /) -> bool: ...
     def __iter__(self) -> Iterator[E]: ...
 
 
 class Fanout(Generic[E]):
-    """Packets on their way to many clients; a client that leaves the table meanwhile gets none.
+    """Sends packets to many clients in steps; a client that leaves the table in the meantime is skipped.
 
     `deliver` sends a batch to one client.
     """
@@ -41,13 +41,13 @@ class Fanout(Generic[E]):
         self._next: IDelayedCall | None = None
 
     def send(self, packets: Iterable[tuple[E, Batch]], source: object = None) -> None:
-        """Begin at once, or after those that wait already."""
+        """Send packets now, or after those already waiting."""
         self._waiting.append((source, iter(packets)))
         if not self._next:
             self._go_on()
 
     def send_to_all(self, batch: Batch, but: E | None = None) -> bool:
-        """Do so for all clients but the one from which it comes, if it does; or return False if too many wait."""
+        """Send a batch to all clients except its origin `but`; return False if too many batches are waiting."""
         of_source = sum(source is but for source, _ in self._waiting)
         if len(self._waiting) >= MAXIMUM_WAITING or of_source >= MAXIMUM_WAITING_OF_SOURCE:
             return False
@@ -55,7 +55,7 @@ class Fanout(Generic[E]):
         return True
 
     def _to_all(self, batch: Batch, but: E | None) -> Iterator[tuple[E, Batch]]:
-        for entry in self._table:  # as it is when their turn has come
+        for entry in self._table:  # evaluated when this batch is sent
             if entry is not but:
                 yield entry, batch
 

@@ -19,7 +19,7 @@ KEEPALIVE_INTERVAL = 10
 USER_TIMEOUT = 90
 """Seconds of silence before a TCP keepalive probe, between probes, and until an unacknowledged connection is closed.
 
-IP-HTTPS has no keepalive of its own; without these, the session of a peer that lost power would stay for ever.
+IP-HTTPS has no keepalive of its own; without these, the session of a peer that lost power would stay forever.
 """
 
 
@@ -71,5 +71,5 @@ def write_through(transport: Writer, data: bytes) -> None:
 
 
 def _has_unsent(connection: Connection) -> bool:
-    """Tell whether the transport has unsent bytes, which must go first; if that is unknown, assume that it has."""
+    """Return whether the transport has unsent bytes, which must go first; assume so if that is unknown."""
     return bool(connection.dataBuffer or getattr(connection, "_tempDataBuffer", True))

@@ -51,10 +51,10 @@ class NullEncryption(Enum):
 
 @dataclass(frozen=True, slots=True)
 class TLSSettings:
-    """What the server's operator decides about TLS.
+    """The operator's TLS settings of a server.
 
-    With `client_ca` each client is asked for a certificate, and the handshake fails if it shows a bad one, or none
-    (3.2.1). With `certificate_optional` it may show none: whoever reads its request then decides (RFC 8446 section
+    With `client_ca` the server requests a certificate of each client, and the handshake fails if it is missing or bad
+    (3.2.1). With `certificate_optional` it may be missing: the service for the request then decides (RFC 8446 section
     4.4.2.4).
     """
 
@@ -105,7 +105,7 @@ class ServerTLS:
         return self._settings.revocation
 
     def trusts(self, anchor: x509.Certificate, connection: SSL.Connection) -> bool:
-        """Tell whether the peer's chain, verified in the handshake up to `anchor`, is trusted now.
+        """Return whether the peer's chain, verified in the handshake up to `anchor`, is trusted now.
 
         It still is if the authority's certificate was renewed with the same key. In mode None every peer is trusted.
         """
@@ -167,7 +167,7 @@ class ClientTLS:
 
     @property
     def problem(self) -> str | None:
-        """Why the lists that the file holds now are not in force, if they are not."""
+        """The reason why the file's present lists are not in force, or None."""
         return self._reload.problem
 
     @property
@@ -204,7 +204,7 @@ class ClientTLS:
 
 
 def _doubts(option: str, *, given: bool) -> str:
-    """Return a phrase that says what may be wrong if a server's authority is not trusted."""
+    """Return a phrase with the possible cause if a server's authority is not trusted."""
     if not option:
         return "the system lacks its authority"
     return f"{option} is the wrong one" if given else f"its authority is not one of the system's: give {option}"

@@ -41,7 +41,7 @@ class CredentialsWatch(Poller):
         self._settled: tuple[Stamp, ...] = ()
         self._doubted: tuple[Stamp, ...] = ()
         self.problem: str | None = None
-        """Why the present content of the files is not in force, or None."""
+        """The reason why the files' present content is not in force, or None."""
 
     def look(self) -> None:
         """Load the files if they have changed."""

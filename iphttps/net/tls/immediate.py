@@ -36,10 +36,10 @@ OVERHEAD = 512
 
 
 class ReadBatching:
-    """A protocol that collects received data until `turn_over` says that the reactor turn brings no more."""
+    """A protocol that collects received data until `turn_over` reports the end of one read of the socket."""
 
     def begun(self) -> None:
-        """Note that the peer has sent its first bytes, which may be TLS handshake messages only."""
+        """Record that the peer has sent its first bytes, which may be TLS handshake messages only."""
 
     def turn_over(self) -> None:
         """Process the data received in this reactor turn."""
@@ -49,8 +49,8 @@ class ReadBatching:
 class ImmediateTLS(TLSMemoryBIOProtocol):
     """TLS on one connection.
 
-    On a server, everything received before the session is open goes through a scheduler, because handshakes are
-    expensive: they wait for each other, and packets of open sessions wait for none.
+    On a server, all data received before the session is open goes through a scheduler, because handshakes are
+    expensive: they run one at a time, and do not delay packets of open sessions.
     """
 
     factory: ImmediateTLSFactory
@@ -63,7 +63,7 @@ class ImmediateTLS(TLSMemoryBIOProtocol):
         super().makeConnection(transport)
 
     def hand_over(self, protocol: IProtocol) -> None:
-        """Give all that comes from now on to this protocol, at once: the handshake phase is over."""
+        """Pass all further data to this protocol, without the scheduler: the handshake phase is over."""
         self.wrappedProtocol = protocol
         self._scheduler = None
 

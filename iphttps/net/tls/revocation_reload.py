@@ -1,4 +1,4 @@
-"""Reads revocation lists again when their file has changed, for the server and for the client."""
+"""Reload of revocation lists when their file has changed, for server and client."""
 
 from __future__ import annotations
 
@@ -10,24 +10,24 @@ from ..log import logger
 
 
 class RevocationReload:
-    """Puts the lists of a changed file in force; if they cannot be used, those read before stay.
+    """Puts the lists of a changed file in force; if they cannot be used, the previous ones stay in force.
 
-    A file that cannot be used is tried again at each look, for the fault may pass without a change of the file: a date
-    ahead of the clock, or no descriptor free.
+    An unusable file is tried again at each check, because the cause may disappear without a change of the file, such as
+    a date ahead of the clock or a lack of file descriptors.
     """
 
     log = logger()
 
     def __init__(self, day: Callable[[], float], use: Callable[[RevocationLists], None]) -> None:
-        """Read lists valid at the time of day `day`; `use` puts them in force, or raises ConfigError."""
+        """`day` returns wall-clock time, which the lists must cover; `use` enforces lists, or raises ConfigError."""
         self._day = day
         self._use = use
         self._same: Stamp | None = None
         self.problem: str | None = None
-        """Why the lists that the file holds now are not in force, if they are not."""
+        """The reason why the file's present lists are not in force, or None."""
 
     def look(self, old: RevocationLists) -> RevocationLists:
-        """Look at the file of the lists in force, and return those that are in force afterwards."""
+        """Check the file of the lists in force, and return the lists in force afterwards."""
         stamp = Stamp.of(old.path)
         if stamp in (old.stamp, self._same):
             self.problem = None

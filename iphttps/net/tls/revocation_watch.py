@@ -39,7 +39,7 @@ class RevocationWatch(Poller):
 
     @property
     def problem(self) -> str | None:
-        """Why what the file holds now is not in force, if it is not."""
+        """The reason why the file's present lists are not in force, or None."""
         return self._reload.problem if self._tls.settings.revocation else None
 
     def start(self) -> None:
@@ -49,7 +49,7 @@ class RevocationWatch(Poller):
                 lists.path.open("rb").close()
             except OSError as error:
                 self.log.error(
-                    "cannot read {path} any more ({reason}): give the user of --uid read permission",
+                    "cannot read {path} any longer ({reason}): give the user of --uid read permission",
                     event="crl-unreadable",
                     path=lists.path,
                     reason=error.strerror,
@@ -57,7 +57,7 @@ class RevocationWatch(Poller):
         super().start()
 
     def look(self) -> None:
-        """Put in force what the file holds, if it has changed, and warn if it is time to."""
+        """Put the lists of a changed file in force, and log a warning if one is due."""
         if self._tls.settings.revocation is None:
             return
         lists = self._reload.look(self._tls.settings.revocation)

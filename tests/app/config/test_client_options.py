@@ -68,13 +68,13 @@ class ClientFlagTests(AppCase):
     def test_wrong(self) -> None:
         """What is wrong is named, with what would be right."""
         fingerprint = "sha256//" + "A" * 43 + "="
-        plain = "--pin and --crl are about the server's certificate, which an http:// URI does without"
+        plain = "--pin and --crl need https://: an http:// server has no certificate"
         uri = ("--uri", "https://vpn.example.org/")
-        probe = "--when blocked and --probe go together: name a host that is reached where no tunnel is needed"
+        probe = "--when blocked and --probe go together: name a host that is reachable only where no tunnel is needed"
         together = "--certificate and --private-key go together: give both or neither"
         for arguments, sentence in (
             ((), "--uri is missing: name the server, such as https://vpn.example.org/IPHTTPS"),
-            (("--uri", "https://*/"), "--uri must name the server; * is for the server's own"),
+            (("--uri", "https://*/"), "--uri must name the server: * is only for the --uri of a server"),
             (
                 (*uri, "--uri", "nowhere"),
                 ("'nowhere' is not a URI for IP-HTTPS: it must look like https://vpn.example.org/IPHTTPS"),
@@ -93,11 +93,11 @@ class ClientFlagTests(AppCase):
             ),
             (
                 (*uri, "--when", "command"),
-                "--when command needs --control: without it nobody can ask for the connection",
+                "--when command needs --control: `iphttps enable` uses that socket",
             ),
             (
                 (*uri, "--when", "proxy"),
-                "--when proxy needs --proxy: with none there is never a proxy, and so never a connection",
+                "--when proxy needs --proxy: with none the client never connects",
             ),
             ((*uri, "--keepalive", "-1"), "--keepalive takes a number of at least 0, not '-1'"),
             ((*uri, "--certificate", "client.pem"), together),
@@ -108,10 +108,10 @@ class ClientFlagTests(AppCase):
             ),
             (("--uri", "http://vpn.example.org/", "--pin", fingerprint), plain),
             (("--uri", "http://vpn.example.org/", "--ca", "ca.pem", "--crl", "crl.pem"), plain),
-            ((*uri, "--crl", "crl.pem"), "--crl needs --ca: the authorities whose revocation lists it holds"),
+            ((*uri, "--crl", "crl.pem"), "--crl needs --ca: the authorities that issue its revocation lists"),
             (
                 (*uri, "--allow-renegotiation"),
-                "--allow-renegotiation is there to show a certificate: give --certificate, too",
+                "--allow-renegotiation needs --certificate: it presents the certificate",
             ),
             (
                 (*uri, "--request-length", "2^64-1"),
@@ -121,7 +121,7 @@ class ClientFlagTests(AppCase):
             ((*uri, "--reconnect-maximum", "-1"), "--reconnect-maximum takes a number of at least 0.1, not '-1'"),
             (
                 (*uri, "--reconnect-maximum", "10"),
-                "--reconnect-initial 30 is more than --reconnect-maximum 10: give another one, or both",
+                "--reconnect-initial 30 is more than --reconnect-maximum 10: change one of them",
             ),
         ):
             self.assertEqual(self.refusal(client_options.Options(), *arguments), sentence)

@@ -51,7 +51,7 @@ class FileTests(SynchronousTestCase):
 
     def test_rejections(self) -> None:
         """What cannot be is named with the file, the key, and what would be right."""
-        no_address = "'x' has {}, which is no address of a client in 2001:db8:2::/64"
+        no_address = "'x' has {}, which is not a client address in 2001:db8:2::/64"
         for text, said in (
             ("x = [", "is not TOML"),
             ("x = '2001:db8:2::a'", "'x' must be a list of IPv6 addresses, such as [\"2001:db8:2::a\"]"),
@@ -64,7 +64,7 @@ class FileTests(SynchronousTestCase):
             ("x = ['2001:db8:2::1']", no_address.format("2001:db8:2::1")),
             ("x = ['2001:db8:2::']", no_address.format("2001:db8:2::")),
             ("x = ['2001:db8:2::a']\ny = ['2001:db8:2:0::a']", "2001:db8:2::a is assigned twice, to 'x' and 'y'"),
-            ("'CN = x' = ['2001:db8:2::a']", "'CN = x' is not a subject as the log writes it"),
+            ("'CN = x' = ['2001:db8:2::a']", "'CN = x' is not a subject in the format of the log"),
             ("x = " + "[" * 5000, "is not TOML"),
             ("x = " + "9" * 5000, "is not TOML"),
         ):

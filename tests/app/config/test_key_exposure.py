@@ -36,7 +36,13 @@ class ExposureTests(SynchronousTestCase):
     def test_modes(self) -> None:
         """Everybody and the group are named; a group that the daemons have is none of others."""
         group = self.key.stat().st_gid
-        for mode, words in ((0o600, ""), (0o400, ""), (0o640, "its group"), (0o644, "everybody"), (0o602, "everybody")):
+        for mode, words in (
+            (0o600, ""),
+            (0o400, ""),
+            (0o640, "its group"),
+            (0o644, "every user"),
+            (0o602, "every user"),
+        ):
             self.key.chmod(mode)
             self.assertIn(words, exposed(self.key) or "")
             self.assertEqual(bool(words), bool(exposed(self.key)), oct(mode))

@@ -87,7 +87,7 @@ class ValueTests(SynchronousTestCase):
                 ("1e3", "takes a whole number, not '1000.0'"),
                 ("-1", "takes a number of at least"),
                 ("0x7fffffffffffffffff", "takes a number of at most"),
-                ("0x" + 5000 * "f", "must be a number, not one of so many digits"),
+                ("0x" + 5000 * "f", "must be a number, not one with too many digits"),
                 ("9" * 4000, "takes a number of at most "),
                 ("1e300", "takes a number of at most"),
                 ("inf", "takes a number of at least"),
@@ -158,7 +158,7 @@ class ValueTests(SynchronousTestCase):
     def test_empty(self) -> None:
         """What has a default and cannot be nothing is refused if it is empty."""
         refusal = self.refusal(server_options.Options(), f'{SERVER}interface = ""\n')
-        self.assertEqual("--interface is missing: leave it out for iphttps0", refusal)
+        self.assertEqual("--interface is empty: omit it for the default, iphttps0", refusal)
 
     def test_unreadable_toml(self) -> None:
         """What tomllib itself cannot hold is not TOML here either, and no traceback."""

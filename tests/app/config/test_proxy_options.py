@@ -79,7 +79,7 @@ class ProxyTests(ProxyOptionCase):
         """What is about a proxy is refused where there is none."""
         for flags in (("--proxy-credentials", "proxy.toml"), ("--proxy-ca", "ca.pem"), ("--proxy-basic",)):
             self.assertEqual(
-                f"{flags[0]} is about a proxy, and --proxy names none: give both", self.refusal(Options(), *URI, *flags)
+                f"{flags[0]} needs --proxy: without a proxy it has no effect", self.refusal(Options(), *URI, *flags)
             )
 
     def test_named(self) -> None:
@@ -112,7 +112,7 @@ class ProxyTests(ProxyOptionCase):
             self.assertEqual(expected, settings.headers)
         self.assertIn("a name and a value", self.refusal(Options(), *URI, "--proxy", "auto", "--proxy-header", "x"))
         self.assertIn(
-            "about proxies that the network names",
+            "it applies to proxies that the network names",
             self.refusal(Options(), *URI, "--proxy", "environment", "--proxy-trust-network"),
         )
 
@@ -202,8 +202,8 @@ class CredentialsFileTests(ProxyOptionCase):
             (good + 'pasword = "x"\n', 0o600, "unknown key 'pasword'"),
             ('user = "alice"\n', 0o600, 'must hold user = "..." and password = "..."'),
             ('user = "alice"\npassword = 1234567\n', 0o600, "both strings"),
-            ('user = ""\npassword = "secret"\n', 0o600, "is empty or holds characters"),
-            ('user = "a\\nb"\npassword = "secret"\n', 0o600, "is empty or holds characters"),
+            ('user = ""\npassword = "secret"\n', 0o600, "is empty or contains unprintable characters"),
+            ('user = "a\\nb"\npassword = "secret"\n', 0o600, "is empty or contains unprintable characters"),
         ):
             path = self.file(text, mode)
             sentence = self.wrong(*PROXY, "--proxy-credentials", str(path))

@@ -33,7 +33,7 @@ class CompareTests(SynchronousTestCase):
     def test_nothing(self) -> None:
         """The same again is no change."""
         self.assertEqual(Changes((), ()), compared(parsed(), parsed()))
-        self.assertEqual("nothing to change", str(Changes((), ())))
+        self.assertEqual("no changes", str(Changes((), ())))
 
     def test_written_otherwise(self) -> None:
         """The same value in other words is no change."""

@@ -149,7 +149,7 @@ class EffectTests(ReloadCase):
         running = self.begin()
         self.write(offload="off")
         with capturedLogs() as events:
-            self.assertEqual("nothing to change; needs a restart: offload", str(running.reload()))
+            self.assertEqual("no changes; needs a restart: offload", str(running.reload()))
         self.assertIn(("offload",), [event.get("restart") for event in events])
         self.assertTrue(running.config.offload)
         self.assertEqual("auto", running.options["offload"])

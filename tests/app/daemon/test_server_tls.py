@@ -74,12 +74,12 @@ class SettingsTests(AppCase):
 
     def test_older_in_vain(self) -> None:
         """To allow an older list where there is none is a mistake."""
-        sentence = "--allow-older-crl needs --client-crl: it is about the lists there"
+        sentence = "--allow-older-crl needs --client-crl: it applies to the lists there"
         self.assertEqual(sentence, self.refusal(Options(), *self.given, "--allow-older-crl"))
 
     def test_lists_in_vain(self) -> None:
         """A list that nobody would be looked up in is a mistake."""
-        sentence = "--client-crl needs https:// and --client-ca: without them no certificate is looked up"
+        sentence = "--client-crl needs https:// and --client-ca: without them no certificate is checked"
         plain = ("--uri", "http://[::1]:80/", "--authentication", "none", "--client-crl", "crl.pem")
         self.assertEqual(sentence, self.refusal(Options(), *self.given, *plain))
         anybody = ("--client-ca", "", "--authentication", "none", "--client-crl", "crl.pem")

@@ -99,7 +99,7 @@ class PreconditionTests(PreconditionCase):
             precondition.enable()
             self.looks[-1].errback(ConfigError("the file is gone"))
         self.assertIn(
-            "cannot find out whether the tunnel is needed: the file is gone", [formatEvent(event) for event in events]
+            "cannot determine whether the tunnel is needed: the file is gone", [formatEvent(event) for event in events]
         )
         self.clock.advance(RECHECK_INTERVAL)
         self.assertEqual(len(self.looks), 2)

@@ -91,7 +91,9 @@ class BoundTests(AcceptFilterCase):
             silent = [self.connect() for _ in range(6)]
         self.assertEqual([True, True, True, False, False, False], [each.disconnected for each in silent if each])
         self.assertEqual(4, len(self.accept_filter.announcing))
-        self.assertIn("it sent no PROXY header, and another needed its place", str([formatEvent(e) for e in events]))
+        self.assertIn(
+            "it sent no PROXY header and was displaced by a newer connection", str([formatEvent(e) for e in events])
+        )
         half.protocol.dataReceived(HEADER[20:] + request())  # type: ignore[attr-defined]
         self.assertTrue(half.value().startswith(b"HTTP/1.1 200"))
         self.assertEqual((3, 0), (len(self.accept_filter.announcing), len(self.end.listener.limiter)))
@@ -103,7 +105,9 @@ class BoundTests(AcceptFilterCase):
         with capturedLogs() as events:
             self.assertTrue(self.connect(STRANGER))
         self.assertEqual((True, False), (silent.disconnected, speaking.disconnected))
-        self.assertIn("it sent nothing, and another needed its place", str([formatEvent(event) for event in events]))
+        self.assertIn(
+            "it sent no data and was displaced by a newer connection", str([formatEvent(event) for event in events])
+        )
 
     def test_silence(self) -> None:
         """One that goes on sending nothing is cut off in time, and nothing of it is left."""

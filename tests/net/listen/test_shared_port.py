@@ -169,7 +169,7 @@ class CertificateTests(SynchronousTestCase):
             answer = self.ask(REQUEST + PACKET, version=version)
             self.assertTrue(answer.startswith(b"HTTP/1.1 403 Forbidden\r\n"), answer)
             self.assertIn(
-                "refused 192.0.2.7:1234: the client showed no certificate, and this path requires one", self.said
+                "refused 192.0.2.7:1234: the client presented no certificate, and this path requires one", self.said
             )
         self.assertEqual(([], 0), (self.end.device.taken, len(self.end.table)))
 

@@ -219,7 +219,7 @@ class WatchTests(WatchCase):
         with capturedLogs() as events:
             watch.start()
         self.assertEqual(
-            f"cannot read {self.path} any more (No such file or directory): give the user of --uid read permission",
+            f"cannot read {self.path} any longer (No such file or directory): give the user of --uid read permission",
             formatEvent(events[0]),
         )
 

@@ -1,1 +1,1 @@
-"""Programs that a daemon runs when its link changes."""
+"""Programs run by a daemon when its link changes."""

@@ -1,4 +1,4 @@
-"""Programs that the daemon runs: in the background, for a limited time, with what they say in the log."""
+"""Programs run by the daemon: in the background, with a time limit, their output in the log."""
 
 from __future__ import annotations
 
@@ -15,39 +15,39 @@ from ....host.process.child import CHUNK, ChildProcess
 from ....net.interfaces import IReactor
 
 MOST_LINES = 50
-"""Lines of one program that go to the log."""
+"""Maximum number of lines of one program written to the log."""
 
 LONGEST_LINE = 300
 
 PIPE = 1 << 16
-"""Bytes that a pipe holds (pipe(7)): what a program that has ended can have left behind."""
+"""Capacity of a pipe in bytes (pipe(7)): the most output that a program can leave unread when it ends."""
 
 
 @implementer(IReadDescriptor)
 class _Descriptor:
-    """Something to be read, as the reactor wants it."""
+    """A readable descriptor for the reactor."""
 
     def __init__(self, number: int, ready: Callable[[], None]) -> None:
         self._number = number
         self.doRead = ready
 
     def fileno(self) -> int:
-        """Return its number."""
+        """Return the file descriptor."""
         return self._number
 
     def connectionLost(self, reason: Failure) -> None:
-        """That it failed is seen when it is read."""
+        """Do nothing: the next read reports the error."""
 
     def logPrefix(self) -> str:
-        """Name it in the log."""
+        """Return the name used in the log."""
         return "child"
 
 
 class Child:
-    """A program at work; `ended` fires with a sentence about what went wrong, empty if nothing did.
+    """A running program; `ended` fires with a sentence that reports its failure, empty on success.
 
-    `said` gets each line it prints: printable, shortened, and only the first so many. When the time is over it is
-    killed, with all that it has started in its session.
+    `said` is called with each of the first MOST_LINES lines of output, shortened and in printable ASCII. After the time
+    limit the program is killed, along with all processes of its session.
     """
 
     def __init__(
@@ -58,7 +58,7 @@ class Child:
         limit: float,
         said: Callable[[str], None],
     ) -> None:
-        """Start it; raises ConfigError if that cannot be."""
+        """Start the program; raises ConfigError if it cannot be started."""
         self._reactor = reactor
         self._process = ChildProcess(command, environment)
         self._said = said
@@ -73,7 +73,7 @@ class Child:
         self._limit = reactor.callLater(limit, self.kill, f"did not end within {limit:g} seconds, and was killed")
 
     def kill(self, why: str) -> None:
-        """End it; `ended` fires soon, with this for a reason."""
+        """Kill the program; `ended` fires shortly after, with this reason."""
         self._killed = self._killed or why
         self._process.kill()
 
@@ -88,7 +88,7 @@ class Child:
         *lines, self._line = (self._line + data).split(b"\n")
         for line in lines:
             self._report(line)
-        if len(self._line) > LONGEST_LINE:  # the rest of it is another line, or goes with those left out
+        if len(self._line) > LONGEST_LINE:  # the rest counts as another line
             self._report(self._line)
             self._line = b""
 
@@ -101,7 +101,7 @@ class Child:
             self._said("... (further output omitted)")
 
     def _finish(self) -> None:
-        # What it has started may live on, and keep the pipe open: only what lies in it now is waited for.
+        # A child of the program may keep the pipe open: read only the output that is in it now.
         for _ in range(PIPE // CHUNK):
             data = self._process.read()
             if not data:

@@ -1,4 +1,4 @@
-"""Hands the DNS servers and search domains of the link to systemd-resolved, by its own program (resolvectl(1))."""
+"""Configures systemd-resolved with the DNS servers and search domains of the link, using resolvectl(1)."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from ....net.log import logger
 from .children import Child
 
 RUNTIME = Path("/run/systemd/resolve")
-"""Where systemd-resolved keeps its files while it runs."""
+"""The runtime directory of systemd-resolved, which exists while it runs."""
 
 LIMIT = 5.0
-"""Seconds that one command may take."""
+"""Time limit of one command in seconds."""
 
 
 def resolvectl() -> str | None:
-    """Return the program to talk to systemd-resolved with, or None if that does not run here."""
+    """Return the path of resolvectl, or None if systemd-resolved is not running."""
     return shutil.which("resolvectl") if RUNTIME.is_dir() else None
 
 
 class Resolved:
-    """What systemd-resolved is told about one interface; without it, the log is."""
+    """The DNS settings of one interface in systemd-resolved; without it, they are only logged."""
 
     log = logger()
 
@@ -42,7 +42,7 @@ class Resolved:
         self._waiting: list[Deferred[None]] = []
 
     def offer(self, names: Names) -> None:
-        """Have these names hold for the interface from now on; no names at all take back what was told."""
+        """Set the DNS servers and domains of the interface; NO_NAMES reverts them."""
         if names == self._wanted:
             return
         self._wanted = names
@@ -58,7 +58,7 @@ class Resolved:
             )
 
     def idle(self) -> Deferred[None]:
-        """Return a Deferred that fires once systemd-resolved has been told everything."""
+        """Return a Deferred that fires when no command is running or pending."""
         if not self._busy:
             return succeed(None)
         self._waiting.append(Deferred())
@@ -78,12 +78,12 @@ class Resolved:
     def _commands(self, names: Names) -> list[list[str]]:
         if not names:
             return [["revert", self._interface]]
-        # An empty argument takes back what was said before.
+        # An empty argument clears the previous setting.
         servers, domains = [str(server) for server in names.servers] or [""], list(names.domains) or [""]
         return [["dns", self._interface, *servers], ["domain", self._interface, *domains]]
 
     def _next(self, commands: list[list[str]]) -> None:
-        """Carry out the first of the commands, then the others; after a failure those would fail as well."""
+        """Run the commands in order; after a failure skip the rest, which would fail too."""
         if not commands:
             self._busy = False
             self._work()

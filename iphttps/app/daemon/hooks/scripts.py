@@ -1,4 +1,4 @@
-"""The programs of the administrator's own that run when the link has come up, and before it goes down."""
+"""The administrator's scripts, run after the link has come up and before it goes down."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from ....net.log import logger
 from .children import Child
 
 LONGEST_LINE = 256
-"""Bytes of a script's first line that the kernel looks at (BINPRM_BUF_SIZE)."""
+"""Length in bytes up to which the kernel reads a script's first line (BINPRM_BUF_SIZE)."""
 
 LIMIT = 10.0
-"""Seconds that a script may take."""
+"""Time limit of a script in seconds."""
 
 
 class LinkEvent(Enum):
-    """What has happened, or is about to."""
+    """A change of the link."""
 
     UP = "up"
     DOWN = "down"
@@ -31,7 +31,7 @@ class LinkEvent(Enum):
 
 @dataclass(frozen=True, slots=True)
 class LinkFacts:
-    """What a script is told about the link."""
+    """The facts about the link that a script receives."""
 
     interface: str
     uri: str = ""
@@ -40,7 +40,7 @@ class LinkFacts:
     names: Names = NO_NAMES
 
     def environment(self, event: LinkEvent) -> dict[str, str]:
-        """Return the variables of a script: these alone."""
+        """Return the complete environment of a script."""
         return {
             "PATH": os.environ.get("PATH", os.defpath),
             "IPHTTPS_EVENT": event.value,
@@ -54,7 +54,7 @@ class LinkFacts:
 
 
 class Scripts:
-    """The scripts there are: none, one or both."""
+    """The configured scripts: none, one or both."""
 
     log = logger()
 
@@ -63,7 +63,7 @@ class Scripts:
         self._paths = paths
 
     def run(self, event: LinkEvent, facts: LinkFacts) -> Child | None:
-        """Start the script for an event, and return it, or None if there is nothing to wait for."""
+        """Start the script for an event and return it; None if there is none or it cannot be started."""
         path = self._paths.get(event)
         if path is None:
             return None
@@ -88,7 +88,7 @@ class Scripts:
 
 
 def check(option: str, path: Path) -> Path:
-    """Return the path of a script; raises ConfigError if there is no program that can be run."""
+    """Return the path of a script; raises ConfigError if it is not an executable program."""
     if not path.is_file():
         raise ConfigError(f"--{option} {path}: no such file")
     if not os.access(path, os.X_OK):
@@ -97,10 +97,10 @@ def check(option: str, path: Path) -> Path:
         with path.open("rb") as file:
             first = file.readline(LONGEST_LINE)
     except OSError:
-        return path  # a program that may be run and not read
+        return path  # executable but not readable
     if first.startswith(b"#!"):
         interpreter = os.fsdecode((first[2:].rstrip(b"\n").split() or [b""])[0])
-        # From / a script is run.
+        # Scripts run in /.
         if first.rstrip(b"\n").endswith(b"\r"):
             raise ConfigError(f"--{option} {path}: its #! line ends with CR LF: convert the file to Unix line endings")
         if not interpreter or not Path("/", interpreter).is_file():

@@ -1,1 +1,1 @@
-"""The process of a daemon: its clock, its garbage collector, its signals, its service manager."""
+"""The process of a daemon: clock, garbage collector, signals, service manager."""

@@ -1,8 +1,8 @@
-"""The reactor's clock: the time since the machine was started, which nobody sets.
+"""The reactor's clock: the time since boot, which cannot be set.
 
-Twisted goes by the time of day. When that is set, every timer and every time that was stored is wrong by as much:
-deadlines, rate limits, neighbor states, reconnect delays. The time of day is for certificates, for the Date of an
-answer and for what people read; who needs it asks for it.
+By default Twisted uses wall-clock time. When that is set, every timer and every stored time is off by the same amount:
+deadlines, rate limits, neighbor states, reconnect delays. Code that needs wall-clock time, for certificates, for the
+Date of a response or for display, reads it explicitly.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ from functools import partial
 from ....net.interfaces import IReactor
 
 boot_time = partial(time.clock_gettime, time.CLOCK_BOOTTIME)
-"""Return the seconds since the machine was started; they go on while it is suspended (clock_gettime(2))."""
+"""Return the seconds since boot, including suspend (clock_gettime(2))."""
 
 
 def install(reactor: IReactor) -> None:
-    """Have the reactor count by `boot_time` from now on, and with it the calls that are delayed already."""
+    """Switch the reactor to `boot_time`, along with its pending delayed calls."""
     before = reactor.seconds()
     waiting = [(call, call.getTime() - before) for call in reactor.getDelayedCalls()]
     setattr(reactor, "seconds", boot_time)  # noqa: B010  # a method, to the type checker
     for call, left in waiting:
-        setattr(call, "seconds", boot_time)  # noqa: B010  # by this one it counts when it is reset
+        setattr(call, "seconds", boot_time)  # noqa: B010  # the clock that reset() uses
         call.reset(max(left, 0.0))

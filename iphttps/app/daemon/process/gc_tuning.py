@@ -1,9 +1,9 @@
-"""Keeps Python's garbage collector from stopping everything for long.
+"""Limits the pauses of Python's garbage collector.
 
-CPython looks for what refers to itself in a circle by going through all objects there are; with ten thousand sessions
-that takes a third of a second, and comes after any of them. So what one such look has found alive is left out of the
-next ones: each goes through what has come since, some hundred sessions at most. What is left out and ends nevertheless
-must contain no circle, for then it is freed as soon as nothing refers to it; `tests/net/test_circles.py` sees to that.
+A full collection in CPython traverses all objects to find reference cycles; with ten thousand sessions it takes a third
+of a second, and any new session can trigger one. Therefore objects that survive a full collection are frozen: later
+collections skip them and traverse only newer objects, those of some hundred sessions at most. A frozen object must not
+be part of a cycle when it is released, so that reference counting frees it; `tests/net/test_circles.py` checks this.
 """
 
 from __future__ import annotations
@@ -12,15 +12,15 @@ import gc
 from typing import Literal
 
 OLDEST = 2
-"""The generation that is all there is."""
+"""The oldest generation; its collection is a full one."""
 
 THRESHOLDS = 700, 10, 2
-"""Objects until the youngest generation is collected, its collections until the middle one is, that one's until the
-oldest is. Python's own defaults differ: 3.13 has 2000 for the first."""
+"""Allocations before a collection of the youngest generation, and collections of each generation before one of the next
+older. Python's own defaults differ: 3.13 has 2000 for the first."""
 
 
 def install() -> None:
-    """Have it so from now on, for the whole program."""
+    """Set the thresholds and freeze survivors from now on, for the whole process."""
     gc.set_threshold(*THRESHOLDS)
     gc.callbacks.append(_collected)
     gc.collect()
@@ -32,5 +32,5 @@ def _collected(phase: Literal["start", "stop"], info: dict[str, int]) -> None:
 
 
 def look_at_all() -> None:
-    """Have the next look go through everything again, as there may be circles: once, when much has been replaced."""
+    """Include all objects in the next full collection, because a reload may have left reference cycles."""
     gc.unfreeze()

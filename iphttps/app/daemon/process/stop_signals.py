@@ -1,12 +1,12 @@
-"""Signals that end or reload a daemon: none is lost, and none ends it halfway, from before its start to its end.
+"""Signals that stop or reload a daemon: none is lost, and none interrupts its start or its shutdown.
 
-Until the reactor runs, and installs Twisted's handlers, the kernel's default would end the process at once and leave
-behind what was done to the host by then. So signals are blocked from the beginning, wait in the kernel, and are
-delivered once the reactor runs. After the first that stops the daemon, the others have nothing to add.
+Until the reactor runs and installs Twisted's handlers, the default action would kill the process without restoring the
+host's settings. Therefore the signals are blocked from the start, stay pending in the kernel, and are delivered once
+the reactor runs. After the first signal that stops the daemon, further ones are ignored.
 
-Earlier, while modules are imported, nothing has been done to the host, and each of these signals ends the process at
-once: for SIGINT the plugin in twisted/plugins sees to that. A SIGINT is lost only in the tenth of a second in which
-Twisted looks through the other plugins before that one, because Twisted's loader swallows what it raises.
+Before that, while modules are imported, the host is unchanged, and each of these signals ends the process immediately;
+for SIGINT the plugin in twisted/plugins arranges this. A SIGINT is lost only in the tenth of a second in which Twisted
+loads other plugins before that one, because Twisted's loader swallows KeyboardInterrupt.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ HELD = (signal.SIGHUP, *STOPPING)
 
 
 class StopSignals:
-    """The signals of one process; programs that it starts before the reactor runs inherit the mask."""
+    """The stop signals of one process; programs started before the reactor runs inherit the signal mask."""
 
     def __init__(self, reactor: IReactorCore) -> None:
         """Block the signals until the reactor runs."""
         signal.pthread_sigmask(signal.SIG_BLOCK, HELD)
-        if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:  # the plugin's doing; Twisted replaces Python's own alone
+        if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:  # set by the plugin; Twisted replaces only Python's own
             signal.signal(signal.SIGINT, signal.default_int_handler)
         reactor.callWhenRunning(self._release)
 
@@ -48,11 +48,11 @@ class StopSignals:
         return first
 
     def disregard(self) -> None:
-        """Have no more signals do anything: the daemon is stopping, and finishes that in order."""
+        """Ignore further signals, so that the daemon completes its shutdown."""
         for number in HELD:
-            # Not SIG_IGN: a signal that is being delivered just now would be reported as lost to a race.
+            # Not SIG_IGN: Python reports a signal caught just before the change as lost to a race.
             signal.signal(number, _nothing)
 
 
 def _nothing(number: int, frame: FrameType | None) -> None:
-    """Take a signal that has nothing to add."""
+    """Ignore a signal."""

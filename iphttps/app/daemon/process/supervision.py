@@ -1,4 +1,4 @@
-"""Keeps the service manager informed: ready, what the daemon is at, alive, reloading, stopping."""
+"""Notifies the service manager: ready, status, watchdog, reloading, stopping (sd_notify(3))."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from ....net.interfaces import IReactor
 from ..state import DaemonState
 
 LOOK = 1.0
-"""Seconds between two looks at what the daemon is at."""
+"""Seconds between two checks of the daemon's state."""
 
 PATIENCE = 20.0
-"""Seconds after which a daemon is called ready although it has not come up: it goes on trying.
+"""Seconds after which a daemon is reported ready although it is not up; it continues to try.
 
-A boot shall not wait for somebody else's server, and systemd would end what is not ready after 90 seconds.
+A boot must not wait for a remote server, and systemd stops a service that is not ready after 90 seconds.
 """
 
 
 class Supervision:
-    """Tells a service manager about a daemon, from `start` to `stop`."""
+    """Reports the state of a daemon to the service manager, from `start` to `stop`."""
 
     def __init__(
         self,
@@ -42,19 +42,19 @@ class Supervision:
         self._began = self._fed = clock()
 
     def start(self) -> None:
-        """Look every second from now on, if anybody wants to know."""
+        """Check and report every second, if there is a service manager."""
         self._began = self._clock()
         if self._manager:
-            self._reactor.callLater(0, self.look)  # the daemon is just being started
+            self._reactor.callLater(0, self.look)  # after the start of the daemon has completed
             threading.Thread(target=self._tick, name="supervision", daemon=True).start()
 
     def _tick(self) -> None:
-        # Not from here to the manager, which is to hear only of a reactor that turns.
+        # Only the reactor's thread notifies the manager, so that a blocked reactor trips the watchdog.
         while not self._ended.wait(LOOK):
             self._reactor.callFromThread(self.look)
 
     def look(self) -> None:
-        """Tell what there is to tell now."""
+        """Send any notification that is due."""
         if self._ended.is_set():
             return
         now, interval = self._clock(), self._manager.watchdog
@@ -68,13 +68,13 @@ class Supervision:
         words: dict[str, str | int] = {"READY": 1} if ready and not self._ready else {}
         if condition.text != self._text:
             words["STATUS"] = condition.text
-        # What did not go out is tried again with the next look.
+        # A notification that was not sent is retried at the next check.
         if words and self._manager.tell(**words):
             self._ready, self._text = ready, condition.text
 
     @contextmanager
     def reloading(self) -> Iterator[None]:
-        """Tell that the configuration is read again, and when that is over, however it ended."""
+        """Notify the manager of the start of a reload, and of its end, even if it fails."""
         self._manager.tell(RELOADING=1, MONOTONIC_USEC=time.monotonic_ns() // 1000)
         try:
             yield
@@ -82,10 +82,10 @@ class Supervision:
             self._ready = self._manager.tell(READY=1)
 
     def stopping(self) -> None:
-        """Tell that the daemon ends; that it is alive is still told."""
+        """Notify the manager that the daemon is stopping; watchdog notifications continue."""
         self._stopping = True
         self._manager.tell(STOPPING=1, STATUS="ending the sessions")
 
     def stop(self) -> None:
-        """Tell nothing more."""
+        """Stop sending notifications."""
         self._ended.set()

@@ -102,8 +102,8 @@ class AgreementTests(MachineCase, DaemonCase):
             ("client", {"keepalive": -1}, "at least 0"),
             ("client", {"reconnect-initial": 1000}, "is more than"),
             ("client", {"proxy": "ftp://x"}, "ftp"),
-            ("client", {"pac": "x"}, "give both"),
-            ("client", {"proxy-basic": True}, "names none"),
+            ("client", {"pac": "x"}, "needs --proxy auto"),
+            ("client", {"proxy-basic": True}, "needs --proxy"),
             ("client", {"certificate": ""}, "go together"),
             ("client", {"request-length": "x"}, "max, 2^63-1 or chunked"),
             ("client", {"pin": "x"}, "is not a key fingerprint"),
@@ -139,7 +139,7 @@ class AgreementTests(MachineCase, DaemonCase):
             ("server", {"client-crl": "/etc/iphttps/empty"}, "holds no certificate revocation list"),
             ("server", {"client-crl": "/etc/iphttps/other/crl.pem"}, "holds no revocation list of"),
             ("server", {"private-key": "/etc/iphttps/client/main.key"}, "is not the key of"),
-            ("server", {"identity-addresses": "/etc/iphttps/addresses.toml"}, "no address of a client"),
+            ("server", {"identity-addresses": "/etc/iphttps/addresses.toml"}, "not a client address"),
             ("server", {"null-encryption": "accept"}, "needs an RSA certificate"),
             ("client", {"ca": "/nowhere"}, "--ca: cannot read"),
             ("client", {"private-key": "/nowhere"}, "--private-key: cannot read"),
@@ -223,7 +223,7 @@ class CloserTests(MachineCase):
     def test_readable_key(self) -> None:
         """A private key that everybody can read is a warning."""
         self.places.server_key("main").chmod(0o644)
-        self.assertTrue(any("can be read by everybody" in one for one in self.found("server", Severity.WARNING)))
+        self.assertTrue(any("can be read by every user" in one for one in self.found("server", Severity.WARNING)))
 
     def test_risks(self) -> None:
         """What works but does not protect is a warning."""

@@ -114,7 +114,7 @@ class ConfigurationTests(CommandCase):
         self.assertTrue(self.values("main")["running"])
 
     def test_other_version(self) -> None:
-        """A daemon whose answer lacks something is called one of another version."""
+        """An incomplete answer is reported as that of another version."""
         control = self.places.control("server", "main")
         control.parent.mkdir(parents=True)
         self.serve(control)
@@ -122,7 +122,7 @@ class ConfigurationTests(CommandCase):
             Answering.prepared = 200, answer
             status, _, complaints = self.config("main")
             self.assertEqual(1, status)
-            self.assertIn("is it of another version?", complaints)
+            self.assertIn("it may be of another version", complaints)
 
     def test_secret(self) -> None:
         """A user and a password in the URL of the proxy are shown to nobody."""

@@ -52,12 +52,12 @@ class StartingTests(CommandCase):
             self.assertEqual(f"{self.control}: no daemon listens there: it may have been killed", self.lacks())
 
     def test_other_version(self) -> None:
-        """A daemon whose answer lacks something is called one of another version, and is not waited for."""
+        """An incomplete answer is reported as that of another version, and is not waited for."""
         self.serve(self.control)
         for answer in (b"{}", b'{"role": "x", "state": "y"}', b'{"role": "client", "state": "LINK_UP"}'):
             Answering.prepared = 200, answer
             sentence = self.complaint(self.run_bare(*self.up))
-            self.assertEqual("the daemon's answer lacks something: is it of another version?", sentence)
+            self.assertEqual("unexpected answer from the daemon: it may be of another version", sentence)
 
     def test_not_yet(self) -> None:
         """A daemon that answers, and does not work yet."""

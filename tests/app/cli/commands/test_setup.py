@@ -153,7 +153,7 @@ class SetupTests(EnrolmentCase):
         for words, said in (
             (("--prefix", "2001:db8::/48"), "must be a /64"),
             (("--prefix", "x"), "is not an IPv6 prefix"),
-            (("--route", "2001:db8::1/64"), "has bits beyond its length"),
+            (("--route", "2001:db8::1/64"), "has host bits set"),
             (("--port", "0"), "is not in the range"),
             (("--name", "*.example.org"), "is a wildcard"),
             (("--name", "a\nb"), "is not a host name"),
