@@ -59,7 +59,7 @@ class OwnFileTests(LabCase):
             self.log.symlink_to(secret)
             server = self.started(*flags)
             self.assertEqual(1, server.wait_ended(20.0))
-            self.assertIn(f"--logfile: cannot write {self.log}: it is a link", server.text)
+            self.assertIn(f"--logfile: cannot write {self.log}: it is a symbolic link", server.text)
             self.log.unlink()
             self.pid.symlink_to(secret)
             server = self.started(*flags)
