@@ -9,7 +9,6 @@ Rejects (4.6), and MAX_REQUESTS and MAX_REFUSALS, which are not the RFC's, end w
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from enum import Enum, IntEnum, auto
 
 from .automaton import TRANSITIONS, Action, Automaton, Event, State
@@ -67,8 +66,10 @@ def packet(code: int, identifier: int, data: bytes = b"") -> bytes:
     return bytes((code, identifier)) + (len(data) + 4).to_bytes(2, "big") + data
 
 
-class ControlProtocol(ABC):
+class ControlProtocol:
     """One control protocol of one link, from state Initial on; a new link needs a new one.
+
+    By itself it has no options: it asks for none, and rejects those of the peer.
 
     Each method takes the time `now`, in seconds, and returns the commands to perform, in order. At `deadline` the owner
     calls `expired`.
@@ -226,10 +227,11 @@ class ControlProtocol(ABC):
         if not options or (code == Code.CONFIGURE_REJECT and not set(options) <= set(sent)):
             return []
         self._pending = None
-        for kind, value in options:
+        asked = dict(sent)
+        for kind, value in dict(options).items():
             if code == Code.CONFIGURE_REJECT:
                 self._rejected(kind)
-            else:
+            elif kind in asked:
                 self._nakked(kind, value)
         return self.close(now, self._failure) if self._failure else self._run(Event.NAK_OR_REJECT, now)
 
@@ -265,33 +267,29 @@ class ControlProtocol(ABC):
             case _:
                 return answer
 
-    @abstractmethod
     def _request(self) -> Options:
         """Return the options to ask for; they change only by an answer of the peer."""
+        return ()
 
-    @abstractmethod
     def _judge(self, kind: int, value: bytes) -> Verdict | bytes:
         """Judge an option that the peer asks for; return a value for the Nak if another would be right."""
-
-    @abstractmethod
-    def _accept(self, options: Options) -> None:
-        """Take the options that the peer has been granted; those absent have their default values."""
-
-    @abstractmethod
-    def _nakked(self, kind: int, value: bytes) -> None:
-        """Take the peer's opinion about an option of ours, which may have been asked for or not."""
-
-    @abstractmethod
-    def _rejected(self, kind: int) -> None:
-        """Do without an option of ours."""
-
-    @abstractmethod
-    def _acked(self) -> None:
-        """Take note that the peer has granted all options."""
+        return Verdict.REJECT
 
     def _wanted(self) -> Options:
         """Return the options that the peer has to ask for; if it does not, they are appended to a Nak (5.3)."""
         return ()
+
+    def _accept(self, options: Options) -> None:
+        """Take the options that the peer has been granted; those absent have their default values."""
+
+    def _acked(self) -> None:
+        """Take note that the peer has granted all options."""
+
+    def _nakked(self, kind: int, value: bytes) -> None:
+        """Take a better value for an option of ours, as the peer sees it."""
+
+    def _rejected(self, kind: int) -> None:
+        """Do without an option of ours."""
 
     def _extended(self, code: int, identifier: int, data: bytes, now: float) -> list[Command] | None:
         """Process a packet of a code that LCP alone has; return None if the code is unknown."""

@@ -55,15 +55,6 @@ class ServerIPCP(ControlProtocol):
     def _wanted(self) -> Options:
         return ((OptionType.ADDRESS, self.assigned),)
 
-    def _accept(self, options: Options) -> None:
-        pass  # nothing is granted but what has been assigned
-
-    def _acked(self) -> None:
-        pass  # the peer knows the server's address
-
-    def _nakked(self, kind: int, value: bytes) -> None:
-        pass  # the server's address is not negotiable
-
     def _rejected(self, kind: int) -> None:
         self._own = b""
 
@@ -110,7 +101,7 @@ class ClientIPCP(ControlProtocol):
             self._failure = Reason.NO_ADDRESS
 
     def _nakked(self, kind: int, value: bytes) -> None:
-        if kind in self._asked and len(value) == 4:
+        if len(value) == 4:
             self._asked[kind] = value
 
     def _rejected(self, kind: int) -> None:

@@ -23,7 +23,7 @@ class IPV6CP(ControlProtocol):
     side that is `yielding`, as a client is, takes another one for itself if the peer suggests it.
     """
 
-    __slots__ = ("_suggested", "_yielding", "identifier", "peer_identifier")
+    __slots__ = ("_announced", "_suggested", "_yielding", "identifier", "peer_identifier")
 
     def __init__(self, identifier: bytes, suggested: bytes, *, yielding: bool = False) -> None:
         super().__init__()
@@ -31,11 +31,12 @@ class IPV6CP(ControlProtocol):
         """The interface identifier of this side."""
         self.peer_identifier: bytes | None = None
         """The interface identifier of the peer; None if it does not tell."""
+        self._announced = True
         self._suggested = suggested
         self._yielding = yielding
 
     def _request(self) -> Options:
-        return ((INTERFACE_IDENTIFIER, self.identifier),) if self.identifier else ()
+        return ((INTERFACE_IDENTIFIER, self.identifier),) if self._announced else ()
 
     def _judge(self, kind: int, value: bytes) -> Verdict | bytes:
         if kind != INTERFACE_IDENTIFIER:
@@ -49,14 +50,11 @@ class IPV6CP(ControlProtocol):
     def _accept(self, options: Options) -> None:
         self.peer_identifier = dict(options).get(INTERFACE_IDENTIFIER)
 
-    def _acked(self) -> None:
-        pass  # the peer knows this side's identifier
-
     def _nakked(self, kind: int, value: bytes) -> None:
-        if self._yielding and kind == INTERFACE_IDENTIFIER and len(value) == 8 and value != _UNKNOWN:
+        if self._yielding and len(value) == 8 and value != _UNKNOWN:
             if value == self._suggested:
                 self._suggested = self.identifier  # so that the two still differ
             self.identifier = value
 
     def _rejected(self, kind: int) -> None:
-        self.identifier = b""
+        self._announced = False  # it stays in use, and the peer may not have it

@@ -160,7 +160,7 @@ class LCP(ControlProtocol):
                 self._mru = number if len(value) == 2 and MINIMUM_MRU <= number <= self._mru else 0
             case OptionType.MAGIC_NUMBER:
                 self._magic = self._random() or 1
-            case OptionType.AUTHENTICATION if self._demanded:
+            case _:
                 self._fall_back(value)
 
     def _fall_back(self, value: bytes) -> None:
