@@ -148,6 +148,14 @@ class PeerOptionsTests(SynchronousTestCase):
         protocol.receive(configure(REQUEST, 1, (1, b"\x0f\xfb"), (7, b""), (13, b"\x06")), 0.0)
         self.assertEqual((DEFAULT_MRU, False), (protocol.peer_mru, protocol.pfc))
 
+    def test_closing_changes_nothing(self) -> None:
+        """Nothing of a request that is not answered holds either (4.1, RCR+ in state Closing)."""
+        protocol = lcp_server(MSCHAPV2)
+        opened(protocol)
+        protocol.close(0.0)
+        self.assertEqual([], protocol.receive(configure(REQUEST, 6, (1, b"\x0f\xfb")), 0.0))
+        self.assertEqual(DEFAULT_MRU, protocol.peer_mru)
+
     def test_rejected(self) -> None:
         """Quality, callback, multilink and whatever is unknown is rejected, and only that."""
         for kind in (0, 4, 6, 9, 13, 17, 18, 19, 23, 255):

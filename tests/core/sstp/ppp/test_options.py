@@ -28,7 +28,7 @@ class OptionsTests(SynchronousTestCase):
 
     def test_lengths(self) -> None:
         """A Length of 0 or 1, or past the end, makes the packet malformed; 255 does not if the bytes are there."""
-        for wrong in (b"\x01", b"\x01\x00", b"\x01\x01", b"\x01\x03", b"\x01\xff" + bytes(252)):
+        for wrong in (b"\x01", b"\x01\x00", b"\x01\x01", b"\x01\x01\x02", b"\x01\x03", b"\x01\xff" + bytes(252)):
             self.assertIsNone(parse(wrong), wrong)
             self.assertIsNone(parse(b"\x07\x02" + wrong), wrong)
         self.assertEqual(((1, bytes(253)),), parse(b"\x01\xff" + bytes(253)))
