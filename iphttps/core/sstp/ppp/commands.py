@@ -9,7 +9,7 @@ __all__ = ["Command", "Finished", "Layer", "ProtocolRejected", "Reason"]
 
 
 class Layer(Enum):
-    """What the layers around are told (RFC 1661 4.4)."""
+    """This-Layer-Up, This-Layer-Down and This-Layer-Started (RFC 1661 4.4)."""
 
     UP = auto()
     DOWN = auto()
@@ -17,7 +17,7 @@ class Layer(Enum):
 
 
 class Reason(Enum):
-    """Why a control protocol has finished; the value is a sentence's end for status and log."""
+    """Why a control protocol has finished; the value ends a sentence in status and log."""
 
     CLOSED = "it was closed on this side"
     PEER_TERMINATED = "the peer terminated it"
@@ -31,7 +31,7 @@ class Reason(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """This-Layer-Finished (RFC 1661 4.4): the control protocol is not to be used any longer."""
+    """This-Layer-Finished (RFC 1661 4.4): the control protocol is no longer in use. It may be said more than once."""
 
     reason: Reason
 

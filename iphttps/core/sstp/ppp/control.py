@@ -1,6 +1,6 @@
 """A control protocol: the packets that drive the automaton, and the negotiation of options (RFC 1661 sections 4 to 6).
 
-LCP, IPCP and IPV6CP are subclasses, which say what is asked for and what is granted to the peer. A packet here is the
+LCP, IPCP and IPV6CP are subclasses, which say what they ask for and what they grant to the peer. A packet here is the
 Information field of a frame: Code (1 byte), Identifier (1 byte), Length (2 bytes, of the whole packet) and data.
 
 A negotiation cannot go on for ever: the Restart counter ends it where the peer is silent, Max-Failure turns Naks into
@@ -55,7 +55,7 @@ class Code(IntEnum):
 
 
 class Verdict(Enum):
-    """What is thought of an option of the peer; a better value takes the place of a verdict, and is sent in a Nak."""
+    """Whether the peer is granted an option; instead of a verdict there may be the value that a Nak suggests."""
 
     ACK = auto()
     REJECT = auto()
@@ -99,11 +99,19 @@ class ControlProtocol:
         return self._automaton.deadline
 
     def up(self, now: float) -> list[Command]:
-        """Say that the lower layer is ready to carry packets."""
+        """Say that the lower layer is ready to carry packets.
+
+        Raises:
+            KeyError: It was ready already, which is a bug of the caller.
+        """
         return self._run(Event.UP, now)
 
     def down(self, now: float) -> list[Command]:
-        """Say that the lower layer carries packets no longer."""
+        """Say that the lower layer no longer carries packets.
+
+        Raises:
+            KeyError: It did not carry any, which is a bug of the caller.
+        """
         return self._run(Event.DOWN, now)
 
     def open(self, now: float) -> list[Command]:

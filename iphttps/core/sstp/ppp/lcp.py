@@ -164,15 +164,19 @@ class LCP(ControlProtocol):
                 self._fall_back(value)
 
     def _fall_back(self, value: bytes) -> None:
-        """Ask for the protocol that the peer prefers; if it is none of ours, for the next one."""
+        """Ask for the protocol that the peer prefers.
+
+        If it is none of ours, the peer may just not like our first one best: insist once before asking for the next.
+        """
         first, *others = self._demanded
         for each in others:
             if each.value == value:
                 others.remove(each)
                 self._demanded = (each, first, *others)
                 return
-        self._demanded = (*others, first)
         self._refused += 1
+        if self._refused % 2 == 0:
+            self._demanded = (*others, first)
         if self._refused >= MAX_FAILURE:
             self._failure = Reason.AUTHENTICATION_REFUSED
 

@@ -125,7 +125,7 @@ class RestartTests(SynchronousTestCase):
 
     def expiries(self, automaton: Automaton) -> list[tuple[float, tuple[Action, ...]]]:
         """Let the timer expire until it no longer runs; return when it did, and the actions."""
-        played = []
+        played: list[tuple[float, tuple[Action, ...]]] = []
         while automaton.deadline is not None and len(played) < 100:
             now = automaton.deadline
             played.append((now, automaton.handle(automaton.timeout, now)))

@@ -52,10 +52,10 @@ class AuthenticationTests(SynchronousTestCase):
         self.assertIs(PAP, protocol.authentication)
 
     def test_fallback_unknown(self) -> None:
-        """A client that wants what the server has not is asked for the server's next one."""
+        """A client that wants what the server has not is asked for the same once more, then for the next one."""
         protocol = lcp_server(MSCHAPV2, PAP)
         started(protocol)
-        for identifier, option in ((1, PAP_OPTION), (2, CHAP_OPTION)):
+        for identifier, option in enumerate((CHAP_OPTION, PAP_OPTION, PAP_OPTION, CHAP_OPTION), 1):
             (request,) = protocol.receive(configure(NAK, identifier, (3, EAP)), 0.0)
             self.assertEqual(configure(REQUEST, identifier + 1, MRU_OPTION, option, MAGIC_OPTION), request)
 
