@@ -191,6 +191,43 @@ class PeerOptionsTests(SynchronousTestCase):
         self.assertEqual((TERMINATE_REQUEST, Reason.LOOPBACK), (dissected(command).code, protocol.reason))
 
 
+class RealPeersTests(SynchronousTestCase):
+    """Negotiations as real peers begin them."""
+
+    def test_windows_client(self) -> None:
+        """Windows asks for a callback too, and does without once that is rejected."""
+        rest = ((1, b"\x0f\xfb"), (5, b"magi"), (7, b""), (8, b""))
+        protocol = lcp_server(MSCHAPV2)
+        request = started(protocol)
+        self.assertEqual(
+            [configure(REJECT, 0, (13, b"\x06"))],
+            protocol.receive(configure(REQUEST, 0, *rest, (13, b"\x06")), 0.0),
+        )
+        self.assertEqual([configure(ACK, 1, *rest)], protocol.receive(configure(REQUEST, 1, *rest), 0.0))
+        self.assertEqual([Layer.UP], protocol.receive(answer(request), 0.0))
+
+    def test_windows_server(self) -> None:
+        """A Windows server wants EAP, a callback and multilink first; it is led to MS-CHAPv2 alone."""
+        protocol = lcp_client(MSCHAPV2)
+        request = started(protocol)
+        rest = ((1, b"\x0f\xfb"), (3, b"\xc2\x27"), (5, b"magi"))
+        extra = ((13, b"\x06"), (17, b"\x06\x4e"), (19, b"\x01" + bytes(16)))
+        self.assertEqual([configure(REJECT, 0, *extra)], protocol.receive(configure(REQUEST, 0, *rest, *extra), 0.0))
+        self.assertEqual([configure(NAK, 1, CHAP_OPTION)], protocol.receive(configure(REQUEST, 1, *rest), 0.0))
+        granted = (rest[0], CHAP_OPTION, rest[2])
+        self.assertEqual([configure(ACK, 2, *granted)], protocol.receive(configure(REQUEST, 2, *granted), 0.0))
+        self.assertEqual([Layer.UP], protocol.receive(answer(request), 0.0))
+        self.assertIs(MSCHAPV2, protocol.authentication)
+
+    def test_nothing_left(self) -> None:
+        """A peer all of whose options were rejected asks for nothing, and gets that."""
+        protocol = lcp_server(MSCHAPV2)
+        started(protocol)
+        extra = ((13, b"\x06"), (23, b"\x00\x01"))
+        self.assertEqual([configure(REJECT, 0, *extra)], protocol.receive(configure(REQUEST, 0, *extra), 0.0))
+        self.assertEqual([configure(ACK, 1)], protocol.receive(configure(REQUEST, 1), 0.0))
+
+
 class OpenedTests(SynchronousTestCase):
     """The packets that LCP alone has."""
 
