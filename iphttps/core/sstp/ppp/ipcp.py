@@ -1,0 +1,111 @@
+"""IPCP, the control protocol of IPv4 (RFC 1332), with the addresses of name servers (RFC 1877).
+
+The server assigns: its client asks for 0.0.0.0, or for an address it once had, and gets the right one by a Nak.
+Addresses are 4 bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from enum import IntEnum
+
+from .commands import Reason
+from .control import ControlProtocol, Verdict
+from .options import Options
+
+__all__ = ["ClientIPCP", "OptionType", "ServerIPCP"]
+
+_UNKNOWN = bytes(4)
+
+
+class OptionType(IntEnum):
+    """The options of IPCP that are granted; others, such as Van Jacobson's compression and NBNS, are rejected."""
+
+    ADDRESS = 3  # RFC 1332 3.3
+    PRIMARY_DNS = 129  # RFC 1877 1.1
+    SECONDARY_DNS = 131  # RFC 1877 1.3
+
+
+class ServerIPCP(ControlProtocol):
+    """The server's side: it has the address `own`, and assigns the address `assigned` and up to two DNS servers."""
+
+    __slots__ = ("_dns", "_own", "assigned")
+
+    def __init__(self, own: bytes, assigned: bytes, dns: Sequence[bytes] = ()) -> None:
+        super().__init__()
+        self.assigned = assigned
+        self._own = own
+        self._dns = tuple(dns)
+
+    def _request(self) -> Options:
+        return ((OptionType.ADDRESS, self._own),) if self._own else ()
+
+    def _judge(self, kind: int, value: bytes) -> Verdict | bytes:
+        match kind:
+            case OptionType.ADDRESS:
+                right = self.assigned
+            case OptionType.PRIMARY_DNS if self._dns:
+                right = self._dns[0]
+            case OptionType.SECONDARY_DNS if len(self._dns) > 1:
+                right = self._dns[1]
+            case _:
+                return Verdict.REJECT
+        return Verdict.ACK if value == right else right
+
+    def _wanted(self) -> Options:
+        return ((OptionType.ADDRESS, self.assigned),)
+
+    def _rejected(self, kind: int) -> None:
+        self._own = b""
+
+
+class ClientIPCP(ControlProtocol):
+    """The client's side: it asks for an address, for `address` if it had that before, and for DNS servers."""
+
+    __slots__ = ("_asked", "peer_address")
+
+    def __init__(self, address: bytes = _UNKNOWN) -> None:
+        super().__init__()
+        self.peer_address: bytes | None = None
+        """The server's address; None if it does not tell."""
+        self._asked: dict[int, bytes] = {
+            OptionType.ADDRESS: address,
+            OptionType.PRIMARY_DNS: _UNKNOWN,
+            OptionType.SECONDARY_DNS: _UNKNOWN,
+        }
+
+    @property
+    def address(self) -> bytes:
+        """The address assigned; in state Opened it is not 0.0.0.0."""
+        return self._asked[OptionType.ADDRESS]
+
+    @property
+    def dns(self) -> list[bytes]:
+        """The DNS servers, none to two."""
+        servers = [self._asked.get(kind, _UNKNOWN) for kind in (OptionType.PRIMARY_DNS, OptionType.SECONDARY_DNS)]
+        return [each for each in servers if each != _UNKNOWN]
+
+    def _request(self) -> Options:
+        return tuple(self._asked.items())
+
+    def _judge(self, kind: int, value: bytes) -> Verdict | bytes:
+        if kind == OptionType.ADDRESS and len(value) == 4 and value != _UNKNOWN:
+            return Verdict.ACK
+        return Verdict.REJECT  # among them: the client has no addresses to assign
+
+    def _accept(self, options: Options) -> None:
+        self.peer_address = dict(options).get(OptionType.ADDRESS)
+
+    def _acked(self) -> None:
+        if self.address == _UNKNOWN:
+            self._failure = Reason.NO_ADDRESS
+
+    def _nakked(self, kind: int, value: bytes) -> None:
+        if len(value) == 4:
+            self._asked[kind] = value
+
+    def _rejected(self, kind: int) -> None:
+        if kind == OptionType.ADDRESS:
+            self._failure = Reason.NO_ADDRESS
+        else:
+            del self._asked[kind]

@@ -1,0 +1,60 @@
+"""IPV6CP, the control protocol of IPv6 (RFC 5072): the interface identifiers of both ends, 8 bytes each.
+
+An identifier makes a link-local address only. Prefixes come over the link by Router Advertisements.
+"""
+
+from __future__ import annotations
+
+from .control import ControlProtocol, Verdict
+from .options import Options
+
+__all__ = ["INTERFACE_IDENTIFIER", "IPV6CP"]
+
+INTERFACE_IDENTIFIER = 1
+"""The option that is granted (RFC 5072 4.1); others are rejected."""
+
+_UNKNOWN = bytes(8)
+
+
+class IPV6CP(ControlProtocol):
+    """One side of IPV6CP.
+
+    `identifier` is this side's, and `suggested` is for a peer that has none or the same: another, and neither zero. A
+    side that is `yielding`, as a client is, takes another one for itself if the peer suggests it.
+    """
+
+    __slots__ = ("_announced", "_suggested", "_yielding", "identifier", "peer_identifier")
+
+    def __init__(self, identifier: bytes, suggested: bytes, *, yielding: bool = False) -> None:
+        super().__init__()
+        self.identifier = identifier
+        """The interface identifier of this side."""
+        self.peer_identifier: bytes | None = None
+        """The interface identifier of the peer; None if it does not tell."""
+        self._announced = True
+        self._suggested = suggested
+        self._yielding = yielding
+
+    def _request(self) -> Options:
+        return ((INTERFACE_IDENTIFIER, self.identifier),) if self._announced else ()
+
+    def _judge(self, kind: int, value: bytes) -> Verdict | bytes:
+        if kind != INTERFACE_IDENTIFIER:
+            return Verdict.REJECT
+        # RFC 5072 4.1: a Nak if it is zero, or the same as ours.
+        return Verdict.ACK if len(value) == 8 and value not in (_UNKNOWN, self.identifier) else self._suggested
+
+    def _wanted(self) -> Options:
+        return ((INTERFACE_IDENTIFIER, self._suggested),)
+
+    def _accept(self, options: Options) -> None:
+        self.peer_identifier = dict(options).get(INTERFACE_IDENTIFIER)
+
+    def _nakked(self, kind: int, value: bytes) -> None:
+        if self._yielding and len(value) == 8 and value != _UNKNOWN:
+            if value == self._suggested:
+                self._suggested = self.identifier  # so that the two still differ
+            self.identifier = value
+
+    def _rejected(self, kind: int) -> None:
+        self._announced = False  # it stays in use, and the peer may not have it

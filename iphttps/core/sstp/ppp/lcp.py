@@ -1,0 +1,210 @@
+"""LCP, the Link Control Protocol (RFC 1661 sections 5 and 6): packet size, authentication protocol, magic number.
+
+The server demands that the client authenticate itself; the client says with which protocols it can. Apart from
+that both sides are alike.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from enum import Enum, IntEnum
+
+from .automaton import Event, State
+from .commands import Command, ProtocolRejected, Reason
+from .control import MAX_FAILURE, MINIMUM_MRU, Code, ControlProtocol, Verdict, packet
+from .frame import ProtocolNumber
+from .options import Options
+
+__all__ = ["DEFAULT_MRU", "LCP", "MRU", "Authentication", "OptionType"]
+
+MRU = 1400
+"""What is announced unless told otherwise: with TCP, TLS and SSTP around it, such a packet fits into 1500 bytes."""
+DEFAULT_MRU = 1500
+"""What holds if the peer announces nothing (RFC 1661 6.1)."""
+
+
+class OptionType(IntEnum):
+    """The options of LCP that are negotiated; all others are rejected (callback, multilink)."""
+
+    MRU = 1
+    ACCM = 2  # RFC 1662 7.1; without HDLC it means nothing
+    AUTHENTICATION = 3
+    MAGIC_NUMBER = 5
+    PFC = 7
+    ACFC = 8
+
+
+class Authentication(Enum):
+    """The authentication protocols; the value is the data of the option (RFC 1661 6.2)."""
+
+    MSCHAPV2 = b"\xc2\x23\x81"  # RFC 2759 2
+    PAP = b"\xc0\x23"  # RFC 1334
+
+
+_EMPTY_ACCM = bytes(4)
+
+
+class LCP(ControlProtocol):
+    """One side of LCP.
+
+    `magic` returns a random number of 32 bits. `mru` is the greatest packet that this side wants to receive. `demanded`
+    are the protocols with which the peer may authenticate itself, best first: it is asked for the first one, and may
+    ask for another by a Nak. `offered` are those with which this side can, best first.
+    """
+
+    __slots__ = (
+        "_collisions",
+        "_demanded",
+        "_magic",
+        "_mru",
+        "_offered",
+        "_random",
+        "_refused",
+        "acfc",
+        "authentication",
+        "peer_mru",
+        "pfc",
+    )
+
+    def __init__(
+        self,
+        magic: Callable[[], int],
+        mru: int = MRU,
+        *,
+        demanded: Sequence[Authentication] = (),
+        offered: Sequence[Authentication] = (),
+    ) -> None:
+        super().__init__()
+        self.authentication: Authentication | None = None
+        """The protocol agreed on, with which the peer authenticates itself, or this side if it has offered to."""
+        self.peer_mru = DEFAULT_MRU
+        """The greatest packet that the peer receives, in bytes of the Information field."""
+        self.acfc = False
+        """Whether the peer has asked for Address-and-Control-Field-Compression."""
+        self.pfc = False
+        """Whether the peer has asked for Protocol-Field-Compression."""
+        self._random = magic
+        self._magic = magic() or 1  # 6.4: zero is illegal
+        self._mru = mru
+        self._demanded = tuple(demanded)
+        self._offered = tuple(offered)
+        self._collisions = 0
+        self._refused = 0
+
+    def protocol_reject(self, protocol: int, information: bytes) -> bytes | None:
+        """Return the Protocol-Reject for a frame of a protocol that is not supported.
+
+        It is cut to the peer's MRU. None if nothing may be sent, because LCP is not in state Opened (RFC 1661 5.7).
+        """
+        if self.state is not State.OPENED:
+            return None
+        rejected = protocol.to_bytes(2, "big") + information
+        return packet(Code.PROTOCOL_REJECT, self._next(), rejected[: self.peer_mru - 4])
+
+    def _request(self) -> Options:
+        request = []
+        if self._mru:
+            request.append((OptionType.MRU, self._mru.to_bytes(2, "big")))
+        if self._demanded:
+            request.append((OptionType.AUTHENTICATION, self._demanded[0].value))
+        if self._magic:
+            request.append((OptionType.MAGIC_NUMBER, self._magic.to_bytes(4, "big")))
+        return tuple(request)
+
+    def _judge(self, kind: int, value: bytes) -> Verdict | bytes:
+        match kind:
+            case OptionType.MRU:
+                if len(value) != 2:
+                    return DEFAULT_MRU.to_bytes(2, "big")
+                return Verdict.ACK if int.from_bytes(value, "big") >= MINIMUM_MRU else MINIMUM_MRU.to_bytes(2, "big")
+            case OptionType.ACCM:
+                return Verdict.ACK if len(value) == 4 else _EMPTY_ACCM
+            case OptionType.AUTHENTICATION if self._offered:
+                known = value in [each.value for each in self._offered]
+                return Verdict.ACK if known else self._offered[0].value
+            case OptionType.MAGIC_NUMBER:
+                return self._judge_magic(value)
+            case OptionType.PFC | OptionType.ACFC:
+                return b"" if value else Verdict.ACK
+        return Verdict.REJECT  # among them: the server does not authenticate itself
+
+    def _judge_magic(self, value: bytes) -> Verdict | bytes:
+        number = int.from_bytes(value, "big")
+        if len(value) == 4 and number not in (0, self._magic):
+            return Verdict.ACK
+        if number == self._magic:  # 6.4: the link may be looped back
+            self._collisions += 1
+            if self._collisions >= MAX_FAILURE:
+                self._failure = Reason.LOOPBACK
+        return (self._random() or 1).to_bytes(4, "big")
+
+    def _accept(self, options: Options) -> None:
+        granted = dict(options)
+        mru = granted.get(OptionType.MRU)
+        self.peer_mru = int.from_bytes(mru, "big") if mru else DEFAULT_MRU
+        self.pfc = OptionType.PFC in granted
+        self.acfc = OptionType.ACFC in granted
+        if self._offered:
+            wanted = granted.get(OptionType.AUTHENTICATION)
+            self.authentication = Authentication(wanted) if wanted else None
+
+    def _acked(self) -> None:
+        if self._demanded:
+            self.authentication = self._demanded[0]
+
+    def _nakked(self, kind: int, value: bytes) -> None:
+        match kind:
+            case OptionType.MRU:
+                number = int.from_bytes(value, "big")
+                # A lower one costs nothing; a higher one can be received, but is not wanted.
+                self._mru = number if len(value) == 2 and MINIMUM_MRU <= number <= self._mru else 0
+            case OptionType.MAGIC_NUMBER:
+                self._magic = self._random() or 1
+            case _:
+                self._fall_back(value)
+
+    def _fall_back(self, value: bytes) -> None:
+        """Ask for the protocol that the peer prefers.
+
+        If it is none of ours, the peer may just not like our first one best: insist once before asking for the next.
+        """
+        first, *others = self._demanded
+        for each in others:
+            if each.value == value:
+                others.remove(each)
+                self._demanded = (each, first, *others)
+                return
+        self._refused += 1
+        if self._refused % 2 == 0:
+            self._demanded = (*others, first)
+        if self._refused >= MAX_FAILURE:
+            self._failure = Reason.AUTHENTICATION_REFUSED
+
+    def _rejected(self, kind: int) -> None:
+        match kind:
+            case OptionType.MRU:
+                self._mru = 0
+            case OptionType.MAGIC_NUMBER:
+                self._magic = 0  # 5.8: echoes carry zero from now on
+            case _:
+                self._failure = Reason.AUTHENTICATION_REFUSED
+
+    def _extended(self, code: int, identifier: int, data: bytes, now: float) -> list[Command] | None:
+        match code:
+            case Code.PROTOCOL_REJECT:
+                if self.state is not State.OPENED or len(data) < 2:
+                    return []  # 5.7
+                protocol = int.from_bytes(data[:2], "big")
+                if protocol == ProtocolNumber.LCP:
+                    return self.rejected(now)
+                return [*self._run(Event.PERMITTED_REJECT, now), ProtocolRejected(protocol)]
+            case Code.ECHO_REQUEST:
+                if len(data) < 4:
+                    return []
+                answer = packet(
+                    Code.ECHO_REPLY, identifier, (self._magic.to_bytes(4, "big") + data[4:])[: self.peer_mru - 4]
+                )
+                return self._run(Event.ECHO_OR_DISCARD, now, answer=answer)  # 5.8: answered in state Opened only
+            case Code.ECHO_REPLY | Code.DISCARD_REQUEST | Code.IDENTIFICATION | Code.TIME_REMAINING:
+                return []
+        return None
