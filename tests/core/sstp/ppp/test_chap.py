@@ -73,6 +73,12 @@ class PacketTests(SynchronousTestCase):
             for size in set(range(256)) - {right}:
                 self.assertIsNone(parse(packet[:4] + bytes((size,)) + packet[5:]), size)
 
+    def test_value_runs_out(self) -> None:
+        """A value that is said to be longer than the packet is not cut to what is there."""
+        for packet in (Challenge(1, bytes(16), b"").encode(), Response(1, bytes(16), bytes(24), b"").encode()):
+            self.assertIsNotNone(parse(packet))
+            self.assertIsNone(parse(packet[:4] + bytes((packet[4] + 1,)) + packet[5:]))
+
     def test_long_name(self) -> None:
         """A name has at most 256 bytes (RFC 2759 section 4)."""
         for size, right in ((0, True), (256, True), (257, False), (60000, False)):
