@@ -128,7 +128,7 @@ class DocumentsTests(SynchronousTestCase):
         for page in PAGES:
             for line in typed(page.read_text()):
                 words = line.split()
-                name = " ".join(words[:2]) if words[0] == "ca" and len(words) > 1 else words[0]
+                name = " ".join(words[:2]) if words[0] in ("ca", "users") and len(words) > 1 else words[0]
                 self.assertIn(name, known, f"{page.name}: iphttps {line}")
                 options = {option for parameter in known[name].params for option in parameter.opts}
                 for word in words:

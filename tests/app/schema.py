@@ -12,12 +12,12 @@ from jsonschema import Draft202012Validator
 from iphttps.core.errors import DropReason
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "control.md"
-DOCUMENTS = [DOCUMENT, DOCUMENT.with_name("certificates.md")]
+DOCUMENTS = [DOCUMENT, DOCUMENT.with_name("certificates.md"), DOCUMENT.with_name("users.md")]
 
 NULLABLE = (
     "identity", "waiting", "stage", "proxy", "obstacle", "router", "round_trip",
     "last_failure", "code", "next_attempt", "tls", "session", "crl", "revoked", "used",
-    "authority", "published", "problem", "next_update",
+    "authority", "published", "problem", "next_update", "address", "address6",
 )  # fmt: skip
 """The members that the documents say can be null."""
 

@@ -15,7 +15,7 @@ from tests.app.enrolments import EnrolmentCase
 RUNNING = ("status", "clients", "disconnect", "enable", "disable", "reload")
 """Commands that ask a daemon; here none runs, and they must look for its socket below the root."""
 
-COVERED = {"setup", "check", "config", "enrol", "join", "up", "down", "ca", *RUNNING}
+COVERED = {"setup", "check", "config", "enrol", "join", "up", "down", "ca", "users", *RUNNING}
 
 
 class RootTests(EnrolmentCase):
@@ -32,6 +32,7 @@ class RootTests(EnrolmentCase):
         self.assertIn("alice", self.good("ca", "list", *root))
         self.good("ca", "revoke", "alice", *root)
         self.assertIn(f"wrote {self.gateway.authority}", self.good("ca", "crl", *root))
+        self.assertIn(str(self.gateway.configuration), self.bad("users", "list", *root))
         laptop = ("--root", str(self.laptop.root))
         self.good(*self.join_words(path, secret))
         self.assertNotIn("error", self.good("check", *laptop))

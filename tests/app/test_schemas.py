@@ -15,8 +15,9 @@ DOCUMENTED = {
     "clients": "clients",
     "configuration": "configuration",
     "list": "ca-list",
+    "users": "users",
 }
-"""The examples in docs/control.md and docs/certificates.md, and the schema of each."""
+"""The examples in docs/control.md, docs/certificates.md and docs/users.md, and the schema of each."""
 
 
 class SchemaTests(MachineCase, CommandCase):

@@ -30,6 +30,7 @@ COMMANDS = {
     "disable": "control",
     "reload": "control",
     "ca": "ca",
+    "users": "users",
     "check": "check",
     "config": "config",
     "demo": "misc",

@@ -64,6 +64,11 @@ class TomlFile:
             content = path.read_bytes()
         except OSError as error:
             raise Problem(f"--config: cannot read {path}: {error.strerror}", "config") from error
+        return cls.of(path, content)
+
+    @classmethod
+    def of(cls, path: Path, content: bytes) -> TomlFile:
+        """Return what the content of the file at `path` says; raises Problem if it is not TOML."""
         try:
             text = text_of(content)
         except UnicodeDecodeError as error:

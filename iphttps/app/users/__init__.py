@@ -1,0 +1,1 @@
+"""The users of SSTP, and the file that holds them."""

@@ -1,0 +1,266 @@
+"""The users file: TOML of mode 0600 with a table for each user.
+
+    [alice]
+    nt-hash = "878d8014606cda29677a44efa1353fc7"
+    address = "10.99.0.7"
+
+    ["bob@example.org"]
+    password = "secret"
+    disabled = true
+
+Of a password only its NT hash is kept in memory. For MS-CHAPv2 that is as good as the password, so nobody but the
+file's owner may read it.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from ipaddress import AddressValueError, IPv4Address, IPv6Address
+from pathlib import Path
+from typing import Any
+
+from ...core.errors import ConfigError
+from ...core.sstp.ppp.mschapv2 import nt_password_hash
+from ...core.sstp.ppp.user_names import LONGEST as LONGEST_NAME
+from ...core.text import text_of
+from ..config.tomlfile import Problem, TomlFile
+
+LONGEST_PASSWORD = 256  # RFC 2759 section 8.3: a password of 0 to 256 characters
+LARGEST_FILE = 16 * 1024 * 1024
+
+KEYS = ("nt-hash", "password", "address", "address6", "disabled")
+
+_HASH = re.compile(r"[0-9A-Fa-f]{32}")
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """A user who may log in, unless `disabled`, and the addresses that are the user's own."""
+
+    name: str
+    nt_hash: bytes = field(repr=False)
+    in_clear: bool = False
+    """Whether the file holds the password itself."""
+    address: IPv4Address | None = None
+    address6: IPv6Address | None = None
+    disabled: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Users:
+    """The users of a file, in its order."""
+
+    by_name: Mapping[str, User] = field(default_factory=dict)
+    """Each user by the name's case-folded form."""
+
+    def __iter__(self) -> Iterator[User]:
+        """Iterate over the users."""
+        return iter(self.by_name.values())
+
+    def find(self, candidates: Iterable[str]) -> User | None:
+        """Return the first user that one of these names belongs to, in upper or lower case; None if there is none."""
+        found = [user for name in candidates if (user := self.by_name.get(name.casefold()))]
+        return found[0] if found else None
+
+
+@dataclass(frozen=True, slots=True)
+class UserChanges:
+    """The names of the users whose sessions must end, and why, since the file was read before."""
+
+    removed: tuple[str, ...] = ()
+    disabled: tuple[str, ...] = ()
+    password: tuple[str, ...] = ()
+    """Those who have a new password."""
+
+    def __bool__(self) -> bool:
+        """Tell whether any session must end."""
+        return bool(self.removed or self.disabled or self.password)
+
+
+def changes(before: Users, after: Users) -> UserChanges:
+    """Return whose sessions must end. The same password, now as a hash, is no new one."""
+    removed, disabled, password = [], [], []
+    for name, user in before.by_name.items():
+        now = after.by_name.get(name)
+        if now is None:
+            removed.append(user.name)
+        elif now.disabled and not user.disabled:
+            disabled.append(user.name)
+        elif now.nt_hash != user.nt_hash:
+            password.append(user.name)
+    return UserChanges(tuple(removed), tuple(disabled), tuple(password))
+
+
+class UsersFile:
+    """A users file, read again when it has changed."""
+
+    def __init__(self, path: Path) -> None:
+        """Read the file; raises ConfigError."""
+        self.path = path
+        self._seen = _signature(path)
+        self.users = read(path)
+
+    def refresh(self) -> UserChanges:
+        """Read the file again if it has changed; return whose sessions must end.
+
+        A file that is wrong or missing leaves the users as they are. Each such state of it is reported once.
+
+        Raises:
+            ConfigError: The file has changed and cannot be used.
+        """
+        signature = _signature(self.path)
+        if signature == self._seen:
+            return UserChanges()
+        self._seen = signature
+        before, self.users = self.users, read(self.path)
+        return changes(before, self.users)
+
+
+def read(path: Path) -> Users:
+    """Return the users of a file.
+
+    Raises:
+        ConfigError: The file cannot be read, or others can read it.
+        Problem: Its content is wrong; the error names the line.
+    """
+    return parse(path, content(path))
+
+
+def content(path: Path) -> bytes:
+    """Return what the file holds, once nobody else can read it; raises ConfigError."""
+    try:
+        with path.open("rb") as file:
+            about = os.fstat(file.fileno())
+            if mode := stat.S_IMODE(about.st_mode) & 0o077:
+                who = "everybody on this host" if mode & 0o007 else "its group"
+                raise ConfigError(f"{path} holds passwords, and {who} has access to it: run `chmod 0600 {path}`")
+            found = file.read(LARGEST_FILE + 1)
+    except FileNotFoundError as error:
+        raise ConfigError(f"there is no {path}: `iphttps users add NAME` makes it") from error
+    except OSError as error:
+        raise ConfigError(f"cannot read {path}: {error.strerror}") from error
+    if len(found) > LARGEST_FILE:
+        raise ConfigError(f"{path} is larger than {LARGEST_FILE >> 20} MB: it is no users file")
+    return found
+
+
+def parse(path: Path, text: bytes) -> Users:
+    """Return the users that the content of a file names; raises Problem with the line of the mistake."""
+    file = TomlFile.of(path, text)
+    lines = text_of(text).split("\n")
+    users: dict[str, User] = {}
+    holders: dict[object, str] = {}
+    for name, table in file.values.items():
+        place = _Place(path, name, file.lines.get(name), lines)
+        if reason := wrong_name(name):
+            raise place.problem(f"not a user name: {reason}")
+        if not isinstance(table, dict):
+            raise place.problem(f'is not a table: write [{name}], and below it nt-hash = "..."')
+        user = _user(place, table)
+        if other := users.get(name.casefold()):
+            raise place.problem(f"is the same user as {other.name}: upper and lower case do not count; remove one")
+        users[name.casefold()] = user
+        for key, address in (("address", user.address), ("address6", user.address6)):
+            if address and (holder := holders.setdefault(address, name)) != name:
+                raise place.problem(f"{address} is already the address of {holder}", key)
+    return Users(users)
+
+
+def wrong_name(name: str) -> str | None:
+    """Say why a user cannot have this name; None if it can be."""
+    if not name or not name.isprintable() or name != name.strip():
+        return "it must consist of characters that can be shown, without a space before or after them"
+    if len(name.encode("utf-8")) > LONGEST_NAME:
+        return f"it must have at most {LONGEST_NAME} bytes"
+    return None
+
+
+def wrong_password(password: str) -> str | None:
+    """Say why this cannot be a password; None if it can be."""
+    if not password:
+        return "it must not be empty"
+    if len(password.encode("utf-16-le", "surrogatepass")) > 2 * LONGEST_PASSWORD:
+        return f"it must have at most {LONGEST_PASSWORD} characters"
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where a user's table stands."""
+
+    path: Path
+    name: str
+    line: int | None
+    lines: list[str]
+
+    def problem(self, sentence: str, key: str | None = None) -> Problem:
+        """Return an error that names the line of a key of the table, or of the table."""
+        named = f"{self.name}.{key}" if key else self.name
+        return Problem(f"user {self.name!r}: {sentence}", named, self.path, self._line_of(key) if key else self.line)
+
+    def _line_of(self, key: str) -> int | None:
+        if self.line is None:
+            return None
+        written = re.compile(rf"""\s*(?:{re.escape(key)}|"{re.escape(key)}"|'{re.escape(key)}')\s*[=.]""")
+        for number, line in enumerate(self.lines[self.line :], self.line + 1):
+            if line.lstrip().startswith("["):
+                break
+            if written.match(line):
+                return number
+        return self.line
+
+
+def _user(place: _Place, table: Mapping[str, Any]) -> User:
+    for key in table:
+        if key not in KEYS:
+            raise place.problem(f"unknown key {key!r}: the keys are {', '.join(KEYS)}", key)
+    again = f"`iphttps users passwd {place.name}` sets a new password"
+    if len({"nt-hash", "password"} & table.keys()) != 1:
+        raise place.problem(f"it must have either nt-hash or password: {again}")
+    if "password" in table:
+        # No sentence quotes a secret.
+        password = table["password"]
+        reason = wrong_password(password) if isinstance(password, str) else "it must be a string"
+        if reason:
+            raise place.problem(f"password: {reason}", "password")
+        nt_hash = nt_password_hash(password)
+    else:
+        if not isinstance(table["nt-hash"], str) or not _HASH.fullmatch(table["nt-hash"]):
+            raise place.problem(f"nt-hash must be a string of 32 hexadecimal digits: {again}", "nt-hash")
+        nt_hash = bytes.fromhex(table["nt-hash"])
+    disabled = table.get("disabled", False)
+    if not isinstance(disabled, bool):
+        raise place.problem("disabled must be true or false, without quotes", "disabled")
+    return User(
+        place.name,
+        nt_hash,
+        "password" in table,
+        _address(place, table, "address", IPv4Address, "an IPv4 address, such as 10.99.0.7"),
+        _address(place, table, "address6", IPv6Address, "an IPv6 address, such as 2001:db8:3::7"),
+        disabled,
+    )
+
+
+def _address(place: _Place, table: Mapping[str, Any], key: str, kind: type[Any], right: str) -> Any:
+    value = table.get(key)
+    try:
+        if isinstance(value, str):
+            return kind(value)
+    except AddressValueError:
+        value = ""
+    if value is not None:
+        raise place.problem(f"{key} must be {right}, in quotes", key)
+    return None
+
+
+def _signature(path: Path) -> tuple[int, ...] | None:
+    """Return what changes with a file's content, its mode or its owner; None if there is none."""
+    try:
+        about = path.stat()
+    except OSError:
+        return None
+    return about.st_dev, about.st_ino, about.st_size, about.st_mtime_ns, about.st_ctime_ns

@@ -1,0 +1,146 @@
+"""The calculations of MS-CHAPv2 (RFC 2759 section 8) and of the keys that it leaves (RFC 3079 section 3).
+
+The password never crosses the link, only proofs that both ends know its NT hash. DES is an argument, since core has no
+ciphers: a function of a key of 8 bytes, whose parity bits do not matter, and a block of 8 bytes.
+
+MS-CHAPv2 alone is weak: whoever sees the exchange can find the NT hash by trying 2 to the 56 DES keys. It depends on
+the TLS connection around it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from .chap import Response
+from .md4 import md4
+from .user_names import without_domain
+
+DES = Callable[[bytes, bytes], bytes]
+
+KEY_LENGTH = 16
+"""Length of a master key: those of 128 bits (RFC 3079 section 3.3)."""
+
+NOBODY = bytes(16)
+"""What the response of an unknown user is compared with, so that it takes as long as that of a known one."""
+
+# RFC 2759 section 8.7
+_SIGNING = b"Magic server to client signing constant"
+_ITERATION = b"Pad to make it do more than one iteration"
+
+# RFC 3079 section 3.4
+_MASTER = b"This is the MPPE Master Key"
+_CLIENT_SENDS = b"On the client side, this is the send key; on the server side, it is the receive key."
+_SERVER_SENDS = b"On the client side, this is the receive key; on the server side, it is the send key."
+_PAD_1, _PAD_2 = bytes(40), b"\xf2" * 40
+
+
+@dataclass(frozen=True, slots=True)
+class MasterKeys:
+    """The keys of one end, 16 bytes each: what it sends with is what the other receives with (RFC 3079 section 3)."""
+
+    send: bytes
+    receive: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """What an authenticator has for a peer that knows the password."""
+
+    success: bytes
+    """The authenticator response, 42 bytes: `S=` and 40 hexadecimal digits (RFC 2759 section 5)."""
+
+    keys: MasterKeys
+    """The authenticator's keys."""
+
+
+def nt_password_hash(password: str) -> bytes:
+    """Return the NT hash of a password, 16 bytes (RFC 2759 section 8.3)."""
+    return md4(password.encode("utf-16-le", "surrogatepass"))
+
+
+def challenge_hash(peer_challenge: bytes, challenge: bytes, name: bytes) -> bytes:
+    """Return the 8 bytes that the NT-Response encrypts; the name as sent, without its domain (RFC 2759 section 8.2).
+
+    Of `EXAMPLE\\alice` a Windows client hashes `alice`, of `alice@example.org` the whole.
+    """
+    return hashlib.sha1(peer_challenge + challenge + without_domain(name)).digest()[:8]
+
+
+def challenge_response(hashed_challenge: bytes, nt_hash: bytes, des: DES) -> bytes:
+    """Return 8 bytes encrypted with each third of the padded NT hash, 24 bytes (RFC 2759 section 8.5)."""
+    padded = nt_hash + bytes(5)
+    return b"".join(des(_des_key(padded[start : start + 7]), hashed_challenge) for start in (0, 7, 14))
+
+
+def nt_response(peer_challenge: bytes, challenge: bytes, name: bytes, nt_hash: bytes, des: DES) -> bytes:
+    """Return the NT-Response, 24 bytes (RFC 2759 section 8.1)."""
+    return challenge_response(challenge_hash(peer_challenge, challenge, name), nt_hash, des)
+
+
+def authenticator_response(nt_hash: bytes, challenge: bytes, response: Response) -> bytes:
+    """Return the proof that the authenticator knows the NT hash too, 42 bytes from `S=` on (RFC 2759 section 8.7)."""
+    digest = hashlib.sha1(md4(nt_hash) + response.nt_response + _SIGNING).digest()
+    hashed = challenge_hash(response.peer_challenge, challenge, response.name)
+    return b"S=" + hashlib.sha1(digest + hashed + _ITERATION).hexdigest().upper().encode("ascii")
+
+
+def client_keys(nt_hash: bytes, response_sent: bytes) -> MasterKeys:
+    """Return the keys of the peer that has sent this NT-Response (RFC 3079 section 3.4)."""
+    master = hashlib.sha1(md4(nt_hash) + response_sent + _MASTER).digest()[:KEY_LENGTH]
+
+    def start_key(direction: bytes) -> bytes:
+        return hashlib.sha1(master + _PAD_1 + direction + _PAD_2).digest()[:KEY_LENGTH]
+
+    return MasterKeys(start_key(_CLIENT_SENDS), start_key(_SERVER_SENDS))
+
+
+def server_keys(nt_hash: bytes, response_received: bytes) -> MasterKeys:
+    """Return the keys of the authenticator that has received this NT-Response (RFC 3079 section 3.4)."""
+    keys = client_keys(nt_hash, response_received)
+    return MasterKeys(keys.receive, keys.send)
+
+
+def verify(nt_hash: bytes | None, challenge: bytes, response: Response, des: DES) -> Proof | None:
+    """Check a peer's Response to a challenge; return None if it is wrong (RFC 2759 section 4).
+
+    For an unknown user `nt_hash` is None: the answer is always None, and takes as long.
+    """
+    known = NOBODY if nt_hash is None else nt_hash
+    expected = nt_response(response.peer_challenge, challenge, response.name, known, des)
+    if not hmac.compare_digest(expected, response.nt_response) or nt_hash is None:
+        return None
+    return Proof(
+        authenticator_response(nt_hash, challenge, response),
+        server_keys(nt_hash, response.nt_response),
+    )
+
+
+def respond(
+    nt_hash: bytes, identifier: int, challenge: bytes, peer_challenge: bytes, name: bytes, des: DES
+) -> Response:
+    """Return a peer's Response to a Challenge of this identifier; `peer_challenge` is 16 random bytes."""
+    return Response(
+        identifier,
+        peer_challenge,
+        nt_response(peer_challenge, challenge, name, nt_hash, des),
+        name,
+    )
+
+
+def check_success(message: bytes, nt_hash: bytes, challenge: bytes, response: Response) -> bool:
+    """Tell whether the message of a Success proves that the authenticator knows the password too.
+
+    The peer must end the link if it does not (RFC 2759 section 5).
+    """
+    # Some authenticators write the digits in lower case.
+    proof = message[:2] + message[2:42].upper()
+    return hmac.compare_digest(proof, authenticator_response(nt_hash, challenge, response))
+
+
+def _des_key(seven: bytes) -> bytes:
+    """Return 56 bits as a key of 8 bytes, with every eighth bit left for the parity (RFC 2759 section 8.6)."""
+    bits = int.from_bytes(seven, "big")
+    return bytes(bits >> shift << 1 & 0xFE for shift in range(49, -1, -7))
