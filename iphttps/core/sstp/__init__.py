@@ -1,0 +1,1 @@
+"""The Secure Socket Tunneling Protocol: PPP over HTTPS ([MS-SSTP])."""

@@ -1,0 +1,1 @@
+"""PPP, as far as SSTP needs it."""
