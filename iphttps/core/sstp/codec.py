@@ -1,0 +1,248 @@
+"""The codec of SSTP: IP packets in PPP frames in SSTP data packets ([MS-SSTP] 2.2.3, RFC 1661 section 2).
+
+All IP packets of a chunk come out as one batch, and a batch becomes one bytes object. Everything else, control packets
+and the frames that PPP itself must see, waits in `control`, in order of arrival.
+
+A control packet may open the gate for data or close it (3.3.5.2.3), and so may a frame, if the binding waits for the
+end of authentication. Therefore no data is decided about while something in front of it waits in `control`: there
+`feed` stops, and `pending` says so. The session reads a chunk like this:
+
+    batch = codec.feed(chunk)
+    deliver(batch)
+    for each item of codec.control: act on it, and set codec.data_passes; then clear codec.control
+    if codec.pending: the same again with feed(b"")
+
+So what comes before a control packet is delivered before it, and what comes after it, after it.
+
+A frame holds one IP packet. PPP may pad a frame (RFC 1661 section 2), and only the length in the IP header tells the
+packet from the padding, so padding is cut off. A packet that is longer than its frame is dropped.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Final
+
+from ..errors import DropReason
+from ..ip import ipv4 as ip4
+from ..ip import ipv6 as ip6
+from ..ip.batch import EMPTY, Batch
+from .packet import HEADER_LENGTH, MAXIMUM_LENGTH, UNDELINEABLE, VERSION, data_packet, is_control, packet_length
+
+__all__ = ["MAXIMUM_PACKET", "NOT_DELINEATED", "ControlPacket", "Frame", "SSTPCodec"]
+
+NOT_DELINEATED: Final = "its stream cannot be delineated into SSTP packets"
+
+ADDRESS_AND_CONTROL = b"\xff\x03"  # RFC 1662 section 3.1
+IPV4 = 0x0021  # RFC 1332 section 2
+IPV6 = 0x0057  # RFC 5072 section 3
+FIRST_CONTROL_PROTOCOL = 0x4000
+"""PPP protocols below this carry packets of the network layer: they are data frames (RFC 1661 section 2)."""
+
+MAXIMUM_PACKET = MAXIMUM_LENGTH - HEADER_LENGTH - 4
+"""Maximum bytes of an IP packet that fits behind the longest header of a frame."""
+
+Unpack = Callable[[bytes, int], tuple[int, bytes, int, int]]
+
+_PLAIN = VERSION << 24  # the first two bytes of a data packet's header, with its length in the low bits
+_USUAL_IPV4 = ip4.VERSION << 4 | ip4.HEADER_LENGTH // 4
+
+
+@dataclass(frozen=True, slots=True)
+class ControlPacket:
+    """A whole SSTP control packet, header included."""
+
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """A PPP frame that holds no IP packet, with all of its header as it came."""
+
+    data: bytes
+
+
+class SSTPCodec:
+    """Takes IP packets from the stream of an SSTP connection, and turns them into bytes of it.
+
+    `data_passes` is the gate: while it is False, data frames are dropped and counted in `early` (3.3.5.2.3, 3.3.7.2).
+    `control` holds the items for the session to take, `pending` says that bytes wait behind them. `drops` counts frames
+    that claim to hold an IP packet and do not. `compress` changes how frames are sent.
+    """
+
+    __slots__ = ("_at", "_expected", "_headers", "_held", "control", "data_passes", "drops", "early", "end", "pending")
+
+    last = b""
+
+    def __init__(self) -> None:
+        self.end: str | None = None
+        self.data_passes = False
+        self.control: list[ControlPacket | Frame] = []
+        self.pending = False
+        self.early = 0
+        self.drops: Counter[DropReason] = Counter()
+        self._held = b""
+        self._at = 0
+        self._expected = _expected(ADDRESS_AND_CONTROL + IPV4.to_bytes(2))
+        self.compress()
+
+    def compress(self, *, address_and_control: bool = False, protocol: bool = False) -> None:
+        """Send frames with these fields compressed: the peer has asked for it, and was acked (RFC 1661 6.5, 6.6)."""
+        self._headers = _headers(address_and_control, protocol)
+
+    def encode(self, batch: Batch) -> bytes:
+        """Turn packets, of which there are some, into bytes of the stream; MAXIMUM_PACKET bytes each at most."""
+        data = batch.data
+        ipv4, ipv6 = self._headers
+        pieces = []
+        start = 0
+        for end in batch.bounds[1:]:
+            pieces.append((ipv6 if data[start] >= 0x60 else ipv4)[end - start])
+            pieces.append(data[start:end])
+            start = end
+        return b"".join(pieces)
+
+    def feed(self, data: bytes) -> Batch:
+        """Take the next bytes of the stream and return the packets that they complete.
+
+        It stops at data that follows something in `control`; `feed(b"")` goes on from there. At most one incomplete
+        packet, 4094 bytes, is kept beyond what is pending. Once `end` is set nothing more comes out.
+        """
+        if self.end:
+            return EMPTY
+        offset = 0
+        if self._held:
+            if data:
+                data = self._held[self._at :] + data
+            else:
+                data, offset = self._held, self._at
+        self.pending = False
+        control = self.control
+        pieces: list[bytes] = []
+        bounds = [0]
+        total = 0
+        size = len(data)
+        while True:
+            unpack, header, ipv4, ipv6 = self._expected
+            plain, most = _PLAIN + header, MAXIMUM_LENGTH - header
+            # The way of nearly all packets: the same kind of frame as before, one whole IP packet exactly in it, and
+            # zeros in all reserved bits. No whole packet is shorter than an IPv4 header, so `unpack` finds its bytes.
+            last = size - header - ip4.HEADER_LENGTH if self.data_passes and not control else -1
+            while offset <= last:
+                first, protocol, word, payload = unpack(data, offset)
+                if protocol == ipv4:
+                    length = word & 0xFFFF
+                    if word >> 24 != _USUAL_IPV4 or length < ip4.HEADER_LENGTH:
+                        break
+                elif protocol == ipv6:
+                    if word >> 28 != ip6.VERSION:
+                        break
+                    length = payload + ip6.HEADER_LENGTH
+                else:
+                    break
+                following = offset + header + length
+                if first != plain + length or length > most or following > size:
+                    break
+                pieces.append(data[offset + header : following])
+                total += length
+                bounds.append(total)
+                offset = following
+            # The way of everything else.
+            if offset >= size:
+                break
+            length = packet_length(data, offset)
+            if length == UNDELINEABLE:  # 3.1.5.1: drop the connection, without a message
+                self.end = NOT_DELINEATED
+                offset = size
+                break
+            following = offset + length
+            if not length or following > size:
+                break
+            if is_control(data, offset):
+                control.append(ControlPacket(data[offset:following]))
+                offset = following
+                continue
+            frame = data[offset + HEADER_LENGTH : following]
+            number, information = _protocol(frame)
+            if number >= FIRST_CONTROL_PROTOCOL:
+                control.append(Frame(frame))
+            elif control:
+                self.pending = True
+                break
+            elif not self.data_passes:  # 3.3.7.2: in the other states, drop the packet
+                self.early += 1
+            elif not number:
+                self.drops[DropReason.NOT_IP] += 1
+            elif number not in (IPV4, IPV6):
+                control.append(Frame(frame))
+            elif isinstance(packet := _ip_packet(frame, information, number), DropReason):
+                self.drops[packet] += 1
+            else:
+                pieces.append(packet)
+                total += len(packet)
+                bounds.append(total)
+                self._expected = _expected(frame[:information])
+            offset = following
+        if self.pending:
+            self._held, self._at = data, offset
+        else:
+            self._held, self._at = data[offset:], 0
+        return Batch(b"".join(pieces), bounds) if pieces else EMPTY
+
+
+def _protocol(frame: bytes) -> tuple[int, int]:
+    """Return the number of a frame's protocol, and where its information begins (RFC 1661 sections 2, 6.5, 6.6).
+
+    The fields may be compressed or not, whatever was negotiated. Of a frame that ends before its protocol does, the
+    protocol is 0, which none is.
+    """
+    start = 2 if frame[:2] == ADDRESS_AND_CONTROL else 0
+    if frame[start : start + 1] and frame[start] & 1:
+        return frame[start], start + 1
+    return int.from_bytes(frame[start : start + 2]) if len(frame) >= start + 2 else 0, start + 2
+
+
+def _ip_packet(frame: bytes, start: int, protocol: int) -> bytes | DropReason:
+    """Return the IP packet in a frame, without padding, or why there is none."""
+    size = len(frame) - start
+    if protocol == IPV4:
+        if size < ip4.HEADER_LENGTH or frame[start] >> 4 != ip4.VERSION:
+            return DropReason.NOT_IP
+        length = ip4.length(frame, start)
+        if length is None or length > size:
+            return DropReason.WRONG_LENGTH
+    else:
+        if size < ip6.HEADER_LENGTH or frame[start] >> 4 != ip6.VERSION:
+            return DropReason.NOT_IP
+        field = start + ip6.PAYLOAD_LENGTH
+        length = ip6.HEADER_LENGTH + int.from_bytes(frame[field : field + 2])
+        if length > size:
+            return DropReason.WRONG_LENGTH
+    return frame[start : start + length]
+
+
+@cache
+def _expected(header: bytes) -> tuple[Unpack, int, bytes, bytes]:
+    """Return what the way of nearly all packets looks for, after a frame with this PPP header.
+
+    That is a function which reads the header of the SSTP packet, that of the frame, and the first six bytes of the IP
+    packet; the length of both headers; and the PPP headers of IPv4 and of IPv6 in this form.
+    """
+    unpack = struct.Struct(f"!I{len(header)}sIH").unpack_from
+    return unpack, HEADER_LENGTH + len(header), header[:-1] + IPV4.to_bytes(), header[:-1] + IPV6.to_bytes()
+
+
+@cache
+def _headers(address_and_control: bool, protocol: bool) -> tuple[Sequence[bytes], Sequence[bytes]]:
+    """Return, for IPv4 and for IPv6, the header in front of a packet of each length; all sessions share it."""
+    start = b"" if address_and_control else ADDRESS_AND_CONTROL
+    frames = [start + number.to_bytes(1 if protocol else 2) for number in (IPV4, IPV6)]
+    ipv4, ipv6 = (
+        [data_packet(frame + bytes(length))[: HEADER_LENGTH + len(frame)] for length in range(MAXIMUM_PACKET + 1)]
+        for frame in frames
+    )
+    return ipv4, ipv6

@@ -1,0 +1,116 @@
+"""The pool of IPv4 addresses that IPCP assigns to clients (RFC 1332 section 3.3)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import Enum
+from ipaddress import IPv4Address, IPv4Network
+
+from ...errors import ConfigError
+
+__all__ = ["LONGEST_PREFIX", "AddressFault", "AddressPool"]
+
+LONGEST_PREFIX = 30
+"""A network with a longer prefix has no room for the server and a client."""
+
+
+class AddressFault(Enum):
+    """Why a client gets no address; the value is the sentence for a person."""
+
+    EXHAUSTED = "all addresses of the pool are in use"
+    FIXED_IN_USE = "the user's fixed address is in use"
+
+
+class AddressPool:
+    """The addresses of a network, each held by one session at a time.
+
+    `server` is the first address, and the server's own. A user gets the address that he had last if nobody else has had
+    it since. Newcomers get an address that nobody has had yet, and after these the one that was freed first, so that an
+    address stays with its user as long as possible. A user with a fixed address gets that one and no other.
+    """
+
+    def __init__(self, network: IPv4Network, fixed: Mapping[str, IPv4Address] | None = None) -> None:
+        """Begin with all addresses free; `fixed` maps users to addresses, which may lie outside the network.
+
+        Raises:
+            ConfigError: The network is too small, or a fixed address cannot be assigned.
+        """
+        if network.prefixlen > LONGEST_PREFIX:
+            raise ConfigError(f"{network} is too small for a pool: use a prefix of /{LONGEST_PREFIX} or shorter")
+        self.network = network
+        self.server = network.network_address + 1
+        self._fresh = int(self.server) + 1  # nobody has had this address yet, nor one after it
+        self._held: dict[IPv4Address, str] = {}
+        self._freed: dict[IPv4Address, str] = {}  # whose each was last; the one that was freed first comes first
+        self._last: dict[str, IPv4Address] = {}
+        self._fixed: dict[str, IPv4Address] = {}
+        self._reserved: frozenset[IPv4Address] = frozenset()
+        self.reserve(fixed or {})
+
+    def reserve(self, fixed: Mapping[str, IPv4Address]) -> None:
+        """Replace the fixed addresses; who holds one of them already, keeps it until it is freed.
+
+        Raises:
+            ConfigError: An address is the server's, the network's own or its broadcast address, or is given to two.
+        """
+        taken: dict[IPv4Address, str] = {}
+        for user, address in fixed.items():
+            if address in (self.server, self.network.network_address, self.network.broadcast_address):
+                raise ConfigError(f"{address} is no client's address in {self.network}: give {user} another")
+            if address in taken:
+                raise ConfigError(f"{address} is fixed for {taken[address]} and for {user}: give one of them another")
+            taken[address] = user
+        self._fixed = dict(fixed)
+        self._reserved = frozenset(taken)
+
+    def take(self, user: str) -> IPv4Address | AddressFault:
+        """Return the address for a new session of a user, who holds it until it is freed, or why there is none."""
+        address = self._fixed.get(user)
+        if address is None:
+            address = self._sticky(user) or self._never_used() or self._freed_first()
+            if address is None:
+                return AddressFault.EXHAUSTED
+        elif address in self._held:
+            return AddressFault.FIXED_IN_USE
+        self._forget(address)
+        self._held[address] = user
+        return address
+
+    def free(self, address: IPv4Address) -> None:
+        """Free the address of a session that has ended.
+
+        Raises:
+            KeyError: No session holds it, which is a bug of the caller.
+        """
+        user = self._held.pop(address)
+        if address in self.network:
+            self._freed[address] = user
+            self._last[user] = address
+
+    def __len__(self) -> int:
+        """Return how many addresses are held."""
+        return len(self._held)
+
+    def _sticky(self, user: str) -> IPv4Address | None:
+        address = self._last.get(user)
+        return None if address in self._reserved else address
+
+    def _never_used(self) -> IPv4Address | None:
+        while self._fresh < int(self.network.broadcast_address):
+            address = IPv4Address(self._fresh)
+            self._fresh += 1
+            if address in self._held or address in self._freed:
+                continue  # a fixed address was used ahead of its turn
+            if address not in self._reserved:
+                return address
+            self._freed[address] = ""  # nobody's yet, for the day when it is fixed no more
+        return None
+
+    def _freed_first(self) -> IPv4Address | None:
+        return next((address for address in self._freed if address not in self._reserved), None)
+
+    def _forget(self, address: IPv4Address) -> None:
+        """Forget whose the address was: it is about to be held."""
+        before = self._freed.pop(address, None)
+        if before is not None and self._last.get(before) == address:
+            del self._last[before]
