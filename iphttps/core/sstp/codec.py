@@ -110,7 +110,8 @@ class SSTPCodec:
         """Take the next bytes of the stream and return the packets that they complete.
 
         It stops at data that follows something in `control`; `feed(b"")` goes on from there. At most one incomplete
-        packet, 4094 bytes, is kept beyond what is pending. Once `end` is set nothing more comes out.
+        packet, 4094 bytes, is kept beyond what is pending. Once `end` is set nothing more comes out; what this call has
+        returned and put into `control` came before the end.
         """
         if self.end:
             return EMPTY

@@ -140,13 +140,13 @@ class Policy(Generic[K]):
     def from_client(self, sources: Sources[K], batch: Batch) -> Forwarding:
         """Forward a batch from a client."""
         data, proven = batch.data, sources.proven
+        protocol, ipv4_from, ipv4_to = ip4.PROTOCOL, ip4.SOURCE, ip4.HEADER_LENGTH
+        ipv6_from, ipv6_to = ip6.NEXT_HEADER, ip6.HEADER_LENGTH
         for start in batch.bounds[:-1]:
             if data[start] < FIRST_IPV6:
-                if data[start + ip4.PROTOCOL] == _IPV4_ICMP:
+                if data[start + protocol] == _IPV4_ICMP or data[start + ipv4_from : start + ipv4_to] not in proven:
                     break
-                if data[start + ip4.SOURCE : start + ip4.HEADER_LENGTH] not in proven:
-                    break
-            elif data[start + ip6.NEXT_HEADER : start + ip6.HEADER_LENGTH] not in proven:
+            elif data[start + ipv6_from : start + ipv6_to] not in proven:
                 break
         else:
             return Forwarding(batch)

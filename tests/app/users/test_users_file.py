@@ -93,6 +93,8 @@ class ParseTests(SynchronousTestCase):
             (f'\n[a]\npassword = "sesame"\n{HASH}', 2, both),
             ('[a]\nnt-hash = "sesame"', 2, hexadecimal),
             ("[a]\nnt-hash = 1", 2, hexadecimal),
+            ("\na = {nt-hash = 1}", 2, hexadecimal),
+            ("a.nt-hash = 1\n[b]\nnt-hash = 2", 1, hexadecimal),
             ('[a]\npassword = ""', 2, "password: it must not be empty"),
             ("[a]\npassword = 1", 2, "password: it must be a string"),
             (f'[a]\npassword = "{"x" * 257}"', 2, "password: it must have at most 256 characters"),

@@ -117,6 +117,15 @@ class FixedTests(SynchronousTestCase):
         pool.free(E)
         self.assertEqual(E, pool.take("dave"))
 
+    def test_outside_the_network(self) -> None:
+        """An address outside the network is nobody's once it is fixed no more."""
+        pool = AddressPool(NETWORK, {"alice": ELSEWHERE})
+        pool.take("alice")
+        pool.free(ELSEWHERE)
+        pool.reserve({})
+        taken = [pool.take(user) for user in ("alice", "b", "c", "d", "e", "f")]
+        self.assertEqual([A, B, C, D, E, AddressFault.EXHAUSTED], taken)
+
     def test_ahead_of_its_turn(self) -> None:
         """A fixed address that was used and freed before its turn came is given to a newcomer once."""
         pool = AddressPool(NETWORK, {"alice": C})
