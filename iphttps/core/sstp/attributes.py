@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Final
 
+from .crypto_binding import NONCE_LENGTH, HashProtocol
 from .packet import MAXIMUM_LENGTH, MESSAGE_HEADER_LENGTH, MessageType
 
 __all__ = [
@@ -42,7 +43,6 @@ __all__ = [
 PPP = 1
 """The only encapsulated protocol: SSTP_ENCAPSULATED_PROTOCOL_PPP (2.2.5)."""
 
-NONCE_LENGTH = 32
 MAXIMUM_VALUE = 64
 """Maximum bytes of a refused value that a NAK sends back (2.2.8)."""
 
@@ -74,18 +74,11 @@ class Status(IntEnum):
     STATUS_INFO_NOT_SUPPORTED_IN_MSG = 11
 
 
-class HashProtocol(IntEnum):
-    """The hash protocols, as the bits of a Hash Protocol Bitmask (2.2.6) and as the value of Hash Protocol (2.2.7)."""
-
-    SHA1 = 1
-    SHA256 = 2
-
-
 _HEADER = struct.Struct("!BBH")
 _STATUS_INFO = struct.Struct("!3xBI")
 _CRYPTO_BINDING_REQ = struct.Struct(f"!3xB{NONCE_LENGTH}s")
 _CRYPTO_BINDING = struct.Struct(f"!3xB{NONCE_LENGTH}s32s32s")
-_HASH_LENGTH = {HashProtocol.SHA1: 20}  # the others: the whole field, 32 bytes
+_HASH_LENGTH = {each: each.length for each in HashProtocol}
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +160,7 @@ class CryptoBinding:
         if len(value) != _CRYPTO_BINDING.size:
             return None
         protocol, nonce, certificate_hash, mac = _CRYPTO_BINDING.unpack(value)
-        length = _HASH_LENGTH.get(protocol, 32)
+        length = _HASH_LENGTH.get(protocol, 32)  # of an unknown one: the whole field
         return cls(protocol, nonce, certificate_hash[:length], mac[:length])
 
 

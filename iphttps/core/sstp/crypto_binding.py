@@ -19,7 +19,7 @@ import hashlib
 import hmac
 import struct
 from collections.abc import Iterable
-from enum import Enum, Flag, auto
+from enum import Flag, IntEnum, auto
 
 HLAK_LENGTH = 32
 NO_HLAK = bytes(HLAK_LENGTH)
@@ -39,8 +39,8 @@ _SEED = b"SSTP inner method derived CMK"  # [MS-SSTP] 3.2.5.2.2: 29 bytes, witho
 _LENGTH = struct.Struct("<H")  # the only little-endian integer of the protocol
 
 
-class HashProtocol(Enum):
-    """A hash function of the crypto binding; the value stands in the attribute ([MS-SSTP] 2.2.6, 2.2.7)."""
+class HashProtocol(IntEnum):
+    """A hash function of the crypto binding: a bit of the Hash Protocol Bitmask ([MS-SSTP] 2.2.6, 2.2.7)."""
 
     SHA1 = 1
     SHA256 = 2

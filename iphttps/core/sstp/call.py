@@ -1,0 +1,216 @@
+"""The server's side of one call: the state machine of SSTP, the PPP link in it, and the crypto binding between the two.
+
+This is where [MS-SSTP] 3.3.7 has SSTP and PPP meet: SSTP starts and stops PPP, PPP says when authentication is complete
+and hands over the HLAK, and frames pass only in the states that allow them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+from .attributes import Status, StatusInfo
+from .codec import ControlPacket, Frame
+from .crypto_binding import NO_HLAK, NONCE_LENGTH, HashProtocol, Mismatch, check_call_connected
+from .packet import data_packet
+from .ppp.lcp import Authentication
+from .ppp.server import Command as PPPCommand
+from .ppp.server import Credentials, Ended, IPv4Up, IPv6Up, NetworkDown, Offer, PPPServer
+from .server import Action, Send, ServerEvent, ServerMachine, ServerState, VerifyBinding
+from .server import Command as MachineCommand
+
+__all__ = ["Call", "Command", "Drop"]
+
+_MISMATCHES = {
+    Mismatch.LENGTH: "its length is wrong",
+    Mismatch.HASH_PROTOCOL: "its hash protocol was not offered",
+    Mismatch.NONCE: "its nonce is not that of this connection",
+    Mismatch.CERTIFICATE_HASH: "the client saw another certificate: TLS ends somewhere in between",
+    Mismatch.COMPOUND_MAC: "its MAC does not prove the client's keys",
+}
+
+_STATUS = {
+    Status.NO_ERROR: "no error",
+    Status.DUPLICATE_ATTRIBUTE: "an attribute twice",
+    Status.UNRECOGNIZED_ATTRIBUTE: "an unknown attribute",
+    Status.INVALID_ATTRIB_VALUE_LENGTH: "an attribute of the wrong length",
+    Status.VALUE_NOT_SUPPORTED: "a value that is not supported",
+    Status.UNACCEPTED_FRAME_RECEIVED: "a message that this state does not accept",
+    Status.RETRY_COUNT_EXCEEDED: "too many attempts",
+    Status.INVALID_FRAME_RECEIVED: "an invalid message",
+    Status.NEGOTIATION_TIMEOUT: "the negotiation takes too long",
+    Status.ATTRIB_NOT_SUPPORTED_IN_MSG: "an attribute that this message does not have",
+    Status.REQUIRED_ATTRIBUTE_MISSING: "an attribute is missing",
+    Status.STATUS_INFO_NOT_SUPPORTED_IN_MSG: "a status that this message does not have",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Drop:
+    """Close the connection, for this reason; what was sent before still goes out."""
+
+    sentence: str
+
+
+Command = bytes | Credentials | IPv4Up | IPv6Up | NetworkDown | Drop
+"""Bytes are SSTP packets to send."""
+
+
+class Call:
+    """One call, from the answered request to the end of the connection.
+
+    `random` returns so many random bytes. `name` is the server's name in its challenges. `certificate_hashes` are those
+    that the client may have seen in its TLS handshake; `hashes` are the hash protocols offered. Each method takes the
+    time `now`, in seconds, and returns the commands to perform, in order; at `deadline` the owner calls `expired`.
+    """
+
+    __slots__ = ("_certificate_hashes", "_ending", "_hashes", "_hlak", "_machine", "_nonce", "ppp")
+
+    def __init__(
+        self,
+        random: Callable[[int], bytes],
+        name: bytes,
+        certificate_hashes: Iterable[bytes],
+        hashes: Sequence[HashProtocol] = tuple(HashProtocol),
+        demanded: Sequence[Authentication] = (Authentication.MSCHAPV2,),
+    ) -> None:
+        self.ppp = PPPServer(random, name, demanded)
+        self._nonce = random(NONCE_LENGTH)
+        self._hashes = tuple(hashes)
+        self._certificate_hashes = tuple(certificate_hashes)
+        self._machine = ServerMachine(self._nonce, sum(each.value for each in self._hashes))
+        self._hlak = NO_HLAK
+        self._ending = ""
+
+    @property
+    def state(self) -> ServerState:
+        """The state of [MS-SSTP] 3.3.1."""
+        return self._machine.state
+
+    @property
+    def data_passes(self) -> bool:
+        """Whether data frames pass, both ways (3.3.7.1, 3.3.7.2)."""
+        return self._machine.data_passes
+
+    @property
+    def deadline(self) -> float | None:
+        """When to call `expired`, in seconds; None if there is nothing to wait for."""
+        ppp = self.ppp.deadline if self._machine.control_passes else None
+        return min((timer for timer in (self._machine.deadline, ppp) if timer is not None), default=None)
+
+    def start(self, now: float) -> list[Command]:
+        """Begin: the request is answered (3.3.7.2)."""
+        return self._perform(self._machine.handle(ServerEvent.NEW_CONNECTION, now), now)
+
+    def heard(self, now: float) -> None:
+        """Note that data packets have come (3.1.2.3)."""
+        self._machine.heard(now)
+
+    def receive(self, item: ControlPacket | Frame, now: float) -> list[Command]:
+        """Process a control packet, or a frame that holds no IP packet."""
+        if isinstance(item, ControlPacket):
+            return self._perform(self._machine.received(item.data, now), now)
+        self._machine.heard(now)
+        if not self._machine.control_passes:
+            return []  # 3.3.7.2
+        return self._linked(self.ppp.receive(item.data, now), now)
+
+    def lost_step(self, now: float) -> list[Command]:
+        """End the call without a word: the stream cannot be delineated (3.1.5.1)."""
+        self._ending = self._ending or "its stream cannot be delineated into SSTP packets"
+        return self._perform(self._machine.handle(ServerEvent.UNDELINEABLE, now), now)
+
+    def lost(self, now: float) -> list[Command]:
+        """End the call: the connection is gone (3.1.7.2)."""
+        return self._perform(self._machine.handle(ServerEvent.LOST, now), now)
+
+    def disconnect(self, sentence: str, now: float) -> list[Command]:
+        """Disconnect the call for this reason (3.3.4)."""
+        self._ending = self._ending or sentence
+        return self._perform(self._machine.handle(ServerEvent.DISCONNECT_TUNNEL, now), now)
+
+    def accept(self, offer: Offer, now: float, success: bytes = b"", hlak: bytes = NO_HLAK) -> list[Command]:
+        """Admit the client that has shown its credentials.
+
+        `success` is the authenticator response of MS-CHAPv2, 42 bytes, and `hlak` the server's HLAK, 32 bytes. A
+        verdict that comes too late changes nothing.
+        """
+        if not self.ppp.awaits_verdict or not self._machine.control_passes:
+            return []
+        commands = self._linked(self.ppp.accept(offer, now, success), now)
+        self._hlak = hlak
+        return commands + self._perform(self._machine.handle(ServerEvent.HLAK, now), now)
+
+    def reject(self, sentence: str, code: int, now: float) -> list[Command]:
+        """Refuse the client with this code of RFC 2759 section 6, for the reason in `sentence`."""
+        if not self._machine.control_passes:
+            return []
+        return self._linked(self.ppp.reject(now, code, sentence), now)
+
+    def expired(self, now: float) -> list[Command]:
+        """Handle the timers that have expired."""
+        commands = self._perform(self._machine.expired(now), now)
+        if self._machine.control_passes:
+            commands += self._linked(self.ppp.expired(now), now)
+        return commands
+
+    def _perform(self, commands: Iterable[MachineCommand], now: float) -> list[Command]:
+        found: list[Command] = []
+        for command in commands:
+            match command:
+                case Send(packet):
+                    found.append(packet)
+                case VerifyBinding(packet):
+                    found += self._verify(packet, now)
+                case Action.START_PPP:
+                    found += self._linked(self.ppp.start(now), now)
+                case Action.DROP:
+                    found.append(Drop(self.ending))
+                case Action.STOP_PPP | Action.PASS_DATA:
+                    pass  # the two properties of the machine have changed already, and are all there is to it
+        return found
+
+    def _linked(self, commands: Iterable[PPPCommand], now: float) -> list[Command]:
+        """Perform the commands of the PPP link; its frames are sent while they may be (3.3.7.1)."""
+        found: list[Command] = []
+        for command in commands:
+            match command:
+                case bytes():
+                    if self._machine.control_passes:
+                        found.append(data_packet(command))
+                case Ended(sentence):
+                    found += self.disconnect(sentence, now)
+                case _:
+                    found.append(command)
+        return found
+
+    def _verify(self, packet: bytes, now: float) -> list[Command]:
+        wrong = check_call_connected(
+            packet,
+            hlak=self._hlak,
+            nonce=self._nonce,
+            certificate_hashes=self._certificate_hashes,
+            offered=self._hashes,
+        )
+        if not wrong:
+            return self._perform(self._machine.handle(ServerEvent.VERIFIED, now), now)
+        words = [words for part, words in _MISMATCHES.items() if part in wrong]
+        self._ending = f"the crypto binding is wrong: {' and '.join(words)}"
+        return self._perform(self._machine.handle(ServerEvent.NOT_VERIFIED, now), now)
+
+    @property
+    def ending(self) -> str:
+        """Why the call has ended, or is ending; a sentence's end."""
+        if self._ending:
+            return self._ending
+        if self._machine.received_status:
+            return f"the client ended the call{_status(self._machine.received_status)}"
+        if self._machine.sent_status:
+            return f"the call was aborted{_status(self._machine.sent_status)}"
+        return "the client ended the call, or does not answer"
+
+
+def _status(status: StatusInfo) -> str:
+    if status.status == Status.NO_ERROR:
+        return ""
+    return f": {_STATUS.get(Status(status.status), '') if status.status in _STATUS else f'status {status.status}'}"

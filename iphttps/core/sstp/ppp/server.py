@@ -1,0 +1,316 @@
+"""The server's side of a PPP link: LCP, then authentication, then IPCP and IPV6CP (RFC 1661 section 3.2).
+
+The phases are those of RFC 1661. A packet of a later phase is silently discarded (3.5); a frame of an unknown protocol
+gets a Protocol-Reject once LCP is open (5.7). Data frames are not this module's business.
+
+The owner knows the users: it gets the credentials as a command, and answers with `accept` or `reject`, at once or
+later. With `accept` it says what the client is offered.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from enum import Enum
+
+from . import chap, mschapv2_authenticator, pap
+from .automaton import State
+from .commands import Command as ControlCommand
+from .commands import Finished, Layer, ProtocolRejected, Reason
+from .control import ControlProtocol
+from .frame import ProtocolNumber, build, parse
+from .ipcp import ServerIPCP
+from .ipv6cp import IPV6CP
+from .lcp import LCP, Authentication
+from .mschapv2_authenticator import Authenticator, Outcome, Send, Verify
+
+__all__ = ["Command", "Credentials", "Ended", "IPv4Up", "IPv6Up", "NetworkDown", "Offer", "PPPServer", "Phase"]
+
+IDENTIFIER = bytes(7) + b"\x01"
+"""The server's interface identifier, so that its link-local address is fe80::1 (RFC 5072 section 5)."""
+
+Credentials = Verify | pap.AuthenticateRequest
+"""What a client has shown: a response to the challenge, or its password."""
+
+
+class Phase(Enum):
+    """The phases of RFC 1661 section 3.2; the value is the words for status."""
+
+    DEAD = "not started"
+    ESTABLISH = "negotiating LCP"
+    AUTHENTICATE = "authenticating"
+    NETWORK = "up"
+    TERMINATE = "terminating"
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """What an authenticated client is offered; addresses are 4 bytes, interface identifiers 8.
+
+    Without `ipv4`, or without `identifier`, the protocol of that family is rejected. `own` is the server's IPv4
+    address, `identifier` is suggested to a client that has none.
+    """
+
+    own: bytes = b""
+    ipv4: bytes = b""
+    dns: Sequence[bytes] = ()
+    identifier: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class IPv4Up:
+    """IPCP is open: the client has this address, 4 bytes."""
+
+    address: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class IPv6Up:
+    """IPV6CP is open: the client has this interface identifier, 8 bytes."""
+
+    identifier: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkDown:
+    """The protocol of this number, IPCP or IPV6CP, is open no longer."""
+
+    protocol: int
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """The link has ended, or must; `sentence` says why, `peer` whether the peer wanted it."""
+
+    sentence: str
+    peer: bool = False
+
+
+Command = bytes | Credentials | IPv4Up | IPv6Up | NetworkDown | Ended
+"""Bytes are a frame to send."""
+
+
+class PPPServer:
+    """The server's side of one link.
+
+    `random` returns so many random bytes. `name` is the server's name in its challenges. `demanded` are the
+    authentication protocols that a client may use, best first. Each method takes the time `now`, in seconds, and
+    returns the commands to perform, in order; at `deadline` the owner calls `expired`.
+    """
+
+    __slots__ = ("_authenticator", "_name", "_networks", "_random", "_request", "lcp", "phase", "user")
+
+    def __init__(
+        self,
+        random: Callable[[int], bytes],
+        name: bytes,
+        demanded: Sequence[Authentication] = (Authentication.MSCHAPV2,),
+    ) -> None:
+        self.phase = Phase.DEAD
+        self.user = b""
+        """The name that the client has given, as sent."""
+        self.lcp = LCP(lambda: int.from_bytes(random(4), "big"), demanded=demanded)
+        self._random = random
+        self._name = name
+        self._authenticator: Authenticator | None = None
+        self._request: pap.AuthenticateRequest | None = None
+        self._networks: dict[int, ServerIPCP | IPV6CP] = {}
+
+    @property
+    def deadline(self) -> float | None:
+        """When to call `expired`, in seconds; None if there is nothing to wait for."""
+        return min((timer for each in self._timed() if (timer := each.deadline) is not None), default=None)
+
+    def _timed(self) -> Iterable[ControlProtocol | Authenticator]:
+        return (self.lcp, *([self._authenticator] if self._authenticator else ()), *self._networks.values())
+
+    def start(self, now: float) -> list[Command]:
+        """Begin: frames can be exchanged."""
+        self.phase = Phase.ESTABLISH
+        return self._lcp([*self.lcp.open(now), *self.lcp.up(now)], now)
+
+    def close(self, now: float, reason: Reason = Reason.CLOSED) -> list[Command]:
+        """Terminate the link; Ended follows."""
+        self.phase = Phase.TERMINATE
+        return self._lcp(self.lcp.close(now, reason), now)
+
+    def expired(self, now: float) -> list[Command]:
+        """Handle the timers that have expired."""
+        commands = self._lcp(self.lcp.expired(now), now)
+        if self._authenticator and self.phase is Phase.AUTHENTICATE:
+            commands += self._chap(self._authenticator.expired(now))
+        for number, protocol in tuple(self._networks.items()):
+            commands += self._network(number, protocol.expired(now))
+        return commands
+
+    def receive(self, frame: bytes, now: float) -> list[Command]:
+        """Process a frame that holds no IP packet."""
+        parsed = parse(frame)
+        if parsed is None or self.phase is Phase.DEAD:
+            return []
+        number, start = parsed
+        data = frame[start:]
+        if number == ProtocolNumber.LCP:
+            return self._lcp(self.lcp.receive(data, now), now)
+        authenticating = self.phase in (Phase.AUTHENTICATE, Phase.NETWORK)
+        match number:
+            case ProtocolNumber.CHAP if self._authenticator:
+                return self._chap(self._authenticator.receive(data, now)) if authenticating else []
+            case ProtocolNumber.PAP if self.lcp.authentication is Authentication.PAP:
+                return self._pap(data) if authenticating else []
+            case ProtocolNumber.IPCP | ProtocolNumber.IPV6CP if self.phase is not Phase.NETWORK:
+                return []  # RFC 1661 3.5: they may come as soon as the client believes itself authenticated
+        if protocol := self._networks.get(number):
+            return self._network(number, protocol.receive(data, now))
+        rejected = self.lcp.protocol_reject(number, data)
+        return [self._frame(ProtocolNumber.LCP, rejected)] if rejected else []
+
+    # LCP.
+
+    def _lcp(self, commands: list[ControlCommand], now: float) -> list[Command]:
+        found: list[Command] = []
+        for command in commands:
+            match command:
+                case bytes():
+                    found.append(self._frame(ProtocolNumber.LCP, command))
+                case Layer.UP:
+                    found += self._authenticate(now)
+                case Layer.DOWN:
+                    found += self._down()
+                case ProtocolRejected(number):
+                    found += self._rejected(number, now)
+                case Finished(reason):
+                    found.append(Ended(f"PPP: {reason.value}", reason is Reason.PEER_TERMINATED))
+        return found
+
+    def _authenticate(self, now: float) -> list[Command]:
+        self.phase = Phase.AUTHENTICATE
+        self._request = None
+        if self.lcp.authentication is Authentication.PAP:
+            return []
+        self._authenticator = Authenticator(self._random(chap.CHALLENGE_LENGTH), self._name)
+        return self._chap(self._authenticator.start(now))
+
+    def _down(self) -> list[Command]:
+        """Leave the phases after LCP's.
+
+        A peer may negotiate again while it is not authenticated. Once it is, its keys and addresses belong to this
+        link, and the link ends with it.
+        """
+        authenticated = self.phase is Phase.NETWORK
+        if authenticated or self.phase is Phase.AUTHENTICATE:
+            self.phase = Phase.TERMINATE if authenticated else Phase.ESTABLISH
+        opened = [NetworkDown(number) for number, each in self._networks.items() if each.state is State.OPENED]
+        self._networks.clear()
+        self._authenticator = self._request = None
+        renegotiated = authenticated and self.lcp.reason is None
+        return [*opened, *([Ended("PPP: the peer negotiates the link again")] if renegotiated else [])]
+
+    def _rejected(self, number: int, now: float) -> list[Command]:
+        if protocol := self._networks.get(number):
+            return self._network(number, protocol.rejected(now))
+        if number in (ProtocolNumber.CHAP, ProtocolNumber.PAP):
+            return self.close(now, Reason.AUTHENTICATION_REFUSED)
+        return []
+
+    # Authentication.
+
+    def _chap(self, commands: Iterable[Send | Verify | Outcome]) -> list[Command]:
+        found: list[Command] = []
+        for command in commands:
+            match command:
+                case Send(packet):
+                    found.append(self._frame(ProtocolNumber.CHAP, packet))
+                case Verify():
+                    self.user = command.response.name
+                    found.append(command)
+                case Outcome.NO_RESPONSE:
+                    found.append(Ended("PPP: the peer does not answer the challenge"))
+        return found
+
+    def _pap(self, data: bytes) -> list[Command]:
+        request = pap.AuthenticateRequest.parse(data)
+        if request is None:
+            return []
+        if self._request:  # RFC 1334 2.2.1: the answer was lost; while there is none, there is nothing to send
+            if self.phase is not Phase.NETWORK or request != self._request:
+                return []
+            return [self._pap_answer(request.identifier, accepted=True)]
+        self._request = request
+        self.user = request.name
+        return [request]
+
+    def _pap_answer(self, identifier: int, *, accepted: bool) -> bytes:
+        return self._frame(ProtocolNumber.PAP, pap.Answer(identifier, accepted).encode())
+
+    @property
+    def awaits_verdict(self) -> bool:
+        """Whether credentials were handed to the owner and are not judged yet."""
+        if self.phase is not Phase.AUTHENTICATE:
+            return False
+        verifying = self._authenticator and self._authenticator.state is mschapv2_authenticator.State.VERIFYING
+        return bool(self._request or verifying)
+
+    def accept(self, offer: Offer, now: float, success: bytes = b"") -> list[Command]:
+        """Admit the client; `success` is the authenticator response of MS-CHAPv2, 42 bytes.
+
+        A verdict that the link does not wait for, because it has ended or started again, changes nothing.
+        """
+        if not self.awaits_verdict:
+            return []
+        commands: list[Command] = []
+        if self._request:
+            commands.append(self._pap_answer(self._request.identifier, accepted=True))
+        elif self._authenticator:
+            commands += self._chap(self._authenticator.accept(success, now))
+        self.phase = Phase.NETWORK
+        if offer.ipv4:
+            self._networks[ProtocolNumber.IPCP] = ServerIPCP(offer.own, offer.ipv4, offer.dns)
+        if offer.identifier:
+            self._networks[ProtocolNumber.IPV6CP] = IPV6CP(IDENTIFIER, offer.identifier)
+        for number, protocol in self._networks.items():
+            commands += self._network(number, [*protocol.open(now), *protocol.up(now)])
+        return commands
+
+    def reject(self, now: float, code: int, sentence: str) -> list[Command]:
+        """Refuse the client with this code of RFC 2759 section 6; `sentence` says why, for the log.
+
+        A verdict that the link does not wait for changes nothing.
+        """
+        if not self.awaits_verdict:
+            return []
+        commands: list[Command] = []
+        if self._request:
+            commands.append(self._pap_answer(self._request.identifier, accepted=False))
+        elif self._authenticator:
+            commands += self._chap(self._authenticator.reject(now, code))
+        self.phase = Phase.TERMINATE
+        return [*commands, Ended(sentence)]
+
+    # The network layer.
+
+    def _network(self, number: int, commands: list[ControlCommand]) -> list[Command]:
+        found: list[Command] = []
+        for command in commands:
+            match command:
+                case bytes():
+                    found.append(self._frame(number, command))
+                case Layer.UP:
+                    found.append(self._network_up(number))
+                case Layer.DOWN:
+                    found.append(NetworkDown(number))
+                case Finished():
+                    self._networks.pop(number, None)
+                    if not self._networks:
+                        found.append(Ended("PPP: the peer wants neither IPv4 nor IPv6"))
+        return found
+
+    def _network_up(self, number: int) -> IPv4Up | IPv6Up:
+        protocol = self._networks[number]
+        if isinstance(protocol, ServerIPCP):
+            return IPv4Up(protocol.assigned)
+        assert protocol.peer_identifier is not None  # it was wanted
+        return IPv6Up(protocol.peer_identifier)
+
+    def _frame(self, number: int, packet: bytes) -> bytes:
+        return build(number, packet, acfc=self.lcp.acfc, pfc=self.lcp.pfc)
