@@ -1,0 +1,102 @@
+"""The table of SSTP sessions: one entry for each connection that has a call."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from ..counters import Counters
+from ..ip.batch import Batch
+from .policy import Sources
+
+__all__ = ["Connection", "SessionEntry", "SessionTable"]
+
+
+class Connection(Protocol):
+    """A client's connection, as far as the core uses it."""
+
+    def send(self, batch: Batch) -> None:
+        """Send whole packets, or drop and count them if the connection is congested."""
+
+    def disconnect(self, sentence: str) -> None:
+        """End the session for the reason in `sentence`."""
+
+
+@dataclass(slots=True, eq=False)
+class SessionEntry:
+    """One session.
+
+    `number` identifies it to people, `peer` is the client's outer address, `since` the time of the connection in
+    seconds, `suite` the cipher suite. `user` is the user's name once it is authenticated, else empty. `sources` holds
+    the addresses that it sends from, `address` the IPv4 address taken from the pool for it, empty without one. `advertised` and `answered` are the times of the last Router Advertisement sent
+    unasked and in answer.
+    """
+
+    number: int
+    connection: Connection
+    peer: str
+    since: float
+    suite: str | None = None
+    user: str = ""
+    counters: Counters = field(default_factory=Counters)
+    sources: Sources[int] = field(init=False)
+    address: bytes = b""
+    advertised: float = float("-inf")
+    answered: float = float("-inf")
+
+    def __post_init__(self) -> None:
+        """Give the session its key in the table of addresses."""
+        self.sources = Sources(self.number)
+
+    def __str__(self) -> str:
+        return f"client {self.number} ({self.user or 'not authenticated'}, {self.peer})"
+
+
+class SessionTable:
+    """The entries of all sessions, oldest first; at most `maximum` at a time.
+
+    `per_user` is the maximum number of sessions of one user; 0 means no limit.
+    """
+
+    def __init__(self, maximum: int, per_user: int = 0) -> None:
+        self.maximum = maximum
+        self.per_user = per_user
+        self._entries: dict[int, SessionEntry] = {}
+        self._last = 0
+
+    def add(self, connection: Connection, peer: str, now: float, suite: str | None = None) -> SessionEntry | None:
+        """Add an entry and return it, or None if the table is full."""
+        if len(self._entries) >= self.maximum:
+            return None
+        self._last += 1
+        entry = SessionEntry(self._last, connection, peer, now, suite)
+        self._entries[entry.number] = entry
+        return entry
+
+    def surplus(self, user: str) -> list[SessionEntry]:
+        """Return the entries to remove before another session of this user begins: the oldest ones."""
+        same = self.of_user(user)
+        return same[: max(len(same) + 1 - self.per_user, 0)] if self.per_user else []
+
+    def of_user(self, user: str) -> list[SessionEntry]:
+        """Return the entries of a user, oldest first."""
+        return [entry for entry in self._entries.values() if entry.user == user]
+
+    def get(self, number: int) -> SessionEntry | None:
+        """Return the entry with this number."""
+        return self._entries.get(number)
+
+    def remove(self, entry: SessionEntry) -> None:
+        """Remove the entry of a connection that has ended."""
+        del self._entries[entry.number]
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def __contains__(self, entry: SessionEntry) -> bool:
+        return entry.number in self._entries
+
+    def __iter__(self) -> Iterator[SessionEntry]:
+        """Iterate over a snapshot of the entries, so that entries may be removed meanwhile."""
+        return iter(tuple(self._entries.values()))

@@ -1,0 +1,320 @@
+"""SSTP as a service: the users' sessions, their addresses, and the link that they share ([MS-SSTP] 3.3)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from ipaddress import IPv4Address
+from random import random
+from time import time
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+
+from ...core.admission import HandshakeLimiter
+from ...core.counters import Counters
+from ...core.errors import DropReason
+from ...core.http.answer import DEFAULT_SERVER
+from ...core.http.request_head import RequestHead
+from ...core.ip.address import IPAddress
+from ...core.ip.batch import Batch
+from ...core.ip.router import Router
+from ...core.memory import SharedMemory
+from ...core.sources import Sources
+from ...core.sstp.call import Call, Command
+from ...core.sstp.crypto_binding import HashProtocol, certificate_hash
+from ...core.sstp.policy import LINK_LOCAL_PREFIX, Policy
+from ...core.sstp.ppp.lcp import Authentication
+from ...core.sstp.ppp.pool import AddressFault, AddressPool
+from ...core.sstp.ppp.server import Credentials, IPv4Up, IPv6Up, NetworkDown, Offer
+from ...core.sstp.request import METHODS, WRONG_METHOD, accept, is_path, open_call
+from ...core.sstp.sessions import SessionEntry, SessionTable
+from ...core.sstp.table import Table
+from ..interfaces import PacketDevice
+from ..listen.service import CertificatePolicy, NotAdmitted, Peer
+from ..log import logger
+from ..session_lines import SessionLines
+from ..session_log import TOTALS, totals
+from ..stream.fanout import Fanout
+from .login import Denied, Granted, Logins
+from .session import SSTPSession, Up
+
+__all__ = ["Binding", "SSTPService"]
+
+
+@dataclass(frozen=True, slots=True)
+class Binding:
+    """How calls are bound to TLS: the hash protocols offered, and how the client authenticates itself in PPP.
+
+    `certificate_hashes` are those of the certificates that a TLS terminator in front of this server shows; without one
+    they are empty, and the certificate of each connection's own handshake counts.
+    """
+
+    hashes: Sequence[HashProtocol] = tuple(HashProtocol)
+    certificate_hashes: tuple[bytes, ...] = ()
+    authentication: Sequence[Authentication] = (Authentication.MSCHAPV2,)
+
+
+class SSTPService:
+    """Admits clients, has their users checked, and forwards their packets.
+
+    `random` returns so many random bytes, `day` the time of day for the Date header, `name` is the Server header. Without
+    a `pool` clients get no IPv4, without a `router` no IPv6.
+    """
+
+    log = logger()
+    methods = METHODS
+    wrong_method = WRONG_METHOD
+    certificate = CertificatePolicy.OPTIONAL
+
+    def __init__(
+        self,
+        clock: IReactorTime,
+        logins: Logins,
+        table: SessionTable,
+        device: PacketDevice,
+        random: Callable[[int], bytes],
+        *,
+        own: frozenset[bytes],
+        pool: AddressPool | None = None,
+        prefix: bytes = b"",
+        router: Router | None = None,
+        dns: Sequence[bytes] = (),
+        binding: Binding = Binding(),
+        limiter: HandshakeLimiter[SSTPSession] | None = None,
+        name: str = DEFAULT_SERVER,
+        day: Callable[[], float] = time,
+    ) -> None:
+        self.clock = clock
+        self.table = table
+        self.wrote: Callable[[int], None] = _nothing
+        """Called with the number of packets written to the device."""
+        self.memory = SharedMemory()
+        """What waits for all clients together."""
+        self.sources = Sources()
+        """Where sessions come from."""
+        self.past = Counters()
+        """What was counted for clients that have gone."""
+        self.counters = Counters()
+        """What was dropped from the host."""
+        self.pool = pool
+        self.binding = binding
+        self.dns = tuple(dns)
+        self.stopping = False
+        self._logins = logins
+        self._device = device
+        self._random = random
+        self._router = router
+        self._addresses: Table[int] = Table()
+        self._policy: Policy[int] = Policy(self._addresses, own, prefix)
+        self._limiter = HandshakeLimiter[SSTPSession]() if limiter is None else limiter
+        self._name = name
+        self._day = day
+        self._outer: dict[SessionEntry, IPAddress | None] = {}
+        self._lines = SessionLines(clock, self.log)
+        self._unlogged: set[SessionEntry] = set()
+        self._advertising: Fanout[SessionEntry] = Fanout(clock, table, _send)
+        self._advertisement: IDelayedCall | None = None
+
+    def serves(self, path: str) -> bool:
+        """Tell whether calls are opened at this path."""
+        return is_path(path)
+
+    def start(self) -> None:
+        """Advertise from now on."""
+        self.stopping = False
+        if self._router:
+            self._advertise()
+
+    def stop(self) -> None:
+        """Stop advertising; the sessions are disconnected next."""
+        self.stopping = True
+        self._advertising.stop()
+        if self._advertisement:
+            self._advertisement.cancel()
+            self._advertisement = None
+        self._lines.close()
+        if self._router:
+            final = Batch.of([self._router.final_advertisement()])
+            for entry in self.table:
+                if entry.sources.link_local:
+                    entry.connection.send(final)
+
+    def limit(self, sessions: int, per_user: int) -> None:
+        """Change the limits; no session ends by it."""
+        self.table.maximum, self.table.per_user = sessions, per_user
+
+    # Clients, in the order of their life.
+
+    def admit(self, peer: Peer, request: RequestHead) -> SSTPSession:
+        """Return a session for the client, whose user is not known yet.
+
+        Raises:
+            ProtocolError: The request opens no call.
+            NotAdmitted: There is no room for the client.
+        """
+        rest = open_call(request)
+        if source := self.sources.full(peer.address):
+            raise NotAdmitted(f"{source} has reached --max-sessions-per-source", "too many sessions")
+        hashes = self.binding.certificate_hashes or _hashes(peer.certificate)
+        call = Call(self._random, b"iphttps", hashes, self.binding.hashes, self.binding.authentication)
+        session = SSTPSession(self, call, accept(self._name, self._day()), rest)
+        entry = self.table.add(session, peer.name, self.clock.seconds(), peer.suite)
+        if entry is None:
+            raise NotAdmitted(f"the table is full with {self.table.maximum} clients", "the table is full")
+        session.begin(entry)
+        self.sources.add(peer.address)
+        self._outer[entry] = peer.address
+        if displaced := self._limiter.add(session, peer.address):
+            displaced.disconnect("displaced by a newer connection: too many calls are not connected yet")
+        return session
+
+    def login(self, entry: SessionEntry, credentials: Credentials) -> Deferred[Granted | Denied]:
+        """Have a client's credentials checked."""
+        return self._logins.check(credentials, self._outer.get(entry))
+
+    def decided(self, entry: SessionEntry, call: Call, verdict: Granted | Denied) -> list[Command]:
+        """Tell a call what became of its credentials; return the commands to perform."""
+        now = self.clock.seconds()
+        if isinstance(verdict, Denied):
+            self.log.info("{who}: login failed: {reason}", event="login-failed", reason=verdict.sentence, **_named(entry))
+            return call.reject(f"login failed: {verdict.sentence}", verdict.code, now)
+        if not call.ppp.awaits_verdict:
+            return []
+        for old in self.table.surplus(verdict.user):
+            limit = self.table.per_user
+            old.connection.disconnect(f"{verdict.user} logged in again, and may have only {limit} sessions at a time")
+        entry.user = verdict.user
+        return call.accept(self._offer(entry, verdict), now, verdict.success, verdict.hlak)
+
+    def _offer(self, entry: SessionEntry, verdict: Granted) -> Offer:
+        identifier = self._random(8) if self._router else b""
+        if self.pool is None:
+            return Offer(identifier=identifier)
+        address = self.pool.take(verdict.user)
+        if isinstance(address, AddressFault):
+            self.log.warn(
+                "{who} gets no IPv4 address: {reason}", event="no-address", reason=address.value, **_named(entry)
+            )
+            return Offer(identifier=identifier)
+        entry.address = address.packed
+        return Offer(self.pool.server.packed, address.packed, self.dns, identifier)
+
+    def connected(self, entry: SessionEntry) -> None:
+        """Log a client whose binding is right: from now on its packets pass."""
+        session = entry.connection
+        if isinstance(session, SSTPSession):
+            self._limiter.remove(session)
+        if self._lines.wanted(self._outer[entry]):
+            said = entry.suite or "without TLS"
+            self.log.info("{who} connected, {suite}", event="session-opened", suite=said, **_named(entry))
+        else:
+            self._unlogged.add(entry)
+
+    def network(self, entry: SessionEntry, change: Up) -> str | None:
+        """Follow a change of a client's network layer; return why the client must go, if it must."""
+        match change:
+            case IPv4Up(address):
+                self._policy.assign_ipv4(entry.sources, address)
+            case IPv6Up(identifier):
+                if self._addresses.holder(LINK_LOCAL_PREFIX + identifier) is not None:
+                    return "another client has its interface identifier"
+                self._policy.assign_interface_id(entry.sources, identifier)
+                if self._router:
+                    entry.advertised = self.clock.seconds()
+                    _send(entry, Batch.of([self._router.unsolicited(0.0)[0]]))
+            case NetworkDown(protocol):
+                if protocol == 0x8021:
+                    self._policy.assign_ipv4(entry.sources, b"")
+                else:
+                    self._policy.assign_interface_id(entry.sources, b"")
+        return None
+
+    def left(self, entry: SessionEntry, sentence: str) -> None:
+        """Tear down the state of a client."""
+        self._policy.release(entry.sources)
+        if self.pool and entry.address:
+            self.pool.free(IPv4Address(entry.address))
+        self.table.remove(entry)
+        session = entry.connection
+        if isinstance(session, SSTPSession):
+            self._limiter.remove(session)
+        self.sources.remove(self._outer.pop(entry))
+        self.past.add(entry.counters)
+        if entry in self._unlogged:
+            self._unlogged.remove(entry)
+            return
+        self.log.info(
+            "{who} disconnected: {reason}; " + TOTALS,
+            event="session-ended",
+            reason=sentence,
+            suite=entry.suite,
+            **_named(entry),
+            **totals(entry.counters, entry.since, self.clock.seconds()),
+        )
+
+    # Packets.
+
+    def from_client(self, entry: SessionEntry, batch: Batch) -> None:
+        """Forward packets from a client."""
+        entry.counters.received(len(batch), len(batch.data))
+        forwarding = self._policy.from_client(entry.sources, batch)
+        if forwarding.host:
+            self._device.write(forwarding.host)
+            self.wrote(len(forwarding.host))
+        for reason, number in forwarding.drops.items():
+            entry.counters.dropped(reason, number)
+        if forwarding.replies:
+            entry.connection.send(forwarding.replies)
+        if self._router:
+            for solicitor in forwarding.solicitations:
+                answer = self._router.answer(entry, solicitor, self.clock.seconds())
+                if answer:
+                    entry.connection.send(Batch.of([answer]))
+
+    def from_host(self, batch: Batch) -> int:
+        """Forward packets from the host's kernel; returns to how many clients."""
+        outward = self._addresses.route(batch)
+        for number, packets in outward.sessions:
+            entry = self.table.get(number)
+            if entry:
+                entry.connection.send(packets)
+        # Multicast from the kernel, such as its reports of groups, means nothing to a client.
+        self.counters.dropped(DropReason.MULTICAST, len(outward.everyone))
+        self.counters.dropped(DropReason.NO_NEIGHBOR, len(outward.unknown))
+        return len(outward.sessions)
+
+    def advertise(self) -> None:
+        """Advertise a change to all clients at once, if the port is open."""
+        if self._advertisement:
+            self._advertisement.cancel()
+            self._advertise()
+
+    def _advertise(self) -> None:
+        if self._router is None:
+            return
+        packet, interval = self._router.unsolicited(random())
+        self._advertising.stop()
+        self._advertising.send(self._with_ipv6(Batch.of([packet])))
+        self._advertisement = self.clock.callLater(interval, self._advertise)
+
+    def _with_ipv6(self, batch: Batch) -> Iterable[tuple[SessionEntry, Batch]]:
+        return ((entry, batch) for entry in self.table if entry.sources.link_local)
+
+
+def _hashes(certificate: bytes | None) -> tuple[bytes, ...]:
+    return tuple(certificate_hash(certificate, each) for each in HashProtocol) if certificate else ()
+
+
+def _send(entry: SessionEntry, batch: Batch) -> None:
+    entry.connection.send(batch)
+
+
+def _named(entry: SessionEntry) -> dict[str, Any]:
+    """Return the fields that identify a client."""
+    return {"who": str(entry), "client": entry.number, "identity": entry.user or None, "peer": entry.peer}
+
+
+def _nothing(what: object) -> None:
+    """Do nothing."""
