@@ -216,7 +216,8 @@ class ServerMachine:
     """One connection's state, and what led to its end.
 
     `nonce` is 32 random bytes, new for each connection; `hashes` are the bits of the hash protocols that the client may
-    use. `deadline` is when to call `expired`, None for never. `sent_status` is what the server's Call Abort has said,
+    use. `deadline` is when to call `expired`, None for never. An earlier call does no harm: the deadline of the Hello
+    timer moves with each packet, and needs no new timer. `sent_status` is what the server's Call Abort has said,
     `received_status` what the client's Call Abort or Call Disconnect has said.
     """
 
