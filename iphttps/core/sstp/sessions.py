@@ -29,8 +29,8 @@ class SessionEntry:
 
     `number` identifies it to people, `peer` is the client's outer address, `since` the time of the connection in
     seconds, `suite` the cipher suite. `user` is the user's name once it is authenticated, else empty. `sources` holds
-    the addresses that it sends from, `address` the IPv4 address taken from the pool for it, empty without one. `advertised` and `answered` are the times of the last Router Advertisement sent
-    unasked and in answer.
+    the addresses that it sends from, `address` the IPv4 address taken from the pool for it, empty without one.
+    `advertised` and `answered` are the times of the last Router Advertisement sent unasked and in answer.
     """
 
     number: int

@@ -99,7 +99,7 @@ class RequestProtocol(PeerConnection):
         forwarded_for = b",".join(head.values(b"x-forwarded-for")).decode("latin-1")
         if fronts and (client := fronts.client(forwarded_for)):
             self.peer, address = endpoint(client), client
-        return Peer(self.peer, address, identity, self.tls.suite if self.tls else None)
+        return Peer(self.peer, address, identity, self.tls)
 
     def _identity(self, service: Service) -> Identity | None:
         """Return the client's identity by its certificate, or without TLS by the one verified by a reverse proxy.

@@ -12,6 +12,7 @@ from ...core.http.dispatch import Resource
 from ...core.http.request_head import RequestHead
 from ...core.identity import Identity
 from ...core.ip.address import IPAddress
+from ...pki.verification import CheckedConnection
 from ..connection import PeerConnection
 
 __all__ = ["CertificatePolicy", "NotAdmitted", "Peer", "Service"]
@@ -30,14 +31,19 @@ class Peer:
     """A client, as known to the listener.
 
     `name` is its outer address as text, and `address` as an object, None if a reverse proxy hides it. `identity` is the
-    verified identity in its certificate, only for a service that requires one. `suite` is the cipher suite; None
-    without TLS.
+    verified identity in its certificate, only for a service that requires one. `tls` is the state of its TLS
+    connection; None without TLS.
     """
 
     name: str
     address: IPAddress | None = None
     identity: Identity | None = None
-    suite: str | None = None
+    tls: CheckedConnection | None = None
+
+    @property
+    def suite(self) -> str | None:
+        """The cipher suite."""
+        return self.tls.suite if self.tls else None
 
 
 class NotAdmitted(IPHTTPSError):

@@ -9,6 +9,7 @@ from random import random
 from time import time
 from typing import Any
 
+from cryptography.hazmat.primitives.serialization import Encoding
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
@@ -31,6 +32,7 @@ from ...core.sstp.ppp.server import Credentials, IPv4Up, IPv6Up, NetworkDown, Of
 from ...core.sstp.request import METHODS, WRONG_METHOD, accept, is_path, open_call
 from ...core.sstp.sessions import SessionEntry, SessionTable
 from ...core.sstp.table import Table
+from ...pki.verification import CheckedConnection
 from ..interfaces import PacketDevice
 from ..listen.service import CertificatePolicy, NotAdmitted, Peer
 from ..log import logger
@@ -59,8 +61,8 @@ class Binding:
 class SSTPService:
     """Admits clients, has their users checked, and forwards their packets.
 
-    `random` returns so many random bytes, `day` the time of day for the Date header, `name` is the Server header. Without
-    a `pool` clients get no IPv4, without a `router` no IPv6.
+    `random` returns so many random bytes, `day` the time of day for the Date header, `name` is the Server header.
+    Without a `pool` clients get no IPv4, without a `router` no IPv6.
     """
 
     log = logger()
@@ -157,7 +159,7 @@ class SSTPService:
         rest = open_call(request)
         if source := self.sources.full(peer.address):
             raise NotAdmitted(f"{source} has reached --max-sessions-per-source", "too many sessions")
-        hashes = self.binding.certificate_hashes or _hashes(peer.certificate)
+        hashes = self.binding.certificate_hashes or _hashes(peer.tls)
         call = Call(self._random, b"iphttps", hashes, self.binding.hashes, self.binding.authentication)
         session = SSTPSession(self, call, accept(self._name, self._day()), rest)
         entry = self.table.add(session, peer.name, self.clock.seconds(), peer.suite)
@@ -178,7 +180,9 @@ class SSTPService:
         """Tell a call what became of its credentials; return the commands to perform."""
         now = self.clock.seconds()
         if isinstance(verdict, Denied):
-            self.log.info("{who}: login failed: {reason}", event="login-failed", reason=verdict.sentence, **_named(entry))
+            self.log.info(
+                "{who}: login failed: {reason}", event="login-failed", reason=verdict.sentence, **_named(entry)
+            )
             return call.reject(f"login failed: {verdict.sentence}", verdict.code, now)
         if not call.ppp.awaits_verdict:
             return []
@@ -191,15 +195,18 @@ class SSTPService:
     def _offer(self, entry: SessionEntry, verdict: Granted) -> Offer:
         identifier = self._random(8) if self._router else b""
         if self.pool is None:
-            return Offer(identifier=identifier)
+            return Offer(identifier=identifier, taken=self._taken)
         address = self.pool.take(verdict.user)
         if isinstance(address, AddressFault):
             self.log.warn(
                 "{who} gets no IPv4 address: {reason}", event="no-address", reason=address.value, **_named(entry)
             )
-            return Offer(identifier=identifier)
+            return Offer(identifier=identifier, taken=self._taken)
         entry.address = address.packed
-        return Offer(self.pool.server.packed, address.packed, self.dns, identifier)
+        return Offer(self.pool.server.packed, address.packed, self.dns, identifier, self._taken)
+
+    def _taken(self, identifier: bytes) -> bool:
+        return self._addresses.holder(LINK_LOCAL_PREFIX + identifier) is not None
 
     def connected(self, entry: SessionEntry) -> None:
         """Log a client whose binding is right: from now on its packets pass."""
@@ -218,7 +225,7 @@ class SSTPService:
             case IPv4Up(address):
                 self._policy.assign_ipv4(entry.sources, address)
             case IPv6Up(identifier):
-                if self._addresses.holder(LINK_LOCAL_PREFIX + identifier) is not None:
+                if self._taken(identifier):
                     return "another client has its interface identifier"
                 self._policy.assign_interface_id(entry.sources, identifier)
                 if self._router:
@@ -303,8 +310,12 @@ class SSTPService:
         return ((entry, batch) for entry in self.table if entry.sources.link_local)
 
 
-def _hashes(certificate: bytes | None) -> tuple[bytes, ...]:
-    return tuple(certificate_hash(certificate, each) for each in HashProtocol) if certificate else ()
+def _hashes(tls: CheckedConnection | None) -> tuple[bytes, ...]:
+    """Return the hashes of the certificate that the client was shown in its handshake ([MS-SSTP] 3.2.5.2.1)."""
+    certificate = tls and tls.get_certificate(as_cryptography=True)
+    if not certificate:
+        return ()
+    return tuple(certificate_hash(certificate.public_bytes(Encoding.DER), each) for each in HashProtocol)
 
 
 def _send(entry: SessionEntry, batch: Batch) -> None:

@@ -5,10 +5,12 @@ An identifier makes a link-local address only. Prefixes come over the link by Ro
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from .control import ControlProtocol, Verdict
 from .options import Options
 
-__all__ = ["INTERFACE_IDENTIFIER", "IPV6CP"]
+__all__ = ["INTERFACE_IDENTIFIER", "IPV6CP", "nobodys"]
 
 INTERFACE_IDENTIFIER = 1
 """The option that is granted (RFC 5072 4.1); others are rejected."""
@@ -16,16 +18,30 @@ INTERFACE_IDENTIFIER = 1
 _UNKNOWN = bytes(8)
 
 
+def nobodys(identifier: bytes) -> bool:
+    """Tell that no other client has this interface identifier."""
+    return False
+
+
 class IPV6CP(ControlProtocol):
     """One side of IPV6CP.
 
     `identifier` is this side's, and `suggested` is for a peer that has none or the same: another, and neither zero. A
-    side that is `yielding`, as a client is, takes another one for itself if the peer suggests it.
+    side that is `yielding`, as a client is, takes another one for itself if the peer suggests it. `taken` tells whether
+    another client has an identifier already.
     """
 
-    __slots__ = ("_announced", "_suggested", "_yielding", "identifier", "peer_identifier")
+    __slots__ = ("_announced", "_suggested", "_taken", "_yielding", "identifier", "peer_identifier")
 
-    def __init__(self, identifier: bytes, suggested: bytes, *, yielding: bool = False) -> None:
+    def __init__(
+
+        self,
+        identifier: bytes,
+        suggested: bytes,
+        *,
+        yielding: bool = False,
+        taken: Callable[[bytes], bool] = nobodys,
+    ) -> None:
         super().__init__()
         self.identifier = identifier
         """The interface identifier of this side."""
@@ -33,6 +49,7 @@ class IPV6CP(ControlProtocol):
         """The interface identifier of the peer; None if it does not tell."""
         self._announced = True
         self._suggested = suggested
+        self._taken = taken
         self._yielding = yielding
 
     def _request(self) -> Options:
@@ -42,7 +59,11 @@ class IPV6CP(ControlProtocol):
         if kind != INTERFACE_IDENTIFIER:
             return Verdict.REJECT
         # RFC 5072 4.1: a Nak if it is zero, or the same as ours.
-        return Verdict.ACK if len(value) == 8 and value not in (_UNKNOWN, self.identifier) else self._suggested
+        return (
+            Verdict.ACK
+            if len(value) == 8 and value not in (_UNKNOWN, self.identifier) and not self._taken(value)
+            else self._suggested
+        )
 
     def _wanted(self) -> Options:
         return ((INTERFACE_IDENTIFIER, self._suggested),)

@@ -20,7 +20,7 @@ from .commands import Finished, Layer, ProtocolRejected, Reason
 from .control import ControlProtocol
 from .frame import ProtocolNumber, build, parse
 from .ipcp import ServerIPCP
-from .ipv6cp import IPV6CP
+from .ipv6cp import IPV6CP, nobodys
 from .lcp import LCP, Authentication
 from .mschapv2_authenticator import Authenticator, Outcome, Send, Verify
 
@@ -48,13 +48,14 @@ class Offer:
     """What an authenticated client is offered; addresses are 4 bytes, interface identifiers 8.
 
     Without `ipv4`, or without `identifier`, the protocol of that family is rejected. `own` is the server's IPv4
-    address, `identifier` is suggested to a client that has none.
+    address, `identifier` is suggested to a client that has none, or one for which `taken` tells that another has it.
     """
 
     own: bytes = b""
     ipv4: bytes = b""
     dns: Sequence[bytes] = ()
     identifier: bytes = b""
+    taken: Callable[[bytes], bool] = nobodys
 
 
 @dataclass(frozen=True, slots=True)
@@ -267,7 +268,7 @@ class PPPServer:
         if offer.ipv4:
             self._networks[ProtocolNumber.IPCP] = ServerIPCP(offer.own, offer.ipv4, offer.dns)
         if offer.identifier:
-            self._networks[ProtocolNumber.IPV6CP] = IPV6CP(IDENTIFIER, offer.identifier)
+            self._networks[ProtocolNumber.IPV6CP] = IPV6CP(IDENTIFIER, offer.identifier, taken=offer.taken)
         for number, protocol in self._networks.items():
             commands += self._network(number, [*protocol.open(now), *protocol.up(now)])
         return commands
