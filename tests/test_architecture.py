@@ -7,6 +7,7 @@ reported with the file, the line, and the rule.
 from __future__ import annotations
 
 import ast
+import re
 import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
@@ -77,6 +78,21 @@ NOT_THEIRS = {
 }
 """Which libraries a layer leaves to another: Twisted to net and app, the operating system's to host."""
 
+STARTING = re.compile(
+    r"subprocess\.(run|Popen|call|check_\w+|get\w*output)|os\.(fork\w*|posix_spawnp?|spawn[lv]\w*|exec[lv]\w*|system|popen)"
+    r"|(.*\.)?(spawnProcess|getProcess\w+|create_subprocess_\w+)|(multiprocessing|pty)(\.\w+)?"
+)
+"""The ways to start a program or a process."""
+STARTERS = {
+    "iphttps.host.process.child": "subprocess.Popen",  # every child process of a daemon
+    "iphttps.host.pac.names": "os.fork",  # the evaluator's resolver, no program
+    "iphttps.host.kernel.firewall": "subprocess.run",
+    "iphttps.app.instances.units": "subprocess.run",
+    "iphttps.app.instances.launch": "subprocess.Popen",  # an instance in the background, which outlives the command
+    "iphttps.app.cli.commands.misc": "subprocess.run",
+}
+"""Who starts processes, and how; the lab apart."""
+
 
 def within(module: str, names: tuple[str, ...]) -> bool:
     """Tell whether the module is one of the names, or lies in one of them."""
@@ -108,6 +124,12 @@ def imported(tree: ast.Module, path: str) -> Iterator[tuple[int, str]]:
                 yield node.lineno, ".".join([*base, alias.name])
 
 
+def starts(tree: ast.Module, path: str) -> Iterator[tuple[int, str]]:
+    """Yield the line and the name of every way to start a process that is used or imported."""
+    used = ((node.lineno, ast.unparse(node)) for node in ast.walk(tree) if isinstance(node, ast.Attribute))
+    yield from ((line, name) for line, name in (*used, *imported(tree, path)) if STARTING.fullmatch(name))
+
+
 def broken_rules(path: str, source: str) -> list[str]:
     """Return a sentence for each rule that the file breaks; its path is relative to the root."""
     tree = ast.parse(source, path)
@@ -122,6 +144,9 @@ def broken_rules(path: str, source: str) -> list[str]:
         return sentences
     if layer not in OURS:
         return [*sentences, f"{path}:1: {layer} is no layer: core, pki, net, host, app, lab"]
+    for line, name in starts(tree, path) if layer != "iphttps.lab" else ():
+        if STARTERS.get(module_name(path)) != name:
+            sentences.append(f"{path}:{line}: no {name} here: iphttps.host.process.child starts child processes")
     for line, name in imported(tree, path):
         sentences += [f"{path}:{line}: {rule}" for rule in _broken_by(layer, name)]
         if {protocol(module_name(path)), protocol(name)} == set(PROTOCOLS):
@@ -278,6 +303,22 @@ class RuleTests(SynchronousTestCase):
         self.assertEqual([], self.broken("iphttps/lab/x.py", "from iphttps.lab.poll import x", "from . import poll"))
         for layer in ("core", "net", "host", "app"):
             self.assertEqual([2], self.broken("iphttps/lab/x.py", f"from iphttps.{layer} import x"), layer)
+
+    def test_one_child_process(self) -> None:
+        """Child processes are started in one place; the synchronous commands are listed."""
+        popen = ("import subprocess", "subprocess.Popen(())")
+        self.assertEqual([], self.broken("iphttps/host/process/child.py", *popen))
+        self.assertEqual([], self.broken("iphttps/lab/x.py", *popen))
+        self.assertEqual([3], self.broken("iphttps/host/kernel/firewall.py", *popen))
+        for way in ("reactor.spawnProcess()", "os.fork()", "os.execv()", "asyncio.create_subprocess_exec()"):
+            for path in ("iphttps/net/x.py", "iphttps/app/x.py", "iphttps/host/process/child.py"):
+                self.assertEqual([2], self.broken(path, way), way)
+        for way in (
+            "from subprocess import run",
+            "import multiprocessing",
+            "from twisted.internet.utils import getProcessOutput",
+        ):
+            self.assertEqual([2], self.broken("iphttps/app/x.py", way), way)
 
     def test_package(self) -> None:
         """The package itself imports nothing, and has no other layers than these."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import cast
 
@@ -10,7 +11,12 @@ from twisted.logger import ILogObserver, LogEvent, formatEvent, globalLogPublish
 from twisted.trial.unittest import TestCase
 from zope.interface import implementer
 
+from iphttps.app.daemon.process.child import RunningProgram
+from iphttps.net.connect import pac_process
 from iphttps.net.interfaces import IReactor
+
+evaluate_pac = partial(pac_process.evaluate, partial(RunningProgram, cast(IReactor, reactor)))
+"""Evaluate a PAC file in a child process."""
 
 
 class ProgramCase(TestCase):

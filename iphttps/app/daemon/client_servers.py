@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from functools import partial
 from time import time
-from typing import cast
 
 from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import HostnameEndpoint
@@ -18,7 +17,7 @@ from ...net.connect.condition import Condition, FirewallCondition, always
 from ...net.connect.endpoints import URI, client_endpoint
 from ...net.connect.fallback import FallbackEndpoint
 from ...net.connect.finder import ProxyFinder
-from ...net.connect.pac_process import IReactorPrograms
+from ...net.connect.pac_process import evaluate
 from ...net.connect.race import Fastest
 from ...net.connect.remote_server import Choice, RemoteServer, as_listed
 from ...net.interfaces import IReactor
@@ -31,6 +30,7 @@ from ...pki.revocation import RevocationLists, now_of
 from ..config.client_config import ClientConfig
 from ..config.proxy_options import ProxyAccess
 from ..control.status import crl_not_taken
+from .process.child import RunningProgram
 
 PROBE_TIMEOUT = 5.0
 """Seconds in which the host of --probe must be reached."""
@@ -48,7 +48,9 @@ class Servers:
         self._reactor = reactor
         self._config = config
         self._access = ProxyAccess(config)
-        self._finder = ProxyFinder(cast(IReactorPrograms, reactor), config.proxy, config.pac)
+        self._finder = ProxyFinder(
+            reactor, config.proxy, config.pac, evaluate=partial(evaluate, partial(RunningProgram, reactor))
+        )
         self._checked: list[ClientTLS] = []
         self.all = [self._server(uri) for uri in config.uri]
         fastest = config.select == "fastest" and len(self.all) > 1

@@ -63,7 +63,7 @@ def main() -> None:
     """Read the request and write the answer."""
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
     signal.alarm(LIFETIME)
-    with suppress(PermissionError):  # a shell may have made it a leader already
+    with suppress(PermissionError):  # the daemon or a shell may have made it a leader already
         os.setsid()
     try:
         asking, resolver = pacnames.start(_confine_resolver)  # before there is a second thread

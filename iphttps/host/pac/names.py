@@ -72,7 +72,7 @@ def start(prepare: Callable[[], None]) -> tuple[int, int]:
     pid = os.fork()
     if pid == 0:
         try:
-            for inherited in (0, 1, 2, ours.detach()):  # the daemon waits until every copy of its pipes is closed
+            for inherited in (0, 1, 2, ours.detach()):  # neither the daemon's pipes nor the evaluator's end
                 os.close(inherited)
             prepare()
             # After the change of user, which resets it. Nothing else ends the process during a look-up.

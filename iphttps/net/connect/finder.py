@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path
 
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IStreamClientEndpoint
+from twisted.internet.interfaces import IReactorTime, IStreamClientEndpoint
 
 from ...core.errors import DiscoveryError
 from ...core.proxy.choice import PACLocation, ProxyChoice, ProxySource
@@ -24,11 +24,9 @@ from ...core.proxy.url import Proxy
 from ...core.proxy.wpad import search_domains, wpad_urls
 from ..log import logger
 from ..tls.contexts import ClientTLS
-from . import pac_process
 from .download import Connect, download
 from .endpoints import URI, client_endpoint
 from .pac_file import read_pac
-from .pac_process import IReactorPrograms
 from .pac_text import text_of
 from .public_suffix import public_suffixes
 
@@ -66,12 +64,12 @@ class ProxyFinder:
 
     def __init__(
         self,
-        reactor: IReactorPrograms,
+        reactor: IReactorTime,
         choice: ProxyChoice,
         pac: PACLocation | None = None,
         *,
+        evaluate: Evaluate,
         environment: Mapping[str, str] = os.environ,
-        evaluate: Evaluate | None = None,
         connect: Connect | None = None,
         resolv_conf: Path = Path("/etc/resolv.conf"),
         hostname: Callable[[], str] = socket.gethostname,
@@ -83,7 +81,7 @@ class ProxyFinder:
         by_wpad = choice.source is ProxySource.AUTO and pac is None
         self._is_public = public_suffixes() if by_wpad else lambda _: True
         self._environment = environment
-        self._evaluate = evaluate or partial(pac_process.evaluate, reactor)
+        self._evaluate = evaluate
         self._connect = connect or partial(_endpoint, reactor)
         self._resolv_conf = resolv_conf
         self._hostname = hostname
@@ -202,5 +200,5 @@ class ProxyFinder:
                 )
 
 
-def _endpoint(reactor: IReactorPrograms, uri: URI) -> IStreamClientEndpoint:
+def _endpoint(reactor: IReactorTime, uri: URI) -> IStreamClientEndpoint:
     return client_endpoint(reactor, uri, ClientTLS(uri.host, None, None) if uri.secure else None)

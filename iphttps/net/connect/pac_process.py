@@ -6,17 +6,13 @@ import json
 import os
 import signal
 import sys
-from contextlib import suppress
 from typing import ClassVar
 
 from twisted.internet.defer import Deferred, fail
-from twisted.internet.error import ProcessExitedAlready
-from twisted.internet.interfaces import IProcessTransport, IReactorProcess, IReactorTime
-from twisted.internet.protocol import ProcessProtocol
-from twisted.python.failure import Failure
 
 from ...core.errors import DiscoveryError
 from ...core.text import ascii_only
+from ..interfaces import Program, ProgramEnd, RunProgram
 from ..log import logger
 from .endpoints import URI
 
@@ -28,7 +24,8 @@ ENVIRONMENT = {
     # An unresponsive name server must leave time to ask the next one (resolv.conf(5)).
     "RES_OPTIONS": "timeout:1 attempts:2",
 }
-PASSED_ON = ("PYTHONPATH", "LD_LIBRARY_PATH", "TZ")
+SEARCH_PATHS = ("PYTHONPATH", "LD_LIBRARY_PATH")
+PASSED_ON = (*SEARCH_PATHS, "TZ")
 """The variables passed on: Python's and the loader's search paths, and the time zone for `timeRange`."""
 
 TIME_LIMIT = 5.0
@@ -41,21 +38,15 @@ SHOWN = 300
 """Maximum characters of the process's error output that are shown."""
 
 
-class IReactorPrograms(IReactorProcess, IReactorTime):
-    """A reactor that can run processes and timers."""
-
-
-def evaluate(reactor: IReactorPrograms, pac: str, uri: URI, time_limit: float = TIME_LIMIT) -> Deferred[str]:
+def evaluate(run: RunProgram, pac: str, uri: URI, time_limit: float = TIME_LIMIT) -> Deferred[str]:
     """Return the result of FindProxyForURL for a server; fails with DiscoveryError once the process has ended.
 
     The function gets a URL with the server's name and port but no path, as in browsers for https.
     """
     url = f"{'https' if uri.secure else 'http'}://{uri.authority}/"
-    evaluation = _Evaluation(json.dumps({"pac": pac, "url": url, "host": uri.host}).encode("ascii"))
-    environment = ENVIRONMENT | {name: os.environ[name] for name in PASSED_ON if name in os.environ}
+    question = json.dumps({"pac": pac, "url": url, "host": uri.host}).encode("ascii")
     try:
-        # spawnProcess closes all descriptors in the child but the three pipes.
-        reactor.spawnProcess(evaluation, sys.executable, (sys.executable, *PROGRAM), environment)
+        return _Evaluation(run, question, time_limit).answer
     except PermissionError:
         return fail(
             DiscoveryError(
@@ -65,53 +56,50 @@ def evaluate(reactor: IReactorPrograms, pac: str, uri: URI, time_limit: float = 
         )
     except OSError as error:
         return fail(DiscoveryError(f"cannot run Python to evaluate it: {error.strerror}"))
-    timer = reactor.callLater(time_limit, evaluation.end, f"its evaluation took longer than {time_limit:g} seconds")
-
-    def settled(result: str | Failure) -> str | Failure:
-        if timer.active():
-            timer.cancel()
-        return result
-
-    return evaluation.answer.addBoth(settled)
 
 
-class _Evaluation(ProcessProtocol):
+def _environment() -> dict[str, str]:
+    passed_on = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
+    for name in SEARCH_PATHS:
+        if name in passed_on:  # the process does not start in our working directory
+            passed_on[name] = os.pathsep.join(map(os.path.abspath, passed_on[name].split(os.pathsep)))
+    return ENVIRONMENT | passed_on
+
+
+class _Evaluation:
     log = logger()
-    transport: IProcessTransport
     warned: ClassVar[bool] = False
 
-    def __init__(self, question: bytes) -> None:
-        self.answer: Deferred[str] = Deferred(lambda answer: self.end("its evaluation was cancelled"))
-        self._question = question
+    def __init__(self, run: RunProgram, question: bytes, time_limit: float) -> None:
         self._output = bytearray()
         self._complaint = b""
-        self._ended_for: str | None = None
+        self._program: Program = run(
+            (sys.executable, *PROGRAM),
+            _environment(),
+            limit=time_limit,
+            late=f"its evaluation took longer than {time_limit:g} seconds",
+            output=self._take,
+            errors=self._take_complaint,
+            given=question,
+        )
+        # If it may not be killed (root without CAP_KILL), the process still ends by its own alarm.
+        self.answer: Deferred[str] = Deferred(lambda answer: self._program.kill("its evaluation was cancelled"))
+        self._program.ended.addCallback(self._finish)
 
-    def connectionMade(self) -> None:
-        self.transport.write(self._question)
-        self.transport.closeStdin()
-
-    def outReceived(self, data: bytes) -> None:
+    def _take(self, data: bytes) -> None:
         self._output += data
         if len(self._output) > MAXIMUM_OUTPUT:
             self._output.clear()
-            self.end("its evaluation wrote too much")
+            self._program.kill("its evaluation wrote too much")
 
-    def errReceived(self, data: bytes) -> None:
+    def _take_complaint(self, data: bytes) -> None:
         self._complaint = (self._complaint + data)[-SHOWN:]
 
-    def end(self, reason: str) -> None:
-        """Kill the process; `answer` fails with the reason once it has ended."""
-        self._ended_for = self._ended_for or reason
-        # If the signal is not permitted (root without CAP_KILL), the process still ends by its own alarm.
-        with suppress(ProcessExitedAlready, OSError):
-            self.transport.signalProcess("KILL")
-
-    def processEnded(self, reason: Failure) -> None:
+    def _finish(self, end: ProgramEnd) -> None:
         if self.answer.called:  # it was cancelled
             return
         try:
-            self.answer.callback(self._read(reason))
+            self.answer.callback(self._read(end))
         except DiscoveryError as error:
             self.answer.errback(error)
 
@@ -128,9 +116,9 @@ class _Evaluation(ProcessProtocol):
                 lacking=" and ".join(known) or "its confinement",
             )
 
-    def _read(self, reason: Failure) -> str:
-        if self._ended_for:
-            raise DiscoveryError(self._ended_for)
+    def _read(self, end: ProgramEnd) -> str:
+        if end.killed:
+            raise DiscoveryError(end.killed)
         try:
             match json.loads(self._output):
                 case {"answer": str(answer), **others}:
@@ -141,8 +129,14 @@ class _Evaluation(ProcessProtocol):
                     raise DiscoveryError(ascii_only(error.encode("utf-8", "replace"))[:SHOWN])
         except (ValueError, RecursionError):
             pass
-        killed_by = getattr(reason.value, "signal", None)
-        if killed_by in (signal.SIGKILL, signal.SIGXCPU):
+        if -end.status in (signal.SIGKILL, signal.SIGXCPU):
             raise DiscoveryError("its evaluation exceeded the CPU time limit")
-        words = self._complaint.strip().splitlines() or [str(reason.value).encode("utf-8", "replace")]
+        words = self._complaint.strip().splitlines() or [_sentence(end.status).encode("ascii")]
         raise DiscoveryError(f"its evaluation failed: {ascii_only(words[-1])}")
+
+
+def _sentence(status: int) -> str:
+    if status == 0:
+        return "A process has ended without apparent errors: process finished with exit code 0."
+    how = f"by signal {-status}" if status < 0 else f"with exit code {status}"
+    return f"A process has ended with a probable error condition: process ended {how}."

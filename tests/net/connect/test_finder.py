@@ -27,6 +27,7 @@ from iphttps.net.connect import finder as proxyfinder
 from iphttps.net.connect.endpoints import URI
 from iphttps.net.connect.finder import DIRECT, Proxies, ProxyFinder
 
+from ...app.programs import evaluate_pac
 from ...host.support import need_another_user
 
 SERVER = URI.parse("https://vpn.example.org/IPHTTPS")
@@ -92,7 +93,7 @@ class ChoiceTests(SynchronousTestCase):
 
     def find(self, word: str, uri: URI = SERVER, **environment: str) -> Deferred[Proxies]:
         """Find by the option's word."""
-        return ProxyFinder(Clock(), ProxyChoice.parse(word), environment=environment).find(uri)  # type: ignore[arg-type]
+        return ProxyFinder(Clock(), ProxyChoice.parse(word), evaluate=Evaluations(), environment=environment).find(uri)
 
     def test_none_and_fixed(self) -> None:
         """None is a direct connection, a URL is that proxy; the environment is not asked."""
@@ -111,7 +112,7 @@ class ChoiceTests(SynchronousTestCase):
     def test_empty_environment(self) -> None:
         """That the environment names no proxy is said, once for each server."""
         with capturedLogs() as events:
-            finder = ProxyFinder(Clock(), ProxyChoice.parse("environment"), environment={})  # type: ignore[arg-type]
+            finder = ProxyFinder(Clock(), ProxyChoice.parse("environment"), evaluate=Evaluations(), environment={})
             self.assertEqual([self.successResultOf(finder.find(SERVER)) for _ in range(2)], [DIRECT] * 2)
         sentence = f"the environment names no proxy for {SERVER.authority}: connecting directly"
         self.assertEqual(said(events), [(LogLevel.info, sentence)])
@@ -133,7 +134,7 @@ class NamedTests(SynchronousTestCase):
     def finder(self, evaluate: Evaluations, path: str = "") -> ProxyFinder:
         """Return a finder for that file."""
         location = PACLocation.parse(path or f"file://{self.path.absolute()}")
-        return ProxyFinder(Clock(), ProxyChoice.parse("auto"), location, evaluate=evaluate)  # type: ignore[arg-type]
+        return ProxyFinder(Clock(), ProxyChoice.parse("auto"), location, evaluate=evaluate)
 
     def refused(self, finder: ProxyFinder) -> str:
         """Return why nothing is found."""
@@ -236,7 +237,7 @@ class DiscoveryTests(TestCase):
         return ProxyFinder(
             self.clock,
             ProxyChoice.parse("auto"),
-            evaluate=evaluate,
+            evaluate=evaluate or evaluate_pac,
             connect=self.network.connect,
             resolv_conf=self.resolv_conf,
             hostname=lambda: "host",
@@ -342,6 +343,6 @@ class EndpointTests(SynchronousTestCase):
         memory = MemoryReactorClock()
         memory.nameResolver = Resolver()  # type: ignore[assignment]  # it answers
         for uri in (URI(False, "wpad.example.org.", 80, ""), URI(True, "proxy.example.org", 443, "")):
-            endpoint = proxyfinder._endpoint(memory, uri)  # type: ignore[arg-type]  # no program is run
+            endpoint = proxyfinder._endpoint(memory, uri)
             self.failureResultOf(endpoint.connect(Site(Resource())), DNSLookupError)
         self.assertEqual(asked, ["wpad.example.org.", "proxy.example.org"])

@@ -9,7 +9,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from twisted.internet import reactor
 from twisted.internet.defer import CancelledError, Deferred
@@ -17,9 +17,11 @@ from twisted.internet.task import deferLater
 from twisted.logger import formatEvent, globalLogPublisher
 from twisted.trial.unittest import SkipTest, TestCase
 
+from iphttps.app.daemon.process.child import RunningProgram
 from iphttps.core.errors import DiscoveryError
 from iphttps.net.connect import pac_process
 from iphttps.net.connect.endpoints import URI
+from iphttps.net.interfaces import IReactor
 
 from ...host.support import NOBODY, need_another_user
 
@@ -29,18 +31,15 @@ ANSWER = "function FindProxyForURL(url, host) { return %s; }"
 
 
 class Programs:
-    """The reactor, which notes what it has run."""
+    """The daemon's way to run programs, which notes what it has run."""
 
     def __init__(self) -> None:
-        self.run: list[Any] = []
+        self.run: list[RunningProgram] = []
 
-    def spawnProcess(self, *arguments: Any) -> Any:
+    def __call__(self, *arguments: Any, **options: Any) -> RunningProgram:
         """Run a program."""
-        self.run.append(reactor.spawnProcess(*arguments))
+        self.run.append(RunningProgram(cast(IReactor, reactor), *arguments, **options))
         return self.run[-1]
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(reactor, name)
 
 
 class Case(TestCase):
@@ -50,11 +49,11 @@ class Case(TestCase):
         """Root needs somebody else to become."""
         need_another_user()
         self.programs = Programs()
-        self.addCleanup(self.until, lambda: not any(program.pid for program in self.programs.run))
+        self.addCleanup(self.until, lambda: all(program.ended.called for program in self.programs.run))
 
     def evaluate(self, pac: str, uri: URI = SERVER, time_limit: float = 20) -> Deferred[str]:
         """Have a file evaluated."""
-        return pac_process.evaluate(self.programs, pac, uri, time_limit)  # type: ignore[arg-type]  # as good as a reactor
+        return pac_process.evaluate(self.programs, pac, uri, time_limit)
 
     async def refused(self, pac: str, time_limit: float = 20) -> str:
         """Return why a file gives no answer."""
@@ -105,6 +104,30 @@ class AnswerTests(Case):
         """Where Python cannot be run, as for a user who may not read it, the failure says so."""
         self.patch(sys, "executable", "/nowhere/python")
         self.assertIn("cannot run Python", await self.refused(ANSWER % "''"))
+
+    async def test_search_path(self) -> None:
+        """A relative path to Python's modules holds for the process too, which runs in another directory."""
+        Path("relative").mkdir()
+        Path("relative", "answering.py").write_text("""print('{"answer": "DIRECT"}')""")
+        self.patch(os, "environ", {**os.environ, "PYTHONPATH": "nowhere:relative"})
+        self.patch(pac_process, "PROGRAM", ("-P", "-m", "answering"))
+        self.assertEqual(await self.evaluate(""), "DIRECT")
+
+    async def test_error_output(self) -> None:
+        """A warning beside the answer does not spoil it."""
+        program = """import sys; sys.stderr.write("a warning"); print('{"answer": "DIRECT"}')"""
+        self.patch(pac_process, "PROGRAM", ("-c", program))
+        self.assertEqual(await self.evaluate(""), "DIRECT")
+
+    async def test_silent_program(self) -> None:
+        """A program that ends without a word fails with the way it ended."""
+        for program, expected in (
+            ("", "without apparent errors: process finished with exit code 0."),
+            ("raise SystemExit(3)", "with a probable error condition: process ended with exit code 3."),
+            ("import os; os.abort()", "with a probable error condition: process ended by signal 6."),
+        ):
+            self.patch(pac_process, "PROGRAM", ("-c", program))
+            self.assertEqual(await self.refused(""), f"its evaluation failed: A process has ended {expected}")
 
     async def test_broken_program(self) -> None:
         """A program that ends without an answer, or writes too much, fails with what is known of it."""
@@ -223,7 +246,7 @@ class LimitTests(Case):
         answer = self.evaluate(ENDLESS)
         answer.cancel()
         await self.assertFailure(answer, CancelledError)
-        await self.until(lambda: not self.programs.run[0].pid, 3)
+        await self.until(lambda: self.programs.run[0].ended.called, 3)
 
     async def test_alone(self) -> None:
         """The child has three pipes and a process to ask, is nobody if we are root, and leads its own session."""

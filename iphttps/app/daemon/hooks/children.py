@@ -6,41 +6,16 @@ from collections.abc import Callable, Mapping, Sequence
 from signal import Signals
 
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IReadDescriptor
-from twisted.python.failure import Failure
-from zope.interface import implementer
 
+from ....core.errors import ConfigError
 from ....core.text import ascii_only
-from ....host.process.child import CHUNK, ChildProcess
-from ....net.interfaces import IReactor
+from ....net.interfaces import IReactor, ProgramEnd
+from ..process.child import RunningProgram
 
 MOST_LINES = 50
 """Maximum number of lines of one program written to the log."""
 
 LONGEST_LINE = 300
-
-PIPE = 1 << 16
-"""Capacity of a pipe in bytes (pipe(7)): the most output that a program can leave unread when it ends."""
-
-
-@implementer(IReadDescriptor)
-class _Descriptor:
-    """A readable descriptor for the reactor."""
-
-    def __init__(self, number: int, ready: Callable[[], None]) -> None:
-        self._number = number
-        self.doRead = ready
-
-    def fileno(self) -> int:
-        """Return the file descriptor."""
-        return self._number
-
-    def connectionLost(self, reason: Failure) -> None:
-        """Do nothing: the next read reports the error."""
-
-    def logPrefix(self) -> str:
-        """Return the name used in the log."""
-        return "child"
 
 
 class Child:
@@ -58,31 +33,30 @@ class Child:
         limit: float,
         said: Callable[[str], None],
     ) -> None:
-        """Start the program; raises ConfigError if it cannot be started."""
-        self._reactor = reactor
-        self._process = ChildProcess(command, environment)
+        """Start the program.
+
+        Raises:
+            ConfigError: The program cannot be run.
+        """
         self._said = said
         self._line = b""
         self._lines = 0
-        self._killed = ""
-        self.ended: Deferred[str] = Deferred()
-        self._output = _Descriptor(self._process.output, self._read)
-        self._end = _Descriptor(self._process.end, self._finish)
-        reactor.addReader(self._output)
-        reactor.addReader(self._end)
-        self._limit = reactor.callLater(limit, self.kill, f"did not end within {limit:g} seconds, and was killed")
+        try:
+            self._program = RunningProgram(
+                reactor,
+                command,
+                environment,
+                limit=limit,
+                late=f"did not end within {limit:g} seconds, and was killed",
+                output=self._note,
+            )
+        except OSError as error:
+            raise ConfigError(f"cannot run {command[0]}: {error.strerror}") from error
+        self.ended: Deferred[str] = self._program.ended.addCallback(self._finish)
 
     def kill(self, why: str) -> None:
         """Kill the program; `ended` fires shortly after, with this reason."""
-        self._killed = self._killed or why
-        self._process.kill()
-
-    def _read(self) -> None:
-        data = self._process.read()
-        if data == b"":
-            self._reactor.removeReader(self._output)
-        elif data:
-            self._note(data)
+        self._program.kill(why)
 
     def _note(self, data: bytes) -> None:
         *lines, self._line = (self._line + data).split(b"\n")
@@ -100,21 +74,10 @@ class Child:
         elif self._lines == MOST_LINES + 1:
             self._said("... (further output omitted)")
 
-    def _finish(self) -> None:
-        # A child of the program may keep the pipe open: read only the output that is in it now.
-        for _ in range(PIPE // CHUNK):
-            data = self._process.read()
-            if not data:
-                break
-            self._note(data)
+    def _finish(self, end: ProgramEnd) -> str:
         if self._line:
             self._report(self._line)
-        self._reactor.removeReader(self._output)
-        self._reactor.removeReader(self._end)
-        if self._limit.active():
-            self._limit.cancel()
-        status = self._process.close()
-        self.ended.callback(self._killed or _sentence(status))
+        return end.killed or _sentence(end.status)
 
 
 def _sentence(status: int) -> str:
