@@ -1,10 +1,10 @@
 """The Python interface of offload.c."""
 
-def read(device: int, reads: int, ipv4: bool, /) -> tuple[bytes, bytes, int, int, int]:
+def read(device: int, reads: int, ipv4: bool, mtu: int, /) -> tuple[bytes, bytes, int, int, int]:
     """Read so many times at most; return packets, bounds (as of a Batch, 32 bits each), and three counts of drops.
 
     `ipv4` lets IPv4 pass beside IPv6. The drops are of what has another version of IP, of what has a wrong length, and
-    of what is longer than the link's MTU.
+    of what is longer than `mtu` bytes.
     Raises OSError if the device is gone.
     """
 

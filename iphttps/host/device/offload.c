@@ -96,9 +96,9 @@ static void put_length(uint8_t *packet, size_t header, size_t length, size_t num
 /* Cut what one read gave into packets, laid end to end in `out`, which has room for EXPANDED bytes and no fewer than
  * LARGEST. Return their size in all, and in `step` the length of each but the last, which may be shorter; or
  * why the read is dropped. A local program can write anything at all into a device. IPv4 passes only where the link
- * carries it. */
-long offload_cut(const struct virtio_net_hdr *hint, const uint8_t *packet, size_t length, bool ipv4, uint8_t *out,
-                 size_t *step)
+ * carries it, and packets of at most `mtu` bytes. */
+long offload_cut(const struct virtio_net_hdr *hint, const uint8_t *packet, size_t length, bool ipv4, size_t mtu,
+                 uint8_t *out, size_t *step)
 {
     bool four = ipv4 && length >= IPV4 && packet[0] >> 4 == 4;
     if (!four && (length < IPV6 || packet[0] >> 4 != 6))
@@ -110,7 +110,7 @@ long offload_cut(const struct virtio_net_hdr *hint, const uint8_t *packet, size_
     int kind = hint->gso_type & ~VIRTIO_NET_HDR_GSO_ECN;
     if (length != told || ip < IPV4 || ip > length || (unfinished && (start < ip || field + 2 > length)))
         return WRONG_LENGTH;
-    if (kind == VIRTIO_NET_HDR_GSO_NONE && length > LONGEST)
+    if (kind == VIRTIO_NET_HDR_GSO_NONE && length > mtu)
         return OVERSIZE; /* another program has raised the interface's MTU */
     if (kind == VIRTIO_NET_HDR_GSO_NONE) {
         memcpy(out, packet, length);
@@ -126,7 +126,7 @@ long offload_cut(const struct virtio_net_hdr *hint, const uint8_t *packet, size_
     size_t headers = start + (tcp ? (size_t)(packet[start + 12] >> 4) * 4 : UDP), payload = length - headers;
     if (headers < start + (tcp ? TCP : UDP) || headers >= length)
         return WRONG_LENGTH;
-    if (headers + size > LONGEST)
+    if (headers + size > mtu)
         return OVERSIZE;
     if ((payload / size + 1) * headers + payload > EXPANDED)
         return WRONG_LENGTH;

@@ -14,6 +14,7 @@ import pytun
 
 from ...core.errors import DropReason
 from ...core.ip.batch import EMPTY, Batch
+from ...core.ip.ipv6 import MINIMUM_MTU
 from .tun import READS, KernelDevice, TunDevice
 
 try:
@@ -32,9 +33,9 @@ _BOUND: Literal["I"] = "I"
 assert array(_BOUND).itemsize == 4  # as in offload.c
 
 
-def open_tun(name: str, *, ipv4: bool = False) -> KernelDevice:
+def open_tun(name: str, *, ipv4: bool = False, mtu: int = MINIMUM_MTU) -> KernelDevice:
     """Create a TUN device, with segmentation offload if it is to be had; raises ConfigError if that cannot be."""
-    return OffloadTunDevice(name, ipv4=ipv4) if COMPILED else TunDevice(name, ipv4=ipv4)
+    return (OffloadTunDevice if COMPILED else TunDevice)(name, ipv4=ipv4, mtu=mtu)
 
 
 class OffloadTunDevice(TunDevice):
@@ -43,9 +44,9 @@ class OffloadTunDevice(TunDevice):
     kind = pytun.IFF_TUN | IFF_VNET_HDR
     offload: tuple[str, ...] = ("tcp",)
 
-    def __init__(self, name: str, *, ipv4: bool = False) -> None:
+    def __init__(self, name: str, *, ipv4: bool = False, mtu: int = MINIMUM_MTU) -> None:
         """Create the device; raises ConfigError if that cannot be."""
-        super().__init__(name, ipv4=ipv4)
+        super().__init__(name, ipv4=ipv4, mtu=mtu)
         tcp = TUN_F_CSUM | TUN_F_TSO6 | (TUN_F_TSO4 if ipv4 else 0)
         try:  # the kernel takes UDP for both versions of IP or for none
             fcntl.ioctl(self.descriptor, TUNSETOFFLOAD, tcp | TUN_F_USO4 | TUN_F_USO6)
@@ -58,7 +59,7 @@ class OffloadTunDevice(TunDevice):
 
         What is not packets of the versions carried is dropped and counted. Raises OSError if the device is gone.
         """
-        data, bounds, foreign, wrong, long = _offload.read(self.descriptor, READS, self.ipv4)
+        data, bounds, foreign, wrong, long = _offload.read(self.descriptor, READS, self.ipv4, self.mtu)
         if foreign:
             self.counters.dropped(DropReason.NOT_IP if self.ipv4 else DropReason.NOT_IPV6, foreign)
         if wrong:

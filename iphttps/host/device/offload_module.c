@@ -17,8 +17,8 @@ static PyObject *offload_read(PyObject *module, PyObject *arguments)
     struct virtio_net_hdr hint;
     struct iovec parts[] = {{&hint, sizeof hint}, {packet, sizeof packet}};
     size_t used = 0, count = 1, step, drops[3] = {0, 0, 0};
-    int device, reads, ipv4;
-    if (!PyArg_ParseTuple(arguments, "iip", &device, &reads, &ipv4))
+    int device, reads, ipv4, mtu;
+    if (!PyArg_ParseTuple(arguments, "iipi", &device, &reads, &ipv4, &mtu))
         return NULL;
     while (reads-- > 0 && used < TURN) {
         ssize_t got = readv(device, parts, 2);
@@ -27,7 +27,7 @@ static PyObject *offload_read(PyObject *module, PyObject *arguments)
         if (got < 0)
             return PyErr_SetFromErrno(PyExc_OSError);
         size_t length = (size_t)got < sizeof hint ? 0 : (size_t)got - sizeof hint;
-        long made = offload_cut(&hint, packet, length, ipv4, out + used, &step);
+        long made = offload_cut(&hint, packet, length, ipv4, (size_t)mtu, out + used, &step);
         if (made < 0)
             drops[-made - 1]++; /* NOT_CARRIED is the first */
         for (size_t end = used + (made > 0 ? (size_t)made : 0); used < end; bounds[count++] = (uint32_t)used)

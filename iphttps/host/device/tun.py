@@ -59,10 +59,15 @@ class KernelDevice(ABC):
     offload: tuple[str, ...] = ()
     """The protocols with segmentation offload: several packets per read and write."""
 
-    def __init__(self, name: str, *, ipv4: bool = False) -> None:
-        """Create the device, which carries IPv4 too if asked to; raises ConfigError if that cannot be."""
+    def __init__(self, name: str, *, ipv4: bool = False, mtu: int = MINIMUM_MTU) -> None:
+        """Create the device for packets of at most `mtu` bytes, of IPv4 too if asked to.
+
+        Raises:
+            ConfigError: The device cannot be created.
+        """
         check_name(name)
         self.ipv4 = ipv4
+        self.mtu = mtu
         try:
             self._device = pytun.TunTapDevice(name=name, flags=self.kind | pytun.IFF_NO_PI)
         except pytun.Error as error:
@@ -139,23 +144,20 @@ class TunDevice(KernelDevice):
 
     def take(self, data: bytes) -> bytes | DropReason:
         """Return what was read, if it is a packet."""
-        reason = unfit(data)
-        if reason and self.ipv4:
-            reason = unfit(data, ipv4=True)
-        return reason or data
+        return unfit(data, self.mtu, ipv4=self.ipv4) or data
 
     def put(self, packet: memoryview) -> None:
         """Write the packet unchanged."""
         os.write(self.descriptor, packet)
 
 
-def unfit(packet: bytes, *, ipv4: bool = False) -> DropReason | None:
+def unfit(packet: bytes, mtu: int = MINIMUM_MTU, *, ipv4: bool = False) -> DropReason | None:
     """Say why what the kernel sent into the device may not enter the link, or None if it may.
 
-    A packet can exceed the link's MTU (3.2.3.1) only if another program has raised the interface's MTU.
+    A packet can exceed the link's MTU only if another program has raised the interface's MTU.
     """
     reason = malformed(packet, ipv4=ipv4)
-    if len(packet) > MINIMUM_MTU and reason in (None, DropReason.WRONG_LENGTH):
+    if len(packet) > mtu and reason in (None, DropReason.WRONG_LENGTH):
         return DropReason.OVERSIZE
     return reason
 

@@ -53,7 +53,7 @@ class PairCase(SynchronousTestCase):
     def read(self, hint: bytes, packet: bytes, *, carried: bool = True) -> tuple[list[bytes], list[int]]:
         """Return what one read gives: packets, and the drops for version, length and size."""
         self.kernel.send(hint + packet)
-        data, raw, *drops = _offload.read(self.device.fileno(), 1, carried)
+        data, raw, *drops = _offload.read(self.device.fileno(), 1, carried, LONGEST)
         return [data[start:end] for start, end in pairwise(memoryview(raw).cast("I"))], drops
 
     def written(self, packets: list[bytes]) -> list[tuple[int, bytes]]:
