@@ -16,9 +16,11 @@ from ...core.iphttps.request import DEFAULT_PATH
 from ...net.connect.endpoints import URI
 from ...net.connection import HANDSHAKE_DEADLINE
 from ...net.tls.contexts import NullEncryption
-from .daemon_config import DAY, MOST, DaemonConfig
+from .daemon_config import DAY, MOST
 from .kinds import File, Flag, Locate, Many, Maybe, Number, Parsed, Place, Raw, Text, Whole, Word, Words, ipv6_prefix
 from .option import option
+from .prefixes import link_prefix
+from .sstp_options import SSTPOptions
 
 MOST_DNS_SERVERS = 8
 """Maximum number of DNS servers; resolvers use only three."""
@@ -27,17 +29,6 @@ LINK_LOCAL = IPv6Interface("fe80::1/64")
 """The server's link-local address."""
 
 _LOOPBACK = IPv4Network("127.0.0.0/8"), IPv6Network("::1/128")
-
-
-def link_prefix(name: str, text: str) -> IPv6Network:
-    """Parse a prefix for the link. Raises ConfigError if it is not a unicast /64."""
-    prefix = ipv6_prefix(name, text)
-    if prefix.prefixlen != 64:
-        raise ConfigError(f"--{name} {prefix} must be a /64: clients form 64-bit interface identifiers")
-    first = prefix.network_address
-    if first.is_multicast or first.is_link_local or first.is_loopback or first.is_unspecified:
-        raise ConfigError(f"--{name} {prefix} must be global or unique local unicast")
-    return prefix
 
 
 def _nat64(name: str, text: str) -> IPv6Network:
@@ -92,7 +83,7 @@ def _publish(name: str, text: str) -> URI:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ServerConfig(DaemonConfig):
+class ServerConfig(SSTPOptions):
     """The configuration of a server."""
 
     reloads: ClassVar[bool] = True

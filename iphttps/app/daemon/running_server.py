@@ -36,6 +36,7 @@ from .process import gc_tuning
 from .process.supervision import Supervision
 from .server_authority import ServerAuthority
 from .server_tls import ConfiguredTLS, certificate_policy
+from .sstp import ConfiguredSSTP
 from .state import DaemonState, of_server
 
 
@@ -59,6 +60,7 @@ class RunningServer:
         link: ServerLink,
         cache: NeighborCache,
         router: Router | None,
+        sstp: ConfiguredSSTP | None,
         tls: ConfiguredTLS | None,
         authority: ServerAuthority | None,
         supervision: Supervision,
@@ -76,6 +78,7 @@ class RunningServer:
         self._link = link
         self._cache = cache
         self._router = router
+        self._sstp = sstp
         self._tls = tls
         self._authority = authority
         self._supervision = supervision
@@ -100,12 +103,16 @@ class RunningServer:
         """Start forwarding packets, and reload on SIGHUP."""
         signal.signal(signal.SIGHUP, self._hang_up)
         self._reader.start()
+        if self._sstp:
+            self._sstp.start()
         for kept in self._kept():
             kept.start()
 
     def quit(self) -> Deferred[Any]:
         """Disconnect all clients and enter the Stopped state (3.2.7.3)."""
         self._reader.stop()
+        if self._sstp:
+            self._sstp.stop()
         for kept in self._kept():
             kept.stop()
         self.server.handle(ServerEvent.SHUTDOWN)
@@ -230,6 +237,8 @@ class RunningServer:
         if mode is not self.config.authentication:
             self._end_for_mode(mode)
         service.advertise()
+        if self._sstp:
+            self._sstp.put_in_force(config)
 
     def _hang_up(self, signum: int, frame: object) -> None:
         self._reactor.callFromThread(self._reload_and_log)

@@ -39,6 +39,7 @@ from .server_authority import ServerAuthority
 from .server_port import local_fronts, open_port, warn_of_few_descriptors
 from .server_tls import ConfiguredTLS, certificate_policy, null_warning
 from .service import Daemon, HostNetwork
+from .sstp import ConfiguredSSTP
 
 
 class ServerDaemon(Daemon):
@@ -53,6 +54,7 @@ class ServerDaemon(Daemon):
     ) -> None:
         super().__init__(options, reactor, network, open_device)
         self._options = options
+        self._open_sstp_device = open_device
 
     def prepare(self) -> RunningServer:
         """Load the certificates, create the device, set up the host, and listen (3.2.3)."""
@@ -104,10 +106,11 @@ class ServerDaemon(Daemon):
         )
         service.sources.most = config.max_sessions_per_source
         documents = (authority.documents,) if authority else ()
+        sstp = ConfiguredSSTP(self, config, self._open_sstp_device) if config.serves_sstp else None
         listener = Listener(
             self.reactor,
             listen,
-            (*documents, service),
+            (*documents, service, *([sstp.service] if sstp else ())),
             name=DEFAULT_SERVER,
             limiter=HandshakeLimiter(config.max_handshakes, config.max_handshakes_per_source),
             handshake_deadline=config.handshake_timeout,
@@ -125,6 +128,7 @@ class ServerDaemon(Daemon):
             link=link,
             cache=cache,
             router=router,
+            sstp=sstp,
             tls=tls,
             authority=authority,
             supervision=self.supervision,

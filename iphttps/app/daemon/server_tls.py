@@ -23,33 +23,40 @@ NULL_WARNING = (
 
 
 class ConfiguredTLS:
-    """The server's TLS in one of the two Authentication Modes.
+    """The server's TLS in one of the two Authentication Modes; `others` are the policies of the other services.
 
     Both modes load all files, because the mode can change after privileges have been dropped.
     """
 
-    def __init__(self, settings: TLSSettings, paths: Paths, mode: AuthenticationMode) -> None:
+    def __init__(
+        self, settings: TLSSettings, paths: Paths, mode: AuthenticationMode, others: Iterable[CertificatePolicy] = ()
+    ) -> None:
         self._authorities = settings.client_ca
+        self._others = tuple(others)
         self.paths = paths
         """The paths of the certificate and its private key."""
-        self.tls = ServerTLS(asking(settings, (certificate_policy(mode),)))
+        self.tls = ServerTLS(self._asking(settings, mode))
 
     @classmethod
     def load(cls, config: ServerConfig) -> ConfiguredTLS | None:
         """Load the files named by a configuration; return None without TLS. Raises ConfigError."""
         settings, paths = tls_settings(config), config.credentials
-        return cls(settings, paths, config.authentication) if settings and paths else None
+        others = (CertificatePolicy.OPTIONAL,) if config.serves_sstp else ()
+        return cls(settings, paths, config.authentication, others) if settings and paths else None
+
+    def _asking(self, settings: TLSSettings, mode: AuthenticationMode) -> TLSSettings:
+        return asking(settings, (certificate_policy(mode), *self._others))
 
     def change_mode(self, mode: AuthenticationMode) -> None:
         """Require certificates of new clients, or stop requiring them. On ConfigError nothing is changed."""
         settings = replace(self.tls.settings, client_ca=self._authorities)
-        self.tls.change(asking(settings, (certificate_policy(mode),)))
+        self.tls.change(self._asking(settings, mode))
 
     def reload(self, config: ServerConfig) -> None:
         """Read the files again and put them in force. On ConfigError nothing is changed."""
         settings, paths = tls_settings(config, self.tls.lists), config.credentials
         if settings and paths:
-            self.tls.change(asking(settings, (certificate_policy(config.authentication),)))
+            self.tls.change(self._asking(settings, config.authentication))
             self._authorities, self.paths = settings.client_ca, paths
 
 

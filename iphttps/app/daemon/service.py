@@ -35,7 +35,7 @@ from ..config.options import DaemonOptions, complain
 from ..control.resource import Control, Route
 from ..control.status import Now, Value, interface_change
 from . import log_file
-from .interface_keeper import InterfaceKeeper
+from .interface_keeper import Change, InterfaceKeeper
 from .json_log import json_observer
 from .process.stop_signals import StopSignals
 from .process.supervision import Supervision
@@ -138,7 +138,7 @@ class Daemon(Service):
         """Resources to close at the end."""
         self.descriptors = 0
         """The limit on open file descriptors, set at the start."""
-        self._keeper: InterfaceKeeper | None = None
+        self._keepers: dict[str, InterfaceKeeper] = {}
         parent = self._twistd or {"uid": None, "gid": None}
         self._control_path = config.control
         self._control_owner = parent["uid"], parent["gid"]
@@ -166,11 +166,12 @@ class Daemon(Service):
 
     def configure(self, config: NetworkConfig) -> None:
         """Apply an interface configuration, and keep it in force while the daemon runs; raises ConfigError."""
-        if self._keeper:
-            self._keeper.expect(config)
+        keeper = self._keepers.get(config.interface)
+        if keeper:
+            keeper.expect(config)
         self.network.apply(config)
-        if not self._keeper:
-            self._keeper = InterfaceKeeper(
+        if not keeper:
+            self._keepers[config.interface] = InterfaceKeeper(
                 self.reactor,
                 InterfaceMonitor(config.interface),
                 config,
@@ -180,22 +181,24 @@ class Daemon(Service):
             )
 
     def interface_changed(self) -> Value | None:
-        """Return the latest change of the interface by another program, for the status."""
-        change = self._keeper.change if self._keeper else None
-        return interface_change(change, Now(self.reactor.seconds(), time())) if change else None
+        """Return the latest change of an interface by another program, for the status."""
+        latest = max(self._changes(), key=lambda change: change.time, default=None)
+        return interface_change(latest, Now(self.reactor.seconds(), time())) if latest else None
 
     def interface_trouble(self) -> list[str]:
-        """Return a sentence if another program has changed the interface and the change is not reverted."""
-        change = self._keeper.change if self._keeper else None
-        return [change.sentence] if change and not change.put_right else []
+        """Return a sentence for each interface that another program has changed, if the change is not reverted."""
+        return [change.sentence for change in self._changes() if not change.put_right]
+
+    def _changes(self) -> list[Change]:
+        return [change for keeper in self._keepers.values() if (change := keeper.change)]
 
     def prepare(self) -> Running:
         """Do everything that needs privileges, and return the running parts; raises ConfigError. Abstract."""
         raise NotImplementedError
 
-    def opened(self, interface: str) -> PacketDevice:
-        """Open the device and register it to be closed when the daemon ends; raises ConfigError."""
-        device = self.open_device(interface)
+    def opened(self, interface: str, open_device: Callable[[str], PacketDevice] | None = None) -> PacketDevice:
+        """Open a device and register it to be closed when the daemon ends; raises ConfigError."""
+        device = (open_device or self.open_device)(interface)
         self._opened.callback(device.close)
         return device
 
@@ -255,8 +258,8 @@ class Daemon(Service):
         """Drop the privileges that are no longer needed, and start operation."""
         privileges.narrow()
         super().startService()
-        if self._keeper:
-            self._keeper.start()
+        for keeper in self._keepers.values():
+            keeper.start()
         if self._control:
             self._control.start()
         self.supervision.start()
@@ -267,8 +270,8 @@ class Daemon(Service):
         if self.signals:
             self.signals.disregard()
         super().stopService()
-        if self._keeper:
-            self._keeper.stop()
+        for keeper in self._keepers.values():
+            keeper.stop()
         self.supervision.stopping()
         self._close_control()
         return self.running_parts.quit().addBoth(lambda result: self._clean_up())
@@ -307,9 +310,9 @@ class Daemon(Service):
     def _clean_up(self) -> None:
         self.supervision.stop()
         self._close_control()
-        if self._keeper:
-            self._keeper.close()
-            self._keeper = None
+        for keeper in self._keepers.values():
+            keeper.close()
+        self._keepers.clear()
         try:
             self.network.restore()
         except ConfigError as error:

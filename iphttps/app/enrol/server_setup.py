@@ -25,7 +25,8 @@ from ...pki.certificate_files import Pair
 from ...pki.certificates import Credentials, alternative_names
 from ..config.config_templates import Value, configuration
 from ..config.kinds import ipv6_prefix
-from ..config.server_config import ServerConfig, link_prefix
+from ..config.prefixes import link_prefix
+from ..config.server_config import ServerConfig
 from ..config.server_options import Options
 from ..daemon.servers_list import copy_servers_list
 from ..instances.interfaces import free_interface, value_of

@@ -57,6 +57,9 @@ class Users:
     by_name: Mapping[str, User] = field(default_factory=dict)
     """Each user by the name's case-folded form."""
 
+    def __len__(self) -> int:
+        return len(self.by_name)
+
     def __iter__(self) -> Iterator[User]:
         """Iterate over the users."""
         return iter(self.by_name.values())
@@ -104,8 +107,8 @@ class UsersFile:
         self._seen = _signature(path)
         self.users = read(path)
 
-    def refresh(self) -> UserChanges:
-        """Read the file again if it has changed; return whose sessions must end.
+    def refresh(self) -> UserChanges | None:
+        """Read the file again if it has changed; return whose sessions must end, None if it has not changed.
 
         A file that is wrong or missing leaves the users as they are. Each such state of it is reported once.
 
@@ -114,7 +117,7 @@ class UsersFile:
         """
         signature = _signature(self.path)
         if signature == self._seen:
-            return UserChanges()
+            return None
         self._seen = signature
         before, self.users = self.users, read(self.path)
         return changes(before, self.users)

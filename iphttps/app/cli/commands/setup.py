@@ -14,7 +14,7 @@ from ....host.kernel import firewall
 from ....pki.authority import names
 from ....pki.authority.issuing import KeyKind
 from ...config.kinds import ipv6_prefix
-from ...config.server_config import link_prefix
+from ...config.prefixes import link_prefix
 from ...enrol.server_setup import ServerSetup
 from ...instances import units
 from ...instances.owners import demand_root

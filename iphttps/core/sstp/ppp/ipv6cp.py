@@ -34,7 +34,6 @@ class IPV6CP(ControlProtocol):
     __slots__ = ("_announced", "_suggested", "_taken", "_yielding", "identifier", "peer_identifier")
 
     def __init__(
-
         self,
         identifier: bytes,
         suggested: bytes,

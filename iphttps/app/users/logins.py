@@ -1,0 +1,102 @@
+"""Logins against the users file: the limits on failures, and the end of sessions whose users have changed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorTime
+
+from ...core.errors import ConfigError
+from ...core.ip.address import IPAddress
+from ...core.login_limits import LoginLimiter
+from ...core.sstp.crypto_binding import NO_HLAK, server_hlak
+from ...core.sstp.ppp.pap import AuthenticateRequest
+from ...core.sstp.ppp.server import Credentials
+from ...core.text import ascii_only
+from ...net.log import logger
+from ...net.sstp.login import Denied, Granted
+from ...net.stream.poller import Poller
+from . import verdict
+from .users_file import UserChanges, Users, UsersFile
+
+__all__ = ["FileLogins"]
+
+INTERVAL = 2.0
+"""Seconds between two checks of the file; it is also checked at each login."""
+
+
+class FileLogins(Poller):
+    """Checks logins against a users file, which is read again when it has changed.
+
+    `ended` is called with a user's name and the reason why the user's sessions end.
+    """
+
+    log = logger()
+
+    def __init__(self, clock: IReactorTime, file: UsersFile) -> None:
+        super().__init__(clock, INTERVAL)
+        self.file = file
+        self.ended: Callable[[str, str], None] = _nothing
+        self.problem: str | None = None
+        """Why the changed file is not in force; None if the file is."""
+        self._clock = clock
+        self._limiter = LoginLimiter()
+
+    @property
+    def users(self) -> Users:
+        """The users in force."""
+        return self.file.users
+
+    def look(self) -> None:
+        """Read the file again if it has changed, and end the sessions of users who are removed or have changed."""
+        try:
+            changes = self.file.refresh()
+        except ConfigError as error:
+            self.problem = str(error)
+            self.log.error("{error}; the users read before stay in force", event="users-kept", error=str(error))
+            return
+        if changes is None:
+            return
+        self.problem = None
+        self.log.info("{path} reloaded: {count} users", event="users-read", path=self.file.path, count=len(self.users))
+        self._end(changes)
+
+    def _end(self, changes: UserChanges) -> None:
+        for names, reason in (
+            (changes.removed, "the user was removed"),
+            (changes.disabled, "the user was disabled"),
+            (changes.password, "the user has a new password"),
+        ):
+            for name in names:
+                self.ended(name, reason)
+
+    def check(self, credentials: Credentials, address: IPAddress | None) -> Deferred[Granted | Denied]:
+        """Check credentials against the file, after a delay if this user or this source has failed often."""
+        self.look()
+        name = credentials.name if isinstance(credentials, AuthenticateRequest) else credentials.response.name
+        delay = self._limiter.delay(name, address, self._clock.seconds())
+        found: Deferred[Granted | Denied] = Deferred()
+        if delay:
+            self._clock.callLater(delay, lambda: found.callback(self._judge(credentials, name, address)))
+        else:
+            found.callback(self._judge(credentials, name, address))
+        return found
+
+    def _judge(self, credentials: Credentials, name: bytes, address: IPAddress | None) -> Granted | Denied:
+        if isinstance(credentials, AuthenticateRequest):
+            result = verdict.of_pap(self.users, credentials)
+        else:
+            result = verdict.of_mschapv2(self.users, credentials.challenge, credentials.response)
+        now = self._clock.seconds()
+        if isinstance(result, verdict.Rejected):
+            self._limiter.failed(name, address, now)
+            return Denied(result.code, f"{ascii_only(name[:100])!r}: the name or the password is wrong")
+        self._limiter.succeeded(name, address)
+        proof = result.proof
+        hlak = server_hlak(proof.keys.send, proof.keys.receive) if proof else NO_HLAK
+        return Granted(result.user.name, proof.success if proof else b"", hlak, result.user.address)
+
+
+def _nothing(name: str, reason: str) -> None:
+    """Do nothing."""
