@@ -4,14 +4,19 @@ The kernel of the machine that runs the tests may have neither; the guest's has 
 guest sees the machine's files, read-only, and has no disk.
 """
 
+from __future__ import annotations
+
 import itertools
 import json
 import os
+import re
 import shlex
 import shutil
 import subprocess
+import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from twisted.trial.unittest import SkipTest
 
@@ -21,10 +26,12 @@ from iphttps.lab.namespaces import Namespace
 from iphttps.lab.poll import wait_until
 from iphttps.lab.privilege import INSIDE
 from iphttps.lab.programs import Program
+from tests.lab import exchange_end
 
 KERNEL = "linux.uml"
 MODULES = Path("/usr/lib/uml/modules")
 BOOT_DEADLINE = 30.0
+LOOPBACK = "lo"
 
 _IPV6 = ("lib/crc-ccitt", "net/ipv6/ipv6")
 PPP = ("drivers/net/slip/slhc", "drivers/net/ppp/ppp_generic", "drivers/net/ppp/ppp_async")
@@ -51,10 +58,26 @@ done
 
 
 @dataclass(frozen=True, slots=True)
+class Exchange:
+    """What both ends of an exchange report: bytes and SHA-256, sent and received."""
+
+    ours: dict[str, Any]
+    theirs: dict[str, Any]
+
+    @property
+    def intact(self) -> bool:
+        """Whether each end has received what the other has sent."""
+        return all(
+            (sender["sent"], sender["sent_sha256"]) == (receiver["received"], receiver["received_sha256"])
+            for sender, receiver in ((self.ours, self.theirs), (self.theirs, self.ours))
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class Task:
     """A command that runs in a guest."""
 
-    guest: "Guest"
+    guest: Guest
     turn: int
     command: str
 
@@ -117,7 +140,7 @@ class Guest:
         # Without `gro` a guest drops the large segments that the other end of the veth pair leaves whole.
         vectors = (
             f"vec{number}:transport=raw,ifname={device.name},mac={device.mac},depth=64,gro=1"
-            for number, device in enumerate(devices)
+            for number, device in enumerate(_wired(devices))
         )
         self._console = lab.program(
             host,
@@ -165,6 +188,31 @@ class Guest:
             raise LabError(f"{self.label}: {done.args}: {done.stdout.strip()}")
         return done
 
+    def ping(self, address: str, count: int = 3, size: int = 56, patience: float = 1.0) -> int:
+        """Ping an address and return how many answers came."""
+        options = ("-n", "-q", "-c", str(count), "-i", "0.1", "-s", str(size), "-W", str(patience))
+        printed = self.run("ping", *options, address, check=False).stdout
+        found = re.search(r"(\d+) received", printed)
+        return int(found[1]) if found else 0
+
+    def wait_reachable(self, address: str, deadline: float = 20.0) -> None:
+        """Wait until a ping to an address is answered."""
+        wait_until(lambda: self.ping(address, 1), f"an answer from {address} to {self.label}", deadline)
+
+    def exchange(self, listener: Namespace, address: str, size: int, deadline: float = 60.0) -> Exchange:
+        """Connect to an address of another host by TCP, have both ends send so many bytes at once, and compare."""
+        script = str(exchange_end.__file__)
+        output = self.control / f"exchange-{next(self._turns)}"
+        other = Program(
+            listener, f"the other end on {listener.label}", sys.executable, script, "listen", address, str(size),
+            output=output,
+        )  # fmt: skip
+        port = other.wait_for("port ").split()[1]
+        ours = self.run(sys.executable, script, "connect", address, port, str(size), deadline=deadline)
+        if other.wait_ended(deadline) != 0:
+            raise LabError(f"{other.name} failed\n{other.tail()}")
+        return Exchange(json.loads(ours.stdout), json.loads(other.text.splitlines()[-1]))
+
     def wait_for(self, wanted: str, deadline: float = 30.0, since: int = 0) -> str:
         """Return the first line on the console that contains the text, as Program.wait_for does."""
         return self._console.wait_for(wanted, deadline, since)
@@ -193,8 +241,6 @@ def _take_over(host: Namespace) -> list[_Device]:
     devices = []
     for entry in json.loads(host.run("ip", "-json", "address").stdout):
         name = entry["ifname"]
-        if name == "lo":
-            continue
         addresses = [f"{each['local']}/{each['prefixlen']}" for each in entry["addr_info"] if each["scope"] == "global"]
         routes = [
             line
@@ -204,17 +250,23 @@ def _take_over(host: Namespace) -> list[_Device]:
         ]
         devices.append(_Device(name, entry["address"], addresses, routes))
     for device in devices:
-        host.setting(f"ipv6.conf.{device.name}.disable_ipv6", "1")
-        host.ip(f"address flush dev {device.name}")
+        host.ip(*(f"address delete {address} dev {device.name}" for address in device.addresses))
+        if device.name != LOOPBACK:
+            host.setting(f"ipv6.conf.{device.name}.disable_ipv6", "1")  # its link-local address is the guest's
     return devices
+
+
+def _wired(devices: list[_Device]) -> list[_Device]:
+    return [device for device in devices if device.name != LOOPBACK]
 
 
 def _configuration(devices: list[_Device], etc: Path | None) -> str:
     lines = [f"insmod {_module(name)}" for name in _IPV6]
     # Without duplicate address detection the addresses are usable at once.
-    lines += ["echo 0 >/proc/sys/net/ipv6/conf/default/accept_dad", "ip -batch - <<END", "link set lo up"]
-    for number, device in enumerate(devices):
-        lines += [f"link set vec{number} name {device.name}", f"link set {device.name} up"]
+    lines += ["echo 0 >/proc/sys/net/ipv6/conf/default/accept_dad", "ip -batch - <<END"]
+    lines += [f"link set vec{number} name {device.name}" for number, device in enumerate(_wired(devices))]
+    for device in devices:
+        lines += [f"link set {device.name} up"]
         lines += [f"address add {address} dev {device.name}" for address in device.addresses]
         lines += [f"route add {route} dev {device.name}" for route in device.routes]
     lines += ["END"]

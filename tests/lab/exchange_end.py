@@ -1,7 +1,7 @@
 """One end of a TCP connection on which both ends send at once, a separate program on a host or in a guest.
 
-    exchange.py listen ADDRESS SIZE          prints its port, then accepts one connection
-    exchange.py connect ADDRESS PORT SIZE
+    exchange_end.py listen ADDRESS SIZE          prints its port, then accepts one connection
+    exchange_end.py connect ADDRESS PORT SIZE
 
 Each end sends SIZE random bytes, receives up to the other's end of data, and prints one line of JSON: how many bytes
 and which SHA-256 it has sent and received, and the seconds. The file is run by its path, and needs only Python.
