@@ -30,8 +30,8 @@ UP_IPV6 = "local  LL address"
 FAILED = "authentication failed"
 """What pppd logs: IPCP is up, IPV6CP is up, the server takes user or password for wrong."""
 
-_PPP_BEGINS = "Started PPP Link Negotiation"
-_ITS_OWN_FAULTS = ("event loop terminated unsuccessfully",)
+PPP_BEGINS = "Started PPP Link Negotiation"
+ITS_OWN_FAULT = "event loop terminated unsuccessfully"
 
 _REQUIRED = ("sstpc", "pppd")
 _RUN = "/run/sstpc"
@@ -60,6 +60,13 @@ class TLS(enum.Enum):
 
     V12 = "TLSv1.2"
     V13 = "TLSv1.3"
+
+
+def openssl_config(directory: Path, tls: TLS) -> Path:
+    """Write the configuration of an OpenSSL that speaks one version."""
+    config = directory / f"{tls.value}.cnf"
+    config.write_text(_OPENSSL.format(version=tls.value))
+    return config
 
 
 class Method(enum.Enum):
@@ -112,8 +119,7 @@ class SstpGuest:
             proxy: `http://user:password@host:port`.
             trusting: Whether the client goes on where the server's certificate is not in order.
         """
-        config = self.guest.control / f"{tls.value}.cnf"
-        config.write_text(_OPENSSL.format(version=tls.value))
+        config = openssl_config(self.guest.control, tls)
         sstpc = ["sstpc", "--log-level", "4", "--log-stderr", "--ca-cert", str(self._ca)]
         sstpc += ["--priv-user", "root", "--priv-dir", _RUN, "--tls-ext"]
         sstpc += ["--user", self._user, "--password", self._password]
@@ -176,10 +182,10 @@ class SstpGuest:
         end = time.monotonic() + PATIENCE
         while time.monotonic() < end:
             text = self.guest.console.text[mark:]
-            if _PPP_BEGINS in text:
+            if PPP_BEGINS in text:
                 return True
             if task.status is not None:
-                return not any(words in text for words in _ITS_OWN_FAULTS)
+                return ITS_OWN_FAULT not in text
             time.sleep(INTERVAL)
         return False
 
