@@ -177,8 +177,11 @@ class Guest:
         turn = next(self._turns)
         words = shlex.join(command)
         (self.control / str(turn)).write_text(f"exec {words}\n")
-        with self._lines.open("w") as lines:
-            lines.write(f"{turn}\n")
+        lines = os.open(self._lines, os.O_RDWR)  # for writing alone it would wait for a guest that has ended
+        try:
+            os.write(lines, b"%d\n" % turn)
+        finally:
+            os.close(lines)
         return Task(self, turn, words)
 
     def run(self, *command: str, check: bool = True, deadline: float = 30.0) -> subprocess.CompletedProcess[str]:
@@ -199,19 +202,19 @@ class Guest:
         """Wait until a ping to an address is answered."""
         wait_until(lambda: self.ping(address, 1), f"an answer from {address} to {self.label}", deadline)
 
-    def exchange(self, listener: Namespace, address: str, size: int, deadline: float = 60.0) -> Exchange:
-        """Connect to an address of another host by TCP, have both ends send so many bytes at once, and compare."""
+    def exchange(
+        self, listener: Namespace, address: str, upload: int, download: int, deadline: float = 60.0
+    ) -> Exchange:
+        """Connect by TCP to an address of another host, send and receive so many bytes at once, and compare."""
         script = str(exchange_end.__file__)
         output = self.control / f"exchange-{next(self._turns)}"
-        other = Program(
-            listener, f"the other end on {listener.label}", sys.executable, script, "listen", address, str(size),
-            output=output,
-        )  # fmt: skip
+        listening = sys.executable, script, "listen", address, str(download)
+        other = Program(listener, f"the other end on {listener.label}", *listening, output=output)
         port = other.wait_for("port ").split()[1]
-        ours = self.run(sys.executable, script, "connect", address, port, str(size), deadline=deadline)
+        done = self.run(sys.executable, script, "connect", address, port, str(upload), deadline=deadline)
         if other.wait_ended(deadline) != 0:
             raise LabError(f"{other.name} failed\n{other.tail()}")
-        return Exchange(json.loads(ours.stdout), json.loads(other.text.splitlines()[-1]))
+        return Exchange(json.loads(done.stdout), json.loads(other.text.splitlines()[-1]))
 
     def wait_for(self, wanted: str, deadline: float = 30.0, since: int = 0) -> str:
         """Return the first line on the console that contains the text, as Program.wait_for does."""
@@ -263,7 +266,9 @@ def _wired(devices: list[_Device]) -> list[_Device]:
 def _configuration(devices: list[_Device], etc: Path | None) -> str:
     lines = [f"insmod {_module(name)}" for name in _IPV6]
     # Without duplicate address detection the addresses are usable at once.
-    lines += ["echo 0 >/proc/sys/net/ipv6/conf/default/accept_dad", "ip -batch - <<END"]
+    numbers = range(len(_wired(devices)))
+    lines += [f"echo 0 >/proc/sys/net/ipv6/conf/vec{number}/accept_dad" for number in numbers]
+    lines += ["ip -batch - <<END"]
     lines += [f"link set vec{number} name {device.name}" for number, device in enumerate(_wired(devices))]
     for device in devices:
         lines += [f"link set {device.name} up"]
