@@ -129,7 +129,11 @@ def _own_address(config: SSTPOptions) -> IPv6Interface | None:
 
 
 def _advertisement(config: ServerConfig) -> RouterAdvertisement:
-    """Return the advertisement: the prefix is not on-link, since PPP has no neighbours but the server."""
+    """Return the advertisement.
+
+    The prefix is on-link: on a point-to-point link nobody resolves neighbours, and Linux ignores route information by
+    default, so that an off-link prefix would have no route.
+    """
     assert config.sstp_prefix is not None
     return RouterAdvertisement(
         config.sstp_prefix,
@@ -141,4 +145,4 @@ def _advertisement(config: ServerConfig) -> RouterAdvertisement:
         dns_servers=config.dns_server,
         search_domains=config.search_domain,
         nat64=config.nat64,
-    ).with_prefix(on_link=False)
+    ).with_prefix(on_link=True)
