@@ -13,7 +13,7 @@ from iphttps.host.kernel.network import LinuxNetwork, NetworkConfig
 from iphttps.host.kernel.pin import pin
 from iphttps.lab.poll import wait_until
 
-from ..support import NamespaceCase, add_veth, in_child, link_up, need_another_user, setting, without_privilege
+from ..support import NamespaceCase, add_address, add_veth, in_child, link_up, need_another_user, setting, without_privilege
 
 TUNNEL = "iphttps-test"
 SERVER = "2001:db8:ffff::1"
@@ -36,7 +36,7 @@ class PinTests(NamespaceCase):
         self.route("add", "default", "uplink", 1024, "fe80::99")
         with IPRoute() as netlink:
             (index,) = netlink.link_lookup(ifname="uplink")
-            netlink.addr("add", index=index, address="2001:db8:5::2", prefixlen=64, flags=2)
+            add_address(index, "2001:db8:5::2", 64)
             netlink.neigh("add", dst="fe80::99", lladdr="02:00:00:00:00:99", ifindex=index, state=0x80)
 
     def route(self, what: str, destination: str, interface: str, metric: int, gateway: str | None = None) -> None:
