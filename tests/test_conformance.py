@@ -6,9 +6,15 @@ from pathlib import Path
 from twisted.trial.runner import ErrorHolder
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.conformance.table import CLAUSES, document, loaded
+from tests.conformance.table import CLAUSES, SSTP_CLAUSES, document, loaded
 
 ROOT = Path(__file__).parents[1]
+
+SSTP_SECTIONS = {f"3.3.5.2.{number}" for number in range(1, 9)} | {
+    *("3.1.2.1", "3.1.2.2", "3.1.2.3", "3.1.5.1", "3.1.6", "3.1.7.1", "3.1.7.2"),
+    *("3.3.2.1", "3.3.4", "3.3.6", "3.3.7.1", "3.3.7.2", "3.3.7.3"),
+}
+"""The sections of 3.1 and 3.3 of [MS-SSTP] about messages, timers and interfaces of a server."""
 
 
 def cites(text: str, section: str) -> bool:
@@ -22,10 +28,12 @@ class TableTests(SynchronousTestCase):
     def test_complete(self) -> None:
         """Every normative statement about client and server has its row, and none stands twice."""
         self.assertEqual([*range(1, 65)], [clause.number for clause in CLAUSES])
+        self.assertEqual(set(), SSTP_SECTIONS - {clause.section for clause in SSTP_CLAUSES})
+        self.assertEqual([*range(1, len(SSTP_CLAUSES) + 1)], [clause.number for clause in SSTP_CLAUSES])
 
     def test_tests_exist(self) -> None:
         """Each clause names tests that exist, or says why it has none."""
-        for clause in CLAUSES:
+        for clause in (*CLAUSES, *SSTP_CLAUSES):
             self.assertTrue(clause.tests or clause.note, clause.number)
             for name in clause.tests:
                 suite = loaded(name)
@@ -34,7 +42,7 @@ class TableTests(SynchronousTestCase):
 
     def test_code_exists(self) -> None:
         """Each clause names files that exist, and those of the core cite its section."""
-        for clause in CLAUSES:
+        for clause in (*CLAUSES, *SSTP_CLAUSES):
             for name in filter(None, clause.code.split(", ")):
                 self.assertTrue((ROOT / "iphttps" / name).is_file(), name)
                 if name.startswith("core/"):

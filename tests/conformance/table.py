@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import cache
 from typing import Any
 
@@ -11,8 +12,12 @@ from twisted.trial.runner import TestLoader
 from tests.conformance.clause import Clause
 from tests.conformance.client import CLIENT
 from tests.conformance.server import SERVER
+from tests.conformance.sstp_server import SSTP_SERVER
 
 CLAUSES = tuple(sorted((*CLIENT, *SERVER), key=lambda clause: clause.number))
+"""The clauses of [MS-IPHTTPS]."""
+SSTP_CLAUSES = SSTP_SERVER
+"""The clauses of [MS-SSTP]."""
 
 
 def loaded(name: str) -> Any:
@@ -42,11 +47,6 @@ def verdict(clause: Clause) -> str:
 
 def document() -> str:
     """Return docs/conformance.md."""
-    rows = "\n".join(
-        f"| {clause.number} | {clause.section} | {clause.says}{_note(clause)} | {clause.level} "
-        f"| {_code(clause.code)} | {_tests(clause)} |"
-        for clause in CLAUSES
-    )
     return f"""\
 # Conformance
 
@@ -56,10 +56,27 @@ clients that speak by hand or with real kernels; the reconnect timer's look thro
 `python -m tests.conformance` runs them all and prints a verdict for each clause; this page is made by
 `python -m tests.conformance document`.
 
+{_table(CLAUSES)}
+
+## [MS-SSTP], the server
+
+The same for the server of [MS-SSTP] (sections 3.1 and 3.3, and of section 2 what they rest on). These tests drive the
+state machine, the codec and the attributes; `tests/lab/test_sstp.py` has real clients.
+
+{_table(SSTP_CLAUSES)}
+"""
+
+
+def _table(clauses: Iterable[Clause]) -> str:
+    rows = "\n".join(
+        f"| {clause.number} | {clause.section} | {clause.says}{_note(clause)} | {clause.level} "
+        f"| {_code(clause.code)} | {_tests(clause)} |"
+        for clause in clauses
+    )
+    return f"""\
 | # | section | what it says | level | code, in iphttps/ | tests, in tests/ |
 | --- | --- | --- | --- | --- | --- |
-{rows}
-"""
+{rows}"""
 
 
 def _note(clause: Clause) -> str:

@@ -13,7 +13,16 @@ from iphttps.host.kernel.network import LinuxNetwork, NetworkConfig
 from iphttps.host.kernel.pin import pin
 from iphttps.lab.poll import wait_until
 
-from ..support import NamespaceCase, add_address, add_veth, in_child, link_up, need_another_user, setting, without_privilege
+from ..support import (
+    NamespaceCase,
+    add_address,
+    add_veth,
+    in_child,
+    link_up,
+    need_another_user,
+    setting,
+    without_privilege,
+)
 
 TUNNEL = "iphttps-test"
 SERVER = "2001:db8:ffff::1"

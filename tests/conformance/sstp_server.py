@@ -114,4 +114,4 @@ _ROWS: tuple[tuple[str, str, str, str, tuple[str, ...], str], ...] = (
     ("3.3.7.3", "Cookies that bypass authentication", "MAY", "", (), "Not supported: there is no such cookie."),
 )  # fmt: skip
 
-CLAUSES = tuple(Clause(number, *row) for number, row in enumerate(_ROWS, start=1))
+SSTP_SERVER = tuple(Clause(number, *row) for number, row in enumerate(_ROWS, start=1))
