@@ -104,7 +104,7 @@ class SstpGuest:
         tls: TLS = TLS.V12,
         method: Method = Method.MSCHAPV2,
         proxy: str | None = None,
-        trusting: bool = True,
+        trusting: bool = False,
     ) -> Task:
         """Start the client once; what sstpc and pppd log goes to the guest's console.
 
@@ -122,7 +122,18 @@ class SstpGuest:
         sstpc += ["--user", self.user, "--password", self.password]
         sstpc += ["--cert-warn"] if trusting else []
         sstpc += ["--proxy", proxy] if proxy else []
-        pppd = ["usepeerdns", "noauth", "noipdefault", "nodefaultroute", "nobsdcomp", "nodeflate", "mtu", "1400"]
+        pppd = [
+            "usepeerdns",
+            "lcp-restart",
+            "1",
+            "noauth",
+            "noipdefault",
+            "nodefaultroute",
+            "nobsdcomp",
+            "nodeflate",
+            "mtu",
+            "1400",
+        ]
         pppd += ["+ipv6", "debug", "logfile", "/dev/console", *method.value, *options]
         slow = preloaded(self._directory, "slowread")
         line = f'echo $$ >{_RUN}/pid; exec env {slow} OPENSSL_CONF={config} "$@" >/dev/console 2>&1'

@@ -78,7 +78,7 @@ class Sstpc:
         tls: TLS = TLS.V12,
         proxy: str | None = None,
         ca: Path | None = None,
-        trusting: bool = True,
+        trusting: bool = False,
         deadline: float = 20.0,
     ) -> PppPeer:
         """Start sstpc, log in, and negotiate both network protocols or only these.
@@ -99,7 +99,7 @@ class Sstpc:
         tls: TLS = TLS.V12,
         proxy: str | None = None,
         ca: Path | None = None,
-        trusting: bool = True,
+        trusting: bool = False,
     ) -> None:
         """Start sstpc and wait until the server has acknowledged its call.
 

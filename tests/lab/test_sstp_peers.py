@@ -237,7 +237,7 @@ class ClientTests(LabCase):
             server = Answering(self.lab)
             client = Sstpc(self.lab, self.lab.clients[0])
             self.addCleanup(client.close)
-            client.start(GATEWAY_NAME_IPV4, tls=tls, trusting=False)
+            client.start(GATEWAY_NAME_IPV4, tls=tls)
             self.assertRaises(DeadlinePassed, client.ppp.open, deadline=0.1)
             client.tell_keys(bytes(16), bytes(16))
             client.program.wait_for("Connection Established")
@@ -256,11 +256,11 @@ class ClientTests(LabCase):
         client = Sstpc(self.lab, self.lab.clients[0])
         self.addCleanup(client.close)
         other = Authority(self.lab.directory / "other").certificate
-        failed = self.assertRaises(LabError, client.start, GATEWAY_NAME_IPV4, ca=other, trusting=False)
+        failed = self.assertRaises(LabError, client.start, GATEWAY_NAME_IPV4, ca=other)
         self.assertIn("Verification of server certificate failed", str(failed))
         server.join(15)
         server = Answering(self.lab)
-        client.start(GATEWAY_NAME_IPV4, ca=other)
+        client.start(GATEWAY_NAME_IPV4, ca=other, trusting=True)
         client.close()
         server.join(15)
 
