@@ -10,6 +10,7 @@ import select
 import struct
 import time
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv6Address
 from typing import TypeVar
@@ -31,8 +32,8 @@ ADDRESS, DNS1, DNS2 = 3, 129, 131
 INTERFACE_ID = 1
 """Options of LCP, IPCP and IPV6CP."""
 
-MSCHAPV2 = struct.pack(">HB", CHAP, 0x81)
-PASSWORD = struct.pack(">H", PAP)
+BY_MSCHAPV2 = struct.pack(">HB", CHAP, 0x81)
+BY_PAP = struct.pack(">H", PAP)
 """Values of the option AUTHENTICATION."""
 
 RETRY = 1.0
@@ -88,11 +89,14 @@ class PppPeer:
     terminal: int
     user: str = "alice"
     password: str = "secret"
-    authentication: bytes = MSCHAPV2
+    authentication: bytes = BY_MSCHAPV2
     """How it logs in; where the server wants another method, it asks for this one (Configure-Nak)."""
 
     logged_in: Callable[[Login | None], None] = lambda login: None
     """Called with the keys when the server has accepted the user; with None after PAP."""
+
+    check: Callable[[], None] = lambda: None
+    """Called while it waits; raises where there is nothing to wait for any more."""
 
     magic: bytes = field(default_factory=lambda: os.urandom(4))
     interface_id: bytes = field(default_factory=lambda: b"\x02" + os.urandom(7))
@@ -193,16 +197,18 @@ class PppPeer:
             left = end - time.monotonic()
             if left <= 0:
                 raise DeadlinePassed(f"{awaited}: not seen within {deadline:g} s")
-            self.handle(min(left, 0.2))
+            if not self.handle(min(left, 0.2)):
+                self.check()
         return value
 
-    def handle(self, seconds: float) -> None:
-        """Handle what comes within so many seconds, at least once."""
+    def handle(self, seconds: float) -> bool:
+        """Handle what comes first within so many seconds, and tell whether anything came."""
         if not select.select([self.terminal], [], [], seconds)[0]:
-            return
+            return False
         *frames, self._input = (self._input + os.read(self.terminal, 1 << 16)).split(bytes((_FLAG,)))
         for content in filter(None, map(unframed, filter(None, frames))):
             self._frame(content.removeprefix(b"\xff\x03"))
+        return True
 
     # The rest is what it does with what comes.
 
@@ -212,11 +218,11 @@ class PppPeer:
             for protocol in waiting:
                 if (protocol, True) not in self._acknowledged:
                     self._ask(protocol)
-            try:
-                self.wait(lambda: all(map(self.is_open, waiting)), f"protocols {waiting}", RETRY)
-            except DeadlinePassed:
-                if time.monotonic() > end or self.refused:
-                    raise
+            with suppress(DeadlinePassed):
+                self.wait(lambda: all(map(self.is_open, waiting)), "the end of negotiation", RETRY)
+            if time.monotonic() > end:
+                names = ", ".join(f"{protocol:#06x}" for protocol in waiting)
+                raise DeadlinePassed(f"the end of negotiation of {names}: not seen within {deadline:g} s")
 
     def _ask(self, protocol: int) -> None:
         self._asked[protocol] = self._next()
@@ -293,7 +299,7 @@ class PppPeer:
         self._ask(protocol)
 
     def _maybe_log_in(self) -> None:
-        if self.is_open(LCP) and self.authentication == PASSWORD and not self._accepted:
+        if self.is_open(LCP) and self.authentication == BY_PAP and not self._accepted:
             words = (word.encode() for word in (self.user, self.password))
             self._send_control(PAP, REQUEST, self._next(), b"".join(bytes((len(word),)) + word for word in words))
 

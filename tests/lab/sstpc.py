@@ -29,7 +29,8 @@ from iphttps.lab.privilege import SYSTEM_PATH
 from iphttps.lab.programs import Program
 from tests.lab.chap_peer import Login
 from tests.lab.ppp_peer import IPV4, IPV6, PppPeer
-from tests.lab.sstp_guest import ATTEMPTS, ITS_OWN_FAULT, PPP_BEGINS, TLS, openssl_config
+from tests.lab.sstp_guest import PPP_BEGINS, TLS, openssl_config
+from tests.lab.uml import preloaded
 
 PATIENCE = 8.0
 AGAIN = 1.0
@@ -77,7 +78,7 @@ class Sstpc:
         tls: TLS = TLS.V12,
         proxy: str | None = None,
         ca: Path | None = None,
-        trusting: bool = True,
+        trusting: bool = False,
         deadline: float = 20.0,
     ) -> PppPeer:
         """Start sstpc, log in, and negotiate both network protocols or only these.
@@ -98,22 +99,15 @@ class Sstpc:
         tls: TLS = TLS.V12,
         proxy: str | None = None,
         ca: Path | None = None,
-        trusting: bool = True,
+        trusting: bool = False,
     ) -> None:
-        """Start sstpc, again where it fails before PPP begins, until the server has acknowledged its call.
+        """Start sstpc and wait until the server has acknowledged its call.
 
         Raises:
-            LabError: sstpc has ended, or not come so far at the last attempt.
+            LabError: sstpc has ended, or not come so far in time.
         """
-        for left in reversed(range(ATTEMPTS)):
-            self._start(name, tls, proxy, ca or self._lab.authority.certificate, trusting)
-            try:
-                self.program.wait_for(PPP_BEGINS, PATIENCE)
-                return
-            except LabError:
-                if left == 0 or not self._its_own_fault():
-                    raise
-                self.close()
+        self._start(name, tls, proxy, ca or self._lab.authority.certificate, trusting)
+        self.program.wait_for(PPP_BEGINS, PATIENCE)
 
     @property
     def program(self) -> Program:
@@ -122,12 +116,29 @@ class Sstpc:
             raise LabError(f"sstpc on {self._host.label} has not been started")
         return self._program
 
+    def tell_keys(self, send: bytes, receive: bytes) -> None:
+        """Tell sstpc that the user is logged in, as pppd's plugin does; then it sends CALL_CONNECTED."""
+        pairs = (_SEND_KEY, send), (_RECEIVE_KEY, receive)
+        attributes = b"".join(struct.pack("<HH", kind, len(key)) + key for kind, key in pairs)
+        with socket.socket(socket.AF_UNIX) as plugin:
+            plugin.settimeout(5)
+            path = self._run / "sstpc" / "sstpc-lab"
+            wait_until(path.exists, "the socket of sstpc for pppd's plugin", 5)
+            plugin.connect(str(path))
+            plugin.sendall(_API + struct.pack("<HH", len(attributes), _AUTHENTICATED) + attributes)
+            answer = plugin.recv(64)
+        if answer != _AGREED:
+            raise LabError(f"sstpc does not take the keys: {answer!r}\n{self.program.tail()}")
+
     def ping(self, address: str, size: int = 56, source: str | None = None, deadline: float = 5.0) -> None:
         """Ping an address by IPv4 or IPv6 and wait for the answer, by default from the link's own address.
 
         Raises:
             DeadlinePassed: There is no answer.
+            LabError: The server has given no IPv4 address, or sstpc has ended.
         """
+        if source is None and ":" not in address and self.ppp.address is None:
+            raise LabError(f"sstpc on {self._host.label} has no IPv4 address to ping from")
         data = os.urandom(size)
         kind: Any
         layer: Any
@@ -190,8 +201,8 @@ class Sstpc:
         self.close()
         self._run = self._lab.directory / f"run-{len(self._lab.programs)}"
         (self._run / "sstpc").mkdir(parents=True)
-        config = openssl_config(self._run, tls)
-        command = ["env", f"OPENSSL_CONF={config}", self._sstpc, "--nolaunchpppd", "--ipparam", "lab"]
+        command = ["env", preloaded(self._lab.directory, "slowread"), f"OPENSSL_CONF={openssl_config(self._run, tls)}"]
+        command += [self._sstpc, "--nolaunchpppd", "--ipparam", "lab"]
         command += ["--log-level", "4", "--log-stderr", "--ca-cert", str(ca), "--tls-ext"]
         command += ["--priv-user", "root", "--priv-dir", "/run/sstpc"]
         command += ["--cert-warn"] if trusting else []
@@ -202,26 +213,13 @@ class Sstpc:
         self._program = self._lab.program(
             self._host, "sstpc", "sh", "-ec", _START, "sh", str(self._run), os.ttyname(slave), *command, name
         )
-        self.ppp = PppPeer(master, logged_in=self._logged_in, **self._peer)
+        self.ppp = PppPeer(master, logged_in=self._logged_in, check=self._check, **self._peer)
 
-    def _its_own_fault(self) -> bool:
-        return self.program.running or ITS_OWN_FAULT in self.program.text
+    def _check(self) -> None:
+        if not self.program.running:
+            raise LabError(f"{self.program.name} has ended\n{self.program.tail()}")
 
     def _logged_in(self, login: Login | None) -> None:
-        """Tell sstpc what the plugin of pppd tells it then."""
         keys = (login.send_key, login.receive_key) if login else (bytes(16), bytes(16))
-        if (changed := self.change_keys(*keys)) is None:
-            return
-        attributes = b"".join(
-            struct.pack("<HH", kind, len(key)) + key
-            for kind, key in zip((_SEND_KEY, _RECEIVE_KEY), changed, strict=True)
-        )
-        with socket.socket(socket.AF_UNIX) as plugin:
-            plugin.settimeout(5)
-            path = self._run / "sstpc" / "sstpc-lab"
-            wait_until(path.exists, "the socket of sstpc for pppd's plugin", 5)
-            plugin.connect(str(path))
-            plugin.sendall(_API + struct.pack("<HH", len(attributes), _AUTHENTICATED) + attributes)
-            answer = plugin.recv(64)
-        if answer != _AGREED:
-            raise LabError(f"sstpc does not take the keys: {answer!r}\n{self.program.tail()}")
+        if (changed := self.change_keys(*keys)) is not None:
+            self.tell_keys(*changed)

@@ -1,27 +1,41 @@
 """The peers with which SSTP is tested: a guest with a kernel of its own, and clients' PPP against a real pppd."""
 
+import contextlib
 import os
 import platform
 import shutil
+import ssl
+import time
 from collections.abc import Callable
 from ipaddress import IPv6Address
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SkipTest, SynchronousTestCase
 
+from iphttps.lab.authority import Authority
 from iphttps.lab.errors import DeadlinePassed, LabError
 from iphttps.lab.laboratory import Laboratory
 from iphttps.lab.namespaces import remaining
-from iphttps.lab.network import GATEWAY_IPV4, GATEWAY_IPV6, GATEWAY_NAME, PRIVATE_HOST, PRIVATE_NETWORK
+from iphttps.lab.network import (
+    GATEWAY_IPV4,
+    GATEWAY_IPV6,
+    GATEWAY_NAME,
+    GATEWAY_NAME_IPV4,
+    PRIVATE_HOST,
+    PRIVATE_NETWORK,
+)
 from iphttps.lab.poll import wait_until
 from iphttps.lab.traffic import ping
 from tests.lab.case import LabCase
 from tests.lab.chap_peer import log_in
-from tests.lab.ppp_peer import IPCP, IPV6CP, LCP, PASSWORD, PppPeer, framed, unframed
+from tests.lab.ppp_peer import BY_PAP, IPCP, IPV6CP, LCP, PppPeer, framed, unframed
 from tests.lab.raw import listen
+from tests.lab.sstp_guest import TLS, SstpGuest
+from tests.lab.sstpc import Sstpc
 from tests.lab.uml import NETEM, PPP, Guest
 
 SIZE = 5_000_000
@@ -159,7 +173,7 @@ class PppTests(LabCase):
 
     def test_password(self) -> None:
         """PAP is agreed on where pppd demands it; a wrong password is refused."""
-        peer = self.peer("require-pap", authentication=PASSWORD)
+        peer = self.peer("require-pap", authentication=BY_PAP)
         peer.open(IPCP)
         self.assertTrue(peer.is_open(LCP) and peer.is_open(IPCP))
         self.assertFalse(peer.is_open(IPV6CP))
@@ -168,6 +182,87 @@ class PppTests(LabCase):
         peer = self.peer("require-mschap-v2", password="wrong")
         peer.open()
         self.assertIn(b"E=691", peer.refused)
+
+
+class Answering(Thread):
+    """A server that answers one client's call, and takes what it says then; PPP it does not speak."""
+
+    def __init__(self, lab: Laboratory) -> None:
+        """Listen on the gateway, on port 443."""
+        super().__init__()
+        self.packets: list[bytes] = []
+        self.version: str | None = None
+        self._context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        identity = lab.server_identity
+        self._context.load_cert_chain(identity.certificate, identity.private_key)
+        self._listener = listen(lab.gateway, GATEWAY_IPV4, 443)
+        self.start()
+
+    def run(self) -> None:
+        """Serve one client, which may end whenever it likes."""
+        with self._listener, contextlib.suppress(OSError), self._listener.accept()[0] as bare:
+            self._serve(self._context.wrap_socket(bare, server_side=True))
+
+    def _serve(self, wire: ssl.SSLSocket) -> None:
+        wire.settimeout(10)
+        self.version = wire.version()
+        stream = wire.makefile("rb")
+        while stream.readline() != b"\r\n":
+            pass
+        wire.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 18446744073709551615\r\n\r\n")
+        self.packets.append(stream.read(14))
+        # CALL_CONNECT_ACK with the attribute Crypto Binding Request, [MS-SSTP] 2.2.10.
+        wire.sendall(bytes.fromhex("1001 0030 0002 0001 0004 0028 000000 02") + bytes(32))
+        while len(head := stream.read(4)) == 4:
+            self.packets.append(head + stream.read(int.from_bytes(head[2:]) - 4))
+
+
+class ClientTests(LabCase):
+    """sstpc on a host and in a guest, as far as it comes without a server for SSTP."""
+
+    def test_no_server(self) -> None:
+        """Where nobody listens, that is said at once."""
+        began = time.monotonic()
+        client = Sstpc(self.lab, self.lab.clients[0])
+        self.addCleanup(client.close)
+        self.assertIn("Could not perform HTTP", str(self.assertRaises(LabError, client.connect, GATEWAY_NAME_IPV4)))
+        guest = SstpGuest(self.lab, self.lab.clients[0])
+        self.assertIn("Could not perform HTTP", str(self.assertRaises(LabError, guest.connect, GATEWAY_NAME_IPV4)))
+        self.assertEqual([], guest.addresses())
+        self.assertLess(time.monotonic() - began, 15)
+
+    def test_call(self) -> None:
+        """What the PPP peer says goes to the server, and CALL_CONNECTED as soon as sstpc is told the keys."""
+        for tls in TLS:
+            server = Answering(self.lab)
+            client = Sstpc(self.lab, self.lab.clients[0])
+            self.addCleanup(client.close)
+            client.start(GATEWAY_NAME_IPV4, tls=tls)
+            self.assertRaises(DeadlinePassed, client.ppp.open, deadline=0.1)
+            client.tell_keys(bytes(16), bytes(16))
+            client.program.wait_for("Connection Established")
+            client.close()
+            server.join(15)
+            self.assertEqual(tls.value, server.version)
+            request, ppp, *_, connected = server.packets
+            self.assertEqual("1001000e00010001000100060001", request.hex())
+            self.assertEqual("1000", ppp[:2].hex())
+            self.assertEqual(client.ppp.seen[0].information, ppp[4:].removeprefix(b"\xff\x03")[2:])
+            self.assertEqual(("10010070", 112), (connected[:4].hex(), len(connected)))
+
+    def test_strict(self) -> None:
+        """A client that does not know the authority ends before SSTP, unless it is told to go on."""
+        server = Answering(self.lab)
+        client = Sstpc(self.lab, self.lab.clients[0])
+        self.addCleanup(client.close)
+        other = Authority(self.lab.directory / "other").certificate
+        failed = self.assertRaises(LabError, client.start, GATEWAY_NAME_IPV4, ca=other)
+        self.assertIn("Verification of server certificate failed", str(failed))
+        server.join(15)
+        server = Answering(self.lab)
+        client.start(GATEWAY_NAME_IPV4, ca=other, trusting=True)
+        client.close()
+        server.join(15)
 
 
 class FrameTests(SynchronousTestCase):

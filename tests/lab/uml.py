@@ -146,7 +146,7 @@ class Guest:
             host,
             "guest",
             *("sh", "-c", 'exec "$@" <>"$0"', str(self._lines)),  # open both ways, the FIFO has no end
-            *("env", f"LD_PRELOAD={_shim(lab.directory)}"),
+            *("env", preloaded(lab.directory, "umlfp")),
             *(KERNEL, f"mem={memory}", f"uml_dir={self.control}", f"umid={host.label}"),
             *("root=/dev/root", "rootfstype=hostfs", "rootflags=/", "ro", f"init={init}"),
             *("con=null", "con0=fd:0,fd:1", "quiet", *vectors),
@@ -220,6 +220,10 @@ class Guest:
         """Return the first line on the console that contains the text, as Program.wait_for does."""
         return self._console.wait_for(wanted, deadline, since)
 
+    def mark(self) -> int:
+        """Return the current length of the console, for `wait_for` to search from there."""
+        return self._console.mark()
+
     def tail(self) -> str:
         """Return the last lines of the console."""
         return self._console.tail()
@@ -287,9 +291,10 @@ def _module(name: str) -> str:
     return str(found[0])
 
 
-def _shim(directory: Path) -> Path:
-    library = directory / "umlfp.so"
+def preloaded(directory: Path, name: str) -> str:
+    """Compile a library of this folder, unless it has been already, and return how `env` loads it into a program."""
+    library = directory / f"{name}.so"
     if not library.exists():
-        source = str(Path(__file__).with_name("umlfp.c"))
+        source = str(Path(__file__).with_name(f"{name}.c"))
         subprocess.run(["gcc", "-O1", "-shared", "-fPIC", "-o", str(library), source], check=True)
-    return library
+    return f"LD_PRELOAD={library}"
