@@ -220,6 +220,7 @@ class Talk:
             self.said.append(command)
             if isinstance(command, Credentials):
                 self.verdicts.append(command)
+        self.codec.data_passes = self.call.data_passes
         if self.judges:
             self.judge()
 
@@ -236,7 +237,6 @@ class Talk:
         self.batches.append(self.codec.feed(data))
         for item in self.codec.control:
             self.perform(self.call.receive(item, self.now))
-            self.codec.data_passes = self.call.data_passes
         self.codec.control.clear()
         if self.codec.pending:
             self.feed(b"")
@@ -247,7 +247,6 @@ class Talk:
         """Give the verdicts that are outstanding."""
         while self.verdicts:
             self.perform(self.verdict(self.verdicts.pop(0)))
-            self.codec.data_passes = self.call.data_passes
 
     def verdict(self, credentials: Credentials) -> list[Command]:
         """Judge credentials, and tell the call."""
