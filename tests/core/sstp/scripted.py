@@ -12,6 +12,7 @@ from iphttps.core.sstp.codec import ControlPacket, Frame, SSTPCodec
 from iphttps.core.sstp.crypto_binding import NO_HLAK, call_connected, certificate_hash, client_hlak, server_hlak
 from iphttps.core.sstp.packet import MessageType, data_packet, message
 from iphttps.core.sstp.ppp import chap, mschapv2, pap
+from iphttps.core.sstp.ppp.automaton import State
 from iphttps.core.sstp.ppp.commands import Command as ControlCommand
 from iphttps.core.sstp.ppp.commands import Layer
 from iphttps.core.sstp.ppp.control import ControlProtocol
@@ -129,7 +130,7 @@ class Client:
             pass
         elif number == ProtocolNumber.LCP:
             self._run(number, self.lcp.receive(packet, now))
-            if self.lcp.authentication is PAP and self.lcp.state.name == "OPENED" and not self.proven:
+            if self.lcp.authentication is PAP and self.lcp.state is State.OPENED and not self.proven:
                 self.proven = True
                 self.send(ProtocolNumber.PAP, pap.AuthenticateRequest(7, self.user, self.password).encode())
                 self._connect("early")
@@ -160,7 +161,8 @@ class Client:
     def _authenticated(self, now: float) -> None:
         self._connect("late")
         for number, protocol in self.networks.items():
-            self._run(number, [*protocol.up(now), *protocol.open(now)])
+            if protocol.state is State.INITIAL:
+                self._run(number, [*protocol.up(now), *protocol.open(now)])
 
     @property
     def deadline(self) -> float | None:
