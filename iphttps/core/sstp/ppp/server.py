@@ -287,7 +287,8 @@ class PPPServer:
         commands: list[Command] = []
         if self._request:
             commands.append(self._pap_answer(self._request.identifier, accepted=True))
-        elif self._authenticator:
+        else:
+            assert self._authenticator  # awaits_verdict says so
             commands += self._chap(self._authenticator.accept(success, now))
         self.phase = Phase.NETWORK
         if offer.ipv4:
@@ -309,7 +310,8 @@ class PPPServer:
         commands: list[Command] = []
         if self._request:
             commands.append(self._pap_answer(self._request.identifier, accepted=False))
-        elif self._authenticator:
+        else:
+            assert self._authenticator  # awaits_verdict says so
             commands += self._chap(self._authenticator.reject(now, code))
         return [*commands, self._end(sentence)]
 
