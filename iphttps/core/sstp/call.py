@@ -144,9 +144,10 @@ class Call:
         return commands + self._perform(self._machine.handle(ServerEvent.HLAK, now), now)
 
     def reject(self, sentence: str, code: int, now: float) -> list[Command]:
-        """Refuse the client with this code of RFC 2759 section 6, for the reason in `sentence`."""
-        if not self._machine.control_passes:
-            return []
+        """Refuse the client with this code of RFC 2759 section 6, for the reason in `sentence`.
+
+        A verdict that comes too late changes nothing.
+        """
         return self._linked(self.ppp.reject(now, code, sentence), now)
 
     def expired(self, now: float) -> list[Command]:

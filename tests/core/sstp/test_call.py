@@ -70,7 +70,9 @@ class EstablishmentTests(SynchronousTestCase):
     def test_either_hash(self) -> None:
         """A server that offers one hash is content with it (2.2.6)."""
         for protocol in HashProtocol:
-            self.assert_up(Talk(Client(protocol=protocol), hashes=(protocol,)).start())
+            talk = Talk(Client(protocol=protocol), hashes=(protocol,)).start()
+            self.assert_up(talk)
+            self.assertEqual(protocol, talk.client.received[0].data[15])
 
     def test_lost_frames(self) -> None:
         """What the client does not answer is sent again: LCP, the challenge, IPCP (RFC 1661 4.6, RFC 1994 4.1)."""
@@ -128,7 +130,15 @@ class GateTests(SynchronousTestCase):
         talk.ppp(0x80FD, b"\x01\x01\x00\x04")
         talk.judge()
         self.assertEqual((received, 6.0), (len(talk.client.received), talk.call.deadline))
-        self.assertEqual([], talk.call.reject("late", 691, 1.0))
+        self.assertEqual((Phase.AUTHENTICATE, []), (talk.call.ppp.phase, talk.call.reject("late", 691, 1.0)))
+        talk = Talk()
+        talk.client.mute.update((ProtocolNumber.CHAP, M.CALL_DISCONNECT))
+        talk.start()
+        talk.perform(talk.call.disconnect("closed by the operator", 1.0))
+        talk.ppp(ProtocolNumber.CHAP, chap.Response(1, bytes(16), bytes(24), b"alice").encode())
+        self.assertEqual([], talk.said)
+        talk.expire(6.0)
+        self.assertEqual(([Drop("closed by the operator")], 3.0), (talk.said, talk.call.ppp.deadline))
 
     def test_eap_and_ccp(self) -> None:
         """Protocols that the server does not have get a Protocol-Reject, once LCP is open (RFC 1661 5.7)."""
@@ -167,8 +177,9 @@ class DenialTests(SynchronousTestCase):
 
     def test_verdict_too_late(self) -> None:
         """A verdict that comes when the connection is gone, or PPP is, changes nothing."""
-        for user, ends in product(("alice", "mallory"), ("lost", "disconnected", "terminated")):
-            talk = Talk(Client(user))
+        ways = ("lost", "disconnected", "terminated")
+        for user, ends, when in product(("alice", "mallory"), ways, ("early", "late")):
+            talk = Talk(Client(user, connects=when))
             talk.judges = False
             talk.start()
             if ends == "lost":

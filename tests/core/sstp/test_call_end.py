@@ -6,6 +6,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from iphttps.core.sstp.attributes import Status, StatusInfo, encapsulated_protocol
 from iphttps.core.sstp.call import Drop
+from iphttps.core.sstp.codec import ControlPacket
 from iphttps.core.sstp.packet import MessageType, data_packet, message
 from iphttps.core.sstp.ppp.frame import ProtocolNumber
 from iphttps.core.sstp.ppp.server import IPv4Up, IPv6Up, NetworkDown, Offer, Phase
@@ -37,6 +38,8 @@ class EndCase(SynchronousTestCase):
         talk.perform(talk.call.lost(talk.now))
         talk.perform(talk.call.disconnect("too late", talk.now))
         self.assertEqual((words, 1), (talk.call.ending, len(talk.dropped)))
+        if messages:  # 3.3.7.1: no frame follows the last of them
+            self.assertIsInstance(talk.client.received[-1], ControlPacket)
 
 
 class DisconnectTests(EndCase):

@@ -159,7 +159,7 @@ class PPPServer:
     def receive(self, frame: bytes, now: float) -> list[Command]:
         """Process a frame that holds no IP packet."""
         parsed = parse(frame)
-        if parsed is None or self.phase is Phase.DEAD:
+        if parsed is None:
             return []
         number, start = parsed
         # No control packet may be longer than the MRU, which is at most this one (RFC 1661 6.1), or its answer might
@@ -206,7 +206,6 @@ class PPPServer:
 
     def _authenticate(self, now: float) -> list[Command]:
         self.phase = Phase.AUTHENTICATE
-        self._request = None
         if self.lcp.authentication is Authentication.PAP:
             return []
         self._challenges += 1  # RFC 1994 4.1: each has another Identifier

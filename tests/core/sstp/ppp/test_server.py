@@ -198,12 +198,19 @@ class AuthenticationTests(LinkCase):
         _, (_, challenge) = packets(self.established())
         response = Response(challenge[1], bytes(16), bytes(24), b"bob").encode()
         self.receive(CHAP, response)
-        commands = self.server.reject(0.0, 691, "the user is unknown")
+        commands = self.server.reject(0.0, 649, "the user is unknown")
         self.assertEqual([Ended("the user is unknown")], words(commands))
-        self.assertEqual((CHAP, 4), (packets(commands)[0][0], packets(commands)[0][1][0]))
+        ((number, failure),) = packets(commands)
+        self.assertEqual((CHAP, 4, b"E=649 "), (number, failure[0], failure[4:10]))
         self.assertEqual([], self.receive(CHAP, response))
         for verdict in (self.server.reject(0.0, 691, "again"), self.server.accept(OFFER, 0.0, SUCCESS)):
             self.assertEqual([], verdict)
+
+    def test_closing(self) -> None:
+        """Credentials that come when the link is terminated are discarded."""
+        self.established(authentication=PAP)
+        self.server.close(1.0)
+        self.assertEqual([], self.receive(ProtocolNumber.PAP, ALICE.encode()))
 
     def test_accepted_once(self) -> None:
         """A second verdict changes nothing; a repeated response gets Success again (RFC 1994 4.1)."""
