@@ -160,6 +160,17 @@ class PhaseTests(LinkCase):
                 self.assertIsNone(self.server.deadline)
         self.up()
         self.assertEqual([NetworkDown(IPCP), NetworkDown(IPV6CP)], words(self.server.close(1.0)))
+        self.server = self.make(MSCHAPV2)
+        self.server.start(0.0)
+        self.server.close(1.0)
+        self.assertIs(Phase.TERMINATE, self.server.phase)
+
+    def test_peer_terminates(self) -> None:
+        """The owner is told that the client has terminated the link, after the pause (RFC 1661 4.4)."""
+        self.up()
+        self.assertEqual([(LCP, plain(6, 8))], packets(self.receive(LCP, plain(5, 8), 1.0)))
+        self.assertEqual([], self.server.expired(3.75))
+        self.assertEqual([Ended("the client terminated the PPP link", peer=True)], self.server.expired(4.0))
 
     def test_over(self) -> None:
         """After the end no new negotiation leads anywhere."""
