@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
-from . import chap, mschapv2_authenticator, pap
+from . import chap, lcp, mschapv2_authenticator, pap
 from .automaton import State
 from .commands import Command as ControlCommand
 from .commands import Finished, Layer, ProtocolRejected, Reason
@@ -21,7 +21,7 @@ from .control import ControlProtocol
 from .frame import ProtocolNumber, build, parse
 from .ipcp import ServerIPCP
 from .ipv6cp import IPV6CP
-from .lcp import DEFAULT_MRU, LCP, Authentication
+from .lcp import LCP, Authentication
 from .mschapv2_authenticator import Authenticator, Outcome, Send, Verify
 
 __all__ = ["Command", "Credentials", "Ended", "IPv4Up", "IPv6Up", "NetworkDown", "Offer", "PPPServer", "Phase"]
@@ -48,7 +48,7 @@ class Offer:
     """What an authenticated client is offered; addresses are 4 bytes, interface identifiers 8.
 
     Without `ipv4`, or without `identifier`, the protocol of that family is rejected. `own` is the server's IPv4
-    address. `identifier` is suggested to a client that has none, and is the client's if it never names one.
+    address, `identifier` is suggested to a client that has none.
     """
 
     own: bytes = b""
@@ -66,7 +66,7 @@ class IPv4Up:
 
 @dataclass(frozen=True, slots=True)
 class IPv6Up:
-    """IPV6CP is open: the client has this interface identifier, 8 bytes."""
+    """IPV6CP is open: the client has this interface identifier, 8 bytes; the one offered if it never names one."""
 
     identifier: bytes
 
@@ -164,7 +164,7 @@ class PPPServer:
         number, start = parsed
         # No control packet may be longer than the MRU, which is at most this one (RFC 1661 6.1), or its answer might
         # not fit into a frame. What a Protocol-Reject sends back may be cut (5.7).
-        data = frame[start : start + DEFAULT_MRU]
+        data = frame[start : start + lcp.DEFAULT_MRU]
         if number == ProtocolNumber.LCP:
             return self._lcp(self.lcp.receive(data, now), now)
         authenticating = self.phase in (Phase.AUTHENTICATE, Phase.NETWORK)
