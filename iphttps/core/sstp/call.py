@@ -15,7 +15,7 @@ from .crypto_binding import NO_HLAK, NONCE_LENGTH, HashProtocol, Mismatch, check
 from .packet import data_packet
 from .ppp.lcp import Authentication
 from .ppp.server import Command as PPPCommand
-from .ppp.server import Credentials, Ended, IPv4Up, IPv6Up, NetworkDown, Offer, PPPServer
+from .ppp.server import Credentials, Ended, IPv4Up, IPv6Up, NetworkDown, Offer, Phase, PPPServer
 from .server import Action, Send, ServerEvent, ServerMachine, ServerState, VerifyBinding
 from .server import Command as MachineCommand
 
@@ -29,8 +29,7 @@ _MISMATCHES = {
     Mismatch.COMPOUND_MAC: "its MAC does not prove the client's keys",
 }
 
-_STATUS = {
-    Status.NO_ERROR: "no error",
+_STATUS: dict[int, str] = {
     Status.DUPLICATE_ATTRIBUTE: "an attribute twice",
     Status.UNRECOGNIZED_ATTRIBUTE: "an unknown attribute",
     Status.INVALID_ATTRIB_VALUE_LENGTH: "an attribute of the wrong length",
@@ -109,7 +108,9 @@ class Call:
     def receive(self, item: ControlPacket | Frame, now: float) -> list[Command]:
         """Process a control packet, or a frame that holds no IP packet."""
         if isinstance(item, ControlPacket):
-            return self._perform(self._machine.received(item.data, now), now)
+            commands = self._machine.received(item.data, now)
+            self._note_message()
+            return self._perform(commands, now)
         self._machine.heard(now)
         if not self._machine.control_passes:
             return []  # 3.3.7.2
@@ -117,16 +118,17 @@ class Call:
 
     def lost_step(self, now: float) -> list[Command]:
         """End the call without a word: the stream cannot be delineated (3.1.5.1)."""
-        self._ending = self._ending or "its stream cannot be delineated into SSTP packets"
+        self._note("the client's stream cannot be delineated into SSTP packets")
         return self._perform(self._machine.handle(ServerEvent.UNDELINEABLE, now), now)
 
     def lost(self, now: float) -> list[Command]:
         """End the call: the connection is gone (3.1.7.2)."""
+        self._note("the connection was lost")
         return self._perform(self._machine.handle(ServerEvent.LOST, now), now)
 
     def disconnect(self, sentence: str, now: float) -> list[Command]:
         """Disconnect the call for this reason (3.3.4)."""
-        self._ending = self._ending or sentence
+        self._note(sentence)
         return self._perform(self._machine.handle(ServerEvent.DISCONNECT_TUNNEL, now), now)
 
     def accept(self, offer: Offer, now: float, success: bytes = b"", hlak: bytes = NO_HLAK) -> list[Command]:
@@ -142,14 +144,21 @@ class Call:
         return commands + self._perform(self._machine.handle(ServerEvent.HLAK, now), now)
 
     def reject(self, sentence: str, code: int, now: float) -> list[Command]:
-        """Refuse the client with this code of RFC 2759 section 6, for the reason in `sentence`."""
-        if not self._machine.control_passes:
-            return []
+        """Refuse the client with this code of RFC 2759 section 6, for the reason in `sentence`.
+
+        A verdict that comes too late changes nothing.
+        """
         return self._linked(self.ppp.reject(now, code, sentence), now)
 
     def expired(self, now: float) -> list[Command]:
         """Handle the timers that have expired."""
-        commands = self._perform(self._machine.expired(now), now)
+        waited = self._waited_for
+        expired = self._machine.expired(now)
+        if self.state is ServerState.CALL_ABORT_PENDING:
+            self._note(f"the server aborted the call: it has waited too long for {waited}")
+        elif self.state is ServerState.SERVER_CALL_DISCONNECTED:
+            self._note("the client does not answer")  # 3.1.2.3
+        commands = self._perform(expired, now)
         if self._machine.control_passes:
             commands += self._linked(self.ppp.expired(now), now)
         return commands
@@ -166,8 +175,8 @@ class Call:
                     found += self._linked(self.ppp.start(now), now)
                 case Action.DROP:
                     found.append(Drop(self.ending))
-                case Action.STOP_PPP | Action.PASS_DATA:
-                    pass  # the two properties of the machine have changed already, and are all there is to it
+                case _:
+                    pass  # to stop PPP and to pass data: two properties of the machine, which have changed already
         return found
 
     def _linked(self, commands: Iterable[PPPCommand], now: float) -> list[Command]:
@@ -195,22 +204,39 @@ class Call:
         if not wrong:
             return self._perform(self._machine.handle(ServerEvent.VERIFIED, now), now)
         words = [words for part, words in _MISMATCHES.items() if part in wrong]
-        self._ending = f"the crypto binding is wrong: {' and '.join(words)}"
+        self._note(f"the server aborted the call: the crypto binding is wrong: {' and '.join(words)}")
         return self._perform(self._machine.handle(ServerEvent.NOT_VERIFIED, now), now)
 
     @property
     def ending(self) -> str:
-        """Why the call has ended, or is ending; a sentence's end."""
-        if self._ending:
-            return self._ending
-        if self._machine.received_status:
-            return f"the client ended the call{_status(self._machine.received_status)}"
-        if self._machine.sent_status:
-            return f"the call was aborted{_status(self._machine.sent_status)}"
-        return "the client ended the call, or does not answer"
+        """Why the call has ended or is ending, and who has ended it; empty while it goes on. A sentence's end."""
+        return self._ending
+
+    def _note(self, sentence: str) -> None:
+        """Note why the call ends; what follows from it is no reason."""
+        self._ending = self._ending or sentence
+
+    def _note_message(self) -> None:
+        """Note why the call ends if it does by the message that has just come."""
+        match self.state:
+            case ServerState.CALL_ABORT_PENDING:
+                self._note(f"the server aborted the call{_status(self._machine.sent_status)}")
+            case ServerState.CALL_ABORT_TIMEOUT_PENDING:
+                self._note(f"the client aborted the call{_status(self._machine.received_status)}")
+            case ServerState.CALL_DISCONNECT_TIMEOUT_PENDING:
+                self._note(f"the client disconnected{_status(self._machine.received_status)}")
+
+    @property
+    def _waited_for(self) -> str:
+        """What the negotiation timer has been waiting for."""
+        if not self._machine.control_passes:
+            return "a Call Connect Request that it can accept"
+        if self.ppp.awaits_verdict:
+            return "the verdict on the client's credentials"
+        return "Call Connected" if self.ppp.phase is Phase.NETWORK else f"the client; PPP: {self.ppp.phase.value}"
 
 
-def _status(status: StatusInfo) -> str:
-    if status.status == Status.NO_ERROR:
+def _status(status: StatusInfo | None) -> str:
+    if status is None or status.status == Status.NO_ERROR:
         return ""
-    return f": {_STATUS.get(Status(status.status), '') if status.status in _STATUS else f'status {status.status}'}"
+    return f": {_STATUS.get(status.status, f'status {status.status}')}"

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
-from . import chap, mschapv2_authenticator, pap
+from . import chap, lcp, mschapv2_authenticator, pap
 from .automaton import State
 from .commands import Command as ControlCommand
 from .commands import Finished, Layer, ProtocolRejected, Reason
@@ -67,7 +67,7 @@ class IPv4Up:
 
 @dataclass(frozen=True, slots=True)
 class IPv6Up:
-    """IPV6CP is open: the client has this interface identifier, 8 bytes."""
+    """IPV6CP is open: the client has this interface identifier, 8 bytes; the one offered if it never names one."""
 
     identifier: bytes
 
@@ -99,7 +99,18 @@ class PPPServer:
     returns the commands to perform, in order; at `deadline` the owner calls `expired`.
     """
 
-    __slots__ = ("_authenticator", "_name", "_networks", "_random", "_request", "lcp", "phase", "user")
+    __slots__ = (
+        "_authenticator",
+        "_challenges",
+        "_identifier",
+        "_name",
+        "_networks",
+        "_random",
+        "_request",
+        "lcp",
+        "phase",
+        "user",
+    )
 
     def __init__(
         self,
@@ -114,6 +125,8 @@ class PPPServer:
         self._random = random
         self._name = name
         self._authenticator: Authenticator | None = None
+        self._challenges = 0
+        self._identifier = b""
         self._request: pap.AuthenticateRequest | None = None
         self._networks: dict[int, ServerIPCP | IPV6CP] = {}
 
@@ -147,10 +160,12 @@ class PPPServer:
     def receive(self, frame: bytes, now: float) -> list[Command]:
         """Process a frame that holds no IP packet."""
         parsed = parse(frame)
-        if parsed is None or self.phase is Phase.DEAD:
+        if parsed is None:
             return []
         number, start = parsed
-        data = frame[start:]
+        # No control packet may be longer than the MRU, which is at most this one (RFC 1661 6.1), or its answer might
+        # not fit into a frame. What a Protocol-Reject sends back may be cut (5.7).
+        data = frame[start : start + lcp.DEFAULT_MRU]
         if number == ProtocolNumber.LCP:
             return self._lcp(self.lcp.receive(data, now), now)
         authenticating = self.phase in (Phase.AUTHENTICATE, Phase.NETWORK)
@@ -174,45 +189,53 @@ class PPPServer:
             match command:
                 case bytes():
                     found.append(self._frame(ProtocolNumber.LCP, command))
-                case Layer.UP:
+                case Layer.UP if self.phase is Phase.ESTABLISH:  # else it must end
                     found += self._authenticate(now)
                 case Layer.DOWN:
                     found += self._down()
                 case ProtocolRejected(number):
                     found += self._rejected(number, now)
+                case Finished(Reason.PEER_TERMINATED):
+                    found.append(self._end("the client terminated the PPP link", peer=True))
                 case Finished(reason):
-                    found.append(Ended(f"PPP: {reason.value}", reason is Reason.PEER_TERMINATED))
+                    found.append(self._end(f"PPP: {reason.value}"))
         return found
+
+    def _end(self, sentence: str, *, peer: bool = False) -> Ended:
+        self.phase = Phase.TERMINATE
+        return Ended(sentence, peer)
 
     def _authenticate(self, now: float) -> list[Command]:
         self.phase = Phase.AUTHENTICATE
-        self._request = None
         if self.lcp.authentication is Authentication.PAP:
             return []
-        self._authenticator = Authenticator(self._random(chap.CHALLENGE_LENGTH), self._name)
+        self._challenges += 1  # RFC 1994 4.1: each has another Identifier
+        self._authenticator = Authenticator(self._random(chap.CHALLENGE_LENGTH), self._name, self._challenges)
         return self._chap(self._authenticator.start(now))
 
     def _down(self) -> list[Command]:
         """Leave the phases after LCP's.
 
-        A peer may negotiate again while it is not authenticated. Once it is, its keys and addresses belong to this
-        link, and the link ends with it.
+        A peer may negotiate again before it has shown its credentials. After that, the verdict, the keys and the
+        addresses belong to this link, and it ends.
         """
-        authenticated = self.phase is Phase.NETWORK
-        if authenticated or self.phase is Phase.AUTHENTICATE:
-            self.phase = Phase.TERMINATE if authenticated else Phase.ESTABLISH
+        again = self.lcp.reason is None
+        afresh = again and self.phase is Phase.AUTHENTICATE and not self.awaits_verdict
+        self.phase = Phase.ESTABLISH if afresh else Phase.TERMINATE
         opened = [NetworkDown(number) for number, each in self._networks.items() if each.state is State.OPENED]
         self._networks.clear()
         self._authenticator = self._request = None
-        renegotiated = authenticated and self.lcp.reason is None
-        return [*opened, *([Ended("PPP: the peer negotiates the link again")] if renegotiated else [])]
+        return [*opened, *([self._end("the client negotiates the PPP link again")] if again and not afresh else [])]
 
     def _rejected(self, number: int, now: float) -> list[Command]:
-        if protocol := self._networks.get(number):
-            return self._network(number, protocol.rejected(now))
+        """Send nothing more of a protocol that the peer has rejected, as control protocol or as data (RFC 1661 5.7)."""
         if number in (ProtocolNumber.CHAP, ProtocolNumber.PAP):
             return self.close(now, Reason.AUTHENTICATION_REFUSED)
-        return []
+        protocol = self._networks.get(number | 0x8000)
+        if not protocol:
+            return []
+        down = [NetworkDown(number | 0x8000)] if protocol.state is State.OPENED else []
+        return [*down, *self._without(number | 0x8000, Reason.REJECTED)]
 
     # Authentication.
 
@@ -226,17 +249,19 @@ class PPPServer:
                     self.user = command.response.name
                     found.append(command)
                 case Outcome.NO_RESPONSE:
-                    found.append(Ended("PPP: the peer does not answer the challenge"))
+                    found.append(self._end("PPP: the peer does not answer the challenge"))
         return found
 
     def _pap(self, data: bytes) -> list[Command]:
         request = pap.AuthenticateRequest.parse(data)
         if request is None:
             return []
-        if self._request:  # RFC 1334 2.2.1: the answer was lost; while there is none, there is nothing to send
-            if self.phase is not Phase.NETWORK or request != self._request:
+        if first := self._request:
+            # RFC 1334 2.2.1: the same request with another Identifier. The answer was lost, or will be to this one.
+            if (request.name, request.password) != (first.name, first.password):
                 return []
-            return [self._pap_answer(request.identifier, accepted=True)]
+            self._request = request
+            return [self._pap_answer(request.identifier, accepted=True)] if self.phase is Phase.NETWORK else []
         self._request = request
         self.user = request.name
         return [request]
@@ -262,11 +287,13 @@ class PPPServer:
         commands: list[Command] = []
         if self._request:
             commands.append(self._pap_answer(self._request.identifier, accepted=True))
-        elif self._authenticator:
+        else:
+            assert self._authenticator  # awaits_verdict says so
             commands += self._chap(self._authenticator.accept(success, now))
         self.phase = Phase.NETWORK
         if offer.ipv4:
             self._networks[ProtocolNumber.IPCP] = ServerIPCP(offer.own, offer.ipv4, offer.dns)
+        self._identifier = offer.identifier
         if offer.identifier:
             self._networks[ProtocolNumber.IPV6CP] = IPV6CP(IDENTIFIER, offer.identifier, taken=offer.taken)
         for number, protocol in self._networks.items():
@@ -283,10 +310,10 @@ class PPPServer:
         commands: list[Command] = []
         if self._request:
             commands.append(self._pap_answer(self._request.identifier, accepted=False))
-        elif self._authenticator:
+        else:
+            assert self._authenticator  # awaits_verdict says so
             commands += self._chap(self._authenticator.reject(now, code))
-        self.phase = Phase.TERMINATE
-        return [*commands, Ended(sentence)]
+        return [*commands, self._end(sentence)]
 
     # The network layer.
 
@@ -300,18 +327,19 @@ class PPPServer:
                     found.append(self._network_up(number))
                 case Layer.DOWN:
                     found.append(NetworkDown(number))
-                case Finished():
-                    self._networks.pop(number, None)
-                    if not self._networks:
-                        found.append(Ended("PPP: the peer wants neither IPv4 nor IPv6"))
+                case Finished(reason):
+                    found += self._without(number, reason)
         return found
+
+    def _without(self, number: int, reason: Reason) -> list[Command]:
+        self._networks.pop(number, None)
+        return [] if self._networks else [self._end(f"PPP: neither IPv4 nor IPv6 is left: {reason.value}")]
 
     def _network_up(self, number: int) -> IPv4Up | IPv6Up:
         protocol = self._networks[number]
         if isinstance(protocol, ServerIPCP):
             return IPv4Up(protocol.assigned)
-        assert protocol.peer_identifier is not None  # it was wanted
-        return IPv6Up(protocol.peer_identifier)
+        return IPv6Up(protocol.peer_identifier or self._identifier)  # after Max-Failure Naks it may do without
 
     def _frame(self, number: int, packet: bytes) -> bytes:
         return build(number, packet, acfc=self.lcp.acfc, pfc=self.lcp.pfc)
