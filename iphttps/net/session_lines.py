@@ -1,7 +1,8 @@
 """The log of sessions, rate-limited so that repeated connections cannot fill it.
 
 The number of logged sessions within a window is limited per identity, which is a certificate's or a user's name,
-independently of other identities. Without one it is limited per source and for all sources together. Omitted sessions are counted and reported later.
+independently of other identities. Without one it is limited per source and for all sources together. Omitted sessions
+are counted and reported later.
 """
 
 from __future__ import annotations
