@@ -321,8 +321,10 @@ class SSTPService:
             if entry:
                 entry.connection.send(packets)
         # Multicast from the kernel, such as its reports of groups, means nothing to a client.
-        self.counters.dropped(DropReason.MULTICAST, len(outward.everyone))
-        self.counters.dropped(DropReason.NO_NEIGHBOR, len(outward.unknown))
+        if outward.everyone:
+            self.counters.dropped(DropReason.MULTICAST, len(outward.everyone))
+        if outward.unknown:
+            self.counters.dropped(DropReason.NO_NEIGHBOR, len(outward.unknown))
         return len(outward.sessions)
 
     def advertise(self) -> None:
