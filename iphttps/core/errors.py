@@ -66,6 +66,7 @@ class DropReason(Enum):
     NOT_IPV6 = "not an IPv6 packet"  # 3.1.5.3, 3.2.5.2.2
     NOT_IP = "not an IPv4 or IPv6 packet"
     WRONG_LENGTH = "the Payload Length does not match the packet"
+    NOT_CONNECTED = "data outside a connected call, such as before its crypto binding"  # [MS-SSTP] 3.3.7.2
     DEVICE_REFUSED = "the device did not accept the packet"
     CONGESTED = "the connection is congested"
     OVERSIZE = "longer than the link's MTU"

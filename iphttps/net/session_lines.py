@@ -1,7 +1,8 @@
 """The log of sessions, rate-limited so that repeated connections cannot fill it.
 
-The number of logged sessions within a window is limited per identity, independently of other identities. Without
-certificates it is limited per source and for all sources together. Omitted sessions are counted and reported later.
+The number of logged sessions within a window is limited per identity, which is a certificate's or a user's name,
+independently of other identities. Without one it is limited per source and for all sources together. Omitted sessions
+are counted and reported later.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ class SessionLines:
         self._together = 0
         self._report: IDelayedCall | None = None
 
-    def wanted(self, address: IPAddress | None, identity: Identity | None = None) -> bool:
+    def wanted(self, address: IPAddress | None, identity: Identity | str | None = None) -> bool:
         """Return whether to log a session that begins now, and count it by its identity or else its address."""
         anonymous = identity is None
         source = str(identity) if identity else written(place(address)[0]) if address else "fronts"

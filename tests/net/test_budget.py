@@ -5,7 +5,8 @@ from __future__ import annotations
 from twisted.internet.error import ConnectionDone
 from twisted.python.failure import Failure
 
-from iphttps.net.iphttps.server_session import BUDGET, ServerSession
+from iphttps.net.iphttps.server_session import ServerSession
+from iphttps.net.paced import BUDGET
 
 from .iphttps.test_server import ServerCase
 from .support import PRIVATE_HOST, client_address, packet

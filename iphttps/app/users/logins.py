@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IReactorTime
 
 from ...core.errors import ConfigError
@@ -13,6 +13,7 @@ from ...core.login_limits import LoginLimiter
 from ...core.sstp.crypto_binding import NO_HLAK, server_hlak
 from ...core.sstp.ppp.pap import AuthenticateRequest
 from ...core.sstp.ppp.server import Credentials
+from ...core.sstp.ppp.user_names import without_domain
 from ...core.text import ascii_only
 from ...net.log import logger
 from ...net.sstp.login import Denied, Granted
@@ -75,12 +76,11 @@ class FileLogins(Poller):
         """Check credentials against the file, after a delay if this user or this source has failed often."""
         self.look()
         name = credentials.name if isinstance(credentials, AuthenticateRequest) else credentials.response.name
-        delay = self._limiter.delay(name, address, self._clock.seconds())
-        found: Deferred[Granted | Denied] = Deferred()
-        if delay:
-            self._clock.callLater(delay, lambda: found.callback(self._judge(credentials, name, address)))
-        else:
-            found.callback(self._judge(credentials, name, address))
+        delay = self._limiter.delay(_plain(name), address, self._clock.seconds())
+        if not delay:
+            return succeed(self._judge(credentials, name, address))
+        found: Deferred[Granted | Denied] = Deferred(lambda _: due.cancel())
+        due = self._clock.callLater(delay, lambda: found.callback(self._judge(credentials, name, address)))
         return found
 
     def _judge(self, credentials: Credentials, name: bytes, address: IPAddress | None) -> Granted | Denied:
@@ -90,12 +90,18 @@ class FileLogins(Poller):
             result = verdict.of_mschapv2(self.users, credentials.challenge, credentials.response)
         now = self._clock.seconds()
         if isinstance(result, verdict.Rejected):
-            self._limiter.failed(name, address, now)
+            self._limiter.failed(_plain(name), address, now)
             return Denied(result.code, f"{ascii_only(name[:100])!r}: the name or the password is wrong")
-        self._limiter.succeeded(name, address)
+        self._limiter.succeeded(_plain(name), address)
         proof = result.proof
         hlak = server_hlak(proof.keys.send, proof.keys.receive) if proof else NO_HLAK
         return Granted(result.user.name, proof.success if proof else b"", hlak, result.user.address)
+
+
+def _plain(name: bytes) -> bytes:
+    """Return the name without domain and realm: with any of them it is the same user's."""
+    bare = without_domain(name)
+    return bare.rpartition(b"@")[0] or bare
 
 
 def _nothing(name: str, reason: str) -> None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from .attributes import Status, StatusInfo
 from .codec import ControlPacket, Frame
 from .crypto_binding import NO_HLAK, NONCE_LENGTH, HashProtocol, Mismatch, check_call_connected
-from .packet import data_packet
+from .packet import MAXIMUM_FRAME, data_packet
 from .ppp.lcp import Authentication
 from .ppp.server import Command as PPPCommand
 from .ppp.server import Credentials, Ended, IPv4Up, IPv6Up, NetworkDown, Offer, Phase, PPPServer
@@ -28,6 +28,12 @@ _MISMATCHES = {
     Mismatch.CERTIFICATE_HASH: "the client saw another certificate: TLS ends somewhere in between",
     Mismatch.COMPOUND_MAC: "its MAC does not prove the client's keys",
 }
+
+_RUNS = (
+    ServerState.SERVER_CONNECT_REQUEST_PENDING,
+    ServerState.SERVER_CALL_CONNECTED_PENDING,
+    ServerState.SERVER_CALL_CONNECTED,
+)
 
 _STATUS: dict[int, str] = {
     Status.DUPLICATE_ATTRIBUTE: "an attribute twice",
@@ -92,6 +98,16 @@ class Call:
         return self._machine.data_passes
 
     @property
+    def ends(self) -> bool:
+        """Whether the call, which was started, is ending or has ended: nothing passes any more."""
+        return self._machine.state not in _RUNS
+
+    @property
+    def awaits_verdict(self) -> bool:
+        """Whether credentials were handed to the owner, and their verdict still matters."""
+        return self._machine.control_passes and self.ppp.awaits_verdict
+
+    @property
     def deadline(self) -> float | None:
         """When to call `expired`, in seconds; None if there is nothing to wait for."""
         ppp = self.ppp.deadline if self._machine.control_passes else None
@@ -137,7 +153,7 @@ class Call:
         `success` is the authenticator response of MS-CHAPv2, 42 bytes, and `hlak` the server's HLAK, 32 bytes. A
         verdict that comes too late changes nothing.
         """
-        if not self.ppp.awaits_verdict or not self._machine.control_passes:
+        if not self.awaits_verdict:
             return []
         commands = self._linked(self.ppp.accept(offer, now, success), now)
         self._hlak = hlak
@@ -185,7 +201,8 @@ class Call:
         for command in commands:
             match command:
                 case bytes():
-                    if self._machine.control_passes:
+                    # What answers a frame that was longer than our MRU may not fit into a packet.
+                    if self._machine.control_passes and len(command) <= MAXIMUM_FRAME:
                         found.append(data_packet(command))
                 case Ended(sentence):
                     found += self.disconnect(sentence, now)

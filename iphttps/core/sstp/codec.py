@@ -69,12 +69,12 @@ class Frame:
 class SSTPCodec:
     """Takes IP packets from the stream of an SSTP connection, and turns them into bytes of it.
 
-    `data_passes` is the gate: while it is False, data frames are dropped and counted in `early` (3.3.5.2.3, 3.3.7.2).
-    `control` holds the items for the session to take, `pending` says that bytes wait behind them. `drops` counts frames
-    that claim to hold an IP packet and do not. `compress` changes how frames are sent.
+    `data_passes` is the gate: while it is False, data frames are dropped (3.3.5.2.3, 3.3.7.2). `control` holds the
+    items for the session to take, `pending` says that bytes wait behind them. `drops` counts these data frames, and
+    frames that claim to hold an IP packet and do not. `compress` changes how frames are sent.
     """
 
-    __slots__ = ("_at", "_expected", "_headers", "_held", "control", "data_passes", "drops", "early", "end", "pending")
+    __slots__ = ("_at", "_expected", "_headers", "_held", "control", "data_passes", "drops", "end", "pending")
 
     last = b""
 
@@ -83,7 +83,6 @@ class SSTPCodec:
         self.data_passes = False
         self.control: list[ControlPacket | Frame] = []
         self.pending = False
-        self.early = 0
         self.drops: Counter[DropReason] = Counter()
         self._held = b""
         self._at = 0
@@ -175,7 +174,7 @@ class SSTPCodec:
                 self.pending = True
                 break
             elif not self.data_passes:  # 3.3.7.2: in the other states, drop the packet
-                self.early += 1
+                self.drops[DropReason.NOT_CONNECTED] += 1
             elif not number:
                 self.drops[DropReason.NOT_IP] += 1
             elif number not in (IPV4, IPV6):

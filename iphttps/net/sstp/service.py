@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from ipaddress import IPv4Address
 from random import random
 from time import time
@@ -21,6 +22,7 @@ from ...core.http.request_head import RequestHead
 from ...core.ip.address import IPAddress
 from ...core.ip.batch import Batch
 from ...core.ip.router import Router
+from ...core.limits import TokenBucket
 from ...core.memory import SharedMemory
 from ...core.sources import Sources
 from ...core.sstp.call import Call, Command
@@ -34,6 +36,7 @@ from ...core.sstp.sessions import SessionEntry, SessionTable
 from ...core.sstp.table import Table
 from ...pki.verification import CheckedConnection
 from ..interfaces import PacketDevice
+from ..listen.rejections import WINDOW, RejectionLog
 from ..listen.service import CertificatePolicy, NotAdmitted, Peer
 from ..log import logger
 from ..session_lines import SessionLines
@@ -42,7 +45,13 @@ from ..stream.fanout import Fanout
 from .login import Denied, Granted, Logins
 from .session import SSTPSession, Up
 
-__all__ = ["Binding", "SSTPService"]
+__all__ = ["FAILURES", "LOGIN_FAILED", "UNCONNECTED", "Binding", "SSTPService"]
+
+LOGIN_FAILED, UNCONNECTED = "login failed", "call not connected"
+"""The kinds of refusals of SSTP."""
+
+FAILURES = 64.0
+"""Maximum number of failed logins that are logged with their names per WINDOW; more of them are only counted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +125,10 @@ class SSTPService:
         self._outer: dict[SessionEntry, IPAddress | None] = {}
         self._lines = SessionLines(clock, self.log)
         self._unlogged: set[SessionEntry] = set()
+        self._unconnected: dict[SessionEntry, str] = {}
+        """The clients that are not connected, and the kind of refusal if it ends there."""
+        self._failures = TokenBucket(FAILURES / WINDOW, FAILURES)
+        self._rejections = RejectionLog(clock, self.log)
         self._advertising: Fanout[SessionEntry] = Fanout(clock, table, _send)
         self._advertisement: IDelayedCall | None = None
 
@@ -137,6 +150,7 @@ class SSTPService:
             self._advertisement.cancel()
             self._advertisement = None
         self._lines.close()
+        self._rejections.close()
         if self._router:
             final = Batch.of([self._router.final_advertisement()])
             for entry in self.table:
@@ -168,8 +182,9 @@ class SSTPService:
         session.begin(entry)
         self.sources.add(peer.address)
         self._outer[entry] = peer.address
+        self._unconnected[entry] = UNCONNECTED
         if displaced := self._limiter.add(session, peer.address):
-            displaced.disconnect("displaced by a newer connection: too many calls are not connected yet")
+            displaced.give_way("displaced by a newer connection: too many calls are not connected yet")
         return session
 
     def login(self, entry: SessionEntry, credentials: Credentials) -> Deferred[Granted | Denied]:
@@ -180,44 +195,55 @@ class SSTPService:
         """Tell a call what became of its credentials; return the commands to perform."""
         now = self.clock.seconds()
         if isinstance(verdict, Denied):
-            self.log.info(
-                "{who}: login failed: {reason}", event="login-failed", reason=verdict.sentence, **_named(entry)
-            )
+            self._unconnected[entry] = LOGIN_FAILED
+            if self._failures.take(now):
+                self.log.info(
+                    "{who}: login failed: {reason}", event="login-failed", reason=verdict.sentence, **_named(entry)
+                )
             return call.reject(f"login failed: {verdict.sentence}", verdict.code, now)
-        if not call.ppp.awaits_verdict:
+        if not call.awaits_verdict:
             return []
         for old in self.table.surplus(verdict.user):
             limit = self.table.per_user
             old.connection.disconnect(f"{verdict.user} logged in again, and may have only {limit} sessions at a time")
         entry.user = verdict.user
+        session = entry.connection
+        assert isinstance(session, SSTPSession)
+        self._limiter.heard(session)  # its place is safe from those who have shown nothing
         return call.accept(self._offer(entry, verdict), now, verdict.success, verdict.hlak)
 
     def _offer(self, entry: SessionEntry, verdict: Granted) -> Offer:
         identifier = self._random(8) if self._router else b""
+        taken = partial(self._taken, entry.number)  # not the entry: it would refer to itself
         if self.pool is None:
-            return Offer(identifier=identifier, taken=self._taken)
+            return Offer(identifier=identifier, taken=taken)
         address = self.pool.take(verdict.user)
         if isinstance(address, AddressFault):
             self.log.warn(
                 "{who} gets no IPv4 address: {reason}", event="no-address", reason=address.value, **_named(entry)
             )
-            return Offer(identifier=identifier, taken=self._taken)
+            return Offer(identifier=identifier, taken=taken)
         entry.address = address.packed
-        return Offer(self.pool.server.packed, address.packed, self.dns, identifier, self._taken)
+        return Offer(self.pool.server.packed, address.packed, self.dns, identifier, taken)
 
-    def _taken(self, identifier: bytes) -> bool:
-        return self._addresses.holder(LINK_LOCAL_PREFIX + identifier) is not None
+    def _taken(self, number: int, identifier: bytes) -> bool:
+        """Tell whether another client than the one with this number has an interface identifier."""
+        return self._addresses.holder(LINK_LOCAL_PREFIX + identifier) not in (None, number)
 
     def connected(self, entry: SessionEntry) -> None:
         """Log a client whose binding is right: from now on its packets pass."""
-        session = entry.connection
-        if isinstance(session, SSTPSession):
-            self._limiter.remove(session)
-        if self._lines.wanted(self._outer[entry]):
+        self._established(entry)
+        if self._lines.wanted(self._outer[entry], entry.user):
             said = entry.suite or "without TLS"
             self.log.info("{who} connected, {suite}", event="session-opened", suite=said, **_named(entry))
         else:
             self._unlogged.add(entry)
+
+    def _established(self, entry: SessionEntry) -> None:
+        session = entry.connection
+        assert isinstance(session, SSTPSession)
+        self._limiter.remove(session)
+        self._unconnected.pop(entry, None)
 
     def network(self, entry: SessionEntry, change: Up) -> str | None:
         """Follow a change of a client's network layer; return why the client must go, if it must."""
@@ -225,7 +251,7 @@ class SSTPService:
             case IPv4Up(address):
                 self._policy.assign_ipv4(entry.sources, address)
             case IPv6Up(identifier):
-                if self._taken(identifier):
+                if self._taken(entry.number, identifier):
                     return "another client has its interface identifier"
                 self._policy.assign_interface_id(entry.sources, identifier)
                 if self._router:
@@ -238,17 +264,24 @@ class SSTPService:
                     self._policy.assign_interface_id(entry.sources, b"")
         return None
 
-    def left(self, entry: SessionEntry, sentence: str) -> None:
-        """Tear down the state of a client."""
+    def released(self, entry: SessionEntry) -> None:
+        """Free the addresses of a client whose call ends, for whoever comes next; repeated, it does nothing."""
         self._policy.release(entry.sources)
         if self.pool and entry.address:
             self.pool.free(IPv4Address(entry.address))
+        entry.address = b""
+
+    def left(self, entry: SessionEntry, sentence: str) -> None:
+        """Tear down the state of a client."""
+        self.released(entry)
+        kind = self._unconnected.get(entry)
+        self._established(entry)
         self.table.remove(entry)
-        session = entry.connection
-        if isinstance(session, SSTPSession):
-            self._limiter.remove(session)
         self.sources.remove(self._outer.pop(entry))
         self.past.add(entry.counters)
+        if kind:
+            self._rejections.note(entry.peer, sentence, kind)
+            return
         if entry in self._unlogged:
             self._unlogged.remove(entry)
             return
@@ -288,8 +321,10 @@ class SSTPService:
             if entry:
                 entry.connection.send(packets)
         # Multicast from the kernel, such as its reports of groups, means nothing to a client.
-        self.counters.dropped(DropReason.MULTICAST, len(outward.everyone))
-        self.counters.dropped(DropReason.NO_NEIGHBOR, len(outward.unknown))
+        if outward.everyone:
+            self.counters.dropped(DropReason.MULTICAST, len(outward.everyone))
+        if outward.unknown:
+            self.counters.dropped(DropReason.NO_NEIGHBOR, len(outward.unknown))
         return len(outward.sessions)
 
     def advertise(self) -> None:

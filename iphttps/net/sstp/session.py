@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Protocol
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
@@ -14,16 +14,24 @@ from ...core.ip.batch import Batch
 from ...core.memory import SharedMemory
 from ...core.sstp.call import Call, Command, Drop
 from ...core.sstp.codec import SSTPCodec
+from ...core.sstp.ppp.frame import ProtocolNumber
 from ...core.sstp.ppp.server import Credentials, IPv4Up, IPv6Up, NetworkDown
 from ...core.sstp.sessions import SessionEntry
 from ..explain import sentence
-from ..session import Session
+from ..log import logger
+from ..paced import BUDGET, PacedSession
 from .login import Denied, Granted
 
-__all__ = ["SSTPSession"]
+__all__ = ["MOST_OWED", "SHUTDOWN", "SSTPSession"]
 
 SHUTDOWN = 2.0
 """Seconds that a client has to acknowledge a disconnect while the server shuts down; otherwise [MS-SSTP] gives it 5."""
+
+MOST_OWED = 64 * 1024
+"""Maximum bytes of answers for a client whose connection is congested; one that asks on without reading must go.
+
+Data for such a client is dropped, but the answers to its echo requests and configuration requests would pile up.
+"""
 
 Up = IPv4Up | IPv6Up | NetworkDown
 
@@ -39,24 +47,30 @@ class Owner(Protocol):
     def decided(self, entry: SessionEntry, call: Call, verdict: Granted | Denied) -> list[Command]: ...
     def connected(self, entry: SessionEntry) -> None: ...
     def network(self, entry: SessionEntry, change: Up) -> str | None: ...
+    def released(self, entry: SessionEntry) -> None: ...
     def from_client(self, entry: SessionEntry, batch: Batch) -> None: ...
     def left(self, entry: SessionEntry, sentence: str) -> None: ...
 
 
-class SSTPSession(Session):
+class SSTPSession(PacedSession):
     """The server's session with one client; it takes over the connection from the request and sends `answer`."""
 
+    log = logger()
     entry: SessionEntry | None = None
 
     def __init__(self, service: Owner, call: Call, answer: bytes, rest: bytes) -> None:
-        super().__init__(service.clock, memory=service.memory)
+        super().__init__(service.clock, service.memory)
         self.call = call
         self._service = service
         self._answer = answer
         self._rest = rest
         self._packets = SSTPCodec()
         self._timer: IDelayedCall | None = None
-        self._changes: list[Up] = []
+        self._last_moment: IDelayedCall | None = None
+        self._login: Deferred[None] | None = None
+        self._changes: dict[int, Up] = {}
+        self._answers: list[bytes] = []
+        self._owed = 0
         self._established = False
 
     def begin(self, entry: SessionEntry) -> None:
@@ -73,71 +87,127 @@ class SSTPSession(Session):
         self._arm()
         self.opened(rest, self._packets)
 
+    # What the client sends.
+
     def _packets_received(self, data: bytes) -> None:
-        codec, now = self._packets, self.clock.seconds()
+        if self._put_off:
+            self.work(self._fed(data))  # behind what waits
+            return
+        codec = self._packets
         batch = codec.feed(data)
-        self.call.heard(now)
+        if len(batch) <= BUDGET and not (codec.control or codec.end or codec.drops):
+            self._forward(batch)
+        else:
+            self.work(self._process(batch))
+
+    def _fed(self, data: bytes) -> Iterator[int]:
+        yield from self._process(self._packets.feed(data))
+
+    def _process(self, batch: Batch) -> Iterator[int]:
+        """Forward packets and act on what stands between them, in the order of arrival."""
+        codec = self._packets
         while True:
-            if batch and self.entry:
-                self._service.from_client(self.entry, batch)
+            self._count_drops()
+            for portion in batch.portions(BUDGET):
+                self._forward(portion)
+                yield len(portion)
             items, codec.control = codec.control, []
             for item in items:
-                self._perform(self.call.receive(item, now))
-                codec.data_passes = self.call.data_passes
+                self._perform(self.call.receive(item, self.clock.seconds()))
+                yield 1
             if not codec.pending:
                 break
             batch = codec.feed(b"")
         if codec.end:
-            self._perform(self.call.lost_step(now))
-        self._count_drops()
-        if self.entry:
-            self._arm()
+            self._perform(self.call.lost_step(self.clock.seconds()))
+
+    def _forward(self, batch: Batch) -> None:
+        if batch and self.entry and self.call.data_passes:
+            self.call.heard(self.clock.seconds())
+            self._service.from_client(self.entry, batch)
 
     def _count_drops(self) -> None:
-        codec = self._packets
-        if codec.drops:
-            for reason, number in codec.drops.items():
-                self.counters.dropped(reason, number)
-            codec.drops.clear()
+        drops = self._packets.drops
+        for reason, number in drops.items():
+            self.counters.dropped(reason, number)
+        drops.clear()
+
+    def _go_on(self) -> None:
+        super()._go_on()
+        self._flush()
+        self._arm()
+
+    # What the call wants.
 
     def _perform(self, commands: Iterable[Command]) -> None:
         for command in commands:
             match command:
                 case bytes():
-                    self.wire.write(command)
+                    self._answers.append(command)
                 case Drop(words):
                     self._close(words)
-                case IPv4Up() | IPv6Up() | NetworkDown():
-                    self._changes.append(command)
-                case _ if self.entry:
-                    self._service.login(self.entry, command).addCallback(self._decided)
-        self._settle()
+                case IPv4Up():
+                    self._changes[ProtocolNumber.IPCP] = command
+                case IPv6Up():
+                    self._changes[ProtocolNumber.IPV6CP] = command
+                case NetworkDown(protocol):
+                    self._changes[protocol] = command
+                case _:
+                    self._ask(command)
+        self._settle_call()
 
-    def _settle(self) -> None:
-        """Tell the service what has changed about the network layer, once data passes ([MS-SSTP] 3.3.7.2)."""
+    def _settle_call(self) -> None:
+        """Tell the service what has changed about the call, and about its network layer once data passes (3.3.7.2)."""
         self._packets.data_passes = self.call.data_passes
-        if not self.call.data_passes or not self.entry:
+        if not self.entry:
+            return
+        if self.call.ends:
+            self._forget_login()
+            self._service.released(self.entry)
+            return
+        if not self.call.data_passes:
             return
         if not self._established:
             self._established = True
             self._packets.compress(address_and_control=self.call.ppp.lcp.acfc, protocol=self.call.ppp.lcp.pfc)
             self._service.connected(self.entry)
-        changes, self._changes = self._changes, []
-        for change in changes:
+        changes, self._changes = self._changes, {}
+        for change in changes.values():
             objection = self._service.network(self.entry, change)
             if objection:
                 self.disconnect(objection)
                 return
 
+    def _ask(self, credentials: Credentials) -> None:
+        """Have credentials checked; an earlier check, from before the link was negotiated again, no longer matters."""
+        if self.entry:
+            self._forget_login()
+            checked = self._service.login(self.entry, credentials).addCallback(self._decided)
+            if not checked.called:
+                self._login = checked
+            checked.addErrback(self._undecided)
+
     def _decided(self, verdict: Granted | Denied) -> None:
+        self._login = None
         if self.entry:
             self._perform(self._service.decided(self.entry, self.call, verdict))
+            self._flush()
             self._arm()
+
+    def _undecided(self, failure: Failure) -> None:
+        if not isinstance(failure.value, CancelledError):
+            self.log.failure("a login could not be checked", failure, event="bug")
+            self.disconnect("the login could not be checked")
+
+    def _forget_login(self) -> None:
+        login, self._login = self._login, None
+        if login:
+            login.cancel()
 
     def _arm(self) -> None:
         """Have the timer run at the call's deadline, or earlier: then it is set again."""
         deadline = self.call.deadline
-        if deadline is None:
+        if deadline is None or not self.entry:
             return
         wait = max(deadline - self.clock.seconds(), 0.0)
         if self._timer and self._timer.active():
@@ -148,33 +218,73 @@ class SSTPSession(Session):
 
     def _expired(self) -> None:
         self._perform(self.call.expired(self.clock.seconds()))
-        if self.entry:
-            self._arm()
+        self._flush()
+        self._arm()
+
+    # What the client is sent.
+
+    def send(self, batch: Batch) -> None:
+        """Send whole packets while data passes (3.3.7.1), behind the answers that were made before them."""
+        if self.call.data_passes:
+            self._flush()
+            super().send(batch)
+
+    def _flush(self) -> None:
+        if self._answers and not self.ending:
+            answers = b"".join(self._answers)
+            self._answers.clear()
+            if self.congested:
+                self._owed += len(answers)
+                if self._owed > MOST_OWED:
+                    self._close("it does not read what it is answered")
+                    return
+            self.wire.write(answers)
+
+    def resumeProducing(self) -> None:
+        """Leave congestion; data that waits for a call that has ended meanwhile goes nowhere (3.3.7.1)."""
+        self._owed = 0
+        if self.call.ends:
+            self.backlog.take()
+        super().resumeProducing()
+
+    # The end.
 
     def disconnect(self, sentence: str) -> None:
         """End the call for this reason, and the connection once the client has acknowledged that ([MS-SSTP] 3.3.4)."""
         if self.ending or self.ended.called:
             return
         self._perform(self.call.disconnect(sentence, self.clock.seconds()))
-        if self.entry:
-            self._arm()
-            if self._service.stopping:
-                self.clock.callLater(SHUTDOWN, self._close, sentence)
+        self._flush()
+        self._arm()
+        if self._service.stopping and not self._last_moment:
+            self._last_moment = self.clock.callLater(SHUTDOWN, self._close, sentence)
+
+    def give_way(self, sentence: str) -> None:
+        """End the call for this reason, and the connection without waiting for the client."""
+        self._perform(self.call.disconnect(sentence, self.clock.seconds()))
+        self._close(sentence)
 
     def _close(self, sentence: str) -> None:
+        self._flush()
         super().disconnect(sentence)
         self._leave(sentence)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """Tear down the client's state: the connection is gone ([MS-SSTP] 3.1.7.2)."""
+        self.settle()
+        words = self.call.ending if self.call.ends else sentence(reason)
         self._perform(self.call.lost(self.clock.seconds()))
-        self._leave(sentence(reason))
+        self._leave(words)
         super().connectionLost(reason)
 
     def _leave(self, sentence: str) -> None:
-        if self._timer and self._timer.active():
-            self._timer.cancel()
-        self._timer = None
+        for timer in (self._timer, self._last_moment):
+            if timer and timer.active():
+                timer.cancel()
+        self._timer = self._last_moment = None
+        self._forget_login()
+        self.drop_work()
+        self._answers.clear()
         if self.entry:
             entry, self.entry = self.entry, None
             self._service.left(entry, sentence)

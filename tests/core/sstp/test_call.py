@@ -5,6 +5,7 @@ from __future__ import annotations
 from scapy.layers.inet import IP, UDP
 from twisted.trial.unittest import SynchronousTestCase
 
+from iphttps.core.errors import DropReason
 from iphttps.core.sstp.codec import ControlPacket, SSTPCodec
 from iphttps.core.sstp.packet import data_packet
 from iphttps.core.sstp.server import Action, Command, Send, ServerEvent, ServerMachine, ServerState, VerifyBinding
@@ -59,7 +60,7 @@ class CallTests(SynchronousTestCase):
             session = Session()
             for piece in pieces:
                 session.take(piece)
-            self.assertEqual((PACKETS[1:3], 4), (session.delivered, session.codec.early))
+            self.assertEqual((PACKETS[1:3], 4), (session.delivered, session.codec.drops[DropReason.NOT_CONNECTED]))
             expected = [Send(ACK), Action.START_PPP, VerifyBinding(CONNECTED), Action.PASS_DATA, Send(ECHOED)]
             self.assertEqual([*expected, Action.STOP_PPP, Send(DISCONNECT_ACK)], session.done)
 
@@ -69,7 +70,7 @@ class CallTests(SynchronousTestCase):
             session = Session()
             for piece in pieces:
                 session.take(piece)
-            self.assertEqual((PACKETS[1:2], 1), (session.delivered, session.codec.early))
+            self.assertEqual((PACKETS[1:2], 1), (session.delivered, session.codec.drops[DropReason.NOT_CONNECTED]))
 
     def test_wrong_binding(self) -> None:
         """Behind a binding that is wrong nothing passes, whatever follows (3.3.5.2.3)."""
@@ -77,12 +78,12 @@ class CallTests(SynchronousTestCase):
             session = Session(ServerEvent.NOT_VERIFIED)
             for piece in pieces:
                 session.take(piece)
-            self.assertEqual(([], 2), (session.delivered, session.codec.early))
+            self.assertEqual(([], 2), (session.delivered, session.codec.drops[DropReason.NOT_CONNECTED]))
             self.assertEqual(ServerState.CALL_ABORT_TIMEOUT_PENDING, session.machine.state)
 
     def test_no_binding(self) -> None:
         """A client that never sends Call Connected never gets data through (3.3.5.2.3)."""
         session = Session()
         session.take(REQUEST + (RESPONSE + FIRST) * 100)
-        self.assertEqual(([], 100), (session.delivered, session.codec.early))
+        self.assertEqual(([], 100), (session.delivered, session.codec.drops[DropReason.NOT_CONNECTED]))
         self.assertIn(Action.STOP_PPP, session.machine.expired(60.0))

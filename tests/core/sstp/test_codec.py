@@ -113,7 +113,7 @@ class FeedTests(SynchronousTestCase):
         for pieces in every_cut(stream):
             codec = opened()
             self.assertEqual(expected, fed(codec, pieces))
-            self.assertEqual((None, 0, 0), (codec.end, codec.early, codec.drops.total()))
+            self.assertEqual((None, 0, 0), (codec.end, codec.drops[DropReason.NOT_CONNECTED], codec.drops.total()))
 
     def test_one_batch(self) -> None:
         """All data up to the first control packet comes out at once, as one batch."""
@@ -223,7 +223,7 @@ class GateTests(SynchronousTestCase):
         codec = SSTPCodec()
         data = b"".join(map(framed, SAMPLE)) + REJECTED
         self.assertEqual([Frame(LCP[4:]), ControlPacket(ECHO)], fed(codec, [data + LCP + data + ECHO]))
-        self.assertEqual(2 * len(SAMPLE) + 2, codec.early)
+        self.assertEqual(2 * len(SAMPLE) + 2, codec.drops[DropReason.NOT_CONNECTED])
 
     def test_opened_in_a_chunk(self) -> None:
         """Data behind the control packet that opens the gate passes, data before it does not (3.3.5.2.3)."""
@@ -236,7 +236,7 @@ class GateTests(SynchronousTestCase):
                 codec.control.clear()
                 if codec.pending:
                     came += codec.feed(b"")
-            self.assertEqual(([DATAGRAM], 1), (came, codec.early))
+            self.assertEqual(([DATAGRAM], 1), (came, codec.drops[DropReason.NOT_CONNECTED]))
 
     def test_shut_in_a_chunk(self) -> None:
         """Data in front of the message that shuts the gate passes, data behind it does not (3.3.7.2)."""
@@ -246,7 +246,7 @@ class GateTests(SynchronousTestCase):
         codec.data_passes = False
         codec.control.clear()
         self.assertEqual([], list(codec.feed(b"")))
-        self.assertEqual((False, 1), (codec.pending, codec.early))
+        self.assertEqual((False, 1), (codec.pending, codec.drops[DropReason.NOT_CONNECTED]))
 
     def test_stops_at_data(self) -> None:
         """Control packets in a row come at once; data behind them waits, with all that follows it."""

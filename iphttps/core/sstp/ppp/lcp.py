@@ -19,6 +19,9 @@ __all__ = ["DEFAULT_MRU", "LCP", "MRU", "Authentication", "OptionType"]
 
 MRU = 1400
 """What is announced unless told otherwise: with TCP, TLS and SSTP around it, such a packet fits into 1500 bytes."""
+LONGEST = 4087
+"""The longest Information field in an SSTP packet, behind the longest header of a frame ([MS-SSTP] 2.2.1)."""
+
 DEFAULT_MRU = 1500
 """What holds if the peer announces nothing (RFC 1661 6.1)."""
 
@@ -141,7 +144,7 @@ class LCP(ControlProtocol):
     def _accept(self, options: Options) -> None:
         granted = dict(options)
         mru = granted.get(OptionType.MRU)
-        self.peer_mru = int.from_bytes(mru, "big") if mru else DEFAULT_MRU
+        self.peer_mru = min(int.from_bytes(mru, "big"), LONGEST) if mru else DEFAULT_MRU
         self.pfc = OptionType.PFC in granted
         self.acfc = OptionType.ACFC in granted
         if self._offered:

@@ -1,0 +1,285 @@
+"""The service: who is admitted, who must go, what each client gets, and what the log says."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from twisted.internet.address import IPv4Address
+from twisted.internet.error import ConnectionDone
+from twisted.internet.testing import StringTransport
+from twisted.logger import LogEvent, capturedLogs, formatEvent
+from twisted.python.failure import Failure
+
+from iphttps.core.errors import DropReason
+from iphttps.core.ip import ipv6
+from iphttps.core.ip.ndp import recognise
+from iphttps.net.connection import CLOSE_DEADLINE
+from iphttps.net.listen.rejections import LINES
+from iphttps.net.sstp import service
+from iphttps.net.sstp.login import Denied
+from tests.net.sstp.support import FAR_IPV6, Caller, SSTPCase, from_far, from_far_ipv6, to_far
+from tests.net.support import PREFIX, SERVER_LINK_LOCAL
+from tests.sstp_client import CALL_DISCONNECT, CALL_DISCONNECT_ACK, REQUEST_HEAD, message, packet
+
+
+def leave(caller: Caller) -> None:
+    """Have the connection end."""
+    caller.session.connectionLost(Failure(ConnectionDone()))
+
+
+def said(events: Sequence[LogEvent], name: str) -> list[str]:
+    """Return the texts of the events with this name."""
+    return [str(formatEvent(event)) for event in events if event.get("event") == name]
+
+
+class AdmissionTests(SSTPCase):
+    """Limits before anybody has shown a password."""
+
+    maximum = 5
+
+    def test_displaced(self) -> None:
+        """Of calls that are not connected the oldest gives way at once, with a word and without waiting for one."""
+        callers = [self.caller() for _ in range(5)]
+        self.assertEqual(len(self.table), 4)
+        transport = callers[0].transport
+        self.assertTrue(transport.disconnecting)
+        callers[0].take()
+        self.assertEqual(callers[0].kinds, [CALL_DISCONNECT])
+        self.clock.advance(CLOSE_DEADLINE)
+        self.assertTrue(transport.disconnected)
+        self.assertEqual([each.transport.disconnecting for each in callers[1:]], [False] * 4)
+
+    def test_authenticated(self) -> None:
+        """Whoever has shown a password is displaced after those who have not."""
+        known = self.caller()
+        known.bind = lambda: b""
+        known.call()
+        silent = [self.caller() for _ in range(4)]
+        self.assertEqual([each.transport.disconnecting for each in (known, *silent)], [False, True] + [False] * 3)
+
+    def test_connected(self) -> None:
+        """Whoever is connected is not displaced at all."""
+        connected = self.connected()
+        for _ in range(6):
+            self.caller()
+        self.assertFalse(connected.transport.disconnecting)
+
+    def test_full(self) -> None:
+        """A full table refuses without an answer, as IP-HTTPS does."""
+        self.table.maximum = 1
+        self.connected()
+        self.refused(b"")
+
+    def test_source(self) -> None:
+        """So does the limit of a source; what has ended does not count."""
+        self.service.sources.most = 1
+        caller = self.connected(address="192.0.2.8")
+        self.refused(b"", "192.0.2.8")
+        leave(caller)
+        self.connected(address="192.0.2.8")
+
+    def refused(self, answer: bytes, address: str = "192.0.2.7") -> None:
+        """Assert that a client gets this answer and no session."""
+
+        before = len(self.table)
+        protocol, transport = self.listener.buildProtocol(IPv4Address("TCP", address, 1)), StringTransport()
+        protocol.makeConnection(transport)
+        protocol.dataReceived(REQUEST_HEAD)
+        self.assertEqual((transport.value(), transport.disconnecting), (answer, True))
+        self.assertEqual(len(self.table), before)
+
+    def test_wrong_request(self) -> None:
+        """Other requests get a proper HTTP error, and no session ([MS-SSTP] 3.3.7.2)."""
+        for change, status in (
+            ((b"SSTP_DUPLEX_POST", b"GET"), b"405"),
+            ((b"/sra_", b"/"), b"404"),
+            ((b"/1.1", b"/1.0"), b"505"),
+        ):
+            protocol, transport = self.listener.buildProtocol(None), StringTransport()
+            protocol.makeConnection(transport)
+            protocol.dataReceived(REQUEST_HEAD.replace(*change))
+            self.assertEqual(transport.value()[9:12], status)
+        self.assertEqual(len(self.table), 0)
+
+
+class UserTests(SSTPCase):
+    """Users, their sessions and their addresses."""
+
+    def test_newest_wins(self) -> None:
+        """One session more than a user may have ends the oldest one, whose address is free for it at once."""
+        first, second, third = self.connected(), self.connected(), self.connected()
+        first.take()
+        self.assertEqual((first.kinds, second.kinds), ([CALL_DISCONNECT], []))
+        self.assertEqual(third.ipcp.address, first.ipcp.address)
+        sent = from_far(third)
+        self.from_host(sent)
+        third.take()
+        first.send(message(CALL_DISCONNECT_ACK))
+        self.from_host(sent)
+        third.take()
+        self.assertEqual(third.packets, [sent, sent])
+
+    def test_exhausted(self) -> None:
+        """A client for whom no address is left is told so by Protocol-Reject, and has IPv6 (RFC 1661 section 5.7)."""
+        self.per_user = 0
+        self.table.per_user = 0
+        for _ in range(5):
+            self.connected()
+        with capturedLogs() as events:
+            caller = self.caller()
+            caller.call()
+        self.assertEqual(caller.up & set(caller.networks), {0x8057})
+        self.assertEqual(len(said(events, "no-address")), 1)
+        self.assertIn("all addresses of the pool are in use", said(events, "no-address")[0])
+
+    def test_failed_login(self) -> None:
+        """A failed login is logged with the user's name and no password; the end of its call is no record."""
+        self.users.denied = Denied(691, "'alice': the name or the password is wrong")
+        with capturedLogs() as events:
+            caller = self.caller()
+            caller.call()
+            leave(caller)
+        self.assertEqual(len(said(events, "login-failed")), 1)
+        self.assertIn("login failed: 'alice': the name or the password is wrong", said(events, "login-failed")[0])
+        self.assertEqual(said(events, "session-opened") + said(events, "session-ended"), [])
+
+    def test_storm(self) -> None:
+        """Many failed logins fill no log: so many lines, then one with their number."""
+        self.users.denied = Denied(691, "wrong")
+        self.patch(service, "FAILURES", 5.0)
+        self.service._failures._burst = self.service._failures._tokens = 5.0
+        with capturedLogs() as events:
+            for _ in range(40):
+                caller = self.caller()
+                caller.call()
+                leave(caller)
+            self.service.stop()
+        self.assertEqual(len(said(events, "login-failed")), 5)
+        self.assertEqual(len(said(events, "refused")), LINES)
+        self.assertIn("login failed", said(events, "refused-more")[0])
+
+    def test_records(self) -> None:
+        """A connected client has a line at its begin and a record at its end, with its user as identity."""
+        with capturedLogs() as events:
+            caller = self.connected()
+            caller.send(packet(to_far(caller)))
+            leave(caller)
+        (opened,), (ended,) = (
+            [each for each in events if each.get("event") == name] for name in ("session-opened", "session-ended")
+        )
+        self.assertEqual((opened["identity"], ended["identity"]), ("alice", "alice"))
+        self.assertEqual((ended["packets_in"], ended["dropped"]), (1, 0))
+        self.assertGreaterEqual(ended["packets_out"], 1)
+        self.assertEqual(self.service.past.packets_in, 1)
+
+    def test_many_records(self) -> None:
+        """Many sessions of one user leave a bounded number of lines, begin and end alike."""
+        with capturedLogs() as events:
+            for _ in range(70):
+                leave(self.connected())
+            self.service.stop()
+        self.assertEqual((len(said(events, "session-opened")), len(said(events, "session-ended"))), (64, 64))
+        self.assertIn("6 more sessions of alice", said(events, "sessions-more")[0])
+
+
+class PacketTests(SSTPCase):
+    """What passes between clients and the host."""
+
+    def test_ipv6(self) -> None:
+        """A client gets a Router Advertisement when IPV6CP opens (RFC 4861 section 6.2.4)."""
+        caller = self.caller()
+        caller.call()
+        advertised = [each for each in caller.packets if each[0] >> 4 == 6]
+        self.assertEqual([each[ipv6.SOURCE : ipv6.DESTINATION] for each in advertised], [SERVER_LINK_LOCAL.packed])
+        self.assertIn(PREFIX.network_address.packed, advertised[0])
+
+    def test_bound(self) -> None:
+        """An address of the prefix is bound to the client that sends from it; another may not."""
+        one, two = self.connected(), self.connected()
+        address = PREFIX.network_address.packed[:8] + b"\x02" + bytes(6) + b"\x11"
+        sent = ipv6.packet(address, FAR_IPV6, ipv6.UDP, bytes(8), 64)
+        one.send(packet(sent))
+        two.send(packet(sent))
+        self.assertEqual((self.device.taken, two.entry.counters.drops), ([sent], {DropReason.SOURCE_HELD: 1}))
+        back = from_far_ipv6(address)
+        self.from_host(back)
+        one.take()
+        two.take()
+        self.assertEqual((one.packets, two.packets), ([back], []))
+
+    def test_spoofed(self) -> None:
+        """A source that is not the client's is dropped and counted, in both families."""
+        one, two = self.connected(), self.connected()
+        two.send(packet(to_far(one)), packet(ipv6.packet(FAR_IPV6, FAR_IPV6, ipv6.UDP, bytes(8), 64)))
+        self.assertEqual((self.device.taken, two.entry.counters.drops), ([], {DropReason.SOURCE_FOREIGN: 2}))
+
+    def test_multicast(self) -> None:
+        """Multicast of the kernel goes to nobody."""
+        caller = self.connected()
+        self.from_host(from_far_ipv6(bytes.fromhex("ff02") + bytes(13) + b"\x16"))
+        caller.take()
+        self.assertEqual((caller.packets, self.service.counters.drops), ([], {DropReason.MULTICAST: 1}))
+
+    def test_advertisements(self) -> None:
+        """All clients with IPv6 hear advertisements from time to time, and the last one at the end (RFC 4861 6.2.5)."""
+        caller = self.connected()
+        self.clock.pump([1.0] * 60)
+        caller.take()
+        self.assertGreaterEqual(len(caller.packets), 2)
+        self.assertTrue(all(recognise(each) for each in caller.packets))
+        caller.packets.clear()
+        self.service.advertise()
+        caller.take()
+        self.assertEqual(len(caller.packets), 1)
+        caller.packets.clear()
+        self.listener.stop()
+        caller.take()
+        self.assertEqual([each[46:48] for each in caller.packets], [b"\0\0"])  # Router Lifetime
+        caller.packets.clear()
+        self.clock.pump([1.0] * 60)
+        caller.take()
+        self.assertEqual(caller.packets, [])
+
+    def test_own_identifier(self) -> None:
+        """A client that asks for its interface identifier again keeps it (RFC 5072 section 4.1)."""
+        caller = self.connected()
+        before = caller.ipv6cp.identifier
+        again = [*caller.ipv6cp.down(0.0), *caller.ipv6cp.up(0.0)]
+        caller.up.discard(0x8057)
+        caller.send(
+            *(
+                bytes.fromhex("1000") + (8 + len(each)).to_bytes(2) + b"\xff\x03\x80\x57" + each
+                for each in again
+                if isinstance(each, bytes)
+            )
+        )
+        self.assertEqual((caller.ipv6cp.identifier, caller.ready, caller.kinds), (before, True, []))
+
+    def test_others_identifier(self) -> None:
+        """One that another client has is refused with a better one (RFC 5072 section 4.1)."""
+        one, two = self.connected(), self.caller()
+        two.ipv6cp.identifier = one.ipv6cp.identifier
+        two.call()
+        self.assertTrue(two.ready)
+        self.assertNotEqual(two.ipv6cp.identifier, one.ipv6cp.identifier)
+
+    def test_same_time(self) -> None:
+        """Of two that were granted the same identifier at the same time, the later one to be connected must go."""
+        one, two = self.caller(), self.caller()
+        for each in (one, two):
+            each.ipv6cp.identifier = bytes(7) + b"\x99"
+            each.bind = lambda: b""
+            each.call()
+        one.send(one.bound())
+        two.send(two.bound())
+        self.assertEqual((one.kinds[1:], two.kinds[1:]), ([], [CALL_DISCONNECT]))
+
+    def test_nobody(self) -> None:
+        """A packet for an address that nobody holds is dropped and counted."""
+        self.from_host(from_far_ipv6(PREFIX[9].packed))
+        self.assertEqual(self.service.counters.drops, {DropReason.NO_NEIGHBOR: 1})
+
+    def test_limits(self) -> None:
+        """Limits can be changed while clients are there."""
+        self.service.limit(3, 1)
+        self.assertEqual((self.table.maximum, self.table.per_user), (3, 1))
