@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+import os
+
 from OpenSSL import SSL
 from twisted.internet import error
 from twisted.python.failure import Failure
@@ -136,15 +139,31 @@ def _explain(reason: BaseException | None, stage: Stage, peer: str) -> FailureRe
         case error.ConnectionLost():
             return FailureReason(stage, "the connection broke")
         case error.ConnectError():
-            return FailureReason(stage, str(reason.osError or reason))
+            return FailureReason(stage, _of_system(reason, peer))
         case ProxyError() | DiscoveryError():
             return FailureReason(Stage.PROXY, str(reason))
         case SSL.SysCallError():
             return FailureReason(stage, "the connection broke")
         case SSL.Error():
             return _explain_tls(reason, peer)
+        case OSError(strerror=str(words)):
+            return FailureReason(stage, words)
         case _:
             return FailureReason(stage, str(reason) or type(reason).__name__)
+
+
+def _of_system(reason: error.ConnectError, peer: str) -> str:
+    """Return the text of an error of the operating system, which Twisted gives as an errno, an OSError or a text."""
+    number = reason.osError.errno if isinstance(reason.osError, OSError) else reason.osError
+    match number:
+        case errno.EHOSTUNREACH:
+            return f"no route to host: the {peer}'s address does not answer"
+        case errno.EPERM | errno.EACCES:
+            return f"{os.strerror(number)}: a packet filter or a route on this host forbids the connection"
+        case int():
+            return os.strerror(number)
+        case _:
+            return str(reason.osError or ", ".join(map(str, reason.args)) or reason)
 
 
 def _explain_tls(reason: SSL.Error, peer: str) -> FailureReason:

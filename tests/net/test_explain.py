@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+
 from OpenSSL import SSL
 from twisted.internet import error
 from twisted.python.failure import Failure
@@ -40,9 +42,23 @@ class ExplainTests(SynchronousTestCase):
         self.assert_explains(SSL.SysCallError(-1, "Unexpected EOF"), "the connection broke", Stage.HTTP)
 
     def test_other_errors_of_the_system(self) -> None:
-        """For another error the system's own words stand."""
-        system = OSError(101, "Network is unreachable")
-        self.assertIn("Network is unreachable", explain(Failure(error.ConnectError(osError=system))).sentence)
+        """Every error of connect() has a text, however Twisted passes it on: a bare errno explains nothing."""
+        no_route = "no route to host: the server's address does not answer"
+        for system, words in (
+            (OSError(errno.ENETDOWN, "Network is down"), "Network is down"),
+            ((errno.EHOSTUNREACH, "No route to host"), no_route),
+            (OSError(errno.EHOSTUNREACH, "No route to host"), no_route),
+            ((errno.EADDRNOTAVAIL, ""), "Cannot assign requested address"),
+            (
+                (errno.EPERM, ""),
+                "Operation not permitted: a packet filter or a route on this host forbids the connection",
+            ),
+            ("something else", "something else"),
+        ):
+            self.assertEqual(explain(Failure(error.getConnectError(system))).sentence, words)
+        every = [explain(Failure(error.getConnectError((number, "")))).sentence for number in errno.errorcode]
+        self.assertEqual([words for words in every if words.isdigit()], [])
+        self.assertEqual(explain(Failure(OSError(errno.EMFILE, "Too many open files"))).sentence, "Too many open files")
 
     def test_tls(self) -> None:
         """An alert or error of TLS is translated; the last of several counts."""
