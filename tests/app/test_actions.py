@@ -30,6 +30,13 @@ from tests.net.support import ClientEnd, ServerEnd
 
 REQUEST = b"POST /IPHTTPS HTTP/1.1\r\nHost: vpn.example.org\r\nContent-Length: 18446744073709551615\r\n\r\n"
 
+RELOADED = {
+    "changed": ["route"],
+    "restart": ["interface"],
+    "message": "reloaded; changed: route; restart to apply: interface",
+}
+"""The answer to a reload."""
+
 
 class ActionCase(SynchronousTestCase):
     """Requests, without the socket."""
@@ -211,7 +218,7 @@ class ServerActionsTests(ActionCase):
 
     def test_reload(self) -> None:
         """A reload tells what changed, and what takes a restart; one that is refused says why."""
-        self.assertEqual({"changed": ["route"], "restart": ["interface"]}, self.done("POST", "/reload"))
+        self.assertEqual(RELOADED, self.done("POST", "/reload"))
         self.impossible = True
         self.failureResultOf(self.ask("POST", "/reload"), ConfigError)
 
@@ -225,7 +232,7 @@ class ServerActionsTests(ActionCase):
         self.assertEqual([], read)
         protocol.connectionLost(Failure(ConnectionDone()))
         self.assertEqual("DISABLED", self.successResultOf(disabled)["state"])
-        self.assertEqual({"changed": ["route"], "restart": ["interface"]}, self.successResultOf(reloaded))
+        self.assertEqual(RELOADED, self.successResultOf(reloaded))
         self.assertEqual(["DISABLED"], read)
 
     def test_authentication_while_disabled(self) -> None:

@@ -116,7 +116,7 @@ class ServerActions:
     def reload(self, asked: Asked) -> Value:
         """Reload the configuration and its files; return what changed and what needs a restart."""
         changes = self._reload()
-        return {"changed": list(changes.now), "restart": list(changes.restart)}
+        return {"changed": list(changes.now), "restart": list(changes.restart), "message": f"reloaded; {changes}"}
 
     def enable(self, asked: Asked) -> None:
         """Start listening (3.2.4.1)."""

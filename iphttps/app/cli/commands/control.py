@@ -94,9 +94,10 @@ def reload(path: Path) -> int:
     answer = ask(path, "POST", "/reload")
     with understanding():
         changed, restart = ", ".join(answer["changed"]), ", ".join(answer["restart"])
-    click.echo(printable(f"changed: {changed or 'nothing'}"))
-    if restart:
-        click.echo(printable(f"restart needed for: {restart}"))
+        words = f"changed: {changed or 'nothing'}" + (f"; restart to apply: {restart}" if restart else "")
+        # Older daemons do not send the message.
+        message = str(answer.get("message", f"reloaded; {words}"))
+    click.echo(printable(message))
     return 0
 
 
