@@ -20,7 +20,7 @@ def server(status: dict[str, Any]) -> str:
     routes = [*status["routes"], *["default"] * status["default_router"]]
     rows: list[Row] = [
         ("state", f"{status['state']} {_since(status)}"),
-        ("listening on", status["uri"]),
+        ("listening on" if status["state"] == "LISTEN" else "not listening on", status["uri"]),
         ("authentication", status["authentication"]),
         ("interface", prefix),
         *_changed(status),
@@ -29,8 +29,8 @@ def server(status: dict[str, Any]) -> str:
         *_authority(status["authority"]),
         *_not_taken(status),
         ("clients", f"{status['clients']['now']} of at most {status['clients']['maximum']}"),
-        *_traffic("device", status["counters"]["device"]),
-        *_traffic("link", status["counters"]["link"]),
+        *_traffic("device", "the host", status["counters"]["device"]),
+        *_traffic("link", "clients", status["counters"]["link"]),
     ]
     return table(rows)
 
@@ -38,7 +38,8 @@ def server(status: dict[str, Any]) -> str:
 def _authority(authority: dict[str, Any] | None) -> Iterator[Row]:
     if authority:
         until = f", list valid until {_time(authority['next_update'])}" if authority["next_update"] else ""
-        yield "revoked", f"{authority['revoked'] or 0} certificates{until}"
+        revoked = authority["revoked"] or 0
+        yield "revoked", f"{revoked} certificate{'s' * (revoked != 1)}{until}"
         if authority["problem"]:
             yield "", authority["problem"]
 
@@ -93,9 +94,9 @@ def client(status: dict[str, Any]) -> str:
         rows.append(("next attempt", f"in {duration(attempt['seconds'])}"))
     if tls := status["tls"]:
         rows.append(("TLS", _tls(tls)))
-    rows += _traffic("device", status["counters"]["device"])
+    rows += _traffic("device", "the host", status["counters"]["device"])
     if session := status["counters"]["session"]:
-        rows += _traffic("session", session)
+        rows += _traffic("session", "the server", session)
     return table(rows)
 
 
@@ -141,12 +142,12 @@ def table(rows: Sequence[Row]) -> str:
     return "".join(f"{line.rstrip()}\n" for line in lines)
 
 
-def _traffic(name: str, counters: dict[str, Any]) -> Iterator[Row]:
+def _traffic(name: str, peer: str, counters: dict[str, Any]) -> Iterator[Row]:
     received, sent = (
         f"{counters[f'packets_{direction}']} packets, {size(counters[f'bytes_{direction}'])}"
         for direction in ("in", "out")
     )
-    yield name, f"in {received}; out {sent}"
+    yield name, f"from {peer} {received}; to {peer} {sent}"
     for reason, number in _by_number(counters["drops"]):
         yield "", f"{number} dropped: {reason}"
 
