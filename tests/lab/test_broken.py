@@ -54,7 +54,7 @@ class Way:
 
 
 WAYS = {
-    "a key that is none": Way(8, "max-cleints = 50", "8", "unknown key 'max-cleints'; is 'max-clients' meant?"),
+    "a key that is none": Way(8, "max-cleints = 50", "8", "unknown key 'max-cleints'; did you mean 'max-clients'?"),
     "a wrong value": Way(8, "max-clients = 0", "8", "--max-clients takes a number of at least 1, not '0'"),
     "a prefix of another length": Way(
         2, 'prefix = "2001:db8:2::/48"', "2",

@@ -30,12 +30,12 @@ class StartTests(LabCase):
     def test_command_line(self) -> None:
         """A wrong word on the command line is named, with what would be right, and the exit status is 2."""
         for flags, said in (
-            (("--prefix", "2001:db8::1/64"), "is 2001:db8::/64 meant?"),
+            (("--prefix", "2001:db8::1/64"), "did you mean 2001:db8::/64?"),
             (("--prefix", "10.0.0.0/8"), "it must look like 2001:db8:2::/64"),
             (("--prefix", "2001:db8::/48"), "must be a /64"),
             (("--prefix", "ff02::/64"), "must be global or unique local unicast"),
             (("--route", "nonsense"), "--route 'nonsense' is not an IPv6 prefix"),
-            (("--prefx", "2001:db8:2::/64"), "is --prefix meant?"),
+            (("--prefx", "2001:db8:2::/64"), "did you mean --prefix?"),
             (("--uri", "htps://*/IPHTTPS"), "it must look like https://vpn.example.org/IPHTTPS"),
             (("--authentication", "passwords"), "certificates or none"),
             (("--max-clients", "0"), "--max-clients takes a number of at least 1"),

@@ -115,7 +115,7 @@ class ReloadTests(RawCase):
         """A file with a fault is refused whole, by a sentence, and everything stays as it was."""
         self.values |= {"max-clients": 1, "rout": []}
         self.write()
-        self.assertIn("unknown key 'rout'; is 'route' meant?", str(self.request()["error"]))
+        self.assertIn("unknown key 'rout'; did you mean 'route'?", str(self.request()["error"]))
         del self.values["rout"]
         self.values["max-clients"] = 1000.9
         self.write()

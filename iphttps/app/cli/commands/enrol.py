@@ -15,7 +15,7 @@ from ...enrol.enrolment import Enrolment, check_absent, file_name
 from ...enrol.passphrase import new_passphrase
 from ...instances.owners import demand_root
 from ...instances.paths import Places
-from .common_options import root_option
+from .common_options import KEY_TYPE, root_option
 
 
 @click.command()
@@ -25,23 +25,23 @@ from .common_options import root_option
     "--pkcs12",
     type=click.Choice([kind.value for kind in windows.Encryption]),
     default=windows.Encryption.TRIPLE_DES.value,
-    help="Encryption of the key for Windows: 3des (every version) or aes (Windows 10 1709 and later).",
+    help="Encryption of the key for Windows: 3des (every version) or aes (Windows 10 1709 and later); default: 3des.",
 )
 @click.option(
     "--out",
     metavar="DIRECTORY",
     type=click.Path(file_okay=False, exists=True, path_type=Path),
     default=Path(),
-    help="Directory to write to; default: the current directory.",
+    help="Existing directory to write to; default: the current directory.",
 )
 @click.option(
     "--days",
     metavar="NUMBER",
     type=click.IntRange(1, MOST_DAYS),
     default=DAYS,
-    help=f"Days of validity of the certificate; default: {DAYS}.",
+    help=f"Validity of the certificate in days, at most until the authority expires; default: {DAYS}.",
 )
-@click.option("--key", type=click.Choice([kind.value for kind in KeyKind]), default="rsa", help="Key type.")
+@click.option("--key", type=click.Choice([kind.value for kind in KeyKind]), default="rsa", help=KEY_TYPE)
 @click.option("--uri", metavar="URI", help="Server URI for the client, if not the name in the server's certificate.")
 @click.option("--instance", metavar="NAME", help="Server instance, if there are several.")
 @root_option
