@@ -184,7 +184,7 @@ class ServerControlTests(ControlCase):
             clients = self.client_list()
             self.assertEqual(set(), numbers & {client["number"] for client in clients})
             self.assertEqual(identities, [c["identity"] and c["identity"][:3] for c in clients])
-        self.assertIn("the authentication mode was changed", server.text)
+        self.assertIn("authentication mode changed", server.text)
         mark = daemons[0].mark()
         self.assertEqual(200, self.change_mode("certificates")[0])  # it is already
         with self.pinging():

@@ -65,7 +65,7 @@ class StartTests(LabCase):
 
     def test_interface(self) -> None:
         """An interface name that is taken or impossible is refused with what to do."""
-        self.assertIn("there is an interface private already", self.server_refusal("--interface", "private"))
+        self.assertIn("interface private already exists", self.server_refusal("--interface", "private"))
         self.assertIn("is not a valid interface name", self.server_refusal("--interface", "longer than fifteen"))
 
     def test_port_taken(self) -> None:
@@ -123,7 +123,7 @@ class ConnectTests(LabCase):
         """Each way in which the server's certificate can be wrong is named (4.2.3)."""
         other = Authority(self.lab.directory / "other", "Other CA")
         for identity, said in (
-            (other.server(GATEWAY_NAME), "Other CA, which is not among the trusted authorities"),
+            (other.server(GATEWAY_NAME), "Other CA, which is not trusted"),
             (self.lab.authority.server("other.example"), "for other.example, not for gateway.example"),
             (self.lab.authority.server(GATEWAY_NAME, usages=[Usage.CLIENT]), "is not meant for this use"),
         ):
@@ -146,9 +146,13 @@ class ConnectTests(LabCase):
         server = self.server()
         other = Authority(self.lab.directory / "other", "Other CA")
         for identity, client_says, server_says in (
-            (None, "the server demands a client certificate", "the peer sent no certificate"),
-            (other.client(), "does not trust the authority", "Other CA, which is not among the trusted"),
-            (self.lab.authority.client(usages=[Usage.SERVER]), "refused our certificate", "not meant for this use"),
+            (None, "the server requires a client certificate", "the client sent no certificate"),
+            (other.client(), "does not trust the authority", "Other CA, which is not trusted"),
+            (
+                self.lab.authority.client(usages=[Usage.SERVER]),
+                "rejected this client's certificate",
+                "not meant for this use",
+            ),
         ):
             mark = server.mark()
             flags = () if identity else ("--certificate=", "--private-key=")

@@ -66,6 +66,24 @@ STAGES = {
 """The step that the client is at, or what it waits for."""
 
 
+FAILED_AT = {
+    "resolve": "name resolution",
+    "connect": "TCP connection",
+    "proxy": "proxy",
+    "tls": "TLS handshake",
+    "certificate": "certificate check",
+    "http": "HTTP exchange",
+    "router": "router discovery",
+    "address": "address configuration",
+}
+"""The stage at which an attempt or a session failed."""
+
+
+def failed_at(failure: dict[str, Any]) -> str:
+    """Return the stage of a failure; a daemon of another version may have other stages."""
+    return FAILED_AT.get(failure["stage"], str(failure["stage"]))
+
+
 def client(status: dict[str, Any]) -> str:
     """Return the status of a client daemon as text."""
     waits = f", {STAGES[status['stage']]}" if status["stage"] else ""
@@ -85,9 +103,9 @@ def client(status: dict[str, Any]) -> str:
         rows.append(("router", _router(router)))
     if failure := status["last_failure"]:
         code = f"; Windows error code {failure['code']}" if failure["code"] else ""
-        server = f" {failure['uri']}:" if failure["uri"] != status["uri"] else ""
+        server = f" ({failure['uri']})" if failure["uri"] != status["uri"] else ""
         rows.append(
-            ("last failure", f"{failure['stage']}:{server} {failure['reason']} ({_time(failure['time'])}{code})")
+            ("last failure", f"{_time(failure['time'])}, {failed_at(failure)}{server}: {failure['reason']}{code}")
         )
     rows += _not_taken(status)
     if attempt := status["next_attempt"]:

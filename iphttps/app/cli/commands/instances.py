@@ -80,6 +80,8 @@ def _lacks(instance: Instance, status: dict[str, Any]) -> str:
     """Return the reason why an instance is not up yet."""
     failure, attempt = status.get("last_failure"), status.get("next_attempt")
     if failure and attempt:
-        return f"{failure['stage']}: {failure['reason']}; next attempt in {tables.duration(attempt['seconds'])}"
+        return (
+            f"{tables.failed_at(failure)}: {failure['reason']}; next attempt in {tables.duration(attempt['seconds'])}"
+        )
     stage = tables.STAGES.get(status.get("stage") or "")
     return f"{status['state']}{f', {stage}' if stage else ''}; see `iphttps status {instance}`"
