@@ -140,7 +140,7 @@ class RevokedTests(AuthorityCase):
         self.ca("revoke", "alice")
         self.assertEqual({0, 65534}, {path.stat().st_uid for path in self.place.rglob("*")})
         wait_until(lambda: self.status()["revoked"] == 1, "the revoked one in the status", POLLED)
-        server.wait_for("reloaded: 1 certificates revoked", POLLED, since=mark)
+        server.wait_for("reloaded: 1 certificate revoked", POLLED, since=mark)
 
 
 class StaticServerTests(AuthorityCase):

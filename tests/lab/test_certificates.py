@@ -73,7 +73,7 @@ class RevocationTests(RawCase):
             kept[version] = context, first.session
             self.assertIs(False, self.wrap(context, first.session).session_reused)
         self.lab.authority.revoke(self.alice)
-        server.wait_for("reloaded: 1 certificates revoked", POLLED)
+        server.wait_for("reloaded: 1 certificate revoked", POLLED)
         for context, session in kept.values():
             mark = server.mark()
             with self.assertRaisesRegex(ssl.SSLError, "(?i)certificate.revoked"):

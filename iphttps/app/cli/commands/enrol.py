@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import click
+from cryptography import x509
 
 from ....pki import atomic_files
 from ....pki.authority.issuing import DAYS, MOST_DAYS, KeyKind
@@ -72,7 +73,8 @@ def enrol(
         windows.write_folder(target, bundle, passphrase, windows.Encryption(pkcs12))
     else:
         atomic_files.create(target, seal(bundle, passphrase), atomic_files.PRIVATE)
-    click.echo(f"wrote {target}, valid for up to {days} days")
+    end = x509.load_pem_x509_certificate(bundle.certificate_pem).not_valid_after_utc
+    click.echo(f"wrote {target}, certificate valid until {end:%Y-%m-%d}")
     click.echo(f"passphrase: {passphrase}")
     if for_windows:
         click.echo(f"next: on the Windows machine, run {windows.JOIN} as administrator; it asks for the passphrase")
