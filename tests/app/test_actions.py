@@ -130,7 +130,9 @@ class ServerActionsTests(ActionCase):
 
     def test_disconnect_nobody(self) -> None:
         """A number that no client has is refused with those that there are."""
-        self.assertEqual((404, "no such client; no client is connected"), self.refusal("POST", "/clients/1/disconnect"))
+        self.assertEqual(
+            (404, "no client with ID 1; no client is connected"), self.refusal("POST", "/clients/1/disconnect")
+        )
         self.session()
         for word in ("2", "0", "-1", "01", "x", ""):
             status, sentence = self.refusal("POST", f"/clients/{word}/disconnect")

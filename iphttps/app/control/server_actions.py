@@ -111,7 +111,7 @@ class ServerActions:
                 return last
         numbers = ", ".join(str(entry.number) for entry in self._server.service.table)
         there = f"connected clients: {numbers}" if numbers else "no client is connected"
-        raise Refusal(HTTPStatus.NOT_FOUND, f"no such client; {there}")
+        raise Refusal(HTTPStatus.NOT_FOUND, f"no client with ID {word}; {there}")
 
     def reload(self, asked: Asked) -> Value:
         """Reload the configuration and its files; return what changed and what needs a restart."""
