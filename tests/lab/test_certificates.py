@@ -53,7 +53,7 @@ class RevocationTests(RawCase):
         self.lab.authority.revoke(self.alice)
         server.wait_for("disconnected: its certificate is revoked", POLLED)
         alice.wait_for(LINK_DOWN)
-        alice.wait_for("refused our certificate: it is revoked")
+        alice.wait_for("rejected this client's certificate: it has been revoked")
         server.wait_for("the certificate of CN=alice is revoked")
         self.assertEqual(0, ping(self.lab.clients[1], PRIVATE_HOST).lost)
         self.assertNotIn(LINK_DOWN, bob.text)
@@ -73,7 +73,7 @@ class RevocationTests(RawCase):
             kept[version] = context, first.session
             self.assertIs(False, self.wrap(context, first.session).session_reused)
         self.lab.authority.revoke(self.alice)
-        server.wait_for("reloaded: 1 certificates revoked", POLLED)
+        server.wait_for("reloaded: 1 certificate revoked", POLLED)
         for context, session in kept.values():
             mark = server.mark()
             with self.assertRaisesRegex(ssl.SSLError, "(?i)certificate.revoked"):
@@ -95,7 +95,9 @@ class RevocationTests(RawCase):
         self.crl.write_bytes(self.crl.read_bytes()[:-40])
         server.wait_for("it may be truncated; the revocation lists read before stay in force", POLLED)
         self.client(2, identity=self.bob)
-        self.lab.client(1, *self.reconnect, identity=self.alice).wait_for("refused our certificate: it is revoked")
+        self.lab.client(1, *self.reconnect, identity=self.alice).wait_for(
+            "rejected this client's certificate: it has been revoked"
+        )
 
     def test_bad_file_at_start(self) -> None:
         """Without a list that can serve the server does not start, and says what is wrong."""
