@@ -15,7 +15,7 @@ from ...instances.owners import demand_root, give, make_public_directory
 from ...instances.paths import Places
 from ...users import editing, users_file
 from .. import tables
-from .ca import InOrder
+from ..groups import InOrder
 from .common_options import Command, echo_json, json_option, root_option
 
 LONGEST_LINE = 4096
