@@ -134,7 +134,7 @@ class RevocationTests(RawCase):
         client = self.lab.client(1, *self.reconnect, identity=self.alice)
         server.wait_for("because the revocation list of CN=Laboratory CA has expired: renew it")
         self.lab.authority.revoke(end=3 * DAY)
-        server.wait_for("clients with certificates of this issuer are refused: get a new list", POLLED)
+        server.wait_for("clients with certificates of this issuer are rejected: get a new list", POLLED)
         client.wait_for("ESTABLISHED -> LINK_UP")
 
 
