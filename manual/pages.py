@@ -7,7 +7,8 @@ from collections.abc import Iterator
 
 import click
 
-from iphttps.app.cli.entry import group, sentence
+from iphttps.app.cli.entry import group
+from iphttps.app.cli.groups import sentence
 from iphttps.app.config.daemons import OPTIONS
 from iphttps.app.config.options import CONFIG, DaemonOptions
 from iphttps.app.config.proxy_options import PASSWORD, USER

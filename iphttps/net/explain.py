@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+import os
+
 from OpenSSL import SSL
 from twisted.internet import error
 from twisted.python.failure import Failure
@@ -17,32 +20,38 @@ HOST_NOT_FOUND = "0x2AF9"
 CERTIFICATE_MISSING = "0x90320"
 ILLEGAL_MESSAGE = "0x80090326"
 
-_REFUSED_OURS = "the {peer} refused our certificate"
+_REJECTED_OURS = {
+    "server": "the server rejected this client's certificate",
+    "client": "the client rejected the server's certificate",
+    "peer": "the peer rejected our certificate",
+}
+"""The beginning of a sentence about an alert, by the kind of the peer."""
+
 _NO_TLS = "the {peer} does not speak TLS on this port"
 _IN_ITS_PLACE = ": a captive portal or a web proxy may answer instead, or the port is for http://"
 
 _TLS_WORDS = {
     "certificate required": (
-        "the {peer} demands a client certificate: give --certificate and --private-key",
+        "the {peer} requires a client certificate: set certificate and private-key",
         Stage.CERTIFICATE,
         CERTIFICATE_MISSING,
     ),
-    "unknown ca": (f"{_REFUSED_OURS}: it does not trust the authority that issued it", Stage.CERTIFICATE, None),
-    "bad certificate": (_REFUSED_OURS, Stage.CERTIFICATE, None),
-    "certificate unknown": (f"{_REFUSED_OURS} without saying why", Stage.CERTIFICATE, None),
-    "certificate expired": (f"{_REFUSED_OURS}: it has expired", Stage.CERTIFICATE, None),
-    "certificate revoked": (f"{_REFUSED_OURS}: it is revoked", Stage.CERTIFICATE, None),
-    "unsupported certificate": (f"{_REFUSED_OURS}: it is not meant for this use", Stage.CERTIFICATE, None),
-    "access denied": (f"{_REFUSED_OURS}: its owner is not authorized", Stage.CERTIFICATE, None),
+    "unknown ca": ("{rejected}: it does not trust the authority that issued it", Stage.CERTIFICATE, None),
+    "bad certificate": ("{rejected}", Stage.CERTIFICATE, None),
+    "certificate unknown": ("{rejected} without giving a reason", Stage.CERTIFICATE, None),
+    "certificate expired": ("{rejected}: it has expired", Stage.CERTIFICATE, None),
+    "certificate revoked": ("{rejected}: it has been revoked", Stage.CERTIFICATE, None),
+    "unsupported certificate": ("{rejected}: it is not meant for this use", Stage.CERTIFICATE, None),
+    "access denied": ("{rejected}: its owner is not authorized", Stage.CERTIFICATE, None),
     "did not return a certificate": ("the {peer} sent no certificate", Stage.CERTIFICATE, None),
     "internal error": (  # OpenSSL's alert when the application rejects a certificate, as ours does
-        "the {peer} failed, or refused our certificate because of its names, its key or a local rule",
+        "the {peer} aborted the TLS handshake: it may not accept the names or the key of {our} certificate",
         Stage.TLS,
         None,
     ),
     "unrecognized name": ("the {peer} serves no host of this name", Stage.TLS, None),
     "wrong version number": (_NO_TLS, Stage.TLS, None),
-    "http request": ("the {peer} speaks plain HTTP to a TLS port", Stage.TLS, None),
+    "http request": ("plain HTTP request on a TLS port", Stage.TLS, None),
     "no shared cipher": ("the {peer} offers no cipher suite that is allowed here", Stage.TLS, None),
     "no application protocol": ("the {peer} does not offer HTTP/1.1 (ALPN)", Stage.TLS, None),
     "unsupported protocol": ("the {peer} speaks no TLS version that is allowed here", Stage.TLS, None),
@@ -55,6 +64,12 @@ _TLS_WORDS = {
 }
 """Sentence, stage and Windows code by a part of OpenSSL's error text."""
 
+_DISTRUSTED = "the client does not trust the authority that issued the server's certificate"
+"""The server's sentence for a client's alert "unknown ca"."""
+
+_OURS = {"server": "this client's", "client": "the server's", "peer": "our"}
+"""Whose certificate the peer may not accept."""
+
 LATE_REQUEST = (
     "the server requests our certificate only after the request, by TLS renegotiation: give --allow-renegotiation with "
     "--certificate, or better have the server request it in the first handshake (on Windows `netsh http update "
@@ -65,9 +80,9 @@ _BROKEN_OFF = (
     "between blocks its name"
 )
 _UNANSWERED = (
-    "the server closed the connection instead of answering the request: it is not an IP-HTTPS server, refuses our "
-    "certificate, or requests one only now and must do so in the first handshake (on Windows `netsh http update "
-    "sslcert` with clientcertnegotiation=enable)"
+    "the server closed the connection instead of answering the request: it is not an IP-HTTPS server, rejects this "
+    "client's certificate, or requests one only now and must do so in the first handshake (on Windows `netsh http "
+    "update sslcert` with clientcertnegotiation=enable)"
 )
 _UNANSWERED_PLAIN = (
     "the server closed the connection instead of answering the request: it is not an IP-HTTPS server, or the port is "
@@ -75,9 +90,9 @@ _UNANSWERED_PLAIN = (
 )
 
 
-def sentence(failure: Failure) -> str:
-    """Return the reason for a failure, as a phrase to follow a colon."""
-    return _explain(failure.value, Stage.CONNECT, "peer").sentence
+def sentence(failure: Failure, peer: str = "peer") -> str:
+    """Return the reason for a failure, as a phrase to follow a colon; `peer` is "client" or "server" if known."""
+    return _explain(failure.value, Stage.CONNECT, peer).sentence
 
 
 def explain(failure: Failure, stage: Stage = Stage.CONNECT) -> FailureReason:
@@ -130,21 +145,37 @@ def _explain(reason: BaseException | None, stage: Stage, peer: str) -> FailureRe
             # For "peer" the text before the colon already names it.
             return FailureReason(stage, f"there is no route to {'it' if peer == 'peer' else f'the {peer}'}")
         case error.ConnectionDone():
-            return FailureReason(stage, f"the {peer} closed the connection")
+            return FailureReason(stage, f"closed by the {peer}")
         case error.ConnectionAborted():
-            return FailureReason(stage, "closed here")
+            return FailureReason(stage, "closed by this host")
         case error.ConnectionLost():
-            return FailureReason(stage, "the connection broke")
+            return FailureReason(stage, "connection lost")
         case error.ConnectError():
-            return FailureReason(stage, str(reason.osError or reason))
+            return FailureReason(stage, _of_system(reason, peer))
         case ProxyError() | DiscoveryError():
             return FailureReason(Stage.PROXY, str(reason))
         case SSL.SysCallError():
-            return FailureReason(stage, "the connection broke")
+            return FailureReason(stage, "connection lost")
         case SSL.Error():
             return _explain_tls(reason, peer)
+        case OSError(strerror=str(words)):
+            return FailureReason(stage, words)
         case _:
             return FailureReason(stage, str(reason) or type(reason).__name__)
+
+
+def _of_system(reason: error.ConnectError, peer: str) -> str:
+    """Return the text of an error of the operating system, which Twisted gives as an errno, an OSError or a text."""
+    number = reason.osError.errno if isinstance(reason.osError, OSError) else reason.osError
+    match number:
+        case errno.EHOSTUNREACH:
+            return f"no route to host: the {peer}'s address does not answer"
+        case errno.EPERM | errno.EACCES:
+            return f"{os.strerror(number)}: a packet filter or a route on this host forbids the connection"
+        case int():
+            return os.strerror(number)
+        case _:
+            return str(reason.osError or ", ".join(map(str, reason.args)) or reason)
 
 
 def _explain_tls(reason: SSL.Error, peer: str) -> FailureReason:
@@ -153,7 +184,9 @@ def _explain_tls(reason: SSL.Error, peer: str) -> FailureReason:
         return FailureReason(Stage.TLS, "TLS failed for an unknown reason")
     for key, (known, stage, code) in _TLS_WORDS.items():
         if key in words:
-            return FailureReason(stage, known.format(peer=peer), code)
+            if key == "unknown ca" and peer == "client":
+                known = _DISTRUSTED
+            return FailureReason(stage, known.format(peer=peer, rejected=_REJECTED_OURS[peer], our=_OURS[peer]), code)
     return FailureReason(Stage.TLS, f"TLS failed: {words}")
 
 

@@ -131,11 +131,11 @@ class ServerCheck(PeerCheck):
         sentence = super()._refusal(certificate, code, depth)
         match code:
             case 18 | 19:  # the chain is complete, up to a root
-                return f"{sentence}: a proxy in between intercepts TLS, or {self._authorities}"
+                return f"{sentence}. Either {self._authorities}, or a proxy intercepts TLS"
             case 2 | 20 | 21:  # the issuer's certificate is missing
                 return (
-                    f"{sentence}: a proxy in between intercepts TLS, {self._authorities}, or the server does "
-                    "not send that issuer's certificate"
+                    f"{sentence}. Either {self._authorities}, the server does not send its intermediate certificate, or"
+                    " a proxy intercepts TLS"
                 )
             case 10:
                 return f"{sentence}: tell its administrator, or check this host's clock"
@@ -162,7 +162,7 @@ class ServerCheck(PeerCheck):
                 )
             return (
                 f"the certificate is for {certificates.hosts(certificate)}, not for {self._name}: "
-                "use a name that is in it, or renew it with this one"
+                f"connect by a name in the certificate, or issue one that includes {self._name}"
             )
         return None
 
@@ -171,8 +171,8 @@ class ServerCheck(PeerCheck):
         if not self._pins or seen in self._pins:
             return None
         return (
-            f"the certificate of {certificates.subject(certificate)} has the key {seen}, which no --pin names: a proxy "
-            "in between intercepts TLS, or the server has a new key"
+            f"the certificate of {certificates.subject(certificate)} has the key {seen}, which no --pin names. Either "
+            "the server has a new key, or a proxy intercepts TLS"
         )
 
 
@@ -325,11 +325,11 @@ def _sentence(certificate: x509.Certificate, code: int, depth: int) -> str:
         case 10:
             return f"{of} expired on {certificate.not_valid_after_utc:%Y-%m-%d %H:%M} UTC"
         case 2 | 20 | 21:
-            return f"{of} is issued by {issuer}, which is not among the trusted authorities"
+            return f"{of} is issued by {issuer}, which is not trusted"
         case 18:
-            return f"{of} is self-signed and not among the trusted authorities"
+            return f"{of} is self-signed and not trusted"
         case 19:
-            return f"the chain ends at {certificates.subject(certificate)}, which is not among the trusted authorities"
+            return f"the chain ends at {certificates.subject(certificate)}, which is not trusted"
         case 26:
             return f"{of} is not meant for this use: its extended key usage does not allow it"
         case 23:

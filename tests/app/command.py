@@ -24,12 +24,16 @@ class Answering(BaseHTTPRequestHandler):
 
     prepared: ClassVar[tuple[int, bytes]]
     seen: ClassVar[list[tuple[str, str, bytes]]]
+    of_paths: ClassVar[dict[str, object]] = {}
+    """Other answers, with status 200, by path."""
 
     def do_GET(self) -> None:
         """Answer."""
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         self.seen.append((self.command, self.path, body))
         status, answer = self.prepared
+        if self.path in self.of_paths:
+            status, answer = 200, json.dumps(self.of_paths[self.path]).encode()
         if status == 0:
             return
         self.send_response(status)

@@ -54,7 +54,7 @@ class EnrolmentCase(SynchronousTestCase):
         """Enrol a client; return the file, and one with its passphrase."""
         words = ("--key", "ecdsa", "--root", self.gateway.root, "--out", self.directory)
         said = self.good("enrol", name, *words, *more)
-        (path,) = re.findall(r"^wrote (.*), valid for up to", said, re.MULTILINE)
+        (path,) = re.findall(r"^wrote (.*), certificate valid until \d{4}-\d\d-\d\d$", said, re.MULTILINE)
         (passphrase,) = re.findall(r"^passphrase: (.*)$", said, re.MULTILINE)
         secret = self.directory / f"passphrase-{len(list(self.directory.iterdir()))}"
         secret.write_text(passphrase + "\n")

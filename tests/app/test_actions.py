@@ -30,6 +30,13 @@ from tests.net.support import ClientEnd, ServerEnd
 
 REQUEST = b"POST /IPHTTPS HTTP/1.1\r\nHost: vpn.example.org\r\nContent-Length: 18446744073709551615\r\n\r\n"
 
+RELOADED = {
+    "changed": ["route"],
+    "restart": ["interface"],
+    "message": "reloaded; changed: route; restart to apply: interface",
+}
+"""The answer to a reload."""
+
 
 class ActionCase(SynchronousTestCase):
     """Requests, without the socket."""
@@ -123,7 +130,9 @@ class ServerActionsTests(ActionCase):
 
     def test_disconnect_nobody(self) -> None:
         """A number that no client has is refused with those that there are."""
-        self.assertEqual((404, "no such client; no client is connected"), self.refusal("POST", "/clients/1/disconnect"))
+        self.assertEqual(
+            (404, "no client with ID 1; no client is connected"), self.refusal("POST", "/clients/1/disconnect")
+        )
         self.session()
         for word in ("2", "0", "-1", "01", "x", ""):
             status, sentence = self.refusal("POST", f"/clients/{word}/disconnect")
@@ -211,7 +220,7 @@ class ServerActionsTests(ActionCase):
 
     def test_reload(self) -> None:
         """A reload tells what changed, and what takes a restart; one that is refused says why."""
-        self.assertEqual({"changed": ["route"], "restart": ["interface"]}, self.done("POST", "/reload"))
+        self.assertEqual(RELOADED, self.done("POST", "/reload"))
         self.impossible = True
         self.failureResultOf(self.ask("POST", "/reload"), ConfigError)
 
@@ -225,7 +234,7 @@ class ServerActionsTests(ActionCase):
         self.assertEqual([], read)
         protocol.connectionLost(Failure(ConnectionDone()))
         self.assertEqual("DISABLED", self.successResultOf(disabled)["state"])
-        self.assertEqual({"changed": ["route"], "restart": ["interface"]}, self.successResultOf(reloaded))
+        self.assertEqual(RELOADED, self.successResultOf(reloaded))
         self.assertEqual(["DISABLED"], read)
 
     def test_authentication_while_disabled(self) -> None:

@@ -101,7 +101,7 @@ class RevokedTests(AuthorityCase):
         self.assertIn(", client alice", self.ca("revoke", "alice"))
         server.wait_for("disconnected: its certificate is revoked", POLLED)
         alice.wait_for(LINK_DOWN)
-        alice.wait_for("refused our certificate: it is revoked")
+        alice.wait_for("rejected this client's certificate: it has been revoked")
         self.assertEqual(0, ping(self.lab.clients[1], PRIVATE_HOST).lost)
         self.assertNotIn(LINK_DOWN, bob.text)
         wait_until(lambda: self.status()["revoked"] == 1, "the revoked one in the status")
@@ -140,7 +140,7 @@ class RevokedTests(AuthorityCase):
         self.ca("revoke", "alice")
         self.assertEqual({0, 65534}, {path.stat().st_uid for path in self.place.rglob("*")})
         wait_until(lambda: self.status()["revoked"] == 1, "the revoked one in the status", POLLED)
-        server.wait_for("reloaded: 1 certificates revoked", POLLED, since=mark)
+        server.wait_for("reloaded: 1 certificate revoked", POLLED, since=mark)
 
 
 class StaticServerTests(AuthorityCase):

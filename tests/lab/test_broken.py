@@ -54,7 +54,7 @@ class Way:
 
 
 WAYS = {
-    "a key that is none": Way(8, "max-cleints = 50", "8", "unknown key 'max-cleints'; is 'max-clients' meant?"),
+    "a key that is none": Way(8, "max-cleints = 50", "8", "unknown key 'max-cleints'; did you mean 'max-clients'?"),
     "a wrong value": Way(8, "max-clients = 0", "8", "--max-clients takes a number of at least 1, not '0'"),
     "a prefix of another length": Way(
         2, 'prefix = "2001:db8:2::/48"', "2",
@@ -87,7 +87,7 @@ WAYS = {
     ),
     "an interface that is there": Way(
         7, 'interface = "private"', "7",
-        "there is an interface private already: stop the program that created it, or give another --interface",
+        "interface private already exists: stop the program that created it, or choose another name with --interface",
         Start.REFUSES,
     ),
     "no name for an interface": Way(
@@ -170,14 +170,14 @@ class ClientTests(MachineCase):
         self.assertEqual(1, done.returncode)
         self.assertRegex(
             done.stderr,
-            r"^iphttps: client/gateway\.example is running but not up after 8 s: certificate: the certificate of "
-            r"CN=gateway\.example is issued by CN=gateway\.example server CA, which is not among the trusted "
-            r"authorities: a proxy in between intercepts TLS, --ca is the wrong one, or the server does not send that "
-            r"issuer's certificate; next attempt in \d+ s\n$",
+            r"^iphttps: client/gateway\.example is running but not up after 8 s: certificate check: the certificate "
+            r"of CN=gateway\.example is issued by CN=gateway\.example server CA, which is not trusted\. Either --ca is "
+            r"the wrong file, the server does not send its intermediate certificate, or a proxy intercepts TLS; next "
+            r"attempt in \d+ s\n$",
         )
         # The check asks nobody: all that it can know is whose certificate that is.
         shown = self.client_machine.iphttps("check")
         self.assertRegex(
-            shown, r"(?m)^/etc/iphttps/client/gateway\.example\.toml:\d+: note: .* of CN=Other CA is valid"
+            shown, r"(?m)^/etc/iphttps/client/gateway\.example\.toml:\d+: note: certificate CN=Other CA expires in"
         )
         self.assertTrue(shown.endswith("client/gateway.example: no problems found\n"), shown)

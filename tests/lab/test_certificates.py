@@ -53,7 +53,7 @@ class RevocationTests(RawCase):
         self.lab.authority.revoke(self.alice)
         server.wait_for("disconnected: its certificate is revoked", POLLED)
         alice.wait_for(LINK_DOWN)
-        alice.wait_for("refused our certificate: it is revoked")
+        alice.wait_for("rejected this client's certificate: it has been revoked")
         server.wait_for("the certificate of CN=alice is revoked")
         self.assertEqual(0, ping(self.lab.clients[1], PRIVATE_HOST).lost)
         self.assertNotIn(LINK_DOWN, bob.text)
@@ -73,7 +73,7 @@ class RevocationTests(RawCase):
             kept[version] = context, first.session
             self.assertIs(False, self.wrap(context, first.session).session_reused)
         self.lab.authority.revoke(self.alice)
-        server.wait_for("reloaded: 1 certificates revoked", POLLED)
+        server.wait_for("reloaded: 1 certificate revoked", POLLED)
         for context, session in kept.values():
             mark = server.mark()
             with self.assertRaisesRegex(ssl.SSLError, "(?i)certificate.revoked"):
@@ -95,7 +95,9 @@ class RevocationTests(RawCase):
         self.crl.write_bytes(self.crl.read_bytes()[:-40])
         server.wait_for("it may be truncated; the revocation lists read before stay in force", POLLED)
         self.client(2, identity=self.bob)
-        self.lab.client(1, *self.reconnect, identity=self.alice).wait_for("refused our certificate: it is revoked")
+        self.lab.client(1, *self.reconnect, identity=self.alice).wait_for(
+            "rejected this client's certificate: it has been revoked"
+        )
 
     def test_bad_file_at_start(self) -> None:
         """Without a list that can serve the server does not start, and says what is wrong."""
@@ -132,7 +134,7 @@ class RevocationTests(RawCase):
         client = self.lab.client(1, *self.reconnect, identity=self.alice)
         server.wait_for("because the revocation list of CN=Laboratory CA has expired: renew it")
         self.lab.authority.revoke(end=3 * DAY)
-        server.wait_for("clients with certificates of this issuer are refused: get a new list", POLLED)
+        server.wait_for("clients with certificates of this issuer are rejected: get a new list", POLLED)
         client.wait_for("ESTABLISHED -> LINK_UP")
 
 
@@ -225,7 +227,7 @@ class NullTests(RawCase):
         command = flags(self.lab.authority.certificate, self.lab.authority.client("null"))
         said = handshake(self.lab.clients[0], *command, "-tls1_2", "-cipher", "NULL-SHA256:@SECLEVEL=0")
         self.assertIn("handshake failure", said)
-        server.wait_for("the peer offers no cipher suite that is allowed here")
+        server.wait_for("the client offers no cipher suite that is allowed here")
 
     def test_prefer(self) -> None:
         """Preferred, a client that knows both has none, whatever else it would do."""
@@ -277,7 +279,7 @@ class HandshakeTests(RawCase):
         command = flags(self.lab.authority.certificate, self.lab.authority.client("alice"))
         for offered, said in (("h2,http/1.1", "ALPN protocol: http/1.1"), ("h2", "no application protocol")):
             self.assertIn(said, handshake(self.lab.clients[0], *command, "-alpn", offered))
-        server.wait_for(": the peer does not offer HTTP/1.1 (ALPN)")
+        server.wait_for(": the client does not offer HTTP/1.1 (ALPN)")
         self.assertIn("No ALPN negotiated", handshake(self.lab.clients[0], *command))
 
     def test_certificate_nobody_asked_for(self) -> None:

@@ -171,7 +171,7 @@ class ClockSetTests(LabCase):
         client = self.start_client(1, self.lab.authority.client("brief"))
         self.clocks["gateway"].set(YEAR)
         self.assertIn("CN=brief", server.wait_for("disconnected: its certificate expired on"))
-        client.wait_for("refused our certificate: it has expired")
+        client.wait_for("rejected this client's certificate: it has expired")
         self.clocks["gateway"].set(timedelta(0))
         client.wait_for(LINK_UP, since=client.text.find(LINK_DOWN))
         self.assertNotIn(LINK_DOWN, lasting_client.text)

@@ -30,12 +30,12 @@ class StartTests(LabCase):
     def test_command_line(self) -> None:
         """A wrong word on the command line is named, with what would be right, and the exit status is 2."""
         for flags, said in (
-            (("--prefix", "2001:db8::1/64"), "is 2001:db8::/64 meant?"),
+            (("--prefix", "2001:db8::1/64"), "did you mean 2001:db8::/64?"),
             (("--prefix", "10.0.0.0/8"), "it must look like 2001:db8:2::/64"),
             (("--prefix", "2001:db8::/48"), "must be a /64"),
             (("--prefix", "ff02::/64"), "must be global or unique local unicast"),
             (("--route", "nonsense"), "--route 'nonsense' is not an IPv6 prefix"),
-            (("--prefx", "2001:db8:2::/64"), "is --prefix meant?"),
+            (("--prefx", "2001:db8:2::/64"), "did you mean --prefix?"),
             (("--uri", "htps://*/IPHTTPS"), "it must look like https://vpn.example.org/IPHTTPS"),
             (("--authentication", "passwords"), "certificates or none"),
             (("--max-clients", "0"), "--max-clients takes a number of at least 1"),
@@ -65,7 +65,7 @@ class StartTests(LabCase):
 
     def test_interface(self) -> None:
         """An interface name that is taken or impossible is refused with what to do."""
-        self.assertIn("there is an interface private already", self.server_refusal("--interface", "private"))
+        self.assertIn("interface private already exists", self.server_refusal("--interface", "private"))
         self.assertIn("is not a valid interface name", self.server_refusal("--interface", "longer than fifteen"))
 
     def test_port_taken(self) -> None:
@@ -123,7 +123,7 @@ class ConnectTests(LabCase):
         """Each way in which the server's certificate can be wrong is named (4.2.3)."""
         other = Authority(self.lab.directory / "other", "Other CA")
         for identity, said in (
-            (other.server(GATEWAY_NAME), "Other CA, which is not among the trusted authorities"),
+            (other.server(GATEWAY_NAME), "Other CA, which is not trusted"),
             (self.lab.authority.server("other.example"), "for other.example, not for gateway.example"),
             (self.lab.authority.server(GATEWAY_NAME, usages=[Usage.CLIENT]), "is not meant for this use"),
         ):
@@ -146,9 +146,13 @@ class ConnectTests(LabCase):
         server = self.server()
         other = Authority(self.lab.directory / "other", "Other CA")
         for identity, client_says, server_says in (
-            (None, "the server demands a client certificate", "the peer sent no certificate"),
-            (other.client(), "does not trust the authority", "Other CA, which is not among the trusted"),
-            (self.lab.authority.client(usages=[Usage.SERVER]), "refused our certificate", "not meant for this use"),
+            (None, "the server requires a client certificate", "the client sent no certificate"),
+            (other.client(), "does not trust the authority", "Other CA, which is not trusted"),
+            (
+                self.lab.authority.client(usages=[Usage.SERVER]),
+                "rejected this client's certificate",
+                "not meant for this use",
+            ),
         ):
             mark = server.mark()
             flags = () if identity else ("--certificate=", "--private-key=")

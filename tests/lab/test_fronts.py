@@ -272,7 +272,7 @@ class TrustTests(FrontCase):
             self.assertEqual(b"HTTP/1.1 200", self.announce(gateway, header))
             self.assertIn("203.0.113.1:1) connected", server.wait_for("connected", since=mark))
             self.assertEqual(b"HTTP/1.1 400", self.announce(stranger, header, GATEWAY_IPV4))
-            server.wait_for(f"refused {OUTER_IPV4}:", since=mark)
+            server.wait_for(f"rejected {OUTER_IPV4}:", since=mark)
         self.assertEqual(b"HTTP/1.1 200", self.announce(stranger, b"", GATEWAY_IPV4))
         for header in (b"", b"PROXY TCP4 nonsense\r\n", version2("203.0.113.1", "192.0.2.1", 1)[:12] + bytes(20)):
             self.assertEqual(b"", self.announce(gateway, header))

@@ -180,7 +180,7 @@ class ReconnectTests(RawCase):
         self.assertEqual(SIGTERM, client.stop())
         self.assertLess(time.monotonic() - begin, 2)
         self.assertNotIn(INTERFACE, devices(self.lab.clients[0]))
-        server.wait_for("disconnected: the peer closed the connection")
+        server.wait_for("disconnected: closed by the client")
 
     def test_device_removed(self) -> None:
         """When somebody removes its device, a daemon stops and says so."""

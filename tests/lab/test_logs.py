@@ -40,7 +40,7 @@ class JsonTests(LabCase):
         server.stop()
         (ours,) = (found for found in objects(client.text) if found["event"] == "session-ended")
         (theirs,) = (found for found in objects(server.text) if found["event"] == "session-ended")
-        self.assertEqual("the client is shutting down", ours["reason"])
+        self.assertEqual("client shutting down", ours["reason"])
         self.assertIn(r"CN=x\0A2026-01-01T00:00:00 [x#info] client 9 connected", theirs["identity"])
         self.assertIn(r"\1B[2J\E2\80\AEgro [alice@example.org]", theirs["identity"])
         self.assertEqual(1, theirs["client"])

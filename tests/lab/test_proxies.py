@@ -158,7 +158,7 @@ class SquidTests(ProxyCase):
         without.wait_for(f"the proxy http://{PROXY_NAME}:{DIGEST} demands a login (Digest)")
         without.wait_for("give --proxy-credentials")
         clear.wait_for("it takes --proxy-basic")
-        wrong_ca.wait_for("is not among the trusted authorities")
+        wrong_ca.wait_for("is not trusted")
         self.assertEqual([], self.logins("squid", BASIC) + self.logins("squid", BASIC_TLS))
 
 

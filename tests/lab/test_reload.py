@@ -88,7 +88,7 @@ class ReloadTests(RawCase):
         """A new limit holds for those who come from now on."""
         self.values["max-clients"] = 1
         self.write()
-        self.assertEqual({"changed": ["max-clients"], "restart": []}, self.request())
+        self.assertEqual(["max-clients"], self.request()["changed"])
         self.assertEqual(b"", self.raw().post())
 
     def test_log_level(self) -> None:
@@ -102,27 +102,30 @@ class ReloadTests(RawCase):
         self.write()
         os.kill(self.program.pid, signal.SIGHUP)
         self.program.wait_for("reloaded; changed: log-level", since=mark)
-        self.assertNotIn("connected", self.program.text[mark:])
+        self.assertNotIn(" connected,", self.program.text[mark:])
 
     def test_needs_a_restart(self) -> None:
         """What takes a restart is said, and stays as it is."""
         self.values |= {"interface": "other0", "max-clients": 7, "offload": "off"}
         self.write()
-        self.assertEqual({"changed": ["max-clients"], "restart": ["interface", "offload"]}, self.request())
+        answer = self.request()
+        self.assertEqual((["max-clients"], ["interface", "offload"]), (answer["changed"], answer["restart"]))
 
     def test_refused_whole(self) -> None:
         """A file with a fault is refused whole, by a sentence, and everything stays as it was."""
         self.values |= {"max-clients": 1, "rout": []}
         self.write()
-        self.assertIn("unknown key 'rout'; is 'route' meant?", str(self.request()["error"]))
+        self.assertIn("unknown key 'rout'; did you mean 'route'?", str(self.request()["error"]))
         del self.values["rout"]
         self.values["max-clients"] = 1000.9
         self.write()
         self.assertIn("--max-clients takes a whole number, not '1000.9'", str(self.request()["error"]))
         self.values |= {"max-clients": 1, "rout": []}
         self.write()
-        os.kill(self.program.pid, signal.SIGHUP)
         self.program.wait_for("reload failed, nothing was changed")
+        mark = self.program.mark()
+        os.kill(self.program.pid, signal.SIGHUP)
+        self.program.wait_for("reload failed, nothing was changed", since=mark)
         del self.values["rout"]
         self.values["private-key"] = str(self.lab.authority.server("other.example").private_key)
         self.write()

@@ -44,7 +44,7 @@ class TrustTests(LabCase):
         self.lab.authority.revoke(number=1)
         server.wait_for("is older than the one in force: its CRL number is 1, lower than 2", POLLED)
         alice = self.lab.client(1, *self.reconnect, identity=self.alice)
-        alice.wait_for("refused our certificate: it is revoked")
+        alice.wait_for("rejected this client's certificate: it has been revoked")
 
     def test_end_of_session(self) -> None:
         """A session ends with its certificate, and with its authority."""
@@ -74,7 +74,7 @@ class TrustTests(LabCase):
             shown = resigned(other, issue(other, common_name("abcdef")), b"\x0c\x06abcdef", value)
             identity = save(shown, self.lab.directory / f"stranger{number}")
             handshake(self.lab.clients[0], *flags(mine.certificate, identity))
-        server.wait_for("is issued by CN=Other CA, which is not among the trusted authorities")
+        server.wait_for("is issued by CN=Other CA, which is not trusted")
         shown = resigned(mine, issue(mine, common_name("abcdef")), b"\x0c\x06abcdef", UNPRINTABLE["ESC"])
         self.client(1, identity=save(shown, self.lab.directory / "escaping"))
         server.wait_for(r"CN=a\1Bcdef")

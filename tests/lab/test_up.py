@@ -113,7 +113,7 @@ class UpTests(LabCase):
         """A client that cannot get through says what is in its way, and goes on trying."""
         host = self.lab.clients[0]
         said = self.command(host, "up", "client/main", "--timeout", "8", status=1)
-        self.assertIn("client/main is running but not up after 8 s: connect: connection refused", said)
+        self.assertIn("client/main is running but not up after 8 s: TCP connection: connection refused", said)
         self.assertIn("next attempt in", said)
         self.command(host, "down", "client/main")
 

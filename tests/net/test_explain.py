@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+
 from OpenSSL import SSL
 from twisted.internet import error
 from twisted.python.failure import Failure
@@ -34,23 +36,37 @@ class ExplainTests(SynchronousTestCase):
 
     def test_ending(self) -> None:
         """The end of a connection is explained by who ended it, at the stage that it had come to."""
-        self.assert_explains(error.ConnectionDone(), "the server closed the connection", Stage.HTTP)
-        self.assert_explains(error.ConnectionAborted(), "closed here", Stage.HTTP)
-        self.assert_explains(error.ConnectionLost(), "the connection broke", Stage.HTTP)
-        self.assert_explains(SSL.SysCallError(-1, "Unexpected EOF"), "the connection broke", Stage.HTTP)
+        self.assert_explains(error.ConnectionDone(), "closed by the server", Stage.HTTP)
+        self.assert_explains(error.ConnectionAborted(), "closed by this host", Stage.HTTP)
+        self.assert_explains(error.ConnectionLost(), "connection lost", Stage.HTTP)
+        self.assert_explains(SSL.SysCallError(-1, "Unexpected EOF"), "connection lost", Stage.HTTP)
 
     def test_other_errors_of_the_system(self) -> None:
-        """For another error the system's own words stand."""
-        system = OSError(101, "Network is unreachable")
-        self.assertIn("Network is unreachable", explain(Failure(error.ConnectError(osError=system))).sentence)
+        """Every error of connect() has a text, however Twisted passes it on: a bare errno explains nothing."""
+        no_route = "no route to host: the server's address does not answer"
+        for system, words in (
+            (OSError(errno.ENETDOWN, "Network is down"), "Network is down"),
+            ((errno.EHOSTUNREACH, "No route to host"), no_route),
+            (OSError(errno.EHOSTUNREACH, "No route to host"), no_route),
+            ((errno.EADDRNOTAVAIL, ""), "Cannot assign requested address"),
+            (
+                (errno.EPERM, ""),
+                "Operation not permitted: a packet filter or a route on this host forbids the connection",
+            ),
+            ("something else", "something else"),
+        ):
+            self.assertEqual(explain(Failure(error.getConnectError(system))).sentence, words)
+        every = [explain(Failure(error.getConnectError((number, "")))).sentence for number in errno.errorcode]
+        self.assertEqual([words for words in every if words.isdigit()], [])
+        self.assertEqual(explain(Failure(OSError(errno.EMFILE, "Too many open files"))).sentence, "Too many open files")
 
     def test_tls(self) -> None:
         """An alert or error of TLS is translated; the last of several counts."""
-        refused = "the server refused our certificate"
+        refused = "the server rejected this client's certificate"
         for words, said, stage, code in (
             (
                 "tlsv13 alert certificate required",
-                "the server demands a client certificate: give --certificate and --private-key",
+                "the server requires a client certificate: set certificate and private-key",
                 Stage.CERTIFICATE,
                 "0x90320",
             ),
@@ -61,8 +77,8 @@ class ExplainTests(SynchronousTestCase):
                 None,
             ),
             ("ssl/tls alert certificate expired", f"{refused}: it has expired", Stage.CERTIFICATE, None),
-            ("sslv3 alert certificate revoked", f"{refused}: it is revoked", Stage.CERTIFICATE, None),
-            ("ssl/tls alert certificate unknown", f"{refused} without saying why", Stage.CERTIFICATE, None),
+            ("sslv3 alert certificate revoked", f"{refused}: it has been revoked", Stage.CERTIFICATE, None),
+            ("ssl/tls alert certificate unknown", f"{refused} without giving a reason", Stage.CERTIFICATE, None),
             (
                 "ssl/tls alert unsupported certificate",
                 f"{refused}: it is not meant for this use",
@@ -93,7 +109,7 @@ class ExplainTests(SynchronousTestCase):
         """What is not TLS may come from a captive portal."""
         for words, said in (
             ("wrong version number", "the server does not speak TLS on this port: a captive portal or a web proxy may"),
-            ("http request", "the server speaks plain HTTP to a TLS port"),
+            ("http request", "plain HTTP request on a TLS port"),
         ):
             trouble = explain(Failure(SSL.Error([("SSL routines", "", words)])))
             self.assertEqual((trouble.stage, trouble.sentence[: len(said)]), (Stage.TLS, said))
@@ -111,14 +127,14 @@ class ExplainTests(SynchronousTestCase):
     def test_other_end(self) -> None:
         """Of a client the server says the same, calling it the peer."""
         closed = Failure(error.ConnectionDone())
-        self.assertEqual(sentence(closed), "the peer closed the connection")
+        self.assertEqual(sentence(closed), "closed by the peer")
         none = SSL.Error([("SSL routines", "", "peer did not return a certificate")])
         self.assertEqual(sentence(Failure(none)), "the peer sent no certificate")
         self.assertEqual(sentence(Failure(error.NoRouteError())), "there is no route to it")
         internal = SSL.Error([("SSL routines", "", "tlsv1 alert internal error")])
         self.assertEqual(
             sentence(Failure(internal)),
-            "the peer failed, or refused our certificate because of its names, its key or a local rule",
+            "the peer aborted the TLS handshake: it may not accept the names or the key of our certificate",
         )
 
 
@@ -153,4 +169,4 @@ class EndTests(SynchronousTestCase):
     def test_after_it(self) -> None:
         """The end of a session is that and no more."""
         trouble = explain_end(Failure(error.ConnectionDone()), None, Stage.HTTP, answered=True)
-        self.assertEqual(trouble, FailureReason(Stage.HTTP, "the server closed the connection"))
+        self.assertEqual(trouble, FailureReason(Stage.HTTP, "closed by the server"))

@@ -129,7 +129,7 @@ class RefusalTests(IdentityCase):
 
     def assert_refused(self, shown: Credentials, sentence: str) -> None:
         """Check that a client does not come in, and that the server says why."""
-        self.assertEqual((ClientState.LINK_DOWN, [f"refused 192.0.2.7:1234: {sentence}"]), self.join(shown))
+        self.assertEqual((ClientState.LINK_DOWN, [f"rejected 192.0.2.7:1234: {sentence}"]), self.join(shown))
 
     def test_nameless(self) -> None:
         """Who has no name at all is nobody, and could not be told from others without one."""
@@ -144,7 +144,7 @@ class RefusalTests(IdentityCase):
             shown = issue(self.certificates.authority, common_name("x"), unreadable=content)
             state, (line,) = self.join(shown)
             self.assertEqual(ClientState.LINK_DOWN, state)
-            self.assertIn("refused 192.0.2.7:1234: the certificate", line)
+            self.assertIn("rejected 192.0.2.7:1234: the certificate", line)
 
     def test_weak(self) -> None:
         """A weak key or signature is refused, also where NULL suites turn OpenSSL's own check off."""

@@ -65,7 +65,7 @@ class HandshakeTests(RevokedCase):
         """Who is revoked is told so."""
         settings = self.settings(self.root.revoke(self.certificates.client))
         _, said = self.meet(ServerTLS(settings), self.client_tls(self.certificates.client))
-        self.assertIn("the server refused our certificate: it is revoked", said)
+        self.assertIn("the server rejected this client's certificate: it has been revoked", said)
 
     def test_below(self) -> None:
         """A client of an authority below the root is looked up in that one's list."""
@@ -189,7 +189,7 @@ class ChangeTests(JoinCase):
             client.connect(self.server)
         self.assertEqual(([], ClientState.LINK_DOWN), (self.there, client.state))
         said = [formatEvent(event) for event in events]
-        self.assertIn("refused 192.0.2.7:1234: its certificate is revoked", said)
+        self.assertIn("rejected 192.0.2.7:1234: its certificate is revoked", said)
 
     def test_new_connections(self) -> None:
         """The lists in force count for the connections to come, both ways."""

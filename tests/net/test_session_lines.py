@@ -109,7 +109,7 @@ class AnonymousSessionsTests(ServerCase):
             refused = self.open("192.0.2.1")
         self.assertEqual((b"", True), (refused.value(), refused.disconnecting))
         self.assertIn(
-            "refused 192.0.2.1:1: 192.0.2.1 has reached the limit of --max-sessions-per-source",
+            "rejected 192.0.2.1:1: 192.0.2.1 has reached the limit of --max-sessions-per-source",
             [formatEvent(event) for event in events],
         )
         self.close(refused)

@@ -75,22 +75,22 @@ class RecordTests(SessionCase):
     def test_disabled(self) -> None:
         """By the client, who is disabled."""
         self.ended(
-            lambda client, connection: client.client.disable("the client is disabled"),
-            "the client is disabled",
-            "the peer closed the connection",
+            lambda client, connection: client.client.disable("client disabled"),
+            "client disabled",
+            "closed by the client",
         )
 
     def test_shutdown(self) -> None:
         """By the server, which shuts down."""
         self.ended(
             lambda client, connection: self.server.server.handle(ServerEvent.SHUTDOWN),
-            "the server closed the connection",
-            "the server is shutting down",
+            "closed by the server",
+            "server shutting down",
         )
 
     def test_broken(self) -> None:
         """By the network."""
-        self.ended(lambda client, connection: connection.cut_off(), "the connection broke", "the connection broke")
+        self.ended(lambda client, connection: connection.cut_off(), "connection lost", "connection lost")
 
 
 def _is_server(event: LogEvent) -> bool:

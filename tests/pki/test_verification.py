@@ -112,7 +112,7 @@ class ServerCheckTests(CheckCase):
     def test_authorities(self) -> None:
         """Where the chain leads to nobody who is trusted, the sentence says what may be wrong."""
         for code, words in (
-            (19, "a proxy in between intercepts TLS, or THE AUTHORITIES ARE WRONG"),
+            (19, ". Either THE AUTHORITIES ARE WRONG, or a proxy intercepts TLS"),
             (20, "the server does"),
             (10, "check this host's clock"),
             (23, "is revoked"),

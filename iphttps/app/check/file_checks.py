@@ -241,7 +241,7 @@ def _check_validity(
     findings: Findings, key: str, certificate: x509.Certificate, now: datetime, severity: Severity
 ) -> None:
     """Report the validity of a certificate; `severity` applies if it is not valid."""
-    of = f"the certificate of {subject(certificate)}"
+    what, of = f"certificate {subject(certificate)}", f"the certificate of {subject(certificate)}"
     begin, end = certificate.not_valid_before_utc, certificate.not_valid_after_utc
     if now < begin:
         findings.add(severity, key, f"{of} is not valid before {begin:%Y-%m-%d %H:%M} UTC: check the clock")
@@ -251,7 +251,7 @@ def _check_validity(
         left = (end - now).days
         findings.add(Severity.WARNING, key, f"{of} expires on {end:%Y-%m-%d %H:%M} UTC, in {left} days: renew it")
     else:
-        findings.add(Severity.NOTE, key, f"{of} is valid for {(end - now).days} days")
+        findings.add(Severity.NOTE, key, f"{what} expires in {(end - now).days} days ({end:%Y-%m-%d})")
 
 
 def _understood(certificate: x509.Certificate, path: Path) -> str | None:

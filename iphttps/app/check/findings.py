@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
@@ -46,9 +47,12 @@ class Findings:
 
     @property
     def all(self) -> list[Finding]:
-        """All findings, the most severe first."""
+        """All findings, the most severe first, those of the same severity by line."""
         severities = list(Severity)
-        return sorted(self._found.values(), key=lambda finding: severities.index(finding.severity))
+        return sorted(
+            self._found.values(),
+            key=lambda finding: (severities.index(finding.severity), finding.problem.line or sys.maxsize),
+        )
 
     @property
     def errors(self) -> bool:

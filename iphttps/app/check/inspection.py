@@ -64,4 +64,6 @@ def inspect(instance: Instance) -> Inspection:
                 check_client_files(options.config, findings, now)
         if instance.places.root == Path("/"):
             check_system(options.config, findings, now, options.config.control or instance.control)
+        else:
+            findings.add(Severity.NOTE, "root", "host not checked, because of --root")
     return Inspection(instance, findings.all)

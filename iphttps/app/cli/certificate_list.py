@@ -48,9 +48,16 @@ def text(found: Value) -> str:
     shown = tables.table(rows)
     if not certificates:
         return shown + "no certificates\n"
-    head: list[tables.Row] = [("NAME", "FOR", "STATE", "DAYS LEFT", "USED SINCE", "SERIAL")]
+    head: list[tables.Row] = [("NAME", "FOR", "STATE", "DAYS LEFT", "FIRST USED", "SERIAL")]
     lines = [
-        (each["name"], each["kind"], each["state"], each["days_left"], (each["used"] or "-")[:10], each["serial"])
+        (
+            each["name"],
+            each["kind"],
+            each["state"],
+            each["days_left"] if each["state"] == "valid" else "-",
+            (each["used"] or "-")[:10],
+            each["serial"],
+        )
         for each in certificates
     ]
     return f"{shown}\n{tables.table([*head, *lines])}"

@@ -16,6 +16,7 @@ from ... import __version__
 from ...core.errors import ConfigError
 from ...core.identity import printable
 from ..control.ask import AskError
+from .groups import InOrder
 
 COMMANDS = {
     "setup": "setup",
@@ -39,7 +40,7 @@ COMMANDS = {
 """Each subcommand, in the order in which help lists them, and its module in `commands/`."""
 
 
-class Commands(click.Group):
+class Commands(InOrder):
     """A group that imports a command when it is used, so that no command waits for the imports of another."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -55,12 +56,6 @@ class Commands(click.Group):
         assert isinstance(command, click.Command)
         return command
 
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """List each command with a whole sentence; click would truncate long ones."""
-        commands = [self.get_command(ctx, name) for name in self.list_commands(ctx)]
-        with formatter.section("Commands"):
-            formatter.write_dl([(one.name or "", sentence(one)) for one in commands if one and not one.hidden])
-
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
@@ -69,15 +64,6 @@ class Commands(click.Group):
             near = get_close_matches(args[0], COMMANDS)
             ctx.fail(f"no such command {args[0]!r}" + (f"; did you mean {near[0]!r}?" if near else ""))
         return super().resolve_command(ctx, args)
-
-
-def sentence(command: click.Command) -> str:
-    """Return the summary of a command: its short help, or else the first sentence of its help."""
-    if command.short_help:
-        return command.short_help
-    paragraph = " ".join((command.help or "").split("\n\n")[0].split())
-    first, end, _ = paragraph.partition(". ")
-    return first + end.rstrip()
 
 
 @click.command(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})

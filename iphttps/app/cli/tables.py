@@ -20,7 +20,7 @@ def server(status: dict[str, Any]) -> str:
     routes = [*status["routes"], *["default"] * status["default_router"]]
     rows: list[Row] = [
         ("state", f"{status['state']} {_since(status)}"),
-        ("listening on", status["uri"]),
+        ("listening on" if status["state"] == "LISTEN" else "not listening on", status["uri"]),
         ("authentication", status["authentication"]),
         ("interface", prefix),
         *_changed(status),
@@ -29,8 +29,8 @@ def server(status: dict[str, Any]) -> str:
         *_authority(status["authority"]),
         *_not_taken(status),
         ("clients", f"{status['clients']['now']} of at most {status['clients']['maximum']}"),
-        *_traffic("device", status["counters"]["device"]),
-        *_traffic("link", status["counters"]["link"]),
+        *_traffic("device", "the host", status["counters"]["device"]),
+        *_traffic("link", "clients", status["counters"]["link"]),
     ]
     return table(rows)
 
@@ -38,7 +38,8 @@ def server(status: dict[str, Any]) -> str:
 def _authority(authority: dict[str, Any] | None) -> Iterator[Row]:
     if authority:
         until = f", list valid until {_time(authority['next_update'])}" if authority["next_update"] else ""
-        yield "revoked", f"{authority['revoked'] or 0} certificates{until}"
+        revoked = authority["revoked"] or 0
+        yield "revoked", f"{revoked} certificate{'s' * (revoked != 1)}{until}"
         if authority["problem"]:
             yield "", authority["problem"]
 
@@ -65,6 +66,24 @@ STAGES = {
 """The step that the client is at, or what it waits for."""
 
 
+FAILED_AT = {
+    "resolve": "name resolution",
+    "connect": "TCP connection",
+    "proxy": "proxy",
+    "tls": "TLS handshake",
+    "certificate": "certificate check",
+    "http": "HTTP exchange",
+    "router": "router discovery",
+    "address": "address configuration",
+}
+"""The stage at which an attempt or a session failed."""
+
+
+def failed_at(failure: dict[str, Any]) -> str:
+    """Return the stage of a failure; a daemon of another version may have other stages."""
+    return FAILED_AT.get(failure["stage"], str(failure["stage"]))
+
+
 def client(status: dict[str, Any]) -> str:
     """Return the status of a client daemon as text."""
     waits = f", {STAGES[status['stage']]}" if status["stage"] else ""
@@ -84,18 +103,18 @@ def client(status: dict[str, Any]) -> str:
         rows.append(("router", _router(router)))
     if failure := status["last_failure"]:
         code = f"; Windows error code {failure['code']}" if failure["code"] else ""
-        server = f" {failure['uri']}:" if failure["uri"] != status["uri"] else ""
+        server = f" ({failure['uri']})" if failure["uri"] != status["uri"] else ""
         rows.append(
-            ("last failure", f"{failure['stage']}:{server} {failure['reason']} ({_time(failure['time'])}{code})")
+            ("last failure", f"{_time(failure['time'])}, {failed_at(failure)}{server}: {failure['reason']}{code}")
         )
     rows += _not_taken(status)
     if attempt := status["next_attempt"]:
         rows.append(("next attempt", f"in {duration(attempt['seconds'])}"))
     if tls := status["tls"]:
         rows.append(("TLS", _tls(tls)))
-    rows += _traffic("device", status["counters"]["device"])
+    rows += _traffic("device", "the host", status["counters"]["device"])
     if session := status["counters"]["session"]:
-        rows += _traffic("session", session)
+        rows += _traffic("session", "the server", session)
     return table(rows)
 
 
@@ -141,12 +160,12 @@ def table(rows: Sequence[Row]) -> str:
     return "".join(f"{line.rstrip()}\n" for line in lines)
 
 
-def _traffic(name: str, counters: dict[str, Any]) -> Iterator[Row]:
+def _traffic(name: str, peer: str, counters: dict[str, Any]) -> Iterator[Row]:
     received, sent = (
         f"{counters[f'packets_{direction}']} packets, {size(counters[f'bytes_{direction}'])}"
         for direction in ("in", "out")
     )
-    yield name, f"in {received}; out {sent}"
+    yield name, f"from {peer} {received}; to {peer} {sent}"
     for reason, number in _by_number(counters["drops"]):
         yield "", f"{number} dropped: {reason}"
 

@@ -131,13 +131,14 @@ class ClientConfig(ProxyConfig):
     when: str = option(
         words("always", "proxy", "blocked", "command"),
         "always",
-        "when to connect: always; proxy: behind a web proxy; blocked: where --probe is; command: when told to",
+        "when to connect: always; proxy: only behind a web proxy; blocked: only where --probe cannot be reached; "
+        "command: only after `iphttps enable`",
     )
     """When to connect: always, proxy, blocked or command."""
     probe: tuple[str, int] | None = option(
         Maybe(Parsed(_probe)),
         None,
-        "with --when blocked: host:port that is unreachable where the tunnel is needed",
+        "host:port to test with --when blocked; the client connects if it is unreachable",
     )
     """The host and port that are reachable only where no tunnel is needed; not None with `when` blocked."""
     keepalive: float = option(Number(0, DAY), "0", "seconds without traffic after which to probe the router; 0: never")
@@ -155,13 +156,14 @@ class ClientConfig(ProxyConfig):
     crl: Path | None = option(
         Maybe(File()),
         None,
-        "PEM file: revocation lists of the authorities in --ca; a server not covered by one is refused",
+        "PEM file: revocation lists of the authorities in --ca; a server whose issuer has no list in the file is "
+        "rejected",
     )
     """The revocation lists of the authorities in `ca`."""
     pin: tuple[str, ...] = option(
         Many(Parsed(lambda name, text: parse_pin(text))),
         None,
-        "public key that the server must have, sha256//... as curl writes it; may be repeated",
+        "SHA-256 hash of the server's public key, in curl's --pinnedpubkey format (sha256//BASE64); may be repeated",
     )
     """The accepted public keys of the server; any if empty."""
     request_length: RequestLength = option(
@@ -180,16 +182,24 @@ class ClientConfig(ProxyConfig):
     """The program to run when the link is up."""
     down_script: Path | None = option(Maybe(Script()), None, "program to run before the link goes down")
     """The program to run before the link goes down."""
-    reconnect_initial: float = option(Number(0.1, WEEK), f"{INITIAL:g}", "seconds to wait after the first failure")
+    reconnect_initial: float = option(
+        Number(0.1, WEEK),
+        f"{INITIAL:g}",
+        "base delay after the first failure, in seconds; a random part of up to a fifth is added",
+    )
     """Seconds to wait after the first failure (3.1.2.1)."""
-    reconnect_maximum: float = option(Number(0.1, WEEK), f"{MAXIMUM:g}", "maximum seconds to wait between attempts")
+    reconnect_maximum: float = option(
+        Number(0.1, WEEK),
+        f"{MAXIMUM:g}",
+        "maximum base delay between attempts, in seconds; a random part of up to a fifth is added",
+    )
     """Maximum seconds to wait between attempts (3.1.2.1)."""
     allow_renegotiation: bool = option(
         Flag(), None, "present the certificate also to a TLS 1.2 server that requests it after the handshake"
     )
     """Whether the client presents its certificate also after the TLS 1.2 handshake."""
     allow_older_crl: bool = option(
-        Flag(), None, "accept a revocation list in --crl that is older than the one in force"
+        Flag(), None, "accept a revocation list in --crl that is older than the one in force; only while rolling back"
     )
     """Whether an older revocation list may replace the one in force."""
 

@@ -296,4 +296,4 @@ def ipv6_prefix(name: str, text: str) -> IPv6Network:
         ) from error
     except ValueError as error:
         right = IPv6Network(text, strict=False)
-        raise ConfigError(f"--{name} {text} has host bits set: is {right} meant?") from error
+        raise ConfigError(f"--{name} {text} has host bits set: did you mean {right}?") from error

@@ -12,6 +12,9 @@ from typing import Any, ClassVar, NoReturn, Self
 
 from twisted.python import usage
 
+from twisted import __version__ as twisted_version
+
+from ... import __version__
 from ...core.errors import ConfigError
 from ...host.process.pidfile import PidFile
 from .daemon_config import DaemonConfig
@@ -23,7 +26,7 @@ Check = tuple[str, Callable[[], object]]
 """An option, and a function that raises ConfigError if its value conflicts with others."""
 
 CONFIG = "TOML file with these options; the command line overrides it"
-ROOT = "directory beneath which all paths are taken, as by `iphttps up --root`"
+ROOT = "directory to use as the root for all paths"
 """The help of --config and --root, the only options that a file cannot set."""
 
 _OPTION = re.compile(r"(?<![\w-])--([a-z0-9-]*[a-z0-9])")
@@ -102,6 +105,11 @@ class DaemonOptions(usage.Options):
             owner = self.parent.get("uid"), self.parent.get("gid")
             self.pid_file = PidFile(Path(self.parent["pidfile"]), *owner)
             self.parent["pidfile"] = ""
+
+    def opt_version(self) -> NoReturn:
+        """Display the versions of iphttps and Twisted, and exit."""
+        print(f"iphttps {__version__}, Twisted {twisted_version}")
+        raise SystemExit(0)
 
     def parse(self, arguments: list[str] | None) -> None:
         """Parse the command line, then take other values from the file; raises ConfigError."""
@@ -202,14 +210,14 @@ class DaemonOptions(usage.Options):
         """Add the closest option name to getopt's error about an unknown option."""
         words = [word for word in complaint.split() if word.startswith("--")]
         near = get_close_matches(words[0][2:], list(self)) if words and words[0][2:] not in self else []
-        return f"{complaint} (is --{near[0]} meant?)" if near else complaint
+        return f"{complaint} (did you mean --{near[0]}?)" if near else complaint
 
     def _take(self, file: TomlFile, key: str) -> Iterator[Problem]:
         """Take a value from the file, unless the command line gave it; yield problems with it."""
         value, line = file.values[key], file.lines.get(key)
         if key not in self.table:
             near = get_close_matches(key, self.table)
-            meant = f"; is {near[0]!r} meant?" if near else ""
+            meant = f"; did you mean {near[0]!r}?" if near else ""
             yield Problem(f"unknown key {key!r}{meant}", key, file.path, line)
             return
         kind = self.table[key].kind

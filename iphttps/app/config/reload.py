@@ -6,7 +6,8 @@ certificates are no longer valid, or all of them if the Authentication Mode chan
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import TypeVar
 
@@ -24,10 +25,12 @@ class Changes:
 
     now: tuple[str, ...]
     restart: tuple[str, ...]
+    shown: Callable[[str], str] = field(default=str, compare=False)
+    """Returns the text for an option, such as the file that it stands for."""
 
     def __str__(self) -> str:
-        words = f"changed: {', '.join(self.now)}" if self.now else "no changes"
-        return f"{words}; needs a restart: {', '.join(self.restart)}" if self.restart else words
+        words = f"changed: {', '.join(map(self.shown, self.now)) or 'nothing'}"
+        return f"{words}; restart to apply: {', '.join(self.restart)}" if self.restart else words
 
 
 def file_options(config: DaemonConfig) -> list[str]:

@@ -139,7 +139,9 @@ class ServerConfig(DaemonConfig):
     )
     """The directory of the authority whose revocation list the server renews."""
     publish: URI | None = option(
-        Maybe(Parsed(_publish)), None, "where to publish that revocation list over plain HTTP, such as http://*:80"
+        Maybe(Parsed(_publish)),
+        None,
+        "address and port on which to serve the revocation list of --authority over plain HTTP, such as http://*:80",
     )
     """The URI at which the authority's revocation list is published."""
     null_encryption: NullEncryption = option(
@@ -231,27 +233,28 @@ class ServerConfig(DaemonConfig):
     advertise: Advertise = option(
         Word({choice.value: choice for choice in Advertise}),
         "builtin",
-        "sender of Router Advertisements: builtin; host: a program such as radvd; off",
+        "who sends Router Advertisements: builtin (this daemon), host (a program such as radvd), or off (nobody)",
     )
     """The sender of Router Advertisements."""
     valid_lifetime: int = option(
         Whole(0, INFINITE_LIFETIME),
         "2592000",
-        "seconds for which a client's address is valid once advertised",
+        "valid lifetime of the advertised prefix, in seconds",
         reload=True,
     )
     """Seconds for which a client's address is valid (RFC 4861 section 4.6.2)."""
     preferred_lifetime: int = option(
         Whole(0, INFINITE_LIFETIME),
         "604800",
-        "seconds for which a client's address may open new connections",
+        "preferred lifetime of the advertised prefix, in seconds",
         reload=True,
     )
     """Seconds for which a client's address may open new connections, at most `valid_lifetime`."""
     trusted_proxy: tuple[IPv4Network | IPv6Network, ...] = option(
         Many(Parsed(_any_network)),
         None,
-        "address or prefix of proxies to believe about the clients behind them; may be repeated",
+        "address or prefix of a reverse proxy whose PROXY header or forwarding headers are trusted for the client's "
+        "address; may be repeated",
     )
     """The addresses of proxies trusted to report the addresses and identities of their clients."""
     default_router: bool = option(
@@ -261,11 +264,16 @@ class ServerConfig(DaemonConfig):
     proxy_protocol: bool = option(Flag(), None, "require a PROXY header, version 1 or 2, from every --trusted-proxy")
     """Whether every trusted proxy must send a PROXY header."""
     allow_older_crl: bool = option(
-        Flag(), None, "accept a revocation list that is older than the one in force", reload=True
+        Flag(),
+        None,
+        "accept a revocation list that is older than the one in force; only while rolling back",
+        reload=True,
     )
     """Whether an older revocation list may replace the one in force."""
     strict: bool = option(
-        Flag(), None, "forward Router Advertisements and Redirects from clients, to the letter of [MS-IPHTTPS]"
+        Flag(),
+        None,
+        "INSECURE: forward clients' Router Advertisements and Redirects, as [MS-IPHTTPS] literally requires",
     )
     """Whether clients' Router Advertisements and Redirects are forwarded (3.2.5.2.2)."""
 

@@ -20,6 +20,9 @@ TLS_FILES = {
 AUTHORITY_FILES = {"client-ca": "ca.pem", "client-crl": "crl.pem"}
 """Options that default to files of the authority, if one is configured."""
 
+_CONTENTS = {"client-ca": "certificate", "client-crl": "revocation list"}
+"""What these files contain."""
+
 
 class Options(DaemonOptions):
     """The options of the server."""
@@ -43,6 +46,12 @@ class Options(DaemonOptions):
         if found is None and name in AUTHORITY_FILES and super().value("authority") and super().value("uri").secure:
             return super().value("authority") / AUTHORITY_FILES[name]
         return found
+
+    def shown(self, name: str) -> str:
+        """Return the text for an option in a message: its name, or the authority's file if the option is not set."""
+        if self[name] is None and name in AUTHORITY_FILES and (directory := self.value("authority")):
+            return f"{_CONTENTS[name]} of {directory}"
+        return name
 
     def checks(self) -> Iterable[Check]:
         """Return the checks that involve several options."""

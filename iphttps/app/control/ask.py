@@ -29,11 +29,12 @@ _TIMEVAL = struct.Struct("ll")  # socket(7): seconds and microseconds
 
 
 class AskError(IPHTTPSError):
-    """A request that failed or was refused; `status` is the exit status for it."""
+    """A request that failed or was refused; `status` is the exit status for it, `code` the daemon's HTTP status."""
 
-    def __init__(self, sentence: str, status: int = 1) -> None:
+    def __init__(self, sentence: str, status: int = 1, *, code: int | None = None) -> None:
         super().__init__(sentence)
         self.status = status
+        self.code = code
 
 
 class _Connection(http.client.HTTPConnection):
@@ -73,7 +74,8 @@ def ask(path: Path, method: str, resource: str, value: object = None) -> Any:
     if not isinstance(answer, dict):
         raise AskError(f"{path}: the program that listens there is not an iphttps daemon")
     if response.status != http.client.OK:
-        raise AskError(printable(str(answer.get("error", f"refused with status {response.status}"))))
+        sentence = printable(str(answer.get("error", f"rejected with status {response.status}")))
+        raise AskError(sentence, code=response.status)
     return answer
 
 

@@ -111,12 +111,12 @@ class ServerActions:
                 return last
         numbers = ", ".join(str(entry.number) for entry in self._server.service.table)
         there = f"connected clients: {numbers}" if numbers else "no client is connected"
-        raise Refusal(HTTPStatus.NOT_FOUND, f"no such client; {there}")
+        raise Refusal(HTTPStatus.NOT_FOUND, f"no client with ID {word}; {there}")
 
     def reload(self, asked: Asked) -> Value:
         """Reload the configuration and its files; return what changed and what needs a restart."""
         changes = self._reload()
-        return {"changed": list(changes.now), "restart": list(changes.restart)}
+        return {"changed": list(changes.now), "restart": list(changes.restart), "message": f"reloaded; {changes}"}
 
     def enable(self, asked: Asked) -> None:
         """Start listening (3.2.4.1)."""

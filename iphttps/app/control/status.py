@@ -106,6 +106,11 @@ def crl_not_taken(problem: str) -> str:
     return f"revocation list not loaded: {problem}; the previous one stays in force"
 
 
+def configuration_not_taken(problem: str) -> str:
+    """Return the sentence for a configuration that could not be reloaded."""
+    return f"configuration not reloaded: {problem}; the previous one stays in force"
+
+
 def certificate_not_taken(problem: str) -> str:
     """Return the sentence for a certificate or key of the server that could not be loaded."""
     return f"certificate not loaded: {problem}; the previous one stays in force"

@@ -136,8 +136,8 @@ class RunningClient:
         self._reactor.callFromThread(log_file.reopen)
         self._reactor.callFromThread(
             self.log.info,
-            "a client does not reload: changes of the configuration or its files need a restart, except for the"
-            " revocation lists and the proxy login, which are read for each attempt",
+            "SIGHUP ignored: a client does not reload. Restart it to apply a new configuration; revocation lists and"
+            " proxy credentials are read at each attempt.",
             event="nothing-to-reload",
         )
 
@@ -218,7 +218,7 @@ class RunningClient:
         """Take the link down and close the connection."""
         self._watch.stop()
         self._lifetime_watch.stop()
-        self._precondition.disable("the client is shutting down")
+        self._precondition.disable("client shutting down")
         return DeferredList([self.client.gone(), self._link.ended()])
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -82,6 +83,8 @@ class RunningServer:
         self._interface_changed = interface_changed
         self._interface_trouble = interface_trouble
         self._watches = self._watch(tls) if tls else None
+        self._reload_problem: str | None = None
+        """Why the last reload failed; None if it succeeded."""
 
     def _watch(self, tls: ConfiguredTLS) -> tuple[RevocationWatch, CredentialsWatch, LifetimeWatch]:
         listener = self.server.listener
@@ -133,7 +136,7 @@ class RunningServer:
 
     def _not_taken(self) -> list[str]:
         """Return a sentence for each changed file that the server cannot use."""
-        found = []
+        found = [] if self._reload_problem is None else [status.configuration_not_taken(self._reload_problem)]
         if self._watches:
             lists, credentials, _ = self._watches
             if lists.problem:
@@ -180,13 +183,26 @@ class RunningServer:
         self.server.handle(ServerEvent.AUTHENTICATION)
 
     def reload(self) -> Changes:
-        """Read the options and their files again and put them in force. On ConfigError nothing is changed."""
+        """Read the options and their files again and put them in force. On ConfigError nothing is changed.
+
+        The log records the result; the status reports a failure until a reload succeeds.
+        """
         with self._supervision.reloading():
-            fresh = self.options.again()
             try:
-                return self._reload(fresh)
+                changes = self._reload_again()
             except ConfigError as error:
-                raise fresh.placed(error) from error
+                self._reload_problem = str(error)
+                self.log.error("reload failed, nothing was changed: {error}", event="not-reloaded", error=str(error))
+                raise
+        self._reload_problem = None
+        return changes
+
+    def _reload_again(self) -> Changes:
+        fresh = self.options.again()
+        try:
+            return self._reload(fresh)
+        except ConfigError as error:
+            raise fresh.placed(error) from error
 
     def _reload(self, fresh: Options) -> Changes:
         before = self.options
@@ -196,7 +212,7 @@ class RunningServer:
         restart = keep_what_takes_a_restart(before, fresh)
         config = fresh.config
         files = contents(config)
-        changes = Changes(changed(self.config, self._files, config, files), restart)
+        changes = Changes(changed(self.config, self._files, config, files), restart, fresh.shown)
         self.put_in_force(config)
         self.options, self.config, self._files, self._configured_mode = fresh, config, files, configured
         gc_tuning.look_at_all()  # the old options are a reference cycle
@@ -232,11 +248,9 @@ class RunningServer:
         service.advertise()
 
     def _hang_up(self, signum: int, frame: object) -> None:
-        self._reactor.callFromThread(self._reload_and_log)
+        self._reactor.callFromThread(self._reload_on_signal)
 
-    def _reload_and_log(self) -> None:
+    def _reload_on_signal(self) -> None:
         log_file.reopen()
-        try:
+        with suppress(ConfigError):  # the log has it
             self.reload()
-        except ConfigError as error:
-            self.log.error("reload failed, nothing was changed: {error}", event="not-reloaded", error=str(error))

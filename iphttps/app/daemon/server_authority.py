@@ -50,7 +50,7 @@ class ServerAuthority:
         self._upkeep.stop()
         if self._listener:
             self._listener.stop()
-            self._listener.disconnect("the server is shutting down")
+            self._listener.disconnect("server shutting down")
             self._listener = None
 
     def status(self) -> Value:

@@ -26,6 +26,7 @@ def read_passphrase(text: str) -> str:
     typed = re.sub(r"[\s-]", "", text).lower().translate(_MISREAD)
     if len(typed) != GROUPS * GROUP or not set(typed) <= set(ALPHABET):
         raise ConfigError(
-            f"not a passphrase: `iphttps enrol` shows one of {GROUPS} groups of {GROUP} letters and digits"
+            "malformed passphrase: it is five groups of four digits and letters, such as 6wk7-74vp-d2ng-k4q8-xr3s; the "
+            "letters i, l, o and u do not occur"
         )
     return "-".join(typed[start : start + GROUP] for start in range(0, len(typed), GROUP))

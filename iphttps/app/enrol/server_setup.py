@@ -124,7 +124,7 @@ class ServerSetup:
             Authority.create(
                 directory, _name(hosts[0], "CA"), key=self.key, crl_uris=[crl_uri(hosts[0])], kind=Kind.CLIENT
             )
-            yield f"created an authority for clients, its key readable by root and the server: {directory}"
+            yield f"created a client CA; its key is readable by root and the server only: {directory}"
         return (yield from self._server_authority(of_servers, hosts))
 
     def _server_authority(self, directory: Path, hosts: Sequence[str]) -> Generator[str, None, Authority]:
@@ -132,7 +132,7 @@ class ServerSetup:
         if not (directory / CERTIFICATE).exists():
             name, uris = _name(hosts[0], "server CA"), [crl_uri(hosts[0], SERVERS_DOCUMENT)]
             authority = Authority.create(directory, name, key=self.key, crl_uris=uris, kind=Kind.SERVER, hosts=hosts)
-            yield f"created an authority for {', '.join(hosts)} only, its key readable by root: {directory}"
+            yield f"created a server CA, limited to {', '.join(hosts)}; its key is readable by root only: {directory}"
             return authority
         authority = Authority.open(directory)
         authority.repair_list()

@@ -117,14 +117,15 @@ def find_control(places: Places, control: str | None, word: str | None) -> Path:
     if len(live) == 1:
         return live[0]
     if live:
-        raise AskError(f"several daemons exist: name one of {', '.join(map(_called, live))}, or use --control", 2)
+        names = ", ".join(called(path) or str(path) for path in live)
+        raise AskError(f"several daemons exist: name one of {names}, or use --control", 2)
     raise AskError(f"no control socket in {places.run}: start a daemon, or give its socket with --control")
 
 
-def _called(path: Path) -> str:
-    """Return the name of the instance with this socket, or the socket's path if its name matches no instance."""
+def called(path: Path) -> str | None:
+    """Return the name of the instance with this control socket, or None if the path is not that of an instance."""
     role, _, name = path.stem.partition("-")
-    return f"{role}/{name}" if role in ROLES and name else str(path)
+    return f"{role}/{name}" if role in ROLES and name else None
 
 
 def _instance(places: Places, role: str, name: str) -> Instance:

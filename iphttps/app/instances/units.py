@@ -59,7 +59,8 @@ def enable(places: Places, role: str, name: str) -> Start:
     wanted = unit(role, name)
     up = f"start it with `iphttps up {role}/{name}`"
     if places.root != Path("/"):
-        return Start(False, f"on that machine, {up}")
+        here = f"start it with `iphttps up --root {places.root} {role}/{name}`"
+        return Start(False, f"{here}, or on the target host with `iphttps up {role}/{name}`")
     if not booted():
         return Start(False, f"systemd is not running: {up}")
     if not _does("cat", wanted):

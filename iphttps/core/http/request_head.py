@@ -22,7 +22,7 @@ _HOST = re.compile(rb"(?:\[[0-9A-Za-z:.]+\]|[A-Za-z0-9._~!$&'()*+,;=%-]*)(?::\d*
 
 _PROXY_HEADER = "it sends a PROXY header, which only a --trusted-proxy may, and only with --proxy-protocol"
 _STRANGERS = {
-    b"\x16": "it speaks TLS to a port for plain HTTP",  # a handshake record: RFC 8446 section 5.1
+    b"\x16": "TLS handshake on a plain HTTP port",  # a handshake record: RFC 8446 section 5.1
     b"SSH-": "it speaks SSH",  # RFC 4253 section 4.2
     b"PROXY ": _PROXY_HEADER,
     b"\r\n\r\n\0\r\nQUIT\n": _PROXY_HEADER,

@@ -45,7 +45,7 @@ class ProxyChoice:
         near = get_close_matches(text.lower(), _WORDS)
         raise ConfigError(
             f"{text!r} does not say how to find the proxy: it must be environment, auto, none, or a URL such as "
-            "http://proxy.example.org:3128" + (f"; is {near[0]} meant?" if near else "")
+            "http://proxy.example.org:3128" + (f"; did you mean {near[0]}?" if near else "")
         )
 
     def __str__(self) -> str:

@@ -44,7 +44,8 @@ def check_name(name: str) -> None:
         )
     if name in (other for _, other in socket.if_nameindex()):  # /sys may belong to another namespace
         raise ConfigError(
-            f"there is an interface {name} already: stop the program that created it, or give another --interface"
+            f"interface {name} already exists: stop the program that created it, or choose another name with"
+            " --interface"
         )
 
 

@@ -81,7 +81,7 @@ class ConnectCondition:
         if self._client.state is ClientState.ENABLED:
             self._client.handle(ClientEvent.PRECONDITION)
 
-    def disable(self, why: str = "the client is disabled") -> None:
+    def disable(self, why: str = "client disabled") -> None:
         """Disable the client in any state (3.1.4.2); `why` is the reason in the log."""
         self.stop()
         self._client.disable(why)

@@ -14,9 +14,9 @@ from .service import IPHTTPSService
 __all__ = ["Server"]
 
 _REASONS = {
-    ServerEvent.DISABLE: "the server is disabled",
-    ServerEvent.AUTHENTICATION: "the authentication mode was changed",
-    ServerEvent.SHUTDOWN: "the server is shutting down",
+    ServerEvent.DISABLE: "server disabled",
+    ServerEvent.AUTHENTICATION: "authentication mode changed",
+    ServerEvent.SHUTDOWN: "server shutting down",
 }
 
 

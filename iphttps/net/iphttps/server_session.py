@@ -113,7 +113,7 @@ class ServerSession(Session):
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """Tear down the client's state (3.2.5.3)."""
         self.settle()
-        self._leave(sentence(reason))
+        self._leave(sentence(reason, "client"))
         super().connectionLost(reason)
 
     def _leave(self, sentence: str) -> None:

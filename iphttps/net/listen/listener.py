@@ -18,7 +18,7 @@ from ...core.admission import HandshakeLimiter
 from ..connection import HANDSHAKE_DEADLINE, PeerConnection
 from ..log import logger
 from .accept import PeerInfo
-from .rejections import RejectionLog
+from .rejections import FAILED, RejectionLog
 from .request import RequestProtocol
 from .service import Service
 
@@ -99,7 +99,7 @@ class Listener(Factory):
         return ended.addCallback(self._flush_rejections)
 
     def _flush_rejections(self, result: object) -> None:
-        # The last connections may have been refused after the port was closed.
+        # The last connections may have been rejected after the port was closed.
         if self._port is None:
             self.rejections.close()
 
@@ -117,8 +117,12 @@ class Listener(Factory):
         return request
 
     def refused(self, connection: RequestProtocol, sentence: str, kind: str) -> None:
-        """Record that a connection was refused, for a reason of this kind."""
+        """Record that a connection was rejected, for a reason of this kind."""
         self.rejections.note(connection.peer, sentence, kind)
+
+    def failed(self, connection: RequestProtocol, sentence: str, kind: str) -> None:
+        """Record that a connection failed through no decision of this end, for a reason of this kind."""
+        self.rejections.note(connection.peer, sentence, kind, FAILED)
 
     def admitted(self, connection: RequestProtocol, session: PeerConnection, service: Service) -> None:
         """Register a session in place of its request; the handshake phase is over."""

@@ -1,4 +1,4 @@
-"""The log of refused connections, rate-limited so that repeated refusals cannot fill it."""
+"""The log of connections that become no session, rate-limited so that repeated rejections cannot fill it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,11 @@ from twisted.logger import Logger
 
 LINES = 10
 WINDOW = 60.0
-"""Maximum number of lines per kind of refusal within WINDOW seconds; further ones are only counted."""
+"""Maximum number of lines per kind of rejection within WINDOW seconds; further ones are only counted."""
+
+REJECTED = "rejected {peer}: {sentence}"
+FAILED = "connection from {peer} failed: {sentence}"
+"""The line for a decision of this end, and for one of the client or an error."""
 
 
 @dataclass(slots=True)
@@ -22,7 +26,7 @@ class _Window:
 
 
 class RejectionLog:
-    """Logs each refusal up to a limit per kind, and then the number of further ones.
+    """Logs each rejection up to a limit per kind, and then the number of further ones.
 
     A kind is a constant of this program and never depends on peer input, so the number of kinds is bounded.
     """
@@ -32,8 +36,8 @@ class RejectionLog:
         self._log = log
         self._windows: dict[str, _Window] = {}
 
-    def note(self, peer: str, sentence: str, kind: str) -> None:
-        """Record that a connection was refused."""
+    def note(self, peer: str, sentence: str, kind: str, line: str = REJECTED) -> None:
+        """Record that a connection was rejected, or that it failed."""
         now = self._clock.seconds()
         window = self._windows.get(kind)
         if window is None or now >= window.end:
@@ -42,7 +46,7 @@ class RejectionLog:
             window = self._windows[kind] = _Window(now + WINDOW)
         if window.lines < LINES:
             window.lines += 1
-            self._log.info("refused {peer}: {sentence}", event="refused", peer=peer, sentence=sentence, kind=kind)
+            self._log.info(line, event="refused", peer=peer, sentence=sentence, kind=kind)
             return
         window.left_out += 1
         window.last = peer
@@ -52,7 +56,7 @@ class RejectionLog:
     def _report(self, kind: str, window: _Window) -> None:
         window.report = None
         self._log.warn(
-            "refused {count} more within {seconds:g} s, the last of them {peer}: {kind}",
+            "{count} more rejected or failed connections within {seconds:g} s, the last from {peer}: {kind}",
             event="refused-more",
             count=window.left_out,
             seconds=WINDOW,

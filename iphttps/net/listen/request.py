@@ -45,6 +45,7 @@ class Owner(Protocol):
 
     def day(self) -> float: ...
     def refused(self, connection: RequestProtocol, sentence: str, kind: str) -> None: ...
+    def failed(self, connection: RequestProtocol, sentence: str, kind: str) -> None: ...
     def admitted(self, connection: RequestProtocol, session: PeerConnection, service: Service) -> None: ...
     @property
     def opened(self) -> Callable[[PeerConnection], None]: ...
@@ -162,7 +163,10 @@ class RequestProtocol(PeerConnection):
             super().hang_up()
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        """Record a refusal if TLS has refused the client."""
+        """Record a rejection by TLS, or a failed handshake."""
         if not self.ending and self.tls and (self.tls.check.failure or isinstance(reason.value, SSL.Error)):
-            self._listener.refused(self, self.tls.check.failure or sentence(reason), "TLS")
+            if self.tls.check.failure:
+                self._listener.refused(self, self.tls.check.failure, "TLS")
+            else:
+                self._listener.failed(self, sentence(reason, "client"), "TLS")
         super().connectionLost(reason)

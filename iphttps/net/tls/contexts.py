@@ -206,8 +206,8 @@ class ClientTLS:
 def _doubts(option: str, *, given: bool) -> str:
     """Return a phrase with the possible cause if a server's authority is not trusted."""
     if not option:
-        return "the system lacks its authority"
-    return f"{option} is the wrong one" if given else f"its authority is not one of the system's: give {option}"
+        return "the authority is private"
+    return f"{option} is the wrong file" if given else f"the authority is private (set {option})"
 
 
 def _server_contexts(settings: TLSSettings) -> tuple[SSL.Context, SSL.Context | None]:

@@ -53,10 +53,11 @@ class RevocationReload:
 
     def _report(self, lists: RevocationLists) -> None:
         self.log.info(
-            "{path} reloaded: {count} certificates revoked",
+            "{path} reloaded: {count} {noun} revoked",
             event="crl-read",
             path=lists.path,
             count=lists.count,
+            noun="certificate" if lists.count == 1 else "certificates",
         )
         for sentence in lists.older:
             self.log.warn("{sentence}; accepted because of allow-older-crl", event="crl-older", sentence=sentence)

@@ -77,7 +77,7 @@ class SystemTests(NamespaceCase):
     def test_interface(self) -> None:
         """The name of the interface must be free and possible."""
         self.route("::/0")
-        self.assertIn("error: there is an interface eth1 already", self.only("--interface", "eth1"))
+        self.assertIn("error: interface eth1 already exists", self.only("--interface", "eth1"))
         self.assertIn("is not a valid interface name", self.only("--interface", "a/b"))
 
     def test_port(self) -> None:

@@ -37,11 +37,11 @@ class StatusTests(CommandCase):
                 "interface       iphttps0, fe80::1/64 2001:db8:2::1/64, prefix 2001:db8:2::/64",
                 "offload         tcp, udp",
                 "routes          2001:db8:1::/64",
-                "revoked         1 certificates, list valid until 2026-03-31 08:00:00 UTC",
+                "revoked         1 certificate, list valid until 2026-03-31 08:00:00 UTC",
                 "clients         2 of at most 1000",
-                "device          in 9 packets, 9 kB; out 7 packets, 700 B",
+                "device          from the host 9 packets, 9 kB; to the host 7 packets, 700 B",
                 "                1 dropped: not an IPv6 packet",
-                "link            in 8 packets, 800 B; out 9 packets, 9 kB",
+                "link            from clients 8 packets, 800 B; to clients 9 packets, 9 kB",
                 "                1 dropped: a source address that another node holds",
             ],
             said.splitlines(),
@@ -52,6 +52,11 @@ class StatusTests(CommandCase):
         for role, state in (("server", "DISABLED"), ("client", "LINK_DOWN"), ("client", "DISABLED")):
             status, said, _ = self.run_command({**documented(role), "state": state}, "status")
             self.assertEqual((1, True), (status, state in said))
+
+    def test_disabled(self) -> None:
+        """A disabled server does not claim to listen."""
+        _, said, _ = self.run_command({**documented("server"), "state": "DISABLED"}, "status")
+        self.assertIn("\nnot listening on  https://*/IPHTTPS\n", said)
 
     def test_not_taken(self) -> None:
         """A file that has changed and cannot be used is a problem of one that does its work."""
@@ -131,6 +136,9 @@ class OrderTests(CommandCase):
         self.assertEqual([("POST", "/enable", b""), ("POST", "/disable", b"")], Answering.seen)
         connecting = {**documented("client"), "state": "LINK_DOWN", "stage": "connect"}
         self.assertIn("client: LINK_DOWN, connecting\n", self.run_command(connecting, "enable")[1])
+        self.path = self.directory / "server-main.sock"
+        self.serve(self.path)
+        self.assertEqual("server/main: LISTEN\n", self.run_command(documented("server"), "enable")[1])
 
     def test_refused(self) -> None:
         """The daemon's refusal is the sentence."""

@@ -19,9 +19,10 @@ class ClientStatusTests(CommandCase):
         self.assertEqual(0, status)
         self.assertIn("state         LINK_UP for 45 s, since 2026-03-01 09:23:00 UTC\n", said)
         self.assertIn(
-            "last failure  connect: https://vpn.example.net/IPHTTPS: connection refused: nothing listens there", said
+            "last failure  2026-03-01 09:22:30 UTC, TCP connection (https://vpn.example.net/IPHTTPS): connection",
+            said,
         )
-        self.assertIn(" (2026-03-01 09:22:30 UTC; Windows error code 0x274D)\n", said)
+        self.assertIn("a firewall rejects it; Windows error code 0x274D\n", said)
         later = {**documented("client"), "next_attempt": {"time": "2026-03-01T09:23:00Z", "seconds": 12.5}}
         self.assertIn("next attempt  in 12 s\n", self.run_command(later, "status")[1])
         self.assertIn("TLS           TLSv1.3, TLS_AES_256_GCM_SHA384\n", said)
@@ -49,7 +50,7 @@ class ClientStatusTests(CommandCase):
     def test_same_server(self) -> None:
         """A failure with the server of the latest attempt does not name it again."""
         failure = {**documented("client")["last_failure"], "uri": "https://vpn.example.org/IPHTTPS"}
-        self.assertTrue(any("connect: connection refused" in line for line in self.said(last_failure=failure)))
+        self.assertTrue(any("TCP connection: connection refused" in line for line in self.said(last_failure=failure)))
 
     def test_problem(self) -> None:
         """A link that is up is a problem all the same where no router answers, or none has advertised itself."""

@@ -89,12 +89,12 @@ class ServerFlagTests(AppCase):
             ("--prefix", "2001:db8:2::/48", ("--prefix 2001:db8:2::/48 must be a /64: "
                 "clients form 64-bit interface identifiers")),
             ("--prefix", "2001:db8:2::1/64", ("--prefix 2001:db8:2::1/64 has host bits set: "
-                "is 2001:db8:2::/64 meant?")),
+                "did you mean 2001:db8:2::/64?")),
             ("--prefix", "fe80::/64", "--prefix fe80::/64 must be global or unique local unicast"),
             ("--prefix", "ff02::/64", "--prefix ff02::/64 must be global or unique local unicast"),
             ("--prefix", "::/64", "--prefix ::/64 must be global or unique local unicast"),
             ("--route", "2001:db8:1::1/48", ("--route 2001:db8:1::1/48 has host bits set: "
-                "is 2001:db8:1::/48 meant?")),
+                "did you mean 2001:db8:1::/48?")),
             ("--authentication", "maybe", "--authentication is certificates or none, not 'maybe'"),
             ("--max-clients", "many", "--max-clients takes a number of at least 1, not 'many'"),
             ("--max-clients", "0", "--max-clients takes a number of at least 1, not '0'"),
@@ -126,7 +126,7 @@ class CommandLineTests(AppCase):
         """An unknown flag ends in one sentence, with the flag that was probably meant."""
         self.assertEqual(
             self.refusal(server_options.Options(), *PLAIN, "--interfaces", "vpn0"),
-            "option --interfaces not recognized (is --interface meant?); see `twistd iphttps-server --help`",
+            "option --interfaces not recognized (did you mean --interface?); see `twistd iphttps-server --help`",
         )
         self.assertEqual(
             self.refusal(client_options.Options(), "--quux"),
@@ -221,9 +221,9 @@ class FileTests(AppCase):
 
     def test_unknown_key(self) -> None:
         """An unknown key is named, with the file, and the one that was probably meant."""
-        self.assertEqual(self.refused('interfaces = "vpn0"'), "1: unknown key 'interfaces'; is 'interface' meant?")
+        self.assertEqual(self.refused('interfaces = "vpn0"'), "1: unknown key 'interfaces'; did you mean 'interface'?")
         self.assertEqual(self.refused("quux = 1"), "1: unknown key 'quux'")
-        self.assertEqual(self.refused('private_key = "a"'), "1: unknown key 'private_key'; is 'private-key' meant?")
+        self.assertEqual(self.refused('private_key = "a"'), "1: unknown key 'private_key'; did you mean 'private-key'?")
         self.assertEqual(self.refused('[quux]\nuri = "http://*/"'), "1: unknown key 'quux'")
 
     def test_not_for_a_file(self) -> None:

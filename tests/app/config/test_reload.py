@@ -33,7 +33,7 @@ class CompareTests(SynchronousTestCase):
     def test_nothing(self) -> None:
         """The same again is no change."""
         self.assertEqual(Changes((), ()), compared(parsed(), parsed()))
-        self.assertEqual("no changes", str(Changes((), ())))
+        self.assertEqual("changed: nothing", str(Changes((), ())))
 
     def test_written_otherwise(self) -> None:
         """The same value in other words is no change."""
@@ -45,7 +45,7 @@ class CompareTests(SynchronousTestCase):
         after = parsed("--max-clients", "7", "--route", "2001:db8:1::/64", "--interface", "other0", "--offload", "off")
         changes = compared(parsed(), after)
         self.assertEqual(Changes(("max-clients", "route"), ("interface", "offload")), changes)
-        self.assertEqual("changed: max-clients, route; needs a restart: interface, offload", str(changes))
+        self.assertEqual("changed: max-clients, route; restart to apply: interface, offload", str(changes))
         self.assertEqual(
             ("iphttps0", True, 7), (after.config.interface, after.config.offload, after.config.max_clients)
         )

@@ -260,11 +260,11 @@ class RefusalTests(ClientDaemonCase):
         """A device that cannot be made ends the program."""
 
         def refuse(name: str) -> None:
-            raise ConfigError(f"there is an interface {name} already")
+            raise ConfigError(f"interface {name} already exists")
 
         daemon = self.daemon()
         daemon.open_device = refuse  # type: ignore[assignment]
-        self.assert_refuses_to_start(daemon, "there is an interface iphttps0 already")
+        self.assert_refuses_to_start(daemon, "interface iphttps0 already exists")
 
     def test_no_network(self) -> None:
         """Where the network refuses, the device is closed again."""

@@ -5,12 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from twisted.internet.defer import maybeDeferred
 from twisted.logger import capturedLogs
 
 from iphttps.app.config.kinds import Flag, Many, Number, Whole
 from iphttps.app.config.option import Option
+from iphttps.app.config.reload import Changes
 from iphttps.app.config.server_config import ServerConfig
 from iphttps.app.config.server_options import Options
+from iphttps.app.control.resource import Asked
 from iphttps.app.daemon.running_server import RunningServer
 from iphttps.app.daemon.server import ServerDaemon
 from iphttps.core.errors import ConfigError
@@ -149,7 +152,7 @@ class EffectTests(ReloadCase):
         running = self.begin()
         self.write(offload="off")
         with capturedLogs() as events:
-            self.assertEqual("no changes; needs a restart: offload", str(running.reload()))
+            self.assertEqual("changed: nothing; restart to apply: offload", str(running.reload()))
         self.assertIn(("offload",), [event.get("restart") for event in events])
         self.assertTrue(running.config.offload)
         self.assertEqual("auto", running.options["offload"])
@@ -172,6 +175,44 @@ class EffectTests(ReloadCase):
         self.write(max_clients="7")
         self.assertIn("must be a number", str(self.assertRaises(ConfigError, running.reload)))
         self.assertEqual((1000, 1000), (running.server.service.table.maximum, running.config.max_clients))
+
+    def test_failure_reported(self) -> None:
+        """A failed reload is in the log and, until one succeeds, in the status, whichever way it was requested."""
+        running = self.begin()
+        control = next(route for route in running.routes() if route.path == "/reload")
+        for again in ("POST /reload", "SIGHUP"):
+            self.write(max_clients="many")
+            with capturedLogs() as events:
+                if again == "SIGHUP":
+                    running._reload_on_signal()
+                else:
+                    self.failureResultOf(maybeDeferred(control.action, Asked()), ConfigError)
+            logged = [str(event["error"]) for event in events if event.get("event") == "not-reloaded"]
+            self.assertEqual(1, len(logged), again)
+            self.assertIn(f"configuration not reloaded: {logged[0]}; the previous one", running._not_taken()[0])
+            self.assertIn("configuration not reloaded", running.condition().text)
+            self.write()
+            running.reload()
+            self.assertEqual([], running._not_taken())
+
+    def test_list_of_the_authority(self) -> None:
+        """A new list of the authority is named as such, as the configuration has no client-crl."""
+        directory = self.directory / "ca"
+        directory.mkdir()
+        authority, key = self.certificates.certificate, self.values["private-key"]
+        (directory / "ca.pem").write_bytes(authority.read_bytes())
+        (directory / "ca.key").write_bytes(Path(str(key)).read_bytes())
+        (directory / "crl.pem").write_bytes(Path(str(self.values.pop("client-crl"))).read_bytes())
+        del self.values["client-ca"]
+        options = Options()
+        self.values["authority"] = str(directory)
+        self.write()
+        options.parse(["--config", str(self.path)])
+        changes = Changes(("client-ca", "client-crl", "route"), (), options.shown)
+        self.assertEqual(f"changed: certificate of {directory}, revocation list of {directory}, route", str(changes))
+        self.write(client_crl=str(directory / "crl.pem"))
+        options.parse(["--config", str(self.path)])
+        self.assertEqual("client-crl", options.shown("client-crl"))
 
     def test_file(self) -> None:
         """The content of a file is read again, though its name is the same."""

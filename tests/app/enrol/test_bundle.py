@@ -229,6 +229,6 @@ class PassphraseTests(SynchronousTestCase):
     def test_wrong(self) -> None:
         """What cannot be one is said so before any work, and is not said again."""
         for typed in ("", "secret", PASSPHRASE[:-1], PASSPHRASE + "0", "u" + PASSPHRASE[1:]):
-            with self.assertRaisesRegex(ConfigError, "not a passphrase: `iphttps enrol` shows one of 5") as raised:
+            with self.assertRaisesRegex(ConfigError, "malformed passphrase: it is five groups of four") as raised:
                 read_passphrase(typed)
             self.assertNotIn(typed or "\0", str(raised.exception))

@@ -171,7 +171,7 @@ class ServerHandshakeTests(SynchronousTestCase):
     def test_other_protocols(self) -> None:
         """Who has come to the wrong port is told apart from who speaks bad HTTP."""
         for name, words in (
-            ("TLS", "TLS to a port for plain HTTP"),
+            ("TLS", "TLS handshake on a plain HTTP port"),
             ("SSH", "speaks SSH"),
             ("the PROXY protocol", "sends a PROXY header"),
             ("the PROXY protocol in binary", "sends a PROXY header"),

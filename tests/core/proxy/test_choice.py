@@ -32,7 +32,7 @@ class ProxyChoiceTests(SynchronousTestCase):
         """A misspelt word is no proxy's name: the refusal names the nearest word."""
         for text, meant in (("enviroment", "environment"), ("Auto", "auto"), ("non", "none")):
             error = self.assertRaises(ConfigError, ProxyChoice.parse, text)
-            self.assertIn(f"is {meant} meant?", str(error))
+            self.assertIn(f"did you mean {meant}?", str(error))
         for text in ("", "squid"):
             self.assertNotIn("meant", str(self.assertRaises(ConfigError, ProxyChoice.parse, text)))
 

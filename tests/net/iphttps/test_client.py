@@ -165,7 +165,7 @@ class FailureTests(ClientCase):
             protocol, _ = self.link_up()
             self.lose(protocol)
         self.assertEqual(self.end.link, ["up", "down"])
-        self.assert_waits("the server closed the connection", events)
+        self.assert_waits("closed by the server", events)
 
     def test_framing_fault(self) -> None:
         """A server that loses step is left: what came before it is delivered, the fault is counted (3.1.5.3)."""

@@ -121,7 +121,7 @@ class AnnouncedTests(AcceptFilterCase):
     def test_mandatory(self) -> None:
         """A front that sends no header is refused: the protocol forbids to guess (section 2)."""
         (line,) = self.rejections(request())
-        self.assertIn("refused 198.51.100.9:40000: the front sent no PROXY header", line)
+        self.assertIn("rejected 198.51.100.9:40000: the front sent no PROXY header", line)
 
     def test_malformed(self) -> None:
         """A malformed header ends the connection, and nothing is answered."""
@@ -151,7 +151,7 @@ class AnnouncedTests(AcceptFilterCase):
     def test_stranger(self) -> None:
         """From anybody else a header is not HTTP, and is refused as such."""
         (line,) = self.rejections(HEADER + request(), address=STRANGER)
-        self.assertIn("refused 192.0.2.66:40000: it sends a PROXY header, which only a --trusted-proxy may", line)
+        self.assertIn("rejected 192.0.2.66:40000: it sends a PROXY header, which only a --trusted-proxy may", line)
 
     def test_stranger_without(self) -> None:
         """Anybody else may come without one."""

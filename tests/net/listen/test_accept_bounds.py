@@ -57,7 +57,7 @@ class BoundTests(AcceptFilterCase):
             self.say(b"P", address=STRANGER)
         with capturedLogs() as events:
             self.assertIsNone(self.connect(STRANGER))
-        self.assertIn("refused 192.0.2.66:40000: too many of its connections", str([formatEvent(e) for e in events]))
+        self.assertIn("rejected 192.0.2.66:40000: too many of its connections", str([formatEvent(e) for e in events]))
         self.assertTrue(self.connect(IPv4Address("TCP", "192.0.2.67", 1)))
         self.assertFalse(open_.disconnecting)
 

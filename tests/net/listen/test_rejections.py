@@ -32,7 +32,7 @@ class RejectionLogTests(SynchronousTestCase):
 
     def test_few(self) -> None:
         """A few refusals are told in full, and nothing follows."""
-        self.assertEqual([f"refused peer {number}: a reason" for number in range(LINES)], self.noted(LINES))
+        self.assertEqual([f"rejected peer {number}: a reason" for number in range(LINES)], self.noted(LINES))
         self.assertEqual([], self.passed(2 * WINDOW))
         self.assertEqual([], self.clock.getDelayedCalls())
 
@@ -40,7 +40,9 @@ class RejectionLogTests(SynchronousTestCase):
         """Of many the first are told in full, and the rest is counted, once."""
         self.assertEqual(LINES, len(self.noted(10_000)))
         self.assertEqual([], self.passed(WINDOW - 1))
-        self.assertEqual(["refused 9990 more within 60 s, the last of them peer 9999: kind"], self.passed(1))
+        self.assertEqual(
+            ["9990 more rejected or failed connections within 60 s, the last from peer 9999: kind"], self.passed(1)
+        )
         self.assertEqual([], self.passed(WINDOW))
 
     def test_kinds(self) -> None:
@@ -61,7 +63,9 @@ class RejectionLogTests(SynchronousTestCase):
         with capturedLogs() as events:
             self.rejections.close()
         (event,) = events
-        self.assertEqual("refused 1 more within 60 s, the last of them peer 10: kind", formatEvent(event))
+        self.assertEqual(
+            "1 more rejected or failed connections within 60 s, the last from peer 10: kind", formatEvent(event)
+        )
         self.assertEqual([], self.clock.getDelayedCalls())
 
     def test_late_report(self) -> None:
@@ -70,6 +74,10 @@ class RejectionLogTests(SynchronousTestCase):
         self.clock.rightNow += WINDOW
         said = self.noted(1)
         self.assertEqual(
-            ["refused 1 more within 60 s, the last of them peer 10: kind", "refused peer 0: a reason"], said
+            [
+                "1 more rejected or failed connections within 60 s, the last from peer 10: kind",
+                "rejected peer 0: a reason",
+            ],
+            said,
         )
         self.assertEqual([], self.passed(WINDOW))

@@ -77,7 +77,7 @@ class PlainTests(SynchronousTestCase):
         with capturedLogs() as events:
             transport = self.say(ECHO)
         self.assertEqual((b"", True), (transport.value(), transport.disconnecting))
-        self.assertIn("refused 192.0.2.7:1234: there is an echo already", [formatEvent(event) for event in events])
+        self.assertIn("rejected 192.0.2.7:1234: there is an echo already", [formatEvent(event) for event in events])
 
     def test_out_of_the_way(self) -> None:
         """A session is neither in the handshake phase any more, nor under its deadline."""
@@ -169,7 +169,7 @@ class CertificateTests(SynchronousTestCase):
             answer = self.ask(REQUEST + PACKET, version=version)
             self.assertTrue(answer.startswith(b"HTTP/1.1 403 Forbidden\r\n"), answer)
             self.assertIn(
-                "refused 192.0.2.7:1234: the client presented no certificate, and this path requires one", self.said
+                "rejected 192.0.2.7:1234: the client presented no certificate, and this path requires one", self.said
             )
         self.assertEqual(([], 0), (self.end.device.taken, len(self.end.table)))
 
@@ -191,7 +191,7 @@ class CertificateTests(SynchronousTestCase):
         for shown in (stranger, own, server):
             for request in (ECHO, REQUEST, FETCH):
                 self.assertEqual(b"", self.ask(request, shown))
-                self.assertRegex(self.said[0], "refused 192.0.2.7:1234: the certificate of ")
+                self.assertRegex(self.said[0], "rejected 192.0.2.7:1234: the certificate of ")
         self.assertEqual(([], 0), (self.echo.peers, len(self.end.table)))
 
     def test_revoked(self) -> None:
@@ -219,7 +219,7 @@ class CertificateTests(SynchronousTestCase):
         self.end.documents.documents = (Document("/iphttps.crl", "application/pkix-crl", b"list"),)
         for request in (ECHO, REQUEST, FETCH):
             self.assertEqual(b"", self.ask(request))
-            self.assertIn("refused 192.0.2.7:1234: the peer sent no certificate", self.said)
+            self.assertIn("connection from 192.0.2.7:1234 failed: the client sent no certificate", self.said)
 
     def test_nobody_asked(self) -> None:
         """In mode None nobody is asked, and whoever comes is nobody (3.2.1)."""

@@ -173,7 +173,7 @@ class StaticServerTests(SynchronousTestCase):
         self.accept_filter.doStart()
         self.accept_filter.doStop()
         self.publication.stop()
-        self.publication.disconnect("the server is shutting down")
+        self.publication.disconnect("server shutting down")
         self.assertEqual((True, True, False), (silent.disconnected, speaking.disconnecting, self.port.open))
 
 

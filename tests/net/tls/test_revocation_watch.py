@@ -91,7 +91,7 @@ class WatchTests(WatchCase):
         self.watch()
         self.authority.revoke(self.certificates.client)
         self.assertEqual([], self.said(INTERVAL - 1, step=INTERVAL - 1))
-        self.assertEqual([(LogLevel.info, "FILE reloaded: 1 certificates revoked")], self.said(1, step=1))
+        self.assertEqual([(LogLevel.info, "FILE reloaded: 1 certificate revoked")], self.said(1, step=1))
         self.assertEqual((1, 1), (self.revoked, self.changes))
 
     def test_bad_file(self) -> None:
@@ -121,7 +121,7 @@ class WatchTests(WatchCase):
         self.assertEqual(LogLevel.error, level)
         self.assertIn("is valid only from", sentence)
         self.assertEqual(sentence.partition(";")[0], (watch.problem or "").replace(str(self.path), "FILE"))
-        self.assertEqual([(LogLevel.info, "FILE reloaded: 1 certificates revoked")], self.said(20))
+        self.assertEqual([(LogLevel.info, "FILE reloaded: 1 certificate revoked")], self.said(20))
         self.assertEqual((1, None), (self.revoked, watch.problem))
 
     def test_bad_moment(self) -> None:
@@ -139,7 +139,7 @@ class WatchTests(WatchCase):
             self.assertEqual((LogLevel.error, 0), (level, self.revoked))
             self.assertIn(os.strerror(number), sentence)
             patch.restore()
-            self.assertIn((LogLevel.info, "FILE reloaded: 1 certificates revoked"), self.said(INTERVAL))
+            self.assertIn((LogLevel.info, "FILE reloaded: 1 certificate revoked"), self.said(INTERVAL))
             self.assertEqual(1, self.revoked)
             watch.stop()
 
@@ -165,7 +165,7 @@ class WatchTests(WatchCase):
         self.path.write_bytes(b"")
         self.said(INTERVAL)
         self.authority.revoke(self.certificates.client)
-        self.assertEqual([(LogLevel.info, "FILE reloaded: 1 certificates revoked")], self.said(INTERVAL))
+        self.assertEqual([(LogLevel.info, "FILE reloaded: 1 certificate revoked")], self.said(INTERVAL))
         self.assertEqual(1, self.revoked)
 
     def test_expired_replacement(self) -> None:

@@ -18,51 +18,59 @@ from ....pki.authority.store import CERTIFICATE, Authority, Issued
 from ...daemon.servers_list import copy_servers_list
 from ...instances.paths import Places
 from .. import certificate_list
+from ..groups import InOrder
+from .common_options import KEY_TYPE
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 PATH = click.Path(path_type=Path)
 
 
-def authority_option(command: Command) -> Command:
-    """Add the options that locate the authority."""
-    about = "The authority's directory; default: /var/lib/iphttps/ca."
-    command = click.option("--authority", "directory", metavar="DIRECTORY", type=PATH, help=about)(command)
-    about = "Resolve default paths below this directory instead of /."
-    return click.option("--root", metavar="DIRECTORY", type=PATH, default=Path("/"), help=about)(command)
+def authority_option(default: str) -> Callable[[Command], Command]:
+    """Add the options that locate the authority; `default` describes which one is used without them."""
+
+    def add(command: Command) -> Command:
+        about = f"The authority's directory; default: {default}."
+        command = click.option("--authority", "directory", metavar="DIRECTORY", type=PATH, help=about)(command)
+        about = "Use DIRECTORY as the root for default paths."
+        return click.option("--root", metavar="DIRECTORY", type=PATH, default=Path("/"), help=about)(command)
+
+    return add
 
 
-def days_option(default: int) -> Callable[[Command], Command]:
-    """Add the option for the lifetime of a certificate."""
+OF_CLIENTS = "/var/lib/iphttps/ca"
+OF_SERVERS = "/etc/iphttps/server-ca if it exists, else /var/lib/iphttps/ca"
+OF_EITHER = "the one of /etc/iphttps/server-ca and /var/lib/iphttps/ca that issued the certificate"
+"""The authority that a command uses by default, for its help."""
+
+
+def days_option(default: int, about: str) -> Callable[[Command], Command]:
+    """Add the option for the lifetime of a certificate; `about` says of which."""
     return click.option(
         "--days",
         metavar="NUMBER",
         type=click.IntRange(1, MOST_DAYS),
         default=default,
-        help=f"Days of validity, limited by that of the authority; default: {default}.",
+        help=f"{about}; default: {default}.",
     )
+
+
+OF_CERTIFICATE = "Validity in days, at most until the authority expires"
+"""The help of --days for a certificate that an authority issues."""
 
 
 def key_option(command: Command) -> Command:
     """Add the option for the type of a new key."""
-    about = "Key type: rsa (2048 bits, supported by every client) or ecdsa (P-256, smaller)."
-    return click.option("--key", type=click.Choice([kind.value for kind in KeyKind]), default="rsa", help=about)(
+    return click.option("--key", type=click.Choice([kind.value for kind in KeyKind]), default="rsa", help=KEY_TYPE)(
         command
     )
 
 
 def out_option(command: Command) -> Command:
     """Add the option for the output directory."""
-    about = "Directory to write the files to; default: the current directory."
-    return click.option("--out", metavar="DIRECTORY", type=PATH, default=Path(), help=about)(command)
-
-
-class InOrder(click.Group):
-    """A group that lists its commands in the order of their definition."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        """Return the names."""
-        return list(self.commands)
+    about = "Existing directory to write to; default: the current directory."
+    place = click.Path(file_okay=False, exists=True, path_type=Path)
+    return click.option("--out", metavar="DIRECTORY", type=place, default=Path(), help=about)(command)
 
 
 @click.group(cls=InOrder)
@@ -75,13 +83,15 @@ def ca() -> None:
 
 
 @ca.command()
-@click.option("--name", metavar="NAME", default="IP-HTTPS CA", help="Common name of the authority.")
+@click.option(
+    "--name", metavar="NAME", default="IP-HTTPS CA", help="Common name of the authority; default: IP-HTTPS CA."
+)
 @click.option(
     "--for",
     "purpose",
     type=click.Choice([*(kind.value + "s" for kind in Kind), "both"]),
     default="both",
-    help="Whom the authority issues certificates for: servers, clients or both.",
+    help="Holders of the certificates that the authority issues: servers, clients or both; default: both.",
 )
 @click.option(
     "--host",
@@ -92,8 +102,8 @@ def ca() -> None:
 )
 @click.option("--crl-uri", "uris", metavar="URI", multiple=True, help="Further location of the revocation list.")
 @key_option
-@days_option(AUTHORITY_DAYS)
-@authority_option
+@days_option(AUTHORITY_DAYS, "Validity of the authority's certificate, in days")
+@authority_option(f"{OF_CLIENTS}, or with --for servers /etc/iphttps/server-ca")
 def init(
     name: str,
     purpose: str,
@@ -111,6 +121,8 @@ def init(
     An authority for servers is limited by name constraints to the names given with --host and their subdomains.
     `iphttps ca allow` adds names later.
     """
+    if purpose == "servers" and not hosts:
+        raise click.UsageError("--for servers needs at least one --host")
     kind = next((kind for kind in Kind if f"{kind.value}s" == purpose), None)
     place = directory or (Places(root).server_authority if kind is Kind.SERVER else Places(root).authority)
     document = names.SERVERS_DOCUMENT if kind is Kind.SERVER else names.DOCUMENT
@@ -125,7 +137,7 @@ def init(
 
 @ca.command()
 @click.argument("hosts", metavar="HOST...", nargs=-1, required=True)
-@authority_option
+@authority_option(OF_SERVERS)
 def allow(hosts: tuple[str, ...], directory: Path | None, root: Path) -> None:
     """Add names to the name constraints of an authority for servers.
 
@@ -142,9 +154,9 @@ def allow(hosts: tuple[str, ...], directory: Path | None, root: Path) -> None:
 @ca.command()
 @click.argument("hosts", metavar="HOST...", nargs=-1, required=True)
 @key_option
-@days_option(DAYS)
+@days_option(DAYS, OF_CERTIFICATE)
 @out_option
-@authority_option
+@authority_option(OF_SERVERS)
 def server(hosts: tuple[str, ...], key: str, days: int, out: Path, directory: Path | None, root: Path) -> None:
     """Issue a certificate for a server.
 
@@ -162,9 +174,9 @@ def server(hosts: tuple[str, ...], key: str, days: int, out: Path, directory: Pa
 @ca.command()
 @click.argument("name", metavar="NAME")
 @key_option
-@days_option(DAYS)
+@days_option(DAYS, OF_CERTIFICATE)
 @out_option
-@authority_option
+@authority_option(OF_CLIENTS)
 def client(name: str, key: str, days: int, out: Path, directory: Path | None, root: Path) -> None:
     """Issue a certificate for a client.
 
@@ -185,9 +197,9 @@ def client(name: str, key: str, days: int, out: Path, directory: Path | None, ro
 
 @ca.command()
 @click.argument("which", metavar="NAME|SERIAL")
-@days_option(DAYS)
+@days_option(DAYS, OF_CERTIFICATE)
 @click.option("--out", metavar="PATH", type=PATH, default=Path(), help="File to write, or the directory of NAME.pem.")
-@authority_option
+@authority_option(OF_EITHER)
 def renew(which: str, days: int, out: Path, directory: Path | None, root: Path) -> None:
     """Renew a certificate, with the same key and names.
 
@@ -206,7 +218,7 @@ def renew(which: str, days: int, out: Path, directory: Path | None, root: Path) 
 
 @ca.command()
 @click.argument("which", metavar="NAME|SERIAL...", nargs=-1, required=True)
-@authority_option
+@authority_option(OF_EITHER)
 def revoke(which: tuple[str, ...], directory: Path | None, root: Path) -> None:
     """Revoke certificates; their sessions end within seconds.
 
@@ -226,22 +238,27 @@ def revoke(which: tuple[str, ...], directory: Path | None, root: Path) -> None:
 
 @ca.command(name="list")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-@authority_option
+@authority_option(OF_CLIENTS)
 def list_(as_json: bool, directory: Path | None, root: Path) -> None:
     """List the certificates.
 
-    The list shows the days of validity left, revocations, and the day on which each was first used.
+    The list shows the days of validity left, revocations, and the day on which a client first used each. Without
+    --authority it also shows those of /etc/iphttps/server-ca, except with --json.
     """
-    authority = _open(directory, root)
-    values = certificate_list.values(authority)
-    text = json.dumps(values, indent=2) + "\n" if as_json else certificate_list.text(values)
-    click.echo(text, nl=False)
+    values = certificate_list.values(_open(directory, root))
+    if as_json:
+        click.echo(json.dumps(values, indent=2))
+        return
+    shown = [certificate_list.text(values)]
+    if directory is None and (second := _of_servers(root)):
+        shown.append(certificate_list.text(certificate_list.values(_open(second, root))))
+    click.echo("\n".join(shown), nl=False)
 
 
 @ca.command()
 @click.option("--out", metavar="FILE", type=PATH, help="Write a copy to FILE.")
 @click.option("--der", is_flag=True, help="Write the copy in DER, the format for distribution points, instead of PEM.")
-@authority_option
+@authority_option(OF_CLIENTS)
 def crl(out: Path | None, der: bool, directory: Path | None, root: Path) -> None:
     """Issue a new revocation list; a running server does this automatically."""
     authority = _open(directory, root, issues=False)

@@ -27,6 +27,8 @@ def check(words: tuple[str, ...], strict: bool, role: str | None, as_json: bool,
     ports, routes, firewall and clock. Each finding names the file and line to correct. An error keeps the daemon from
     starting, or all clients from connecting; a warning does not. Nothing is changed.
 
+    With --root the host is not checked. An error in the configuration file ends the check of that instance.
+
     Exit status: 1 if there are errors.
     """
     from ...check.findings import Severity  # slow: imports TLS

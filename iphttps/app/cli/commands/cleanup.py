@@ -19,15 +19,16 @@ from ...daemon.service import note_beside
     "--control",
     metavar="PATH",
     envvar=VARIABLE,
-    required=True,
     type=click.Path(path_type=Path),
     help=f"Control socket of the daemon; default: ${VARIABLE}.",
 )
-def cleanup(control: Path) -> int:
+def cleanup(control: Path | None) -> int:
     """Restore the settings of this host after a daemon was killed, and remove its control socket.
 
     The systemd services run this automatically. The command refuses if the daemon is still running.
     """
+    if control is None:
+        raise click.UsageError(f"give --control, or set {VARIABLE}")
     try:
         if not remove_dead(control):
             raise AskError(f"the daemon of {control} is running: it restores everything itself when it is stopped")

@@ -18,6 +18,9 @@ from ...instances.paths import Places
 
 Command = Callable[..., Any]
 
+KEY_TYPE = "Key type: rsa (2048 bits, supported by every client) or ecdsa (P-256, smaller); default: rsa."
+"""The help of --key."""
+
 
 def _completed(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem[str]]:
     """Complete the name of an instance."""
@@ -40,7 +43,7 @@ def root_option(command: Command) -> Command:
         metavar="DIRECTORY",
         type=click.Path(file_okay=False, path_type=Path),
         default=Path("/"),
-        help="Resolve all paths below this directory, to prepare or inspect another host.",
+        help="Use DIRECTORY as the root for all paths.",
     )
     @functools.wraps(command)
     def rooted(*arguments: Any, root: Path, **options: Any) -> Any:

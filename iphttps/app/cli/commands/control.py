@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
 import click
 
 from ....core.identity import printable
-from ...control.ask import ask, understanding
+from ...control.ask import AskError, ask, understanding
+from ...instances.instances import called
 from .. import tables
 from .common_options import echo_json, json_option, of_daemon, painted
 
 WORKING = {"server": "LISTEN", "client": "LINK_UP"}
 """The state in which a daemon carries traffic."""
+
+NO_CLIENTS = ": only a server has clients"
+"""The end of the sentence about a client that is asked for its clients."""
+
+NO_RELOAD = ", which cannot reload: restart it with `iphttps down` and `iphttps up`"
+"""The same for a client that is asked to reload."""
 
 _STATUS = {"server": tables.server, "client": tables.client}
 
@@ -31,8 +39,11 @@ def working(status: dict[str, Any]) -> bool:
 def status(path: Path, as_json: bool) -> int:
     """Show the status of a daemon.
 
-    Exit status: 0 if the server is listening, or the client's link is up and its router answers, every changed file
-    could be loaded, and changes to the interface by other programs were reverted; otherwise 1.
+    Exit status 0 if the daemon is healthy: a server is listening, or a client's link is up and its router answers. In
+    both cases, changed files must have loaded and changes to the interface by other programs must have been reverted.
+    Otherwise 1.
+
+    The counters distinguish packets from and to the host (device), the clients (link) and the server (session).
     """
     answer = ask(path, "GET", "/status")
     with understanding():
@@ -51,7 +62,7 @@ def status(path: Path, as_json: bool) -> int:
 @json_option
 def clients(path: Path, as_json: bool) -> int:
     """Show the clients of a server."""
-    answer = ask(path, "GET", "/clients")
+    answer = _ask_server(path, "GET", "/clients", NO_CLIENTS)
     with understanding():
         text = "" if as_json else tables.clients(answer["clients"])
     if as_json:
@@ -66,7 +77,7 @@ def clients(path: Path, as_json: bool) -> int:
 @of_daemon
 def disconnect(client_id: int, path: Path) -> int:
     """End the session of the client with this ID (see `iphttps clients`); the client may reconnect."""
-    answer = ask(path, "POST", f"/clients/{client_id}/disconnect")
+    answer = _ask_server(path, "POST", f"/clients/{client_id}/disconnect", NO_CLIENTS)
     with understanding():
         who = printable(f"{answer['identity'] or 'not authenticated'}, {answer['peer']}")
     click.echo(f"client {client_id} ({who}) disconnected")
@@ -90,21 +101,39 @@ def disable(path: Path) -> int:
 @click.command()
 @of_daemon
 def reload(path: Path) -> int:
-    """Make a server reload its configuration and files; sessions stay up."""
-    answer = ask(path, "POST", "/reload")
+    """Make a server reload its configuration and files; this does not interrupt sessions.
+
+    Exit status: 1 if anything is invalid; then nothing is changed.
+    """
+    answer = _ask_server(path, "POST", "/reload", NO_RELOAD)
     with understanding():
         changed, restart = ", ".join(answer["changed"]), ", ".join(answer["restart"])
-    click.echo(printable(f"changed: {changed or 'nothing'}"))
-    if restart:
-        click.echo(printable(f"restart needed for: {restart}"))
+        words = f"changed: {changed or 'nothing'}" + (f"; restart to apply: {restart}" if restart else "")
+        # Older daemons do not send the message.
+        message = str(answer.get("message", f"reloaded; {words}"))
+    click.echo(printable(message))
     return 0
+
+
+def _ask_server(path: Path, method: str, resource: str, unsuitable: str) -> Any:
+    """Send a request that only a server answers; `unsuitable` completes the sentence about a client.
+
+    Raises:
+        AskError: The daemon did not answer, is a client, or rejected the request.
+    """
+    try:
+        return ask(path, method, resource)
+    except AskError as error:
+        if error.code == HTTPStatus.NOT_FOUND and ask(path, "GET", "/status").get("role") == "client":
+            raise AskError(f"{called(path) or 'the daemon'} is a client{unsuitable}") from error
+        raise
 
 
 def _switch(path: Path, resource: str) -> int:
     answer = ask(path, "POST", resource)
     with understanding():
         stage = tables.STAGES.get(answer.get("stage"))
-        text = f"{answer['role']}: {answer['state']}" + (f", {stage}" if stage else "")
+        text = f"{called(path) or answer['role']}: {answer['state']}" + (f", {stage}" if stage else "")
     click.echo(printable(text))
     return 0
 

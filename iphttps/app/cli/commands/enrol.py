@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import click
+from cryptography import x509
 
 from ....pki import atomic_files
 from ....pki.authority.issuing import DAYS, MOST_DAYS, KeyKind
@@ -15,7 +16,7 @@ from ...enrol.enrolment import Enrolment, check_absent, file_name
 from ...enrol.passphrase import new_passphrase
 from ...instances.owners import demand_root
 from ...instances.paths import Places
-from .common_options import root_option
+from .common_options import KEY_TYPE, root_option
 
 
 @click.command()
@@ -25,23 +26,23 @@ from .common_options import root_option
     "--pkcs12",
     type=click.Choice([kind.value for kind in windows.Encryption]),
     default=windows.Encryption.TRIPLE_DES.value,
-    help="Encryption of the key for Windows: 3des (every version) or aes (Windows 10 1709 and later).",
+    help="Encryption of the key for Windows: 3des (every version) or aes (Windows 10 1709 and later); default: 3des.",
 )
 @click.option(
     "--out",
     metavar="DIRECTORY",
     type=click.Path(file_okay=False, exists=True, path_type=Path),
     default=Path(),
-    help="Directory to write to; default: the current directory.",
+    help="Existing directory to write to; default: the current directory.",
 )
 @click.option(
     "--days",
     metavar="NUMBER",
     type=click.IntRange(1, MOST_DAYS),
     default=DAYS,
-    help=f"Days of validity of the certificate; default: {DAYS}.",
+    help=f"Validity of the certificate in days, at most until the authority expires; default: {DAYS}.",
 )
-@click.option("--key", type=click.Choice([kind.value for kind in KeyKind]), default="rsa", help="Key type.")
+@click.option("--key", type=click.Choice([kind.value for kind in KeyKind]), default="rsa", help=KEY_TYPE)
 @click.option("--uri", metavar="URI", help="Server URI for the client, if not the name in the server's certificate.")
 @click.option("--instance", metavar="NAME", help="Server instance, if there are several.")
 @root_option
@@ -72,7 +73,8 @@ def enrol(
         windows.write_folder(target, bundle, passphrase, windows.Encryption(pkcs12))
     else:
         atomic_files.create(target, seal(bundle, passphrase), atomic_files.PRIVATE)
-    click.echo(f"wrote {target}, valid for up to {days} days")
+    end = x509.load_pem_x509_certificate(bundle.certificate_pem).not_valid_after_utc
+    click.echo(f"wrote {target}, certificate valid until {end:%Y-%m-%d}")
     click.echo(f"passphrase: {passphrase}")
     if for_windows:
         click.echo(f"next: on the Windows machine, run {windows.JOIN} as administrator; it asks for the passphrase")

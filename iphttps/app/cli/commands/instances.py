@@ -21,7 +21,7 @@ from .control import working
 @click.command()
 @instance_argument
 @click.option(
-    "--timeout", metavar="SECONDS", type=click.FloatRange(0), default=30.0, show_default=True, help="Time to wait."
+    "--timeout", metavar="SECONDS", type=click.FloatRange(0), default=30.0, help="Seconds to wait; default: 30."
 )
 @root_option
 def up(instance: str | None, timeout: float, places: Places) -> int:
@@ -30,7 +30,8 @@ def up(instance: str | None, timeout: float, places: Places) -> int:
     A server is up when it is listening, a client when its link is up and its router answers. With systemd this starts
     the unit of the instance; otherwise a background process that logs to /var/log/iphttps.
 
-    Exit status: 1 if the instance does not start, or is not up in time; in that case it keeps trying.
+    Exit status: 1 if the instance does not start, or is not up when the timeout expires. In the latter case it keeps
+    running.
     """
     meant = named(places, instance) if instance else only(places)
     control = meant.control
@@ -79,6 +80,8 @@ def _lacks(instance: Instance, status: dict[str, Any]) -> str:
     """Return the reason why an instance is not up yet."""
     failure, attempt = status.get("last_failure"), status.get("next_attempt")
     if failure and attempt:
-        return f"{failure['stage']}: {failure['reason']}; next attempt in {tables.duration(attempt['seconds'])}"
+        return (
+            f"{tables.failed_at(failure)}: {failure['reason']}; next attempt in {tables.duration(attempt['seconds'])}"
+        )
     stage = tables.STAGES.get(status.get("stage") or "")
     return f"{status['state']}{f', {stage}' if stage else ''}; see `iphttps status {instance}`"

@@ -37,7 +37,7 @@ LONGEST = 1024
 def join(file: Path, passphrase_file: BinaryIO | None, instance: str | None, replace: bool, places: Places) -> int:
     """Set up a client on this machine from a file made by `iphttps enrol`; with systemd, start it.
 
-    Running the command again changes nothing. Files of other clients are not overwritten.
+    It is safe to run the command again. Files of other clients are not overwritten.
     """
     demand_root(places, "join", "writes to /etc/iphttps")
     data = read_bundle(file)

@@ -19,7 +19,7 @@ from ...enrol.server_setup import ServerSetup
 from ...instances import units
 from ...instances.owners import demand_root
 from ...instances.paths import DEFAULT_NAME, Places
-from .common_options import root_option
+from .common_options import KEY_TYPE, root_option
 
 
 def _checked_by(check: Callable[[str], object]) -> Callable[..., Any]:
@@ -44,13 +44,13 @@ def _checked_by(check: Callable[[str], object]) -> Callable[..., Any]:
     multiple=True,
     required=True,
     callback=_checked_by(names.checked_host),
-    help="What clients call the server: a name or an address; repeatable.",
+    help="Name or address by which clients reach the server; repeatable.",
 )
 @click.option(
     "--prefix",
     metavar="PREFIX",
     callback=_checked_by(partial(link_prefix, "prefix")),
-    help="The tunnel's own /64; without it a random one of your own is made.",
+    help="Prefix (/64) of the tunnel; default: a random unique local prefix.",
 )
 @click.option(
     "--route",
@@ -58,10 +58,11 @@ def _checked_by(check: Callable[[str], object]) -> Callable[..., Any]:
     metavar="PREFIX",
     multiple=True,
     callback=_checked_by(partial(ipv6_prefix, "route")),
-    help="What clients reach through it; repeatable. Without it and --prefix, all of the random /48.",
+    help="Network that clients may reach through the tunnel; repeatable. If neither --route nor --prefix is given, the "
+    "random /48 from which the tunnel's /64 is taken.",
 )
 @click.option("--port", metavar="NUMBER", type=click.IntRange(1, 65535), help="Port to listen on; default: 443.")
-@click.option("--key", type=click.Choice([kind.value for kind in KeyKind]), default="rsa", help="Key type.")
+@click.option("--key", type=click.Choice([kind.value for kind in KeyKind]), default="rsa", help=KEY_TYPE)
 @click.option("--instance", metavar="NAME", default=DEFAULT_NAME, help="Name of this server instance; default: main.")
 @root_option
 def setup(
@@ -75,7 +76,7 @@ def setup(
 ) -> int:
     """Create an authority, a certificate and a configuration for a server; with systemd, start it.
 
-    Existing files stay as they are: running the command again changes nothing.
+    Existing files are not changed: it is safe to run the command again.
     """
     demand_root(places, "setup", "writes to /etc/iphttps and /var/lib/iphttps")
     wanted = ServerSetup(places, instance, hosts, prefix, routes, port, KeyKind(key))
@@ -90,7 +91,7 @@ def setup(
     click.echo(started.sentence)
     if places.root.samefile("/"):
         _show_obstacles(config.uri.port, config.interface)
-    click.echo(f"hosts behind this one reach clients once they have a route to {config.prefix} through it")
+    click.echo(f"hosts behind this gateway need a route to {config.prefix} via this gateway")
     click.echo("next: run `iphttps enrol NAME` to enrol a client")
     return 0
 

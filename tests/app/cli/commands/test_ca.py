@@ -70,7 +70,7 @@ class CommandTests(SynchronousTestCase):
         Path("other").mkdir()
         self.done("server", "vpn.example.org", "--out", "other", "--days", "30", "--key", "ecdsa")
         Credentials.load(Path("other/vpn.example.org.pem"), Path("other/vpn.example.org.key"))
-        self.assertIn("No such file or directory", self.refused("server", "vpn.example.org", "--out", "nowhere"))
+        self.assertIn("'nowhere' does not exist", self.run_command("server", "a.example", "--out", "nowhere")[2])
         self.assertIn("is a wildcard", self.refused("server", "*.example.org"))
 
     def test_own_key(self) -> None:
@@ -128,6 +128,18 @@ class CommandTests(SynchronousTestCase):
         self.assertRegex(lines[5], r"^alice +client +valid +30 +- +[0-9A-F]{30,40}$")
         self.assertRegex(lines[6], r"^vpn.example.org +server +valid +364 ")
 
+    def test_list_of_two(self) -> None:
+        """Both authorities are listed, unless one is chosen; days left and first use are shown where they apply."""
+        self.done("init", "--for", "servers", "--host", "vpn.example.org", "--name", "Server CA", "--key", "ecdsa")
+        self.done("server", "vpn.example.org", "--key", "ecdsa")
+        self.done("client", "alice", "--key", "ecdsa")
+        self.done("revoke", "alice")
+        said = self.done("list")
+        self.assertEqual(2, said.count("FIRST USED"))
+        self.assertRegex(said, r"(?m)^alice +client +revoked +- +- +[0-9A-F]{30,40}$")
+        self.assertRegex(said, r"(?m)^authority +CN=Server CA, 3649 days left$")
+        self.assertNotIn("Server CA", self.done("list", "--authority", str(self.place)))
+
     def test_json(self) -> None:
         """With --json the list has what docs/certificates.md says."""
         self.done("server", "vpn.example.org", "--key", "ecdsa")
@@ -153,3 +165,4 @@ class CommandTests(SynchronousTestCase):
         for words in (("issue",), ("server",), ("client",), ("init", "--key", "dsa"), ("client", "a", "--days", "0")):
             status, said, complaint = self.run_command(*words)
             self.assertEqual((2, "", 1), (status, said, complaint.count("\n")), complaint)
+        self.assertIn("--for servers needs at least one --host", self.run_command("init", "--for", "servers")[2])

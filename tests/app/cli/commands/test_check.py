@@ -210,7 +210,9 @@ class CloserTests(MachineCase):
     def test_days_left(self) -> None:
         """A certificate that expires within two weeks is a warning, any other a note."""
         self.assertRegex(self.only("server", Severity.WARNING), r"^3: .*expires on .* in [89] days: renew it")
-        self.assertTrue(any("is valid for" in one for one in self.found("server", Severity.NOTE)))
+        self.assertTrue(
+            any("certificate CN=Laboratory CA expires in" in one for one in self.found("server", Severity.NOTE))
+        )
 
     def test_names(self) -> None:
         """It is said for which names the certificate is, and whom clients must trust."""
@@ -257,13 +259,18 @@ class CommandTests(MachineCase, CommandCase):
         file = self.places.server_config("main")
         self.assertEqual(
             [
-                f"{file}:8: error: unknown key 'quux'",
                 f"{file}:7: error: --max-clients takes a number of at least 1, not '0'",
+                f"{file}:8: error: unknown key 'quux'",
                 "server/main: 2 errors",
             ],
             self.check("server/main")[1].splitlines(),
         )
         self.assertIn("client/main: 1 warning\n", self.check("client/main")[1])
+
+    def test_host_left_out(self) -> None:
+        """It is said that the host is not checked, as the result would pass for a complete one."""
+        file = self.places.server_config("main")
+        self.assertIn(f"{file}: note: host not checked, because of --root\n", self.check("server/main")[1])
 
     def test_json(self) -> None:
         """The same as JSON."""

@@ -196,7 +196,7 @@ class JoinTests(Enrolled):
             (self.directory / "nothing", self.secret, "cannot read"),
             (damaged, self.secret, "damaged is damaged"),
             (self.file, other, "the passphrase is wrong for this file"),
-            (self.file, empty, "not a passphrase"),
+            (self.file, empty, "malformed passphrase"),
         ):
             self.assertIn(said, self.bad(*self.join_words(file, secret)))
         self.assertEqual({}, self.everything(self.laptop))

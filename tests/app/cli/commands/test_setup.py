@@ -57,7 +57,7 @@ class SetupTests(EnrolmentCase):
         self.assertEqual(0o600, self.gateway.server_key("main").stat().st_mode & 0o777)
         self.assertEqual(0o755, self.gateway.server_config("main").parent.stat().st_mode & 0o777)
         self.assertIn("next: run `iphttps enrol NAME`", said)
-        self.assertIn("start it with `iphttps up server/main`", said)
+        self.assertIn(f"start it with `iphttps up --root {self.gateway.root} server/main`, or on the target host", said)
 
     def test_comments(self) -> None:
         """The configuration explains each key as the example does, and what was not asked for stands commented out."""
