@@ -125,7 +125,7 @@ class RevocationLists:
         """Return a sentence for each list that covers only the certificates of one distribution point."""
         return [
             f"{_name(each)} in {self.path} names a distribution point: it covers only certificates that name the same "
-            "one, and all others are refused; issue the clients' certificates with it, or give a list without one"
+            "one, and all others are rejected; issue the clients' certificates with it, or give a list without one"
             for each in self.lists
             if list_properties(each).scope.named
         ]
@@ -153,7 +153,7 @@ class RevocationLists:
         """Return a sentence for each list that has expired."""
         return [
             f"{_name(each)} in {self.path} expired on {_time(until)}: clients with certificates of this issuer are "
-            "refused until there is a new list"
+            "rejected until there is a new list"
             for each, until in self._expiries()
             if until <= now
         ]
@@ -162,7 +162,7 @@ class RevocationLists:
         """Return a sentence for each list that expires within `NOTICE`."""
         return [
             f"{_name(each)} in {self.path} expires on {_time(until)}; from then on clients with certificates of this "
-            "issuer are refused: get a new list"
+            "issuer are rejected: get a new list"
             for each, until in self._expiries()
             if now < until <= now + NOTICE
         ]
@@ -223,7 +223,7 @@ def _checked(path: Path, one: x509.CertificateRevocationList, now: datetime) -> 
     if said.unsupported:
         raise ConfigError(
             f"{_name(one)} in {path} has {said.unsupported} that OpenSSL does not support: with it every client would "
-            "be refused"
+            "be rejected"
         )
     return serials
 

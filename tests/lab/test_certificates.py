@@ -134,7 +134,7 @@ class RevocationTests(RawCase):
         client = self.lab.client(1, *self.reconnect, identity=self.alice)
         server.wait_for("because the revocation list of CN=Laboratory CA has expired: renew it")
         self.lab.authority.revoke(end=3 * DAY)
-        server.wait_for("clients with certificates of this issuer are refused: get a new list", POLLED)
+        server.wait_for("clients with certificates of this issuer are rejected: get a new list", POLLED)
         client.wait_for("ESTABLISHED -> LINK_UP")
 
 
@@ -227,7 +227,7 @@ class NullTests(RawCase):
         command = flags(self.lab.authority.certificate, self.lab.authority.client("null"))
         said = handshake(self.lab.clients[0], *command, "-tls1_2", "-cipher", "NULL-SHA256:@SECLEVEL=0")
         self.assertIn("handshake failure", said)
-        server.wait_for("the peer offers no cipher suite that is allowed here")
+        server.wait_for("the client offers no cipher suite that is allowed here")
 
     def test_prefer(self) -> None:
         """Preferred, a client that knows both has none, whatever else it would do."""
@@ -279,7 +279,7 @@ class HandshakeTests(RawCase):
         command = flags(self.lab.authority.certificate, self.lab.authority.client("alice"))
         for offered, said in (("h2,http/1.1", "ALPN protocol: http/1.1"), ("h2", "no application protocol")):
             self.assertIn(said, handshake(self.lab.clients[0], *command, "-alpn", offered))
-        server.wait_for(": the peer does not offer HTTP/1.1 (ALPN)")
+        server.wait_for(": the client does not offer HTTP/1.1 (ALPN)")
         self.assertIn("No ALPN negotiated", handshake(self.lab.clients[0], *command))
 
     def test_certificate_nobody_asked_for(self) -> None:

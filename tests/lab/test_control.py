@@ -331,4 +331,4 @@ class ClientControlTests(ControlCase):
         self.server()
         self.controlled_client()
         sentence = self.command("clients", name="client1", status=1)
-        self.assertIn("this daemon is a client, which offers GET /status", sentence)
+        self.assertIn("the daemon is a client: only a server has clients", sentence)

@@ -177,7 +177,7 @@ class ExpiryTests(RevocationCase):
         assert until is not None
         sentence = (
             f"the revocation list of CN=One CA in {self.path} expires on {until:%Y-%m-%d %H:%M} UTC; "
-            "from then on clients with certificates of this issuer are refused: get a new list"
+            "from then on clients with certificates of this issuer are rejected: get a new list"
         )
         self.assertEqual([sentence], lists.expiring(until - DAY))
         self.assertIn(f"expired on {until:%Y-%m-%d %H:%M} UTC: clients with", lists.expired(until)[0])
