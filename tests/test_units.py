@@ -59,7 +59,9 @@ class UnitTests(SynchronousTestCase):
     def test_valid(self) -> None:
         """Its own parser understands every line."""
         for unit in self.placed():
-            self.assertEqual("", run("systemd-analyze", "--man=no", "verify", unit))
+            said = run("systemd-analyze", "--man=no", "verify", unit).splitlines()
+            # It also judges units of the system that ours depend on.
+            self.assertEqual([], [line for line in said if unit.name in line])
         wrong = self.placed()[0]
         wrong.write_text(wrong.read_text().replace("RestartSec", "RestartSecs"))
         self.assertIn("RestartSecs", run("systemd-analyze", "--man=no", "verify", wrong))
