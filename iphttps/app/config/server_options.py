@@ -8,6 +8,7 @@ from typing import Any, cast
 
 from ...core.errors import ConfigError
 from ...core.iphttps.authentication import AuthenticationMode
+from . import sstp_checks
 from .options import Check, DaemonOptions
 from .server_config import ServerConfig
 
@@ -55,6 +56,7 @@ class Options(DaemonOptions):
             ("client-ca", self._check_authorities),
             ("client-crl", self._check_lists),
             ("publish", self._check_publish),
+            *sstp_checks.checks(self),
         )
 
     def _check_lifetimes(self) -> None:

@@ -219,11 +219,14 @@ class RunningServer:
             ConfigError: A file cannot be used; nothing is changed.
         """
         assignment = fixed_addresses(config)
+        users = self._sstp.read_users(config) if self._sstp else None
         if self._tls:
             self._tls.reload(config)  # the last step that can fail
             lists = self._tls.tls.lists
             for sentence in lists.older if lists else ():
                 self.log.warn("{sentence}; accepted because of allow-older-crl", event="crl-older", sentence=sentence)
+        if self._sstp:
+            self._sstp.put_in_force(config, users)
         set_level(config.log_level)
         listener, service, mode = self.server.listener, self.server.service, config.authentication
         listener.limit(config.max_handshakes, config.max_handshakes_per_source, config.handshake_timeout)
@@ -237,8 +240,6 @@ class RunningServer:
         if mode is not self.config.authentication:
             self._end_for_mode(mode)
         service.advertise()
-        if self._sstp:
-            self._sstp.put_in_force(config)
 
     def _hang_up(self, signum: int, frame: object) -> None:
         self._reactor.callFromThread(self._reload_and_log)

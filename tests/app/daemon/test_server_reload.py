@@ -13,8 +13,10 @@ from iphttps.app.config.server_config import ServerConfig
 from iphttps.app.config.server_options import Options
 from iphttps.app.daemon.running_server import RunningServer
 from iphttps.app.daemon.server import ServerDaemon
+from iphttps.app.users import editing
 from iphttps.core.errors import ConfigError
 from iphttps.core.iphttps.authentication import AuthenticationMode
+from iphttps.host.device.memory import MemoryInterface
 from iphttps.lab.authority import KeyKind
 from iphttps.net import log
 from iphttps.net.listen.service import CertificatePolicy
@@ -26,7 +28,9 @@ OTHERS = {
     "interface": "other0", "device": "tap", "offload": "off", "log-level": "warn", "log-format": "json",
     "control": "other.sock", "publish": "http://*:1", "isolate": "yes", "advertise": "off", "nat64": "64:ff9b::/96",
     "route": "2001:db8:5::/48", "dns-server": "2001:db8::53", "search-domain": "example.org",
-    "trusted-proxy": "192.0.2.1", "socket-group": "nobody",
+    "trusted-proxy": "192.0.2.1", "socket-group": "nobody", "sstp-pool": "10.98.0.0/24",
+    "sstp-prefix": "2001:db8:8::/64", "sstp-interface": "sstp9", "sstp-dns-server": "10.0.0.53",
+    "sstp-authentication": "pap", "sstp-binding": "sha256", "sstp-certificate-hash": "0123456789" * 4,
 }  # fmt: skip
 """Another value of each option that is no number, no flag and no file."""
 
@@ -53,6 +57,10 @@ class ReloadCase(ServerDaemonCase):
         self.addCleanup(log.set_level, "info")
         identity = self.certificates.server("localhost", kind=KeyKind.RSA)
         self.path = self.directory / "server.toml"
+        self.network.interfaces["sstp0"] = MemoryInterface()
+        self.users = self.directory / "users.toml"
+        editing.add(self.users, "alice", "secret")
+        editing.add(self.users, "bob", "secret")
         self.values: dict[str, object] = {
             "uri": "https://127.0.0.1:0/",
             "prefix": "2001:db8:2::/64",
@@ -60,6 +68,8 @@ class ReloadCase(ServerDaemonCase):
             "private-key": str(identity.private_key),
             "client-ca": str(self.certificates.certificate),
             "client-crl": str(self.certificates.revoke()),
+            "sstp-pool": "10.99.0.0/24",
+            "sstp-users": str(self.users),
         }
 
     def write(self, **changed: object) -> None:
@@ -85,6 +95,7 @@ class ReloadCase(ServerDaemonCase):
             before = Path(str(self.values[row.name])) if row.name in self.values else None
             copy = self.directory / f"other-{row.name}"
             copy.write_bytes(before.read_bytes() if before else b"")
+            copy.chmod(0o600)
             return str(copy)
         match row.kind:
             case Flag():

@@ -1,0 +1,140 @@
+"""SSTP on a server's port: what the daemon does to the host for it, and what a reload changes of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from ipaddress import IPv4Address, IPv4Interface, IPv6Interface
+from unittest.mock import Mock
+
+from twisted.logger import capturedLogs, formatEvent
+
+from iphttps.app.daemon.running_server import RunningServer
+from iphttps.app.daemon.sstp import ConfiguredSSTP
+from iphttps.app.users import editing
+from iphttps.core.errors import ConfigError
+from iphttps.core.sstp.crypto_binding import HashProtocol
+from iphttps.core.sstp.ppp.lcp import Authentication
+
+from .test_server_reload import ReloadCase
+
+
+class SSTPCase(ReloadCase):
+    """A server with SSTP, whose users are alice and bob."""
+
+    def sstp(self, running: RunningServer) -> ConfiguredSSTP:
+        """Return its SSTP."""
+        assert running._sstp
+        return running._sstp
+
+    def user_session(self, running: RunningServer, user: str) -> Mock:
+        """Begin a session of a user; return its connection."""
+        connection = Mock()
+        entry = self.sstp(running).service.table.add(connection, "192.0.2.7:1", 0.0)
+        assert entry
+        entry.user = user
+        return connection
+
+    @contextmanager
+    def logged(self, sentence: str) -> Iterator[None]:
+        """Check that a sentence is logged."""
+        with capturedLogs() as events:
+            yield
+        self.assertIn(sentence, [formatEvent(event) for event in events])
+
+
+class HostTests(SSTPCase):
+    """What SSTP needs of the host."""
+
+    def test_applied(self) -> None:
+        """The interface has the first address of each family, the MTU of PPP, and the host forwards both."""
+        self.values["sstp-prefix"] = "2001:db8:3::/64"
+        self.begin()
+        found = self.network.interfaces["sstp0"]
+        self.assertEqual({IPv6Interface("fe80::1/64"), IPv6Interface("2001:db8:3::1/64")}, found.addresses)
+        self.assertEqual((IPv4Interface("10.99.0.1/24"), 1400), (found.ipv4.address, found.mtu))
+        self.assertTrue(self.network.forwarding and self.network.ipv4_forwarding)
+
+    def test_own(self) -> None:
+        """No client may send from the server's address of the pool."""
+        running = self.begin()
+        self.assertIn(bytes((10, 99, 0, 1)), self.sstp(running).service._policy.own)
+
+
+class ReloadTests(SSTPCase):
+    """What a reload changes."""
+
+    def test_users(self) -> None:
+        """Another users file is in force at once, and ends the sessions of users it lacks."""
+        running = self.begin()
+        alice, bob = self.user_session(running, "alice"), self.user_session(running, "bob")
+        other = self.directory / "other.toml"
+        editing.add(other, "bob", "secret")
+        self.write(sstp_users=other)
+        self.assertEqual(("sstp-users",), running.reload().now)
+        alice.disconnect.assert_called_once_with("the user was removed")
+        bob.disconnect.assert_not_called()
+        self.assertEqual(["bob"], [user.name for user in self.sstp(running).logins.users])
+
+    def test_users_changed(self) -> None:
+        """A change of the file needs no reload: a new password ends that user's sessions within two seconds."""
+        running = self.begin()
+        alice, bob = self.user_session(running, "alice"), self.user_session(running, "bob")
+        editing.set_password(self.users, "bob", "other")
+        self.reactor.advance(2)
+        bob.disconnect.assert_called_once_with("the user has a new password")
+        alice.disconnect.assert_not_called()
+
+    def test_fixed_address(self) -> None:
+        """A user's fixed address is reserved once the file says so, and one outside the pool's rules is refused."""
+        running = self.begin()
+        pool = self.sstp(running).service.pool
+        assert pool is not None
+        self.users.write_text(self.users.read_text() + 'address = "10.99.0.200"\n')
+        self.reactor.advance(2)
+        self.assertEqual(IPv4Address("10.99.0.200"), pool.take("bob"))
+        self.users.write_text(self.users.read_text().replace("10.99.0.200", "10.99.0.1"))
+        self.reactor.advance(2)
+        self.assertIn("10.99.0.1", str(self.sstp(running).logins.problem))
+        self.assertIn("10.99.0.1", str(self.assertRaises(ConfigError, running.reload)))
+
+    def test_users_refused(self) -> None:
+        """A users file that is wrong leaves everything as it was."""
+        running = self.begin()
+        self.users.write_text("[alice]\n")
+        self.write(max_clients=7)
+        self.assertRaises(ConfigError, running.reload)
+        self.assertEqual((1000, 2), (running.config.max_clients, len(self.sstp(running).logins.users)))
+
+    def test_options(self) -> None:
+        """The options of calls apply to the next one, and PAP is warned of."""
+        running = self.begin()
+        self.write(sstp_authentication="mschapv2,pap", sstp_binding="sha256", sstp_dns_server=["10.0.0.53"])
+        with self.logged(
+            "--sstp-authentication pap: the server sees passwords in clear, and the crypto binding does not detect a "
+            "man in the middle; use it only for clients without MS-CHAPv2"
+        ):
+            running.reload()
+        service = self.sstp(running).service
+        self.assertEqual((HashProtocol.SHA256,), service.binding.hashes)
+        self.assertEqual((Authentication.MSCHAPV2, Authentication.PAP), service.binding.authentication)
+        self.assertEqual((bytes((10, 0, 0, 53)),), service.dns)
+
+    def test_off(self) -> None:
+        """To end SSTP takes a restart; until then it is served as before."""
+        running = self.begin()
+        self.values = {key: value for key, value in self.values.items() if not key.startswith("sstp")}
+        self.write()
+        changes = running.reload()
+        self.assertEqual(("sstp-pool",), changes.restart)
+        self.assertEqual(2, len(self.sstp(running).logins.users))
+
+    def test_on(self) -> None:
+        """To begin with SSTP takes a restart."""
+        values = self.values
+        self.values = {key: value for key, value in values.items() if not key.startswith("sstp")}
+        running = self.begin()
+        self.values = values
+        self.write()
+        self.assertEqual(("sstp-pool",), running.reload().restart)
+        self.assertIsNone(running._sstp)
