@@ -28,11 +28,30 @@ def server(status: dict[str, Any]) -> str:
         ("routes", " ".join(routes) or "none"),
         *_authority(status["authority"]),
         *_not_taken(status),
-        ("clients", f"{status['clients']['now']} of at most {status['clients']['maximum']}"),
-        *_traffic("device", status["counters"]["device"]),
-        *_traffic("link", status["counters"]["link"]),
+        *_clients_of(status),
+        *_sstp(status.get("sstp")),
     ]
     return table(rows)
+
+
+def _clients_of(part: dict[str, Any]) -> Iterator[Row]:
+    """Yield the clients of a protocol, and what was counted."""
+    yield "clients", f"{part['clients']['now']} of at most {part['clients']['maximum']}"
+    yield from _traffic("device", part["counters"]["device"])
+    yield from _traffic("link", part["counters"]["link"])
+
+
+def _sstp(part: dict[str, Any] | None) -> Iterator[Row]:
+    # Older daemons do not send this part; others only if they serve SSTP.
+    if part is None:
+        return
+    prefix = [f"prefix {part['prefix']}"] if part["prefix"] else []
+    yield "SSTP", ", ".join((part["interface"], " ".join(part["addresses"]), *prefix))
+    yield _offload(part)
+    if pool := part["pool"]:
+        yield "pool", f"{pool['network']}, addresses in use: {pool['used']}"
+    yield "users", str(part["users"])
+    yield from _clients_of(part)
 
 
 def _authority(authority: dict[str, Any] | None) -> Iterator[Row]:
@@ -113,12 +132,13 @@ def clients(entries: Sequence[dict[str, Any]]) -> str:
     """Return the server's clients as text: one row per client, and one more per further address."""
     if not entries:
         return "no clients\n"
-    rows: list[Row] = [("ID", "IDENTITY", "PEER", "CONNECTED", "ADDRESSES", "IN", "OUT", "DROPPED")]
+    rows: list[Row] = [("ID", "PROTOCOL", "IDENTITY", "PEER", "CONNECTED", "ADDRESSES", "IN", "OUT", "DROPPED")]
     for entry in entries:
         counters, addresses = entry["counters"], entry["addresses"] or [""]
         rows.append(
             (
                 entry["number"],
+                entry.get("protocol", "iphttps"),  # older daemons do not send it
                 entry["identity"] or "-",
                 entry["peer"],
                 duration(entry["seconds"]),
@@ -128,7 +148,7 @@ def clients(entries: Sequence[dict[str, Any]]) -> str:
                 sum(counters["drops"].values()),
             )
         )
-        rows += [("", "", "", "", address) for address in addresses[1:]]
+        rows += [("", "", "", "", "", address) for address in addresses[1:]]
     return table(rows)
 
 

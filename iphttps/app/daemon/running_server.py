@@ -30,6 +30,7 @@ from ..config.server_options import Options
 from ..config.tomlfile import CONTROL
 from ..control import status
 from ..control.resource import Route
+from ..control.served import ServedIPHTTPS
 from ..control.server_actions import ServerActions
 from . import log_file
 from .process import gc_tuning
@@ -125,9 +126,8 @@ class RunningServer:
         """Return what the control socket offers."""
         return ServerActions(
             self.server,
-            self._link,
-            self._cache,
-            self._device,
+            ServedIPHTTPS(self.server.service, self._link, self._cache, self._device),
+            self._sstp.served() if self._sstp else None,
             self._settings,
             self.change_mode,
             self.reload,
@@ -147,7 +147,7 @@ class RunningServer:
                 found.append(status.crl_not_taken(lists.problem))
             if credentials.problem:
                 found.append(status.certificate_not_taken(credentials.problem))
-        return found
+        return [*found, *(self._sstp.not_taken() if self._sstp else ())]
 
     def _settings(self) -> status.Value:
         config = self.config

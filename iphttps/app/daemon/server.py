@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 from collections.abc import Callable
+from itertools import count
 from typing import cast
 
 from twisted.internet.interfaces import IListeningPort, IProtocolFactory
@@ -72,7 +73,8 @@ class ServerDaemon(Daemon):
                 forwarding=True,  # 3.2.3.1: SHOULD act as a router
             )
         )
-        table = ClientTable(config.max_clients, config.max_sessions_per_identity)
+        numbers = count(1)
+        table = ClientTable(config.max_clients, config.max_sessions_per_identity, numbers)
         cache = NeighborCache(config.max_addresses, fixed_addresses(config))
         router = _router(config)
         link = _link(config, table, cache, router)
@@ -106,7 +108,7 @@ class ServerDaemon(Daemon):
         )
         service.sources.most = config.max_sessions_per_source
         documents = (authority.documents,) if authority else ()
-        sstp = ConfiguredSSTP(self, config, self._open_sstp_device) if config.serves_sstp else None
+        sstp = ConfiguredSSTP(self, config, numbers, self._open_sstp_device) if config.serves_sstp else None
         listener = Listener(
             self.reactor,
             listen,

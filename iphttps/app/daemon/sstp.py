@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from ipaddress import IPv4Address, IPv4Interface, IPv6Interface
 from typing import Protocol
 
@@ -24,6 +24,9 @@ from ...net.sstp.service import Binding, SSTPService
 from ..config import interface_settings
 from ..config.server_config import LINK_LOCAL, ServerConfig
 from ..config.sstp_options import SSTPOptions
+from ..control import status
+from ..control.served import ServedSSTP
+from ..control.status import Value
 from ..users.logins import FileLogins
 from ..users.users_file import Users, UsersFile
 
@@ -54,9 +57,16 @@ class ConfiguredSSTP:
     log = logger()
 
     def __init__(
-        self, host: Host, config: ServerConfig, open_device: Callable[[str], PacketDevice] | None = None
+        self,
+        host: Host,
+        config: ServerConfig,
+        numbers: Iterator[int],
+        open_device: Callable[[str], PacketDevice] | None = None,
     ) -> None:
-        """Create the device, set up the host, and read the users file; raises ConfigError."""
+        """Create the device, set up the host, and read the users file; raises ConfigError.
+
+        `numbers` yields those of the clients.
+        """
         assert config.sstp_users  # checked with the options
         self.logins = FileLogins(host.reactor, UsersFile(config.sstp_users))
         make = OPEN_DEVICE[config.offload]
@@ -69,7 +79,7 @@ class ConfiguredSSTP:
         self.service = SSTPService(
             host.reactor,
             self.logins,
-            SessionTable(config.max_clients, config.max_sessions_per_identity),
+            SessionTable(config.max_clients, config.max_sessions_per_identity, numbers),
             self.device,
             os.urandom,
             own=frozenset(
@@ -85,6 +95,7 @@ class ConfiguredSSTP:
             limiter=HandshakeLimiter(config.max_handshakes, config.max_handshakes_per_source),
         )
         self._pool = pool
+        self._config = config
         self._reserve(self.logins.users)
         self.put_in_force(config)
         self.logins.changed = self._reserve
@@ -101,6 +112,27 @@ class ConfiguredSSTP:
         """Stop reading the device and the users file."""
         self.reader.stop()
         self.logins.stop()
+
+    def served(self) -> ServedSSTP:
+        """Return what the control socket shows of SSTP."""
+        return ServedSSTP(self.service, self.device, self._settings)
+
+    def _settings(self) -> Value:
+        config = self._config
+        network = _network(config)
+        ipv4 = [network.ipv4.address] if network.ipv4 else []
+        return {
+            "interface": config.sstp_interface,
+            "offload": self.device.offload,
+            "addresses": [str(address) for address in (*ipv4, *network.addresses)],
+            "pool": None if self._pool is None else {"network": str(self._pool.network), "used": len(self._pool)},
+            "prefix": config.sstp_prefix and str(config.sstp_prefix),
+            "users": len(self.logins.users),
+        }
+
+    def not_taken(self) -> list[str]:
+        """Return a sentence for a changed users file that the server cannot use."""
+        return [status.users_not_taken(self.logins.problem)] if self.logins.problem else []
 
     def read_users(self, config: ServerConfig) -> UsersFile | None:
         """Read the users for a reload, perhaps from another file; raises ConfigError if they cannot be used."""

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from ipaddress import IPv4Address, IPv4Interface, IPv6Interface
+from typing import Any
 from unittest.mock import Mock
 
 from twisted.logger import capturedLogs, formatEvent
 
+from iphttps.app.control.resource import Asked
 from iphttps.app.daemon.running_server import RunningServer
 from iphttps.app.daemon.sstp import ConfiguredSSTP
 from iphttps.app.users import editing
@@ -16,6 +19,7 @@ from iphttps.core.errors import ConfigError
 from iphttps.core.sstp.crypto_binding import HashProtocol
 from iphttps.core.sstp.ppp.lcp import Authentication
 
+from ..schema import differences, documented, violations
 from .test_server_reload import ReloadCase
 
 
@@ -59,6 +63,63 @@ class HostTests(SSTPCase):
         """No client may send from the server's address of the pool."""
         running = self.begin()
         self.assertIn(bytes((10, 99, 0, 1)), self.sstp(running).service._policy.own)
+
+
+class ControlTests(SSTPCase):
+    """What the control socket says of SSTP."""
+
+    def ask(self, running: RunningServer, method: str, path: str) -> Any:
+        """Ask for something."""
+        for route in running.routes():
+            words = route.words(path)
+            if route.method == method and words is not None:
+                return route.action(Asked(words))
+        raise AssertionError(path)
+
+    def test_status(self) -> None:
+        """The status has a part about SSTP, and none without it."""
+        self.values["sstp-prefix"] = "2001:db8:3::/64"
+        running = self.begin()
+        self.user_session(running, "alice")
+        value = self.ask(running, "GET", "/status")
+        self.assertEqual([], violations("status", json.loads(json.dumps(value))))
+        part = value["sstp"]
+        self.assertEqual([], differences(documented("server")["sstp"], json.loads(json.dumps(part))))
+        self.assertEqual(["10.99.0.1/24", "fe80::1/64", "2001:db8:3::1/64"], part["addresses"])
+        self.assertEqual(({"now": 1, "maximum": 1000}, 2), (part["clients"], part["users"]))
+        self.assertEqual(0, value["clients"]["now"])
+
+    def test_clients(self) -> None:
+        """Clients of both protocols are told of in the order of their numbers, which they share."""
+        running = self.begin()
+        first = self.user_session(running, "alice")
+        running.server.service.table.add(Mock(), "192.0.2.8:1", None, 0.0)
+        (entry,) = self.sstp(running).service.table
+        self.sstp(running).service._policy.assign_ipv4(entry.sources, bytes((10, 99, 0, 2)))
+        self.sstp(running).service._policy.assign_interface_id(entry.sources, bytes((0,) * 7 + (7,)))
+        self.user_session(running, "")
+        value = self.ask(running, "GET", "/clients")
+        self.assertEqual([], violations("clients", value))
+        self.assertEqual(
+            [(1, "sstp", "alice"), (2, "iphttps", None), (3, "sstp", None)],
+            [(client["number"], client["protocol"], client["identity"]) for client in value["clients"]],
+        )
+        self.assertEqual(["10.99.0.2", "fe80::7"], value["clients"][0]["addresses"])
+        self.assertEqual("alice", self.ask(running, "POST", "/clients/1/disconnect")["identity"])
+        first.disconnect.assert_called_once_with("disconnected by the operator")
+
+    def test_not_taken(self) -> None:
+        """A changed users file that cannot be used shows in the status until it is right again."""
+        running = self.begin()
+        right = self.users.read_text()
+        self.users.write_text("[alice]\n")
+        self.reactor.advance(2)
+        (sentence,) = self.ask(running, "GET", "/status")["not_taken"]
+        self.assertTrue(sentence.startswith(f"users not loaded: {self.users}:1: user 'alice':"), sentence)
+        self.assertIn("users not loaded", running.condition().text)
+        self.users.write_text(right)
+        self.reactor.advance(2)
+        self.assertEqual([], self.ask(running, "GET", "/status")["not_taken"])
 
 
 class ReloadTests(SSTPCase):
