@@ -16,22 +16,26 @@ _UNITS = ((86400, "d"), (3600, "h"), (60, "min"), (1, "s"))
 
 def server(status: dict[str, Any]) -> str:
     """Return the status of a server as text."""
-    prefix = f"{status['interface']}, {' '.join(status['addresses'])}, prefix {status['prefix']}"
     routes = [*status["routes"], *["default"] * status["default_router"]]
     rows: list[Row] = [
         ("state", f"{status['state']} {_since(status)}"),
         ("listening on", status["uri"]),
-        ("authentication", status["authentication"]),
-        ("interface", prefix),
+        *_iphttps(status),
         *_changed(status),
-        _offload(status),
         ("routes", " ".join(routes) or "none"),
         *_authority(status["authority"]),
         *_not_taken(status),
-        *_clients_of(status),
+        *(_clients_of(status) if status["clients"] else ()),
         *_sstp(status.get("sstp")),
     ]
     return table(rows)
+
+
+def _iphttps(status: dict[str, Any]) -> Iterator[Row]:
+    if status["interface"]:  # null if only SSTP is served
+        yield "authentication", status["authentication"]
+        yield "interface", f"{status['interface']}, {' '.join(status['addresses'])}, prefix {status['prefix']}"
+        yield _offload(status)
 
 
 def _clients_of(part: dict[str, Any]) -> Iterator[Row]:

@@ -49,6 +49,8 @@ class Options(DaemonOptions):
         """Return the checks that involve several options."""
         return (
             *super().checks(),
+            ("prefix", self._check_served),
+            ("identity-addresses", self._check_assignment),
             ("valid-lifetime", self._check_lifetimes),
             ("proxy-protocol", self._check_fronts),
             ("uri", self._check_identities),
@@ -58,6 +60,15 @@ class Options(DaemonOptions):
             ("publish", self._check_publish),
             *sstp_checks.checks(self),
         )
+
+    def _check_served(self) -> None:
+        if not self.value("prefix") and not any(self[name] for name in sstp_checks.ENABLING):
+            raise ConfigError("--prefix is missing: give the link's IPv6 prefix, such as --prefix 2001:db8:2::/64")
+
+    def _check_assignment(self) -> None:
+        values = self.values_so_far
+        if values.identity_addresses and not values.prefix:
+            raise ConfigError("--identity-addresses needs --prefix: the addresses are those of IP-HTTPS clients")
 
     def _check_lifetimes(self) -> None:
         valid, preferred = self.values_so_far.valid_lifetime, self.values_so_far.preferred_lifetime
@@ -105,4 +116,5 @@ class Options(DaemonOptions):
 
     @property
     def _demands_certificates(self) -> bool:
-        return self.values_so_far.authentication is AuthenticationMode.CERTIFICATES
+        certificates = self.values_so_far.authentication is AuthenticationMode.CERTIFICATES
+        return certificates and self.value("prefix") is not None

@@ -46,7 +46,7 @@ def _check_prefixes(options: DaemonOptions) -> None:
 
 def _check_interface(options: DaemonOptions) -> None:
     values = options.values_so_far
-    if values.sstp_interface == values.interface:
+    if values.prefix and values.sstp_interface == values.interface:
         raise ConfigError(f"--sstp-interface {values.interface} is that of --interface: SSTP needs its own")
 
 

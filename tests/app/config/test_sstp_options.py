@@ -75,6 +75,18 @@ class SSTPOptionTests(AppCase):
             *PLAIN, *USERS, "--sstp-pool", "10.99.0.0/24",
         )  # fmt: skip
 
+    def test_alone(self) -> None:
+        """Without a prefix of IP-HTTPS only SSTP is served, and its clients need no certificates."""
+        files = ("--uri", "https://*/", "--certificate", "server.pem", "--private-key", "server.key")
+        config = self.config(*files, *USERS, "--sstp-pool", "10.99.0.0/24")
+        self.assertEqual((False, True), (config.serves_iphttps, config.serves_sstp))
+        self.config("--uri", "http://127.0.0.1:8080/", *HASH, *USERS, "--sstp-pool", "10.99.0.0/24")
+        self.config(*SERVED[:2], *SERVED[4:], "--sstp-interface", "iphttps0")
+        self.assert_refused(
+            "--identity-addresses needs --prefix: the addresses are those of IP-HTTPS clients",
+            *files, *USERS, "--sstp-pool", "10.99.0.0/24", "--identity-addresses", "addresses.toml",
+        )  # fmt: skip
+
     def test_wrong_values(self) -> None:
         """A wrong value is quoted, with what would be right."""
         for name, value, sentence in (

@@ -21,7 +21,7 @@ from iphttps.lab.authority import KeyKind
 from iphttps.net import log
 from iphttps.net.listen.service import CertificatePolicy
 
-from .test_server import BEHIND, ServerDaemonCase
+from .test_server import BEHIND, ServerDaemonCase, service_of
 
 OTHERS = {
     "uri": "https://127.0.0.1:1/", "authentication": "none", "null-encryption": "accept", "prefix": "2001:db8:9::/64",
@@ -170,7 +170,7 @@ class EffectTests(ReloadCase):
         running = self.begin()
         self.write(max_clients=7, max_handshakes=9, handshake_timeout=3, max_sessions_per_source=5)
         running.reload()
-        listener, service = running.server.listener, running.server.service
+        listener, service = running.server.listener, service_of(running)
         self.assertEqual((7, 3.0, 5), (service.table.maximum, listener.handshake_deadline, service.sources.most))
 
     def test_refused(self) -> None:
@@ -182,7 +182,7 @@ class EffectTests(ReloadCase):
         self.assertTrue(str(error).startswith(f"{self.path}:{line}: --identity-addresses: cannot read"), error)
         self.write(max_clients="7")
         self.assertIn("must be a number", str(self.assertRaises(ConfigError, running.reload)))
-        self.assertEqual((1000, 1000), (running.server.service.table.maximum, running.config.max_clients))
+        self.assertEqual((1000, 1000), (service_of(running).table.maximum, running.config.max_clients))
 
     def test_file(self) -> None:
         """The content of a file is read again, though its name is the same."""
@@ -197,12 +197,14 @@ class ModeTests(ReloadCase):
 
     def changed(self, running: RunningServer, mode: AuthenticationMode) -> tuple[object, ...]:
         """Return everything that must have changed with the mode."""
+        iphttps = running._iphttps
+        assert iphttps
         return (
             running.config.authentication,
             running.options["authentication"],
             running._tls is not None and running._tls.tls.settings.client_ca is not None,
-            running._link._policy.mode,
-            running._router is not None and running._router.advertisement.on_link,
+            iphttps.link._policy.mode,
+            iphttps.router is not None and iphttps.router.advertisement.on_link,
         )
 
     def test_both_ways(self) -> None:
@@ -240,5 +242,5 @@ class ModeTests(ReloadCase):
                 running.options._arguments = [*(running.options._arguments or ()), "--authentication", "certificates"]
                 running.reload()
             self.assertTrue(transport.disconnecting, way)
-            self.assertIs(CertificatePolicy.REQUIRED, running.server.service.certificate)
+            self.assertIs(CertificatePolicy.REQUIRED, service_of(running).certificate)
             self.reactor.adoptedPorts.clear()

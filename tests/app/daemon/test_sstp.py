@@ -11,15 +11,18 @@ from unittest.mock import Mock
 
 from twisted.logger import capturedLogs, formatEvent
 
+from iphttps.app.cli import tables
 from iphttps.app.control.resource import Asked
 from iphttps.app.daemon.running_server import RunningServer
 from iphttps.app.daemon.sstp import ConfiguredSSTP
 from iphttps.app.users import editing
 from iphttps.core.errors import ConfigError
+from iphttps.core.iphttps.authentication import AuthenticationMode
 from iphttps.core.sstp.crypto_binding import HashProtocol
 from iphttps.core.sstp.ppp.lcp import Authentication
 
 from ..schema import differences, documented, violations
+from .test_server import service_of
 from .test_server_reload import ReloadCase
 
 
@@ -38,6 +41,14 @@ class SSTPCase(ReloadCase):
         assert entry
         entry.user = user
         return connection
+
+    def ask(self, running: RunningServer, method: str, path: str) -> Any:
+        """Ask for something."""
+        for route in running.routes():
+            words = route.words(path)
+            if route.method == method and words is not None:
+                return route.action(Asked(words))
+        raise AssertionError(path)
 
     @contextmanager
     def logged(self, sentence: str) -> Iterator[None]:
@@ -65,16 +76,51 @@ class HostTests(SSTPCase):
         self.assertIn(bytes((10, 99, 0, 1)), self.sstp(running).service._policy.own)
 
 
+class AloneTests(SSTPCase):
+    """SSTP without IP-HTTPS."""
+
+    def begin(self) -> RunningServer:
+        """Start a server without a prefix for IP-HTTPS, and without authorities."""
+        for key in ("prefix", "client-ca", "client-crl"):
+            del self.values[key]
+        return super().begin()
+
+    def test_host(self) -> None:
+        """There is no interface of IP-HTTPS, and TLS asks for no certificate."""
+        running = self.begin()
+        self.assertEqual(["sstp0"], [device.name for device in self.devices])
+        self.assertFalse(self.network.forwarding)
+        assert running._tls
+        self.assertIsNone(running._tls.tls.settings.client_ca)
+        self.assertEqual([self.sstp(running).service], list(running.server.listener.services))
+
+    def test_states(self) -> None:
+        """The server is disabled and enabled as ever, and its status is as its schema says."""
+        running = self.begin()
+        for path, state in (("/disable", "DISABLED"), ("/enable", "LISTEN")):
+            value = self.successResultOf(self.ask(running, "POST", path))
+            self.assertEqual([], violations("status", json.loads(json.dumps(value))))
+            self.assertEqual((state, None, None), (value["state"], value["interface"], value["clients"]))
+            self.assertTrue(tables.server(value).startswith(f"state         {state}"))
+        self.user_session(running, "alice")
+        self.assertIn("1 client", running.condition().text)
+
+    def test_reload(self) -> None:
+        """A reload is as ever, and to serve IP-HTTPS takes a restart."""
+        running = self.begin()
+        self.write(prefix="2001:db8:2::/64", max_clients=7, authentication="none")
+        changes = running.reload()
+        self.assertEqual((("authentication", "max-clients"), ("prefix",)), (changes.now, changes.restart))
+        self.assertEqual(7, self.sstp(running).service.table.maximum)
+
+    def test_mode(self) -> None:
+        """There is no Authentication Mode to change."""
+        error = self.assertRaises(ConfigError, self.begin().change_mode, AuthenticationMode.NONE)
+        self.assertIn("--prefix is missing", str(error))
+
+
 class ControlTests(SSTPCase):
     """What the control socket says of SSTP."""
-
-    def ask(self, running: RunningServer, method: str, path: str) -> Any:
-        """Ask for something."""
-        for route in running.routes():
-            words = route.words(path)
-            if route.method == method and words is not None:
-                return route.action(Asked(words))
-        raise AssertionError(path)
 
     def test_status(self) -> None:
         """The status has a part about SSTP, and none without it."""
@@ -93,7 +139,7 @@ class ControlTests(SSTPCase):
         """Clients of both protocols are told of in the order of their numbers, which they share."""
         running = self.begin()
         first = self.user_session(running, "alice")
-        running.server.service.table.add(Mock(), "192.0.2.8:1", None, 0.0)
+        service_of(running).table.add(Mock(), "192.0.2.8:1", None, 0.0)
         (entry,) = self.sstp(running).service.table
         self.sstp(running).service._policy.assign_ipv4(entry.sources, bytes((10, 99, 0, 2)))
         self.sstp(running).service._policy.assign_interface_id(entry.sources, bytes((0,) * 7 + (7,)))
