@@ -18,6 +18,7 @@ from iphttps.app.config.reload import Changes
 from iphttps.app.control import client_actions, server_actions
 from iphttps.app.control.client_actions import ClientActions
 from iphttps.app.control.resource import Asked, Refusal, Route
+from iphttps.app.control.served import ServedIPHTTPS
 from iphttps.app.control.server_actions import BY_OPERATOR, ServerActions
 from iphttps.core.errors import ConfigError
 from iphttps.core.iphttps.authentication import AuthenticationMode
@@ -77,7 +78,12 @@ class ServerActionsTests(ActionCase):
         cache = NeighborCache()
         self.routes = tuple(
             ServerActions(
-                self.end.server, self.end.link, cache, self.end.device, self.settings, self.change_mode, self.reload
+                self.end.server,
+                ServedIPHTTPS(self.end.service, self.end.link, cache, self.end.device),
+                None,
+                self.settings,
+                self.change_mode,
+                self.reload,
             ).routes()
         )
 

@@ -11,7 +11,7 @@ from iphttps.core.iphttps.authentication import AuthenticationMode
 from iphttps.host.kernel import addresses
 
 from ..proxyprotocol import tls, version2
-from .daemon.test_server import BEHIND, BROUGHT, ServerDaemonCase
+from .daemon.test_server import BEHIND, BROUGHT, ServerDaemonCase, service_of
 from .support import AppCase
 
 LINK = ("--prefix", "2001:db8:2::/64")
@@ -127,7 +127,7 @@ class FrontDaemonTests(ServerDaemonCase):
         self.assertEqual([b"HTTP/1.1 200", b"", b""], answers)
         for flags, most in (((), 64), (("--max-sessions-per-source", "0"), 0)):
             daemon = self.start(*flags)
-            self.assertEqual(most, self.running(daemon).server.service.sources.most)
+            self.assertEqual(most, service_of(self.running(daemon)).sources.most)
 
     def test_no_such_mode(self) -> None:
         """Without a front the mode cannot be changed to Certificates over plain HTTP."""

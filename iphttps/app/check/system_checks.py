@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from ipaddress import IPv6Network
 from pathlib import Path
 from typing import Any
 
@@ -83,13 +84,15 @@ def _check_server(config: ServerConfig, findings: Findings, *, serving: bool) ->
     elif not serving and (port >= PRIVILEGED_PORTS or privileges.has(privileges.CAP_NET_BIND_SERVICE)):
         findings.attempt("uri", lambda: bind(config.uri).close())
     findings.add(Severity.WARNING, "trusted-proxy", local_fronts(config))
-    interface, prefix = config.interface, config.prefix
-    for other, name in inspection.overlapping(prefix, interface):
-        findings.add(
-            Severity.ERROR,
-            "prefix",
-            f"{other} is already routed to {name}, and --prefix {prefix} must be the tunnel's alone: use another",
-        )
+    links: list[tuple[str, str, IPv6Network | None]] = []
+    if config.serves_iphttps:
+        links.append((config.interface, "prefix", config.prefix))
+    if config.serves_sstp:
+        links.append((config.sstp_interface, "sstp-prefix", config.sstp_prefix))
+    interfaces = [interface for interface, _, _ in links]
+    for interface, key, prefix in links:
+        if prefix:
+            _check_prefix(findings, key, prefix, interface)
     for route in config.route:
         found = inspection.leading(route)
         if found is None:
@@ -98,29 +101,40 @@ def _check_server(config: ServerConfig, findings: Findings, *, serving: bool) ->
                 "route",
                 f"this host has no route to {route}: add one, or it cannot forward clients' packets",
             )
-        elif found[1] == interface:
-            findings.add(Severity.WARNING, "route", f"{route} is routed to {interface}, back to the clients")
+        elif found[1] in interfaces:
+            findings.add(Severity.WARNING, "route", f"{route} is routed to {found[1]}, back to the clients")
     if inspection.forwards() is False and inspection.can_forward() and not serving:
         findings.add(
             Severity.NOTE, "route", "IPv6 forwarding is off: the server turns it on, and off again when it stops"
         )
+    for number, interface in enumerate(interfaces):
+        _check_firewall(findings, interface, None if number else port)
+
+
+def _check_prefix(findings: Findings, key: str, prefix: IPv6Network, interface: str) -> None:
+    for other, name in inspection.overlapping(prefix, interface):
+        findings.add(
+            Severity.ERROR,
+            key,
+            f"{other} is already routed to {name}, and --{key} {prefix} must be the tunnel's alone: use another",
+        )
     findings.add(
-        Severity.NOTE, "prefix", f"your network's routers must route {prefix} to this host; this cannot be checked here"
+        Severity.NOTE, key, f"your network's routers must route {prefix} to this host; this cannot be checked here"
     )
-    _check_firewall(findings, interface, port)
 
 
-def _check_firewall(findings: Findings, interface: str, port: int) -> None:
+def _check_firewall(findings: Findings, interface: str, port: int | None) -> None:
+    """Check the rules for an interface, and those for the port unless it is None: they are checked once."""
     ruleset = firewall.nftables()
     if ruleset is not None:
         for sentence in firewall.forward_obstacles(ruleset, interface):
             findings.add(Severity.WARNING, "interface", sentence)
         for sentence in firewall.discovery_obstacles(ruleset, interface):
             findings.add(Severity.WARNING, "interface", sentence)
-        for sentence in firewall.input_obstacles(ruleset, port):
+        for sentence in firewall.input_obstacles(ruleset, port) if port else ():
             findings.add(Severity.WARNING, "uri", sentence)
     rules = firewall.legacy()
-    if rules is not None:
+    if rules is not None and port:
         for sentence in firewall.legacy_obstacles(rules, interface, port):
             findings.add(Severity.WARNING, "interface", sentence)
 

@@ -16,23 +16,46 @@ _UNITS = ((86400, "d"), (3600, "h"), (60, "min"), (1, "s"))
 
 def server(status: dict[str, Any]) -> str:
     """Return the status of a server as text."""
-    prefix = f"{status['interface']}, {' '.join(status['addresses'])}, prefix {status['prefix']}"
     routes = [*status["routes"], *["default"] * status["default_router"]]
     rows: list[Row] = [
         ("state", f"{status['state']} {_since(status)}"),
         ("listening on" if status["state"] == "LISTEN" else "not listening on", status["uri"]),
-        ("authentication", status["authentication"]),
-        ("interface", prefix),
+        *_iphttps(status),
         *_changed(status),
-        _offload(status),
         ("routes", " ".join(routes) or "none"),
         *_authority(status["authority"]),
         *_not_taken(status),
-        ("clients", f"{status['clients']['now']} of at most {status['clients']['maximum']}"),
-        *_traffic("device", "the host", status["counters"]["device"]),
-        *_traffic("link", "clients", status["counters"]["link"]),
+        *(_clients_of(status) if status["clients"] else ()),
+        *_sstp(status.get("sstp")),
     ]
     return table(rows)
+
+
+def _iphttps(status: dict[str, Any]) -> Iterator[Row]:
+    if status["interface"]:  # null if only SSTP is served
+        yield "authentication", status["authentication"]
+        yield "interface", f"{status['interface']}, {' '.join(status['addresses'])}, prefix {status['prefix']}"
+        yield _offload(status)
+
+
+def _clients_of(part: dict[str, Any]) -> Iterator[Row]:
+    """Yield the clients of a protocol, and what was counted."""
+    yield "clients", f"{part['clients']['now']} of at most {part['clients']['maximum']}"
+    yield from _traffic("device", "the host", part["counters"]["device"])
+    yield from _traffic("link", "clients", part["counters"]["link"])
+
+
+def _sstp(part: dict[str, Any] | None) -> Iterator[Row]:
+    # Older daemons do not send this part; others only if they serve SSTP.
+    if part is None:
+        return
+    prefix = [f"prefix {part['prefix']}"] if part["prefix"] else []
+    yield "SSTP", ", ".join((part["interface"], " ".join(part["addresses"]), *prefix))
+    yield _offload(part)
+    if pool := part["pool"]:
+        yield "pool", f"{pool['network']}, addresses in use: {pool['used']}"
+    yield "users", str(part["users"])
+    yield from _clients_of(part)
 
 
 def _authority(authority: dict[str, Any] | None) -> Iterator[Row]:
@@ -132,12 +155,13 @@ def clients(entries: Sequence[dict[str, Any]]) -> str:
     """Return the server's clients as text: one row per client, and one more per further address."""
     if not entries:
         return "no clients\n"
-    rows: list[Row] = [("ID", "IDENTITY", "PEER", "CONNECTED", "ADDRESSES", "IN", "OUT", "DROPPED")]
+    rows: list[Row] = [("ID", "PROTOCOL", "IDENTITY", "PEER", "CONNECTED", "ADDRESSES", "IN", "OUT", "DROPPED")]
     for entry in entries:
         counters, addresses = entry["counters"], entry["addresses"] or [""]
         rows.append(
             (
                 entry["number"],
+                entry.get("protocol", "iphttps"),  # older daemons do not send it
                 entry["identity"] or "-",
                 entry["peer"],
                 duration(entry["seconds"]),
@@ -147,7 +171,7 @@ def clients(entries: Sequence[dict[str, Any]]) -> str:
                 sum(counters["drops"].values()),
             )
         )
-        rows += [("", "", "", "", address) for address in addresses[1:]]
+        rows += [("", "", "", "", "", address) for address in addresses[1:]]
     return table(rows)
 
 

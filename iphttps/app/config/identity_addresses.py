@@ -17,8 +17,9 @@ from .tomlfile import loads
 def fixed_addresses(config: ServerConfig) -> Assignment | None:
     """Read the file named by a server's configuration, if any; raises ConfigError."""
     path = config.identity_addresses
-    taken = (config.prefix.network_address, config.own_address.ip)
-    return load_assignment(path, config.prefix, taken) if path else None
+    prefix = config.own_address.network
+    taken = (prefix.network_address, config.own_address.ip)
+    return load_assignment(path, prefix, taken) if path else None
 
 
 def load_assignment(path: Path, prefix: IPv6Network, taken: Collection[IPv6Address]) -> Assignment:

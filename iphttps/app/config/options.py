@@ -67,6 +67,7 @@ class DaemonOptions(usage.Options):
         self._directory: Path | None = None
         self._file: TomlFile | None = None
         self._elsewhere: dict[str, Source] = {}
+        self._kept: set[str] = set()
         self._values: dict[str, object] = {}
         self.pid_file: PidFile | None = None
         super().__init__()
@@ -80,6 +81,7 @@ class DaemonOptions(usage.Options):
         self._set("root", None)
         self._given.clear()
         self._elsewhere.clear()
+        self._kept.clear()
         self._file = None
 
     def __setitem__(self, name: str, value: Any) -> None:
@@ -241,7 +243,12 @@ class DaemonOptions(usage.Options):
     def keep(self, name: str, before: Self) -> None:
         """Keep the value and source of an option from earlier options."""
         self.put(name, before[name], before.source(name))
+        self._kept.add(name)
         self._values[name] = before.value(name)
+
+    def is_kept(self, *names: str) -> bool:
+        """Return whether one of these options was kept from earlier options."""
+        return not self._kept.isdisjoint(names)
 
     def source(self, name: str) -> Source:
         """Return the source of an option's value."""

@@ -146,13 +146,12 @@ class ServerConfig(SSTPOptions):
         Maybe(File()), None, "TOML file: fixed addresses for the names in certificates", reload=True
     )
     """The file that assigns fixed addresses to identities."""
-    prefix: IPv6Network = option(
-        Parsed(link_prefix),
+    prefix: IPv6Network | None = option(
+        Maybe(Parsed(link_prefix)),
         None,
-        "IPv6 prefix of the link, a /64, from which clients form their addresses",
-        missing="give the link's IPv6 prefix, such as --prefix 2001:db8:2::/64",
+        "IPv6 prefix of the link, a /64, from which clients form their addresses; without it only SSTP is served",
     )
-    """The link's prefix, a /64."""
+    """The link's prefix, a /64; None if IP-HTTPS is not served."""
     route: tuple[IPv6Network, ...] = option(
         Many(Parsed(ipv6_prefix)),
         None,
@@ -269,8 +268,14 @@ class ServerConfig(SSTPOptions):
     """Whether clients' Router Advertisements and Redirects are forwarded (3.2.5.2.2)."""
 
     @property
+    def serves_iphttps(self) -> bool:
+        """Whether IP-HTTPS is served."""
+        return self.prefix is not None
+
+    @property
     def own_address(self) -> IPv6Interface:
-        """The server's address: the first one in the prefix."""
+        """The server's address: the first one in the prefix, which must be set."""
+        assert self.prefix is not None
         return IPv6Interface((self.prefix.network_address + 1, self.prefix.prefixlen))
 
     @property
@@ -284,7 +289,7 @@ class ServerConfig(SSTPOptions):
     def advertisement(self) -> RouterAdvertisement:
         """The Router Advertisement for the configured Authentication Mode."""
         return RouterAdvertisement(
-            self.prefix,
+            self.own_address.network,
             router_lifetime=int(3 * MAXIMUM_INTERVAL) if self.default_router else 0,
             routes=self.route,
             valid_lifetime=self.valid_lifetime,

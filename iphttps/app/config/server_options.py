@@ -8,6 +8,7 @@ from typing import Any, cast
 
 from ...core.errors import ConfigError
 from ...core.iphttps.authentication import AuthenticationMode
+from . import sstp_checks
 from .options import Check, DaemonOptions
 from .server_config import ServerConfig
 
@@ -57,6 +58,8 @@ class Options(DaemonOptions):
         """Return the checks that involve several options."""
         return (
             *super().checks(),
+            ("prefix", self._check_served),
+            ("identity-addresses", self._check_assignment),
             ("valid-lifetime", self._check_lifetimes),
             ("proxy-protocol", self._check_fronts),
             ("uri", self._check_identities),
@@ -64,7 +67,17 @@ class Options(DaemonOptions):
             ("client-ca", self._check_authorities),
             ("client-crl", self._check_lists),
             ("publish", self._check_publish),
+            *sstp_checks.checks(self),
         )
+
+    def _check_served(self) -> None:
+        if not self.value("prefix") and not any(self[name] for name in sstp_checks.ENABLING):
+            raise ConfigError("--prefix is missing: give the link's IPv6 prefix, such as --prefix 2001:db8:2::/64")
+
+    def _check_assignment(self) -> None:
+        values = self.values_so_far
+        if values.identity_addresses and not values.prefix:
+            raise ConfigError("--identity-addresses needs --prefix: the addresses are those of IP-HTTPS clients")
 
     def _check_lifetimes(self) -> None:
         valid, preferred = self.values_so_far.valid_lifetime, self.values_so_far.preferred_lifetime
@@ -112,4 +125,5 @@ class Options(DaemonOptions):
 
     @property
     def _demands_certificates(self) -> bool:
-        return self.values_so_far.authentication is AuthenticationMode.CERTIFICATES
+        certificates = self.values_so_far.authentication is AuthenticationMode.CERTIFICATES
+        return certificates and self.value("prefix") is not None

@@ -96,16 +96,18 @@ class SSTPOptions(DaemonConfig):
         Word(AUTHENTICATION),
         "mschapv2",
         "how users authenticate: mschapv2, pap, or mschapv2,pap; with pap the crypto binding proves nothing",
+        reload=True,
     )
     """The authentication protocols that PPP offers, best first."""
     sstp_binding: Sequence[HashProtocol] = option(
-        Word(BINDING), "any", "hash functions of the crypto binding: any (SHA-1 or SHA-256) or sha256"
+        Word(BINDING), "any", "hash functions of the crypto binding: any (SHA-1 or SHA-256) or sha256", reload=True
     )
     """The hash functions of the crypto binding that clients may use."""
     sstp_certificate_hash: tuple[bytes, ...] = option(
         Many(Parsed(_certificate_hash)),
         None,
         "SHA-1 or SHA-256 hash of the certificate that a TLS terminator shows to SSTP's clients; may be repeated",
+        reload=True,
     )
     """The hashes of certificates shown in this server's place; without any, its own certificate counts."""
 

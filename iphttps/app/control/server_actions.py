@@ -8,23 +8,19 @@ from time import time
 
 from twisted.internet.defer import Deferred, DeferredLock, maybeDeferred
 
-from ...core.counters import Counters
 from ...core.iphttps.authentication import AuthenticationMode
-from ...core.iphttps.clients import ClientEntry
-from ...core.iphttps.link import ServerLink
-from ...core.iphttps.neighbors import NeighborCache
 from ...core.iphttps.server import ServerEvent, ServerState
-from ...net.interfaces import PacketDevice
 from ...net.iphttps.server import Server
 from ..config.reload import Changes
 from .resource import Asked, Refusal, Route
-from .status import Now, Value, client_entry, server_status
+from .served import Client, Served
+from .status import Now, Value, server_status
 
 BY_OPERATOR = "disconnected by the operator"
 
 
 class ServerActions:
-    """Queries and commands for the server.
+    """Queries and commands for the server, and for the protocols that it serves.
 
     `settings` returns the part of the status that reflects the options in force. `change_mode` ends every session and
     applies a new Authentication Mode; `reload` reads the configuration again; both raise ConfigError and then change
@@ -34,18 +30,16 @@ class ServerActions:
     def __init__(
         self,
         server: Server,
-        link: ServerLink,
-        cache: NeighborCache,
-        device: PacketDevice,
+        iphttps: Served | None,
+        sstp: Served | None,
         settings: Callable[[], Value],
         change_mode: Callable[[AuthenticationMode], None],
         reload: Callable[[], Changes],
         not_taken: Callable[[], list[str]] = list,
     ) -> None:
         self._server = server
-        self._link = link
-        self._cache = cache
-        self._device = device
+        self._iphttps = iphttps
+        self._sstp = sstp
         self._settings = settings
         self._change_mode = change_mode
         self._reload = reload
@@ -81,22 +75,19 @@ class ServerActions:
 
     def status(self, asked: Asked = Asked()) -> Value:  # noqa: B008  # frozen
         """Return the server's status."""
-        link = Counters()
-        for counted in (
-            self._link.counters,
-            self._server.service.past,
-            *(entry.counters for entry in self._server.service.table),
-        ):
-            link.add(counted)
-        now, not_taken = self._now(), self._not_taken()
-        return server_status(self._server, self._settings(), self._device.counters, link, now, not_taken)
+        iphttps = self._iphttps.status() if self._iphttps else None
+        sstp = self._sstp.status() if self._sstp else None
+        return server_status(self._server, self._settings(), iphttps, sstp, self._now(), self._not_taken())
 
     def clients(self, asked: Asked) -> Value:
         """Return the connected clients."""
-        return {"clients": [self._entry(entry) for entry in self._server.service.table]}
+        now = self._now()
+        return {"clients": [client.told(now) for client in self._clients()]}
 
-    def _entry(self, entry: ClientEntry) -> Value:
-        return client_entry(entry, self._cache.addresses(entry), self._now())
+    def _clients(self) -> list[Client]:
+        """Return the clients of both protocols, in the order in which they connected."""
+        clients = [client for served in (self._iphttps, self._sstp) if served for client in served.clients()]
+        return sorted(clients, key=lambda client: client.number)
 
     def _now(self) -> Now:
         return Now(self._server.clock.seconds(), time())
@@ -104,12 +95,13 @@ class ServerActions:
     def disconnect(self, asked: Asked) -> Value:
         """End a client's session; the client may reconnect."""
         (word,) = asked.words
-        for entry in self._server.service.table:
-            if str(entry.number) == word:
-                last = self._entry(entry)
-                entry.connection.disconnect(BY_OPERATOR)
+        clients = self._clients()
+        for client in clients:
+            if str(client.number) == word:
+                last = client.told(self._now())
+                client.disconnect(BY_OPERATOR)
                 return last
-        numbers = ", ".join(str(entry.number) for entry in self._server.service.table)
+        numbers = ", ".join(str(client.number) for client in clients)
         there = f"connected clients: {numbers}" if numbers else "no client is connected"
         raise Refusal(HTTPStatus.NOT_FOUND, f"no client with ID {word}; {there}")
 

@@ -13,6 +13,7 @@ from ...core.counters import Counters
 from ...core.failure import FailureReason, Stage
 from ...core.iphttps.client import ClientState
 from ...core.iphttps.clients import ClientEntry
+from ...core.sstp.sessions import SessionEntry
 from ...net.iphttps.client import Client
 from ...net.iphttps.server import Server
 from ...net.session import Session
@@ -42,11 +43,17 @@ class Now:
 
 
 def server_status(
-    server: Server, settings: Value, device: Counters, link: Counters, now: Now, not_taken: Iterable[str] = ()
+    server: Server,
+    settings: Value,
+    iphttps: Value | None,
+    sstp: Value | None,
+    now: Now,
+    not_taken: Iterable[str] = (),
 ) -> Value:
     """Return the status of the server; `settings` are the values from the options and the mode.
 
-    `not_taken` has a sentence for each file whose current content is not in use.
+    `iphttps` and `sstp` are the parts of the two protocols, None for one that is not served. `not_taken` has a sentence
+    for each file whose current content is not in use.
     """
     return {
         "role": "server",
@@ -55,8 +62,9 @@ def server_status(
         **_since(server.since, now),
         **settings,
         "not_taken": list(not_taken),
-        "clients": {"now": len(server.service.table), "maximum": server.service.table.maximum},
-        "counters": {"device": counters(device), "link": counters(link)},
+        "clients": iphttps and iphttps["clients"],
+        "counters": iphttps and iphttps["counters"],
+        "sstp": sstp,
     }
 
 
@@ -116,6 +124,11 @@ def certificate_not_taken(problem: str) -> str:
     return f"certificate not loaded: {problem}; the previous one stays in force"
 
 
+def users_not_taken(problem: str) -> str:
+    """Return the sentence for a users file that could not be loaded."""
+    return f"users not loaded: {problem}; the previous ones stay in force"
+
+
 def interface_change(change: Change, now: Now) -> Value:
     """Return a change of the interface by another program, its time, and whether it was reverted."""
     return {
@@ -146,15 +159,22 @@ def trouble(found: FailureReason, uri: str, then: float, now: Now) -> Value:
     return reason | _moment(then, now, now.seconds(then))
 
 
-def client_entry(entry: ClientEntry, addresses: Iterable[bytes], now: Now) -> Value:
+def client_entry(
+    entry: ClientEntry | SessionEntry,
+    protocol: str,
+    identity: object | None,
+    addresses: Iterable[str],
+    now: Now,
+) -> Value:
     """Return the status of one of the server's clients."""
     connection = entry.connection
     return {
         "number": entry.number,
+        "protocol": protocol,
         "peer": entry.peer,
-        "identity": None if entry.identity is None else str(entry.identity),
+        "identity": None if identity is None else str(identity),
         **_since(entry.since, now),
-        "addresses": [str(IPv6Address(address)) for address in addresses],
+        "addresses": list(addresses),
         "tls": tls(connection.tls) if isinstance(connection, Session) else None,
         "counters": counters(entry.counters),
     }

@@ -10,14 +10,9 @@ from typing import Any
 from twisted.internet.defer import Deferred
 
 from ...core.errors import ConfigError
-from ...core.ip.router import Router
-from ...core.iphttps.assignment import Assignment
 from ...core.iphttps.authentication import AuthenticationMode
-from ...core.iphttps.link import ServerLink
-from ...core.iphttps.neighbors import NeighborCache
 from ...core.iphttps.server import ServerEvent
-from ...net.device_reader import DeviceReader
-from ...net.interfaces import IReactor, PacketDevice
+from ...net.interfaces import IReactor
 from ...net.iphttps.server import Server
 from ...net.log import logger, set_level
 from ...net.stream.poller import Poller
@@ -26,17 +21,18 @@ from ...net.tls.lifetime import LifetimeWatch
 from ...net.tls.revocation_watch import RevocationWatch
 from ..config.identity_addresses import fixed_addresses
 from ..config.reload import Changes, changed, contents, keep_what_takes_a_restart
-from ..config.server_config import LINK_LOCAL, ServerConfig
+from ..config.server_config import ServerConfig
 from ..config.server_options import Options
 from ..config.tomlfile import CONTROL
 from ..control import status
 from ..control.resource import Route
 from ..control.server_actions import ServerActions
 from . import log_file
+from .iphttps import NOT_SERVED, ConfiguredIPHTTPS
 from .process import gc_tuning
 from .process.supervision import Supervision
 from .server_authority import ServerAuthority
-from .server_tls import ConfiguredTLS, certificate_policy
+from .server_tls import ConfiguredTLS
 from .sstp import ConfiguredSSTP
 from .state import DaemonState, of_server
 
@@ -55,12 +51,8 @@ class RunningServer:
         options: Options,
         files: dict[str, bytes],
         *,
-        device: PacketDevice,
-        reader: DeviceReader,
         server: Server,
-        link: ServerLink,
-        cache: NeighborCache,
-        router: Router | None,
+        iphttps: ConfiguredIPHTTPS | None,
         sstp: ConfiguredSSTP | None,
         tls: ConfiguredTLS | None,
         authority: ServerAuthority | None,
@@ -74,11 +66,7 @@ class RunningServer:
         self._reactor = reactor
         self._files = files
         self._configured_mode = self.config.authentication
-        self._device = device
-        self._reader = reader
-        self._link = link
-        self._cache = cache
-        self._router = router
+        self._iphttps = iphttps
         self._sstp = sstp
         self._tls = tls
         self._authority = authority
@@ -105,7 +93,8 @@ class RunningServer:
     def start(self) -> None:
         """Start forwarding packets, and reload on SIGHUP."""
         signal.signal(signal.SIGHUP, self._hang_up)
-        self._reader.start()
+        if self._iphttps:
+            self._iphttps.reader.start()
         if self._sstp:
             self._sstp.start()
         for kept in self._kept():
@@ -113,7 +102,8 @@ class RunningServer:
 
     def quit(self) -> Deferred[Any]:
         """Disconnect all clients and enter the Stopped state (3.2.7.3)."""
-        self._reader.stop()
+        if self._iphttps:
+            self._iphttps.reader.stop()
         if self._sstp:
             self._sstp.stop()
         for kept in self._kept():
@@ -128,9 +118,8 @@ class RunningServer:
         """Return what the control socket offers."""
         return ServerActions(
             self.server,
-            self._link,
-            self._cache,
-            self._device,
+            self._iphttps.served() if self._iphttps else None,
+            self._sstp.served() if self._sstp else None,
             self._settings,
             self.change_mode,
             self.reload,
@@ -139,7 +128,9 @@ class RunningServer:
 
     def condition(self) -> DaemonState:
         """Return whether the server listens, and the number of clients."""
-        return of_server(self.server, str(self.config.uri), [*self._not_taken(), *self._interface_trouble()])
+        clients = sum(len(each.service.table) for each in (self._iphttps, self._sstp) if each)
+        troubles = [*self._not_taken(), *self._interface_trouble()]
+        return of_server(self.server, str(self.config.uri), clients, troubles)
 
     def _not_taken(self) -> list[str]:
         """Return a sentence for each changed file that the server cannot use."""
@@ -150,18 +141,14 @@ class RunningServer:
                 found.append(status.crl_not_taken(lists.problem))
             if credentials.problem:
                 found.append(status.certificate_not_taken(credentials.problem))
-        return found
+        return [*found, *(self._sstp.not_taken() if self._sstp else ())]
 
     def _settings(self) -> status.Value:
         config = self.config
         return {
-            "authentication": config.authentication.value,
+            **(self._iphttps.settings(config) if self._iphttps else NOT_SERVED),
             "uri": str(config.uri),
-            "interface": config.interface,
             "interface_changed": self._interface_changed(),
-            "offload": self._device.offload,
-            "addresses": [str(address) for address in (LINK_LOCAL, config.own_address)],
-            "prefix": str(config.prefix),
             "routes": [str(route) for route in config.route],
             "default_router": config.default_router,
             "authority": self._authority and self._authority.status(),
@@ -169,6 +156,8 @@ class RunningServer:
 
     def change_mode(self, mode: AuthenticationMode) -> None:
         """Change the Authentication Mode. On ConfigError nothing is changed."""
+        if self._iphttps is None:
+            raise ConfigError("the Authentication Mode is that of IP-HTTPS, which is not served: --prefix is missing")
         options = self.options
         before, source = options["authentication"], options.source("authentication")
         options.put("authentication", mode.value, CONTROL)
@@ -184,8 +173,9 @@ class RunningServer:
 
     def _end_for_mode(self, mode: AuthenticationMode) -> None:
         """End every session and apply the new mode to later ones (3.2.7.1); TLS has already been changed."""
-        self._link.change_mode(mode)
-        self.server.service.certificate = certificate_policy(mode)
+        if self._iphttps is None:
+            return
+        self._iphttps.change_mode(mode)
         self.log.info("authentication mode: {mode}", event="mode-changed", mode=mode.value)
         self.server.handle(ServerEvent.AUTHENTICATION)
 
@@ -234,27 +224,24 @@ class RunningServer:
         Raises:
             ConfigError: A file cannot be used; nothing is changed.
         """
-        assignment = fixed_addresses(config)
+        assignment = fixed_addresses(config) if self._iphttps else None
+        users = self._sstp.read_users(config) if self._sstp else None
         if self._tls:
             self._tls.reload(config)  # the last step that can fail
             lists = self._tls.tls.lists
             for sentence in lists.older if lists else ():
                 self.log.warn("{sentence}; accepted because of allow-older-crl", event="crl-older", sentence=sentence)
+        if self._sstp:
+            self._sstp.put_in_force(config, users)
         set_level(config.log_level)
-        listener, service, mode = self.server.listener, self.server.service, config.authentication
+        listener, mode = self.server.listener, config.authentication
         listener.limit(config.max_handshakes, config.max_handshakes_per_source, config.handshake_timeout)
-        service.limit(config.max_clients, config.max_sessions_per_identity)
-        service.sources.most = config.max_sessions_per_source
-        self._cache.limit = config.max_addresses
-        self._cache.assign(assignment or Assignment())
-        self._link.isolate(config.isolate)
-        if self._router:
-            self._router.advertisement = config.advertisement
+        if self._iphttps:
+            self._iphttps.put_in_force(config, assignment)
         if mode is not self.config.authentication:
             self._end_for_mode(mode)
-        service.advertise()
-        if self._sstp:
-            self._sstp.put_in_force(config)
+        if self._iphttps:
+            self._iphttps.service.advertise()
 
     def _hang_up(self, signum: int, frame: object) -> None:
         self._reactor.callFromThread(self._reload_on_signal)

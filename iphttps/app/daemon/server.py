@@ -4,40 +4,30 @@ from __future__ import annotations
 
 import atexit
 from collections.abc import Callable
+from itertools import count
 from typing import cast
 
 from twisted.internet.interfaces import IListeningPort, IProtocolFactory
 
 from ...core.admission import HandshakeLimiter
 from ...core.http.answer import DEFAULT_SERVER
-from ...core.ip.router import Advertise, Router
-from ...core.iphttps.clients import ClientTable
-from ...core.iphttps.link import OwnAddresses, ServerLink
-from ...core.iphttps.neighbors import NeighborCache
-from ...core.iphttps.policy import Policy
-from ...core.iphttps.request import DEFAULT_PATHS
 from ...core.iphttps.server import ServerEvent
 from ...core.proxy.trusted_proxies import TrustedProxies
-from ...host.device.tap import TapDevice
-from ...host.kernel.network import NetworkConfig
 from ...host.process import allocator
-from ...net.device_reader import DeviceReader
 from ...net.interfaces import IReactor, PacketDevice
 from ...net.iphttps.server import Server
-from ...net.iphttps.service import IPHTTPSService
 from ...net.listen.accept import AcceptFilter
 from ...net.listen.listener import Listener
-from ..config import interface_settings
-from ..config.identity_addresses import fixed_addresses
 from ..config.reload import contents
-from ..config.server_config import LINK_LOCAL, ServerConfig
+from ..config.server_config import ServerConfig
 from ..config.server_options import Options
+from .iphttps import ConfiguredIPHTTPS
 from .process import clock_step, gc_tuning
 from .process.stop_signals import StopSignals
 from .running_server import RunningServer
 from .server_authority import ServerAuthority
 from .server_port import local_fronts, open_port, warn_of_few_descriptors
-from .server_tls import ConfiguredTLS, certificate_policy, null_warning
+from .server_tls import ConfiguredTLS, null_warning
 from .service import Daemon, HostNetwork
 from .sstp import ConfiguredSSTP
 
@@ -62,23 +52,9 @@ class ServerDaemon(Daemon):
         authority = ServerAuthority(config.authority, config.publish, self.reactor) if config.authority else None
         files = contents(config)
         tls = self._load_tls(config)
-        device = self.opened(config.interface)
-        self.configure(
-            NetworkConfig(
-                config.interface,
-                up=True,  # 3.2.3.1: in the Listen state the link is up, with an MTU of 1280
-                addresses=(LINK_LOCAL, config.own_address),
-                settings=interface_settings.SERVER,
-                forwarding=True,  # 3.2.3.1: SHOULD act as a router
-            )
-        )
-        table = ClientTable(config.max_clients, config.max_sessions_per_identity)
-        cache = NeighborCache(config.max_addresses, fixed_addresses(config))
-        router = _router(config)
-        link = _link(config, table, cache, router)
-        if isinstance(device, TapDevice):
-            device.answer_for(lambda address: cache.holder(address) is not None)
-        paths = (config.uri.path,) if config.uri.path else DEFAULT_PATHS
+        numbers = count(1)
+        iphttps = ConfiguredIPHTTPS(self, config, numbers) if config.serves_iphttps else None
+        sstp = ConfiguredSSTP(self, config, numbers, self._open_sstp_device) if config.serves_sstp else None
 
         def filtered(factory: IProtocolFactory) -> AcceptFilter:
             return AcceptFilter(
@@ -95,39 +71,23 @@ class ServerDaemon(Daemon):
         def listen(factory: IProtocolFactory) -> IListeningPort:
             return open_port(self.reactor, config, factory, tls.tls if tls else None, filtered, self._control_owner[0])
 
-        service = IPHTTPSService(
-            self.reactor,
-            table,
-            link,
-            device,
-            certificate=certificate_policy(config.authentication),
-            paths=(*paths, *DEFAULT_PATHS),
-            name=DEFAULT_SERVER,
-        )
-        service.sources.most = config.max_sessions_per_source
         documents = (authority.documents,) if authority else ()
-        sstp = ConfiguredSSTP(self, config, self._open_sstp_device) if config.serves_sstp else None
+        services = (*([iphttps.service] if iphttps else ()), *([sstp.service] if sstp else ()))
         listener = Listener(
             self.reactor,
             listen,
-            (*documents, service, *([sstp.service] if sstp else ())),
+            (*documents, *services),
             name=DEFAULT_SERVER,
             limiter=HandshakeLimiter(config.max_handshakes, config.max_handshakes_per_source),
             handshake_deadline=config.handshake_timeout,
         )
-        server = Server(self.reactor, listener, service)
-        reader = DeviceReader(self.reactor, device, service.from_host, self.device_lost)
-        service.wrote = reader.wrote
+        server = Server(self.reactor, listener, iphttps.service if iphttps else None)
         running = RunningServer(
             self.reactor,
             self._options,
             files,
-            device=device,
-            reader=reader,
             server=server,
-            link=link,
-            cache=cache,
-            router=router,
+            iphttps=iphttps,
             sstp=sstp,
             tls=tls,
             authority=authority,
@@ -150,26 +110,6 @@ class ServerDaemon(Daemon):
         if tls and (warning := null_warning(tls.tls.settings)):
             self.log.warn("{sentence}", event="null-encryption", sentence=warning)
         return tls
-
-
-def _router(config: ServerConfig) -> Router | None:
-    builtin = config.advertise is Advertise.BUILTIN
-    return Router(config.advertisement, LINK_LOCAL.ip.packed) if builtin else None
-
-
-def _link(config: ServerConfig, table: ClientTable, cache: NeighborCache, router: Router | None) -> ServerLink:
-    own = OwnAddresses(LINK_LOCAL.ip.packed, config.own_address.ip.packed)
-    anycast = config.prefix.network_address  # the Subnet-Router anycast address: RFC 4291 section 2.6.1
-    policy = Policy(
-        config.authentication,
-        config.prefix,
-        frozenset((own.link_local, own.unicast, anycast.packed)),
-        cache,
-        config.advertise,
-        strict=config.strict,
-        isolate=config.isolate,
-    )
-    return ServerLink(table, cache, policy, router, own)
 
 
 def makeService(options: Options) -> ServerDaemon:

@@ -25,14 +25,23 @@ NULL_WARNING = (
 class ConfiguredTLS:
     """The server's TLS in one of the two Authentication Modes; `others` are the policies of the other services.
 
+    `iphttps` is whether IP-HTTPS, which the mode is about, is served.
+
     Both modes load all files, because the mode can change after privileges have been dropped.
     """
 
     def __init__(
-        self, settings: TLSSettings, paths: Paths, mode: AuthenticationMode, others: Iterable[CertificatePolicy] = ()
+        self,
+        settings: TLSSettings,
+        paths: Paths,
+        mode: AuthenticationMode,
+        others: Iterable[CertificatePolicy] = (),
+        *,
+        iphttps: bool = True,
     ) -> None:
         self._authorities = settings.client_ca
         self._others = tuple(others)
+        self._iphttps = iphttps
         self.paths = paths
         """The paths of the certificate and its private key."""
         self.tls = ServerTLS(self._asking(settings, mode))
@@ -42,10 +51,12 @@ class ConfiguredTLS:
         """Load the files named by a configuration; return None without TLS. Raises ConfigError."""
         settings, paths = tls_settings(config), config.credentials
         others = (CertificatePolicy.OPTIONAL,) if config.serves_sstp else ()
-        return cls(settings, paths, config.authentication, others) if settings and paths else None
+        if settings is None or paths is None:
+            return None
+        return cls(settings, paths, config.authentication, others, iphttps=config.serves_iphttps)
 
     def _asking(self, settings: TLSSettings, mode: AuthenticationMode) -> TLSSettings:
-        return asking(settings, (certificate_policy(mode), *self._others))
+        return asking(settings, (*([certificate_policy(mode)] if self._iphttps else ()), *self._others))
 
     def change_mode(self, mode: AuthenticationMode) -> None:
         """Require certificates of new clients, or stop requiring them. On ConfigError nothing is changed."""

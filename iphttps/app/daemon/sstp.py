@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
-from ipaddress import IPv4Interface, IPv6Interface
+from collections.abc import Callable, Iterator, Mapping
+from ipaddress import IPv4Address, IPv4Interface, IPv6Interface
 from typing import Protocol
 
 from ...core.admission import HandshakeLimiter
-from ...core.errors import ConfigError
 from ...core.ip.router import MAXIMUM_INTERVAL, Router
 from ...core.ip.router_advertisement import RouterAdvertisement
-from ...core.sstp.ppp.lcp import MRU
+from ...core.sstp.ppp.lcp import MRU, Authentication
 from ...core.sstp.ppp.pool import AddressPool
 from ...core.sstp.sessions import SessionTable
 from ...host.device.offload import open_tun
@@ -20,15 +19,24 @@ from ...host.kernel.ipv4 import IPv4Config
 from ...host.kernel.network import NetworkConfig
 from ...net.device_reader import DeviceReader
 from ...net.interfaces import IReactor, PacketDevice
+from ...net.log import logger
 from ...net.sstp.service import Binding, SSTPService
 from ..config import interface_settings
 from ..config.server_config import LINK_LOCAL, ServerConfig
 from ..config.sstp_options import SSTPOptions
+from ..control import status
+from ..control.served import ServedSSTP
+from ..control.status import Value
 from ..users.logins import FileLogins
-from ..users.users_file import UsersFile
+from ..users.users_file import Users, UsersFile
 
 MTU = MRU
 """The MTU of the interface: what clients are asked to send at most, so that it is the same both ways."""
+
+PAP_WARNING = (
+    "--sstp-authentication pap: the server sees passwords in clear, and the crypto binding does not detect a man in "
+    "the middle; use it only for clients without MS-CHAPv2"
+)
 
 OPEN_DEVICE: Mapping[bool, Callable[..., PacketDevice]] = {True: open_tun, False: TunDevice}
 
@@ -46,12 +54,20 @@ class Host(Protocol):
 class ConfiguredSSTP:
     """SSTP as configured."""
 
+    log = logger()
+
     def __init__(
-        self, host: Host, config: ServerConfig, open_device: Callable[[str], PacketDevice] | None = None
+        self,
+        host: Host,
+        config: ServerConfig,
+        numbers: Iterator[int],
+        open_device: Callable[[str], PacketDevice] | None = None,
     ) -> None:
-        """Create the device, set up the host, and read the users file; raises ConfigError."""
-        if config.sstp_users is None:
-            raise ConfigError("--sstp-users is missing: SSTP needs a users file; `iphttps users add NAME` makes one")
+        """Create the device, set up the host, and read the users file; raises ConfigError.
+
+        `numbers` yields those of the clients.
+        """
+        assert config.sstp_users  # checked with the options
         self.logins = FileLogins(host.reactor, UsersFile(config.sstp_users))
         make = OPEN_DEVICE[config.offload]
         self.device = host.opened(
@@ -63,19 +79,26 @@ class ConfiguredSSTP:
         self.service = SSTPService(
             host.reactor,
             self.logins,
-            SessionTable(config.max_clients, config.max_sessions_per_identity),
+            SessionTable(config.max_clients, config.max_sessions_per_identity, numbers),
             self.device,
             os.urandom,
             own=frozenset(
-                (LINK_LOCAL.ip.packed, *([own.ip.packed] if own else ()), *([pool.server.packed] if pool else ()))
+                (
+                    LINK_LOCAL.ip.packed,
+                    *([own.ip.packed] if own else ()),
+                    *([pool.server.packed] if pool is not None else ()),
+                )
             ),
             pool=pool,
             prefix=own.ip.packed[:8] if own else b"",
             router=Router(_advertisement(config), LINK_LOCAL.ip.packed) if own else None,
-            binding=Binding(config.sstp_binding, config.sstp_certificate_hash, config.sstp_authentication),
             limiter=HandshakeLimiter(config.max_handshakes, config.max_handshakes_per_source),
         )
+        self._pool = pool
+        self._config = config
+        self._reserve(self.logins.users)
         self.put_in_force(config)
+        self.logins.changed = self._reserve
         self.logins.ended = self._end_user
         self.reader = DeviceReader(host.reactor, self.device, self.service.from_host, host.device_lost)
         self.service.wrote = self.reader.wrote
@@ -90,20 +113,59 @@ class ConfiguredSSTP:
         self.reader.stop()
         self.logins.stop()
 
-    def put_in_force(self, config: ServerConfig) -> None:
-        """Apply the options that take no restart."""
+    def served(self) -> ServedSSTP:
+        """Return what the control socket shows of SSTP."""
+        return ServedSSTP(self.service, self.device, self._settings)
+
+    def _settings(self) -> Value:
+        config = self._config
+        network = _network(config)
+        ipv4 = [network.ipv4.address] if network.ipv4 else []
+        return {
+            "interface": config.sstp_interface,
+            "offload": self.device.offload,
+            "addresses": [str(address) for address in (*ipv4, *network.addresses)],
+            "pool": None if self._pool is None else {"network": str(self._pool.network), "used": len(self._pool)},
+            "prefix": config.sstp_prefix and str(config.sstp_prefix),
+            "users": len(self.logins.users),
+        }
+
+    def not_taken(self) -> list[str]:
+        """Return a sentence for a changed users file that the server cannot use."""
+        return [status.users_not_taken(self.logins.problem)] if self.logins.problem else []
+
+    def read_users(self, config: ServerConfig) -> UsersFile | None:
+        """Read the users for a reload, perhaps from another file; raises ConfigError if they cannot be used."""
+        if config.sstp_users is None:  # SSTP ends with the next restart
+            return None
+        file = UsersFile(config.sstp_users)
+        if self._pool is not None:
+            AddressPool(self._pool.network, _fixed(file.users))
+        return file
+
+    def put_in_force(self, config: ServerConfig, users: UsersFile | None = None) -> None:
+        """Apply the options that take no restart, and perhaps other users; calls under way keep their options."""
+        if users:
+            self.logins.replace(users)
         service = self.service
         service.limit(config.max_clients, config.max_sessions_per_identity)
         service.sources.most = config.max_sessions_per_source
         service.dns = tuple(each.packed for each in config.sstp_dns_server)
-        if service.pool:
-            fixed = {user.name: user.address for user in self.logins.users if user.address}
-            service.pool.reserve(fixed)
-        self.logins.look()
+        service.binding = Binding(config.sstp_binding, config.sstp_certificate_hash, config.sstp_authentication)
+        if Authentication.PAP in config.sstp_authentication:
+            self.log.warn("{sentence}", event="pap", sentence=PAP_WARNING)
+
+    def _reserve(self, users: Users) -> None:
+        if self._pool is not None:
+            self._pool.reserve(_fixed(users))
 
     def _end_user(self, name: str, reason: str) -> None:
         for entry in self.service.table.of_user(name):
             entry.connection.disconnect(reason)
+
+
+def _fixed(users: Users) -> dict[str, IPv4Address]:
+    return {user.name: user.address for user in users if user.address}
 
 
 def _network(config: SSTPOptions) -> NetworkConfig:

@@ -20,11 +20,13 @@ class DaemonState:
     text: str
 
 
-def of_server(server: Server, uri: str, troubles: Iterable[str] = ()) -> DaemonState:
-    """Return the state of a server, always up once started. `troubles` are sentences that report problems."""
+def of_server(server: Server, uri: str, clients: int, troubles: Iterable[str] = ()) -> DaemonState:
+    """Return the state of a server, always up once started, and the number of its clients.
+
+    `troubles` are sentences that report problems.
+    """
     if server.state is not ServerState.LISTEN:
         return DaemonState(up=True, text=f"{server.state.name}: start listening with `iphttps enable`")
-    clients = len(server.service.table)
     text = f"listening at {uri}; {clients} {'client' if clients == 1 else 'clients'}"
     return DaemonState(up=True, text=printable("; ".join((text, *troubles))))
 

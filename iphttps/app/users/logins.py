@@ -19,7 +19,7 @@ from ...net.log import logger
 from ...net.sstp.login import Denied, Granted
 from ...net.stream.poller import Poller
 from . import verdict
-from .users_file import UserChanges, Users, UsersFile
+from .users_file import UserChanges, Users, UsersFile, changes
 
 __all__ = ["FileLogins"]
 
@@ -30,7 +30,8 @@ INTERVAL = 2.0
 class FileLogins(Poller):
     """Checks logins against a users file, which is read again when it has changed.
 
-    `ended` is called with a user's name and the reason why the user's sessions end.
+    `ended` is called with a user's name and the reason why the user's sessions end, `changed` with users that have been
+    read, before they are in force; it raises ConfigError if they cannot be.
     """
 
     log = logger()
@@ -39,6 +40,7 @@ class FileLogins(Poller):
         super().__init__(clock, INTERVAL)
         self.file = file
         self.ended: Callable[[str, str], None] = _nothing
+        self.changed: Callable[[Users], object] = _nothing
         self.problem: str | None = None
         """Why the changed file is not in force; None if the file is."""
         self._clock = clock
@@ -52,16 +54,22 @@ class FileLogins(Poller):
     def look(self) -> None:
         """Read the file again if it has changed, and end the sessions of users who are removed or have changed."""
         try:
-            changes = self.file.refresh()
+            ended = self.file.refresh(self.changed)
         except ConfigError as error:
             self.problem = str(error)
             self.log.error("{error}; the users read before stay in force", event="users-kept", error=str(error))
             return
-        if changes is None:
+        if ended is None:
             return
         self.problem = None
         self.log.info("{path} reloaded: {count} users", event="users-read", path=self.file.path, count=len(self.users))
-        self._end(changes)
+        self._end(ended)
+
+    def replace(self, file: UsersFile) -> None:
+        """Put another file in force, or the same one read anew; its users have been checked."""
+        self.changed(file.users)
+        before, self.file, self.problem = self.users, file, None
+        self._end(changes(before, file.users))
 
     def _end(self, changes: UserChanges) -> None:
         for names, reason in (
@@ -104,5 +112,5 @@ def _plain(name: bytes) -> bytes:
     return bare.rpartition(b"@")[0] or bare
 
 
-def _nothing(name: str, reason: str) -> None:
+def _nothing(*arguments: object) -> None:
     """Do nothing."""

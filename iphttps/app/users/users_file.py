@@ -17,7 +17,7 @@ from __future__ import annotations
 import os
 import re
 import stat
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from ipaddress import AddressValueError, IPv4Address, IPv6Address
 from pathlib import Path
@@ -107,10 +107,11 @@ class UsersFile:
         self._seen = _signature(path)
         self.users = read(path)
 
-    def refresh(self) -> UserChanges | None:
+    def refresh(self, check: Callable[[Users], object] = len) -> UserChanges | None:
         """Read the file again if it has changed; return whose sessions must end, None if it has not changed.
 
-        A file that is wrong or missing leaves the users as they are. Each such state of it is reported once.
+        A file that is wrong or missing leaves the users as they are. Each such state of it is reported once. `check`
+        raises ConfigError if the users cannot be put in force.
 
         Raises:
             ConfigError: The file has changed and cannot be used.
@@ -119,7 +120,9 @@ class UsersFile:
         if signature == self._seen:
             return None
         self._seen = signature
-        before, self.users = self.users, read(self.path)
+        after = read(self.path)
+        check(after)
+        before, self.users = self.users, after
         return changes(before, self.users)
 
 

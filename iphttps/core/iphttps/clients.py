@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import count
 from typing import Protocol
 
 from ..counters import Counters
@@ -84,11 +85,12 @@ class ClientTable:
     `per_identity` is the maximum number of sessions per identity; 0 means no limit.
     """
 
-    def __init__(self, maximum: int, per_identity: int = 0) -> None:
+    def __init__(self, maximum: int, per_identity: int = 0, numbers: Iterator[int] | None = None) -> None:
+        """Begin without entries; `numbers` yields their numbers, for tables that share them."""
         self.maximum = maximum
         self.per_identity = per_identity
         self._entries: dict[int, ClientEntry] = {}
-        self._last = 0
+        self._numbers = numbers or count(1)
 
     def surplus(self, identity: Identity | None) -> list[ClientEntry]:
         """Return the entries to remove before another session of this identity is added: the oldest ones."""
@@ -103,8 +105,7 @@ class ClientTable:
         """Add an entry and return it, or None if the table is full: the client must then not get a 200 (3.2.5.1)."""
         if len(self._entries) >= self.maximum:
             return None
-        self._last += 1
-        entry = ClientEntry(self._last, connection, peer, identity, now, suite)
+        entry = ClientEntry(next(self._numbers), connection, peer, identity, now, suite)
         self._entries[entry.number] = entry
         return entry
 

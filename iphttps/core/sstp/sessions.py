@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import count
 from typing import Protocol
 
 from ..counters import Counters
@@ -59,18 +60,18 @@ class SessionTable:
     `per_user` is the maximum number of sessions of one user; 0 means no limit.
     """
 
-    def __init__(self, maximum: int, per_user: int = 0) -> None:
+    def __init__(self, maximum: int, per_user: int = 0, numbers: Iterator[int] | None = None) -> None:
+        """Begin without entries; `numbers` yields their numbers, for tables that share them."""
         self.maximum = maximum
         self.per_user = per_user
         self._entries: dict[int, SessionEntry] = {}
-        self._last = 0
+        self._numbers = numbers or count(1)
 
     def add(self, connection: Connection, peer: str, now: float, suite: str | None = None) -> SessionEntry | None:
         """Add an entry and return it, or None if the table is full."""
         if len(self._entries) >= self.maximum:
             return None
-        self._last += 1
-        entry = SessionEntry(self._last, connection, peer, now, suite)
+        entry = SessionEntry(next(self._numbers), connection, peer, now, suite)
         self._entries[entry.number] = entry
         return entry
 

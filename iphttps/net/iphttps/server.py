@@ -8,8 +8,8 @@ from twisted.internet.interfaces import IReactorTime
 from ...core.errors import ConfigError
 from ...core.iphttps.server import ServerCommand, ServerEvent, ServerMachine, ServerState
 from ..listen.listener import Listener
+from ..listen.service import Service
 from ..log import logger
-from .service import IPHTTPSService
 
 __all__ = ["Server"]
 
@@ -21,17 +21,17 @@ _REASONS = {
 
 
 class Server:
-    """The server: a `listener`, with IP-HTTPS as a `service` on its port.
+    """The server: a `listener`, with IP-HTTPS as a `service` on its port, None if it serves only others.
 
     START and ENABLE enter the Listen state, SHUTDOWN the Stopped state.
     """
 
     log = logger()
 
-    def __init__(self, clock: IReactorTime, listener: Listener, service: IPHTTPSService) -> None:
+    def __init__(self, clock: IReactorTime, listener: Listener, service: Service | None) -> None:
         self.clock = clock
         self.listener = listener
-        self.service = service
+        self._service = service
         self._machine = ServerMachine()
         self.since = clock.seconds()
         """The time of the last state change."""
@@ -51,7 +51,7 @@ class Server:
                     self.listener.stop()
                 case ServerCommand.DISCONNECT_ALL:
                     # The mode concerns only IP-HTTPS (3.2.7.1); the other events close the port of all services.
-                    of = self.service if event is ServerEvent.AUTHENTICATION else None
+                    of = self._service if event is ServerEvent.AUTHENTICATION else None
                     self.listener.disconnect(_REASONS[event], of)
         after = self._machine.state
         if after is not before:

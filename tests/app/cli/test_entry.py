@@ -25,6 +25,13 @@ from ..schema import documented
 class StatusTests(CommandCase):
     """`iphttps status`."""
 
+    def test_before_sstp(self) -> None:
+        """The status of a server without SSTP, and of one that does not know it, has nothing about it."""
+        new, old = documented("server") | {"sstp": None}, documented("server")
+        del old["sstp"]
+        for answer in new, old:
+            self.assertNotIn("SSTP", self.run_command(answer, "status")[1])
+
     def test_server(self) -> None:
         """A server's status as text, a line for each thing."""
         status, said, _ = self.run_command(documented("server"), "status")
@@ -43,6 +50,13 @@ class StatusTests(CommandCase):
                 "                1 dropped: not an IPv6 packet",
                 "link            from clients 8 packets, 800 B; to clients 9 packets, 9 kB",
                 "                1 dropped: a source address that another node holds",
+                "SSTP            sstp0, 10.99.0.1/24 fe80::1/64 2001:db8:3::1/64, prefix 2001:db8:3::/64",
+                "offload         tcp, udp",
+                "pool            10.99.0.0/24, addresses in use: 1",
+                "users           2",
+                "clients         1 of at most 1000",
+                "device          in 9 packets, 9 kB; out 7 packets, 700 B",
+                "link            in 8 packets, 800 B; out 9 packets, 9 kB",
             ],
             said.splitlines(),
         )
@@ -80,6 +94,18 @@ class StatusTests(CommandCase):
             self.assertEqual(documented(role), json.loads(said))
 
 
+TABLE = [
+    "ID  PROTOCOL  IDENTITY  PEER                CONNECTED  ADDRESSES                         IN     OUT    DROPPED",
+    "7   iphttps   CN=alice  192.0.2.7:50178     45 s       fe80::5910:565f:6429:b7ef         800 B  9 kB   1",
+    "                                                       2001:db8:2:0:c342:bc93:6437:83cc",
+    "8   sstp      bob       198.51.100.4:50211  5 s        10.99.0.2                         300 B  300 B  0",
+    "                                                       fe80::2",
+    "                                                       2001:db8:3::2",
+    "11  iphttps   -         [2001:db8::7]:1     45 s                                         800 B  9 kB   1",
+]
+"""How the clients in the document, and one more, are shown."""
+
+
 class ClientsTests(CommandCase):
     """`iphttps clients`."""
 
@@ -87,17 +113,9 @@ class ClientsTests(CommandCase):
         """A row for each client, and one for each further address."""
         answer = documented("clients")
         other = {**answer["clients"][0], "number": 11, "identity": None, "addresses": [], "peer": "[2001:db8::7]:1"}
-        status, said, _ = self.run_command({"clients": [answer["clients"][0], other]}, "clients")
+        status, said, _ = self.run_command({"clients": [*answer["clients"], other]}, "clients")
         self.assertEqual((0, [("GET", "/clients", b"")]), (status, Answering.seen))
-        self.assertEqual(
-            [
-                "ID  IDENTITY  PEER             CONNECTED  ADDRESSES                         IN     OUT   DROPPED",
-                "7   CN=alice  192.0.2.7:50178  45 s       fe80::5910:565f:6429:b7ef         800 B  9 kB  1",
-                "                                          2001:db8:2:0:c342:bc93:6437:83cc",
-                "11  -         [2001:db8::7]:1  45 s                                         800 B  9 kB  1",
-            ],
-            said.splitlines(),
-        )
+        self.assertEqual(TABLE, said.splitlines())
 
     def test_nobody(self) -> None:
         """Without clients it says so."""
@@ -108,7 +126,7 @@ class ClientsTests(CommandCase):
         answer = documented("clients")
         answer["clients"][0]["identity"] = "CN=\x1b[2J\r\nroot\u202e\x9b\x7f"
         _, said, _ = self.run_command(answer, "clients")
-        self.assertEqual(3, said.count("\n"))
+        self.assertEqual(6, said.count("\n"))
         self.assertTrue(said.replace("\n", "").isprintable())
         self.assertTrue(said.isascii())
         _, said, _ = self.run_command(answer["clients"][0], "disconnect", "7")

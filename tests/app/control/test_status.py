@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from unittest.mock import Mock
 
 from scapy.layers.inet6 import ICMPv6ND_RS, IPv6
 from twisted.internet.error import ConnectionRefusedError
 from twisted.internet.testing import MemoryReactorClock
 from twisted.trial.unittest import SynchronousTestCase
 
+from iphttps.app.control.served import ServedIPHTTPS
 from iphttps.app.control.status import Now, client_entry, client_status, counters, server_status, tls
 from iphttps.core.counters import Counters
 from iphttps.core.errors import DropReason
 from iphttps.core.iphttps.client import ClientEvent
+from iphttps.core.iphttps.neighbors import NeighborCache
 from tests.net.certificates import Certificates
 from tests.net.support import PRIVATE_HOST, ClientEnd, ServerEnd, packet
 
@@ -77,8 +80,10 @@ class ServerStatusTests(StatusCase):
         settings = {name: example[name] for name in names}
         counted = Counters(1, 2, 3, 4)
         counted.dropped(DropReason.NOT_IPV6)
+        device = Mock(counters=counted)
+        served = ServedIPHTTPS(self.server.service, self.server.link, NeighborCache(), device)
         actual = server_status(
-            self.server.server, settings, counted, self.server.link.counters, Now(NOW + 1.23, NOW + 1.23)
+            self.server.server, settings, served.status(), example["sstp"], Now(NOW + 1.23, NOW + 1.23)
         )
         self.assertEqual([], differences(example, json.loads(json.dumps(actual))))
         self.assertEqual(
@@ -90,8 +95,8 @@ class ServerStatusTests(StatusCase):
         """A client has the members that the document shows: who it is, its addresses, TLS and counters."""
         self.join()
         (entry,) = self.server.table
-        actual = client_entry(entry, [self.client.address.packed], Now(NOW + 2, NOW + 2))
-        (example,) = documented("clients")["clients"]
+        actual = client_entry(entry, "iphttps", entry.identity, [str(self.client.address)], Now(NOW + 2, NOW + 2))
+        example, _ = documented("clients")["clients"]
         self.assertEqual([], differences(example, json.loads(json.dumps(actual))))
         self.assertIn("CN=alice", actual["identity"])
         self.assertEqual(

@@ -24,6 +24,7 @@ from iphttps.core.iphttps.client_handshake import CONTENT_LENGTH
 from iphttps.host.device.memory import MemoryDevice, MemoryInterface
 from iphttps.net.device_reader import DeviceReader
 from iphttps.net.interfaces import IReactor
+from iphttps.net.iphttps.service import IPHTTPSService
 
 from ...proxyprotocol import tls, version2
 from ..support import DaemonCase
@@ -48,6 +49,12 @@ def solicitation() -> bytes:
     bare = bytes((133, 0, 0, 0, 0, 0, 0, 0))
     total = ipv6.checksum(source, destination, ipv6.ICMPV6, bare).to_bytes(2, "big")
     return ipv6.packet(source, destination, ipv6.ICMPV6, bare[:2] + total + bare[4:])
+
+
+def service_of(running: RunningServer) -> IPHTTPSService:
+    """Return the service of IP-HTTPS of a server."""
+    assert running._iphttps
+    return running._iphttps.service
 
 
 class ServerDaemonCase(DaemonCase):

@@ -16,20 +16,24 @@ from iphttps.app.config.server_options import Options
 from iphttps.app.control.resource import Asked
 from iphttps.app.daemon.running_server import RunningServer
 from iphttps.app.daemon.server import ServerDaemon
+from iphttps.app.users import editing
 from iphttps.core.errors import ConfigError
 from iphttps.core.iphttps.authentication import AuthenticationMode
+from iphttps.host.device.memory import MemoryInterface
 from iphttps.lab.authority import KeyKind
 from iphttps.net import log
 from iphttps.net.listen.service import CertificatePolicy
 
-from .test_server import BEHIND, ServerDaemonCase
+from .test_server import BEHIND, ServerDaemonCase, service_of
 
 OTHERS = {
     "uri": "https://127.0.0.1:1/", "authentication": "none", "null-encryption": "accept", "prefix": "2001:db8:9::/64",
     "interface": "other0", "device": "tap", "offload": "off", "log-level": "warn", "log-format": "json",
     "control": "other.sock", "publish": "http://*:1", "isolate": "yes", "advertise": "off", "nat64": "64:ff9b::/96",
     "route": "2001:db8:5::/48", "dns-server": "2001:db8::53", "search-domain": "example.org",
-    "trusted-proxy": "192.0.2.1", "socket-group": "nobody",
+    "trusted-proxy": "192.0.2.1", "socket-group": "nobody", "sstp-pool": "10.98.0.0/24",
+    "sstp-prefix": "2001:db8:8::/64", "sstp-interface": "sstp9", "sstp-dns-server": "10.0.0.53",
+    "sstp-authentication": "pap", "sstp-binding": "sha256", "sstp-certificate-hash": "0123456789" * 4,
 }  # fmt: skip
 """Another value of each option that is no number, no flag and no file."""
 
@@ -56,6 +60,10 @@ class ReloadCase(ServerDaemonCase):
         self.addCleanup(log.set_level, "info")
         identity = self.certificates.server("localhost", kind=KeyKind.RSA)
         self.path = self.directory / "server.toml"
+        self.network.interfaces["sstp0"] = MemoryInterface()
+        self.users = self.directory / "users.toml"
+        editing.add(self.users, "alice", "secret")
+        editing.add(self.users, "bob", "secret")
         self.values: dict[str, object] = {
             "uri": "https://127.0.0.1:0/",
             "prefix": "2001:db8:2::/64",
@@ -63,6 +71,8 @@ class ReloadCase(ServerDaemonCase):
             "private-key": str(identity.private_key),
             "client-ca": str(self.certificates.certificate),
             "client-crl": str(self.certificates.revoke()),
+            "sstp-pool": "10.99.0.0/24",
+            "sstp-users": str(self.users),
         }
 
     def write(self, **changed: object) -> None:
@@ -88,6 +98,7 @@ class ReloadCase(ServerDaemonCase):
             before = Path(str(self.values[row.name])) if row.name in self.values else None
             copy = self.directory / f"other-{row.name}"
             copy.write_bytes(before.read_bytes() if before else b"")
+            copy.chmod(0o600)
             return str(copy)
         match row.kind:
             case Flag():
@@ -162,7 +173,7 @@ class EffectTests(ReloadCase):
         running = self.begin()
         self.write(max_clients=7, max_handshakes=9, handshake_timeout=3, max_sessions_per_source=5)
         running.reload()
-        listener, service = running.server.listener, running.server.service
+        listener, service = running.server.listener, service_of(running)
         self.assertEqual((7, 3.0, 5), (service.table.maximum, listener.handshake_deadline, service.sources.most))
 
     def test_refused(self) -> None:
@@ -174,7 +185,7 @@ class EffectTests(ReloadCase):
         self.assertTrue(str(error).startswith(f"{self.path}:{line}: --identity-addresses: cannot read"), error)
         self.write(max_clients="7")
         self.assertIn("must be a number", str(self.assertRaises(ConfigError, running.reload)))
-        self.assertEqual((1000, 1000), (running.server.service.table.maximum, running.config.max_clients))
+        self.assertEqual((1000, 1000), (service_of(running).table.maximum, running.config.max_clients))
 
     def test_failure_reported(self) -> None:
         """A failed reload is in the log and, until one succeeds, in the status, whichever way it was requested."""
@@ -227,12 +238,14 @@ class ModeTests(ReloadCase):
 
     def changed(self, running: RunningServer, mode: AuthenticationMode) -> tuple[object, ...]:
         """Return everything that must have changed with the mode."""
+        iphttps = running._iphttps
+        assert iphttps
         return (
             running.config.authentication,
             running.options["authentication"],
             running._tls is not None and running._tls.tls.settings.client_ca is not None,
-            running._link._policy.mode,
-            running._router is not None and running._router.advertisement.on_link,
+            iphttps.link._policy.mode,
+            iphttps.router is not None and iphttps.router.advertisement.on_link,
         )
 
     def test_both_ways(self) -> None:
@@ -270,5 +283,5 @@ class ModeTests(ReloadCase):
                 running.options._arguments = [*(running.options._arguments or ()), "--authentication", "certificates"]
                 running.reload()
             self.assertTrue(transport.disconnecting, way)
-            self.assertIs(CertificatePolicy.REQUIRED, running.server.service.certificate)
+            self.assertIs(CertificatePolicy.REQUIRED, service_of(running).certificate)
             self.reactor.adoptedPorts.clear()

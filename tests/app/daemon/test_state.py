@@ -47,10 +47,7 @@ class ServerConditionTests(SynchronousTestCase):
 
     def condition(self, state: ServerState, clients: int) -> DaemonState:
         """Return the condition of a server with so many clients."""
-        return of_server(
-            cast(Server, SimpleNamespace(state=state, service=SimpleNamespace(table=range(clients)))),
-            "https://*:443/IPHTTPS",
-        )
+        return of_server(cast(Server, SimpleNamespace(state=state)), "https://*:443/IPHTTPS", clients)
 
     def test_listening(self) -> None:
         """It says where it listens, and how many clients there are."""
@@ -60,8 +57,8 @@ class ServerConditionTests(SynchronousTestCase):
 
     def test_not_taken(self) -> None:
         """It says which file it cannot use."""
-        server = cast(Server, SimpleNamespace(state=ServerState.LISTEN, service=SimpleNamespace(table=())))
-        condition = of_server(server, URI, ["revocation list not taken: it is damaged"])
+        server = cast(Server, SimpleNamespace(state=ServerState.LISTEN))
+        condition = of_server(server, URI, 0, ["revocation list not taken: it is damaged"])
         wanted = f"listening at {URI}; 0 clients; revocation list not taken: it is damaged"
         self.assertEqual(DaemonState(up=True, text=wanted), condition)
 

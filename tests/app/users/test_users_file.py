@@ -215,7 +215,7 @@ class RefreshTests(FileCase):
         self.file.refresh()
         self.write(f'[alice]\n{HASH}\n[bob]\n{HASH}\ndisabled = true\n[carol]\npassword = "new"\n')
         self.assertEqual(UserChanges(("dave",), ("bob",), ("carol",)), self.file.refresh())
-        self.assertEqual(UserChanges(), self.file.refresh())
+        self.assertIsNone(self.file.refresh())
 
     def test_same(self) -> None:
         """The same password in the other form, another address, or another order ends no session."""
@@ -241,7 +241,7 @@ class RefreshTests(FileCase):
         ):
             spoil()
             self.assertRaises(ConfigError, self.file.refresh)
-            self.assertEqual(UserChanges(), self.file.refresh())
+            self.assertIsNone(self.file.refresh())
             self.assertEqual(["alice", "bob@example.org"], self.names())
         self.write(f"[alice]\n{HASH}\n")
         self.assertEqual(UserChanges(removed=("bob@example.org",)), self.file.refresh())

@@ -1,0 +1,127 @@
+"""IP-HTTPS on a server's port: its device, its link, and the service, made of the configuration."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Protocol
+
+from ...core.http.answer import DEFAULT_SERVER
+from ...core.ip.router import Advertise, Router
+from ...core.iphttps.assignment import Assignment
+from ...core.iphttps.authentication import AuthenticationMode
+from ...core.iphttps.clients import ClientTable
+from ...core.iphttps.link import OwnAddresses, ServerLink
+from ...core.iphttps.neighbors import NeighborCache
+from ...core.iphttps.policy import Policy
+from ...core.iphttps.request import DEFAULT_PATHS
+from ...host.device.tap import TapDevice
+from ...host.kernel.network import NetworkConfig
+from ...net.device_reader import DeviceReader
+from ...net.interfaces import IReactor, PacketDevice
+from ...net.iphttps.service import IPHTTPSService
+from ..config import interface_settings
+from ..config.identity_addresses import fixed_addresses
+from ..config.server_config import LINK_LOCAL, ServerConfig
+from ..control.served import ServedIPHTTPS
+from ..control.status import Value
+from .server_tls import certificate_policy
+
+
+class Host(Protocol):
+    """The interface of the daemon used to set up IP-HTTPS."""
+
+    reactor: IReactor
+
+    def opened(self, interface: str, open_device: Callable[[str], PacketDevice] | None = None) -> PacketDevice: ...
+    def configure(self, config: NetworkConfig) -> None: ...
+    def device_lost(self, error: OSError) -> None: ...
+
+
+class ConfiguredIPHTTPS:
+    """IP-HTTPS as configured."""
+
+    def __init__(self, host: Host, config: ServerConfig, numbers: Iterator[int]) -> None:
+        """Create the device and set up the host; raises ConfigError. `numbers` yields those of the clients."""
+        self.device = host.opened(config.interface)
+        host.configure(
+            NetworkConfig(
+                config.interface,
+                up=True,  # 3.2.3.1: in the Listen state the link is up, with an MTU of 1280
+                addresses=(LINK_LOCAL, config.own_address),
+                settings=interface_settings.SERVER,
+                forwarding=True,  # 3.2.3.1: SHOULD act as a router
+            )
+        )
+        table = ClientTable(config.max_clients, config.max_sessions_per_identity, numbers)
+        self.cache = NeighborCache(config.max_addresses, fixed_addresses(config))
+        self.router = _router(config)
+        self.link = _link(config, table, self.cache, self.router)
+        if isinstance(self.device, TapDevice):
+            self.device.answer_for(lambda address: self.cache.holder(address) is not None)
+        paths = (config.uri.path,) if config.uri.path else DEFAULT_PATHS
+        self.service = IPHTTPSService(
+            host.reactor,
+            table,
+            self.link,
+            self.device,
+            certificate=certificate_policy(config.authentication),
+            paths=(*paths, *DEFAULT_PATHS),
+            name=DEFAULT_SERVER,
+        )
+        self.service.sources.most = config.max_sessions_per_source
+        self.reader = DeviceReader(host.reactor, self.device, self.service.from_host, host.device_lost)
+        self.service.wrote = self.reader.wrote
+
+    def change_mode(self, mode: AuthenticationMode) -> None:
+        """Apply a new Authentication Mode to later sessions (3.2.7.1)."""
+        self.link.change_mode(mode)
+        self.service.certificate = certificate_policy(mode)
+
+    def put_in_force(self, config: ServerConfig, assignment: Assignment | None) -> None:
+        """Apply the options that take no restart, except for the Authentication Mode."""
+        self.service.limit(config.max_clients, config.max_sessions_per_identity)
+        self.service.sources.most = config.max_sessions_per_source
+        self.cache.limit = config.max_addresses
+        self.cache.assign(assignment or Assignment())
+        self.link.isolate(config.isolate)
+        if self.router:
+            self.router.advertisement = config.advertisement
+
+    def served(self) -> ServedIPHTTPS:
+        """Return what the control socket shows of IP-HTTPS."""
+        return ServedIPHTTPS(self.service, self.link, self.cache, self.device)
+
+    def settings(self, config: ServerConfig) -> Value:
+        """Return the part of the status that reflects the options in force."""
+        return {
+            "authentication": config.authentication.value,
+            "interface": config.interface,
+            "offload": self.device.offload,
+            "addresses": [str(address) for address in (LINK_LOCAL, config.own_address)],
+            "prefix": str(config.prefix),
+        }
+
+
+NOT_SERVED: Value = {"authentication": None, "interface": None, "offload": [], "addresses": [], "prefix": None}
+"""The settings of a server without IP-HTTPS."""
+
+
+def _router(config: ServerConfig) -> Router | None:
+    builtin = config.advertise is Advertise.BUILTIN
+    return Router(config.advertisement, LINK_LOCAL.ip.packed) if builtin else None
+
+
+def _link(config: ServerConfig, table: ClientTable, cache: NeighborCache, router: Router | None) -> ServerLink:
+    own = OwnAddresses(LINK_LOCAL.ip.packed, config.own_address.ip.packed)
+    prefix = config.own_address.network
+    anycast = prefix.network_address  # the Subnet-Router anycast address: RFC 4291 section 2.6.1
+    policy = Policy(
+        config.authentication,
+        prefix,
+        frozenset((own.link_local, own.unicast, anycast.packed)),
+        cache,
+        config.advertise,
+        strict=config.strict,
+        isolate=config.isolate,
+    )
+    return ServerLink(table, cache, policy, router, own)
