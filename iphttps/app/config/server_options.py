@@ -10,6 +10,7 @@ from ...core.errors import ConfigError
 from ...core.iphttps.authentication import AuthenticationMode
 from .options import Check, DaemonOptions
 from .server_config import ServerConfig
+from .sstp_options import check_users
 
 TLS_FILES = {
     "certificate": "https:// needs the server's certificate",
@@ -55,6 +56,7 @@ class Options(DaemonOptions):
             ("client-ca", self._check_authorities),
             ("client-crl", self._check_lists),
             ("publish", self._check_publish),
+            ("sstp-users", lambda: check_users(self.values_so_far)),
         )
 
     def _check_lifetimes(self) -> None:

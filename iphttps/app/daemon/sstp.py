@@ -8,7 +8,6 @@ from ipaddress import IPv4Interface, IPv6Interface
 from typing import Protocol
 
 from ...core.admission import HandshakeLimiter
-from ...core.errors import ConfigError
 from ...core.ip.router import MAXIMUM_INTERVAL, Router
 from ...core.ip.router_advertisement import RouterAdvertisement
 from ...core.sstp.ppp.lcp import MRU
@@ -24,8 +23,7 @@ from ...net.sstp.service import Binding, SSTPService
 from ..config import interface_settings
 from ..config.server_config import LINK_LOCAL, ServerConfig
 from ..config.sstp_options import SSTPOptions
-from ..users.logins import FileLogins
-from ..users.users_file import UsersFile
+from ..users.database import open_logins
 
 MTU = MRU
 """The MTU of the interface: what clients are asked to send at most, so that it is the same both ways."""
@@ -50,9 +48,7 @@ class ConfiguredSSTP:
         self, host: Host, config: ServerConfig, open_device: Callable[[str], PacketDevice] | None = None
     ) -> None:
         """Create the device, set up the host, and read the users file; raises ConfigError."""
-        if config.sstp_users is None:
-            raise ConfigError("--sstp-users is missing: SSTP needs a users file; `iphttps users add NAME` makes one")
-        self.logins = FileLogins(host.reactor, UsersFile(config.sstp_users))
+        self.logins = open_logins(host.reactor, config)
         make = OPEN_DEVICE[config.offload]
         self.device = host.opened(
             config.sstp_interface, open_device or (lambda name: make(name, ipv4=bool(config.sstp_pool), mtu=MTU))

@@ -39,7 +39,7 @@ from ..log import logger
 from ..session_lines import SessionLines
 from ..session_log import TOTALS, totals
 from ..stream.fanout import Fanout
-from .login import Denied, Granted, Logins
+from .login import Denied, End, Granted, Logins, Record
 from .session import SSTPSession, Up
 
 __all__ = ["Binding", "SSTPService"]
@@ -114,6 +114,7 @@ class SSTPService:
         self._name = name
         self._day = day
         self._outer: dict[SessionEntry, IPAddress | None] = {}
+        self._records: dict[SessionEntry, Record] = {}
         self._lines = SessionLines(clock, self.log)
         self._unlogged: set[SessionEntry] = set()
         self._advertising: Fanout[SessionEntry] = Fanout(clock, table, _send)
@@ -190,13 +191,15 @@ class SSTPService:
             limit = self.table.per_user
             old.connection.disconnect(f"{verdict.user} logged in again, and may have only {limit} sessions at a time")
         entry.user = verdict.user
+        if verdict.record:
+            self._records[entry] = verdict.record
         return call.accept(self._offer(entry, verdict), now, verdict.success, verdict.hlak)
 
     def _offer(self, entry: SessionEntry, verdict: Granted) -> Offer:
         identifier = self._random(8) if self._router else b""
         if self.pool is None:
             return Offer(identifier=identifier, taken=self._taken)
-        address = self.pool.take(verdict.user)
+        address = self.pool.take(verdict.user, verdict.address)
         if isinstance(address, AddressFault):
             self.log.warn(
                 "{who} gets no IPv4 address: {reason}", event="no-address", reason=address.value, **_named(entry)
@@ -218,6 +221,8 @@ class SSTPService:
             self.log.info("{who} connected, {suite}", event="session-opened", suite=said, **_named(entry))
         else:
             self._unlogged.add(entry)
+        if record := self._records.get(entry):
+            record.begin(entry)
 
     def network(self, entry: SessionEntry, change: Up) -> str | None:
         """Follow a change of a client's network layer; return why the client must go, if it must."""
@@ -247,6 +252,8 @@ class SSTPService:
         session = entry.connection
         if isinstance(session, SSTPSession):
             self._limiter.remove(session)
+            if record := self._records.pop(entry, None):
+                record.end(entry, self._end(session))
         self.sources.remove(self._outer.pop(entry))
         self.past.add(entry.counters)
         if entry in self._unlogged:
@@ -260,6 +267,12 @@ class SSTPService:
             **_named(entry),
             **totals(entry.counters, entry.since, self.clock.seconds()),
         )
+
+    def _end(self, session: SSTPSession) -> End:
+        by_client = session.call.ended_by_client
+        if by_client is None:
+            return End.LOST
+        return End.CLIENT if by_client else End.STOPPING if self.stopping else End.SERVER
 
     # Packets.
 
