@@ -152,7 +152,7 @@ class SSTPOptions(DaemonConfig):
         Maybe(File()), None, "file with the secret shared with the RADIUS servers, in one line"
     )
     """The file with the secret of the RADIUS servers."""
-    sstp_radius_disconnect_port: int = option(
+    sstp_radius_disconnect: int = option(
         Whole(0, 65535),
         str(DISCONNECT_PORT),
         "UDP port on which the RADIUS servers can have sessions disconnected (RFC 5176); 0 opens none",

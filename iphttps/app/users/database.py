@@ -57,7 +57,7 @@ def open_logins(reactor: IReactor, config: SSTPOptions) -> Database:
             reactor,
             [Server(each.address, each.port) for each in config.sstp_radius],
             _secret(config.sstp_radius_secret),
-            disconnect_port=config.sstp_radius_disconnect_port,
+            disconnect_port=config.sstp_radius_disconnect,
         )
     if config.sstp_users is None:
         raise ConfigError("--sstp-users or --sstp-radius is missing: SSTP needs users")

@@ -82,7 +82,7 @@ class RadiusLogins:
             return self._reactor.listenUDP(number, protocol, everywhere, PACKET)
         except CannotListenError as error:
             raise ConfigError(
-                f"--sstp-radius-disconnect-port {number} cannot be opened: {error.socketError}"
+                f"--sstp-radius-disconnect {number} cannot be opened: {error.socketError}"
             ) from error
 
     @property

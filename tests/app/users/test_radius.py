@@ -238,4 +238,4 @@ class ServersTests(RadiusCase):
         self.clock.occupied.add(3799)
         with self.assertRaises(ConfigError) as caught:
             RadiusLogins(self.clock.reactor, [FIRST], SECRET, disconnect_port=3799)
-        self.assertIn("--sstp-radius-disconnect-port 3799 cannot be opened", str(caught.exception))
+        self.assertIn("--sstp-radius-disconnect 3799 cannot be opened", str(caught.exception))
