@@ -7,7 +7,14 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IReactorCore, IReactorFDSet, IReactorFromThreads, IReactorSocket, IReactorTime
+from twisted.internet.interfaces import (
+    IReactorCore,
+    IReactorFDSet,
+    IReactorFromThreads,
+    IReactorSocket,
+    IReactorTime,
+    IReactorUDP,
+)
 
 from ..core.counters import Counters
 from ..core.ip.batch import Batch
@@ -15,7 +22,7 @@ from ..core.ip.batch import Batch
 __all__ = ["IReactor", "PacketDevice", "Program", "ProgramEnd", "RunProgram"]
 
 
-class IReactor(IReactorCore, IReactorTime, IReactorFDSet, IReactorSocket, IReactorFromThreads):
+class IReactor(IReactorCore, IReactorTime, IReactorFDSet, IReactorSocket, IReactorFromThreads, IReactorUDP):
     """The reactor interfaces that net uses; every Twisted reactor on Linux provides them."""
 
 

@@ -54,7 +54,7 @@ def _sstp(part: dict[str, Any] | None) -> Iterator[Row]:
     yield _offload(part)
     if pool := part["pool"]:
         yield "pool", f"{pool['network']}, addresses in use: {pool['used']}"
-    yield "users", str(part["users"])
+    yield "users", "by RADIUS" if part["users"] is None else str(part["users"])
     yield from _clients_of(part)
 
 

@@ -7,6 +7,7 @@ from functools import partial
 
 from ...core.errors import ConfigError
 from .options import Check, DaemonOptions
+from .sstp_options import check_users
 
 ENABLING = ("sstp-pool", "sstp-prefix")
 """Options of which at least one turns SSTP on."""
@@ -34,8 +35,7 @@ def _check_unused(options: DaemonOptions, name: str) -> None:
 
 
 def _check_users(options: DaemonOptions) -> None:
-    if not options.value("sstp-users"):
-        raise ConfigError("--sstp-users is missing: SSTP needs a users file; `iphttps users add NAME` makes one")
+    check_users(options.values_so_far)
 
 
 def _check_prefixes(options: DaemonOptions) -> None:

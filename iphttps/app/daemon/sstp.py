@@ -27,6 +27,7 @@ from ..config.sstp_options import SSTPOptions
 from ..control import status
 from ..control.served import ServedSSTP
 from ..control.status import Value
+from ..users.database import open_logins
 from ..users.logins import FileLogins
 from ..users.users_file import Users, UsersFile
 
@@ -63,12 +64,12 @@ class ConfiguredSSTP:
         numbers: Iterator[int],
         open_device: Callable[[str], PacketDevice] | None = None,
     ) -> None:
-        """Create the device, set up the host, and read the users file; raises ConfigError.
+        """Create the device, set up the host, and open the users' database; raises ConfigError.
 
         `numbers` yields those of the clients.
         """
-        assert config.sstp_users  # checked with the options
-        self.logins = FileLogins(host.reactor, UsersFile(config.sstp_users))
+        self.logins = open_logins(host.reactor, config)
+        self._file = self.logins if isinstance(self.logins, FileLogins) else None
         make = OPEN_DEVICE[config.offload]
         self.device = host.opened(
             config.sstp_interface, open_device or (lambda name: make(name, ipv4=bool(config.sstp_pool), mtu=MTU))
@@ -96,9 +97,10 @@ class ConfiguredSSTP:
         )
         self._pool = pool
         self._config = config
-        self._reserve(self.logins.users)
+        if self._file:
+            self._reserve(self._file.users)
+            self._file.changed = self._reserve
         self.put_in_force(config)
-        self.logins.changed = self._reserve
         self.logins.ended = self._end_user
         self.reader = DeviceReader(host.reactor, self.device, self.service.from_host, host.device_lost)
         self.service.wrote = self.reader.wrote
@@ -127,16 +129,19 @@ class ConfiguredSSTP:
             "addresses": [str(address) for address in (*ipv4, *network.addresses)],
             "pool": None if self._pool is None else {"network": str(self._pool.network), "used": len(self._pool)},
             "prefix": config.sstp_prefix and str(config.sstp_prefix),
-            "users": len(self.logins.users),
+            "users": len(self._file.users) if self._file else None,
         }
 
     def not_taken(self) -> list[str]:
-        """Return a sentence for a changed users file that the server cannot use."""
-        return [status.users_not_taken(self.logins.problem)] if self.logins.problem else []
+        """Return a sentence for a users' database that the server cannot use."""
+        problem = self.logins.problem
+        if problem is None:
+            return []
+        return [status.users_not_taken(problem) if self._file else problem]
 
     def read_users(self, config: ServerConfig) -> UsersFile | None:
         """Read the users for a reload, perhaps from another file; raises ConfigError if they cannot be used."""
-        if config.sstp_users is None:  # SSTP ends with the next restart
+        if config.sstp_users is None or self._file is None:  # RADIUS, or SSTP ends with the next restart
             return None
         file = UsersFile(config.sstp_users)
         if self._pool is not None:
@@ -145,8 +150,8 @@ class ConfiguredSSTP:
 
     def put_in_force(self, config: ServerConfig, users: UsersFile | None = None) -> None:
         """Apply the options that take no restart, and perhaps other users; calls under way keep their options."""
-        if users:
-            self.logins.replace(users)
+        if users and self._file:
+            self._file.replace(users)
         service = self.service
         service.limit(config.max_clients, config.max_sessions_per_identity)
         service.sources.most = config.max_sessions_per_source

@@ -69,7 +69,7 @@ class Call:
     time `now`, in seconds, and returns the commands to perform, in order; at `deadline` the owner calls `expired`.
     """
 
-    __slots__ = ("_certificate_hashes", "_ending", "_hashes", "_hlak", "_machine", "_nonce", "ppp")
+    __slots__ = ("_by_client", "_certificate_hashes", "_ending", "_hashes", "_hlak", "_machine", "_nonce", "ppp")
 
     def __init__(
         self,
@@ -86,6 +86,7 @@ class Call:
         self._machine = ServerMachine(self._nonce, sum(each.value for each in self._hashes))
         self._hlak = NO_HLAK
         self._ending = ""
+        self._by_client = False
 
     @property
     def state(self) -> ServerState:
@@ -204,7 +205,8 @@ class Call:
                     # What answers a frame that was longer than our MRU may not fit into a packet.
                     if self._machine.control_passes and len(command) <= MAXIMUM_FRAME:
                         found.append(data_packet(command))
-                case Ended(sentence):
+                case Ended(sentence, by_client):
+                    self._by_client = by_client
                     found += self.disconnect(sentence, now)
                 case _:
                     found.append(command)
@@ -223,6 +225,13 @@ class Call:
         words = [words for part, words in _MISMATCHES.items() if part in wrong]
         self._note(f"the server aborted the call: the crypto binding is wrong: {' and '.join(words)}")
         return self._perform(self._machine.handle(ServerEvent.NOT_VERIFIED, now), now)
+
+    @property
+    def ended_by_client(self) -> bool | None:
+        """Whether the client has ended the call, or the server; None if neither has said so."""
+        if self._ending:
+            return self._by_client
+        return True if self._machine.received_status else None
 
     @property
     def ending(self) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import Enum, auto
 from ipaddress import IPv4Address
 from typing import Protocol
 
@@ -11,8 +12,30 @@ from twisted.internet.defer import Deferred
 from ...core.ip.address import IPAddress
 from ...core.sstp.crypto_binding import NO_HLAK
 from ...core.sstp.ppp.server import Credentials
+from ...core.sstp.sessions import SessionEntry
 
-__all__ = ["Denied", "Granted", "Logins"]
+__all__ = ["Denied", "End", "Granted", "Logins", "Record"]
+
+
+class End(Enum):
+    """Who has ended a session."""
+
+    CLIENT = auto()
+    SERVER = auto()
+    STOPPING = auto()
+    """The server, because it stops."""
+    LOST = auto()
+    """Nobody: the connection is gone, or the client does not answer."""
+
+
+class Record(Protocol):
+    """What the database keeps about one session; it may end the session through its entry's connection."""
+
+    def begin(self, entry: SessionEntry) -> None:
+        """Note that packets pass from now on."""
+
+    def end(self, entry: SessionEntry, end: End) -> None:
+        """Note that the session has ended; it may not have begun."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,12 +44,14 @@ class Granted:
 
     `user` is the user's name in the database. `success` is the authenticator response of MS-CHAPv2, 42 bytes, and
     `hlak` the server's HLAK, 32 bytes; PAP has neither. `address` is the user's own IPv4 address, if there is one.
+    `record` is told of the session's begin and end.
     """
 
     user: str
     success: bytes = b""
     hlak: bytes = NO_HLAK
     address: IPv4Address | None = None
+    record: Record | None = None
 
 
 @dataclass(frozen=True, slots=True)

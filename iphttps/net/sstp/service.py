@@ -42,7 +42,7 @@ from ..log import logger
 from ..session_lines import SessionLines
 from ..session_log import TOTALS, totals
 from ..stream.fanout import Fanout
-from .login import Denied, Granted, Logins
+from .login import Denied, End, Granted, Logins, Record
 from .session import SSTPSession, Up
 
 __all__ = ["FAILURES", "LOGIN_FAILED", "UNCONNECTED", "Binding", "SSTPService"]
@@ -123,6 +123,7 @@ class SSTPService:
         self._name = name
         self._day = day
         self._outer: dict[SessionEntry, IPAddress | None] = {}
+        self._records: dict[SessionEntry, Record] = {}
         self._lines = SessionLines(clock, self.log)
         self._unlogged: set[SessionEntry] = set()
         self._unconnected: dict[SessionEntry, str] = {}
@@ -210,6 +211,8 @@ class SSTPService:
         session = entry.connection
         assert isinstance(session, SSTPSession)
         self._limiter.heard(session)  # its place is safe from those who have shown nothing
+        if verdict.record:
+            self._records[entry] = verdict.record
         return call.accept(self._offer(entry, verdict), now, verdict.success, verdict.hlak)
 
     def _offer(self, entry: SessionEntry, verdict: Granted) -> Offer:
@@ -217,7 +220,7 @@ class SSTPService:
         taken = partial(self._taken, entry.number)  # not the entry: it would refer to itself
         if self.pool is None:
             return Offer(identifier=identifier, taken=taken)
-        address = self.pool.take(verdict.user)
+        address = self.pool.take(verdict.user, verdict.address)
         if isinstance(address, AddressFault):
             self.log.warn(
                 "{who} gets no IPv4 address: {reason}", event="no-address", reason=address.value, **_named(entry)
@@ -238,6 +241,8 @@ class SSTPService:
             self.log.info("{who} connected, {suite}", event="session-opened", suite=said, **_named(entry))
         else:
             self._unlogged.add(entry)
+        if record := self._records.get(entry):
+            record.begin(entry)
 
     def _established(self, entry: SessionEntry) -> None:
         session = entry.connection
@@ -277,6 +282,10 @@ class SSTPService:
         kind = self._unconnected.get(entry)
         self._established(entry)
         self.table.remove(entry)
+        session = entry.connection
+        assert isinstance(session, SSTPSession)
+        if record := self._records.pop(entry, None):
+            record.end(entry, self._end(session))
         self.sources.remove(self._outer.pop(entry))
         self.past.add(entry.counters)
         if kind:
@@ -293,6 +302,12 @@ class SSTPService:
             **_named(entry),
             **totals(entry.counters, entry.since, self.clock.seconds()),
         )
+
+    def _end(self, session: SSTPSession) -> End:
+        by_client = session.call.ended_by_client
+        if by_client is None:
+            return End.LOST
+        return End.CLIENT if by_client else End.STOPPING if self.stopping else End.SERVER
 
     # Packets.
 

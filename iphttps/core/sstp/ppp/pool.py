@@ -17,6 +17,7 @@ LONGEST_PREFIX = 30
 class AddressFault(Enum):
     """Why a client gets no address; the value is the sentence for a person."""
 
+    NOT_A_CLIENTS = "the address fixed for the user is the server's, or no host's"
     EXHAUSTED = "all addresses of the pool are in use"
     FIXED_IN_USE = "the user's fixed address is in use"
 
@@ -39,6 +40,7 @@ class AddressPool:
             raise ConfigError(f"{network} is too small for a pool: use a prefix of /{LONGEST_PREFIX} or shorter")
         self.network = network
         self.server = network.network_address + 1
+        self._none_of_clients = (self.server, network.network_address, network.broadcast_address)
         self._fresh = int(self.server) + 1  # nobody has had this address yet, nor one after it
         self._held: dict[IPv4Address, str] = {}
         self._freed: dict[IPv4Address, str] = {}  # whose each was last; the one that was freed first comes first
@@ -55,7 +57,7 @@ class AddressPool:
         """
         taken: dict[IPv4Address, str] = {}
         for user, address in fixed.items():
-            if address in (self.server, self.network.network_address, self.network.broadcast_address):
+            if address in self._none_of_clients:
                 raise ConfigError(f"{address} is no client's address in {self.network}: give {user} another")
             if address in taken:
                 raise ConfigError(f"{address} is fixed for {taken[address]} and for {user}: give one of them another")
@@ -63,9 +65,14 @@ class AddressPool:
         self._fixed = dict(fixed)
         self._reserved = frozenset(taken)
 
-    def take(self, user: str) -> IPv4Address | AddressFault:
-        """Return the address for a new session of a user, who holds it until it is freed, or why there is none."""
-        address = self._fixed.get(user)
+    def take(self, user: str, fixed: IPv4Address | None = None) -> IPv4Address | AddressFault:
+        """Return the address for a new session of a user, who holds it until it is freed, or why there is none.
+
+        `fixed` is the user's fixed address if it is known only now, as from a RADIUS server.
+        """
+        address = self._fixed.get(user) or fixed
+        if address in self._none_of_clients:
+            return AddressFault.NOT_A_CLIENTS
         if address is None:
             address = self._sticky(user) or self._never_used() or self._freed_first()
             if address is None:

@@ -29,6 +29,14 @@ class PoolTests(SynchronousTestCase):
         self.assertEqual([A, B, C, D, E], [self.pool.take(f"user {number}") for number in range(5)])
         self.assertEqual(5, len(self.pool))
 
+    def test_fixed_late(self) -> None:
+        """An address that a database of users gives at the login is taken as a fixed one, if it is a client's."""
+        self.assertEqual(C, self.pool.take("alice", C))
+        self.assertEqual(AddressFault.FIXED_IN_USE, self.pool.take("bob", C))
+        self.assertEqual(ELSEWHERE, self.pool.take("bob", ELSEWHERE))
+        for address in (self.pool.server, NETWORK.network_address, NETWORK.broadcast_address):
+            self.assertEqual(AddressFault.NOT_A_CLIENTS, self.pool.take("carol", address))
+
     def test_exhausted(self) -> None:
         """When all addresses are held the next one gets the reason; a freed one makes room."""
         for number in range(5):

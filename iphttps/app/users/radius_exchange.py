@@ -1,0 +1,210 @@
+"""RADIUS over UDP: a request goes to one server after the other until one answers (RFC 2865 section 2.4)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import count
+
+from twisted.internet.defer import Deferred, DeferredSemaphore, succeed
+from twisted.internet.error import CannotListenError
+from twisted.internet.interfaces import IDelayedCall, IListeningPort
+from twisted.internet.protocol import DatagramProtocol
+
+from ...core.ip.address import IPAddress, endpoint, plain
+from ...net.interfaces import IReactor
+from ...net.log import logger
+from .radius_packets import Answer, Request
+
+__all__ = ["PACKET", "RadiusServers", "Server"]
+
+TRIES = 3
+"""How often a request is sent to one server."""
+
+WAIT = 2.0
+"""Seconds that a server has to answer each time."""
+
+MOST = 200
+"""Maximum number of requests that wait for an answer: the identifier of a packet has 8 bits."""
+
+PACKET = 4096
+"""Maximum length of a packet (RFC 2865 section 3)."""
+
+MakeRequest = Callable[[int], Request]
+"""Makes the request with this identifier; each server gets one of its own."""
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """The address and port of a server."""
+
+    address: IPAddress
+    port: int
+
+    def __str__(self) -> str:
+        return endpoint(self.address, self.port)
+
+
+class RadiusServers:
+    """Asks servers of one kind, for logins or for accounting: first the one that has answered last."""
+
+    log = logger()
+
+    def __init__(self, reactor: IReactor, servers: Sequence[Server]) -> None:
+        self.servers = tuple(servers)
+        self.silent = False
+        """Whether no server has answered the last request."""
+        self._unproved = False
+        self._reactor = reactor
+        self._turn = 0
+        self._closing = self._closed = False
+        self._semaphore = DeferredSemaphore(MOST)
+        self._ports: dict[int, tuple[_Receiver, IListeningPort]] = {}
+        self._waiting: dict[tuple[Server, int], _Asking] = {}
+        self._identifiers = count()
+
+    def ask(self, make: MakeRequest) -> Deferred[Answer | None]:
+        """Send a request; fires with the answer, or with None if no server answers."""
+        return self._semaphore.run(self._ask, make)
+
+    def _ask(self, make: MakeRequest) -> Deferred[Answer | None]:
+        if self._closed:
+            return succeed(None)
+        order = self.servers[self._turn :] + self.servers[: self._turn]
+        asking = _Asking(self, self._reactor, make, order)
+        asking.start()
+        return asking.answered
+
+    def close(self, *, at_once: bool) -> None:
+        """Close the ports, at once or when no request waits any more; then requests end as if there were no answer."""
+        self._closing, self._closed = True, at_once
+        if at_once:
+            for asking in list(self._waiting.values()):
+                asking.end(None)
+        self._close_if_idle()
+
+    def _close_if_idle(self) -> None:
+        if self._closing and not self._waiting:
+            for _, port in self._ports.values():
+                port.stopListening()
+            self._ports.clear()
+
+    @property
+    def silence(self) -> str:
+        """A sentence for when no server has answered."""
+        what = " as expected, but with another secret or without a Message-Authenticator" if self._unproved else ""
+        return f"no RADIUS server answers{what}: {', '.join(map(str, self.servers))}"
+
+    # What _Asking uses.
+
+    def begin(self, server: Server, asking: _Asking) -> int:
+        """Reserve an identifier for a request to a server."""
+        identifier = next(each for n in self._identifiers if (server, each := n % 256) not in self._waiting)
+        self._waiting[server, identifier] = asking
+        return identifier
+
+    def forget(self, server: Server, identifier: int) -> None:
+        """Free an identifier."""
+        del self._waiting[server, identifier]
+        self._close_if_idle()
+
+    def send(self, server: Server, data: bytes) -> None:
+        """Send a packet; what cannot be sent is lost, as any packet may be."""
+        version = server.address.version
+        try:
+            if version not in self._ports:
+                everywhere = "::" if version == 6 else "0.0.0.0"
+                receiver = _Receiver(self._received)
+                self._ports[version] = receiver, self._reactor.listenUDP(0, receiver, everywhere, PACKET)
+            self._ports[version][0].send(data, server)
+        except (OSError, CannotListenError) as error:
+            self.log.debug("cannot send to {server}: {error}", server=server, error=error)
+
+    def unproved(self) -> None:
+        """Note an answer that is not proved by the secret."""
+        self._unproved = True
+
+    def answered(self, server: Server | None) -> None:
+        """Note which server has answered, or that none has."""
+        if server:
+            self._unproved = False
+            self._turn = self.servers.index(server)
+        silent = server is None
+        if silent != self.silent:
+            self.silent = silent
+            if silent:
+                self.log.warn("{sentence}", event="radius-silent", sentence=self.silence)
+            else:
+                self.log.info("the RADIUS server {server} answers", event="radius-answers", server=str(server))
+
+    def _received(self, data: bytes, source: Server) -> None:
+        asking = self._waiting.get((source, data[1])) if len(data) > 1 else None
+        if asking:
+            asking.received(data)
+
+
+class _Asking:
+    """A request on its way through the servers."""
+
+    def __init__(self, servers: RadiusServers, reactor: IReactor, make: MakeRequest, order: Sequence[Server]) -> None:
+        self.answered: Deferred[Answer | None] = Deferred()
+        self._servers = servers
+        self._reactor = reactor
+        self._make = make
+        self._left = list(order)
+        self._timer: IDelayedCall | None = None
+
+    def start(self) -> None:
+        """Ask the next server, or give up."""
+        if not self._left:
+            self._servers.answered(None)
+            self.answered.callback(None)
+            return
+        self._server = self._left.pop(0)
+        self._identifier = self._servers.begin(self._server, self)
+        self._request = self._make(self._identifier)
+        self._tries = 0
+        self._send()
+
+    def _send(self) -> None:
+        self._timer = None
+        if self._tries == TRIES:
+            self._servers.forget(self._server, self._identifier)
+            self.start()
+            return
+        self._tries += 1
+        self._servers.send(self._server, self._request.data)
+        self._timer = self._reactor.callLater(WAIT, self._send)
+
+    def received(self, data: bytes) -> None:
+        """Take an answer, if the secret proves it; an attacker may send others in the hope to end the wait."""
+        answer = self._request.read(data)
+        if answer:
+            self._servers.answered(self._server)
+            self.end(answer)
+        else:
+            self._servers.unproved()
+
+    def end(self, answer: Answer | None) -> None:
+        """Fire with this answer."""
+        if self._timer:
+            self._timer.cancel()
+            self._timer = None
+        self._servers.forget(self._server, self._identifier)
+        self.answered.callback(answer)
+
+
+class _Receiver(DatagramProtocol):
+    noisy = False
+
+    def __init__(self, received: Callable[[bytes, Server], None]) -> None:
+        self._received = received
+
+    def send(self, data: bytes, server: Server) -> None:
+        """Send a packet to a server."""
+        if self.transport:
+            self.transport.write(data, (str(server.address), server.port))
+
+    def datagramReceived(self, datagram: bytes, addr: tuple[str, int]) -> None:
+        """Hand a datagram over with its source."""
+        self._received(datagram, Server(plain(addr[0]), addr[1]))
