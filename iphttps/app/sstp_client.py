@@ -45,6 +45,7 @@ PATIENCE = 15.0
 """Seconds that the negotiation may take."""
 
 CHUNK = 1 << 18
+MOST_READS = 8
 
 
 def des(key: bytes, block: bytes) -> bytes:
@@ -60,7 +61,9 @@ class Client:
         """Connect to a host, or to one with `:port`; raises OSError."""
         name, _, port = host.partition(":")
         context = ssl.create_default_context(cafile=ca)
-        self.stream = context.wrap_socket(socket.create_connection((name, int(port or 443))), server_hostname=name)
+        connection = socket.create_connection((name, int(port or 443)))
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.stream = context.wrap_socket(connection, server_hostname=name)
         self.codec = SSTPCodec()
         self.lcp = LCP(lambda: int.from_bytes(os.urandom(4)), offered=(Authentication.MSCHAPV2,))
         self.ipcp = ClientIPCP()
@@ -206,9 +209,11 @@ class Client:
             ends = (stream.fileno(), device.fileno())
             ready = [stream.fileno()] if stream.pending() else select.select(ends, [], [])[0]
             if device.fileno() in ready:
-                batch = device.read()
-                if batch:
-                    stream.sendall(codec.encode(batch))
+                pieces: list[bytes] = []
+                while len(pieces) < MOST_READS and (batch := device.read()):
+                    pieces.append(codec.encode(batch))
+                if pieces:
+                    stream.sendall(b"".join(pieces))
             if stream.fileno() in ready:
                 batch = codec.feed(self._received())
                 while True:
