@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import re
 import shutil
+from ipaddress import IPv4Network, IPv6Network
 
 from twisted.trial.unittest import SkipTest
 
 from iphttps.lab.errors import LabError
 from iphttps.lab.network import GATEWAY_NAME
 from tests.lab.sstp_guest import ATTEMPTS, UP, SstpGuest
+from tests.lab.sstpc import Sstpc
 from tests.lab.test_docs import DOCS
+from tests.lab.test_five_minutes import IPHTTPS, MachineCase
 from tests.lab.test_sstp import SERVER, SERVER_IPV6, SSTPCase
 
 
@@ -19,6 +22,28 @@ def block(language: str, name: str) -> str:
     found = re.search(rf"^```{language} {name}\n(.*?)^```$", (DOCS / "sstp.md").read_text(), re.DOTALL | re.MULTILINE)
     assert found is not None, name
     return found[1].replace("vpn.example.org", GATEWAY_NAME)
+
+
+class ThreeCommandsTests(MachineCase):
+    """The commands for a server."""
+
+    def test_page(self) -> None:
+        """They make a server, and a user who logs in with the password shown; nft takes the rules that setup shows."""
+        said = ""
+        for command in block("sh", "gateway").splitlines():
+            said += self.gateway.run(IPHTTPS, *command.split()[1:]).stdout
+        (password,) = re.findall(r"^password: (.*)$", said, re.MULTILINE)
+        (rules,) = re.findall(r"clamp the MSS of TCP to the tunnel: (nft .*)$", said, re.MULTILINE)
+        self.lab.gateway.run("sh", "-ec", rules)
+        self.assertEqual(2, self.lab.gateway.run("nft", "list", "table", "inet", "iphttps").stdout.count("rt mtu"))
+        pool, prefix = re.findall(r"clients of SSTP get addresses in (\S+) and (\S+)$", said, re.MULTILINE)[0]
+        ca = self.gateway.directory / "etc/iphttps/server-ca/ca.pem"
+        client = Sstpc(self.lab, self.lab.clients[0], password=password)
+        client.connect(ca=ca, trusting=False)
+        assert client.ppp.address is not None
+        self.assertIn(client.ppp.address, IPv4Network(pool))
+        client.ping(str(IPv4Network(pool)[1]))
+        client.ping(str(IPv6Network(prefix)[1]), source=str(client.global_address()))
 
 
 class PageTests(SSTPCase):
