@@ -24,6 +24,7 @@ OTHERS = {
     "--uid", "--gid", "--pidfile", "--logfile", "--logger", "--syslog",  # twistd
     "--unix-socket", "--pinnedpubkey", "--fail", "--silent", "--show-error",  # curl
     "--now", "--create", "--mktun", "--force",  # systemctl, systemd-tmpfiles, tayga, gpupdate
+    "--ipparam", "--nolaunchpppd", "--ca-cert", "--tls-ext", "--ask",  # sstpc, nmcli
     "--whole",  # tools/versions
 }  # fmt: skip
 """Options of other programs."""

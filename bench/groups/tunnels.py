@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from bench.flow import DOWN, UP, Flow, idle_delay, one_flow
 from bench.peers.ocserv import OCSERV
 from bench.peers.openvpn import OPENVPN_1280, OPENVPN_1500
-from bench.peers.ours import OURS, PYTHON
+from bench.peers.ours import OURS, PYTHON, SSTP
 from bench.peers.stunnel import STUNNEL
 from bench.peers.tunnel import Peer
 from bench.peers.wireguard import WIREGUARD
@@ -14,7 +14,7 @@ from bench.progress import say
 from bench.rows import Group, Row, at_least, at_most
 from iphttps.lab.errors import LabError
 
-PEERS = (OURS, PYTHON, OPENVPN_1500, OPENVPN_1280, OCSERV, WIREGUARD, STUNNEL)
+PEERS = (OURS, PYTHON, SSTP, OPENVPN_1500, OPENVPN_1280, OCSERV, WIREGUARD, STUNNEL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +59,7 @@ def measure(rounds: int) -> list[Row]:
             try:
                 of_round[peer] = _measure(peer)
             except LabError as error:
-                if peer in (OURS, PYTHON):
+                if peer in (OURS, PYTHON, SSTP):
                     raise
                 say(f"{peer.name} is left out: {error}")
                 peers.remove(peer)
@@ -96,6 +96,16 @@ def _goals(found: Sequence[Round], peers: Sequence[Peer]) -> list[Row]:
         if STUNNEL in peers:
             limit = _column(found, STUNNEL, figure)
             rows.append(Row(f"one TCP flow {name}", unit, own, STUNNEL.name, limit, at_least(0.35)))
+    for name, rival, goal in (
+        ("up", OPENVPN_1500, at_least(4.0)),
+        ("down", OPENVPN_1500, at_least(4.0)),
+        ("CPU", OURS, at_most(1.3)),
+    ):
+        if rival in peers:
+            unit, figure = FIGURES[name]
+            what = "CPU, SSTP" if name == "CPU" else f"one TCP flow {name}, SSTP"
+            own, theirs = _column(found, SSTP, figure), _column(found, rival, figure)
+            rows.append(Row(what, unit, own, rival.name, theirs, goal))
     if OPENVPN_1500 in peers:
         for name, ratio in (
             ("CPU", 0.6), ("ping, idle", 1.5), ("ping during download", 1.0), ("ping during upload", 1.0)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from bench.peers.tunnel import Peer, Tunnel
 from iphttps.lab.laboratory import LINK_UP, LISTENING, Laboratory
-from iphttps.lab.network import PRIVATE_HOST
+from iphttps.lab.network import GATEWAY_NAME, PRIVATE_HOST
 from iphttps.lab.programs import Program
 from iphttps.lab.traffic import wait_reachable
 
@@ -59,6 +59,33 @@ def ours(
         server = start_server(lab, *flags)
         yield Tunnel(lab, (server, *start_clients(lab, clients)))
 
+
+SSTP_POOL, SSTP_SERVER = "10.99.0.0/24", "10.99.0.1"
+SSTP_PREFIX = "2001:db8:3::/64"
+SSTP_CLIENT = (sys.executable, "-m", "iphttps.app.sstp_client")
+
+
+@contextmanager
+def ours_sstp() -> Iterator[Tunnel]:
+    """Put a tunnel of SSTP up: our server, and the small client of the demo, whose input has the password."""
+    with Laboratory() as lab:
+        users, secret = lab.directory / "users.toml", lab.directory / "password"
+        secret.write_text("a password\n")
+        iphttps = str(Path(sys.executable).with_name("iphttps"))
+        read = ("sh", "-ec", 'exec "$@" <"$0"', str(secret))
+        lab.gateway.run(*read, iphttps, "users", "add", "alice", "--password-stdin", "--file", str(users))
+        without_probing(lab)
+        flags = ("--sstp-pool", SSTP_POOL, "--sstp-prefix", SSTP_PREFIX, "--sstp-users", str(users))
+        server = start_server(lab, *flags)
+        words = (GATEWAY_NAME, str(lab.authority.certificate), "alice", "sstp0")
+        client = lab.program(lab.clients[0], "sstp", *read, *SSTP_CLIENT, *words)
+        client.wait_for("connected")
+        wait_reachable(lab.clients[0], PRIVATE_HOST)
+        yield Tunnel(lab, (server, client), gateway=SSTP_SERVER)
+
+
+SSTP = Peer("iphttps, SSTP", ours_sstp)
+"""Ours by the other protocol, with a client in Python that is there for measurements alone."""
 
 OURS = Peer("iphttps", ours)
 PYTHON = Peer("iphttps, pure Python", partial(ours, device="plain"))

@@ -1,4 +1,4 @@
-"""`make demo`: a tunnel between network namespaces is set up, used, interrupted and restored."""
+"""`make demo`: tunnels of both protocols between network namespaces are set up, used, interrupted and restored."""
 
 import re
 import signal
@@ -7,6 +7,8 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
+from ipaddress import IPv6Network
+from pathlib import Path
 
 from iphttps.lab import privilege
 from iphttps.lab.errors import LabError, LabUnavailable
@@ -17,14 +19,24 @@ from iphttps.lab.laboratory import (
     LISTENING,
     TUNNEL_SERVER,
     Laboratory,
+    address_in,
     devices,
     tunnel_address,
 )
 from iphttps.lab.namespaces import Namespace, remaining
-from iphttps.lab.network import PRIVATE_HOST
+from iphttps.lab.network import GATEWAY_NAME, PRIVATE_HOST
 from iphttps.lab.programs import Program
 from iphttps.lab.traffic import transfer, wait_reachable
 from iphttps.lab.transcript import Outcome, Result, Transcript
+
+SSTP_POOL, SSTP_SERVER = "10.99.0.0/24", "10.99.0.1"
+SSTP_PREFIX = "2001:db8:3::/64"
+SSTP_INTERFACE = "sstp0"
+SITE = "2001:db8::/46"  # both tunnels and the private network: the clients reach each other
+USER = "bob"
+
+# Their standard input is a file, so that the password is no argument.
+_WITH_INPUT = 'file=$1 && shift && exec "$@" <"$file"'
 
 TRANSFER_SIZE = 100_000_000
 PINGS = 10
@@ -44,11 +56,12 @@ class Demonstration:
         """Use an existing lab."""
         self._lab = lab
         self._transcript = transcript
-        self._host = lab.clients[0]
+        self._host, self._other = lab.clients
+        self._users, self._password = lab.directory / "users.toml", lab.directory / "password"
 
     def hosts(self) -> str:
         """Show the hosts, and that the private network is unreachable without a tunnel."""
-        for host in (self._host, self._lab.gateway, self._lab.private):
+        for host in (self._host, self._other, self._lab.gateway, self._lab.private):
             self._show(host, "ip", "-brief", "address")
         if self._show(self._host, "ping", "-n", "-c", "1", "-W", "1", PRIVATE_HOST).returncode == 0:
             raise LabError("the private host answers without a tunnel: the demo would prove nothing")
@@ -61,10 +74,19 @@ class Demonstration:
         self._transcript.output(str(file.relative_to(self._lab.directory)) for file in files)
         return "an authority, a server certificate and a client certificate"
 
+    def user(self) -> str:
+        """Add a user for SSTP."""
+        self._password.write_text("a password\n")
+        iphttps = str(Path(sys.executable).with_name("iphttps"))
+        command = ("users", "add", USER, "--password-stdin", "--file", str(self._users))
+        self._transcript.command(self._lab.gateway.label, ("iphttps", *self._bare(command)))
+        self._lab.gateway.run("sh", "-ec", _WITH_INPUT, "sh", str(self._password), iphttps, *command)
+        self._transcript.output(self._users.read_text().splitlines())
+        return f"{USER}, with the hash of a password"
+
     def start_server(self) -> str:
-        """Start the server."""
-        self._server = self._lab.server()
-        self._show_start(self._server)
+        """Start the server, for both protocols on one port."""
+        self._server = self._start_server()
         self._server.wait_for(LISTENING)
         self._show_log(self._server)
         return "LISTEN"
@@ -120,8 +142,7 @@ class Demonstration:
     def recovery(self) -> str:
         """Start the server again; the client is left alone."""
         mark = self._client.mark()
-        self._server = self._lab.server()
-        self._show_start(self._server)
+        self._server = self._start_server()
         self._server.wait_for(LISTENING)
         begin = time.monotonic()
         self._client.wait_for(LINK_UP, since=self._mark, deadline=20)
@@ -130,9 +151,44 @@ class Demonstration:
         self._show_log(self._client, mark)
         return f"the private host is reachable again after {seconds:.1f} s"
 
+    def start_sstp(self) -> str:
+        """Start an SSTP client on the other host."""
+        begin, mark = time.monotonic(), self._server.mark()
+        module = (sys.executable, "-m", "iphttps.app.sstp_client")
+        words = (GATEWAY_NAME, str(self._lab.authority.certificate), USER, SSTP_INTERFACE)
+        self._transcript.command(self._other.label, ("python", *module[1:], *self._bare(words)))
+        self._sstp = self._lab.program(
+            self._other, "sstp", "sh", "-ec", _WITH_INPUT, "sh", str(self._password), *module, *words
+        )
+        self._sstp.wait_for("connected")
+        seconds = time.monotonic() - begin
+        self._show_log(self._server, mark)
+        self._other_address = address_in(self._other, IPv6Network(SSTP_PREFIX), SSTP_INTERFACE)
+        self._show(self._other, "ip", "-brief", "address", "show", "dev", SSTP_INTERFACE)
+        return f"{USER} is logged in after {seconds:.1f} s"
+
+    def sstp_pings(self) -> str:
+        """Ping by both families, and from client to client across the two protocols."""
+        for host, address in (
+            (self._other, SSTP_SERVER),
+            (self._other, PRIVATE_HOST),
+            (self._host, self._other_address),
+        ):
+            wait_reachable(host, address)
+            shown = self._show(host, "ping", "-n", "-q", "-c", str(PINGS), "-i", "0.1", address)
+            if shown.returncode != 0 or " 0% packet loss" not in shown.stdout:
+                raise LabError(f"not every ping to {address} was answered")
+        return "by IPv4 and IPv6, and between the clients of the two protocols"
+
+    def sstp_transfer(self) -> str:
+        """Send to the private host by SSTP."""
+        return self._transfer(self._other, self._lab.private, PRIVATE_HOST)
+
     def stop(self) -> str:
-        """Stop both with SIGTERM; each removes its device."""
+        """Stop all with SIGTERM; each removes its device."""
         slowest = 0.0
+        self._transcript.command(self._other.label, ("kill", "-TERM", str(self._sstp.pid)))
+        self._sstp.stop()
         for program, host in ((self._client, self._host), (self._server, self._lab.gateway)):
             mark = program.mark()
             self._transcript.command(host.label, ("kill", "-TERM", str(program.pid)))
@@ -146,7 +202,19 @@ class Demonstration:
                 raise LabError(f"{program.name} has left {INTERFACE} behind")
         if slowest > SECONDS_TO_STOP:
             raise LabError(f"stopping took {slowest:.1f} s")
-        return f"both within {slowest:.1f} s, {INTERFACE} gone on both sides"
+        if left := {SSTP_INTERFACE} & (devices(self._other) | devices(self._lab.gateway)):
+            raise LabError(f"{' '.join(left)} is left")
+        return f"within {slowest:.1f} s, {INTERFACE} and {SSTP_INTERFACE} gone on all sides"
+
+    def _start_server(self) -> Program:
+        sstp = ("--sstp-pool", SSTP_POOL, "--sstp-prefix", SSTP_PREFIX, "--sstp-users", str(self._users))
+        server = self._lab.server("--route", SITE, *sstp)
+        self._show_start(server)
+        return server
+
+    def _bare(self, words: Sequence[str]) -> list[str]:
+        directory = f"{self._lab.directory}/"
+        return [word.replace(directory, "") for word in words]
 
     def _transfer(self, sender: Namespace, receiver: Namespace, address: str) -> str:
         self._transcript.say(f"{TRANSFER_SIZE:,} bytes over TCP from {sender.label} to {receiver.label} at {address}")
@@ -168,9 +236,7 @@ class Demonstration:
         return done
 
     def _show_start(self, program: Program) -> None:
-        directory = f"{self._lab.directory}/"
-        bare = [word.replace(directory, "") for word in program.command]
-        self._transcript.command(program.namespace.label, ("twistd", *bare[1:]))
+        self._transcript.command(program.namespace.label, ("twistd", *self._bare(program.command)[1:]))
 
     def _show_log(self, program: Program, since: int = 0) -> None:
         lines = program.text[since:].splitlines()
@@ -178,17 +244,21 @@ class Demonstration:
 
 
 STEPS: Sequence[tuple[str, Callable[[Demonstration], str]]] = (
-    ("a client, a gateway and a private host", Demonstration.hosts),
+    ("two clients, a gateway and a private host", Demonstration.hosts),
     ("certificates are issued", Demonstration.certificates),
-    ("the server starts", Demonstration.start_server),
-    ("the client connects", Demonstration.start_client),
+    ("a user is added", Demonstration.user),
+    ("the server starts, with IP-HTTPS and SSTP", Demonstration.start_server),
+    ("a client connects by IP-HTTPS", Demonstration.start_client),
     ("an address by SLAAC, a route from the RA", Demonstration.configuration),
     ("ping through the tunnel", Demonstration.pings),
     ("100 MB from the client", Demonstration.upload),
     ("100 MB to the client", Demonstration.download),
     ("the server is killed", Demonstration.loss),
     ("the server restarts, the client reconnects", Demonstration.recovery),
-    ("both are stopped", Demonstration.stop),
+    ("another client connects by SSTP", Demonstration.start_sstp),
+    ("ping through both tunnels", Demonstration.sstp_pings),
+    ("100 MB by SSTP", Demonstration.sstp_transfer),
+    ("all are stopped", Demonstration.stop),
 )
 REMOVAL = "everything is removed"
 
@@ -197,7 +267,7 @@ def demonstrate(transcript: Transcript) -> list[Outcome]:
     """Run the steps until one fails or the user interrupts, then remove everything."""
     outcomes: list[Outcome] = []
     before = _devices_here()
-    lab = Laboratory()
+    lab = Laboratory(clients=2)
     try:
         with lab:
             try:

@@ -105,10 +105,14 @@ class Laboratory(Network):
 
 def tunnel_address(host: Namespace, deadline: float = 40.0) -> str:
     """Wait for a client's address in the tunnel's prefix to pass DAD, and return it."""
-    prefix = IPv6Network(TUNNEL_PREFIX)
+    return address_in(host, IPv6Network(TUNNEL_PREFIX), INTERFACE, deadline)
+
+
+def address_in(host: Namespace, prefix: IPv6Network, device: str, deadline: float = 40.0) -> str:
+    """Wait for an address of a device in a prefix to pass DAD, and return it."""
 
     def usable() -> str | None:
-        for address in addresses(host):
+        for address in addresses(host, device):
             if IPv6Address(address["local"]) in prefix and not address.get("tentative"):
                 return str(address["local"])
         return None

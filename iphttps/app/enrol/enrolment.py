@@ -38,7 +38,7 @@ class Enrolment:
         """
         options = Options()
         options.root = places.root
-        options.parse(["--config", str(places.server_config(instance or _only(places)))])
+        options.parse(["--config", str(places.server_config(instance or only_instance(places)))])
         authority = Authority.open(places.authority)
         authority.repair_list()
         config = options.config
@@ -74,7 +74,8 @@ def _trusted(places: Places, authority: Authority, certificate: x509.Certificate
     return None
 
 
-def _only(places: Places) -> str:
+def only_instance(places: Places) -> str:
+    """Return the name of the only server instance; raises ConfigError."""
     found = places.instances("server")
     if len(found) == 1:
         return found[0]

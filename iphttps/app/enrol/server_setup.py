@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, field
-from ipaddress import IPv6Network
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
-from secrets import randbits
+from secrets import randbelow, randbits
 
 from ...core.errors import ConfigError
 from ...core.iphttps.request import DEFAULT_PATH
@@ -41,6 +41,11 @@ def unique_local_prefix() -> IPv6Network:
     return IPv6Network(((0xFD << 120) | (randbits(40) << 80), 48))
 
 
+def private_pool() -> IPv4Network:
+    """Return a random /24 of 10.0.0.0/8, without the ends of it, which other networks use most."""
+    return IPv4Network((f"10.{16 + randbelow(224)}.{1 + randbelow(254)}.0", 24))
+
+
 def _name(host: str, what: str) -> str:
     return f"{host} {what}"[-LONGEST_COMMON_NAME:].lstrip(".-")
 
@@ -56,6 +61,7 @@ class ServerSetup:
     routes: Sequence[str] = ()
     port: int | None = None
     key: KeyKind = KeyKind.RSA
+    sstp: bool = False
     _there: Places = field(default=Places(), init=False, repr=False)
     """The paths as seen on the target machine, where the root is /."""
 
@@ -85,12 +91,16 @@ class ServerSetup:
                 site = unique_local_prefix()
                 if prefix is None:
                     prefix, routes = next(site.subnets(new_prefix=64)), routes or (site,)
-                text = configuration(
-                    "server", str(self._there.server_config(self.instance)), self._values(prefix, routes)
-                )
+                values = self._values(prefix, routes)
+                if self.sstp:
+                    self._make_users()
+                    values |= self._sstp_values(site)
+                text = configuration("server", str(self._there.server_config(self.instance)), values)
                 atomic_files.create(config, text.encode("utf-8"))
                 reached = ", ".join(map(str, routes)) or "only the link itself"
                 yield f"wrote {config}: clients get addresses in {prefix} and reach {reached}"
+                if self.sstp:
+                    yield f"clients of SSTP get addresses in {values['sstp-pool']} and {values['sstp-prefix']}"
                 if not value_of(config, "publish"):
                     yield f"port {HTTP} is in use: Windows 7 fetches {crl_uri(hosts[0])} there, see docs/windows.md"
 
@@ -159,6 +169,11 @@ class ServerSetup:
     def _compare(self, config: Path, prefix: IPv6Network | None, routes: Sequence[IPv6Network]) -> None:
         """Raise ConfigError if the existing configuration differs from the requested one."""
         there = self.config
+        if self.sstp and not there.serves_sstp:
+            raise ConfigError(
+                f"{config} already exists, without SSTP: set sstp-pool, sstp-prefix and sstp-users there and restart "
+                f"{self.instance}, or choose another --instance"
+            )
         for what, wanted, found in (
             ("--prefix", prefix, there.prefix),
             ("--route", {*routes}, {*there.route}),
@@ -183,6 +198,25 @@ class ServerSetup:
         except ConfigError:
             return False
         return True
+
+    def _make_users(self) -> None:
+        """Make an empty users file, if there is none, which the server can read."""
+        path = self.places.users
+        if not path.exists():
+            atomic_files.create(path, b"", atomic_files.PRIVATE)
+            give(self.places, path)
+
+    def _sstp_values(self, site: IPv6Network) -> dict[str, Value]:
+        """Return what turns SSTP on; its prefix is the second of the site, for which clients have a route already."""
+        subnets = site.subnets(new_prefix=64)
+        next(subnets)
+        prefix = next(subnets)
+        return {
+            "sstp-pool": str(private_pool()),
+            "sstp-prefix": str(prefix),
+            "sstp-users": str(self._there.users),
+            "sstp-interface": free_interface(self.places, "sstp"),
+        }
 
     def _values(self, prefix: IPv6Network, routes: Sequence[IPv6Network]) -> dict[str, Value]:
         there, name = self._there, self.instance

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+from collections.abc import Mapping
 from enum import Enum
 from importlib.resources import files as resources
 from pathlib import Path
@@ -52,9 +53,9 @@ class Encryption(Enum):
     """AES-256 with SHA-256."""
 
 
-def folder_name(name: str) -> str:
+def folder_name(name: str, ending: str = "-windows") -> str:
     """Return the name of the folder for a client, valid on Windows; raises ConfigError."""
-    known = _NOT_IN_FILE_NAMES.sub("_", checked_person(name)) + "-windows"
+    known = _NOT_IN_FILE_NAMES.sub("_", checked_person(name)) + ending
     if len(known.encode("utf-8")) > 255:
         raise ConfigError(f"{name!r} is too long for a folder name: use fewer characters outside ASCII")
     return known
@@ -69,6 +70,11 @@ def write_folder(target: Path, bundle: Bundle, passphrase: str, encryption: Encr
     }
     if bundle.ca_pem:
         contents[AUTHORITY] = (_authority(bundle).public_bytes(Encoding.DER), atomic_files.PUBLIC)
+    write_files(target, contents)
+
+
+def write_files(target: Path, contents: Mapping[str, tuple[bytes, int]]) -> None:
+    """Write a folder of files with their modes, atomically; raises ConfigError."""
     unfinished = target.parent / f".{token_hex(8)}.unfinished"
     try:
         unfinished.mkdir(0o700)
@@ -85,14 +91,19 @@ def write_folder(target: Path, bundle: Bundle, passphrase: str, encryption: Encr
 
 def script(name: str, bundle: Bundle) -> bytes:
     """Return one of the scripts for this client."""
-    text = (resources(__package__) / "windows_scripts" / name).read_text(encoding="utf-8")
     certificate = x509.load_pem_x509_certificate(bundle.certificate_pem)
     values = {
         "@URI@": quoted(bundle.uri),
         "@NAME@": quoted(bundle.name),
-        "@CERTIFICATE@": quoted(_thumbprint(certificate)),
-        "@AUTHORITY@": quoted(_thumbprint(_authority(bundle)) if bundle.ca_pem else ""),
+        "@CERTIFICATE@": quoted(thumbprint(certificate)),
+        "@AUTHORITY@": quoted(thumbprint(_authority(bundle)) if bundle.ca_pem else ""),
     }
+    return filled(name, values)
+
+
+def filled(name: str, values: Mapping[str, str]) -> bytes:
+    """Return one of the scripts with values that are quoted already, as Windows reads it."""
+    text = (resources(__package__) / "windows_scripts" / name).read_text(encoding="utf-8")
     # In one pass: inserted text is not substituted again.
     text = re.sub("|".join(values), lambda found: values[found[0]], text)
     return (BYTE_ORDER_MARK + text.replace("\n", "\r\n")).encode("utf-8")
@@ -109,7 +120,7 @@ def _authority(bundle: Bundle) -> x509.Certificate:
     return x509.load_pem_x509_certificate(bundle.ca_pem or b"")
 
 
-def _thumbprint(certificate: x509.Certificate) -> str:
+def thumbprint(certificate: x509.Certificate) -> str:
     """Return the thumbprint by which Windows identifies a certificate."""
     return certificate.fingerprint(hashes.SHA1()).hex().upper()
 

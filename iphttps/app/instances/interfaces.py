@@ -13,12 +13,13 @@ DEFAULT = "iphttps0"
 KERNEL = Path("/sys/class/net")
 
 
-def free_interface(places: Places) -> str:
+def free_interface(places: Places, base: str = "iphttps") -> str:
     """Return the first of iphttps0, iphttps1, ... that neither an instance nor an existing interface uses."""
-    taken = {interface_of(places.config(role, name)) for role in ROLES for name in places.instances(role)}
+    configs = [places.config(role, name) for role in ROLES for name in places.instances(role)]
+    taken = {*map(interface_of, configs), *(value_of(config, "sstp-interface") for config in configs)}
     if places.root == Path("/"):
         taken.update(os.listdir(KERNEL) if KERNEL.is_dir() else ())
-    return next(name for number in count() if (name := f"iphttps{number}") not in taken)
+    return next(name for number in count() if (name := f"{base}{number}") not in taken)
 
 
 def interface_of(config: Path) -> str:

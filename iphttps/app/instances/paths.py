@@ -74,6 +74,11 @@ class Places:
         """The directory of the authority for servers; if it does not exist, `authority` serves both."""
         return self.configuration / "server-ca"  # writable by root only
 
+    @property
+    def users(self) -> Path:
+        """The users of SSTP."""
+        return self.configuration / "users.toml"
+
     def config(self, role: str, name: str) -> Path:
         """Return the configuration of an instance; raises ConfigError for an invalid name."""
         return self.configuration / role / f"{checked_name(name)}.toml"

@@ -1,4 +1,4 @@
-"""`iphttps enrol`: write the enrolment of a new client, as a file or as a folder for Windows."""
+"""`iphttps enrol`: enrol a client: by a file, a folder for Windows, or as a user of SSTP."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 from cryptography import x509
 
+from ....core.identity import printable
 from ....pki import atomic_files
 from ....pki.authority.issuing import DAYS, MOST_DAYS, KeyKind
 from ....pki.authority.names import checked_person
@@ -14,6 +15,7 @@ from ...enrol import windows
 from ...enrol.bundle import ENDING, seal
 from ...enrol.enrolment import Enrolment, check_absent, file_name
 from ...enrol.passphrase import new_passphrase
+from ...enrol.sstp_enrolment import JOIN, SSTPEnrolment
 from ...instances.owners import demand_root
 from ...instances.paths import Places
 from .common_options import KEY_TYPE, root_option
@@ -22,6 +24,7 @@ from .common_options import KEY_TYPE, root_option
 @click.command()
 @click.argument("name", metavar="NAME")
 @click.option("--windows", "for_windows", is_flag=True, help="Write a folder for Windows instead of a file for Linux.")
+@click.option("--sstp", is_flag=True, help="Add a user of SSTP with a random password instead; no certificate.")
 @click.option(
     "--pkcs12",
     type=click.Choice([kind.value for kind in windows.Encryption]),
@@ -49,6 +52,7 @@ from .common_options import KEY_TYPE, root_option
 def enrol(
     name: str,
     for_windows: bool,
+    sstp: bool,
     pkcs12: str,
     out: Path,
     days: int,
@@ -61,8 +65,13 @@ def enrol(
 
     The file is encrypted with a passphrase, which is shown once. Send the file and the passphrase by different means:
     together they let anyone connect as this client. NAME identifies the client in logs, limits and `iphttps ca revoke`.
+
+    With --sstp, add the user NAME with a random password, which is shown once.
     """
     demand_root(places, "enrol", "reads the authority's key")
+    if sstp:
+        _enrol_user(SSTPEnrolment.at(places, instance, uri), name, out if for_windows else None)
+        return 0
     enrolment = Enrolment.at(places, instance, uri)
     target = out / (windows.folder_name(name) if for_windows else file_name(name, ENDING))
     check_absent(target)
@@ -83,3 +92,21 @@ def enrol(
     for number in before:
         click.echo(f"{checked_person(name)} also has {number}: to revoke it, run `iphttps ca revoke {number}`")
     return 0
+
+
+def _enrol_user(enrolment: SSTPEnrolment, name: str, out: Path | None) -> None:
+    """Add a user of SSTP; write the folder for Windows to `out`, if that is given."""
+    target = out and out / windows.folder_name(name, "-sstp-windows")
+    if target:
+        check_absent(target)
+        enrolment.script(JOIN, name)  # so that a name which no script can have adds no user
+    password = enrolment.add(name)
+    if target:
+        enrolment.write_folder(target, name)
+        click.echo(f"wrote {target}")
+    click.echo(printable(f"added {name} to {enrolment.users}"))
+    click.echo(f"password: {password}")
+    if target:
+        click.echo(f"next: on the Windows machine, run {windows.JOIN} as administrator; then connect as {name}")
+    else:
+        click.echo(f"next: connect to {enrolment.server} by SSTP as {printable(name)}, see docs/sstp.md")

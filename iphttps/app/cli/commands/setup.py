@@ -62,6 +62,7 @@ def _checked_by(check: Callable[[str], object]) -> Callable[..., Any]:
     "random /48 from which the tunnel's /64 is taken.",
 )
 @click.option("--port", metavar="NUMBER", type=click.IntRange(1, 65535), help="Port to listen on; default: 443.")
+@click.option("--sstp", is_flag=True, help="Serve SSTP too, with a random IPv4 network and IPv6 prefix.")
 @click.option("--key", type=click.Choice([kind.value for kind in KeyKind]), default="rsa", help=KEY_TYPE)
 @click.option("--instance", metavar="NAME", default=DEFAULT_NAME, help="Name of this server instance; default: main.")
 @root_option
@@ -70,6 +71,7 @@ def setup(
     prefix: str | None,
     routes: tuple[str, ...],
     port: int | None,
+    sstp: bool,
     key: str,
     instance: str,
     places: Places,
@@ -79,7 +81,7 @@ def setup(
     Existing files are not changed: it is safe to run the command again.
     """
     demand_root(places, "setup", "writes to /etc/iphttps and /var/lib/iphttps")
-    wanted = ServerSetup(places, instance, hosts, prefix, routes, port, KeyKind(key))
+    wanted = ServerSetup(places, instance, hosts, prefix, routes, port, KeyKind(key), sstp)
     changed = False
     for sentence in wanted.perform():
         changed = True
@@ -90,24 +92,39 @@ def setup(
         click.echo("already set up; no changes")
     click.echo(started.sentence)
     if places.root.samefile("/"):
-        _show_obstacles(config.uri.port, config.interface)
+        _show_obstacles(config.uri.port, config.interface, *([config.sstp_interface] if config.serves_sstp else []))
     click.echo(f"hosts behind this gateway need a route to {config.prefix} via this gateway")
+    if config.serves_sstp:
+        networks = " and ".join(str(each) for each in (config.sstp_pool, config.sstp_prefix) if each)
+        click.echo(f"for clients of SSTP they need the same for {networks}")
+        click.echo(f"if ICMP is filtered, clamp the MSS of TCP to the tunnel: {_clamp(config.sstp_interface)}")
     click.echo("next: run `iphttps enrol NAME` to enrol a client")
+    if config.serves_sstp:
+        click.echo("next: run `iphttps enrol NAME --sstp` to add a user of SSTP")
     return 0
 
 
-def _show_obstacles(port: int, interface: str) -> None:
+def _clamp(interface: str) -> str:
+    """Return the commands for nftables, with a table of their own: the names of the reader's are unknown."""
+    return (
+        "nft add table inet iphttps && "
+        "nft add chain inet iphttps clamp '{ type filter hook forward priority mangle; }' && "
+        f"nft add rule inet iphttps clamp iifname {interface} tcp flags syn tcp option maxseg size set rt mtu && "
+        f"nft add rule inet iphttps clamp oifname {interface} tcp flags syn tcp option maxseg size set rt mtu"
+    )
+
+
+def _show_obstacles(port: int, *interfaces: str) -> None:
     """Print what the packet filter would drop and how to allow it; the server turns on forwarding itself."""
     rules = firewall.nftables()
     if rules is None:
-        click.echo(f"cannot read the packet filter: allow input to port {port} and forwarding for {interface}")
+        names = " and ".join(interfaces)
+        click.echo(f"cannot read the packet filter: allow input to port {port} and forwarding for {names}")
         return
-    found = [
-        *firewall.input_obstacles(rules, port),
-        *firewall.discovery_obstacles(rules, interface),
-        *firewall.forward_obstacles(rules, interface),
-    ]
-    if older := firewall.legacy():
-        found += firewall.legacy_obstacles(older, interface, port)
-    for sentence in found:
+    older = firewall.legacy()
+    found = firewall.input_obstacles(rules, port)
+    for interface in interfaces:
+        found += [*firewall.discovery_obstacles(rules, interface), *firewall.forward_obstacles(rules, interface)]
+        found += firewall.legacy_obstacles(older, interface, port) if older else []
+    for sentence in dict.fromkeys(found):
         click.echo(printable(sentence))

@@ -129,7 +129,7 @@ def passwd(name: str, password_stdin: bool, file: Path | None, places: Places) -
 
 
 def _path(file: Path | None, places: Places) -> Path:
-    return file or places.configuration / "users.toml"
+    return file or places.users
 
 
 def _to_change(file: Path | None, places: Places) -> Path:

@@ -6,7 +6,8 @@ import os
 import re
 import shutil
 import tomllib
-from ipaddress import IPv6Network
+from ipaddress import IPv4Network, IPv6Network
+from pathlib import Path
 
 from cryptography import x509
 from twisted.trial.unittest import SynchronousTestCase
@@ -89,6 +90,40 @@ class SetupTests(EnrolmentCase):
             0
         ]
         self.assertEqual([HOST, "192.0.2.1"], list(alternative_names(certificate)))
+
+    def test_sstp(self) -> None:
+        """SSTP gets a pool, a prefix that clients have a route to, and an empty users file for the server alone."""
+        said = self.good(*self.setup_words("--sstp"))
+        config = self.configured().config
+        assert config.sstp_pool and config.sstp_prefix
+        self.assertTrue(config.sstp_pool.subnet_of(IPv4Network("10.0.0.0/8")))
+        self.assertEqual((24, 64), (config.sstp_pool.prefixlen, config.sstp_prefix.prefixlen))
+        self.assertTrue(config.sstp_prefix.subnet_of(config.route[0]))
+        self.assertFalse(config.sstp_prefix.overlaps(config.prefix))
+        self.assertEqual((b"", 0o600), (self.gateway.users.read_bytes(), self.gateway.users.stat().st_mode & 0o777))
+        self.assertEqual(Path("/etc/iphttps/users.toml"), config.sstp_users)
+        self.assertIn(f"clients of SSTP get addresses in {config.sstp_pool} and {config.sstp_prefix}\n", said)
+        self.assertIn("iifname sstp0 tcp flags syn tcp option maxseg size set rt mtu", said)
+        self.assertIn("next: run `iphttps enrol NAME --sstp`", said)
+        before = self.everything(self.gateway)
+        self.assertIn("already set up; no changes\n", self.good(*self.setup_words("--sstp")))
+        self.assertEqual(before, self.everything(self.gateway))
+
+    def test_sstp_second_server(self) -> None:
+        """Another instance has another pool and another interface, and keeps the users."""
+        self.good(*self.setup_words("--sstp"))
+        self.gateway.users.write_text("# ours\n")
+        self.good(*self.setup_words("--sstp", "--instance", "two", "--port", "8443", "--prefix", "2001:db8:2::/64"))
+        one, two = self.configured().config, self.configured("two").config
+        self.assertEqual(("sstp0", "sstp1"), (one.sstp_interface, two.sstp_interface))
+        self.assertNotEqual((one.sstp_pool, one.sstp_prefix), (two.sstp_pool, two.sstp_prefix))
+        self.assertEqual("# ours\n", self.gateway.users.read_text())
+
+    def test_sstp_later(self) -> None:
+        """A server that is there is not changed: it is said what to add."""
+        said = self.good(*self.setup_words())
+        self.assertNotIn("SSTP", said)
+        self.assertIn("already exists, without SSTP: set sstp-pool", self.bad(*self.setup_words("--sstp")))
 
     def test_authorities(self) -> None:
         """Clients trust an authority for the hosts alone, of which the server has no key; it trusts another one."""
