@@ -106,7 +106,7 @@ def _stream_of(stream: bytes, pieces: Sequence[bytes]) -> tuple[list[bytes], str
             batch = codec.feed(b"")
         assert len(codec._held) < MAXIMUM_LENGTH or codec.end
     assert sum(map(len, out)) <= len(stream)
-    return out, codec.end, codec.early + codec.drops.total()
+    return out, codec.end, codec.drops.total()
 
 
 class Conversation:

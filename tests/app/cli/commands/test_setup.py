@@ -95,7 +95,7 @@ class SetupTests(EnrolmentCase):
         """SSTP gets a pool, a prefix that clients have a route to, and an empty users file for the server alone."""
         said = self.good(*self.setup_words("--sstp"))
         config = self.configured().config
-        assert config.sstp_pool and config.sstp_prefix
+        assert config.sstp_pool and config.sstp_prefix and config.prefix
         self.assertTrue(config.sstp_pool.subnet_of(IPv4Network("10.0.0.0/8")))
         self.assertEqual((24, 64), (config.sstp_pool.prefixlen, config.sstp_prefix.prefixlen))
         self.assertTrue(config.sstp_prefix.subnet_of(config.route[0]))
