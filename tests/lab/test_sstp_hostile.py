@@ -1,0 +1,449 @@
+"""What a client of SSTP may do that none should: each with its exact outcome, while another client's ping goes on."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import signal
+import ssl
+import struct
+import time
+from collections.abc import Callable
+from typing import Any
+
+from scapy.layers.inet import ICMP, IP
+from scapy.layers.inet6 import ICMPv6EchoRequest, IPv6
+
+from iphttps.app.users import editing
+from iphttps.core.sstp.crypto_binding import HashProtocol, call_connected
+from iphttps.core.sstp.ppp.frame import ProtocolNumber
+from iphttps.lab.errors import DeadlinePassed
+from iphttps.lab.namespaces import Namespace
+from iphttps.lab.network import GATEWAY_IPV4, PRIVATE_HOST
+from iphttps.lab.traffic import wait_reachable
+from tests.lab.raw import client_context, connect
+from tests.lab.test_sstp import SERVER, SSTPCase
+from tests.sstp_client import (
+    CALL_ABORT,
+    CALL_CONNECT_ACK,
+    CALL_CONNECT_NAK,
+    CALL_CONNECT_REQUEST,
+    CALL_CONNECTED,
+    CALL_DISCONNECT,
+    CALL_DISCONNECT_ACK,
+    ECHO_REQUEST,
+    ECHO_RESPONSE,
+    REQUEST_HEAD,
+    SSTPClient,
+    data,
+    message,
+    packet,
+)
+
+LCP, CHAP, IPCP = ProtocolNumber.LCP, ProtocolNumber.CHAP, ProtocolNumber.IPCP
+PATIENCE = 8.0
+LOST = re.compile(r"(\d+) packets transmitted, (\d+) received")
+NOT_ACCEPTABLE, VALUE_NOT_SUPPORTED, NOT_IN_MESSAGE, INVALID = 5, 4, 9, 7
+"""Status codes ([MS-SSTP] 2.2.8)."""
+
+
+class Attacker(SSTPClient):
+    """A client with a connection of its own, on a host; it answers as it should where a test does not interfere."""
+
+    def __init__(self, host: Namespace, context: ssl.SSLContext, user: str = "alice", password: str = "secret") -> None:
+        super().__init__(user, password)
+        self.wire = context.wrap_socket(
+            connect(host, GATEWAY_IPV4, 443), server_hostname="gateway.example", suppress_ragged_eofs=True
+        )
+        certificate = self.wire.getpeercert(binary_form=True)
+        assert certificate
+        self.certificate_hash = hashlib.sha256(certificate).digest()
+        self.ended = False
+        self._pings = 0
+        self.wire.sendall(REQUEST_HEAD)
+        found = b""
+        while b"\r\n\r\n" not in found:
+            found += self.wire.recv(65536)
+        self.receive(found.partition(b"\r\n\r\n")[2])
+
+    def say(self, *stream: bytes) -> None:
+        """Send these bytes."""
+        self.wire.sendall(b"".join(stream))
+
+    def until(self, condition: Callable[[], object], deadline: float = PATIENCE) -> None:
+        """Read and answer until the condition holds or the connection ends.
+
+        Raises:
+            DeadlinePassed: It takes too long.
+        """
+        end = time.monotonic() + deadline
+        while not condition() and not self.ended:
+            if (left := end - time.monotonic()) <= 0:
+                raise DeadlinePassed(f"messages {self.kinds}, protocols {self.up}, frames {self.frames[-3:]}")
+            self.wire.settimeout(left)
+            try:
+                found = self.wire.recv(65536)
+            except TimeoutError:
+                continue
+            except OSError:
+                found = b""
+            self.ended = not found
+            if answer := self.receive(found):
+                self.wire.settimeout(PATIENCE)
+                self.wire.sendall(answer)
+
+    def to_end(self, deadline: float = PATIENCE) -> None:
+        """Read until the server closes the connection."""
+        self.until(lambda: False, deadline)
+
+    def call(self) -> None:
+        """Call, and do all that this client does by itself."""
+        self.say(CALL_CONNECT_REQUEST)
+        self.until(lambda: self.ready)
+
+    def unbound(self) -> None:
+        """Call, log in and negotiate everything, but send no Call Connected."""
+        self.bind = lambda: b""
+        self.call()
+
+    def echo_request(self, **header: str) -> bytes:
+        """Build a ping of the server, in SSTP; the source is the client's own unless given."""
+        self._pings += 1
+        fields = {"src": ".".join(map(str, self.ipcp.address)), "dst": SERVER, **header}
+        return packet(bytes(IP(**fields) / ICMP(id=0x4D4B, seq=self._pings)))
+
+    def ping(self) -> list[int]:
+        """Ping the server behind all that was sent before; return which pings were answered since the last time."""
+        request = self.echo_request()
+        self.packets.clear()
+        self.say(request)
+        self.until(lambda: self._pings in self._answered())
+        if self.ended:
+            raise EOFError
+        return self._answered()
+
+    def _answered(self) -> list[int]:
+        replies = [IP(each) for each in self.packets if each[0] >> 4 == 4]
+        return [each[ICMP].seq for each in replies if ICMP in each and each[ICMP].type == 0]
+
+    def close(self) -> None:
+        """Close the connection without a word."""
+        self.wire.close()
+
+
+class HostileTests(SSTPCase):
+    """A server, an IP-HTTPS client whose ping runs all the time, and attackers at the other host."""
+
+    def setUp(self) -> None:
+        """Start them."""
+        super().setUp()
+        editing.add(self.lab.directory / "users.toml", "bob", "secret")
+        self.control = self.lab.directory / "control.sock"
+        self.program = self.sstp_server("--control", str(self.control), *self.flags)
+        self.client(2)
+        wait_reachable(self.lab.clients[1], PRIVATE_HOST)
+        self.bystander = self.lab.program(self.lab.clients[1], "ping", "ping", "-n", "-i", "0.05", PRIVATE_HOST)
+        self.context = client_context(self.lab.authority.certificate, None)
+
+    flags: tuple[str, ...] = ()
+
+    def attacker(self, number: int = 1, **login: str) -> Attacker:
+        """Connect an attacker from a host."""
+        attacker = Attacker(self.lab.clients[number - 1], self.context, **login)
+        self.addCleanup(attacker.close)
+        return attacker
+
+    def unharmed(self) -> None:
+        """Assert that the bystander has lost no ping, and that the server is what it was."""
+        os.kill(self.bystander.pid, signal.SIGINT)
+        self.bystander.wait_ended()
+        found = LOST.search(self.bystander.text)
+        assert found
+        sent, received = map(int, found.groups())
+        self.assertGreater(sent, 3)
+        self.assertLessEqual(sent - received, 1)  # the last one may be under way
+        self.assertTrue(self.program.running)
+
+    def aborted(self, attacker: Attacker, status: int) -> None:
+        """Assert that the call is aborted with this status, and then the connection closed."""
+        attacker.until(lambda: CALL_ABORT in attacker.kinds)
+        self.assertEqual((attacker.kinds[-1:], attacker.status), ([CALL_ABORT], status))
+        attacker.say(message(CALL_ABORT))
+        attacker.to_end()
+
+    def test_data(self) -> None:
+        """No data passes without the right binding, nor from a foreign source."""
+        self.check_binding()
+        self.check_spoofed()
+        self.unharmed()
+
+    def test_messages(self) -> None:
+        """Messages where none should be, lengths that lie, and streams in single bytes."""
+        self.check_states()
+        self.check_lengths()
+        self.check_single_bytes()
+        self.unharmed()
+
+    def test_floods(self) -> None:
+        """Too much of what is allowed: loops, repetitions, floods and names without end."""
+        self.check_loops()
+        self.check_identifiers()
+        self.check_long_name()
+        self.check_echoes()
+        self.unharmed()
+
+    def test_login_storm(self) -> None:
+        """Many failed logins, at the same time."""
+        self.check_storm()
+        self.unharmed()
+
+    def check_binding(self) -> None:
+        """Without the right binding no packet passes, and the call is aborted (3.3.5.2.3)."""
+        early = self.attacker()
+        early.unbound()
+        early.say(early.echo_request(), early.echo_request(), early.bound())
+        self.assertEqual(early.ping(), [3])
+
+        def changed(at: int) -> Callable[[Attacker], bytes]:
+            def change(attacker: Attacker) -> bytes:
+                whole = bytearray(attacker.bound())
+                whole[at] ^= 1
+                return bytes(whole)
+
+            return change
+
+        def other_nonce(attacker: Attacker) -> bytes:
+            return call_connected(attacker.hlak, bytes(32), attacker.certificate_hash, HashProtocol.SHA256)
+
+        def other_certificate(attacker: Attacker) -> bytes:
+            return call_connected(attacker.hlak, attacker.nonce, bytes(32), HashProtocol.SHA256)
+
+        def no_keys(attacker: Attacker) -> bytes:
+            return call_connected(bytes(32), attacker.nonce, attacker.certificate_hash, HashProtocol.SHA256)
+
+        replayed = early.bound()
+        rows: list[tuple[str, Callable[[Attacker], bytes], int]] = [
+            ("absent", lambda _: message(CALL_CONNECTED), NOT_IN_MESSAGE),
+            ("short", lambda attacker: message(CALL_CONNECTED, attacker.bound()[8:-1], 1), NOT_IN_MESSAGE),
+            ("wrong MAC", changed(80), VALUE_NOT_SUPPORTED),
+            ("wrong MAC at its end", changed(111), VALUE_NOT_SUPPORTED),
+            ("MAC of other keys", no_keys, VALUE_NOT_SUPPORTED),
+            ("wrong nonce", other_nonce, VALUE_NOT_SUPPORTED),
+            ("another certificate", other_certificate, VALUE_NOT_SUPPORTED),
+            ("another hash protocol", changed(15), VALUE_NOT_SUPPORTED),
+            ("of another connection", lambda _: replayed, VALUE_NOT_SUPPORTED),
+        ]
+        for name, binding, status in rows:
+            attacker = self.attacker()
+            attacker.unbound()
+            attacker.say(binding(attacker), attacker.echo_request(), attacker.bound(), attacker.echo_request())
+            self.aborted(attacker, status)
+            self.assertEqual(attacker.packets, [], name)
+        early.ping()
+
+    def check_states(self) -> None:
+        """Each message in each state has the outcome of the table of 3.3.5.2, whatever follows it."""
+        abort, nothing = (CALL_ABORT, NOT_ACCEPTABLE), None
+        ends: dict[int, Any] = {CALL_ABORT: (CALL_ABORT, 0), CALL_DISCONNECT: (CALL_DISCONNECT_ACK, None)}
+        outcomes: dict[str, dict[int, Any]] = {
+            "nothing said": {1: (CALL_CONNECT_ACK, None), 2: abort, 3: abort, 4: abort, 7: abort, 8: abort, 9: abort},
+            "acknowledged": {1: abort, 2: abort, 3: abort, 7: abort, 8: abort, 9: abort},
+            "connected": {1: abort, 2: abort, 3: abort, 4: abort, 7: abort, 8: (ECHO_RESPONSE, None), 9: nothing},
+        }
+        ack = message(CALL_CONNECT_ACK, struct.pack("!BBHI32s", 0, 4, 40, 3, bytes(32)), 1)
+        nak = message(CALL_CONNECT_NAK, struct.pack("!BBHII", 0, 2, 12, 1, 4), 1)
+        for state, row in outcomes.items():
+            for kind, outcome in {**row, **ends}.items():
+                attacker = self.attacker()
+                if state == "acknowledged":
+                    attacker.say(CALL_CONNECT_REQUEST)
+                    attacker.until(lambda attacker=attacker: attacker.kinds)  # type: ignore[misc]
+                elif state == "connected":
+                    attacker.call()
+                    attacker.ping()
+                attacker.messages.clear()
+                bound = message(CALL_CONNECTED, struct.pack("!BBHI96s", 0, 3, 104, 2, bytes(96)), 1)
+                whole = {1: CALL_CONNECT_REQUEST, 2: ack, 3: nak, 4: bound}.get(kind, message(kind))
+                attacker.say(whole)
+                if outcome is nothing:
+                    attacker.ping()
+                    self.assertEqual(attacker.kinds, [], (state, kind))
+                else:
+                    attacker.until(lambda attacker=attacker: attacker.kinds)  # type: ignore[misc]
+                    status = attacker.status if attacker.kinds[0] == CALL_ABORT else None
+                    self.assertEqual((attacker.kinds[0], status), outcome, (state, kind))
+                attacker.close()
+
+    def check_lengths(self) -> None:
+        """What cannot be delineated ends without a word (3.1.5.1); what can is aborted, refused, or discarded."""
+        silent = ("11000008", "10010000", "10000003", "1001f003", "00", "16030100")
+        for each in silent:
+            attacker = self.attacker()
+            attacker.say(bytes.fromhex(each), b"GET / HTTP/1.1\r\n\r\n")
+            attacker.to_end()
+            self.assertEqual(attacker.messages, [], each)
+        # Control packets: an attribute of length 0, 3, 255 or more than there is; more or fewer of them than counted.
+        for each, status in (
+            ("10010004", INVALID),  # no message at all
+            ("10010006 0008", INVALID),
+            ("10010008 0063 0000", INVALID),  # a type that does not exist
+            ("10010008 0008 0001", INVALID),
+            ("1001000c 0008 0000 00000000", INVALID),
+            ("1001000e 0001 0001 0001 0005 0001", INVALID),
+        ):
+            attacker = self.attacker()
+            attacker.say(bytes.fromhex(each))
+            self.aborted(attacker, status)
+        for each in ("0001 0000 0001", "0001 0003 0001", "0001 00ff 0001", "0001 0fff 0001"):
+            attacker = self.attacker()
+            whole = bytes.fromhex("1001000e 0001 0001") + bytes.fromhex(each)
+            attacker.say(whole * 3)
+            attacker.until(lambda attacker=attacker: len(attacker.kinds) == 3)  # type: ignore[misc]
+            self.assertEqual(attacker.kinds, [CALL_CONNECT_NAK] * 3, each)
+            attacker.say(whole)
+            self.aborted(attacker, 6)
+        # PPP and what is in it: discarded, and the call goes on as if nothing had been sent.
+        attacker = self.attacker()
+        frames = ["", "ff", "ff03", "c0", "ff03c0", "c021", "c02101", "c021010000", "c02101000003", "c0210100ffff"]
+        frames += ["c0210100000601", "c02101000006 0100", "c02101000006 01ff", "c02101000005 01", "c021090000ffff"]
+        frames += [
+            "c223 0201ffff31",
+            "c223 02010004",
+            "c223 0201000531",
+            "c223 020100 06 ff00",
+            "c023 0101ffff",
+            "8021 0101ffff",
+        ]
+        frames += ["21", "0021", "2145", "57", "5760", "00fd00", "0000", "0100", "feff", "8057 01 01 0004"]
+        broken = b"".join(struct.pack("!HH", 0x1000, 4 + len(each)) + each for each in map(bytes.fromhex, frames))
+        attacker.say(CALL_CONNECT_REQUEST, broken)
+        attacker.until(lambda: attacker.ready)
+        attacker.say(broken)
+        own = bytes(IP(src=".".join(map(str, attacker.ipcp.address)), dst=SERVER) / ICMP())
+        for lie in (0, 19, 21, len(own) + 1, 0xFFFF):
+            attacker.say(packet(own[:2] + lie.to_bytes(2) + own[4:]))
+        attacker.ping()
+        # The longest packets that there are, of each kind, come and go whole.
+        padded = data(LCP, bytes.fromhex("0b 07 0ff9 00000000") + bytes(4081), b"")
+        echo = data(LCP, bytes.fromhex("09 07 0ff9 00000000") + bytes(4081), b"")
+        reject = data(0x4021, bytes(4089), b"")
+        self.assertEqual([len(each) for each in (padded, echo, reject)], [4095] * 3)
+        attacker.frames.clear()
+        attacker.say(padded, echo, reject, data(LCP, bytes.fromhex("09 08 0008 00000000")))
+        attacker.until(lambda: any(each[1][:2] == b"\x0a\x08" for each in attacker.frames))
+        attacker.ping()
+
+    def check_single_bytes(self) -> None:
+        """A whole call in TLS records of one byte each goes on as it should."""
+        attacker = self.attacker()
+        waiting = CALL_CONNECT_REQUEST
+        end = time.monotonic() + PATIENCE
+        while not attacker.ready and time.monotonic() < end:
+            for byte in waiting:
+                attacker.wire.send(bytes((byte,)))
+            waiting = attacker.receive(attacker.wire.recv(65536))
+        for byte in waiting:
+            attacker.wire.send(bytes((byte,)))
+        attacker.ping()
+
+    def check_loops(self) -> None:
+        """A negotiation that does not converge ends by a Call Disconnect, in whatever way it does not."""
+        unknown = data(LCP, bytes.fromhex("01 01 0007 2a 03 00"))
+        own_magic = data(LCP, bytes.fromhex("01 01 000a 05 06 00000000"))
+        again = data(LCP, bytes.fromhex("01 01 0004"))
+        for each, times in ((unknown, 40), (own_magic, 40), (again, 1)):
+            attacker = self.attacker()
+            if each is again:
+                attacker.call()
+            attacker.say(b"" if each is again else CALL_CONNECT_REQUEST, each * times)
+            attacker.until(lambda attacker=attacker: CALL_DISCONNECT in attacker.kinds)  # type: ignore[misc]
+            self.assertIn(CALL_DISCONNECT, attacker.kinds)
+            attacker.say(message(CALL_DISCONNECT_ACK))
+            attacker.to_end()
+
+    def check_identifiers(self) -> None:
+        """An identifier used again gets the same answer again, and no second look at a password (RFC 1994 4.1)."""
+        attacker = self.attacker()
+        attacker.say(CALL_CONNECT_REQUEST)
+        attacker.until(lambda: attacker.hlak)
+        attacker.frames.clear()
+        wrong = attacker.response.encode()[:-5] + b"bob.."
+        attacker.say(data(CHAP, attacker.response.encode()) + data(CHAP, wrong))
+        attacker.until(lambda: len([each for each in attacker.frames if each[0] == CHAP]) == 2)
+        first, second = (packet for number, packet in attacker.frames if number == CHAP)
+        self.assertEqual((first, first[0]), (second, 3))
+        attacker.until(lambda: attacker.ready)
+        attacker.ping()
+
+    def check_echoes(self) -> None:
+        """Floods of echo requests are answered while the answers are read; who does not read them, is ended."""
+        attacker = self.attacker()
+        attacker.call()
+        attacker.ping()
+        lcp_echo = data(LCP, bytes.fromhex("09 07 0008 00000000"))
+        attacker.frames.clear()
+        for _ in range(20):
+            attacker.say(message(ECHO_REQUEST) * 200, lcp_echo * 200)
+        attacker.until(lambda: len(attacker.kinds) == 4001 and len(attacker.frames) == 4000)
+        attacker.ping()
+        deaf = self.attacker()
+        deaf.call()
+        deaf.ping()
+        long_echo = data(LCP, bytes.fromhex("09 07 0ff0 00000000") + bytes(4072))
+        deaf.wire.settimeout(2)
+        end = time.monotonic() + PATIENCE
+        with self.assertRaises(OSError):
+            while time.monotonic() < end:
+                deaf.wire.sendall(long_echo)
+        self.program.wait_for("it does not read what it is answered")
+
+    def check_long_name(self) -> None:
+        """A name of a megabyte is no name: what says so is discarded, and the call goes on."""
+        attacker = self.attacker()
+        attacker.say(CALL_CONNECT_REQUEST)
+        attacker.until(lambda: CALL_CONNECT_ACK in attacker.kinds)
+        value = b"\x31" + bytes(49)
+        name = bytes.fromhex("02 01 ffff") + value + b"a" * 4000
+        fitting = bytes.fromhex("02 01 0fda") + value + b"a" * 4000
+        attacker.say(*[data(CHAP, name), data(CHAP, fitting)] * 125)
+        attacker.until(lambda: attacker.ready)
+        attacker.ping()
+
+    def check_storm(self) -> None:
+        """Failed logins delay who fails, not another user elsewhere, and fill no log."""
+        for _ in range(60):
+            attacker = self.attacker(password="wrong")
+            attacker.say(CALL_CONNECT_REQUEST)
+        other = self.attacker(2, user="bob")
+        begin = time.monotonic()
+        other.call()
+        other.ping()
+        self.assertLess(time.monotonic() - begin, 3.0)
+        victim = self.attacker(2)
+        victim.call()
+        victim.ping()
+        self.assertLess(time.monotonic() - begin, 9.0)
+
+    def check_spoofed(self) -> None:
+        """A packet with another's source goes nowhere, in both families, and is counted."""
+        victim, attacker = self.attacker(user="bob"), self.attacker()
+        victim.call()
+        victim.ping()
+        attacker.ipv6cp.identifier = b"\x02" + bytes(6) + b"\x08"
+        attacker.call()
+        attacker.ping()
+        theirs = ".".join(map(str, victim.ipcp.address))
+        victim.packets.clear()
+        spoofed = [
+            attacker.echo_request(src=source) for source in (theirs, SERVER, "0.0.0.0", "127.0.0.1", "224.0.0.1")
+        ]
+        for source in ("fe80::200:0:0:7", "fe80::1", "2001:db8:3::1", "2001:db8:1::80", "::1", "::", "ff02::1"):
+            spoofed.append(packet(bytes(IPv6(src=source, dst="2001:db8:3::1") / ICMPv6EchoRequest())))
+        attacker.say(*spoofed)
+        attacker.ping()
+        victim.ping()
+        self.assertEqual(len(victim.packets), 1)
+        attacker.say(message(CALL_DISCONNECT))
+        attacker.to_end()
+        self.program.wait_for(f"{len(spoofed)} dropped")
