@@ -270,6 +270,7 @@ class SSTPService:
         if self.pool and entry.address:
             self.pool.free(IPv4Address(entry.address))
         entry.address = b""
+        entry.ending = True
 
     def left(self, entry: SessionEntry, sentence: str) -> None:
         """Tear down the state of a client."""
