@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 import signal
-import ssl
 import struct
 import time
 from collections.abc import Callable
@@ -18,11 +16,10 @@ from scapy.layers.inet6 import ICMPv6EchoRequest, IPv6
 from iphttps.app.users import editing
 from iphttps.core.sstp.crypto_binding import HashProtocol, call_connected
 from iphttps.core.sstp.ppp.frame import ProtocolNumber
-from iphttps.lab.errors import DeadlinePassed
-from iphttps.lab.namespaces import Namespace
-from iphttps.lab.network import GATEWAY_IPV4, PRIVATE_HOST
+from iphttps.lab.network import PRIVATE_HOST
 from iphttps.lab.traffic import wait_reachable
-from tests.lab.raw import client_context, connect
+from tests.lab.raw import client_context
+from tests.lab.sstp_attacker import PATIENCE, Attacker
 from tests.lab.test_sstp import SERVER, SSTPCase
 from tests.sstp_client import (
     CALL_ABORT,
@@ -34,106 +31,15 @@ from tests.sstp_client import (
     CALL_DISCONNECT_ACK,
     ECHO_REQUEST,
     ECHO_RESPONSE,
-    REQUEST_HEAD,
-    SSTPClient,
     data,
     message,
     packet,
 )
 
 LCP, CHAP, IPCP = ProtocolNumber.LCP, ProtocolNumber.CHAP, ProtocolNumber.IPCP
-PATIENCE = 8.0
 LOST = re.compile(r"(\d+) packets transmitted, (\d+) received")
 NOT_ACCEPTABLE, VALUE_NOT_SUPPORTED, NOT_IN_MESSAGE, INVALID = 5, 4, 9, 7
 """Status codes ([MS-SSTP] 2.2.8)."""
-
-
-class Attacker(SSTPClient):
-    """A client with a connection of its own, on a host; it answers as it should where a test does not interfere."""
-
-    def __init__(self, host: Namespace, context: ssl.SSLContext, user: str = "alice", password: str = "secret") -> None:
-        super().__init__(user, password)
-        self.wire = context.wrap_socket(
-            connect(host, GATEWAY_IPV4, 443), server_hostname="gateway.example", suppress_ragged_eofs=True
-        )
-        certificate = self.wire.getpeercert(binary_form=True)
-        assert certificate
-        self.certificate_hash = hashlib.sha256(certificate).digest()
-        self.ended = False
-        self._pings = 0
-        self.wire.sendall(REQUEST_HEAD)
-        found = b""
-        while b"\r\n\r\n" not in found:
-            found += self.wire.recv(65536)
-        self.receive(found.partition(b"\r\n\r\n")[2])
-
-    def say(self, *stream: bytes) -> None:
-        """Send these bytes."""
-        self.wire.sendall(b"".join(stream))
-
-    def until(self, condition: Callable[[], object], deadline: float = PATIENCE) -> None:
-        """Read and answer until the condition holds or the connection ends.
-
-        Raises:
-            DeadlinePassed: It takes too long.
-        """
-        end = time.monotonic() + deadline
-        while not condition() and not self.ended:
-            if (left := end - time.monotonic()) <= 0:
-                raise DeadlinePassed(f"messages {self.kinds}, protocols {self.up}, frames {self.frames[-3:]}")
-            self.wire.settimeout(left)
-            try:
-                found = self.wire.recv(65536)
-            except TimeoutError:
-                continue
-            except OSError:
-                found = b""
-            self.ended = not found
-            if answer := self.receive(found):
-                self.wire.settimeout(PATIENCE)
-                self.wire.sendall(answer)
-
-    def hear(self, number: int = 0, kind: int | None = None) -> None:
-        """Read until so many control packets have come, and one of a kind."""
-        self.until(lambda: len(self.kinds) >= number and (kind is None or kind in self.kinds))
-
-    def to_end(self, deadline: float = PATIENCE) -> None:
-        """Read until the server closes the connection."""
-        self.until(lambda: False, deadline)
-
-    def call(self) -> None:
-        """Call, and do all that this client does by itself."""
-        self.say(CALL_CONNECT_REQUEST)
-        self.until(lambda: self.ready)
-
-    def unbound(self) -> None:
-        """Call, log in and negotiate everything, but send no Call Connected."""
-        self.bind = lambda: b""
-        self.call()
-
-    def echo_request(self, source: str = "") -> bytes:
-        """Build a ping of the server, in SSTP; the source is the client's own unless given."""
-        self._pings += 1
-        own = ".".join(map(str, self.ipcp.address))
-        return packet(bytes(IP(src=source or own, dst=SERVER) / ICMP(id=0x4D4B, seq=self._pings)))
-
-    def ping(self) -> list[int]:
-        """Ping the server behind all that was sent before; return which pings were answered since the last time."""
-        request = self.echo_request()
-        self.packets.clear()
-        self.say(request)
-        self.until(lambda: self._pings in self._answered())
-        if self.ended:
-            raise EOFError
-        return self._answered()
-
-    def _answered(self) -> list[int]:
-        replies = [IP(each) for each in self.packets if each[0] >> 4 == 4]
-        return [each[ICMP].seq for each in replies if ICMP in each and each[ICMP].type == 0]
-
-    def close(self) -> None:
-        """Close the connection without a word."""
-        self.wire.close()
 
 
 class HostileTests(SSTPCase):

@@ -9,6 +9,7 @@ from typing import Protocol
 from ..counters import Counters
 from ..ip.batch import Batch
 from .policy import Sources
+from .ppp.lcp import MRU
 
 __all__ = ["Connection", "SessionEntry", "SessionTable"]
 
@@ -30,7 +31,8 @@ class SessionEntry:
     `number` identifies it to people, `peer` is the client's outer address, `since` the time of the connection in
     seconds, `suite` the cipher suite. `user` is the user's name once it is authenticated, else empty. `sources` holds
     the addresses that it sends from, `address` the IPv4 address taken from the pool for it, empty without one.
-    `ending` says that its call ends: only the connection is still there.
+    `ending` says that its call ends: only the connection is still there. `mtu` is the length
+    of the longest packet that the client receives.
     `advertised` and `answered` are the times of the last Router Advertisement sent unasked and in answer.
     """
 
@@ -44,6 +46,7 @@ class SessionEntry:
     sources: Sources[int] = field(init=False)
     address: bytes = b""
     ending: bool = False
+    mtu: int = MRU
     advertised: float = float("-inf")
     answered: float = float("-inf")
 
