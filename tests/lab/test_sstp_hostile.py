@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import re
-import signal
 import struct
 import time
 from collections.abc import Callable
@@ -13,14 +10,10 @@ from typing import Any
 from scapy.layers.inet import ICMP, IP
 from scapy.layers.inet6 import ICMPv6EchoRequest, IPv6
 
-from iphttps.app.users import editing
 from iphttps.core.sstp.crypto_binding import HashProtocol, call_connected
 from iphttps.core.sstp.ppp.frame import ProtocolNumber
-from iphttps.lab.network import PRIVATE_HOST
-from iphttps.lab.traffic import wait_reachable
-from tests.lab.raw import client_context
-from tests.lab.sstp_attacker import PATIENCE, Attacker
-from tests.lab.test_sstp import SERVER, SSTPCase
+from tests.lab.sstp_attacker import PATIENCE, Attacker, HostileCase
+from tests.lab.test_sstp import SERVER
 from tests.sstp_client import (
     CALL_ABORT,
     CALL_CONNECT_ACK,
@@ -37,58 +30,12 @@ from tests.sstp_client import (
 )
 
 LCP, CHAP, IPCP = ProtocolNumber.LCP, ProtocolNumber.CHAP, ProtocolNumber.IPCP
-LOST = re.compile(r"(\d+) packets transmitted, (\d+) received")
 NOT_ACCEPTABLE, VALUE_NOT_SUPPORTED, NOT_IN_MESSAGE, INVALID = 5, 4, 9, 7
 """Status codes ([MS-SSTP] 2.2.8)."""
 
 
-class HostileTests(SSTPCase):
-    """A server, an IP-HTTPS client whose ping runs all the time, and attackers at the other host."""
-
-    def setUp(self) -> None:
-        """Start them."""
-        super().setUp()
-        editing.add(self.lab.directory / "users.toml", "bob", "secret")
-        self.control = self.lab.directory / "control.sock"
-        self.program = self.sstp_server("--control", str(self.control), *self.flags)
-        self.client(2)
-        wait_reachable(self.lab.clients[1], PRIVATE_HOST)
-        self.bystander = self.lab.program(self.lab.clients[1], "ping", "ping", "-n", "-i", "0.05", PRIVATE_HOST)
-        self.over: list[Attacker] = []
-        self.context = client_context(self.lab.authority.certificate, None)
-
-    flags: tuple[str, ...] = ()
-
-    def attacker(self, number: int = 1, **login: str) -> Attacker:
-        """Connect an attacker from a host."""
-        attacker = Attacker(self.lab.clients[number - 1], self.context, **login)
-        self.addCleanup(attacker.close)
-        return attacker
-
-    def unharmed(self) -> None:
-        """Assert that the bystander has lost no ping, and that the server is what it was."""
-        os.kill(self.bystander.pid, signal.SIGINT)
-        self.bystander.wait_ended()
-        found = LOST.search(self.bystander.text)
-        assert found
-        sent, received = map(int, found.groups())
-        self.assertGreater(sent, 3)
-        self.assertLessEqual(sent - received, 1)  # the last one may be under way
-        self.assertTrue(self.program.running)
-
-    def aborted(self, attacker: Attacker, status: int) -> None:
-        """Assert that the call is aborted with this status; `all_over` sees the connections end."""
-        attacker.hear(kind=CALL_ABORT)
-        self.assertEqual((attacker.kinds[-1:], attacker.status), ([CALL_ABORT], status))
-        attacker.say(message(CALL_ABORT))
-        self.over.append(attacker)
-
-    def all_over(self) -> None:
-        """Assert that the connections of all aborted calls end within a second or so, and nothing has passed."""
-        for attacker in self.over:
-            attacker.to_end(3.0)
-            self.assertEqual(attacker.packets, [])
-        self.over.clear()
+class HostileTests(HostileCase):
+    """Each attack, by the part of the protocol that it is against."""
 
     def test_data(self) -> None:
         """No data passes without the right binding, nor from a foreign source."""

@@ -123,7 +123,7 @@ class PeerOptionsTests(SynchronousTestCase):
         protocol = lcp_server(MSCHAPV2)
         self.assertEqual((DEFAULT_MRU, False, False), (protocol.peer_mru, protocol.pfc, protocol.acfc))
         opened(protocol, (1, b"\x0f\xfb"), (2, bytes(4)), (5, b"magi"), (7, b""), (8, b""))
-        self.assertEqual((4091, True, True), (protocol.peer_mru, protocol.pfc, protocol.acfc))
+        self.assertEqual((4087, True, True), (protocol.peer_mru, protocol.pfc, protocol.acfc))
 
     def test_by_scapy(self) -> None:
         """A request as a Windows client sends it, but for the callback, is granted as it stands."""

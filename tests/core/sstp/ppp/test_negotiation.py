@@ -85,7 +85,7 @@ class PairTests(SynchronousTestCase):
         """Assert that both have the same opinion."""
         if isinstance(server, LCP) and isinstance(client, LCP):
             self.assertEqual((PAP, PAP), (server.authentication, client.authentication))
-            self.assertEqual((4091, 1400), (server.peer_mru, client.peer_mru))
+            self.assertEqual((4087, 1400), (server.peer_mru, client.peer_mru))
         if isinstance(client, ClientIPCP):
             self.assertEqual((ASSIGNED, OWN, [DNS]), (client.address, client.peer_address, client.dns))
         if isinstance(server, IPV6CP) and isinstance(client, IPV6CP):
