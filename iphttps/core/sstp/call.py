@@ -182,7 +182,7 @@ class Call:
                     found += self._linked(self.ppp.start(now), now)
                 case Action.DROP:
                     found.append(Drop(self.ending))
-                case Action.STOP_PPP | Action.PASS_DATA:
+                case _:  # STOP_PPP and PASS_DATA
                     pass  # the two properties of the machine have changed already, and are all there is to it
         return found
 

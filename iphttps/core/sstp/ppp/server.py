@@ -262,7 +262,8 @@ class PPPServer:
         commands: list[Command] = []
         if self._request:
             commands.append(self._pap_answer(self._request.identifier, accepted=True))
-        elif self._authenticator:
+        else:
+            assert self._authenticator is not None  # it waits for the verdict
             commands += self._chap(self._authenticator.accept(success, now))
         self.phase = Phase.NETWORK
         if offer.ipv4:
@@ -283,7 +284,8 @@ class PPPServer:
         commands: list[Command] = []
         if self._request:
             commands.append(self._pap_answer(self._request.identifier, accepted=False))
-        elif self._authenticator:
+        else:
+            assert self._authenticator is not None  # it waits for the verdict
             commands += self._chap(self._authenticator.reject(now, code))
         self.phase = Phase.TERMINATE
         return [*commands, Ended(sentence)]
