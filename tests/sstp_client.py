@@ -144,6 +144,8 @@ class SSTPClient:
         if not found.succeeded:
             self.refused = found.message
             return b""
+        if self.hlak:
+            return b""  # the same again
         keys = mschapv2.client_keys(nt_hash, self.response.nt_response)
         self.hlak = client_hlak(keys.send, keys.receive)
         begun = [self._commands(each, [*its.open(0.0), *its.up(0.0)]) for each, its in self.networks.items()]

@@ -10,6 +10,7 @@ from typing import Protocol
 from ..counters import Counters
 from ..ip.batch import Batch
 from .policy import Sources
+from .ppp.lcp import MRU
 
 __all__ = ["Connection", "SessionEntry", "SessionTable"]
 
@@ -31,6 +32,8 @@ class SessionEntry:
     `number` identifies it to people, `peer` is the client's outer address, `since` the time of the connection in
     seconds, `suite` the cipher suite. `user` is the user's name once it is authenticated, else empty. `sources` holds
     the addresses that it sends from, `address` the IPv4 address taken from the pool for it, empty without one.
+    `ending` says that its call ends: only the connection is still there. `mtu` is the length
+    of the longest packet that the client receives.
     `advertised` and `answered` are the times of the last Router Advertisement sent unasked and in answer.
     """
 
@@ -43,6 +46,8 @@ class SessionEntry:
     counters: Counters = field(default_factory=Counters)
     sources: Sources[int] = field(init=False)
     address: bytes = b""
+    ending: bool = False
+    mtu: int = MRU
     advertised: float = float("-inf")
     answered: float = float("-inf")
 
@@ -81,8 +86,8 @@ class SessionTable:
         return same[: max(len(same) + 1 - self.per_user, 0)] if self.per_user else []
 
     def of_user(self, user: str) -> list[SessionEntry]:
-        """Return the entries of a user, oldest first."""
-        return [entry for entry in self._entries.values() if entry.user == user]
+        """Return the entries of a user, oldest first, without those that are ending."""
+        return [entry for entry in self._entries.values() if entry.user == user and not entry.ending]
 
     def get(self, number: int) -> SessionEntry | None:
         """Return the entry with this number."""

@@ -2,38 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from ipaddress import IPv4Address
-from random import random
 from time import time
 from typing import Any
 
 from cryptography.hazmat.primitives.serialization import Encoding
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.internet.interfaces import IReactorTime
 
 from ...core.admission import HandshakeLimiter
 from ...core.counters import Counters
-from ...core.errors import DropReason
 from ...core.http.answer import DEFAULT_SERVER
 from ...core.http.request_head import RequestHead
 from ...core.ip.address import IPAddress
-from ...core.ip.batch import Batch
 from ...core.ip.router import Router
 from ...core.limits import TokenBucket
 from ...core.memory import SharedMemory
 from ...core.sources import Sources
 from ...core.sstp.call import Call, Command
 from ...core.sstp.crypto_binding import HashProtocol, certificate_hash
-from ...core.sstp.policy import LINK_LOCAL_PREFIX, Policy
 from ...core.sstp.ppp.lcp import Authentication
 from ...core.sstp.ppp.pool import AddressFault, AddressPool
-from ...core.sstp.ppp.server import Credentials, IPv4Up, IPv6Up, NetworkDown, Offer
+from ...core.sstp.ppp.server import Credentials, Offer
 from ...core.sstp.request import METHODS, WRONG_METHOD, accept, is_path, open_call
 from ...core.sstp.sessions import SessionEntry, SessionTable
-from ...core.sstp.table import Table
 from ...pki.verification import CheckedConnection
 from ..interfaces import PacketDevice
 from ..listen.rejections import WINDOW, RejectionLog
@@ -41,9 +36,15 @@ from ..listen.service import CertificatePolicy, NotAdmitted, Peer
 from ..log import logger
 from ..session_lines import SessionLines
 from ..session_log import TOTALS, totals
+<<<<<<< HEAD
 from ..stream.fanout import Fanout
 from .login import Denied, End, Granted, Logins, Record
 from .session import SSTPSession, Up
+=======
+from .link import SSTPLink
+from .login import Denied, Granted, Logins
+from .session import SSTPSession
+>>>>>>> h-b1
 
 __all__ = ["FAILURES", "LOGIN_FAILED", "UNCONNECTED", "Binding", "SSTPService"]
 
@@ -67,7 +68,7 @@ class Binding:
     authentication: Sequence[Authentication] = (Authentication.MSCHAPV2,)
 
 
-class SSTPService:
+class SSTPService(SSTPLink):
     """Admits clients, has their users checked, and forwards their packets.
 
     `random` returns so many random bytes, `day` the time of day for the Date header, `name` is the Server header.
@@ -97,28 +98,19 @@ class SSTPService:
         name: str = DEFAULT_SERVER,
         day: Callable[[], float] = time,
     ) -> None:
-        self.clock = clock
-        self.table = table
-        self.wrote: Callable[[int], None] = _nothing
-        """Called with the number of packets written to the device."""
+        super().__init__(clock, table, device, own, prefix, router)
         self.memory = SharedMemory()
         """What waits for all clients together."""
         self.sources = Sources()
         """Where sessions come from."""
         self.past = Counters()
         """What was counted for clients that have gone."""
-        self.counters = Counters()
-        """What was dropped from the host."""
         self.pool = pool
         self.binding = binding
         self.dns = tuple(dns)
         self.stopping = False
         self._logins = logins
-        self._device = device
         self._random = random
-        self._router = router
-        self._addresses: Table[int] = Table()
-        self._policy: Policy[int] = Policy(self._addresses, own, prefix)
         self._limiter = HandshakeLimiter[SSTPSession]() if limiter is None else limiter
         self._name = name
         self._day = day
@@ -130,8 +122,6 @@ class SSTPService:
         """The clients that are not connected, and the kind of refusal if it ends there."""
         self._failures = TokenBucket(FAILURES / WINDOW, FAILURES)
         self._rejections = RejectionLog(clock, self.log)
-        self._advertising: Fanout[SessionEntry] = Fanout(clock, table, _send)
-        self._advertisement: IDelayedCall | None = None
 
     def serves(self, path: str) -> bool:
         """Tell whether calls are opened at this path."""
@@ -140,23 +130,14 @@ class SSTPService:
     def start(self) -> None:
         """Advertise from now on."""
         self.stopping = False
-        if self._router:
-            self._advertise()
+        self.start_advertising()
 
     def stop(self) -> None:
         """Stop advertising; the sessions are disconnected next."""
         self.stopping = True
-        self._advertising.stop()
-        if self._advertisement:
-            self._advertisement.cancel()
-            self._advertisement = None
         self._lines.close()
         self._rejections.close()
-        if self._router:
-            final = Batch.of([self._router.final_advertisement()])
-            for entry in self.table:
-                if entry.sources.link_local:
-                    entry.connection.send(final)
+        self.stop_advertising()
 
     def limit(self, sessions: int, per_user: int) -> None:
         """Change the limits; no session ends by it."""
@@ -217,7 +198,7 @@ class SSTPService:
 
     def _offer(self, entry: SessionEntry, verdict: Granted) -> Offer:
         identifier = self._random(8) if self._router else b""
-        taken = partial(self._taken, entry.number)  # not the entry: it would refer to itself
+        taken = partial(self.taken, entry.number)  # not the entry: it would refer to itself
         if self.pool is None:
             return Offer(identifier=identifier, taken=taken)
         address = self.pool.take(verdict.user, verdict.address)
@@ -228,10 +209,6 @@ class SSTPService:
             return Offer(identifier=identifier, taken=taken)
         entry.address = address.packed
         return Offer(self.pool.server.packed, address.packed, self.dns, identifier, taken)
-
-    def _taken(self, number: int, identifier: bytes) -> bool:
-        """Tell whether another client than the one with this number has an interface identifier."""
-        return self._addresses.holder(LINK_LOCAL_PREFIX + identifier) not in (None, number)
 
     def connected(self, entry: SessionEntry) -> None:
         """Log a client whose binding is right: from now on its packets pass."""
@@ -250,31 +227,13 @@ class SSTPService:
         self._limiter.remove(session)
         self._unconnected.pop(entry, None)
 
-    def network(self, entry: SessionEntry, change: Up) -> str | None:
-        """Follow a change of a client's network layer; return why the client must go, if it must."""
-        match change:
-            case IPv4Up(address):
-                self._policy.assign_ipv4(entry.sources, address)
-            case IPv6Up(identifier):
-                if self._taken(entry.number, identifier):
-                    return "another client has its interface identifier"
-                self._policy.assign_interface_id(entry.sources, identifier)
-                if self._router:
-                    entry.advertised = self.clock.seconds()
-                    _send(entry, Batch.of([self._router.unsolicited(0.0)[0]]))
-            case NetworkDown(protocol):
-                if protocol == 0x8021:
-                    self._policy.assign_ipv4(entry.sources, b"")
-                else:
-                    self._policy.assign_interface_id(entry.sources, b"")
-        return None
-
     def released(self, entry: SessionEntry) -> None:
         """Free the addresses of a client whose call ends, for whoever comes next; repeated, it does nothing."""
-        self._policy.release(entry.sources)
+        super().released(entry)
         if self.pool and entry.address:
             self.pool.free(IPv4Address(entry.address))
         entry.address = b""
+        entry.ending = True
 
     def left(self, entry: SessionEntry, sentence: str) -> None:
         """Tear down the state of a client."""
@@ -303,6 +262,7 @@ class SSTPService:
             **totals(entry.counters, entry.since, self.clock.seconds()),
         )
 
+<<<<<<< HEAD
     def _end(self, session: SSTPSession) -> End:
         by_client = session.call.ended_by_client
         if by_client is None:
@@ -359,6 +319,8 @@ class SSTPService:
     def _with_ipv6(self, batch: Batch) -> Iterable[tuple[SessionEntry, Batch]]:
         return ((entry, batch) for entry in self.table if entry.sources.link_local)
 
+=======
+>>>>>>> h-b1
 
 def _hashes(tls: CheckedConnection | None) -> tuple[bytes, ...]:
     """Return the hashes of the certificate that the client was shown in its handshake ([MS-SSTP] 3.2.5.2.1)."""
@@ -368,14 +330,6 @@ def _hashes(tls: CheckedConnection | None) -> tuple[bytes, ...]:
     return tuple(certificate_hash(certificate.public_bytes(Encoding.DER), each) for each in HashProtocol)
 
 
-def _send(entry: SessionEntry, batch: Batch) -> None:
-    entry.connection.send(batch)
-
-
 def _named(entry: SessionEntry) -> dict[str, Any]:
     """Return the fields that identify a client."""
     return {"who": str(entry), "client": entry.number, "identity": entry.user or None, "peer": entry.peer}
-
-
-def _nothing(what: object) -> None:
-    """Do nothing."""

@@ -169,6 +169,7 @@ class SSTPSession(PacedSession):
             return
         if not self._established:
             self._established = True
+            self.entry.mtu = self.call.ppp.lcp.peer_mru
             self._packets.compress(address_and_control=self.call.ppp.lcp.acfc, protocol=self.call.ppp.lcp.pfc)
             self._service.connected(self.entry)
         changes, self._changes = self._changes, {}

@@ -124,3 +124,19 @@ class AddressUnreachableTests(SynchronousTestCase):
         """A packet whose source is not one node's address MUST NOT be answered (RFC 4443 section 2.4 (e.6))."""
         for source in (UNSPECIFIED, ALL_NODES):
             self.silent(udp(source, NOBODY))
+
+
+class PacketTooBigTests(SynchronousTestCase):
+    """The error for a packet that is longer than the MTU of the link that it would take."""
+
+    def test_error(self) -> None:
+        """It says the MTU, and has as much of the packet as fits into 1280 bytes (RFC 4443 section 3.2)."""
+        sent = packet(PRIVATE_HOST, NOBODY, Raw(bytes(1360)), nh=17)
+        expected = packet(SERVER, PRIVATE_HOST, ICMPv6PacketTooBig(mtu=1300) / Raw(sent[:1232]), hlim=64)
+        self.assertEqual(expected, icmpv6.packet_too_big(sent, address(SERVER), 1300))
+
+    def test_none(self) -> None:
+        """Multicast and errors get none (section 2.4 (e))."""
+        sent = packet(PRIVATE_HOST, NOBODY, ICMPv6PacketTooBig() / Raw(bytes(1360)))
+        self.assertIsNone(icmpv6.packet_too_big(sent, address(SERVER), 1300))
+        self.assertIsNone(icmpv6.packet_too_big(udp(PRIVATE_HOST, ALL_NODES), address(SERVER), 1300))

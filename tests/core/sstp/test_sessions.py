@@ -68,6 +68,12 @@ class TableTests(SynchronousTestCase):
         self.table.per_user = 0
         self.assertEqual(self.table.surplus("alice"), [])
 
+    def test_ending(self) -> None:
+        """A session that is ending counts no longer for its user."""
+        first, second = self.add("alice"), self.add("alice")
+        first.ending = True
+        self.assertEqual((self.table.of_user("alice"), self.table.surplus("alice")), ([second], []))
+
     def test_snapshot(self) -> None:
         """Entries may be removed while the table is iterated over."""
         for _ in range(3):

@@ -11,13 +11,13 @@ from twisted.logger import LogEvent, capturedLogs, formatEvent
 from twisted.python.failure import Failure
 
 from iphttps.core.errors import DropReason
-from iphttps.core.ip import ipv6
+from iphttps.core.ip import ipv4, ipv6
 from iphttps.core.ip.ndp import recognise
 from iphttps.net.connection import CLOSE_DEADLINE
 from iphttps.net.listen.rejections import LINES
 from iphttps.net.sstp import service
 from iphttps.net.sstp.login import Denied
-from tests.net.sstp.support import FAR_IPV6, Caller, SSTPCase, from_far, from_far_ipv6, to_far
+from tests.net.sstp.support import FAR, FAR_IPV6, Caller, SSTPCase, from_far, from_far_ipv6, to_far
 from tests.net.support import PREFIX, SERVER_LINK_LOCAL
 from tests.sstp_client import CALL_DISCONNECT, CALL_DISCONNECT_ACK, REQUEST_HEAD, message, packet
 
@@ -275,9 +275,27 @@ class PacketTests(SSTPCase):
         self.assertEqual((one.kinds[1:], two.kinds[1:]), ([], [CALL_DISCONNECT]))
 
     def test_nobody(self) -> None:
-        """A packet for an address that nobody holds is dropped and counted."""
-        self.from_host(from_far_ipv6(PREFIX[9].packed))
-        self.assertEqual(self.service.counters.drops, {DropReason.NO_NEIGHBOR: 1})
+        """A packet for an address that nobody holds is dropped and counted, and its sender hears of it, by family."""
+        self.from_host(from_far_ipv6(PREFIX[9].packed), ipv4.packet(FAR, bytes((10, 99, 0, 6)), ipv6.UDP, bytes(8)))
+        self.assertEqual(self.service.counters.drops, {DropReason.NO_NEIGHBOR: 2})
+        unreachable, host_unreachable = self.device.taken
+        self.assertEqual((unreachable[40:42], unreachable[24:40]), (b"\x01\x03", FAR_IPV6))
+        self.assertEqual((host_unreachable[20:22], host_unreachable[16:20]), (b"\x03\x01", FAR))
+
+    def test_too_long(self) -> None:
+        """What is longer than the client receives comes back as an error of its family, and shorter packets pass."""
+        caller = self.caller()
+        caller.lcp._mru = 1300
+        caller.call()
+        caller.packets.clear()
+        short, long_ipv4 = from_far(caller, 1300), from_far(caller, 1301)
+        link_local = b"\xfe\x80" + bytes(6) + caller.ipv6cp.identifier
+        self.from_host(short, long_ipv4, from_far_ipv6(link_local, 1301))
+        self.from_host(long_ipv4)
+        caller.take()
+        self.assertEqual((caller.packets, caller.entry.counters.drops), ([short], {DropReason.OVERSIZE: 3}))
+        kinds = [each[20:22] if each[0] >> 4 == 4 else each[40:42] for each in self.device.taken]
+        self.assertEqual(kinds, [b"\x03\x04", b"\x02\x00", b"\x03\x04"])
 
     def test_limits(self) -> None:
         """Limits can be changed while clients are there."""

@@ -6,7 +6,6 @@ import gc
 from weakref import ref
 
 from twisted.internet.address import IPv4Address
-from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionDone, ConnectionLost
 from twisted.internet.testing import StringTransport
 from twisted.logger import capturedLogs, formatEvent
@@ -16,8 +15,7 @@ from iphttps.core.errors import DropReason
 from iphttps.core.sstp.server import DISCONNECT_1, HELLO, NEGOTIATION, ServerState
 from iphttps.net.connection import CLOSE_DEADLINE
 from iphttps.net.paced import BUDGET
-from iphttps.net.sstp.login import Denied, Granted
-from iphttps.net.sstp.session import MOST_OWED, SHUTDOWN
+from iphttps.net.sstp.session import SHUTDOWN
 from tests.net.sstp.support import SSTPCase, from_far, to_far
 from tests.sstp_client import (
     CALL_ABORT,
@@ -26,9 +24,7 @@ from tests.sstp_client import (
     CALL_DISCONNECT,
     CALL_DISCONNECT_ACK,
     ECHO_REQUEST,
-    ECHO_RESPONSE,
     REQUEST_HEAD,
-    data,
     message,
     packet,
 )
@@ -101,9 +97,10 @@ class CallTests(SSTPCase):
         caller.call()
         self.assertTrue(caller.ready)
         caller.send(packet(to_far(caller)), packet(to_far(caller)))
+        self.assertEqual(self.device.taken, [])
         self.from_host(from_far(caller))
         caller.take()
-        self.assertEqual((self.device.taken, caller.packets), ([], []))
+        self.assertEqual(caller.packets, [])
         self.assertEqual(caller.entry.counters.drops, {DropReason.NOT_CONNECTED: 2})
 
     def test_order(self) -> None:
@@ -209,10 +206,11 @@ class EndTests(SSTPCase):
         caller = self.connected()
         caller.session.disconnect("enough")
         caller.send(packet(to_far(caller)))
+        self.assertEqual(self.device.taken, [])
         self.from_host(from_far(caller))
         self.service.advertise()
         caller.take()
-        self.assertEqual((self.device.taken, caller.packets, len(self.pool)), ([], [], 0))
+        self.assertEqual((caller.packets, len(self.pool)), ([], 0))
 
     def test_backlog_then(self) -> None:
         """What waited for a congested client goes nowhere once its call has ended."""
@@ -249,145 +247,3 @@ class EndTests(SSTPCase):
         session.disconnect("again")
         session.resumeProducing()
         self.assertEqual(self.timers(), [])
-
-
-class LoginTests(SSTPCase):
-    """Verdicts that come at once, later, or too late."""
-
-    def setUp(self) -> None:
-        """Have verdicts come later."""
-        super().setUp()
-        self.users.later = True
-
-    def decide(self) -> None:
-        """Let the oldest verdict come."""
-        found, verdict = self.users.waiting.pop(0)
-        if not found.called:
-            found.callback(verdict)
-
-    def test_later(self) -> None:
-        """A verdict may take its time, and the binding may come before it (3.3.7.1)."""
-        caller = self.caller()
-        caller.call()
-        self.assertEqual((len(self.users.waiting), caller.hlak), (1, b""))
-        self.decide()
-        caller.send(caller.take())
-        self.assertTrue(caller.ready)
-
-    def test_too_late(self) -> None:
-        """Whoever has gone before the verdict comes changes nothing: the check is given up, no address is taken."""
-        for act in (
-            lambda caller: caller.session.connectionLost(lost()),
-            lambda caller: caller.send(message(CALL_DISCONNECT)),
-            lambda caller: caller.session.disconnect("enough"),
-            lambda caller: caller.send(message(CALL_ABORT)),
-            lambda caller: caller.send(b"\x11"),
-        ):
-            caller, before = self.caller(), self.users.cancelled
-            caller.call()
-            act(caller)
-            self.assertEqual(self.users.cancelled, before + 1)
-            self.decide()
-            self.assertEqual(len(self.pool), 0)
-            self.clock.pump([1.0] * 8)
-        self.assertEqual(len(self.table), 0)
-
-    def test_negotiated_again(self) -> None:
-        """A client that negotiates the link again, to try two passwords at a time, has one check at a time."""
-        caller = self.caller()
-        caller.call()
-        caller.send(data(LCP, bytes.fromhex("01770004")))
-        self.assertEqual((len(self.users.waiting), self.users.cancelled), (2, 1))
-        self.decide()
-        self.assertTrue(caller.session.call.awaits_verdict)
-        self.decide()
-        self.assertFalse(caller.session.call.awaits_verdict)
-
-    def test_refused(self) -> None:
-        """A login that is wrong is told so, and the call ends (RFC 2759 section 6)."""
-        self.users.later, self.users.denied = False, Denied(691, "wrong")
-        caller = self.caller()
-        caller.call()
-        self.assertTrue(caller.refused.startswith(b"E=691 R=0"), caller.refused)
-        self.assertEqual(caller.kinds, [CALL_CONNECT_ACK, CALL_DISCONNECT])
-
-    def test_bug(self) -> None:
-        """A check that fails is logged, and the call ends; nobody waits for a verdict for ever."""
-
-        def failing(*_: object) -> Deferred[Granted | Denied]:
-            found: Deferred[Granted | Denied] = Deferred()
-            found.errback(ZeroDivisionError())
-            return found
-
-        self.patch(self.users, "check", failing)
-        caller = self.caller()
-        caller.call()
-        self.assertEqual(caller.kinds, [CALL_CONNECT_ACK, CALL_DISCONNECT])
-        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
-
-
-class TurnTests(SSTPCase):
-    """A session's budget in a turn of the reactor."""
-
-    def test_many(self) -> None:
-        """Packets over the budget come in later turns, in order, and the connection is not read meanwhile."""
-        caller = self.connected()
-        sent = [to_far(caller, number) for number in range(2 * BUDGET + 10)]
-        caller.session.dataReceived(b"".join(map(packet, sent)))
-        self.assertEqual((len(self.device.taken), caller.transport.producerState), (BUDGET, "paused"))
-        self.clock.pump([0] * 4)
-        self.assertEqual((self.device.taken, caller.transport.producerState), (sent, "producing"))
-
-    def test_with_control(self) -> None:
-        """What stands between packets keeps its place: data behind a Call Disconnect does not pass (3.3.7.1)."""
-        caller = self.connected()
-        sent = [to_far(caller, number) for number in range(2 * BUDGET)]
-        stream = b"".join(map(packet, sent)) + message(CALL_DISCONNECT) + packet(to_far(caller, 9999))
-        caller.session.dataReceived(stream)
-        caller.session.dataReceived(packet(to_far(caller, 9998)))
-        self.assertFalse(caller.session.call.ends)
-        self.clock.pump([0] * 4)
-        self.assertEqual(self.device.taken, sent)
-        caller.take()
-        self.assertEqual((caller.kinds, caller.transport.producerState), ([CALL_DISCONNECT_ACK], "producing"))
-        self.assertEqual(caller.entry.counters.drops, {DropReason.NOT_CONNECTED: 2})
-
-    def test_echoes(self) -> None:
-        """Echo Requests count, too, and are answered together (3.3.5.2.7)."""
-        caller = self.connected()
-        written: list[bytes] = []
-        self.patch(caller.transport, "write", written.append)
-        caller.session.dataReceived(message(ECHO_REQUEST) * (BUDGET + 1))
-        self.assertEqual(written, [message(ECHO_RESPONSE) * BUDGET])
-        self.clock.pump([0] * 3)
-        self.assertEqual(written[1:], [message(ECHO_RESPONSE)])
-
-    def test_lost(self) -> None:
-        """What had come before the connection was lost is still delivered."""
-        caller = self.connected()
-        sent = [to_far(caller, number) for number in range(2 * BUDGET)]
-        caller.session.dataReceived(b"".join(map(packet, sent)))
-        caller.session.connectionLost(lost())
-        self.assertEqual((self.device.taken, self.timers()), (sent, []))
-
-    def test_does_not_read(self) -> None:
-        """A client that asks and never reads is ended: the answers would pile up."""
-        caller = self.connected()
-        caller.session.pauseProducing()
-        asking = message(ECHO_REQUEST) * (MOST_OWED // 8)
-        caller.session.dataReceived(asking)
-        self.clock.pump([0] * 40)
-        self.assertFalse(caller.transport.disconnecting)
-        caller.session.dataReceived(message(ECHO_REQUEST))
-        self.assertTrue(caller.transport.disconnecting)
-        self.assertEqual(len(self.table), 0)
-
-    def test_reads_again(self) -> None:
-        """One that reads again may ask again."""
-        caller = self.connected()
-        for _ in range(3):
-            caller.session.pauseProducing()
-            caller.session.dataReceived(message(ECHO_REQUEST) * (MOST_OWED // 8))
-            self.clock.pump([0] * 40)
-            caller.session.resumeProducing()
-        self.assertFalse(caller.transport.disconnecting)
