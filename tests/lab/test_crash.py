@@ -3,12 +3,13 @@
 import json
 from collections.abc import Callable
 
+from iphttps.app.users import editing
 from iphttps.lab.laboratory import LISTENING
 from iphttps.lab.programs import Program
 from tests.lab.case import LabCase
 
 
-class CrashTests(LabCase):
+class CrashCase(LabCase):
     """A server with a control socket, beside which it notes what it changes."""
 
     def setUp(self) -> None:
@@ -30,6 +31,10 @@ class CrashTests(LabCase):
     def start(self) -> Program:
         """Start a server."""
         return self.server("--control", str(self.control))
+
+
+class CrashTests(CrashCase):
+    """A server of IP-HTTPS."""
 
     def test_next_start(self) -> None:
         """The next server knows what was before the first, and puts it back at its end."""
@@ -88,3 +93,45 @@ class CrashTests(LabCase):
         self.start()
         self.assertEqual(1, self.lab.gateway.run(*command, check=False).returncode)
         self.assertNotEqual(self.before, self.settings())
+
+
+class SSTPCrashTests(CrashCase):
+    """A server with SSTP and a pool, which makes the host a router for IPv4, too."""
+
+    def setUp(self) -> None:
+        """Have a user, and no forwarding of IPv4."""
+        super().setUp()
+        self.users = self.lab.directory / "users.toml"
+        editing.add(self.users, "alice", "secret")
+        self.lab.gateway.setting("ipv4.conf.all.forwarding", "0")
+        self.before = self.settings()
+
+    def settings(self) -> list[str]:
+        """Return what such a server changes of the gateway."""
+        gateway = self.lab.gateway
+        names = ("all.forwarding", "default.forwarding", "all.accept_redirects")
+        return [*super().settings(), *(gateway.setting(f"ipv4.conf.{name}") for name in names)]
+
+    def kill(self) -> None:
+        """Kill a server that is at work, and has turned on forwarding of both families."""
+        super().kill()
+        self.assertEqual(["1", "1", "0"], self.settings()[2:])
+
+    def start(self) -> Program:
+        """Start a server."""
+        flags = ("--sstp-pool", "10.99.0.0/24", "--sstp-users", str(self.users))
+        return self.server("--control", str(self.control), *flags)
+
+    def test_next_start(self) -> None:
+        """The next server knows what was before the first, of both families, and puts it back at its end."""
+        self.kill()
+        server = self.start()
+        self.assertIn("restored the host settings that a killed daemon", server.text)
+        server.stop()
+        self.assertEqual(self.before, self.settings())
+
+    def test_next_start_without(self) -> None:
+        """A next server without SSTP puts back what concerns IPv4 at its start."""
+        self.kill()
+        self.server("--control", str(self.control))
+        self.assertEqual(self.before[2:], self.settings()[2:])

@@ -42,6 +42,7 @@ from ..config.server_config import ServerConfig
 from ..daemon.client_servers import Servers
 from ..daemon.server_tls import null_warning, tls_settings
 from .findings import Findings, Severity
+from .sstp_checks import check_users
 
 NOTICE = timedelta(days=14)
 """A certificate that expires within this time gets a warning."""
@@ -59,6 +60,8 @@ def check_server_files(config: ServerConfig, findings: Findings, now: datetime) 
         _check_lists(config, findings, now, "client-crl", authorities)
     if readable["identity-addresses"]:
         findings.attempt("identity-addresses", lambda: fixed_addresses(config))
+    if readable["sstp-users"]:
+        check_users(config, findings)
     if not findings.errors:
         settings = findings.attempt("certificate", lambda: tls_settings(config))
         if settings:

@@ -20,6 +20,7 @@ from ..config.daemon_config import DaemonConfig
 from ..config.server_config import ServerConfig
 from ..control.ask import ask, is_live
 from ..daemon.server_port import local_fronts
+from . import sstp_checks
 from .findings import Findings, Severity
 
 PRIVILEGED_PORTS = 1024
@@ -48,7 +49,8 @@ def check_system(config: DaemonConfig, findings: Findings, now: datetime, contro
     if inspection.forwards() is not None and status is None:
         for sentence in _unprepared(config):
             findings.add(Severity.ERROR, "interface", sentence)
-    if status is None or status.get("interface") not in (None, config.interface):
+    served = not isinstance(config, ServerConfig) or config.serves_iphttps
+    if served and (status is None or status.get("interface") not in (None, config.interface)):
         findings.attempt("interface", lambda: check_name(config.interface))
     if status is None and (path := config.control):
         findings.attempt("control", lambda: check_place(path))
@@ -59,6 +61,7 @@ def check_system(config: DaemonConfig, findings: Findings, now: datetime, contro
         findings.add(Severity.WARNING, "interface", sentence)
     if isinstance(config, ServerConfig):
         _check_server(config, findings, serving=status is not None)
+        sstp_checks.check_host(config, findings, serving=status is not None)
     elif ruleset := firewall.nftables():
         purpose = "by which this host gets its address and routes"
         for sentence in firewall.discovery_obstacles(ruleset, config.interface, purpose):

@@ -291,8 +291,8 @@ class Daemon(Service):
                 self.log.info("restored the host settings that a killed daemon had changed", event="put-back")
         except UnreadableNote as error:
             self.log.warn(
-                "{error}: renamed to {aside}; if a daemon was killed, check net.ipv6.conf.all.forwarding"
-                " and correct it if necessary",
+                "{error}: renamed to {aside}; if a daemon was killed, check net.ipv6.conf.all.forwarding,"
+                " after SSTP also net.ipv4.conf.all.forwarding, and correct them if necessary",
                 event="note-unreadable",
                 error=str(error),
                 aside=str(note.set_aside()),

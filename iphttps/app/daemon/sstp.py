@@ -145,7 +145,7 @@ class ConfiguredSSTP:
             return None
         file = UsersFile(config.sstp_users)
         if self._pool is not None:
-            AddressPool(self._pool.network, _fixed(file.users))
+            AddressPool(self._pool.network, fixed(file.users))
         return file
 
     def put_in_force(self, config: ServerConfig, users: UsersFile | None = None) -> None:
@@ -162,14 +162,15 @@ class ConfiguredSSTP:
 
     def _reserve(self, users: Users) -> None:
         if self._pool is not None:
-            self._pool.reserve(_fixed(users))
+            self._pool.reserve(fixed(users))
 
     def _end_user(self, name: str, reason: str) -> None:
         for entry in self.service.table.of_user(name):
             entry.connection.disconnect(reason)
 
 
-def _fixed(users: Users) -> dict[str, IPv4Address]:
+def fixed(users: Users) -> dict[str, IPv4Address]:
+    """Return the fixed IPv4 addresses of users, by name."""
     return {user.name: user.address for user in users if user.address}
 
 

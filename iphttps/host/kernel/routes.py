@@ -1,12 +1,19 @@
-"""The IPv6 routes through an interface, as the kernel lists them."""
+"""The routes through interfaces, as the kernel lists them."""
 
 from __future__ import annotations
 
-from ipaddress import IPv6Network
+import sys
+from ipaddress import IPv4Address, IPv4Network, IPv6Network
 from pathlib import Path
 
 _LIST = Path("/proc/net/ipv6_route")
 """One line per route, in hex: destination, length, source, length, next hop, metric, users, uses, flags, name."""
+
+_IPV4_LIST = Path("/proc/net/route")
+"""A head, then one line per route: name, destination, gateway, flags, ..., mask in column 7; addresses as in memory."""
+
+_REJECT = 0x200
+"""RTF_REJECT: an unreachable destination (linux/route.h)."""
 
 _NO_ROUTE = 0x80000000 | 0x00000200
 """RTF_LOCAL: this host's own address; RTF_REJECT: an unreachable destination (linux/ipv6_route.h, route.h)."""
@@ -34,3 +41,22 @@ def all_routes(*, link_local: bool = False) -> set[tuple[IPv6Network, str]]:
             if not network.is_multicast and (link_local or not network.is_link_local):
                 found.add((network, name))
     return found
+
+
+def ipv4_routes() -> set[tuple[IPv4Network, str, bool]]:
+    """Return every IPv4 network in the main table, its interface's name, and whether it has no gateway."""
+    try:
+        lines = _IPV4_LIST.read_text().splitlines()[1:]
+    except OSError:
+        return set()
+    found = set()
+    for line in lines:
+        name, destination, gateway, flags, *_ = columns = line.split()
+        if not int(flags, 16) & _REJECT:
+            network = IPv4Network((str(_address(destination)), str(_address(columns[7]))))
+            found.add((network, name, int(gateway, 16) == 0))
+    return found
+
+
+def _address(text: str) -> IPv4Address:
+    return IPv4Address(int(text, 16).to_bytes(4, sys.byteorder))

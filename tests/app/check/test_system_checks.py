@@ -74,6 +74,34 @@ class SystemTests(NamespaceCase):
         self.route("2001:db8:2:0:8000::/65", "eth1")
         self.assertIn("error: 2001:db8:2:0:8000::/65 is already routed to eth1", self.only())
 
+    def test_pool(self) -> None:
+        """The addresses of SSTP's clients must be nowhere else, and not part of an attached network."""
+        self.route("::/0")
+        sstp = ("--sstp-pool", "10.99.0.0/24", "--sstp-users", "users", "--sstp-certificate-hash", "00" * 20)
+        self.assertEqual([], self.found(*sstp))
+        with IPRoute() as netlink:
+            netlink.addr("add", address="10.99.7.1", prefixlen=16, index=netlink.link_lookup(ifname="eth0")[0])
+        self.assertIn("warning: --sstp-pool 10.99.0.0/24 lies in 10.99.0.0/16, the network of eth0", self.only(*sstp))
+        self.assertEqual([], self.found(*sstp, "--sstp-pool", "10.98.0.0/24"))
+        self.assertIn(
+            "error: 10.99.0.0/16 is already routed to eth0, and --sstp-pool 10.0.0.0/8 must be the tunnel's alone",
+            self.only(*sstp, "--sstp-pool", "10.0.0.0/8"),
+        )
+
+    def test_sstp_interface(self) -> None:
+        """The name of SSTP's interface must be free; alone, that of IP-HTTPS does not matter."""
+        self.route("::/0")
+        sstp = ("--sstp-pool", "10.99.0.0/24", "--sstp-users", "users", "--sstp-certificate-hash", "00" * 20)
+        self.assertIn("there is an interface eth1 already", self.only(*sstp, "--sstp-interface", "eth1"))
+        self.assertEqual([], self.found(*sstp, "--prefix", "", "--interface", "eth1"))
+
+    def test_sstp_prefix(self) -> None:
+        """The prefix of SSTP's clients must be nowhere else."""
+        self.route("::/0")
+        self.route("2001:db8:3::/65", "eth1")
+        sstp = ("--sstp-prefix", "2001:db8:3::/64", "--sstp-users", "users", "--sstp-certificate-hash", "00" * 20)
+        self.assertIn("error: 2001:db8:3::/65 is already routed to eth1, and --sstp-prefix", self.only(*sstp))
+
     def test_interface(self) -> None:
         """The name of the interface must be free and possible."""
         self.route("::/0")

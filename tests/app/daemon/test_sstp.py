@@ -82,8 +82,17 @@ class AloneTests(SSTPCase):
     def begin(self) -> RunningServer:
         """Start a server without a prefix for IP-HTTPS, and without authorities."""
         for key in ("prefix", "client-ca", "client-crl"):
-            del self.values[key]
+            self.values.pop(key, None)
         return super().begin()
+
+    def test_authority(self) -> None:
+        """With an authority configured TLS asks for no certificate either: there is nobody to show one."""
+        del self.values["prefix"]
+        running = super().begin()
+        assert running._tls
+        self.assertIsNone(running._tls.tls.settings.client_ca)
+        running.reload()
+        self.assertIsNone(running._tls.tls.settings.client_ca)
 
     def test_host(self) -> None:
         """There is no interface of IP-HTTPS, and TLS asks for no certificate."""
