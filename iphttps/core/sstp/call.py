@@ -192,13 +192,8 @@ class Call:
                     found += self._linked(self.ppp.start(now), now)
                 case Action.DROP:
                     found.append(Drop(self.ending))
-<<<<<<< HEAD
                 case _:
                     pass  # to stop PPP and to pass data: two properties of the machine, which have changed already
-=======
-                case _:  # STOP_PPP and PASS_DATA
-                    pass  # the two properties of the machine have changed already, and are all there is to it
->>>>>>> h-b1
         return found
 
     def _linked(self, commands: Iterable[PPPCommand], now: float) -> list[Command]:

@@ -36,15 +36,9 @@ from ..listen.service import CertificatePolicy, NotAdmitted, Peer
 from ..log import logger
 from ..session_lines import SessionLines
 from ..session_log import TOTALS, totals
-<<<<<<< HEAD
-from ..stream.fanout import Fanout
-from .login import Denied, End, Granted, Logins, Record
-from .session import SSTPSession, Up
-=======
 from .link import SSTPLink
-from .login import Denied, Granted, Logins
+from .login import Denied, End, Granted, Logins, Record
 from .session import SSTPSession
->>>>>>> h-b1
 
 __all__ = ["FAILURES", "LOGIN_FAILED", "UNCONNECTED", "Binding", "SSTPService"]
 
@@ -262,65 +256,12 @@ class SSTPService(SSTPLink):
             **totals(entry.counters, entry.since, self.clock.seconds()),
         )
 
-<<<<<<< HEAD
     def _end(self, session: SSTPSession) -> End:
         by_client = session.call.ended_by_client
         if by_client is None:
             return End.LOST
         return End.CLIENT if by_client else End.STOPPING if self.stopping else End.SERVER
 
-    # Packets.
-
-    def from_client(self, entry: SessionEntry, batch: Batch) -> None:
-        """Forward packets from a client."""
-        entry.counters.received(len(batch), len(batch.data))
-        forwarding = self._policy.from_client(entry.sources, batch)
-        if forwarding.host:
-            self._device.write(forwarding.host)
-            self.wrote(len(forwarding.host))
-        for reason, number in forwarding.drops.items():
-            entry.counters.dropped(reason, number)
-        if forwarding.replies:
-            entry.connection.send(forwarding.replies)
-        if self._router:
-            for solicitor in forwarding.solicitations:
-                answer = self._router.answer(entry, solicitor, self.clock.seconds())
-                if answer:
-                    entry.connection.send(Batch.of([answer]))
-
-    def from_host(self, batch: Batch) -> int:
-        """Forward packets from the host's kernel; returns to how many clients."""
-        outward = self._addresses.route(batch)
-        for number, packets in outward.sessions:
-            entry = self.table.get(number)
-            if entry:
-                entry.connection.send(packets)
-        # Multicast from the kernel, such as its reports of groups, means nothing to a client.
-        if outward.everyone:
-            self.counters.dropped(DropReason.MULTICAST, len(outward.everyone))
-        if outward.unknown:
-            self.counters.dropped(DropReason.NO_NEIGHBOR, len(outward.unknown))
-        return len(outward.sessions)
-
-    def advertise(self) -> None:
-        """Advertise a change to all clients at once, if the port is open."""
-        if self._advertisement:
-            self._advertisement.cancel()
-            self._advertise()
-
-    def _advertise(self) -> None:
-        if self._router is None:
-            return
-        packet, interval = self._router.unsolicited(random())
-        self._advertising.stop()
-        self._advertising.send(self._with_ipv6(Batch.of([packet])))
-        self._advertisement = self.clock.callLater(interval, self._advertise)
-
-    def _with_ipv6(self, batch: Batch) -> Iterable[tuple[SessionEntry, Batch]]:
-        return ((entry, batch) for entry in self.table if entry.sources.link_local)
-
-=======
->>>>>>> h-b1
 
 def _hashes(tls: CheckedConnection | None) -> tuple[bytes, ...]:
     """Return the hashes of the certificate that the client was shown in its handshake ([MS-SSTP] 3.2.5.2.1)."""

@@ -288,11 +288,7 @@ class PPPServer:
         if self._request:
             commands.append(self._pap_answer(self._request.identifier, accepted=True))
         else:
-<<<<<<< HEAD
             assert self._authenticator  # awaits_verdict says so
-=======
-            assert self._authenticator is not None  # it waits for the verdict
->>>>>>> h-b1
             commands += self._chap(self._authenticator.accept(success, now))
         self.phase = Phase.NETWORK
         if offer.ipv4:
@@ -315,11 +311,7 @@ class PPPServer:
         if self._request:
             commands.append(self._pap_answer(self._request.identifier, accepted=False))
         else:
-<<<<<<< HEAD
             assert self._authenticator  # awaits_verdict says so
-=======
-            assert self._authenticator is not None  # it waits for the verdict
->>>>>>> h-b1
             commands += self._chap(self._authenticator.reject(now, code))
         return [*commands, self._end(sentence)]
 
