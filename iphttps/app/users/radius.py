@@ -81,9 +81,7 @@ class RadiusLogins:
         try:
             return self._reactor.listenUDP(number, protocol, everywhere, PACKET)
         except CannotListenError as error:
-            raise ConfigError(
-                f"--sstp-radius-disconnect {number} cannot be opened: {error.socketError}"
-            ) from error
+            raise ConfigError(f"--sstp-radius-disconnect {number} cannot be opened: {error.socketError}") from error
 
     @property
     def problem(self) -> str | None:
