@@ -70,10 +70,10 @@ IMPURE = ("http.client", "http.server", "http.cookiejar")
 """What the prefixes in PURE would let through."""
 
 NOT_THEIRS = {
-    "iphttps.core": ("twisted", "pyroute2", "pytun", "quickjs", "publicsuffixlist"),
-    "iphttps.pki": ("twisted", "pyroute2", "pytun", "quickjs", "h11", "publicsuffixlist"),
-    "iphttps.net": ("pyroute2", "pytun", "quickjs"),
-    "iphttps.host": ("twisted", "h11"),
+    "iphttps.core": ("twisted", "pyroute2", "pytun", "quickjs", "publicsuffixlist", "pyrad"),
+    "iphttps.pki": ("twisted", "pyroute2", "pytun", "quickjs", "h11", "publicsuffixlist", "pyrad"),
+    "iphttps.net": ("pyroute2", "pytun", "quickjs", "pyrad"),
+    "iphttps.host": ("twisted", "h11", "pyrad"),
     "iphttps.lab": ("twisted", "h11"),
 }
 """Which libraries a layer leaves to another: Twisted to net and app, the operating system's to host."""

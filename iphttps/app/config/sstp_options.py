@@ -24,6 +24,9 @@ MOST_DNS = 2
 
 _HASH = re.compile(r"[0-9A-Fa-f]{40}|[0-9A-Fa-f]{64}")
 
+MOST_RADIUS = 5
+"""With so many silent servers a login fails after 30 seconds, half of what [MS-SSTP] gives the negotiation."""
+
 RADIUS_PORT, DISCONNECT_PORT = 1812, 3799
 _RADIUS = re.compile(
     r"(?P<address>[0-9.]+)(?::(?P<port>[0-9]{1,5}))?"
@@ -142,7 +145,7 @@ class SSTPOptions(DaemonConfig):
     )
     """The file with the users of SSTP."""
     sstp_radius: tuple[RadiusServer, ...] = option(
-        Many(Parsed(_radius)),
+        Many(Parsed(_radius), MOST_RADIUS, "a login would take too long while none answers"),
         None,
         "RADIUS server that has the users of SSTP, by its address, with :PORT if that is not 1812; accounting has the"
         " next port; may be repeated: the others are asked while one does not answer",

@@ -97,11 +97,13 @@ class RadiusServers:
 
     # What _Asking uses.
 
-    def begin(self, server: Server, asking: _Asking) -> int:
-        """Reserve an identifier for a request to a server."""
-        identifier = next(each for n in self._identifiers if (server, each := n % 256) not in self._waiting)
+    def unused(self, server: Server) -> int:
+        """Return an identifier that no request to this server has."""
+        return next(each for n in self._identifiers if (server, each := n % 256) not in self._waiting)
+
+    def expect(self, server: Server, identifier: int, asking: _Asking) -> None:
+        """Expect the answer to a request."""
         self._waiting[server, identifier] = asking
-        return identifier
 
     def forget(self, server: Server, identifier: int) -> None:
         """Free an identifier."""
@@ -161,8 +163,9 @@ class _Asking:
             self.answered.callback(None)
             return
         self._server = self._left.pop(0)
-        self._identifier = self._servers.begin(self._server, self)
+        self._identifier = self._servers.unused(self._server)
         self._request = self._make(self._identifier)
+        self._servers.expect(self._server, self._identifier, self)
         self._tries = 0
         self._send()
 

@@ -58,6 +58,11 @@ class RadiusOptionTests(AppCase):
         for port in ("0", "65535", "99999"):
             self.assertIn("from 1 to 65534", self.wrong("--sstp-radius", f"192.0.2.1:{port}", *RADIUS[2:]))
 
+    def test_many(self) -> None:
+        """There are at most five, so that a login ends in time while none answers."""
+        servers = [part for number in range(6) for part in ("--sstp-radius", f"192.0.2.{number}")]
+        self.assertIn("more than 5 times", self.wrong(*servers, *RADIUS[2:]))
+
     def test_one_place(self) -> None:
         """Users come from one place, and from one at least."""
         self.assertIn("exclude each other", self.wrong(*RADIUS, "--sstp-users", "/etc/iphttps/users.toml"))
