@@ -69,6 +69,7 @@ class TurnTests(SSTPCase):
         caller.session.disconnect("enough")
         self.clock.pump([0] * 4)
         self.assertEqual(self.device.taken, sent[:BUDGET])
+        self.assertEqual(caller.entry.counters.drops, {DropReason.NOT_CONNECTED: BUDGET})
 
     def test_echoes(self) -> None:
         """Echo Requests count, too, and are answered together (3.3.5.2.7)."""
