@@ -10,6 +10,7 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
 
+from ...core.errors import DropReason
 from ...core.ip.batch import Batch
 from ...core.memory import SharedMemory
 from ...core.sstp.call import Call, Command, Drop
@@ -122,9 +123,12 @@ class SSTPSession(PacedSession):
             self._perform(self.call.lost_step(self.clock.seconds()))
 
     def _forward(self, batch: Batch) -> None:
-        if batch and self.entry and self.call.data_passes:
-            self.call.heard(self.clock.seconds())
-            self._service.from_client(self.entry, batch)
+        if batch and self.entry:
+            if self.call.data_passes:
+                self.call.heard(self.clock.seconds())
+                self._service.from_client(self.entry, batch)
+            else:  # it was put off, and the call ends
+                self.counters.dropped(DropReason.NOT_CONNECTED, len(batch))
 
     def _count_drops(self) -> None:
         drops = self._packets.drops

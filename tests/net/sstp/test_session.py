@@ -12,6 +12,7 @@ from twisted.logger import capturedLogs, formatEvent
 from twisted.python.failure import Failure
 
 from iphttps.core.errors import DropReason
+from iphttps.core.ip.batch import Batch
 from iphttps.core.sstp.server import DISCONNECT_1, HELLO, NEGOTIATION, ServerState
 from iphttps.net.connection import CLOSE_DEADLINE
 from iphttps.net.paced import BUDGET
@@ -211,6 +212,14 @@ class EndTests(SSTPCase):
         self.service.advertise()
         caller.take()
         self.assertEqual((caller.packets, len(self.pool)), ([], 0))
+
+    def test_nothing_is_sent_then(self) -> None:
+        """Whoever still wants to send to it, sends nothing."""
+        caller = self.connected()
+        caller.session.disconnect("enough")
+        caller.session.send(Batch.of([from_far(caller)]))
+        caller.take()
+        self.assertEqual((caller.kinds, caller.packets), ([CALL_DISCONNECT], []))
 
     def test_backlog_then(self) -> None:
         """What waited for a congested client goes nowhere once its call has ended."""

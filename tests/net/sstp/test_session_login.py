@@ -65,6 +65,19 @@ class LoginTests(SSTPCase):
             self.clock.pump([1.0] * 8)
         self.assertEqual(len(self.table), 0)
 
+    def test_verdict_on_an_end(self) -> None:
+        """A verdict on a call that ends takes no address, and ends no other session of the user."""
+        self.users.later = False
+        first, second = self.connected(), self.connected()
+        self.users.later = True
+        caller = self.caller()
+        caller.call()
+        caller.session.disconnect("enough")
+        held = len(self.pool)
+        verdict = self.users.waiting[0][1]
+        self.assertEqual(self.service.decided(caller.entry, caller.session.call, verdict), [])
+        self.assertEqual((len(self.pool), first.session.call.ends, second.session.call.ends), (held, False, False))
+
     def test_negotiated_again(self) -> None:
         """A client that negotiates the link again, to try two passwords at a time, has one check at a time."""
         caller = self.caller()

@@ -52,6 +52,25 @@ class TurnTests(SSTPCase):
         self.assertEqual((caller.kinds, caller.transport.producerState), ([CALL_DISCONNECT_ACK], "producing"))
         self.assertEqual(caller.entry.counters.drops, {DropReason.NOT_CONNECTED: 2})
 
+    def test_in_order(self) -> None:
+        """What comes meanwhile waits for what was put off."""
+        caller = self.connected()
+        sent = [to_far(caller, number) for number in range(2 * BUDGET + 1)]
+        caller.session.dataReceived(b"".join(map(packet, sent[:-1])))
+        caller.session.dataReceived(packet(sent[-1]))
+        self.clock.pump([0] * 4)
+        self.assertEqual(self.device.taken, sent)
+
+    def test_ended(self) -> None:
+        """Of a call that ends nothing is forwarded any more, also not what was put off (3.3.7.1)."""
+        caller = self.connected()
+        sent = [to_far(caller, number) for number in range(2 * BUDGET)]
+        caller.session.dataReceived(b"".join(map(packet, sent)))
+        caller.session.disconnect("enough")
+        self.clock.pump([0] * 4)
+        self.assertEqual(self.device.taken, sent[:BUDGET])
+        self.assertEqual(caller.entry.counters.drops, {DropReason.NOT_CONNECTED: BUDGET})
+
     def test_echoes(self) -> None:
         """Echo Requests count, too, and are answered together (3.3.5.2.7)."""
         caller = self.connected()
