@@ -144,7 +144,7 @@ class CompiledTests(SynchronousTestCase):
         """Where there is none, everything else is installed, and a TUN device is one without offload."""
         self.assertEqual(set(), self.compiled(CC="no-such-compiler"))
         self.patch(offload, "COMPILED", False)
-        self.patch(offload, "TunDevice", lambda name, *, ipv4: f"plain {name}, {ipv4}")
+        self.patch(offload, "TunDevice", lambda name, *, ipv4, mtu: f"plain {name}, {ipv4}")
         self.assertEqual("plain vpn0, False", offload.open_tun("vpn0"))
         self.assertEqual("plain vpn0, True", offload.open_tun("vpn0", ipv4=True))
 

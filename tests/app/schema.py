@@ -17,7 +17,7 @@ DOCUMENTS = [DOCUMENT, DOCUMENT.with_name("certificates.md"), DOCUMENT.with_name
 NULLABLE = (
     "identity", "waiting", "stage", "proxy", "obstacle", "router", "round_trip",
     "last_failure", "code", "next_attempt", "tls", "session", "crl", "revoked", "used",
-    "authority", "published", "problem", "next_update", "address", "address6",
+    "authority", "published", "problem", "next_update", "address", "address6", "sstp",
 )  # fmt: skip
 """The members that the documents say can be null."""
 

@@ -126,4 +126,4 @@ class Options(DaemonOptions):
     @property
     def _demands_certificates(self) -> bool:
         certificates = self.values_so_far.authentication is AuthenticationMode.CERTIFICATES
-        return certificates and self.value("prefix") is not None
+        return certificates and bool(self["prefix"])  # also if its value is wrong

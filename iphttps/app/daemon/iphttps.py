@@ -94,7 +94,6 @@ class ConfiguredIPHTTPS:
     def settings(self, config: ServerConfig) -> Value:
         """Return the part of the status that reflects the options in force."""
         return {
-            "authentication": config.authentication.value,
             "interface": config.interface,
             "offload": self.device.offload,
             "addresses": [str(address) for address in (LINK_LOCAL, config.own_address)],
@@ -102,7 +101,7 @@ class ConfiguredIPHTTPS:
         }
 
 
-NOT_SERVED: Value = {"authentication": None, "interface": None, "offload": [], "addresses": [], "prefix": None}
+NOT_SERVED: Value = {"interface": None, "offload": [], "addresses": [], "prefix": None}
 """The settings of a server without IP-HTTPS."""
 
 

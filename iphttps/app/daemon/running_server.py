@@ -145,10 +145,15 @@ class RunningServer:
 
     def _settings(self) -> status.Value:
         config = self.config
+        iphttps = self._iphttps.settings(config) if self._iphttps else NOT_SERVED
         return {
-            **(self._iphttps.settings(config) if self._iphttps else NOT_SERVED),
+            "authentication": config.authentication.value if self._iphttps else None,
             "uri": str(config.uri),
+            "interface": iphttps["interface"],
             "interface_changed": self._interface_changed(),
+            "offload": iphttps["offload"],
+            "addresses": iphttps["addresses"],
+            "prefix": iphttps["prefix"],
             "routes": [str(route) for route in config.route],
             "default_router": config.default_router,
             "authority": self._authority and self._authority.status(),
