@@ -14,7 +14,10 @@ from iphttps.core.errors import ConfigError
 from iphttps.core.sstp.ppp.pap import AuthenticateRequest
 from tests.app.users.radius_peer import Query, UDPClock
 
-BASE = ("--uri", "http://*:80/IPHTTPS", "--authentication", "none", "--prefix", "2001:db8:2::/64")
+BASE = (
+    *("--uri", "http://*:80/IPHTTPS", "--authentication", "none", "--prefix", "2001:db8:2::/64"),
+    *("--sstp-pool", "10.99.0.0/24", "--sstp-certificate-hash", "00" * 32),
+)
 
 
 class DatabaseTests(SynchronousTestCase):
