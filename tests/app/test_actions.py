@@ -31,11 +31,8 @@ from tests.net.support import ClientEnd, ServerEnd
 
 REQUEST = b"POST /IPHTTPS HTTP/1.1\r\nHost: vpn.example.org\r\nContent-Length: 18446744073709551615\r\n\r\n"
 
-RELOADED = {
-    "changed": ["route"],
-    "restart": ["interface"],
-    "message": "reloaded; changed: route; restart to apply: interface",
-}
+MESSAGE = "reloaded; changed: route; restart to apply: interface"
+RELOADED = {"changed": ["route"], "restart": ["interface"], "message": MESSAGE}
 """The answer to a reload."""
 
 

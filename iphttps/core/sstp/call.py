@@ -86,7 +86,7 @@ class Call:
         self._machine = ServerMachine(self._nonce, sum(each.value for each in self._hashes))
         self._hlak = NO_HLAK
         self._ending = ""
-        self._by_client = False
+        self._by_client: bool | None = None
 
     @property
     def state(self) -> ServerState:
@@ -140,7 +140,7 @@ class Call:
 
     def lost(self, now: float) -> list[Command]:
         """End the call: the connection is gone (3.1.7.2)."""
-        self._note("the connection was lost")
+        self._note("the connection was lost", by_client=None)
         return self._perform(self._machine.handle(ServerEvent.LOST, now), now)
 
     def disconnect(self, sentence: str, now: float) -> list[Command]:
@@ -174,7 +174,7 @@ class Call:
         if self.state is ServerState.CALL_ABORT_PENDING:
             self._note(f"the server aborted the call: it has waited too long for {waited}")
         elif self.state is ServerState.SERVER_CALL_DISCONNECTED:
-            self._note("the client does not answer")  # 3.1.2.3
+            self._note("the client does not answer", by_client=None)  # 3.1.2.3
         commands = self._perform(expired, now)
         if self._machine.control_passes:
             commands += self._linked(self.ppp.expired(now), now)
@@ -206,7 +206,7 @@ class Call:
                     if self._machine.control_passes and len(command) <= MAXIMUM_FRAME:
                         found.append(data_packet(command))
                 case Ended(sentence, by_client):
-                    self._by_client = by_client
+                    self._note(sentence, by_client=by_client)
                     found += self.disconnect(sentence, now)
                 case _:
                     found.append(command)
@@ -228,19 +228,18 @@ class Call:
 
     @property
     def ended_by_client(self) -> bool | None:
-        """Whether the client has ended the call, or the server; None if neither has said so."""
-        if self._ending:
-            return self._by_client
-        return True if self._machine.received_status else None
+        """Whether the client has ended the call; False if the server has, None if neither has said so."""
+        return self._by_client
 
     @property
     def ending(self) -> str:
         """Why the call has ended or is ending, and who has ended it; empty while it goes on. A sentence's end."""
         return self._ending
 
-    def _note(self, sentence: str) -> None:
-        """Note why the call ends; what follows from it is no reason."""
-        self._ending = self._ending or sentence
+    def _note(self, sentence: str, by_client: bool | None = False) -> None:
+        """Note why the call ends, and who ends it; what follows from that is no reason."""
+        if not self._ending:
+            self._ending, self._by_client = sentence, by_client
 
     def _note_message(self) -> None:
         """Note why the call ends if it does by the message that has just come."""
@@ -248,9 +247,9 @@ class Call:
             case ServerState.CALL_ABORT_PENDING:
                 self._note(f"the server aborted the call{_status(self._machine.sent_status)}")
             case ServerState.CALL_ABORT_TIMEOUT_PENDING:
-                self._note(f"the client aborted the call{_status(self._machine.received_status)}")
+                self._note(f"the client aborted the call{_status(self._machine.received_status)}", by_client=True)
             case ServerState.CALL_DISCONNECT_TIMEOUT_PENDING:
-                self._note(f"the client disconnected{_status(self._machine.received_status)}")
+                self._note(f"the client disconnected{_status(self._machine.received_status)}", by_client=True)
 
     @property
     def _waited_for(self) -> str:

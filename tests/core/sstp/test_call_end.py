@@ -31,7 +31,7 @@ class EndCase(SynchronousTestCase):
     def assert_ended(self, talk: Talk, words: str, *messages: tuple[MessageType, tuple[int, int] | None]) -> None:
         """Assert that the connection is dropped with these words, after these messages to the client and no others."""
         self.assertEqual([Drop(words)], talk.dropped)
-        self.assertEqual(words, talk.call.ending)
+        self.assertEqual((words, True), (talk.call.ending, talk.call.ends))
         self.assertEqual([(M.CALL_CONNECT_ACK, None), *messages], talk.messages)
         self.assertEqual((S.SERVER_CALL_DISCONNECTED, None), (talk.call.state, talk.call.deadline))
         self.assertFalse(talk.passes())
