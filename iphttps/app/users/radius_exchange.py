@@ -120,7 +120,9 @@ class RadiusServers:
                 self._ports[version] = receiver, self._reactor.listenUDP(0, receiver, everywhere, PACKET)
             self._ports[version][0].send(data, server)
         except (OSError, CannotListenError) as error:
-            self.log.debug("cannot send to {server}: {error}", server=server, error=error)
+            self.log.debug(
+                "cannot send to {server}: {error}", event="radius-unsent", server=str(server), error=str(error)
+            )
 
     def unproved(self) -> None:
         """Note an answer that is not proved by the secret."""

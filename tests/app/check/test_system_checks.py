@@ -92,7 +92,7 @@ class SystemTests(NamespaceCase):
         """The name of SSTP's interface must be free; alone, that of IP-HTTPS does not matter."""
         self.route("::/0")
         sstp = ("--sstp-pool", "10.99.0.0/24", "--sstp-users", "users", "--sstp-certificate-hash", "00" * 20)
-        self.assertIn("there is an interface eth1 already", self.only(*sstp, "--sstp-interface", "eth1"))
+        self.assertIn("interface eth1 already exists", self.only(*sstp, "--sstp-interface", "eth1"))
         self.assertEqual([], self.found(*sstp, "--prefix", "", "--interface", "eth1"))
 
     def test_sstp_prefix(self) -> None:

@@ -55,8 +55,8 @@ class StatusTests(CommandCase):
                 "pool            10.99.0.0/24, addresses in use: 1",
                 "users           2",
                 "clients         1 of at most 1000",
-                "device          in 9 packets, 9 kB; out 7 packets, 700 B",
-                "link            in 8 packets, 800 B; out 9 packets, 9 kB",
+                "device          from the host 9 packets, 9 kB; to the host 7 packets, 700 B",
+                "link            from clients 8 packets, 800 B; to clients 9 packets, 9 kB",
             ],
             said.splitlines(),
         )

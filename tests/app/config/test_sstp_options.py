@@ -33,9 +33,10 @@ class SSTPOptionTests(AppCase):
         self.assertTrue(self.config(*PLAIN, *HASH, *USERS, "--sstp-prefix", "2001:db8:3::/64").serves_sstp)
 
     def test_users(self) -> None:
-        """SSTP needs a users file."""
+        """SSTP needs users."""
         self.assert_refused(
-            "--sstp-users is missing: SSTP needs a users file; `iphttps users add NAME` makes one",
+            "--sstp-users or --sstp-radius is missing: SSTP needs users, in a file that `iphttps users add NAME` makes, or "
+            "from a RADIUS server",
             *PLAIN, *HASH, "--sstp-pool", "10.99.0.0/24",
         )  # fmt: skip
 

@@ -37,7 +37,7 @@ OTHERS = {
 }  # fmt: skip
 """Another value of each option that is no number, no flag and no file."""
 
-TOGETHER = {"publish", "socket-group", "proxy-protocol"}
+TOGETHER = {"publish", "socket-group", "proxy-protocol", "sstp-radius", "sstp-radius-secret"}
 """Options that need others, which take a restart as well."""
 
 

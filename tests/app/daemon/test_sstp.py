@@ -110,7 +110,7 @@ class AloneTests(SSTPCase):
             value = self.successResultOf(self.ask(running, "POST", path))
             self.assertEqual([], violations("status", json.loads(json.dumps(value))))
             self.assertEqual((state, None, None), (value["state"], value["interface"], value["clients"]))
-            self.assertTrue(tables.server(value).startswith(f"state         {state}"))
+            self.assertRegex(tables.server(value), rf"^state +{state}")
         self.user_session(running, "alice")
         self.assertIn("1 client", running.condition().text)
 
