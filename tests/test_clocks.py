@@ -1,8 +1,7 @@
 """Which clock is asked for what: durations go by the reactor's, and who asks for the time of day says why.
 
-The reactor's clock is one that nobody sets (`iphttps/app/daemon/process/clock_step.py`). The time of day jumps,
-and CLOCK_MONOTONIC
-stands still while the host is suspended.
+The reactor's clock is one that nobody sets (`iphttps/app/daemon/process/clock_step.py`). The time of day jumps, and
+CLOCK_MONOTONIC stands still while the host is suspended.
 """
 
 from __future__ import annotations
@@ -34,6 +33,8 @@ TIME_OF_DAY = {
     "net/listen/static.py": "the Date of an answer (RFC 9110 section 6.6.1)",
     "net/listen/listener.py": "the Date of an answer (RFC 9110 section 6.6.1)",
     "pki/revocation.py": FILES,
+    "app/users/radius.py": "Event-Timestamp, which RADIUS servers compare with their own clock (RFC 2869, 5176)",
+    "net/sstp/service.py": "the Date of an answer (RFC 9110 section 6.6.1)",
     "net/iphttps/service.py": "the Date of an answer (RFC 9110 section 6.6.1)",
     "net/tls/contexts.py": VALIDITY,
     "net/tls/revocation_watch.py": VALIDITY,
@@ -41,6 +42,7 @@ TIME_OF_DAY = {
 """The files that may ask for the time of day, and what for."""
 
 RUNNING = {
+    "app/sstp_client.py": "a client without a reactor, for demo and bench",
     "app/cli/commands/instances.py": "a command waits for a daemon",
     "pki/atomic_files.py": "a command waits for another",
     "app/instances/launch.py": "a command waits for daemons",
