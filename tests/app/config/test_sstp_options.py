@@ -35,8 +35,8 @@ class SSTPOptionTests(AppCase):
     def test_users(self) -> None:
         """SSTP needs users."""
         self.assert_refused(
-            "--sstp-users or --sstp-radius is missing: SSTP needs users, in a file that `iphttps users add NAME` makes, "
-            "or from a RADIUS server",
+            "--sstp-users or --sstp-radius is missing: SSTP needs users, in a file that `iphttps users add NAME` "
+            "makes, or from a RADIUS server",
             *PLAIN, *HASH, "--sstp-pool", "10.99.0.0/24",
         )  # fmt: skip
 
