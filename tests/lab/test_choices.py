@@ -77,7 +77,7 @@ class KeepaliveTests(LabCase):
         wait_reachable(self.lab.clients[0], PRIVATE_HOST)
         # A hang-up costs no session, and is answered.
         os.kill(client.pid, signal.SIGHUP)
-        client.wait_for("takes a restart")
+        client.wait_for("SIGHUP ignored")
         os.kill(server.pid, signal.SIGSTOP)
         began = time.monotonic()
         client.wait_for("the router on the link does not answer")
