@@ -169,7 +169,7 @@ class ReadmeTests(LabCase):
                 str(Path(sys.executable).with_name("twistd")), f"iphttps-{role}", "--help"
             ).stdout
             named = set(re.findall(r"^#?([a-z0-9-]+) = ", text, re.MULTILINE))
-            options = set(re.findall(r"--([a-z0-9-]+)", shown.split("Options:")[1])) - {
+            options = set(re.findall(r"\n {6}(?:-\w, )?--([a-z0-9-]+)", shown.split("Options:")[1])) - {
                 "config",
                 "root",
                 "help",
