@@ -257,9 +257,9 @@ class HostileTests(HostileCase):
         deaf = self.attacker()
         deaf.call()
         deaf.ping()
-        long_echo = data(LCP, bytes.fromhex("09 07 0ff0 00000000") + bytes(4072))
+        long_echo = 8 * data(LCP, bytes.fromhex("09 07 0578 00000000") + bytes(1392))  # as long as its answer
         deaf.wire.settimeout(2)
-        end = time.monotonic() + PATIENCE
+        end = time.monotonic() + 4 * PATIENCE
         with self.assertRaises(OSError):
             while time.monotonic() < end:
                 deaf.wire.sendall(long_echo)

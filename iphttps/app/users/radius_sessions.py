@@ -82,6 +82,7 @@ class RadiusSession:
         self._sessions = sessions
         self._accepted = accepted
         self._entry: SessionEntry | None = None
+        self._address = b""
         self._cause: TerminateCause | None = None
         self._timers: dict[str, IDelayedCall] = {}
         self._seen = (0, 0)
@@ -89,11 +90,12 @@ class RadiusSession:
     @property
     def ipv4(self) -> IPv4Address | None:
         """The client's address, if it has one."""
-        return IPv4Address(self._entry.address) if self._entry and self._entry.address else None
+        return IPv4Address(self._address) if self._address else None
 
     def begin(self, entry: SessionEntry) -> None:
         """Report the start, and set the timers."""
         self._entry = entry
+        self._address = entry.address  # when the session ends it is free already
         self._since = self._account.clock.seconds()
         self._sessions.add(self)
         self._report(entry, Status.START, [])
@@ -162,7 +164,7 @@ class RadiusSession:
                 session=self.identifier,
                 name=self.name,
                 address=self.peer,
-                ipv4=entry.address,
+                ipv4=self._address,
                 classes=self._accepted.classes,
                 usage=usage,
             )
