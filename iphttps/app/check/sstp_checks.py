@@ -46,7 +46,7 @@ def check_owner(path: Path, findings: Findings) -> None:
         findings.add(
             Severity.WARNING,
             "sstp-users",
-            f"{path} cannot be read by {USER}, as whom the service runs: run `chown {USER} {path}`",
+            f"{path} cannot be read by {USER}, the service's user: run `chown {USER} {path}`",
         )
 
 

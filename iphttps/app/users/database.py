@@ -25,7 +25,7 @@ _log = logger()
 
 
 class Database(Protocol):
-    """The users, for the service and for whoever keeps it.
+    """The users, for the service and for the daemon that owns it.
 
     `ended` is called with a user's name and the reason why the user's sessions end. `problem` is what is wrong with the
     database, None if nothing is.

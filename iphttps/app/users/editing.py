@@ -80,7 +80,7 @@ def check_known(path: Path, name: str) -> User:
     """Return the user of this name; raises ConfigError if there is none."""
     user = users_file.read(path).by_name.get(name.casefold())
     if user is None:
-        raise ConfigError(f"{path} has no user {name}: `iphttps users list` shows whom it has")
+        raise ConfigError(f"{path} has no user {name}: `iphttps users list` lists its users")
     return user
 
 

@@ -1,4 +1,4 @@
-"""The head of a request, read by whoever listens, before it is known which service the request is for."""
+"""The head of a request, which the listener reads before it knows the service."""
 
 from __future__ import annotations
 

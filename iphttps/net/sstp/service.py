@@ -222,7 +222,7 @@ class SSTPService(SSTPLink):
         self._unconnected.pop(entry, None)
 
     def released(self, entry: SessionEntry) -> None:
-        """Free the addresses of a client whose call ends, for whoever comes next; repeated, it does nothing."""
+        """Free the addresses of a client whose call ends; a second call does nothing."""
         super().released(entry)
         if self.pool and entry.address:
             self.pool.free(IPv4Address(entry.address))

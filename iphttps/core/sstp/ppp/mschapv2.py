@@ -3,7 +3,7 @@
 The password never crosses the link, only proofs that both ends know its NT hash. DES is an argument, since core has no
 ciphers: a function of a key of 8 bytes, whose parity bits do not matter, and a block of 8 bytes.
 
-MS-CHAPv2 alone is weak: whoever sees the exchange can find the NT hash by trying 2 to the 56 DES keys. It depends on
+MS-CHAPv2 alone is weak: an observer of the exchange can find the NT hash by trying 2 to the 56 DES keys. It depends on
 the TLS connection around it.
 """
 

@@ -229,7 +229,7 @@ class ControlTests(SynchronousTestCase):
         self.assertIs(Reason.NOT_CONVERGING, protocol.reason)
 
     def test_negotiations_without_end(self) -> None:
-        """So does one that begins anew again and again in state Opened."""
+        """A peer that keeps renegotiating in state Opened ends the negotiation too."""
         protocol = opened(server(), ADDRESS)
         asked = configure(REQUEST, 5, ADDRESS)
         for _ in range(MAX_REQUESTS - 1):
