@@ -77,6 +77,7 @@ class ConfiguredSSTP:
         host.configure(_network(config))
         pool = AddressPool(config.sstp_pool) if config.sstp_pool else None
         own = _own_address(config)
+        self._router = Router(_advertisement(config), LINK_LOCAL.ip.packed) if own else None
         self.service = SSTPService(
             host.reactor,
             self.logins,
@@ -92,7 +93,7 @@ class ConfiguredSSTP:
             ),
             pool=pool,
             prefix=own.ip.packed[:8] if own else b"",
-            router=Router(_advertisement(config), LINK_LOCAL.ip.packed) if own else None,
+            router=self._router,
             limiter=HandshakeLimiter(config.max_handshakes, config.max_handshakes_per_source),
         )
         self._pool = pool
@@ -157,6 +158,9 @@ class ConfiguredSSTP:
         service.sources.most = config.max_sessions_per_source
         service.dns = tuple(each.packed for each in config.sstp_dns_server)
         service.binding = Binding(config.sstp_binding, config.sstp_certificate_hash, config.sstp_authentication)
+        if self._router and config.sstp_prefix:
+            self._router.advertisement = _advertisement(config)
+            service.advertise()
         if Authentication.PAP in config.sstp_authentication:
             self.log.warn("{sentence}", event="pap", sentence=PAP_WARNING)
 

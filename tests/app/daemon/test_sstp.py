@@ -70,6 +70,16 @@ class HostTests(SSTPCase):
         self.assertEqual((IPv4Interface("10.99.0.1/24"), 1400), (found.ipv4.address, found.mtu))
         self.assertTrue(self.network.forwarding and self.network.ipv4_forwarding)
 
+    def test_advertisement(self) -> None:
+        """A reload changes what SSTP's clients are advertised, as it does for those of IP-HTTPS."""
+        self.values["sstp-prefix"] = "2001:db8:3::/64"
+        running = self.begin()
+        self.write(route="2001:db8:77::/48")
+        running.reload()
+        router = self.sstp(running)._router
+        assert router
+        self.assertEqual(["2001:db8:77::/48"], [str(route) for route in router.advertisement.routes])
+
     def test_own(self) -> None:
         """No client may send from the server's address of the pool."""
         running = self.begin()
