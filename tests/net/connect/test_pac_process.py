@@ -267,8 +267,11 @@ class LimitTests(Case):
         self.assertEqual(os.getsid(int(process.name)), int(process.name))
         if _has_seccomp():
             self.assertIn("Seccomp:\t2", status)
-        # The fourth is that over which names are asked for.
-        self.assertEqual(sorted(os.listdir(process / "fd")), ["0", "1", "2", "3"])
+        # Beside the pipes only the socket over which names are asked for. libffi, which ctypes brings along, keeps its
+        # own file open for its trampolines in some releases of Debian.
+        opened = {int(link.name): os.readlink(link) for link in (process / "fd").iterdir()}
+        others = [to for number, to in opened.items() if number > 2 and "/libffi.so" not in to]
+        self.assertEqual([to.partition(":")[0] for to in others], ["socket"])
         resolver = Path("/proc", (process / "task" / process.name / "children").read_text().strip())
         self.assertIn(f"Uid:\t{user}\t{user}\t{user}", (resolver / "status").read_text())
         self.assertFalse({"0", "1", "2"} & set(os.listdir(resolver / "fd")))
