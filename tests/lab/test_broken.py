@@ -32,7 +32,7 @@ LINES = (
 
 
 class Start(Enum):
-    """What the server makes of a file; `iphttps check` always says it with the file and the line."""
+    """The server's reaction to a file; `iphttps check` always reports it with the file and the line."""
 
     TELLS_PLACE = auto()
     """It refuses to start, with the file and the line."""
@@ -44,7 +44,7 @@ class Start(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Way:
-    """What stands in the place of a line, where the error is said to be, and the sentence about it."""
+    """The replacement of a line, the place of the error, and its sentence."""
 
     line: int
     text: str

@@ -98,7 +98,7 @@ class UpTests(LabCase):
         self.assertEqual([], list(self.places.run.iterdir()))
 
     def test_refused(self) -> None:
-        """Why one does not start is said in the daemon's own sentence."""
+        """A failed start is reported in the daemon's own sentence."""
         gateway = self.lab.gateway
         self.configure("server", self.server_values | {"max-clients": 0})
         file = self.places.server_config("main")
@@ -125,7 +125,7 @@ class UpTests(LabCase):
         self.command(self.lab.clients[0], "down", "client/main")
 
     def test_by_hand(self) -> None:
-        """What was started in another way is not stopped, and what died is started again."""
+        """A daemon started in another way is not stopped, and a dead one is started again."""
         gateway = self.lab.gateway
         control = self.places.control("server", "main")
         control.parent.mkdir(parents=True)

@@ -19,7 +19,7 @@ from .iphttps.test_server import REQUEST, ServerCase
 
 
 class SessionLinesTests(SynchronousTestCase):
-    """Which sessions are logged."""
+    """The sessions that are logged."""
 
     def setUp(self) -> None:
         """Begin with none."""

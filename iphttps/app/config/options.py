@@ -204,7 +204,7 @@ class DaemonOptions(usage.Options):
         return self.located(str(error), error.option) if isinstance(error, OptionError) else error
 
     def parseArgs(self, *surplus: str) -> None:
-        """Refuse positional arguments."""
+        """Reject positional arguments."""
         if surplus:
             raise usage.UsageError(f"unexpected argument {surplus[0]!r}")
 

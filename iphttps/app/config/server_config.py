@@ -141,7 +141,7 @@ class ServerConfig(SSTPOptions):
         "cipher suites without encryption, for Windows: off, accept or prefer",
         reload=True,
     )
-    """Whether the server accepts or prefers cipher suites without encryption."""
+    """The policy for cipher suites without encryption: reject, accept or prefer them."""
     identity_addresses: Path | None = option(
         Maybe(File()), None, "TOML file: fixed addresses for the names in certificates", reload=True
     )
@@ -219,11 +219,11 @@ class ServerConfig(SSTPOptions):
         "isolate clients from each other: yes, no, or auto: only with --authentication none",
         reload=True,
     )
-    """Whether clients are isolated from each other; None means only without authentication."""
+    """True if clients are isolated from each other; None means in mode None only."""
     advertise: Advertise = option(
         Word({choice.value: choice for choice in Advertise}),
         "builtin",
-        "who sends Router Advertisements: builtin (this daemon), host (a program such as radvd), or off (nobody)",
+        "sender of Router Advertisements: builtin (this daemon), host (a program such as radvd), or off (none)",
     )
     """The sender of Router Advertisements."""
     valid_lifetime: int = option(
@@ -250,26 +250,26 @@ class ServerConfig(SSTPOptions):
     default_router: bool = option(
         Flag(), None, "be the clients' default router, not only the router for --route", reload=True
     )
-    """Whether the server is the clients' default router."""
+    """True if the server is the clients' default router."""
     proxy_protocol: bool = option(Flag(), None, "require a PROXY header, version 1 or 2, from every --trusted-proxy")
-    """Whether every trusted proxy must send a PROXY header."""
+    """True if every trusted proxy must send a PROXY header."""
     allow_older_crl: bool = option(
         Flag(),
         None,
         "accept a revocation list that is older than the one in force; only while rolling back",
         reload=True,
     )
-    """Whether an older revocation list may replace the one in force."""
+    """True if an older revocation list may replace the one in force."""
     strict: bool = option(
         Flag(),
         None,
         "INSECURE: forward clients' Router Advertisements and Redirects, as [MS-IPHTTPS] literally requires",
     )
-    """Whether clients' Router Advertisements and Redirects are forwarded (3.2.5.2.2)."""
+    """True if clients' Router Advertisements and Redirects are forwarded (3.2.5.2.2)."""
 
     @property
     def serves_iphttps(self) -> bool:
-        """Whether IP-HTTPS is served."""
+        """True if IP-HTTPS is served."""
         return self.prefix is not None
 
     @property

@@ -88,7 +88,7 @@ class ConfiguredIPHTTPS:
             self.router.advertisement = config.advertisement
 
     def served(self) -> ServedIPHTTPS:
-        """Return what the control socket shows of IP-HTTPS."""
+        """Return the status of IP-HTTPS for the control socket."""
         return ServedIPHTTPS(self.service, self.link, self.cache, self.device)
 
     def settings(self, config: ServerConfig) -> Value:

@@ -73,7 +73,7 @@ class Running(Protocol):
         """The options in force."""
 
     def routes(self) -> Iterable[Route]:
-        """Return what the control socket offers."""
+        """Return the actions of the control socket."""
 
     def condition(self) -> DaemonState:
         """Return the state of the daemon, with one line of text."""

@@ -32,7 +32,7 @@ from ..users.logins import FileLogins
 from ..users.users_file import Users, UsersFile
 
 MTU = MRU
-"""The MTU of the interface: what clients are asked to send at most, so that it is the same both ways."""
+"""The MTU of the interface, equal to the MRU announced to clients, so that it is the same in both directions."""
 
 PAP_WARNING = (
     "--sstp-authentication pap: the server sees passwords in clear, and the crypto binding does not detect a man in "
@@ -117,7 +117,7 @@ class ConfiguredSSTP:
         self.logins.stop()
 
     def served(self) -> ServedSSTP:
-        """Return what the control socket shows of SSTP."""
+        """Return the status of SSTP for the control socket."""
         return ServedSSTP(self.service, self.device, self._settings)
 
     def _settings(self) -> Value:

@@ -1,4 +1,4 @@
-"""IP-HTTPS as a service: the link, its device, and the clients on it (3.2)."""
+"""The IP-HTTPS service: the link, its device, and its clients (3.2)."""
 
 from __future__ import annotations
 

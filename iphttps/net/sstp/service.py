@@ -1,4 +1,4 @@
-"""SSTP as a service: the users' sessions, their addresses, and the link that they share ([MS-SSTP] 3.3)."""
+"""The SSTP service: sessions, logins and addresses of users on a shared link ([MS-SSTP] 3.3)."""
 
 from __future__ import annotations
 
@@ -43,18 +43,18 @@ from .session import SSTPSession
 __all__ = ["FAILURES", "LOGIN_FAILED", "UNCONNECTED", "Binding", "SSTPService"]
 
 LOGIN_FAILED, UNCONNECTED = "login failed", "call not connected"
-"""The kinds of refusals of SSTP."""
+"""The kinds of rejections of SSTP."""
 
 FAILURES = 64.0
-"""Maximum number of failed logins that are logged with their names per WINDOW; more of them are only counted."""
+"""Maximum number of failed logins logged individually per WINDOW; the others are only counted."""
 
 
 @dataclass(frozen=True, slots=True)
 class Binding:
-    """How calls are bound to TLS: the hash protocols offered, and how the client authenticates itself in PPP.
+    """The parameters of the crypto binding: the hash protocols offered, and the PPP authentication protocols.
 
-    `certificate_hashes` are those of the certificates that a TLS terminator in front of this server shows; without one
-    they are empty, and the certificate of each connection's own handshake counts.
+    `certificate_hashes` are the hashes of the certificates of a TLS terminator in front of this server; if empty, the
+    certificate of each connection's own handshake is used.
     """
 
     hashes: Sequence[HashProtocol] = tuple(HashProtocol)
@@ -63,9 +63,9 @@ class Binding:
 
 
 class SSTPService(SSTPLink):
-    """Admits clients, has their users checked, and forwards their packets.
+    """Admits clients, checks their logins, and forwards their packets.
 
-    `random` returns so many random bytes, `day` the time of day for the Date header, `name` is the Server header.
+    `random(n)` returns n random bytes, `day` the time of day for the Date header; `name` is the Server header.
     Without a `pool` clients get no IPv4, without a `router` no IPv6.
     """
 
@@ -94,11 +94,11 @@ class SSTPService(SSTPLink):
     ) -> None:
         super().__init__(clock, table, device, own, prefix, router)
         self.memory = SharedMemory()
-        """What waits for all clients together."""
+        """The memory queued for all clients together."""
         self.sources = Sources()
-        """Where sessions come from."""
+        """The sources of the sessions."""
         self.past = Counters()
-        """What was counted for clients that have gone."""
+        """The total counters of former clients."""
         self.pool = pool
         self.binding = binding
         self.dns = tuple(dns)
@@ -113,16 +113,16 @@ class SSTPService(SSTPLink):
         self._lines = SessionLines(clock, self.log)
         self._unlogged: set[SessionEntry] = set()
         self._unconnected: dict[SessionEntry, str] = {}
-        """The clients that are not connected, and the kind of refusal if it ends there."""
+        """The clients whose calls are not connected yet, with the kind of rejection to log if they end now."""
         self._failures = TokenBucket(FAILURES / WINDOW, FAILURES)
         self._rejections = RejectionLog(clock, self.log)
 
     def serves(self, path: str) -> bool:
-        """Tell whether calls are opened at this path."""
+        """Tell whether this path opens calls."""
         return is_path(path)
 
     def start(self) -> None:
-        """Advertise from now on."""
+        """Start advertising."""
         self.stopping = False
         self.start_advertising()
 
@@ -164,11 +164,11 @@ class SSTPService(SSTPLink):
         return session
 
     def login(self, entry: SessionEntry, credentials: Credentials) -> Deferred[Granted | Denied]:
-        """Have a client's credentials checked."""
+        """Check a client's credentials."""
         return self._logins.check(credentials, self._outer.get(entry))
 
     def decided(self, entry: SessionEntry, call: Call, verdict: Granted | Denied) -> list[Command]:
-        """Tell a call what became of its credentials; return the commands to perform."""
+        """Apply the verdict on a call's credentials; return the commands to perform."""
         now = self.clock.seconds()
         if isinstance(verdict, Denied):
             self._unconnected[entry] = LOGIN_FAILED
@@ -185,14 +185,14 @@ class SSTPService(SSTPLink):
         entry.user = verdict.user
         session = entry.connection
         assert isinstance(session, SSTPSession)
-        self._limiter.heard(session)  # its place is safe from those who have shown nothing
+        self._limiter.heard(session)  # clients without valid credentials cannot displace it
         if verdict.record:
             self._records[entry] = verdict.record
         return call.accept(self._offer(entry, verdict), now, verdict.success, verdict.hlak)
 
     def _offer(self, entry: SessionEntry, verdict: Granted) -> Offer:
         identifier = self._random(8) if self._router else b""
-        taken = partial(self.taken, entry.number)  # not the entry: it would refer to itself
+        taken = partial(self.taken, entry.number)  # not the entry, to avoid a reference cycle
         if self.pool is None:
             return Offer(identifier=identifier, taken=taken)
         address = self.pool.take(verdict.user, verdict.address)
@@ -205,7 +205,7 @@ class SSTPService(SSTPLink):
         return Offer(self.pool.server.packed, address.packed, self.dns, identifier, taken)
 
     def connected(self, entry: SessionEntry) -> None:
-        """Log a client whose binding is right: from now on its packets pass."""
+        """Log a client with a valid crypto binding: its packets pass from now on."""
         self._established(entry)
         if self._lines.wanted(self._outer[entry], entry.user):
             said = entry.suite or "without TLS"
@@ -222,7 +222,7 @@ class SSTPService(SSTPLink):
         self._unconnected.pop(entry, None)
 
     def released(self, entry: SessionEntry) -> None:
-        """Free the addresses of a client whose call ends; a second call does nothing."""
+        """Free the addresses of a client whose call ends; a repeated call has no effect."""
         super().released(entry)
         if self.pool and entry.address:
             self.pool.free(IPv4Address(entry.address))
@@ -264,7 +264,7 @@ class SSTPService(SSTPLink):
 
 
 def _hashes(tls: CheckedConnection | None) -> tuple[bytes, ...]:
-    """Return the hashes of the certificate that the client was shown in its handshake ([MS-SSTP] 3.2.5.2.1)."""
+    """Return the hashes of the certificate in the client's TLS handshake ([MS-SSTP] 3.2.5.2.1)."""
     certificate = tls and tls.get_certificate(as_cryptography=True)
     if not certificate:
         return ()

@@ -1,4 +1,4 @@
-"""`iphttps check`: it finds what the daemons would refuse, in their words, and more; each with its place."""
+"""`iphttps check`: it finds what the daemons would reject, in their words, and more; each with its place."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from ...support import DaemonCase
 
 
 class AgreementTests(MachineCase, DaemonCase):
-    """What the daemons refuse, the check refuses."""
+    """The check reports the errors that keep a daemon from starting."""
 
     def refusal(self, role: str) -> str | None:  # type: ignore[override]  # not that of a command line
         """Return the sentence with which the daemon refuses to start, None if it does not."""
@@ -55,20 +55,20 @@ class AgreementTests(MachineCase, DaemonCase):
         return None
 
     def agree(self, role: str, words: str) -> None:
-        """Check that the daemon refuses with these words, and the check with the same sentence."""
+        """Check that the daemon rejects with these words, and the check with the same sentence."""
         refusal = self.refusal(role)
         self.assertIn(words, refusal or "it starts")
         errors = [one for one in self.machine.inspect(role).findings if one.severity is Severity.ERROR]
         self.assertIn(refusal, [one.problem.sentence for one in errors])
 
     def test_good(self) -> None:
-        """What the daemons take has no errors."""
+        """A configuration that the daemons accept has no errors."""
         for role in ("server", "client"):
             self.assertIsNone(self.refusal(role))
             self.assertEqual([], self.found(role))
 
     def test_values(self) -> None:
-        """Every value that is refused."""
+        """Every value that is rejected."""
         for role, values, words in (
             ("server", {"prefix": "2001:db8::/48"}, "must be a /64"),
             ("server", {"prefix": "fe80::/64"}, "must be global"),
@@ -159,7 +159,7 @@ class AgreementTests(MachineCase, DaemonCase):
 
 
 class CloserTests(MachineCase):
-    """What the daemons do not see, but everybody who connects would feel."""
+    """The check reports faults that only show when clients connect."""
 
     def test_all(self) -> None:
         """All that is wrong is said at once, with the lines."""
@@ -167,7 +167,7 @@ class CloserTests(MachineCase):
         self.assertEqual(["3", "6", "7"], [one.partition(":")[0] for one in self.found("server")])
 
     def test_server_certificate(self) -> None:
-        """A certificate that is not for a server, or names nobody, is refused by every client."""
+        """A certificate that is not for a server, or names nobody, is rejected by every client."""
         authority = self.machine.authority
         self.machine.give("server", authority.server("vpn.example.org", usages=[Usage.CLIENT]))
         self.assertIn("3: error: the certificate of CN=vpn.example.org is not for a server", self.only("server"))
@@ -175,20 +175,20 @@ class CloserTests(MachineCase):
         self.assertIn("no subject alternative name", self.only("server"))
 
     def test_client_certificate(self) -> None:
-        """A certificate that is not for a client, or is an authority's, is refused by the server."""
+        """A certificate that is not for a client, or is an authority's, is rejected by the server."""
         authority = self.machine.authority
         self.machine.give("client", authority.client("alice", usages=()))
         self.assertIn("3: error: the certificate of CN=alice lacks the extended key usage", self.only("client"))
 
     def test_authority(self) -> None:
-        """What is no authority can have issued nothing."""
+        """A certificate that is no authority's cannot be an issuer."""
         self.machine.configure({"client-ca": SERVER["certificate"], "client-crl": ""})
         self.assertRegex(self.only("server"), r"^5: error: .*, which is not an authority")
         self.machine.configure(None, {"ca": CLIENT["certificate"], "crl": ""})
         self.assertRegex(self.only("client"), r"^2: error: .*, which is not an authority")
 
     def test_chain(self) -> None:
-        """What stands behind the certificate must have issued it; what is between it and the root must stand there."""
+        """The next certificate in the file must be the issuer, and no intermediate certificate may be missing."""
         path = self.places.server_certificate("main")
         good = path.read_text()
         path.write_text(good + self.places.client_certificate("main").read_text())
@@ -228,7 +228,7 @@ class CloserTests(MachineCase):
         self.assertTrue(any("can be read by every user" in one for one in self.found("server", Severity.WARNING)))
 
     def test_risks(self) -> None:
-        """What works but does not protect is a warning."""
+        """A setting that works but does not protect gives a warning."""
         self.machine.give("server", self.machine.authority.server("vpn.example.org", kind=KeyKind.RSA))
         self.machine.configure(
             {"null-encryption": "accept"},
@@ -290,6 +290,6 @@ class CommandTests(MachineCase, CommandCase):
         )
 
     def test_nothing(self) -> None:
-        """Where nothing is configured that is said."""
+        """A missing configuration is reported."""
         self.assertIn("no configuration in", self.complaint(self.run_bare("check", "--root", "/nowhere")))
         self.assertIn("no configuration 'x'", self.complaint(self.check("x")))
