@@ -9,6 +9,7 @@ from typing import ClassVar
 
 from ...core.admission import HANDSHAKES, HANDSHAKES_PER_SOURCE
 from ...core.errors import ConfigError
+from ...core.ip import ipv6
 from ...core.ip.router import MAXIMUM_INTERVAL, Advertise
 from ...core.ip.router_advertisement import INFINITE_LIFETIME, PREF64_LENGTHS, RouterAdvertisement, encode_domain
 from ...core.iphttps.authentication import AuthenticationMode
@@ -288,8 +289,15 @@ class ServerConfig(SSTPOptions):
     @property
     def advertisement(self) -> RouterAdvertisement:
         """The Router Advertisement for the configured Authentication Mode."""
+        return self.advertisement_of(self.own_address.network, on_link=self.authentication.on_link)
+
+    def advertisement_of(
+        self, prefix: IPv6Network, *, on_link: bool, mtu: int = ipv6.MINIMUM_MTU
+    ) -> RouterAdvertisement:
+        """Return the Router Advertisement for the prefix and MTU of a service's link."""
         return RouterAdvertisement(
-            self.own_address.network,
+            prefix,
+            mtu=mtu,
             router_lifetime=int(3 * MAXIMUM_INTERVAL) if self.default_router else 0,
             routes=self.route,
             valid_lifetime=self.valid_lifetime,
@@ -297,7 +305,7 @@ class ServerConfig(SSTPOptions):
             dns_servers=self.dns_server,
             search_domains=self.search_domain,
             nat64=self.nat64,
-        ).with_prefix(on_link=self.authentication.on_link)
+        ).with_prefix(on_link=on_link)
 
     @property
     def on_loopback(self) -> str | None:

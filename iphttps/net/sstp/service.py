@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from functools import partial
 from ipaddress import IPv4Address
 from time import time
-from typing import Any
 
 from cryptography.hazmat.primitives.serialization import Encoding
 from twisted.internet.defer import Deferred
@@ -34,8 +33,7 @@ from ..interfaces import PacketDevice
 from ..listen.rejections import WINDOW, RejectionLog
 from ..listen.service import CertificatePolicy, NotAdmitted, Peer
 from ..log import logger
-from ..session_lines import SessionLines
-from ..session_log import TOTALS, totals
+from ..session_log import SessionLog, named
 from .link import SSTPLink
 from .login import Denied, End, Granted, Logins, Record
 from .session import SSTPSession
@@ -110,8 +108,7 @@ class SSTPService(SSTPLink):
         self._day = day
         self._outer: dict[SessionEntry, IPAddress | None] = {}
         self._records: dict[SessionEntry, Record] = {}
-        self._lines = SessionLines(clock, self.log)
-        self._unlogged: set[SessionEntry] = set()
+        self._sessions = SessionLog(clock, self.log)
         self._unconnected: dict[SessionEntry, str] = {}
         """The clients whose calls are not connected yet, with the kind of rejection to log if they end now."""
         self._failures = TokenBucket(FAILURES / WINDOW, FAILURES)
@@ -129,7 +126,7 @@ class SSTPService(SSTPLink):
     def stop(self) -> None:
         """Stop advertising; the sessions are disconnected next."""
         self.stopping = True
-        self._lines.close()
+        self._sessions.close()
         self._rejections.close()
         self.stop_advertising()
 
@@ -174,7 +171,10 @@ class SSTPService(SSTPLink):
             self._unconnected[entry] = LOGIN_FAILED
             if self._failures.take(now):
                 self.log.info(
-                    "{who}: login failed: {reason}", event="login-failed", reason=verdict.sentence, **_named(entry)
+                    "{who}: login failed: {reason}",
+                    event="login-failed",
+                    reason=verdict.sentence,
+                    **named(entry, entry.user or None),
                 )
             return call.reject(f"login failed: {verdict.sentence}", verdict.code, now)
         if not call.awaits_verdict:
@@ -198,7 +198,10 @@ class SSTPService(SSTPLink):
         address = self.pool.take(verdict.user, verdict.address)
         if isinstance(address, AddressFault):
             self.log.warn(
-                "{who} gets no IPv4 address: {reason}", event="no-address", reason=address.value, **_named(entry)
+                "{who} gets no IPv4 address: {reason}",
+                event="no-address",
+                reason=address.value,
+                **named(entry, entry.user or None),
             )
             return Offer(identifier=identifier, taken=taken)
         entry.address = address.packed
@@ -207,11 +210,7 @@ class SSTPService(SSTPLink):
     def connected(self, entry: SessionEntry) -> None:
         """Log a client with a valid crypto binding: its packets pass from now on."""
         self._established(entry)
-        if self._lines.wanted(self._outer[entry], entry.user):
-            said = entry.suite or "without TLS"
-            self.log.info("{who} connected, {suite}", event="session-opened", suite=said, **_named(entry))
-        else:
-            self._unlogged.add(entry)
+        self._sessions.opened(entry, self._outer[entry], entry.user)
         if record := self._records.get(entry):
             record.begin(entry)
 
@@ -244,17 +243,7 @@ class SSTPService(SSTPLink):
         if kind:
             self._rejections.note(entry.peer, sentence, kind)
             return
-        if entry in self._unlogged:
-            self._unlogged.remove(entry)
-            return
-        self.log.info(
-            "{who} disconnected: {reason}; " + TOTALS,
-            event="session-ended",
-            reason=sentence,
-            suite=entry.suite,
-            **_named(entry),
-            **totals(entry.counters, entry.since, self.clock.seconds()),
-        )
+        self._sessions.ended(entry, entry.user, sentence)
 
     def _end(self, session: SSTPSession) -> End:
         by_client = session.call.ended_by_client
@@ -269,8 +258,3 @@ def _hashes(tls: CheckedConnection | None) -> tuple[bytes, ...]:
     if not certificate:
         return ()
     return tuple(certificate_hash(certificate.public_bytes(Encoding.DER), each) for each in HashProtocol)
-
-
-def _named(entry: SessionEntry) -> dict[str, Any]:
-    """Return the fields that identify a client."""
-    return {"who": str(entry), "client": entry.number, "identity": entry.user or None, "peer": entry.peer}
