@@ -154,7 +154,7 @@ class RefusalTests(HandshakeCase):
             (b"401 Unauthorized", "password"),
             (b"403 Forbidden", "--certificate"),
             (b"404 Not Found", "check the path in --uri"),
-            (b"405 Method Not Allowed", "no IP-HTTPS server"),
+            (b"405 Method Not Allowed", "is not that of an IP-HTTPS server"),
             (b"411 Length Required", "--request-length"),
             (b"413 Content Too Large", "--request-length"),
             (b"418 Teapot", "check --uri"),
