@@ -76,11 +76,11 @@ class ProblemTests(SynchronousTestCase):
             [
                 "1: unknown key 'prefx'; did you mean 'prefix'?",
                 "7: private-key must be a string, not True",
-                "8: --prefix 2001:db8::/48 must be a /64: clients form 64-bit interface identifiers",
-                "4: --route 2001:db8:1::1/48 has host bits set: did you mean 2001:db8:1::/48?",
-                "4: --route 2001:db8:3::1/48 has host bits set: did you mean 2001:db8:3::/48?",
-                "9: --dns-server 'y' is not an IPv6 address, such as 2001:db8:1::53",
-                "3: --max-clients takes a number of at least 1, not '0'",
+                "8: prefix 2001:db8::/48 must be a /64: clients form 64-bit interface identifiers",
+                "4: route 2001:db8:1::1/48 has host bits set: did you mean 2001:db8:1::/48?",
+                "4: route 2001:db8:3::1/48 has host bits set: did you mean 2001:db8:3::/48?",
+                "9: dns-server 'y' is not an IPv6 address, such as 2001:db8:1::53",
+                "3: max-clients takes a number of at least 1, not '0'",
                 " --client-ca is missing: mode certificates needs the authority that issues them",
             ],
             self.problems(server_options.Options(), text),
@@ -103,7 +103,7 @@ class ProblemTests(SynchronousTestCase):
             self.problems(server_options.Options(), text, "--max-clients", "-1"),
         )
         self.assertEqual(
-            ["2: --authentication is certificates or none, not 'x'"],
+            ["2: authentication is certificates or none, not 'x'"],
             self.problems(server_options.Options(), text.replace("none", "x")),
         )
 

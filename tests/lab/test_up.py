@@ -103,11 +103,11 @@ class UpTests(LabCase):
         self.configure("server", self.server_values | {"max-clients": 0})
         file = self.places.server_config("main")
         self.assertEqual(
-            f"iphttps: server/main failed to start: {file}:8: --max-clients takes a number of at least 1, not '0'",
+            f"iphttps: server/main failed to start: {file}:8: max-clients takes a number of at least 1, not '0'",
             self.command(gateway, "up", "server/main", status=1),
         )
         self.configure("server", self.server_values | {"private-key": "/nowhere"})
-        self.assertIn(f"{file}:5: --private-key: cannot read", self.command(gateway, "up", "server/main", status=1))
+        self.assertIn(f"{file}:5: private-key: cannot read", self.command(gateway, "up", "server/main", status=1))
 
     def test_not_in_time(self) -> None:
         """A client that cannot get through says what is in its way, and goes on trying."""

@@ -210,7 +210,7 @@ class FileTests(AppCase):
     def test_checked_like_flags(self) -> None:
         """A value from the file is checked like one from the command line."""
         refusal = self.refusal(server_options.Options(), *PLAIN, "--config", str(self.file("max-clients = 0.5\n")))
-        self.assertEqual(refusal, f"{self.path}:1: --max-clients takes a number of at least 1, not '0.5'")
+        self.assertEqual(refusal, f"{self.path}:1: max-clients takes a number of at least 1, not '0.5'")
 
     def test_yes_or_no(self) -> None:
         """If the command line takes yes or no, the file may say true or false as well."""

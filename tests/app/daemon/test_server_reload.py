@@ -182,7 +182,7 @@ class EffectTests(ReloadCase):
         self.write(max_clients=7, identity_addresses="/nowhere.toml")
         error = self.assertRaises(ConfigError, running.reload)
         line = self.path.read_text().splitlines().index('identity-addresses = "/nowhere.toml"') + 1
-        self.assertTrue(str(error).startswith(f"{self.path}:{line}: --identity-addresses: cannot read"), error)
+        self.assertTrue(str(error).startswith(f"{self.path}:{line}: identity-addresses: cannot read"), error)
         self.write(max_clients="7")
         self.assertIn("must be a number", str(self.assertRaises(ConfigError, running.reload)))
         self.assertEqual((1000, 1000), (service_of(running).table.maximum, running.config.max_clients))

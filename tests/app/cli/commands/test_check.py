@@ -32,23 +32,19 @@ class AgreementTests(MachineCase, DaemonCase):
         self.reactor.rightNow = time()  # revocation lists are judged by it
         reactor = cast(IReactor, self.reactor)
         arguments = ["--config", str(self.places.config(role, "main"))]
+        options = ServerOptions() if role == "server" else ClientOptions()
+        options.root = self.places.root
         try:
+            options.parse(arguments)
             daemon: Daemon
-            if role == "server":
-                server = ServerOptions()
-                server.root = self.places.root
-                server.parse(arguments)
-                daemon = ServerDaemon(server, reactor, self.network, self.open_device)
+            if isinstance(options, ServerOptions):
+                daemon = ServerDaemon(options, reactor, self.network, self.open_device)
             else:
-                client = ClientOptions()
-                client.root = self.places.root
-                client.parse(arguments)
-                daemon = ClientDaemon(client, reactor, self.network, self.open_device, self.open_monitor)
+                daemon = ClientDaemon(options, reactor, self.network, self.open_device, self.open_monitor)
             daemon.prepare()
-        except Problem as error:
-            return error.sentence
         except ConfigError as error:
-            return str(error)
+            placed = options.placed(error)
+            return placed.sentence if isinstance(placed, Problem) else str(placed)
         finally:
             for device in self.devices:
                 device.close()
@@ -85,14 +81,14 @@ class AgreementTests(MachineCase, DaemonCase):
             ("server", {"trusted-proxy": ["x"]}, "is not an address or a prefix"),
             ("server", {"proxy-protocol": True}, "needs --trusted-proxy"),
             ("server", {"uri": "http://*/", "client-crl": ""}, "needs --trusted-proxy and --proxy-protocol"),
-            ("server", {"client-ca": ""}, "--client-ca is missing"),
-            ("server", {"certificate": ""}, "--certificate is missing"),
-            ("server", {"authentication": "none", "client-ca": ""}, "--client-crl needs"),
+            ("server", {"client-ca": ""}, "client-ca is missing"),
+            ("server", {"certificate": ""}, "certificate is missing"),
+            ("server", {"authentication": "none", "client-ca": ""}, "client-crl needs"),
             ("server", {"log-level": "x"}, "error or critical"),
             ("server", {"device": "x"}, "tun or tap"),
             ("server", {"advertise": "x"}, "builtin, host or off"),
             ("server", {"null-encryption": "x"}, "off, accept or prefer"),
-            ("client", {"uri": []}, "--uri is missing"),
+            ("client", {"uri": []}, "uri is missing"),
             ("client", {"uri": "https://*/"}, "must name the server"),
             ("client", {"select": "x"}, "ordered or fastest"),
             ("client", {"when": "blocked"}, "go together"),
@@ -108,7 +104,7 @@ class AgreementTests(MachineCase, DaemonCase):
             ("client", {"request-length": "x"}, "max, 2^63-1 or chunked"),
             ("client", {"pin": "x"}, "is not a key fingerprint"),
             ("client", {"uri": "http://vpn.example.org/"}, "--pin and --crl"),
-            ("client", {"ca": ""}, "--crl needs --ca"),
+            ("client", {"ca": ""}, "crl needs --ca"),
             ("client", {"up-script": "/nowhere"}, "/nowhere"),
             ("client", {"default-route": "x"}, "yes or no"),
         ):
@@ -128,11 +124,11 @@ class AgreementTests(MachineCase, DaemonCase):
         (configuration / "login").write_text("")
         other.revoke()
         for role, values, words in (
-            ("server", {"certificate": "/nowhere"}, "--certificate: cannot read"),
-            ("server", {"private-key": "/nowhere"}, "--private-key: cannot read"),
-            ("server", {"client-ca": "/nowhere"}, "--client-ca: cannot read"),
-            ("server", {"client-crl": "/nowhere"}, "--client-crl: cannot read"),
-            ("server", {"identity-addresses": "/nowhere"}, "--identity-addresses: cannot read"),
+            ("server", {"certificate": "/nowhere"}, "certificate: cannot read"),
+            ("server", {"private-key": "/nowhere"}, "private-key: cannot read"),
+            ("server", {"client-ca": "/nowhere"}, "client-ca: cannot read"),
+            ("server", {"client-crl": "/nowhere"}, "client-crl: cannot read"),
+            ("server", {"identity-addresses": "/nowhere"}, "identity-addresses: cannot read"),
             ("server", {"certificate": "/etc/iphttps/empty"}, "holds no certificate"),
             ("server", {"private-key": "/etc/iphttps/empty"}, "holds no private key"),
             ("server", {"client-ca": "/etc/iphttps/empty"}, "holds no certificate"),
@@ -141,12 +137,12 @@ class AgreementTests(MachineCase, DaemonCase):
             ("server", {"private-key": "/etc/iphttps/client/main.key"}, "is not the key of"),
             ("server", {"identity-addresses": "/etc/iphttps/addresses.toml"}, "not a client address"),
             ("server", {"null-encryption": "accept"}, "needs an RSA certificate"),
-            ("client", {"ca": "/nowhere"}, "--ca: cannot read"),
-            ("client", {"private-key": "/nowhere"}, "--private-key: cannot read"),
-            ("client", {"crl": "/nowhere"}, "--crl: cannot read"),
+            ("client", {"ca": "/nowhere"}, "ca: cannot read"),
+            ("client", {"private-key": "/nowhere"}, "private-key: cannot read"),
+            ("client", {"crl": "/nowhere"}, "crl: cannot read"),
             ("client", {"ca": "/etc/iphttps/empty"}, "holds no certificate"),
             ("client", {"private-key": "/etc/iphttps/server/main.key"}, "is not the key of"),
-            ("client", {"proxy": "auto", "proxy-credentials": "/nowhere"}, "--proxy-credentials: cannot read"),
+            ("client", {"proxy": "auto", "proxy-credentials": "/nowhere"}, "proxy-credentials: cannot read"),
             ("client", {"proxy": "auto", "proxy-credentials": "/etc/iphttps/login"}, "holds a password"),
             ("client", {"proxy": "auto", "proxy-ca": "/etc/iphttps/empty"}, "holds no certificate"),
         ):
@@ -259,7 +255,7 @@ class CommandTests(MachineCase, CommandCase):
         file = self.places.server_config("main")
         self.assertEqual(
             [
-                f"{file}:7: error: --max-clients takes a number of at least 1, not '0'",
+                f"{file}:7: error: max-clients takes a number of at least 1, not '0'",
                 f"{file}:8: error: unknown key 'quux'",
                 "server/main: 2 errors",
             ],

@@ -94,7 +94,7 @@ class ConfigurationTests(CommandCase):
         self.assertEqual(
             [
                 f"iphttps: {self.file}:7: unknown key 'quux'",
-                f"iphttps: {self.file}:6: --max-clients takes a number of at least 1, not '0'",
+                f"iphttps: {self.file}:6: max-clients takes a number of at least 1, not '0'",
             ],
             complaints.splitlines(),
         )

@@ -208,7 +208,7 @@ class SetupTests(EnrolmentCase):
         self.good(*self.setup_words())
         config = self.gateway.server_config("main")
         config.write_text('prefix = "x"\n' + config.read_text().replace("prefix =", "#prefix ="))
-        self.assertIn("main.toml:1: --prefix 'x' is not an IPv6 prefix", self.bad(*self.setup_words()))
+        self.assertIn("main.toml:1: prefix 'x' is not an IPv6 prefix", self.bad(*self.setup_words()))
 
     def test_killed(self) -> None:
         """Killed before any of the things that it does to files, it can be repeated: nothing is lost, nothing twice."""
