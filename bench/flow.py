@@ -26,7 +26,7 @@ _serial = count()
 
 @dataclass(frozen=True, slots=True)
 class Flow:
-    """What was seen of one flow."""
+    """The measurements of one flow."""
 
     mbit: float
     """Mbit/s that arrived."""

@@ -1,4 +1,4 @@
-"""What a person sees while it runs; the tables alone go to standard output."""
+"""The progress display; only the tables go to standard output."""
 
 import sys
 

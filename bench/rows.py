@@ -7,7 +7,7 @@ from statistics import median
 
 @dataclass(frozen=True, slots=True)
 class Goal:
-    """What the median must keep to."""
+    """The bound on the median."""
 
     limit: float
     at_least: bool
@@ -32,7 +32,7 @@ def at_most(limit: float) -> Goal:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """What was measured, a figure for each round; where there is something to compare with, as many figures of that."""
+    """The measured figures, one per round, with the same number of figures for the comparison, if there is one."""
 
     what: str
     unit: str
@@ -41,11 +41,11 @@ class Row:
     others: Sequence[float] = ()
     goal: Goal | None = None
     tunnel: str = ""
-    """Whose figure it is, in a row that is there for orientation."""
+    """The owner of the figure, in a row for orientation."""
 
     @property
     def judged(self) -> list[float]:
-        """What the goal is about: the figures, or their ratio to what they are compared with, each within its round."""
+        """The subject of the goal: the figures, or their ratio to the comparison within each round."""
         if not self.others:
             return list(self.figures)
         return [
@@ -54,7 +54,7 @@ class Row:
 
     @property
     def met(self) -> bool | None:
-        """Whether the goal is met; None if there is none."""
+        """True if the goal is met; None if there is none."""
         return self.goal.met_by(median(self.judged)) if self.goal else None
 
 

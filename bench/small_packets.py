@@ -1,4 +1,4 @@
-"""How many small UDP packets per second a tunnel carries before one in a hundred is lost, found by halving."""
+"""The rate of small UDP packets at which a tunnel loses one in a hundred, found by bisection."""
 
 from bench.flow import Transfer
 from bench.peers.tunnel import Tunnel

@@ -49,5 +49,5 @@ class ServerHandshake:
         return accept(self._opened, self._server, now)
 
     def refuse(self, error: ProtocolError, now: float) -> bytes:
-        """Return the whole answer to a refused request."""
+        """Return the whole answer to a rejected request."""
         return self._reader.refuse(error, self._server, now)

@@ -130,4 +130,4 @@ MALFORMED_CHUNKS: dict[str, bytes] = {
     "a zero in an extension": b"5;a\0b\r\nhello\r\n",
     "a packet": b"\x60" + bytes(39) + b"\r\n",
 }
-"""What may follow the head of a chunked request, or a chunk without its end."""
+"""Valid data after the head of a chunked request, or an incomplete chunk."""

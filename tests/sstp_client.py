@@ -58,9 +58,9 @@ class SSTPClient:
         self.hlak = b""
         """Once the server has accepted the user."""
         self.refused = b""
-        """The Message of the Failure, once the server has refused the user."""
+        """The Message of the Failure, once the server has rejected the user."""
         self.bind: Callable[[], bytes] = self.bound
-        """What to send once the user is accepted."""
+        """The frames to send once the user is accepted."""
         self.lcp = LCP(lambda: 0x01020304, 4091, offered=(Authentication.MSCHAPV2,))
         self.ipcp = ClientIPCP()
         self.ipv6cp = IPV6CP(interface_id, b"\x02" + bytes(7), yielding=True)
@@ -90,7 +90,7 @@ class SSTPClient:
 
     @property
     def ready(self) -> bool:
-        """Whether both network protocols are open."""
+        """True if both network protocols are open."""
         return len(self.up & set(self.networks)) == len(self.networks)
 
     def receive(self, stream: bytes) -> bytes:

@@ -1,4 +1,4 @@
-"""What the tests share: packets made by scapy, an independent witness, and a small link to send them on."""
+"""Common parts of the tests: packets built by scapy, an independent witness, and a small link."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ OURS = {
     "iphttps.app": ("iphttps.__version__", "iphttps.core", "iphttps.pki", "iphttps.net", "iphttps.host", "iphttps.app"),
     "iphttps.lab": ("iphttps.lab",),
 }
-"""Which modules of ours each layer may import: app -> net, host -> pki -> core, and the laboratory stands alone."""
+"""The layers that each layer may import: app -> net, host -> pki -> core; the laboratory is separate."""
 LADDER = "imports go app -> net, host -> pki -> core, and the lab stands alone"
 PROTOCOLS = ("iphttps", "sstp")
 """The protocols: a folder of this name in any layer holds one of them, and never imports the other's."""
@@ -65,9 +65,9 @@ PURE = (
     "urllib.parse",
     "zlib",
 )
-"""What else core may import: bytes, values and the time come in, values go out."""
+"""Other modules that core may import: bytes, values and the time come in, values go out."""
 IMPURE = ("http.client", "http.server", "http.cookiejar")
-"""What the prefixes in PURE would let through."""
+"""Modules matched by the prefixes in PURE but not allowed."""
 
 NOT_THEIRS = {
     "iphttps.core": ("twisted", "pyroute2", "pytun", "quickjs", "publicsuffixlist", "pyrad"),
@@ -76,7 +76,7 @@ NOT_THEIRS = {
     "iphttps.host": ("twisted", "h11", "pyrad"),
     "iphttps.lab": ("twisted", "h11"),
 }
-"""Which libraries a layer leaves to another: Twisted to net and app, the operating system's to host."""
+"""The libraries forbidden to a layer: Twisted belongs to net and app, the operating system's to host."""
 
 STARTING = re.compile(
     r"subprocess\.(run|Popen|call|check_\w+|get\w*output)|os\.(fork\w*|posix_spawnp?|spawn[lv]\w*|exec[lv]\w*|system|popen)"
@@ -91,7 +91,7 @@ STARTERS = {
     "iphttps.app.instances.launch": "subprocess.Popen",  # an instance in the background, which outlives the command
     "iphttps.app.cli.commands.misc": "subprocess.run",
 }
-"""Who starts processes, and how; the lab apart."""
+"""The modules that start processes, and how; without the lab."""
 
 
 def within(module: str, names: tuple[str, ...]) -> bool:
@@ -219,7 +219,7 @@ class TreeTests(SynchronousTestCase):
         self.assertEqual({"iphttps.a", "iphttps.b"}, set(cycles(both)))
 
     def test_pure_is_standard(self) -> None:
-        """What core is allowed, but for h11, is the standard library's."""
+        """The modules allowed to core, except h11, are the standard library's."""
         self.assertEqual(["h11"], [name for name in PURE if name.partition(".")[0] not in sys.stdlib_module_names])
 
 
@@ -284,7 +284,7 @@ class RuleTests(SynchronousTestCase):
             self.assertEqual([], self.broken(f"iphttps/net/{one}/x.py", "from ..session import x"), one)
 
     def test_shared(self) -> None:
-        """What all protocols use imports none of them."""
+        """Modules shared by all protocols import none of them."""
         for name in PROTOCOLS:
             self.assertEqual([2], self.broken("iphttps/net/connect/x.py", f"from ...core.{name}.request import x"))
             self.assertEqual([2], self.broken("iphttps/net/listen/x.py", f"from ..{name}.client import x"))
@@ -338,7 +338,7 @@ class RuleTests(SynchronousTestCase):
         return broken_rules("tests/x.py", source)
 
     def test_sentence(self) -> None:
-        """Who breaks a rule reads which, and where."""
+        """The failure names the broken rule and its place."""
         expected = (
             "iphttps/core/x.py:2: iphttps.core may not import time: "
             "it is pure, and uses pure parts of the standard library and h11 only"

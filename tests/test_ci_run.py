@@ -32,7 +32,7 @@ def once(counts: str, ran: int = 120, listed: str = "") -> str:
 
 
 PARTS = once("PASSED (successes=1000)") + "TOTAL 100%\n"
-"""What is printed of the parts where nothing is wrong with them."""
+"""The output for parts without a failure."""
 
 
 def trial(counts: str, ran: int = 120, listed: str = "") -> str:
@@ -63,7 +63,7 @@ class RunTests(SynchronousTestCase):
         return done.returncode, done.stdout.splitlines()[-1]
 
     def test_all_passed(self) -> None:
-        """Where every test passed and both targets succeeded, so does CI."""
+        """If every test passed and both targets succeeded, so does CI."""
         self.assertEqual(self.run_ci(trial("PASSED (successes=120)")), (0, "1120 passed, 0 failed"))
 
     def test_failures_and_errors(self) -> None:
@@ -114,12 +114,12 @@ class RunTests(SynchronousTestCase):
             self.assertEqual(self.run_ci(output), (1, "0 passed, 1 failed"), output)
 
     def test_no_successes(self) -> None:
-        """Where everything was skipped, nothing has been shown."""
+        """If everything was skipped, nothing has been shown."""
         output = trial("PASSED (skips=1)", listed=skips("tests.host.device.test_tun.KernelTests.test_read"))
         self.assertEqual(self.run_ci(output), (1, "1000 passed, 1 failed"))
 
     def test_parts_failed(self) -> None:
-        """What fails among the parts is not outshone by the laboratory."""
+        """A failed part is reported even if the laboratory passes."""
         output = once("FAILED (failures=1, successes=999)") + once("PASSED (successes=120)")
         self.assertEqual(self.run_ci(output, 1), (1, "1119 passed, 1 failed"))
         output = once("FAILED (successes=999)") + once("PASSED (successes=120)")

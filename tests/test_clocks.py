@@ -1,4 +1,4 @@
-"""Which clock is asked for what: durations go by the reactor's, and who asks for the time of day says why.
+"""The use of clocks: durations use the reactor's, and each use of the time of day has a reason.
 
 The reactor's clock is one that nobody sets (`iphttps/app/daemon/process/clock_step.py`). The time of day jumps, and
 CLOCK_MONOTONIC stands still while the host is suspended.
@@ -62,7 +62,7 @@ ASKING = {
     "time.monotonic_ns": RUNNING,
     "time.perf_counter": {},
 }
-"""What asks a clock, and which files may."""
+"""The calls of clocks, and the files that may make them."""
 
 
 def asked(path: Path) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""What docstrings promise: each public function of the library says which errors it raises."""
+"""The docstrings of the library's public functions name the errors that they raise."""
 
 from __future__ import annotations
 

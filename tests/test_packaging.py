@@ -137,11 +137,11 @@ class CompiledTests(SynchronousTestCase):
         return {name for name in names if name.endswith(".so")}
 
     def test_compiler(self) -> None:
-        """Where there is a compiler it is built."""
+        """With a compiler it is built."""
         self.assertEqual({f"iphttps/host/device/_offload{sysconfig.get_config_var('EXT_SUFFIX')}"}, self.compiled())
 
     def test_no_compiler(self) -> None:
-        """Where there is none, everything else is installed, and a TUN device is one without offload."""
+        """If there is none, everything else is installed, and a TUN device is one without offload."""
         self.assertEqual(set(), self.compiled(CC="no-such-compiler"))
         self.patch(offload, "COMPILED", False)
         self.patch(offload, "TunDevice", lambda name, *, ipv4, mtu: f"plain {name}, {ipv4}")
@@ -150,7 +150,7 @@ class CompiledTests(SynchronousTestCase):
 
 
 class InstalledTests(SynchronousTestCase):
-    """Where the package is installed, twistd has two more commands."""
+    """If the package is installed, twistd has two more commands."""
 
     def assert_plugins(self, shown: str) -> None:
         """Check that both commands stand in twistd's list."""

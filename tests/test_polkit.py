@@ -14,7 +14,7 @@ ACTION = "org.freedesktop.resolve1."
 
 
 class RuleTests(SynchronousTestCase):
-    """Who may do what."""
+    """The permissions of each user."""
 
     def allowed(self, user: str, action: str, **details: str) -> bool:
         """Ask the rule."""

@@ -1,4 +1,4 @@
-"""What the Debian package is built of: the lists of versions and hashes, and the list of what is in it."""
+"""The sources of the Debian package: lists of versions and hashes, and the list of its content."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ class RequirementsTests(SynchronousTestCase):
                 Version(line.version)
 
     def test_wanted(self) -> None:
-        """What setup.cfg wants, and what builds the package, is there once for each Python, and not too old."""
+        """The requirements of setup.cfg and of the build are listed once for each Python, in sufficient versions."""
         for name in ("package.txt", "build.txt"):
             lines = [*locked(name)]
             for environment in environments():
@@ -167,7 +167,7 @@ class SbomTests(SynchronousTestCase):
         self.assertEqual(done.stdout, self.run_it().stdout)
 
     def test_unknown(self) -> None:
-        """What is missing, or says in a way unknown here what is in it, ends it with a sentence."""
+        """A missing file, or one of unknown format, ends the build with a sentence."""
         (self.library / "sboms" / "engine.json").write_text('{"spdxVersion": "SPDX-2.3"}')
         done = self.run_it()
         self.assertEqual(1, done.returncode)

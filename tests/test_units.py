@@ -74,14 +74,14 @@ class UnitTests(SynchronousTestCase):
             self.assertRegex(text, rf"(?m)^LimitNOFILE={descriptors}$")
 
     def test_breaking_settings(self) -> None:
-        """What breaks the daemons is not set: both look like more safety, and are tempting."""
+        """Two tempting hardening settings that break the daemons are not set."""
         for unit in UNITS:
             for setting in ("MemoryDenyWriteExecute", "ProtectKernelTunables", "ProcSubset", "PrivateDevices"):
                 self.assertNotRegex(unit.read_text(), rf"(?m)^{setting}=")
 
 
 class PackageScriptTests(SynchronousTestCase):
-    """What the Debian package does when it comes and goes."""
+    """The Debian package's installation and removal."""
 
     def script(self, name: str) -> str:
         """Return what it runs."""
@@ -117,7 +117,7 @@ class PackageScriptTests(SynchronousTestCase):
 
 
 class SnippetTests(SynchronousTestCase):
-    """What makes the user and the directories."""
+    """The files that create the user and the directories."""
 
     def test_made(self) -> None:
         """User and directories come about below another root, with their owners and modes."""

@@ -1,4 +1,4 @@
-"""What batching is worth: one TCP flow, against the same program one packet at a time."""
+"""The gain by batching: one TCP flow, against the same program one packet at a time."""
 
 from bench.flow import DOWN, UP, rate
 from bench.peers.ours import ours, with_program

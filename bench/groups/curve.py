@@ -1,4 +1,4 @@
-"""What a packet costs at the server's link, against the number of clients and of their addresses: a curve, drawn."""
+"""The cost of a packet at the server's link against the number of clients and addresses, as a curve."""
 
 import time
 from collections.abc import Callable

@@ -19,7 +19,7 @@ PEERS = (OURS, PYTHON, SSTP, OPENVPN_1500, OPENVPN_1280, OCSERV, WIREGUARD, STUN
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """What one tunnel did in one round."""
+    """The measurements of one tunnel in one round."""
 
     idle: float | None
     up: Flow

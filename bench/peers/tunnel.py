@@ -22,7 +22,7 @@ class Tunnel:
     daemons: tuple[Program, ...]
     """The programs at both ends, whose processor time is the tunnel's."""
     target: str = PRIVATE_HOST
-    """Where a program at the client finds what listens at the private host."""
+    """The address of the private host's listener as seen from the client."""
     gateway: str | None = TUNNEL_SERVER
     """The gateway's address inside the tunnel; None if no packets go through it."""
 
@@ -44,9 +44,9 @@ class Peer:
     name: str
     put_up: Callable[[], AbstractContextManager[Tunnel]]
     programs: tuple[str, ...] = ()
-    """What must be installed."""
+    """The programs that must be installed."""
     over_tls: bool = field(default=False)
-    """Whether it is one of the tunnels written in C that go through TLS over TCP."""
+    """True if it is one of the tunnels written in C that go through TLS over TCP."""
 
     @property
     def missing(self) -> str | None:

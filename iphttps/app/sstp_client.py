@@ -113,7 +113,7 @@ class Client:
         return data
 
     def _waiting(self) -> bytes:
-        """Return what has come, several TLS records at once: the kernel takes the packets of a flow as one."""
+        """Return the data received, several TLS records at once, so that the kernel can merge the packets of a flow."""
         pieces = [self._received()]
         for _ in range(MOST_RECORDS):
             if not self.stream.pending() and not select.select([self.stream], [], [], 0)[0]:

@@ -1,7 +1,7 @@
 """A queue for packets to a congested connection, bounded in time and not only in bytes.
 
-A limit in bytes alone is too small for a fast connection or too large for a slow one: what 1 Gbit/s drains in 4
-milliseconds takes half a second at 8 Mbit/s. So the limit follows the rate at which the connection drains. A packet
+A limit in bytes alone is too small for a fast connection or too large for a slow one: the bytes that 1 Gbit/s drains in
+4 milliseconds takes half a second at 8 Mbit/s. So the limit follows the rate at which the connection drains. A packet
 that does not fit is dropped by itself, as a router does (tail drop): the flow in the tunnel adapts to a few lost
 packets, while the loss of a whole burst would slow it down much more.
 """
@@ -40,7 +40,7 @@ class Backlog:
     def __init__(self) -> None:
         self.encode = IDENTITY
         self.room = INITIAL_ROOM
-        """How many bytes may wait."""
+        """Maximum bytes in the backlog."""
         self._waiting: list[bytes] = []
         self._size = 0
         self._urgent: list[bytes] = []

@@ -12,21 +12,21 @@ __all__ = ["Codec"]
 
 
 class Codec(Protocol):
-    """How packets lie in a stream: what comes is fed, and what is sent is encoded.
+    """The framing of packets in a byte stream, in both directions.
 
     A session looks the methods up once and then calls them for each batch.
     """
 
     @property
     def end(self) -> DropReason | str | None:
-        """Why nothing more comes out; None while packets can come.
+        """The reason why decoding has ended; None while it has not.
 
         A DropReason says that the peer has lost step, a sentence that the stream has ended in order.
         """
 
     @property
     def last(self) -> bytes:
-        """What ends the stream in order, sent before the connection is closed; often nothing."""
+        """The bytes that end the stream in order, sent before the connection is closed; often empty."""
 
     @property
     def encode(self) -> Callable[[Batch], bytes]:

@@ -41,7 +41,7 @@ class DiscoveryError(IPHTTPSError):
 
 
 class ProxyFault(Enum):
-    """Why there is no connection through a web proxy; the value is its name in status and log."""
+    """The reason why a connection through a web proxy failed; the value is its name in status and log."""
 
     UNREACHABLE = "unreachable"
     NO_ANSWER = "no answer"
@@ -61,7 +61,7 @@ class ProxyError(IPHTTPSError):
 
 
 class DropReason(Enum):
-    """Why a packet was dropped; the value is the text in status and log."""
+    """The reason why a packet was dropped; the value is the text in status and log."""
 
     NOT_IPV6 = "not an IPv6 packet"  # 3.1.5.3, 3.2.5.2.2
     NOT_IP = "not an IPv4 or IPv6 packet"

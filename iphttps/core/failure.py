@@ -21,7 +21,7 @@ class Stage(Enum):
 
 @dataclass(frozen=True, slots=True)
 class FailureReason:
-    """Why an attempt or a session ended.
+    """The reason why an attempt or a session ended.
 
     `sentence` is for a person and can follow a colon. `code` is the error code that Windows shows for the same failure,
     such as 0x274D, if known. `retry_after` is the number of seconds that the server has asked the client to wait.

@@ -28,7 +28,7 @@ FORGOTTEN = 900.0
 """Seconds after which a failure counts no longer."""
 
 MOST = 10_000
-"""Maximum number of users, sources, and users at a source remembered; who failed longest ago is forgotten first."""
+"""Maximum number of users, sources, and users at a source remembered; the oldest failure is forgotten first."""
 
 LONGEST_NAME = 256
 """Bytes of a name that count (RFC 2759 section 4), so that long names take no more memory."""

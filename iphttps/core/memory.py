@@ -23,7 +23,7 @@ class SharedMemory:
         self.held = 0
         """Bytes queued now."""
         self.tight = False
-        """Whether memory is short, so that every transport must keep to `transport_share`."""
+        """True if memory is short, so that every transport must keep to `transport_share`."""
 
     @property
     def share(self) -> int:

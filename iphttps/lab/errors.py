@@ -6,7 +6,7 @@ class LabError(Exception):
 
 
 class LabUnavailable(LabError):
-    """The lab cannot be created here; the message is one sentence: what is missing and what to type."""
+    """The lab cannot be created here; the message names the missing part and the command that installs it."""
 
 
 class DeadlinePassed(LabError):

@@ -30,7 +30,7 @@ class Program:
 
     @property
     def running(self) -> bool:
-        """Whether it is still running."""
+        """True if the program is still running."""
         return self._process.poll() is None
 
     @property

@@ -44,7 +44,7 @@ class Transfer:
 
     @property
     def intact(self) -> bool:
-        """Whether the data arrived unchanged."""
+        """True if the data arrived unchanged."""
         return (self.sent, self.sent_sha256) == (self.received, self.received_sha256)
 
     @property

@@ -66,7 +66,7 @@ class PeerConnection(Protocol, ReadBatching):
         self.forget: Callable[[PeerConnection], None] = _nothing
         """Called when the connection has ended."""
         self._producing = False
-        """Whether the transport has a producer."""
+        """True if the transport has a producer."""
         self._receive: Callable[[bytes], None] = discard
         self._deadline: IDelayedCall | None = None
         self._keys = TokenBucket(KEY_RATE, KEY_BURST)

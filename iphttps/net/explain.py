@@ -68,7 +68,7 @@ _DISTRUSTED = "the client does not trust the authority that issued the server's 
 """The server's sentence for a client's alert "unknown ca"."""
 
 _OURS = {"server": "this client's", "client": "the server's", "peer": "our"}
-"""Whose certificate the peer may not accept."""
+"""The owner of the certificate that the peer may have rejected, by this end's role."""
 
 LATE_REQUEST = (
     "the server requests our certificate only after the request, by TLS renegotiation: give --allow-renegotiation with "

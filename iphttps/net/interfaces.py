@@ -56,10 +56,10 @@ class PacketDevice(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ProgramEnd:
-    """How a program ended."""
+    """The exit status of a program."""
 
     status: int
-    """Its exit status; negative for the signal that ended it."""
+    """The exit status, or the negative number of the signal that ended the program."""
 
     killed: str = ""
     """The reason for which it was killed by us, empty if it was not."""

@@ -73,7 +73,7 @@ class PacedSession(Session):
                 pass
 
     def drop_work(self) -> None:
-        """Do nothing of what was put off: the session has ended."""
+        """Discard the queued work: the session has ended."""
         self._put_off.clear()
         if self._next:
             self._next.cancel()

@@ -172,7 +172,7 @@ def parsed_certificate(data: bytes | None) -> x509.Certificate | None:
 def read(path: Path) -> bytes:
     """Read a file, without a leading byte order mark.
 
-    Pipes and devices are refused: the daemons re-read some of these files and must not block.
+    Pipes and devices are rejected: the daemons re-read some of these files and must not block.
 
     Raises:
         ConfigError: The file cannot be read or is not a regular file.

@@ -1,4 +1,4 @@
-"""Which of two revocation lists of an issuer is newer (RFC 5280 sections 5.1.2.4 and 5.2.3).
+"""The comparison of two revocation lists of an issuer by age (RFC 5280 sections 5.1.2.4 and 5.2.3).
 
 A list in force is never replaced by an older one. Otherwise an attacker who can substitute the file, such as a
 man in the middle of its download, could undo every later revocation.
@@ -33,7 +33,7 @@ class Age:
     number: int | None
 
     def newer(self, other: Age) -> Age:
-        """Return the later date and the higher number: what a successor of both lists must reach."""
+        """Return the later date and the higher number, the minimum for a successor of both lists."""
         numbers = [age.number for age in (self, other) if age.number is not None]
         return Age(max(self.begin, other.begin), max(numbers, default=None))
 
@@ -60,7 +60,7 @@ def outdated(
     """Yield each issuer whose fresh list is older than the one in force, with the reason.
 
     If the list in force is dated in the future, because the clock has been set back, a fresh list with a higher
-    number is accepted whatever its date.
+    number is accepted regardless of its date.
     """
     for kind, age in fresh.items():
         mark = before.get(kind)

@@ -125,7 +125,7 @@ def without_trust(data: bytes) -> bytes:
 def is_trusted_for(data: bytes, usage: bytes) -> bool:
     """Tell whether the trust settings of a TRUSTED CERTIFICATE block allow an extended key usage, as OpenSSL decides.
 
-    A rejected usage is refused. If there is a list of trusted usages, all others are refused.
+    A usage in the list of rejected ones is not accepted. If there is a list of trusted usages, all others are rejected.
 
     Raises:
         ValueError: The data is truncated.

@@ -68,7 +68,7 @@ class PeerCheck:
         """The Windows error code for the failure, if known."""
         self.identity: Identity | None = None
         self.until = inf
-        """When the first certificate of the peer's chain expires, in seconds since 1970."""
+        """The earliest expiry of a certificate in the peer's chain, in seconds since 1970."""
         self._ends_with = ""
 
     def verify(self, der: bytes, code: int, depth: int, *, passed: bool) -> bool:
@@ -115,7 +115,7 @@ class PeerCheck:
 class ServerCheck(PeerCheck):
     """The client's check of a server: the certificate must match the host in the URI (4.2.3), its key one of `pins`.
 
-    Without `pins` any key is accepted. `authorities` is a phrase for error sentences: what may be wrong with the
+    Without `pins` any key is accepted. `authorities` is a phrase for error sentences: the possible fault in the
     trusted authorities.
     """
 
@@ -221,7 +221,7 @@ class CheckedConnection(SSL.Connection):
         self.heard: Callable[[], None] | None = None
         """Called for each TLS handshake message after the handshake, sent or received, such as KeyUpdate."""
         self.renegotiation_refused = False
-        """Whether the peer has asked for renegotiation and was refused (RFC 5246 section 7.2.2)."""
+        """True if the peer requested renegotiation and was rejected (RFC 5246 section 7.2.2)."""
 
     def objection(self) -> str | None:
         """Return a sentence that says why the peer is no longer acceptable, or None."""
@@ -253,7 +253,7 @@ def verify(connection: SSL.Connection, certificate: crypto.X509, code: int, dept
 
 
 def observe(connection: SSL.Connection, where: int, detail: int) -> None:
-    """Report handshake messages to the connection's owner, and record a refused renegotiation; OpenSSL calls this."""
+    """Report handshake messages to the connection's owner, and record a rejected renegotiation; OpenSSL calls this."""
     assert isinstance(connection, CheckedConnection)
     if where & SSL.SSL_CB_EXIT and connection.heard:
         connection.heard()

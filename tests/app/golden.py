@@ -1,4 +1,4 @@
-"""What help says, kept in files: `python -m tests.app.golden` writes them again after a change that is meant."""
+"""The help texts, kept in files: `python -m tests.app.golden` rewrites them after an intended change."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the tests of options and daemons share: refusals caught, and surroundings in memory."""
+"""Common parts of the tests of options and daemons: rejections, and a host in memory."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class AppCase(SynchronousTestCase):
         return error.code, said.getvalue()
 
     def refusal(self, options: DaemonOptions, *arguments: str) -> str:
-        """Return the sentence with which the options refuse this command line, without the program's name."""
+        """Return the sentence with which the options reject this command line, without the program's name."""
         status, said = self.ending(lambda: options.parseOptions(list(arguments)))
         start = f"twistd {options.command}: "
         self.assertEqual((status, said[: len(start)], said.count("\n")), (2, start, 1), said)
@@ -41,7 +41,7 @@ class AppCase(SynchronousTestCase):
 
 
 class MemoryState:
-    """What the kernel would say of an interface of a network in memory."""
+    """The kernel's answer about an interface of a network in memory."""
 
     def __init__(self, network: MemoryNetwork, name: str) -> None:
         self._network, self._name = network, name

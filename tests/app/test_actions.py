@@ -54,7 +54,7 @@ class ActionCase(SynchronousTestCase):
         return self.successResultOf(self.ask(method, path, body))
 
     def refusal(self, method: str, path: str, body: object = None) -> tuple[int, str]:
-        """Ask for something that is refused."""
+        """Ask for something that is rejected."""
         failure = self.failureResultOf(self.ask(method, path, body), Refusal)
         return failure.value.status, str(failure.value)
 
@@ -132,7 +132,7 @@ class ServerActionsTests(ActionCase):
         self.assertEqual([2], [client["number"] for client in self.done("GET", "/clients")["clients"]])
 
     def test_disconnect_nobody(self) -> None:
-        """A number that no client has is refused with those that there are."""
+        """A number that no client has is rejected with those that there are."""
         self.assertEqual(
             (404, "no client with ID 1; no client is connected"), self.refusal("POST", "/clients/1/disconnect")
         )
@@ -161,7 +161,7 @@ class ServerActionsTests(ActionCase):
         self.assertEqual(("DISABLED", 0), (status["state"], status["clients"]["now"]))
 
     def test_idempotent(self) -> None:
-        """What is so already stays so (3.2.4.1, 3.2.4.2)."""
+        """A repeated action has no effect (3.2.4.1, 3.2.4.2)."""
         _, transport = self.session()
         self.assertEqual("LISTEN", self.done("POST", "/enable")["state"])
         self.assertEqual((1, False), (len(self.end.ports), transport.disconnecting))
@@ -222,7 +222,7 @@ class ServerActionsTests(ActionCase):
         self.assertEqual("certificates", self.done("GET", "/status")["authentication"])
 
     def test_reload(self) -> None:
-        """A reload tells what changed, and what takes a restart; one that is refused says why."""
+        """A reload tells what changed, and what takes a restart; one that is rejected says why."""
         self.assertEqual(RELOADED, self.done("POST", "/reload"))
         self.impossible = True
         self.failureResultOf(self.ask("POST", "/reload"), ConfigError)

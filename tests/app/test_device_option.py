@@ -41,7 +41,7 @@ class DeviceOptionTests(DaemonCase):
                 self.assertIs(DEVICES[config.device, config.offload], expected)
 
     def test_wrong(self) -> None:
-        """Anything else is refused before anything is touched."""
+        """Anything else is rejected before anything is touched."""
         for options, plain in self.both():
             self.assertEqual(self.refusal(options, *plain, "--device", "TAP"), "--device is tun or tap, not 'TAP'")
             self.assertEqual(self.refusal(options, *plain, "--offload", "1"), "--offload is auto or off, not '1'")

@@ -21,7 +21,7 @@ FRONT = ("--trusted-proxy", "127.0.0.1")
 
 
 class FrontFlagTests(AppCase):
-    """Which flags go together."""
+    """The permitted combinations of flags."""
 
     def test_trusted(self) -> None:
         """A front is an address or a prefix, of either family, and there may be several."""
@@ -53,7 +53,7 @@ class FrontFlagTests(AppCase):
         server_options.Options().parseOptions([*SECURE, *FRONT])
 
     def test_socket(self) -> None:
-        """A UNIX socket in the URI takes the place of addresses of fronts; what does not go with it is refused."""
+        """A UNIX socket in the URI takes the place of addresses of fronts; what does not go with it is rejected."""
         unix = ("--uri", "http://unix:/run/x.sock:/IPHTTPS", *LINK)
         options = server_options.Options()
         options.parseOptions([*unix, "--proxy-protocol", "--socket-group", "x"])

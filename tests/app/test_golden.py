@@ -1,4 +1,4 @@
-"""What help says is what was agreed on; tests/app/golden.py says how to agree on something else."""
+"""The help texts match the golden files; tests/app/golden.py says how to update them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is wrong with options: all of it at once, each thing with the file and the line where it stands."""
+"""All errors in options are reported at once, each with its file and line."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class LineTests(SynchronousTestCase):
         self.assertEqual({"a": 1, "c": 5, "e": 8, "g": 10}, key_lines(text))
 
     def test_tables(self) -> None:
-        """What stands in a table is no key of the document; the table is."""
+        """A key in a table is not a key of the document; the table is."""
         self.assertEqual(
             {"a": 1, "t": 2, "u": 5}, key_lines("a = 1\n[t]\nb = 2\na = 3\n[[u]]\nc = [\n[1],\n]\n[t.x]\n")
         )
@@ -35,7 +35,7 @@ class LineTests(SynchronousTestCase):
         self.assertEqual({"a": 2}, key_lines("\na.b = 1\na.c = 2\n"))
 
     def test_odd_separators(self) -> None:
-        """What Unicode takes for the end of a line is none in TOML."""
+        """Unicode's line separators do not end a line of TOML."""
         self.assertEqual({"a": 1, "b": 2}, key_lines('a = "\u2028\u0085"\nb = 1\n'))
 
     def test_every_example(self) -> None:
@@ -67,7 +67,7 @@ class ProblemTests(SynchronousTestCase):
         return [problem.replace(f"{path}:", "") for problem in found]
 
     def test_all(self) -> None:
-        """All problems are found, in the order in which the daemon would meet them; it refuses with the first."""
+        """All problems are found, in the order in which the daemon would meet them; it rejects with the first."""
         text = (
             'prefx = 1\nuri = "https://*/"\nmax-clients = 0\nroute = [\n"2001:db8:1::1/48", "2001:db8:3::1/48"]\n'
             'certificate = "a"\nprivate-key = true\nprefix = "2001:db8::/48"\ndns-server = "y"\n'
@@ -76,11 +76,11 @@ class ProblemTests(SynchronousTestCase):
             [
                 "1: unknown key 'prefx'; did you mean 'prefix'?",
                 "7: private-key must be a string, not True",
-                "8: --prefix 2001:db8::/48 must be a /64: clients form 64-bit interface identifiers",
-                "4: --route 2001:db8:1::1/48 has host bits set: did you mean 2001:db8:1::/48?",
-                "4: --route 2001:db8:3::1/48 has host bits set: did you mean 2001:db8:3::/48?",
-                "9: --dns-server 'y' is not an IPv6 address, such as 2001:db8:1::53",
-                "3: --max-clients takes a number of at least 1, not '0'",
+                "8: prefix 2001:db8::/48 must be a /64: clients form 64-bit interface identifiers",
+                "4: route 2001:db8:1::1/48 has host bits set: did you mean 2001:db8:1::/48?",
+                "4: route 2001:db8:3::1/48 has host bits set: did you mean 2001:db8:3::/48?",
+                "9: dns-server 'y' is not an IPv6 address, such as 2001:db8:1::53",
+                "3: max-clients takes a number of at least 1, not '0'",
                 " --client-ca is missing: mode certificates needs the authority that issues them",
             ],
             self.problems(server_options.Options(), text),
@@ -95,7 +95,7 @@ class ProblemTests(SynchronousTestCase):
         )
 
     def test_command_line(self) -> None:
-        """What stands on the command line is not blamed on the file."""
+        """An error on the command line is not reported with the file."""
         text = 'uri = "http://*/"\nauthentication = "none"\nprefix = "2001:db8:2::/64"\nmax-clients = 5\n'
         self.assertEqual([], self.problems(server_options.Options(), text))
         self.assertEqual(
@@ -103,7 +103,7 @@ class ProblemTests(SynchronousTestCase):
             self.problems(server_options.Options(), text, "--max-clients", "-1"),
         )
         self.assertEqual(
-            ["2: --authentication is certificates or none, not 'x'"],
+            ["2: authentication is certificates or none, not 'x'"],
             self.problems(server_options.Options(), text.replace("none", "x")),
         )
 

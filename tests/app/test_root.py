@@ -22,7 +22,7 @@ class RootTests(EnrolmentCase):
     """A gateway and a laptop prepared below directories of their own."""
 
     def test_prepared(self) -> None:
-        """What `setup` and `join` have made below a root is right for `check`, `config`, `ca` and a second `setup`."""
+        """The files of `setup` and `join` below a root work for `check`, `config`, `ca` and a second `setup`."""
         root = ("--root", str(self.gateway.root))
         self.good(*self.setup_words())
         self.assertNotIn("error", self.good("check", *root))

@@ -1,4 +1,4 @@
-"""What `--json` prints is what the JSON Schemas in docs/schemas describe, no more and no less."""
+"""The output of `--json` matches the JSON Schemas in docs/schemas exactly."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class SchemaTests(MachineCase, CommandCase):
             self.assertNotEqual([], violations(schema, value | {"more": 1}))
 
     def test_asked(self) -> None:
-        """What a daemon answers is printed as it is."""
+        """A daemon's answer is printed unchanged."""
         for example, command in (("server", "status"), ("client", "status"), ("clients", "clients")):
             Answering.prepared = 200, json.dumps(documented(example)).encode()
             self.assertEqual([], violations(command, self.printed(command, "--control", str(self.path))))
@@ -62,7 +62,7 @@ class SchemaTests(MachineCase, CommandCase):
         self.assertEqual([], violations("config", self.printed("config", "server/main", *root)))
 
     def test_check(self) -> None:
-        """What is found, if anything is."""
+        """The findings."""
         root = ("--root", str(self.places.root))
         self.machine.configure({"quux": 0, "prefix": ""})
         value = self.printed("check", *root)

@@ -1,1 +1,1 @@
-"""What the benches make of what they measure; that they measure, a run of them shows."""
+"""The evaluation of the benchmarks' measurements; running them tests the measuring itself."""

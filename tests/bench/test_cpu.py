@@ -1,4 +1,4 @@
-"""What a program uses."""
+"""The CPU time of a program."""
 
 import subprocess
 import sys

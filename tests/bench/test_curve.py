@@ -9,7 +9,7 @@ class PeopledTests(SynchronousTestCase):
     """Links of several sizes."""
 
     def test_forwards(self) -> None:
-        """What is measured are packets that pass, in both directions, for the smallest link as well."""
+        """The measured packets pass in both directions, for the smallest link as well."""
         self.patch(curve, "TURNS", 20)
         for size in (1, 3, 100):
             costs = curve.Peopled(size).microseconds()

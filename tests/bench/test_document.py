@@ -9,10 +9,10 @@ class PageTests(SynchronousTestCase):
     """A page that is written again."""
 
     def test_kept(self) -> None:
-        """What is measured takes the place of what was, and what people have written behind it stays."""
+        """New figures replace the old ones, and text written by hand after them stays."""
         self.assertEqual(f"new\n\n{BY_HAND}\n\nlog\n", page(f"old\n\n{BY_HAND}\n\nlog\n", "new\n"))
 
     def test_nothing_written(self) -> None:
-        """Where nobody has written anything, the page is what is measured."""
+        """If nobody has written anything, the page is what is measured."""
         for before in ("", "old\n"):
             self.assertEqual("new\n", page(before, "new\n"))

@@ -1,4 +1,4 @@
-"""How a row is judged."""
+"""The verdict on a row."""
 
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -22,7 +22,7 @@ class RowTests(SynchronousTestCase):
         self.assertFalse(Row("delay", "ms", [1.6], goal=at_most(1.5)).met)
 
     def test_without_goal(self) -> None:
-        """What has no goal can neither meet nor miss it."""
+        """A row without a goal neither meets nor misses one."""
         self.assertIsNone(Row("rate", "Mbit/s", [1.0]).met)
 
     def test_against_nothing(self) -> None:

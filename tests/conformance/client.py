@@ -1,4 +1,4 @@
-"""What section 3.1 says of the client, and what other sections say of it, or of client and server alike."""
+"""The clauses for the client: section 3.1, and those of other sections for it or for both sides."""
 
 from tests.conformance.clause import Clause
 
@@ -141,7 +141,7 @@ CLIENT = (
     Clause(
         19, "3.1.5.2", "It uses Content-Length", "SHOULD", "core/iphttps/client_handshake.py",
         (_OPENING + "test_request_and_answer", _WITNESS + "test_request"),
-        "With --request-length chunked, for fronts that refuse such a length, it does not.",
+        "With --request-length chunked, for fronts that reject such a length, it does not.",
     ),
     Clause(
         20, "3.1.5.2", "which is 18446744073709551615", "SHOULD", "core/iphttps/client_handshake.py",

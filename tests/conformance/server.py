@@ -1,4 +1,4 @@
-"""What section 3.2 says of the server, and what other sections say of it alone."""
+"""The clauses for the server: section 3.2, and those of other sections for it alone."""
 
 from tests.conformance.clause import Clause
 

@@ -1,4 +1,4 @@
-"""What [MS-SSTP] says of the server, clause by clause: sections 3.1 and 3.3, and of section 2 what they rest on.
+"""The clauses of [MS-SSTP] for the server: sections 3.1 and 3.3, and those of section 2 that they use.
 
 Clauses whose `code` is empty are obeyed by the shell, or by the check of the crypto binding; their notes say so.
 """
@@ -26,7 +26,7 @@ _ROWS: tuple[tuple[str, str, str, str, tuple[str, ...], str], ...] = (
      (_ATTRIBUTES + "test_crypto_binding_request", _CALL + "test_hashes"), ""),
     ("2.2.7", "Crypto Binding has 104 bytes; its padding is ignored", "MUST", _READ,
      (_ATTRIBUTES + "test_crypto_binding", _ATTRIBUTES + "test_crypto_binding_sha1", _OTHER + "test_connected"), ""),
-    ("2.2.8", "A refused value is sent back, 64 bytes at most; none that is missing or not understood", "MUST", _READ,
+    ("2.2.8", "A rejected value is sent back, 64 bytes at most; none that is missing or not understood", "MUST", _READ,
      (_ATTRIBUTES + "test_status_info", _REQUEST + "test_length", _REQUEST + "test_unrecognized"), ""),
     ("2.2.8", "A missing Encapsulated Protocol ID: REQUIRED_ATTRIBUTE_MISSING with its AttribID", "MUST", _READ,
      (_REQUEST + "test_missing",), "3.3.5.2.2 names the ID of Status Info in this place."),

@@ -14,7 +14,7 @@ ONE, OTHER = ip_address("192.0.2.1"), ip_address("198.51.100.1")
 
 
 class HandshakeLimiterTests(SynchronousTestCase):
-    """How many connections may be in the handshake phase."""
+    """The maximum number of connections in the handshake phase."""
 
     def fill(
         self, limiter: HandshakeLimiter[str], *addresses: IPv4Address | IPv6Address | None, heard: bool = False
@@ -61,7 +61,7 @@ class HandshakeLimiterTests(SynchronousTestCase):
         self.assertIsNone(limiter.add("e", ONE))
 
     def test_flood(self) -> None:
-        """Whatever prefix a flood comes from, it displaces itself, and nobody else, whether it speaks or not."""
+        """A flood from a prefix displaces only its own connections, whether they send data or not."""
         for form in ("2001:db8::{:x}", "2001:db8:0:{:x}::1", "2001:db8:{:x}::1", "192.0.2.{}", "192.0.{}.1"):
             for heard in (False, True):
                 limiter: HandshakeLimiter[str] = HandshakeLimiter(maximum=100, per_source=10)
@@ -95,7 +95,7 @@ class HandshakeLimiterTests(SynchronousTestCase):
         self.assertEqual("a", limiter.add("d", OTHER))
 
     def test_without_address(self) -> None:
-        """What a front brings counts in the total alone."""
+        """Connections from a front count in the total only."""
         limiter: HandshakeLimiter[str] = HandshakeLimiter(maximum=3, per_source=1)
         for connection in "abc":
             self.assertTrue(limiter.allows(None))

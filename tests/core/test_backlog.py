@@ -18,17 +18,17 @@ def batch(count: int, first: int = 0) -> Batch:
 
 
 class BacklogTests(SynchronousTestCase):
-    """What waits, and what does not."""
+    """Packets that are queued, and those that are not."""
 
     def test_order(self) -> None:
-        """What waits comes out whole and in order, once."""
+        """Queued packets are returned whole, in order and once."""
         backlog = Backlog()
         self.assertEqual([3, 2, 0], [backlog.add(batch(3)), backlog.add(batch(2, 3)), backlog.add(EMPTY)])
         self.assertEqual(batch(5).data, backlog.take())
         self.assertEqual(b"", backlog.take())
 
     def test_encoded(self) -> None:
-        """What waits is encoded as it comes, a batch at a time, and only as much of it as finds room."""
+        """Packets are encoded when queued, a batch at a time, and only those that fit."""
         backlog = Backlog()
         backlog.encode = lambda batch: b"<%d:%b>" % (len(batch), batch.data[:1])
         backlog.room = 3 * PACKET
@@ -63,7 +63,7 @@ class BacklogTests(SynchronousTestCase):
         self.assertEqual(MAXIMUM_ROOM, backlog.room)
 
     def test_refused(self) -> None:
-        """What finds no room leaves nothing behind, however often."""
+        """Rejected packets leave no memory behind."""
         backlog = Backlog()
         backlog.room = PACKET // 2
         for _ in range(1000):
@@ -83,7 +83,7 @@ class BacklogTests(SynchronousTestCase):
         self.assertEqual(b"", backlog.take())
 
     def test_urgent_room(self) -> None:
-        """That room is bounded; what is refused is refused whole, and there is room again after the rest has gone."""
+        """The room is bounded; a batch is rejected as a whole, and there is room again once the queue is drained."""
         backlog = Backlog()
         self.assertFalse(backlog.add_urgent(batch(RESERVED // PACKET + 1)))
         self.assertTrue(backlog.add_urgent(batch(RESERVED // PACKET)))
@@ -92,7 +92,7 @@ class BacklogTests(SynchronousTestCase):
         self.assertTrue(backlog.add_urgent(batch(1)))
 
     def test_less_than_before(self) -> None:
-        """Where the room has shrunk below what waits already, nothing more is taken."""
+        """If the room has shrunk below what waits already, nothing more is taken."""
         backlog = Backlog()
         backlog.add(batch(100))
         backlog.drained(1, 10.0)
@@ -101,7 +101,7 @@ class BacklogTests(SynchronousTestCase):
 
     @given(st.lists(st.integers(0, 40)), st.integers(0, 20 * PACKET))
     def test_never_more(self, counts: list[int], room: int) -> None:
-        """Whatever comes, never more waits than there is room for, and what was taken comes out."""
+        """For any input the queue stays within its limit, and accepted packets are returned."""
         backlog = Backlog()
         backlog.room = room
         taken = [batch(count).data[: PACKET * backlog.add(batch(count))] for count in counts]

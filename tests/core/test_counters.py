@@ -11,7 +11,7 @@ from iphttps.core.errors import DropReason
 
 
 class CountersTests(SynchronousTestCase):
-    """What passed, and what did not."""
+    """Packets passed and dropped."""
 
     def test_counting(self) -> None:
         """Packets and bytes are counted each way, drops by reason."""
@@ -26,7 +26,7 @@ class CountersTests(SynchronousTestCase):
         self.assertEqual(Counters(4, 1400, 2, 80, drops), counters)
 
     def test_sum(self) -> None:
-        """What was counted for clients that have gone is added up, and they keep their own."""
+        """The counters of former clients are added up, and unchanged themselves."""
         first = Counters(1, 2, 3, 4, Counter({DropReason.MULTICAST: 5}))
         second = Counters(10, 20, 30, 40, Counter({DropReason.MULTICAST: 50, DropReason.CONGESTED: 60}))
         past = Counters()
@@ -37,7 +37,7 @@ class CountersTests(SynchronousTestCase):
         self.assertEqual(Counters(1, 2, 3, 4, Counter({DropReason.MULTICAST: 5})), first)
 
     def test_adding(self) -> None:
-        """What others have counted can be added, and does not change with the sum."""
+        """Other counters can be added, and do not change with the sum."""
         one, other = Counters(1, 2, 3, 4), Counters(10, 20, 30, 40)
         one.dropped(DropReason.REDIRECT)
         other.dropped(DropReason.REDIRECT, 2)

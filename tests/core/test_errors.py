@@ -15,7 +15,7 @@ from iphttps.core.errors import (
 
 
 class ErrorTests(SynchronousTestCase):
-    """Whose fault it is."""
+    """The party at fault, by error type."""
 
     def test_status(self) -> None:
         """The peer's error carries the HTTP status to answer, 400 if there is no better (RFC 9110 section 15.5.1)."""

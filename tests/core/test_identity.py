@@ -15,7 +15,7 @@ class PrintableTests(SynchronousTestCase):
     """A peer's words, fit for a log."""
 
     def test_escapes(self) -> None:
-        """What is not printable ASCII stands as the bytes of its UTF-8, in hexadecimal (RFC 4514 section 2.4)."""
+        """Characters other than printable ASCII are escaped as hexadecimal UTF-8 (RFC 4514 section 2.4)."""
         for text, written in (
             ("CN=alice", "CN=alice"),
             ("CN=Jos\xe9", r"CN=Jos\C3\A9"),
@@ -32,14 +32,14 @@ class PrintableTests(SynchronousTestCase):
 
     @given(st.text())
     def test_safe(self, text: str) -> None:
-        """Whatever stands in a name, no character of it can end a line or move a cursor."""
+        """No name can end a line or move a cursor."""
         written = printable(text)
         self.assertTrue(written.isascii() and (written.isprintable() or not written))
         self.assertEqual(written, printable(written))
 
 
 class IdentityTests(SynchronousTestCase):
-    """Who a client is."""
+    """The identity of a client."""
 
     def test_text(self) -> None:
         """People read the subject and the alternative names, except what would be said twice."""

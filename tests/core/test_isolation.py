@@ -104,12 +104,12 @@ class IsolationTests(PolicyTestCase):
 
 
 class RoutedTests(LinkTestCase):
-    """What the host's kernel sends back into the link."""
+    """Packets that the host's kernel sends back into the link."""
 
     mode = AuthenticationMode.NONE
 
     def test_hairpin(self) -> None:
-        """What the kernel has routed from one client to another goes no further, whoever holds the source now."""
+        """A packet routed by the kernel from one client to another is dropped, regardless of the source's holder."""
         for source in (GLOBAL_B, NOBODY):
             self.assertEqual(([], {}), self.from_host(udp(source, "2001:db8:2::c"), now=0.0))
         self.assertEqual({DropReason.ISOLATED: 2}, dict(self.link.counters.drops))
@@ -204,7 +204,7 @@ class MultipliedTests(LinkTestCase):
     """Multicast that costs more than its packets."""
 
     def test_bytes(self) -> None:
-        """What a client says to all is bounded in bytes, once for each that hears it; after a rest one passes."""
+        """A client's multicast is limited in bytes, counted per receiver; after a pause one packet passes."""
         self.a.multiplied._tokens = self.a.multiplied._burst = 3000.0
         big = udp(A, "ff02::fb", 1000)
         sent = [self.link.from_client(self.a, Batch.of([big]), 0.0) for _ in range(3)]
@@ -214,7 +214,7 @@ class MultipliedTests(LinkTestCase):
         self.assertEqual((1_000_000.0, 4_000_000.0), (MULTIPLIED_RATE, MULTIPLIED_BURST))
 
     def test_own_questions(self) -> None:
-        """What goes to the server alone costs nothing of it."""
+        """Packets to the server only do not count."""
         self.a.multiplied._tokens = 0.0
         self.a.multiplied._filled = 0.0
         sent = solicitation(A, ROUTER, ROUTER)

@@ -35,7 +35,7 @@ class TokenBucketTests(SynchronousTestCase):
         self.assertEqual([1e6] * 3, passed(bucket, *[1e6] * 9))
 
     def test_refusal_costs_nothing(self) -> None:
-        """Who goes on asking gets the rate all the same: what is refused is not counted (RFC 4443 section 2.4 (f))."""
+        """Continued requests get the full rate: rejected ones are not counted (RFC 4443 section 2.4 (f))."""
         bucket = TokenBucket(1.0, 1.0)
         times = [100.0 + tick / 1024 for tick in range(3 * 1024 + 1)]
         self.assertEqual([100.0, 101.0, 102.0, 103.0], passed(bucket, *times))

@@ -16,7 +16,7 @@ BOB, ALICE, EVE = b"bob", b"alice", b"eve"
 
 
 class LimitTests(SynchronousTestCase):
-    """Who is delayed, for how long, and who is not."""
+    """The delays of users and sources."""
 
     def setUp(self) -> None:
         """Begin with nothing."""
@@ -49,7 +49,7 @@ class LimitTests(SynchronousTestCase):
         self.assertEqual(self.limiter.delay(BOB, HERE, 0.0), 0.0)
 
     def test_unknown_source(self) -> None:
-        """Where the source is unknown, behind a front, the user alone counts."""
+        """If the source is unknown, behind a front, the user alone counts."""
         self.failures(20, address=None)
         self.assertEqual(self.limiter.delay(BOB, None, 0.0), 0.0)
         self.assertEqual(self.limiter.delay(ALICE, None, 0.0), LONGEST_FOR_USER)

@@ -9,7 +9,7 @@ from iphttps.core.memory import MINIMUM_TRANSPORT_SHARE, TOTAL_LIMIT, SharedMemo
 
 
 class SharedMemoryTests(SynchronousTestCase):
-    """How much may wait for one connection while others hold some."""
+    """The share of one connection while others use memory."""
 
     def test_alone(self) -> None:
         """While nothing waits, a connection may have as much as the fastest one needs."""

@@ -39,7 +39,7 @@ class PlaceTests(SynchronousTestCase):
 
 
 class SourcesTests(SynchronousTestCase):
-    """How many sessions there are of a source."""
+    """The number of sessions of a source."""
 
     def filled(self, form: str) -> tuple[int, str | None]:
         """Add sessions from addresses of this form until no more may come; return how many, and what is full."""

@@ -31,7 +31,7 @@ LOGIN = bytes((0, 1, 3, PROTOCOLS.index(ProtocolNumber.LCP), 1, 1, 0, 4, 0, 9, 5
 """A call that gets through: the request, LCP both ways, a login, the verdict, CALL_CONNECTED ([MS-SSTP] 3.2.1)."""
 
 MOST_SENT = 200_000
-"""How many bytes an input of libFuzzer's usual 4096 bytes can make the server send, with room to spare."""
+"""Maximum bytes sent for an input of libFuzzer's usual 4096 bytes, with a margin."""
 
 
 def parse_anything(data: bytes) -> None:

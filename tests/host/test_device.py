@@ -41,7 +41,7 @@ IPV4, LONG4 = (ipv4.packet(bytes((192, 0, 2, 1)), bytes((192, 0, 2, 2)), 253, by
 
 
 class DeviceTestsMixin(Case):
-    """What a device must do; each kind says how its other side sends and receives."""
+    """The requirements for a device; each kind defines how its other side sends and receives."""
 
     device: PacketDevice
 
@@ -66,13 +66,13 @@ class DeviceTestsMixin(Case):
         self.assertEqual((self.device.name, self.device.counters), (NAME, Counters()))
 
     def test_read(self) -> None:
-        """What waits is read as one batch, unchanged and in order."""
+        """Waiting packets are read as one batch, unchanged and in order."""
         self.inject(LONG, SHORT, LONG)
         self.assertEqual(list(self.device.read()), [LONG, SHORT, LONG])
         self.assertEqual(self.device.counters, Counters(packets_in=3, bytes_in=len(LONG + SHORT + LONG)))
 
     def test_nothing_waits(self) -> None:
-        """Where nothing waits, a read gives an empty batch at once."""
+        """If nothing waits, a read gives an empty batch at once."""
         self.assertEqual((self.device.read(), self.device.counters), (EMPTY, Counters()))
 
     def test_bounded_read(self) -> None:
@@ -89,7 +89,7 @@ class DeviceTestsMixin(Case):
         self.assertFalse(self.readable())
 
     def test_rubbish(self) -> None:
-        """What is not exactly one IPv6 packet is dropped and counted; its neighbours pass (3.1.5.3)."""
+        """Data that is not exactly one IPv6 packet is dropped and counted; its neighbours pass (3.1.5.3)."""
         ipv4 = bytes.fromhex("45000014000040004001f9310a0000010a000002")
         too_long, too_short = packet(b"12345")[:-1], packet(b"12345") + b"6"
         self.inject(SHORT, ipv4, LONG, too_long, too_short, SHORT[:39], SHORT)
@@ -100,13 +100,13 @@ class DeviceTestsMixin(Case):
         self.assertEqual(self.device.counters, expected)
 
     def test_oversize(self) -> None:
-        """What is longer than the link's MTU does not enter it, whatever the device's MTU is (3.2.3.1)."""
+        """A packet longer than the link's MTU is dropped, regardless of the device's MTU (3.2.3.1)."""
         self.inject(packet(bytes(1241)), LONG, packet(bytes(1404)))
         self.assertEqual(list(self.device.read()), [LONG])
         self.assertEqual(self.device.counters.drops, {DropReason.OVERSIZE: 2})
 
     def test_nothing_but_rubbish(self) -> None:
-        """Where only rubbish waits, a read gives an empty batch, and the rubbish is gone."""
+        """If only rubbish waits, a read gives an empty batch, and the rubbish is gone."""
         self.inject(b"rubbish")
         self.assertEqual(self.device.read(), EMPTY)
         self.assertFalse(self.readable())
@@ -138,7 +138,7 @@ class DeviceTestsMixin(Case):
 
 
 class BothVersionsTestsMixin(DeviceTestsMixin):
-    """What a device must do that carries IPv4 beside IPv6."""
+    """The requirements for a device that carries IPv4 besides IPv6."""
 
     def test_read(self) -> None:
         """Packets of both versions are read as one batch, unchanged and in order."""
@@ -153,7 +153,7 @@ class BothVersionsTestsMixin(DeviceTestsMixin):
         self.assertEqual(self.device.counters, Counters(packets_out=4, bytes_out=len(LONG + IPV4 + SHORT + LONG4)))
 
     def test_rubbish(self) -> None:
-        """What is not exactly one packet is dropped and counted; its neighbours pass."""
+        """Data that is not exactly one packet is dropped and counted; its neighbours pass."""
         header_short, header_long = b"\x44" + IPV4[1:], b"\x4f" + IPV4[1:]
         self.inject(IPV4, b"\x55" + IPV4[1:], LONG[:39], IPV4[:19], IPV4 + b"x", LONG4[:-1], header_short, header_long)
         self.inject(LONG, packet(b"")[:-1] + b"xx", ipv4.packet(SOURCE[:4], SOURCE[:4], 17, bytes(1261)), IPV4)

@@ -93,7 +93,7 @@ class ForwardingTests(NamespaceCase):
         self.assertEqual(changed, {f"{TUNNEL}/accept_ra"})  # goes with the device
 
     def test_new_interfaces(self) -> None:
-        """Whether interfaces made later forward is brought back as well."""
+        """True if interfaces made later forward is brought back as well."""
         setting("default", "forwarding", 1)
         self.network.apply(ROUTER)
         self.network.restore()

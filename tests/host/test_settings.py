@@ -20,13 +20,13 @@ HARDENED = {
     "router_solicitation_delay": 60, "router_solicitation_interval": 600, "router_solicitation_max_interval": 86400,
     "router_solicitations": 0,
 }  # fmt: skip
-"""What guides to hardening, or worse, set for every new interface."""
+"""Default settings of hardening guides, or worse ones."""
 
 CHOICES = {
     "accept_ra_min_hop_limit": 255, "addr_gen_mode": 3, "dad_transmits": 0, "max_addresses": 64,
     "router_solicitation_delay": 0, "router_solicitations": 3,
 }  # fmt: skip
-"""What works as well, and is not for the tunnel to decide."""
+"""Settings that also work, and are the administrator's choice."""
 
 
 class SettingsTests(NamespaceCase):
@@ -40,7 +40,7 @@ class SettingsTests(NamespaceCase):
         self.addCleanup(device.close)
 
     def test_hardened(self) -> None:
-        """What the tunnel depends on is set on its own interface, and nothing else changes."""
+        """The required settings are made on the tunnel's own interface, and nothing else changes."""
         self.device(HARDENED)
         LinuxNetwork().apply(CLIENT)
         self.assertEqual([], [name for name, value in HARDENED.items() if setting(TUNNEL, name) == value])
@@ -48,7 +48,7 @@ class SettingsTests(NamespaceCase):
         self.assertEqual(HARDENED, {name: setting("default", name) for name in HARDENED})
 
     def test_choices(self) -> None:
-        """What works as well stays as the administrator has it."""
+        """Settings that also work stay unchanged."""
         self.device(CHOICES)
         LinuxNetwork().apply(CLIENT)
         self.assertEqual(CHOICES, {name: setting(TUNNEL, name) for name in CHOICES})
@@ -61,7 +61,7 @@ class SettingsTests(NamespaceCase):
         self.assertEqual(1, setting(TUNNEL, "forwarding"))
 
     def test_changed_in_between(self) -> None:
-        """What somebody has changed is right again when the link comes up the next time."""
+        """A changed setting is repaired at the next link-up."""
         self.device({})
         LinuxNetwork().apply(CLIENT)
         setting(TUNNEL, "accept_ra", 0)
@@ -76,7 +76,7 @@ class SettingsTests(NamespaceCase):
         self.assertEqual(1, setting(TUNNEL, "accept_dad"))
 
     def test_read_only_as_it_comes(self) -> None:
-        """Where a host is not prepared, one sentence names all that is wrong, and what to do."""
+        """If a host is not prepared, one sentence names all that is wrong, and what to do."""
         self.device({"max_addresses": 1})
         sentence = in_child(lambda: applied(CLIENT))
         for words in (
@@ -104,7 +104,7 @@ class SettingsTests(NamespaceCase):
 
 
 def applied(config: NetworkConfig) -> str:
-    """Apply with /proc/sys read-only; return the refusal, or nothing. For a child process."""
+    """Apply with /proc/sys read-only; return the rejection, or nothing. For a child process."""
     read_only_settings()
     try:
         LinuxNetwork().apply(config)

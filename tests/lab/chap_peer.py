@@ -16,13 +16,13 @@ _CLIENT_RECEIVES = b"On the client side, this is the receive key; on the server 
 
 @dataclass(frozen=True, slots=True)
 class Login:
-    """What a client answers to a challenge, and what follows from it."""
+    """A client's Response to a Challenge, and the keys."""
 
     value: bytes
     """The Value of the Response packet, 49 bytes (RFC 2759 4)."""
 
     success: bytes
-    """How the Message of an honest server's Success packet begins: `S=` and 40 digits (RFC 2759 5)."""
+    """The beginning of the Message of an honest server's Success packet: `S=` and 40 digits (RFC 2759 5)."""
 
     send_key: bytes
     receive_key: bytes

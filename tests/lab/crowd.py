@@ -31,7 +31,7 @@ def main() -> None:
     print("going", flush=True)
     results = [tuple(map(int, os.read(end, 100).split())) for end in ends]
     print(
-        f"{sum(done for done, _ in results)} handshakes, {sum(refused for _, refused in results)} refused", flush=True
+        f"{sum(done for done, _ in results)} handshakes, {sum(refused for _, refused in results)} rejected", flush=True
     )
 
 

@@ -1,4 +1,4 @@
-"""How a server's connection can end: by TCP, by TLS, and by neither as it should."""
+"""The ways in which a server's connection can end: by TCP, by TLS, and abruptly."""
 
 import contextlib
 import socket

@@ -1,4 +1,4 @@
-"""What a company's network has for its hosts to find the web proxy by: a name server and a web server."""
+"""The servers by which hosts of a company's network find the web proxy: DNS and web."""
 
 from iphttps.lab.errors import LabError
 from iphttps.lab.laboratory import Laboratory

@@ -90,7 +90,7 @@ class PppPeer:
     user: str = "alice"
     password: str = "secret"
     authentication: bytes = BY_MSCHAPV2
-    """How it logs in; where the server wants another method, it asks for this one (Configure-Nak)."""
+    """The login method; it is requested in a Configure-Nak if the server requests another."""
 
     logged_in: Callable[[Login | None], None] = lambda login: None
     """Called with the keys when the server has accepted the user; with None after PAP."""
@@ -108,7 +108,7 @@ class PppPeer:
     server_interface_id: bytes = b""
     name_servers: list[IPv4Address] = field(default_factory=list)
     refused: bytes = b""
-    """The Message with which the server has refused the user."""
+    """The Message with which the server has rejected the user."""
 
     def __post_init__(self) -> None:
         """Prepare the three negotiations."""
@@ -130,7 +130,7 @@ class PppPeer:
     def open(self, *protocols: int, deadline: float = 20.0) -> None:
         """Negotiate LCP, log in, and negotiate these network protocols, by default both.
 
-        It returns early where the server refuses the user; `refused` says so.
+        It returns early where the server rejects the user; `refused` says so.
 
         Raises:
             DeadlinePassed: The link does not come up in time.

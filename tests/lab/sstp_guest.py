@@ -26,7 +26,7 @@ DEADLINE = 30.0
 UP = "local  IP address"
 UP_IPV6 = "local  LL address"
 FAILED = "authentication failed"
-"""What pppd logs: IPCP is up, IPV6CP is up, the server takes user or password for wrong."""
+"""The log lines of pppd: IPCP is up, IPV6CP is up, user or password rejected."""
 
 PPP_BEGINS = "Started PPP Link Negotiation"
 
@@ -67,7 +67,7 @@ def openssl_config(directory: Path, tls: TLS) -> Path:
 
 
 class Method(enum.Enum):
-    """How the client proves who it is; the value is pppd's word for the demand, which refuses the others."""
+    """The authentication method; the value is the name in pppd's options, which reject the others."""
 
     MSCHAPV2 = ("refuse-pap", "refuse-chap", "refuse-mschap", "refuse-eap")
     PAP = ("refuse-chap", "refuse-mschap", "refuse-mschap-v2", "refuse-eap")
@@ -178,7 +178,7 @@ class SstpGuest:
 
     @property
     def log(self) -> str:
-        """What sstpc and pppd have logged so far, with the rest of the guest's console."""
+        """The log of sstpc and pppd so far, with the rest of the guest's console."""
         return self.guest.console.text
 
     def name_servers(self) -> list[str]:

@@ -69,7 +69,7 @@ class Sstpc:
         self._program: Program | None = None
         self._terminal: tuple[int, ...] = ()
         self.change_keys: Callable[[bytes, bytes], tuple[bytes, bytes] | None] = lambda send, receive: (send, receive)
-        """What sstpc is told instead of the send key and the receive key; without any it sends no CALL_CONNECTED."""
+        """The keys given to sstpc instead of the real ones; without any it sends no CALL_CONNECTED."""
 
     def connect(
         self,
@@ -83,7 +83,7 @@ class Sstpc:
     ) -> PppPeer:
         """Start sstpc, log in, and negotiate both network protocols or only these.
 
-        Where the server refuses the user, it returns as well, with the reason in `ppp.refused`.
+        Where the server rejects the user, it returns as well, with the reason in `ppp.refused`.
 
         Raises:
             LabError: SSTP does not begin, or PPP does not get through.

@@ -12,7 +12,7 @@ from tests.lab.case import LabCase
 
 MEGABYTE = 1_000_000
 DURATION = 0.4
-"""How long each tool runs, in seconds: some send thousands of packets in that time."""
+"""The run time of each tool, in seconds: some send thousands of packets in that time."""
 
 # The tools want Ethernet, so the attacker's device is a TAP; {victim} is the second client's address.
 TOOLS = {

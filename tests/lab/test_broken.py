@@ -32,7 +32,7 @@ LINES = (
 
 
 class Start(Enum):
-    """What the server makes of a file; `iphttps check` always says it with the file and the line."""
+    """The server's reaction to a file; `iphttps check` always reports it with the file and the line."""
 
     TELLS_PLACE = auto()
     """It refuses to start, with the file and the line."""
@@ -44,7 +44,7 @@ class Start(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Way:
-    """What stands in the place of a line, where the error is said to be, and the sentence about it."""
+    """The replacement of a line, the place of the error, and its sentence."""
 
     line: int
     text: str
@@ -55,21 +55,21 @@ class Way:
 
 WAYS = {
     "a key that is none": Way(8, "max-cleints = 50", "8", "unknown key 'max-cleints'; did you mean 'max-clients'?"),
-    "a wrong value": Way(8, "max-clients = 0", "8", "--max-clients takes a number of at least 1, not '0'"),
+    "a wrong value": Way(8, "max-clients = 0", "8", "max-clients takes a number of at least 1, not '0'"),
     "a prefix of another length": Way(
         2, 'prefix = "2001:db8:2::/48"', "2",
-        "--prefix 2001:db8:2::/48 must be a /64: clients form 64-bit interface identifiers",
+        "prefix 2001:db8:2::/48 must be a /64: clients form 64-bit interface identifiers",
     ),
     "no TOML": Way(
         2, "prefix = 2001:db8:2::/64", "2:14", "not TOML: expected newline or end of document after a statement"
     ),
     "a certificate that is not there": Way(
         6, 'certificate = "/etc/iphttps/server/mian.pem"', "6",
-        "--certificate: cannot read /etc/iphttps/server/mian.pem: No such file or directory",
+        "certificate: cannot read /etc/iphttps/server/mian.pem: No such file or directory",
     ),
     "what cannot be read": Way(
         5, 'private-key = "/etc/iphttps/server"', "5",
-        "--private-key: cannot read /etc/iphttps/server: Is a directory",
+        "private-key: cannot read /etc/iphttps/server: Is a directory",
     ),
     "another certificate's key": Way(
         5, 'private-key = "/etc/iphttps/other.key"', "6",

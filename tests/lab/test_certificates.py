@@ -139,7 +139,7 @@ class RevocationTests(RawCase):
 
 
 class IdentityTests(RawCase):
-    """Who has come, and how often."""
+    """The list of certificates with the connections of each."""
 
     clients = 2
     probing = True
@@ -244,17 +244,17 @@ class NullTests(RawCase):
 
 
 class HandshakeTests(RawCase):
-    """What the handshake must refuse, and what must not trouble it."""
+    """Certificates that the handshake must reject, and those that it must accept."""
 
     def test_versions(self) -> None:
-        """SSL 3.0, TLS 1.0 and 1.1 are refused by the alert that means it (RFC 8996)."""
+        """SSL 3.0, TLS 1.0 and 1.1 are rejected by the alert that means it (RFC 8996)."""
         self.server()
         for version in (0x0300, 0x0301, 0x0302):
             hello = client_hello(version, (0xC02B, 0xC009, 0x002F, 0x0035))
             self.assertEqual(PROTOCOL_VERSION, alert(self.lab.clients[0], hello), hex(version))
 
     def test_suites(self) -> None:
-        """Suites that hide nothing, know nobody, or are broken by now are refused (RFC 9325 section 4.1)."""
+        """Suites that hide nothing, know nobody, or are broken by now are rejected (RFC 9325 section 4.1)."""
         self.server(identity=self.lab.authority.server(GATEWAY_NAME, kind=KeyKind.RSA))
         for name, suites in {
             "NULL": (0x0001, 0x0002, 0x003B, 0xC006, 0xC010),
@@ -325,6 +325,6 @@ class CrowdTests(RawCase):
         crowd.wait_for("going")
         pings = ping(bystander, PRIVATE_HOST, 30, 0.1)
         crowd.wait_ended(30)
-        done, refused = map(int, re.findall(r"(\d+) (?:handshakes|refused)", crowd.text))
+        done, refused = map(int, re.findall(r"(\d+) (?:handshakes|rejected)", crowd.text))
         self.assertGreater(done + refused, 500)  # in four seconds: this machine has to do it all
         self.assertEqual(0, pings.lost)

@@ -1,4 +1,4 @@
-"""What the client is told about when to connect, to which of several servers, and how it finds out that one is gone."""
+"""The options for when to connect, to which server, and how to detect a dead one."""
 
 import os
 import signal
@@ -12,7 +12,7 @@ from tests.lab.case import LabCase
 from tests.lab.test_control import ControlCase
 
 CLOSED = f"https://{GATEWAY_NAME}:444/IPHTTPS"
-"""Where nothing listens."""
+"""A port without a listener."""
 
 
 class SeveralServersTests(LabCase):

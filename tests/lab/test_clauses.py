@@ -179,7 +179,7 @@ class CertificatesClauseTests(LinkCase):
 
 
 class SourceClauseTests(LinkCase):
-    """What a client may not send, in either mode."""
+    """Packets that a client may not send, in either mode."""
 
     def test_sources(self) -> None:
         """A packet from an address not bound to the client goes nowhere (RFC 7039)."""

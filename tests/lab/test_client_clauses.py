@@ -1,4 +1,4 @@
-"""What section 3.1 says of the client, seen from a server that speaks by hand."""
+"""The clauses of section 3.1 for the client, against a scripted server."""
 
 import contextlib
 import json
@@ -260,7 +260,7 @@ class TransferTests(ClientClauseCase):
         self.assertGreaterEqual(self.status()["counters"]["device"]["drops"]["not_ipv6"], 2)
 
     def test_no_packets(self) -> None:
-        """What is no IPv6 packet never reaches the device; after it a new connection carries packets (3.1.5.3)."""
+        """Data that is no IPv6 packet never reaches the device, and the client reconnects (3.1.5.3)."""
         client = self.start()
         with packet_socket(self.lab.clients[0], ALL_PACKETS) as door:
             for number, rubbish in enumerate(RUBBISH.values()):
@@ -279,7 +279,7 @@ class TransferTests(ClientClauseCase):
 
 
 class EndTests(ClientClauseCase):
-    """How sessions end (3.1.4, 3.1.5.4)."""
+    """The end of sessions (3.1.4, 3.1.5.4)."""
 
     def test_loss(self) -> None:
         """However the connection is lost, the client establishes a new one (3.1.5.4)."""

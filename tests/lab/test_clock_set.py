@@ -23,7 +23,7 @@ from tests.lab.case import LabCase
 
 YEAR = 365 * DAY
 JUMPS = (DAY, -DAY, YEAR, -YEAR)
-"""How far off the clock is; each begins where the one before has left it."""
+"""The offset of the clock; each test starts with that of the one before."""
 
 LONG = 800 * DAY
 DELAY = 1.0

@@ -122,7 +122,7 @@ class ServerControlTests(ControlCase):
         self.assertIn("no client with ID 1", self.command("disconnect", "1", status=1))
 
     def test_disable_and_enable(self) -> None:
-        """Disabled, the server has no clients and refuses new ones; enabled, they come back (3.2.4.1, 3.2.4.2)."""
+        """Disabled, the server has no clients and rejects new ones; enabled, they come back (3.2.4.1, 3.2.4.2)."""
         self._disable_and_enable(self.controlled_server())
 
     def _disable_and_enable(self, server: Program) -> None:
@@ -191,7 +191,7 @@ class ServerControlTests(ControlCase):
             self.assertNotIn(LINK_DOWN, daemons[0].text[mark:])
 
     def test_mode_impossible(self) -> None:
-        """A mode that cannot be entered is refused with a sentence, and no session ends."""
+        """A mode that cannot be entered is rejected with a sentence, and no session ends."""
         self.controlled_server(authentication="none")
         self.controlled_client(1)
         with self.pinging():
@@ -254,7 +254,7 @@ class SocketTests(ControlCase):
         self.assertIn("LISTEN", self.command("status"))
 
     def test_second_daemon(self) -> None:
-        """Where a daemon answers, a second one does not start, and changes nothing (LC-14)."""
+        """If a daemon answers, a second one does not start, and changes nothing (LC-14)."""
         self.controlled_server()
         before = devices(self.lab.gateway)
         flags = ("--control", str(self.socket()), "--interface", "other0")

@@ -1,4 +1,4 @@
-"""What a faulty or hostile program of the daemon's own user cannot do by the control socket (RS-16)."""
+"""The control socket withstands faulty and hostile programs of the daemon's own user (RS-16)."""
 
 import contextlib
 import json
@@ -53,7 +53,7 @@ class HostileTests(ControlCase):
         return received
 
     def test_long_line(self) -> None:
-        """A line of 100 MB is refused before it is there."""
+        """A line of 100 MB is rejected before it is there."""
         for start in (b"", b"GET /status HTTP/1.1\r\nCookie: "):
             with self.bounded():
                 wire = self.connect()
@@ -71,7 +71,7 @@ class HostileTests(ControlCase):
             self.assertIn(b" 413 ", self.answer(wire))
 
     def test_broken_json(self) -> None:
-        """Broken JSON is refused, and nobody is disconnected."""
+        """Broken JSON is rejected, and nobody is disconnected."""
         with self.bounded():
             for body in (
                 "{",
@@ -101,7 +101,7 @@ class HostileTests(ControlCase):
             self.assertLess(time.monotonic() - begin, 15)
 
     def test_unread_output(self) -> None:
-        """Who asks and asks, and never reads an answer, gets one at most, and only for some seconds."""
+        """A client that sends requests without reading gets one response at most, and a few seconds."""
         with self.bounded():
             request = b"GET /status HTTP/1.1\r\n\r\n"
             for wire in [self.connect() for _ in range(100)]:

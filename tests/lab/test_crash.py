@@ -1,4 +1,4 @@
-"""What a server that was killed has left of the host's settings, and who puts it back where no systemd does."""
+"""The host's settings left by a killed server, and their restoration without systemd."""
 
 import json
 from collections.abc import Callable
@@ -80,7 +80,7 @@ class CrashTests(CrashCase):
         self.assertEqual(self.before, self.settings())
 
     def test_cleanup(self) -> None:
-        """`iphttps cleanup` puts it back without another server, and refuses while one runs."""
+        """`iphttps cleanup` puts it back without another server, and rejects while one runs."""
         self.kill()
         command = [
             str(self.lab.twistd[0]).removesuffix("twistd") + "iphttps",

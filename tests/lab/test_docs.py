@@ -1,4 +1,4 @@
-"""What pages in docs/ tell a person to type, typed on machines of the laboratory."""
+"""The commands in docs/, run on machines of the laboratory."""
 
 from __future__ import annotations
 
@@ -191,7 +191,7 @@ class DirectAccessTests(PageCase):
         return True
 
     def check_suite(self) -> None:
-        """A suite without encryption is refused as the configuration is, and agreed to as the page says."""
+        """A suite without encryption is rejected as the configuration is, and agreed to as the page says."""
         (command,) = re.findall(r"`(openssl s_client [^`]*)`", page("directaccess.md"))
         command += " -cert first.pem -key first.key </dev/null"
         self.assertFalse(self.works(self.client_machine, command))
@@ -212,7 +212,7 @@ class DirectAccessTests(PageCase):
         )
 
     def check_revocation(self) -> None:
-        """Who is in the list that Active Directory publishes is out when the list has been fetched."""
+        """A certificate in Active Directory's list is rejected once the list is fetched."""
         self.publish(self.first)
         self.type(self.gateway, "/etc/cron.hourly/iphttps-crl")
         wait_until(lambda: "CN=first" not in self.gateway.iphttps("clients"), "the end of the session", 15.0)

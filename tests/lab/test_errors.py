@@ -8,7 +8,7 @@ from tests.lab.case import LabCase
 
 
 class StartTests(LabCase):
-    """What makes starting senseless: the daemon says why and exits."""
+    """Faults that prevent a start: the daemon logs the reason and exits."""
 
     def refusal(self, program: Program, status: int = 1) -> str:
         """Return the sentence with which a daemon refuses to start; check that it is all there is."""
@@ -64,7 +64,7 @@ class StartTests(LabCase):
         self.assertIn("renew it", sentence)
 
     def test_interface(self) -> None:
-        """An interface name that is taken or impossible is refused with what to do."""
+        """An interface name that is taken or impossible is rejected with what to do."""
         self.assertIn("interface private already exists", self.server_refusal("--interface", "private"))
         self.assertIn("is not a valid interface name", self.server_refusal("--interface", "longer than fifteen"))
 
@@ -77,7 +77,7 @@ class StartTests(LabCase):
         self.assertNotIn("second", devices(self.lab.gateway))
 
     def test_address_of_another_host(self) -> None:
-        """An address that the host does not have is refused, and a name where an address belongs."""
+        """An address that the host does not have is rejected, and a name where an address belongs."""
         self.assertIn("no such address", self.server_refusal("--uri", "https://192.0.2.99/IPHTTPS"))
         self.assertIn("give an address of this host, or *", self.server_refusal("--uri", "https://vpn.example/IPHTTPS"))
 
@@ -100,7 +100,7 @@ class StartTests(LabCase):
 
 
 class ConnectTests(LabCase):
-    """What may mend itself: the client says what is wrong, and tries again."""
+    """Temporary faults: the client logs the reason and tries again."""
 
     def complaint(self, program: Program) -> str:
         """Return what a client says of its first attempt, and end it."""
@@ -142,7 +142,7 @@ class ConnectTests(LabCase):
         self.assertIn("expired on", client.wait_for("expired on"))
 
     def test_client_certificates(self) -> None:
-        """A client whose certificate is refused is told so, and the server's log says why (4.2.1)."""
+        """A client whose certificate is rejected is told so, and the server's log says why (4.2.1)."""
         server = self.server()
         other = Authority(self.lab.directory / "other", "Other CA")
         for identity, client_says, server_says in (

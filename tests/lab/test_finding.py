@@ -18,7 +18,7 @@ from tests.lab.test_proxies import reach, skipping
 
 PROXY = f"PROXY {PROXY_NAME}:{TINYPROXY}"
 CLOSED = f"PROXY {PROXY_IPV4}:1"
-"""Where nothing listens."""
+"""A port without a listener."""
 
 FALLBACK = f"{CLOSED}; {PROXY}; DIRECT"
 
@@ -106,7 +106,7 @@ class PlacesTests(FindingCase):
 
 
 class WhenTests(FindingCase):
-    """What depends on the proxy, and on the network."""
+    """Behaviour that depends on the proxy and on the network."""
 
     def test_when_proxy(self) -> None:
         """With --when proxy the tunnel is built behind a proxy only, as the environment says (3.1.3)."""

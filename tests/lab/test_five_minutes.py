@@ -105,7 +105,7 @@ class FiveMinutesTests(MachineCase):
 
 
 class UserTests(MachineCase):
-    """Where the daemons have a user of their own, as with the package."""
+    """Daemons with a user of their own, as with the package."""
 
     def test_user(self) -> None:
         """Keys are that user's alone, configurations root's; it runs with them, and sees a revocation by root."""
@@ -141,7 +141,7 @@ class FirewallTests(MachineCase):
     """A packet filter that drops everything."""
 
     def test_commands(self) -> None:
-        """What setup says to type lets clients through, and without it they do not get through."""
+        """The firewall commands printed by setup admit clients, who do not get through without them."""
         self.lab.gateway.run("nft", "-f", "-", stdin=CLOSED)
         said = self.gateway.iphttps("setup", "--name", GATEWAY_NAME, "--route", PRIVATE_NETWORK)
         self.gateway.iphttps("up")

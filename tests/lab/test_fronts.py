@@ -250,7 +250,7 @@ class SocketTests(FrontCase):
 
 
 class TrustTests(FrontCase):
-    """Who is believed what, on the wire."""
+    """The trust in fronts, on the wire."""
 
     def announce(self, host: Namespace, header: bytes, address: str = "127.0.0.1") -> bytes:
         """Connect to the server, send a header and a request, and return the first bytes of the answer."""
@@ -278,7 +278,7 @@ class TrustTests(FrontCase):
             self.assertEqual(b"", self.announce(gateway, header))
 
     def test_identity(self) -> None:
-        """Whom no listed front vouches for is nobody, wherever he comes from."""
+        """A client without a listed front's announcement is anonymous, wherever it connects from."""
         self.configured("server-certificates", "--uri", "http://*:8080/IPHTTPS")
         gateway, stranger = self.lab.gateway, self.lab.clients[0]
         alice = version2("203.0.113.1", "192.0.2.1", 1, tls(b"alice"))

@@ -18,7 +18,7 @@ class HardenedTests(LabCase):
     """One client, whose host is hardened."""
 
     def test_settings(self) -> None:
-        """What new interfaces inherit does not keep the tunnel from an address and its routes."""
+        """The defaults for new interfaces do not keep the tunnel from its address and routes."""
         host = self.lab.clients[0]
         for name, value in HARDENED.items():
             self.assertIn(name, CLIENT)

@@ -95,7 +95,7 @@ class RequestTests(PlainCase):
             self.gateway.wait_for("disconnected", since=mark)
 
     def test_continue(self) -> None:
-        """Who asks whether to go on is told so, then gets the 200; curl does this."""
+        """A client that expects 100 Continue, such as curl, gets it and then the 200."""
         raw = RawClient(self.plain())
         raw.send(request(b"Expect: 100-continue\r\n"))
         self.assertEqual(b"HTTP/1.1 100 Continue", raw.read_head())
@@ -143,7 +143,7 @@ class BodyTests(PlainCase):
 
 
 class WrongPortTests(RawCase):
-    """Who speaks something else than the port does."""
+    """Clients of other protocols than the port's."""
 
     def test_tls_port(self) -> None:
         """On the port for TLS, anything else is closed, and the log has one line for each."""
@@ -162,7 +162,7 @@ class WrongPortTests(RawCase):
             self.assertEqual(1, server.text[mark:].count("connection from"))
 
     def test_http2(self) -> None:
-        """HTTP/1.1 is chosen where it is offered; whoever offers other protocols only, or speaks HTTP/2, is refused."""
+        """HTTP/1.1 is chosen if offered; a client that offers other protocols only, or speaks HTTP/2, is rejected."""
         server = self.server(authentication="none")
         preface = REFUSED["the preface of HTTP/2"][0]
         for offered, chosen, sent, status in (
@@ -219,7 +219,7 @@ class DeadlineTests(RawCase):
 
 
 class FloodTests(PlainCase):
-    """Who asks too often, or takes too many places."""
+    """Too many requests, and too many connections."""
 
     clients = 2
 
@@ -247,7 +247,7 @@ class FloodTests(PlainCase):
         self.gateway.wait_for("990 more rejected or failed connections within 60 s")
 
     def test_one_request(self) -> None:
-        """A connection carries one request: what follows a refused one is not answered."""
+        """A connection carries one request: what follows a rejected one is not answered."""
         answer = self.answer(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n" * 3)
         self.assertEqual(1, answer.count(b"\r\nServer: "))
 

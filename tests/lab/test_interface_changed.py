@@ -78,7 +78,7 @@ class InterfaceTests(LabCase):
             self.wait_put_right(told)
 
     def test_stripped(self) -> None:
-        """What a program that manages all interfaces strips off it comes back: addresses, routes, IPv6 itself."""
+        """Settings removed by another program are restored: addresses, routes, IPv6 itself."""
         both = list(self.each())
         for command, told in (("route", "route fe80::"), ("address", "address")):
             for host, daemon in both:

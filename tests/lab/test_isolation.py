@@ -19,7 +19,7 @@ from tests.support import solicited_node
 
 PROBES = 24
 BETWEEN = 0.5
-"""How many probes an attacker sends, and seconds between them: 12 s, where 8 were enough before."""
+"""The number of an attacker's probes, and the seconds between them: 12 s, where 8 were enough before."""
 
 
 class CongestionTests(RawCase):

@@ -126,13 +126,13 @@ class HostAdvertiseTests(RawCase):
 
 
 class PatienceTests(RawCase):
-    """What takes its time."""
+    """Slow tests."""
 
     # How many at the server ask whether a client is still there: the Neighbor Cache.
     askers = 1
 
     def test_address_is_freed(self) -> None:
-        """Who does not answer three solicitations loses the address (RFC 4861 section 7.3.3).
+        """A client that does not answer three solicitations loses the address (RFC 4861 section 7.3.3).
 
         Meanwhile Router Advertisements come unasked, the first ones soon (section 6.2.4).
         """

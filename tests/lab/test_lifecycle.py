@@ -42,7 +42,7 @@ class ServerEndTests(RawCase):
         self.assertIn("LISTEN -> STOPPED", server.text)
 
     def test_nothing_is_left(self) -> None:
-        """What the server changed on its host is as it was before: device, addresses, settings, forwarding."""
+        """The server's changes on its host are undone: device, addresses, settings, forwarding."""
         gateway = self.lab.gateway
         gateway.setting("ipv6.conf.all.forwarding", "0")
         gateway.setting("ipv6.conf.outer1.accept_ra", "1")

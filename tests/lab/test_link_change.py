@@ -56,7 +56,7 @@ class LinkChangeTests(LabCase):
         self.assertTrue(outcome[0].intact)
 
     def test_dead_path(self) -> None:
-        """Where the old connection leads nowhere any more, the router's silence shows it, and a new one is made."""
+        """A dead connection is detected by the router's silence, and replaced."""
         self.server()
         client = self.client()
         host, gateway = self.lab.clients[0], self.lab.gateway

@@ -74,7 +74,7 @@ class JsonTests(LabCase):
         self.assertIn("--log-format json and twistd's --logger exclude each other", server.text)
 
     def test_wrong(self) -> None:
-        """Another format is refused, with those there are."""
+        """Another format is rejected, with those there are."""
         server = self.lab.server("--log-format", "xml")
         self.assertEqual(2, server.wait_ended())
         self.assertIn("--log-format is text or json, not 'xml'", server.text)

@@ -19,7 +19,7 @@ class AnswerTests(RawServerCase):
     """One client, and one odd server after the other."""
 
     def test_answers(self) -> None:
-        """Whatever answers, the client says what it was and comes back; its link comes up only where it should."""
+        """For any answer the client logs its kind and retries; its link comes up only for a right one."""
         client = self.start()
         ok = b"HTTP/1.1 200 OK\r\n"
         for behave, said in (
@@ -121,7 +121,7 @@ class CertificateTests(RawServerCase):
     """Pins, revocation lists, and servers that ask late, with the system's own OpenSSL as the server."""
 
     def test_pin_and_list(self) -> None:
-        """A key that no --pin names is shown, to be compared with the right one; who is revoked is refused."""
+        """A key that no --pin names is shown, to be compared with the right one; who is revoked is rejected."""
         wrong = "sha256//" + "A" * 43 + "="
         identity = self.lab.server_identity
         right = self.lab.gateway.run(
@@ -145,7 +145,7 @@ class CertificateTests(RawServerCase):
         self.assertEqual("0x800B010C", self.status()["last_failure"]["code"])
 
     def test_unreadable_names(self) -> None:
-        """A rogue server's certificate with a name that cannot be read is refused in a sentence."""
+        """A rogue server's certificate with a name that cannot be read is rejected in a sentence."""
         other, usage = Authority(self.lab.directory / "other", "Other CA"), ExtendedKeyUsageOID.SERVER_AUTH
         shown = resigned(other, issue(other, common_name("abcdef"), usage=usage), b"\x0c\x06abcdef", UNPRINTABLE["LF"])
         self.context = server_context(save(shown, self.lab.directory / "rogue"))
@@ -179,7 +179,7 @@ class CertificateTests(RawServerCase):
         self.assertEqual(("certificate", "0x90320"), self.failure())
 
     def test_late_request_answered(self) -> None:
-        """Where it was allowed the certificate is shown, and the session opens after it."""
+        """If it was allowed the certificate is shown, and the session opens after it."""
         client, server = self.late("--allow-renegotiation")
         server.expect(b"depth=0 CN = client1")
         server.say(b"HTTP/1.1 200 OK\r\n\r\n")

@@ -71,7 +71,7 @@ class OwnFileTests(LabCase):
 
 
 class PidFileTests(LabCase):
-    """What lies where the pid file goes, after a crash, keeps neither daemon from starting."""
+    """An old pid file, after a crash, keeps neither daemon from starting."""
 
     def test_left(self) -> None:
         """Garbage, nothing, a number that is cut off, a link, a directory, and the number of an unrelated process."""

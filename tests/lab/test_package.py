@@ -47,7 +47,7 @@ reconnect-maximum = 1
 """
 SOONER = "[Service]\nRestartSec=2\nWatchdogSec=6\n"  # so that the test need not wait for half a minute
 PUT_THERE = frozenset({"/package.deb", "/etc/hosts"})
-"""What is there because the test put it there."""
+"""Files that the test itself has created."""
 
 NEEDED = "dpkg-deb", "mmdebstrap", "systemd-nspawn"
 NETWORKD = "[Match]\nName=lo iphttps*\n[Network]\nIPv6AcceptRA=no\n"
@@ -193,7 +193,7 @@ class PackageTests(LabCase):
         return dict(line.split("=", 1) for line in shown.splitlines() if "=" in line).get("ADMIN_STATE", "")
 
     def check_reload(self) -> None:
-        """A reload ends no session; one that is refused fails, and the server goes on."""
+        """A reload ends no session; one that is rejected fails, and the server goes on."""
         sessions = self.gateway.run("iphttps", "clients", "--json")
         self.gateway.write("/etc/iphttps/server/main.toml", SERVER_CONFIGURATION + "max-clients = 7\n")
         self.gateway.run("systemctl", "reload", SERVER)
@@ -234,7 +234,7 @@ class PackageTests(LabCase):
         wait_reachable(self.lab.clients[0], PRIVATE_HOST, 30.0)
 
     def check_server_away(self) -> None:
-        """Where the server does not answer, the start of a client waits for its first attempt, and for no more.
+        """If the server does not answer, the start of a client waits for its first attempt, and for no more.
 
         From here on everybody can open the tun device, as udev has it: the services start there as well.
         """

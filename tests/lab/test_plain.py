@@ -12,7 +12,7 @@ from tests.lab.case import LabCase
 
 
 class OffloadTests(LabCase):
-    """Whether segmentation is offloaded."""
+    """True if segmentation is offloaded."""
 
     def _offloaded(self, *flags: str) -> Any:
         control = self.lab.directory / "control"
@@ -58,13 +58,13 @@ class CertificatesClauseTests(test_clauses.CertificatesClauseTests):
 
 
 class ServerWitnessTests(test_witness.ServerWitnessTests):
-    """What a server without offload sends."""
+    """Packets of a server without offload."""
 
     server_device = "plain"
 
 
 class ClientWitnessTests(test_witness.ClientWitnessTests):
-    """What a client without offload sends."""
+    """Packets of a client without offload."""
 
     client_device = "plain"
 

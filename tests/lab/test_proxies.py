@@ -35,9 +35,9 @@ from tests.lab.proxies import (
 SIZE = 20_000_000
 PLAIN_ROUTER = "2001:db8:3::1"
 
-# What the client's log says of a password that the proxy has just refused, and of one that it keeps back.
-REFUSED = "refused the user or the password"
-KEPT_BACK = "refused the login, which is not sent for"
+# What the client's log says of a password that the proxy has just rejected, and of one that it keeps back.
+REFUSED = "rejected the user or the password"
+KEPT_BACK = "rejected the login, which is not sent for"
 
 
 @contextmanager
@@ -90,7 +90,7 @@ class ProxyCase(LabCase):
         )
 
     def assert_kept_back(self, clients: Iterable[Program]) -> None:
-        """Check that the clients, refused once, come again without the password."""
+        """Check that the clients, rejected once, come again without the password."""
         for client in clients:
             client.wait_for(REFUSED)
             client.wait_for(KEPT_BACK)
@@ -229,7 +229,7 @@ class OtherProxiesTests(ProxyCase):
         self.proxies.apache(nonce_lifetime=1)
         client.wait_for(LINK_UP, 20, since=mark)
         wait_reachable(host, PRIVATE_HOST)
-        self.assertNotIn("refused the", client.text)
+        self.assertNotIn("rejected the", client.text)
         client.stop()  # Apache logs a request that has become a tunnel at the tunnel's end
 
         def logins() -> list[str]:

@@ -1,4 +1,4 @@
-"""What the README tells a person to type, and the example configurations in etc/."""
+"""The commands in the README, and the example configurations in etc/."""
 
 from __future__ import annotations
 
@@ -162,7 +162,7 @@ class ReadmeTests(LabCase):
         wait_reachable(self.lab.clients[0], PRIVATE_HOST)
 
     def test_defaults_in_the_examples(self) -> None:
-        """What stands commented out in an example is the default of that option, and no option is left out."""
+        """Each option is in the example, commented out with its default."""
         for role in ("server", "client"):
             text = (ROOT / "etc" / f"{role}.toml").read_text()
             shown = self.lab.gateway.run(

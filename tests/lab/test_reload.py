@@ -92,7 +92,7 @@ class ReloadTests(RawCase):
         self.assertEqual(b"", self.raw().post())
 
     def test_log_level(self) -> None:
-        """What is logged can be changed."""
+        """A reload changes the logging options."""
         self.values["log-level"] = "warn"
         self.write()
         self.assertEqual(["log-level"], self.request()["changed"])
@@ -105,14 +105,14 @@ class ReloadTests(RawCase):
         self.assertNotIn(" connected,", self.program.text[mark:])
 
     def test_needs_a_restart(self) -> None:
-        """What takes a restart is said, and stays as it is."""
+        """An option that needs a restart is reported, and stays unchanged."""
         self.values |= {"interface": "other0", "max-clients": 7, "offload": "off"}
         self.write()
         answer = self.request()
         self.assertEqual((["max-clients"], ["interface", "offload"]), (answer["changed"], answer["restart"]))
 
     def test_refused_whole(self) -> None:
-        """A file with a fault is refused whole, by a sentence, and everything stays as it was."""
+        """A file with a fault is rejected whole, by a sentence, and everything stays as it was."""
         self.values |= {"max-clients": 1, "rout": []}
         self.write()
         self.assertIn("unknown key 'rout'; did you mean 'route'?", str(self.request()["error"]))

@@ -1,4 +1,4 @@
-"""What a faulty or hostile peer, or a local program, cannot do."""
+"""Robustness against faulty and hostile peers and local programs."""
 
 import re
 import socket
@@ -164,7 +164,7 @@ class NeverReadingTests(RawCase):
 
 
 class SessionTests(RawCase):
-    """What is left of a session that has ended."""
+    """The state after the end of a session."""
 
     def test_no_descriptor_is_left(self) -> None:
         """A connection that ends leaves nothing at the server, however it ends (3.2.5.3, 3.2.7.2)."""

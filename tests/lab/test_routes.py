@@ -177,7 +177,7 @@ class DefaultRouteTests(RoutesCase):
 
 
 class RefusedTests(RoutesCase):
-    """What the client does not take."""
+    """Routes that the client rejects."""
 
     def test_refused(self) -> None:
         """No default route against the operator's word; no server whose address lies in the tunnel's own prefix.

@@ -39,7 +39,7 @@ class SstpcTests(SSTPCase):
         client.ping(SERVER_IPV6, source=str(client.global_address()))
 
     def test_wrong_password(self) -> None:
-        """A wrong password is refused, and the log says so."""
+        """A wrong password is rejected, and the log says so."""
         server = self.sstp_server()
         client = Sstpc(self.lab, self.lab.clients[0], password="wrong")
         client.connect()

@@ -1,4 +1,4 @@
-"""What docs/sstp.md has people type and write, on machines of the laboratory."""
+"""The commands and files of docs/sstp.md, on machines of the laboratory."""
 
 from __future__ import annotations
 

@@ -85,7 +85,7 @@ class FrontTests(SSTPFrontCase):
         self.assert_carries_sstp(server)
 
     def test_unknown_certificate(self) -> None:
-        """Where the server is told another certificate than the front's, the client is refused."""
+        """If the server is told another certificate than the front's, the client is rejected."""
         server = self.sstp_behind("server-none", known=False)
         self.front("stunnel", self.config("stunnel"))
         self.assert_refused(server)

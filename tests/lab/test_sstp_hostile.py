@@ -1,4 +1,4 @@
-"""What a client of SSTP may do that none should: each with its exact outcome, while another client's ping goes on."""
+"""Misbehaviour of an SSTP client: each with its exact outcome, while another client's ping continues."""
 
 from __future__ import annotations
 
@@ -142,7 +142,7 @@ class HostileTests(HostileCase):
                 attacker.close()
 
     def check_lengths(self) -> None:
-        """What cannot be delineated ends without a word (3.1.5.1); what can is aborted, refused, or discarded."""
+        """Undelineable data ends without a message (3.1.5.1); other faults are aborted, rejected or discarded."""
         silent = ("11000008", "10010000", "10000003", "1001f003", "00", "16030100")
         for each in silent:
             attacker = self.attacker()
@@ -263,7 +263,7 @@ class HostileTests(HostileCase):
         with self.assertRaises(OSError):
             while time.monotonic() < end:
                 deaf.wire.sendall(long_echo)
-        self.program.wait_for("it does not read what it is answered")
+        self.program.wait_for("it does not read its answers")
 
     def check_long_name(self) -> None:
         """A name of a megabyte is no name: what says so is discarded, and the call goes on."""

@@ -172,7 +172,7 @@ class PppTests(LabCase):
         self.guest.wait_for("LCP terminated by peer")
 
     def test_password(self) -> None:
-        """PAP is agreed on where pppd demands it; a wrong password is refused."""
+        """PAP is agreed on where pppd demands it; a wrong password is rejected."""
         peer = self.peer("require-pap", authentication=BY_PAP)
         peer.open(IPCP)
         self.assertTrue(peer.is_open(LCP) and peer.is_open(IPCP))
@@ -221,7 +221,7 @@ class ClientTests(LabCase):
     """sstpc on a host and in a guest, as far as it comes without a server for SSTP."""
 
     def test_no_server(self) -> None:
-        """Where nobody listens, that is said at once."""
+        """A refused connection is reported at once."""
         began = time.monotonic()
         client = Sstpc(self.lab, self.lab.clients[0])
         self.addCleanup(client.close)
@@ -232,7 +232,7 @@ class ClientTests(LabCase):
         self.assertLess(time.monotonic() - began, 15)
 
     def test_call(self) -> None:
-        """What the PPP peer says goes to the server, and CALL_CONNECTED as soon as sstpc is told the keys."""
+        """The PPP peer's frames reach the server, and CALL_CONNECTED follows once sstpc has the keys."""
         for tls in TLS:
             server = Answering(self.lab)
             client = Sstpc(self.lab, self.lab.clients[0])

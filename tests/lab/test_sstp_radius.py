@@ -55,7 +55,7 @@ class LoginTests(RadiusCase):
         client.ping(SERVER)
 
     def test_wrong_password(self) -> None:
-        """A wrong password is refused, and the log has the server's words."""
+        """A wrong password is rejected, and the log has the server's words."""
         FreeRadius(self.lab, self.lab.gateway)
         server = self.radius_server()
         self.assertTrue(self.sstpc(password="wrong").ppp.refused)
@@ -84,7 +84,7 @@ class LoginTests(RadiusCase):
 
 
 class SessionTests(RadiusCase):
-    """What the RADIUS server learns of a session, and how it ends it."""
+    """Accounting at the RADIUS server, and disconnection by it."""
 
     def started(self, radius: FreeRadius, number: int) -> bool:
         """Tell whether so many sessions have a record of their start."""

@@ -58,19 +58,19 @@ class SourceClauseTests(test_clauses.SourceClauseTests):
 
 
 class ServerWitnessTests(test_witness.ServerWitnessTests):
-    """What a server with a TAP device sends."""
+    """Packets of a server with a TAP device."""
 
     server_device = "tap"
 
 
 class ClientWitnessTests(test_witness.ClientWitnessTests):
-    """What a client with a TAP device sends."""
+    """Packets of a client with a TAP device."""
 
     client_device = "tap"
 
 
 class AddressTests(test_witness.AddressTests):
-    """What the kernel of a client with a TAP device sends into the tunnel."""
+    """Packets that the kernel of a client with a TAP device sends into the tunnel."""
 
     client_device = "tap"
 

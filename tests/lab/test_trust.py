@@ -1,4 +1,4 @@
-"""Who stays in: lists at a bad moment and older ones, the end of certificates and authorities, unreadable names."""
+"""The trust in clients: late and older lists, expired certificates and authorities, unreadable names."""
 
 import os
 import signal
@@ -67,7 +67,7 @@ class TrustTests(LabCase):
         self.assertIn("CN=bob", server.wait_for("is no longer trusted"))
 
     def test_unreadable_names(self) -> None:
-        """A stranger with a name that cannot be read is refused in a line; a client of ours comes in."""
+        """A stranger with a name that cannot be read is rejected in a line; a client of ours comes in."""
         server = self.server()
         mine, other = self.lab.authority, Authority(self.lab.directory / "other", "Other CA")
         for number, value in enumerate(UNPRINTABLE.values()):

@@ -98,16 +98,16 @@ class UpTests(LabCase):
         self.assertEqual([], list(self.places.run.iterdir()))
 
     def test_refused(self) -> None:
-        """Why one does not start is said in the daemon's own sentence."""
+        """A failed start is reported in the daemon's own sentence."""
         gateway = self.lab.gateway
         self.configure("server", self.server_values | {"max-clients": 0})
         file = self.places.server_config("main")
         self.assertEqual(
-            f"iphttps: server/main failed to start: {file}:8: --max-clients takes a number of at least 1, not '0'",
+            f"iphttps: server/main failed to start: {file}:8: max-clients takes a number of at least 1, not '0'",
             self.command(gateway, "up", "server/main", status=1),
         )
         self.configure("server", self.server_values | {"private-key": "/nowhere"})
-        self.assertIn(f"{file}:5: --private-key: cannot read", self.command(gateway, "up", "server/main", status=1))
+        self.assertIn(f"{file}:5: private-key: cannot read", self.command(gateway, "up", "server/main", status=1))
 
     def test_not_in_time(self) -> None:
         """A client that cannot get through says what is in its way, and goes on trying."""
@@ -125,7 +125,7 @@ class UpTests(LabCase):
         self.command(self.lab.clients[0], "down", "client/main")
 
     def test_by_hand(self) -> None:
-        """What was started in another way is not stopped, and what died is started again."""
+        """A daemon started in another way is not stopped, and a dead one is started again."""
         gateway = self.lab.gateway
         control = self.places.control("server", "main")
         control.parent.mkdir(parents=True)

@@ -166,7 +166,7 @@ class ClientWitnessTests(LabCase):
 
 
 class AddressTests(LabCase):
-    """What the client's kernel does on the link."""
+    """The behaviour of the client's kernel on the link."""
 
     probing = True
 

@@ -59,14 +59,14 @@ done
 
 @dataclass(frozen=True, slots=True)
 class Exchange:
-    """What both ends of an exchange report: bytes and SHA-256, sent and received."""
+    """The report of both ends of an exchange: bytes and SHA-256, sent and received."""
 
     ours: dict[str, Any]
     theirs: dict[str, Any]
 
     @property
     def intact(self) -> bool:
-        """Whether each end has received what the other has sent."""
+        """True if each end has received what the other has sent."""
         return all(
             (sender["sent"], sender["sent_sha256"]) == (receiver["received"], receiver["received_sha256"])
             for sender, receiver in ((self.ours, self.theirs), (self.theirs, self.ours))
@@ -164,7 +164,7 @@ class Guest:
 
     @property
     def running(self) -> bool:
-        """Whether the guest runs."""
+        """True if the guest runs."""
         return self._console.running
 
     @property

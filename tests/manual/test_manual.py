@@ -38,7 +38,7 @@ class KeyTests(SynchronousTestCase):
             self.assertEqual(sorted(kind.table), sorted(key.name for key in Example.read(role).keys))
 
     def test_defaults(self) -> None:
-        """What stands commented out there is the default."""
+        """The commented-out values are the defaults."""
         for role, kind in OPTIONS.items():
             options = kind()
             for key in Example.read(role).keys:

@@ -49,7 +49,7 @@ from iphttps.net.tls.immediate import ImmediateTLSFactory, TLSEndpoint
 
 NAME = "vpn.example.org"
 OUTER = IPv4Address("TCP", "192.0.2.7", 1234)
-"""Where every connection seems to come from, or to lead to."""
+"""The address of every connection's peer."""
 
 PREFIX = IPv6Network("2001:db8:2::/64")
 SERVER_LINK_LOCAL = IPv6Address("fe80::1")
@@ -135,13 +135,13 @@ class Port:
 
 @implementer(IStreamClientEndpoint)
 class Endpoint:
-    """Where a client connects to; the test decides what comes of each attempt."""
+    """The endpoint of a client; the test decides the outcome of each attempt."""
 
     def __init__(self) -> None:
         self.attempts: list[tuple[IProtocolFactory, Deferred[IProtocol]]] = []
         self.cancelled = 0
         self.cancelling: type[Exception] | None = None
-        """What a cancelled attempt fails with, if not with CancelledError."""
+        """The error of a cancelled attempt, if other than CancelledError."""
 
     def connect(self, factory: IProtocolFactory) -> Deferred[IProtocol]:
         """Begin an attempt."""
@@ -268,7 +268,7 @@ class ClientEnd:
 
     @property
     def reading(self) -> bool:
-        """Whether the device is being read."""
+        """True if the device is being read."""
         return self.reader in self.clock.getReaders()
 
     def connect(self, server: ServerEnd, cut: int = Wire.cut) -> Connection:

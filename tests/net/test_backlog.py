@@ -33,7 +33,7 @@ REQUEST = b"POST /IPHTTPS HTTP/1.1\r\nHost: vpn.example.org\r\nContent-Length: 1
 MEBIBYTE = 1 << 20
 BATCH = 50
 OFFERED = 16 * MEBIBYTE
-"""What is sent to a peer: far more than it may cost."""
+"""The amount of data sent to a peer, far above the limit."""
 
 
 class Peer:
@@ -157,7 +157,7 @@ class BacklogTestsMixin(TestCase):
                 self.read += self.peers[1].read()
 
     async def test_at_once(self) -> None:
-        """What finds room is with the kernel before the reactor turns once more."""
+        """Data that fits is with the kernel before the reactor's next iteration."""
         await self.open(1)
         while not self.peers[0].read():  # the answer to the request, and nothing after it
             await self.turn()

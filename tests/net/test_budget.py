@@ -28,7 +28,7 @@ class BudgetTests(ServerCase):
         self.sent = [packet(client_address(1), PRIVATE_HOST, b"%d" % number) for number in range(MANY)]
 
     def test_few(self) -> None:
-        """What is within the budget is forwarded at once."""
+        """Packets within the budget are forwarded at once."""
         self.tunnel.dataReceived(b"".join(self.sent[:BUDGET]))
         self.assertEqual(self.sent[:BUDGET], self.end.device.taken)
         self.assertEqual("producing", self.transport.producerState)
@@ -44,7 +44,7 @@ class BudgetTests(ServerCase):
         self.assertEqual([BUDGET] * 4 + [10], self.written)
 
     def test_in_order(self) -> None:
-        """What is delivered meanwhile waits for what was put off."""
+        """Packets delivered later wait for the queued ones."""
         self.tunnel.dataReceived(b"".join(self.sent[:-1]))
         self.tunnel.dataReceived(self.sent[-1])
         self.clock.pump([0] * 6)

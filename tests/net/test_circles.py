@@ -1,4 +1,4 @@
-"""What has ended is gone at once: nothing in it refers to itself, so nothing waits for the garbage collector.
+"""Ended sessions are freed at once, without reference cycles for the garbage collector.
 
 The server's collector does not look again at what it once has found alive (`app/daemon/process/gc_tuning.py`): what
 would need it then, stays.
@@ -47,7 +47,7 @@ FETCH = b"GET /long HTTP/1.1\r\nHost: gateway\r\n\r\n"
 WRONG = b"GET / HTTP/1.1\r\nHost: gateway\r\n\r\n"
 
 REQUESTS = (b"", OPEN[:30], OPEN, ENDING, FETCH)
-"""What clients may have said when they are all in the middle of something."""
+"""The data sent by clients in the middle of each phase."""
 
 
 def close(client: socket.socket) -> None:
@@ -208,10 +208,10 @@ class ConnectionTests(TestCase):
 
 
 class ContextTests(SynchronousTestCase):
-    """What TLS needs for all connections: keys, authorities, lists."""
+    """The TLS state shared by all connections: keys, authorities, lists."""
 
     def test_change(self) -> None:
-        """Where other certificates are put in force, the old ones do not stay."""
+        """If other certificates are put in force, the old ones do not stay."""
         tls = Certificates(Path(self.mktemp())).server_tls()
         old = ref(tls._contexts[0])
         gc.collect()

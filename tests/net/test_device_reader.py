@@ -70,7 +70,7 @@ class DeviceReaderTests(SynchronousTestCase):
             self.assertEqual(list(self.delivered[-1]), [PACKET] * (taken * READS))
 
     def test_answers(self) -> None:
-        """Where more was written than read, by as much as the queue takes, it is read; then it is as before."""
+        """If more was written than read, by as much as the queue takes, it is read; then it is as before."""
         for written, taken in ((READ_AT_ONCE - 1, 1), (READS, 1), (READS + 1, 4), (0, 1), (10_000, MOST_READS)):
             for _ in range(READS * MOST_READS):
                 self.device.inject(PACKET)
@@ -79,7 +79,7 @@ class DeviceReaderTests(SynchronousTestCase):
             self.assertEqual(len(self.delivered[-1]), taken * READS)
 
     def test_many_answers(self) -> None:
-        """Where so much was written that the answers hardly find room, they are read at once, while it runs at all."""
+        """If so much was written that the answers hardly find room, they are read at once, while it runs at all."""
         for _ in range(READ_AT_ONCE):
             self.device.inject(PACKET)
         self.reader.wrote(READ_AT_ONCE)
@@ -89,7 +89,7 @@ class DeviceReaderTests(SynchronousTestCase):
         self.assertEqual([READ_AT_ONCE], [len(batch) for batch in self.delivered])
 
     def test_not_within(self) -> None:
-        """What is written while it delivers makes it read later, not once more inside."""
+        """A write during delivery makes it read later, without recursion."""
         depth = []
 
         def deliver(batch: Batch) -> int:
@@ -117,7 +117,7 @@ class DeviceReaderTests(SynchronousTestCase):
         self.assertGreaterEqual(size, MOST_BYTES)
 
     def test_nothing_waits(self) -> None:
-        """Where nothing waits, or only rubbish does, nothing is delivered."""
+        """If nothing waits, or only rubbish does, nothing is delivered."""
         self.reader.doRead()
         self.device.inject(b"rubbish")
         self.reader.doRead()

@@ -15,7 +15,7 @@ from iphttps.pki.verification import CheckedConnection, PeerCheck
 
 
 class ExplainTests(SynchronousTestCase):
-    """What went wrong, in words that follow a colon."""
+    """The sentence for a failure, to follow a colon."""
 
     def assert_explains(self, reason: Exception, words: str, stage: Stage, code: str | None = None) -> None:
         """Check what is said about this reason."""
@@ -106,7 +106,7 @@ class ExplainTests(SynchronousTestCase):
             self.assert_explains(SSL.Error(errors), said, stage, code)
 
     def test_portal(self) -> None:
-        """What is not TLS may come from a captive portal."""
+        """Data that is not TLS may come from a captive portal."""
         for words, said in (
             ("wrong version number", "the server does not speak TLS on this port: a captive portal or a web proxy may"),
             ("http request", "plain HTTP request on a TLS port"),

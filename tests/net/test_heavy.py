@@ -44,7 +44,7 @@ def huge_key() -> rsa.RSAPrivateKey:
 
 
 class HeavyTests(TLSCase):
-    """What they cost the server, whose other clients must wait meanwhile."""
+    """Their cost to the server, whose other clients must wait meanwhile."""
 
     def show(self, shown: Credentials) -> str:
         """Show a certificate to the server; return what became of it, once it is clear that it took not too long."""
@@ -101,7 +101,7 @@ class HeavyTests(TLSCase):
         return Credentials(chain, crypto.PKey.from_cryptography_key(signer))
 
     def test_chain(self) -> None:
-        """A chain of 50 certificates is verified, or one of 200 refused, in a moment."""
+        """A chain of 50 certificates is verified, or one of 200 rejected, in a moment."""
         self.assertEqual("welcome, CN=number 0", self.show(self.issue_below(50)))
         self.assertIn("failed verification", self.show(self.issue_below(200)))
 

@@ -68,7 +68,7 @@ class DamagedHelloTests(SynchronousTestCase):
     """Many of them, to the real server in memory."""
 
     def test_damaged(self) -> None:
-        """Each is refused, answered or waited for; there is no traceback, little in the log, and nothing left."""
+        """Each is rejected, answered or waited for; there is no traceback, little in the log, and nothing left."""
         clock, chance = MemoryReactorClock(), Random(24)
         end = ServerEnd(clock, Certificates(Path(self.mktemp())).server_tls())
         self.addCleanup(end.device.close)

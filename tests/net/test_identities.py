@@ -1,4 +1,4 @@
-"""Who a client is: its names in log and table, those that cannot be read or believed, and how often it may come."""
+"""A client's identity: names in log and table, unreadable and untrusted names, and the limit on sessions."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from .odd_certificates import common_name, issue, user_principal_name
 from .support import NAME, ClientEnd, ServerEnd
 
 SERVER_LOGS = ("iphttps.net.iphttps.service.IPHTTPSService", "iphttps.net.listen.listener.Listener")
-"""Where the server says who comes, and who is refused."""
+"""The server's log of connected and rejected clients."""
 
 
 class IdentityCase(SynchronousTestCase):
@@ -94,7 +94,7 @@ class NameTests(IdentityCase):
         self.assertEqual("TLSv1.3 TLS_AES_256_GCM_SHA384", entry.suite)
 
     def test_hostile(self) -> None:
-        """No name can forge a line of the log or command a terminal, in a session or in a refusal."""
+        """No name can forge a line of the log or command a terminal, in a session or in a rejection."""
         hostile = common_name("x\n2026-01-01 client 9 (CN=root) connected\r\x1b[2J\x07\u202e")
         for authority in (self.certificates.authority, self.certificates.other_authority()):
             _, (line,) = self.join(issue(authority, hostile, [user_principal_name("a\nb")]))
@@ -102,7 +102,7 @@ class NameTests(IdentityCase):
             self.assertIn(r"CN=x\0A2026-01-01 client 9 (CN=root) connected\0D\1B[2J\07\E2\80\AE", line)
 
     def test_two_subjects_never_look_alike(self) -> None:
-        """What is escaped cannot be imitated by writing the escape."""
+        """An escaped name differs from a name that contains the escape."""
         texts = ("a\nb", r"a\0Ab", r"a\\0Ab", "a,b", "a, b", "a=b", "\xe9", r"\C3\A9")
         found = [self.identity(common_name(text)) for text in texts]
         self.assertEqual(len(texts), len(set(found)))
@@ -132,14 +132,14 @@ class RefusalTests(IdentityCase):
         self.assertEqual((ClientState.LINK_DOWN, [f"rejected 192.0.2.7:1234: {sentence}"]), self.join(shown))
 
     def test_nameless(self) -> None:
-        """Who has no name at all is nobody, and could not be told from others without one."""
+        """A certificate without a name is rejected, since clients without names cannot be told apart."""
         self.assert_refused(
             self.issue(x509.Name([])),
             "the certificate has neither a subject nor an alternative name",
         )
 
     def test_malformed(self) -> None:
-        """A certificate that cannot be read is refused, and is no bug."""
+        """A certificate that cannot be read is rejected, and is no bug."""
         for content in (b"", b"\x30\x03\x82\x04\xff", b"\x05\x00"):
             shown = issue(self.certificates.authority, common_name("x"), unreadable=content)
             state, (line,) = self.join(shown)
@@ -147,7 +147,7 @@ class RefusalTests(IdentityCase):
             self.assertIn("rejected 192.0.2.7:1234: the certificate", line)
 
     def test_weak(self) -> None:
-        """A weak key or signature is refused, also where NULL suites turn OpenSSL's own check off."""
+        """A weak key or signature is rejected, also where NULL suites turn OpenSSL's own check off."""
         authority = self.certificates.authority
         weak = issue(authority, common_name("x"), key=rsa.generate_private_key(public_exponent=65537, key_size=1024))
         theirs = "the certificate of CN=x has a key or a signature that is too weak"
@@ -190,7 +190,7 @@ class RefusalTests(IdentityCase):
 
 
 class LimitTests(IdentityCase):
-    """How many sessions the bearers of one identity may have: the newest wins."""
+    """The limit on the sessions of one identity: the newest wins."""
 
     def setUp(self) -> None:
         """Allow two."""
@@ -222,7 +222,7 @@ class LimitTests(IdentityCase):
         self.assertEqual([2, 3], self.there)
 
     def test_full_table(self) -> None:
-        """Who takes his own place finds room in a full table."""
+        """A client that displaces its own session finds room in a full table."""
         self.server.table.maximum = 2
         for shown in (self.alice, self.alice, self.alice):
             self.join(shown)
@@ -230,7 +230,7 @@ class LimitTests(IdentityCase):
         self.assertEqual(ClientState.LINK_DOWN, self.join(self.bob)[0])
 
     def test_mode_none(self) -> None:
-        """Whom nobody knows, nobody counts (3.2.1)."""
+        """Anonymous clients are not limited per identity (3.2.1)."""
         self.tls.change(replace(self.tls.settings, client_ca=None))
         self.server.service.certificate = CertificatePolicy.OPTIONAL
         for _ in range(4):

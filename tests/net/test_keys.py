@@ -18,7 +18,7 @@ from .certificates import Certificates
 from .support import SERVER, ServerEnd, client_address, packet
 
 AT_ONCE = int(KEY_BURST / 2)
-"""How often in a row keys can be renewed: each time is a message there, and one back."""
+"""Number of consecutive key updates, each with a message in both directions."""
 
 
 class Joined:

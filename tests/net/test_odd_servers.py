@@ -29,7 +29,7 @@ class OddServerCase(ClientCase):
 
     @property
     def trouble(self) -> FailureReason:
-        """What went wrong last."""
+        """The last failure."""
         assert self.end.client.last_failure
         return self.end.client.last_failure[0]
 
@@ -115,7 +115,7 @@ class LoopTests(OddServerCase):
 
 
 class RequestLengthTests(OddServerCase):
-    """Requests for fronts that refuse the length of 3.1.5.2."""
+    """Requests for fronts that reject the length of 3.1.5.2."""
 
     length = RequestLength.CHUNKED
 

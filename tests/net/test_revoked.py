@@ -62,7 +62,7 @@ class HandshakeTests(RevokedCase):
         self.assert_good(settings, bob)
 
     def test_told(self) -> None:
-        """Who is revoked is told so."""
+        """A revoked client gets the TLS alert."""
         settings = self.settings(self.root.revoke(self.certificates.client))
         _, said = self.meet(ServerTLS(settings), self.client_tls(self.certificates.client))
         self.assertIn("the server rejected this client's certificate: it has been revoked", said)
@@ -126,7 +126,7 @@ class JoinCase(RevokedCase):
 
     @property
     def there(self) -> list[str]:
-        """Who has a session."""
+        """The clients with a session."""
         return [entry.identity.subject for entry in self.server.table if entry.identity]
 
 
@@ -172,7 +172,7 @@ class ChangeTests(JoinCase):
         self.assertEqual(["CN=carol"], self.there)
 
     def test_between_handshake_and_session(self) -> None:
-        """Who was revoked after the handshake and before the request does not come in either."""
+        """A client revoked between handshake and request is rejected, too."""
         client = ClientEnd(self.clock, self.client_tls(self.alice))
         self.addCleanup(client.device.close)
         client.client.handle(ClientEvent.ENABLE)

@@ -80,7 +80,7 @@ class PhaseTests(TunnelCase):
         self.assertEqual(self.tunnel.told, ["established"])
 
     def test_head_then_packets(self) -> None:
-        """What follows the head is packets, delivered batch by batch (3.1.5.3)."""
+        """The bytes after the head are packets, delivered batch by batch (3.1.5.3)."""
         self.tunnel.dataReceived(b"head.")
         self.tunnel.dataReceived(ONE + TWO)
         self.tunnel.dataReceived(THREE)
@@ -109,7 +109,7 @@ class PhaseTests(TunnelCase):
         self.assertEqual(self.tunnel.told, ["established", b"head", [ONE], [TWO], [THREE]])
 
     def test_framing_fault(self) -> None:
-        """What comes before a framing fault is delivered, what comes after it is not; it is counted once (3.1.5.3)."""
+        """Packets before a framing fault are delivered, those after it are not; it is counted once (3.1.5.3)."""
         self.tunnel.dataReceived(b"head.")
         self.tunnel.dataReceived(ONE + b"GET / HTTP/1.1\r\n" + TWO)
         self.tunnel.dataReceived(THREE)
@@ -151,7 +151,7 @@ class DeadlineTests(TunnelCase):
 
 
 class SendTests(TunnelCase):
-    """What is sent goes out, or is dropped and counted."""
+    """Packets are sent, or dropped and counted."""
 
     def test_sent_bytes_are_the_packets(self) -> None:
         """Packets laid end to end are the body; nothing is put around them (3.1.5.3)."""
@@ -174,7 +174,7 @@ class SendTests(TunnelCase):
         self.assertEqual(self.tunnel.counters, Counters(packets_out=4, bytes_out=len(ONE + TWO + THREE + ONE)))
 
     def test_no_room(self) -> None:
-        """What finds no room to wait is dropped and counted, packet by packet."""
+        """Packets beyond the queue's limit are dropped and counted, packet by packet."""
         self.tunnel.pauseProducing()
         self.tunnel.backlog.room = len(ONE)
         self.tunnel.send(Batch.of([ONE, TWO, THREE]))

@@ -19,7 +19,7 @@ from .iphttps.test_server import REQUEST, ServerCase
 
 
 class SessionLinesTests(SynchronousTestCase):
-    """Which sessions are logged."""
+    """The sessions that are logged."""
 
     def setUp(self) -> None:
         """Begin with none."""
@@ -132,4 +132,4 @@ class AnonymousSessionsTests(ServerCase):
             (said.count("session-opened"), said.count("session-ended"), said.count("sessions-more")),
         )
         self.assertEqual([501 - LINES], [event["count"] for event in events if event["event"] == "sessions-more"])
-        self.assertEqual(({}, set()), (self.end.service._anonymous, self.end.service._unlogged))
+        self.assertEqual(({}, set()), (self.end.service._anonymous, self.end.service._sessions._unlogged))

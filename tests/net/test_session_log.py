@@ -17,7 +17,7 @@ from .test_whole_sessions import SessionCase
 
 
 class TotalsTests(SynchronousTestCase):
-    """What a session came to."""
+    """The totals of a session."""
 
     def test_totals(self) -> None:
         """Packets and bytes of both directions, drops by reason, and the duration."""

@@ -58,7 +58,7 @@ class SeveralServersTests(SynchronousTestCase):
         return RemoteServer(name, cast(IStreamClientEndpoint, endpoint), lambda: ClientHandshake(name, f"/{name}"))
 
     def refuse(self, *names: str) -> None:
-        """Let these servers refuse the attempt, each in its turn."""
+        """Let these servers reject the attempt, each in its turn."""
         for name in names:
             self.assertEqual(self.client.server.uri, name)
             self.endpoints[name].refuse(ConnectionRefusedError())

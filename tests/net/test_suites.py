@@ -1,4 +1,4 @@
-"""What of TLS the server agrees to: suites with and without encryption, protocols, and changes of its settings."""
+"""The TLS parameters that the server accepts: suites with and without encryption, versions, and changes of settings."""
 
 from __future__ import annotations
 
@@ -101,13 +101,13 @@ class NullTests(SuiteCase):
                 self.assertEqual("no shared cipher", self.agreed(choice, suites + b":@SECLEVEL=0"), suites)
 
     def assert_unfit(self, server: Credentials, sentence: str) -> None:
-        """Check that both choices are refused with a sentence."""
+        """Check that both choices are rejected with a sentence."""
         for choice in (NullEncryption.ACCEPT, NullEncryption.PREFER):
             error = self.assertRaises(ConfigError, ServerTLS, TLSSettings(server, null_encryption=choice))
             self.assertEqual(sentence, str(error))
 
     def test_needs_rsa(self) -> None:
-        """A server's certificate with another kind of key is refused, for with it no such suite works."""
+        """A server's certificate with another kind of key is rejected, for with it no such suite works."""
         self.assert_unfit(
             credentials(self.certificates.server),
             f"--null-encryption needs an RSA certificate, and that of CN={NAME} has another type of key: "
@@ -115,7 +115,7 @@ class NullTests(SuiteCase):
         )
 
     def test_needs_encipherment(self) -> None:
-        """An RSA certificate that is for signatures only is refused, for clients would refuse it."""
+        """An RSA certificate that is for signatures only is rejected, for clients would reject it."""
         usage = x509.KeyUsage(True, *[False] * 8)  # for signatures only
         self.assert_unfit(
             _self_signed(NAME, 2048, usage),
@@ -144,7 +144,7 @@ class ProtocolTests(SuiteCase):
             self.assertEqual("the peer does not offer HTTP/1.1 (ALPN)", sentence(Failure(refused)))
 
     def test_names(self) -> None:
-        """Whatever name a client asks for, it gets the server's certificate."""
+        """A client gets the server's certificate for any server name."""
         for name in (b"", NAME.encode(), b"other.example", b"192.0.2.1", b"\xff\xfe", b"a" * 255):
             client = self.shake_hands(ServerTLS(TLSSettings(self.rsa)), self.context(highest=SSL.TLS1_3_VERSION), name)
             self.assertEqual(self.rsa.chain[0], client.get_peer_certificate(as_cryptography=True), name)
@@ -207,7 +207,7 @@ class ChangeTests(SuiteCase):
         self.shake_hands(tls, self.context(b"ECDHE+AESGCM"))
 
     def test_weak_key(self) -> None:
-        """A certificate that TLS itself refuses is named, and the old one stays."""
+        """A certificate that TLS itself rejects is named, and the old one stays."""
         old = TLSSettings(self.rsa)
         tls = ServerTLS(old)
         error = self.assertRaises(ConfigError, tls.change, TLSSettings(_self_signed("weak", 1024)))

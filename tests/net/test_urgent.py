@@ -47,7 +47,7 @@ class UrgentTests(SynchronousTestCase):
 
     @property
     def held(self) -> bool:
-        """Whether the client has its address still."""
+        """True if the client has its address still."""
         assert self.tunnel.entry
         return self.end.link._cache.holder(HOLDER.packed) is self.tunnel.entry
 

@@ -52,7 +52,7 @@ class SessionCase(SynchronousTestCase):
 
 
 class SessionTestsMixin(SessionCase):
-    """What holds for both transports (2.1)."""
+    """Requirements for both transports (2.1)."""
 
     def test_link_up(self) -> None:
         """The session opens, and the client is in the table with its name (3.1.5.2, 3.2.5.1)."""
@@ -182,7 +182,7 @@ class TLSSessionTests(SessionTestsMixin):
         self.assertTrue(wire.aborted)
 
     def test_tampering(self) -> None:
-        """Bytes changed on their way end the session; it is said to have ended, not to have been refused (3.2.5.3)."""
+        """Bytes changed on their way end the session; it is said to have ended, not to have been rejected (3.2.5.3)."""
         client, connection = self.joined()
         client.from_host(packet(client.address, PRIVATE_HOST))
         self.clock.advance(0)

@@ -51,7 +51,7 @@ class WriteTests(AtomicFileCase):
         self.assert_left("x.pem")
 
     def test_failure(self) -> None:
-        """What cannot be written or put in its place leaves the old file, and nothing else."""
+        """A failed write leaves the old file, and nothing else."""
         write(self.path, b"one")
         for module, name in ((os, "rename"), (os, "fsync")):
             with self.subTest(name):
@@ -154,7 +154,7 @@ class DirectoryTests(AtomicFileCase):
         self.assertEqual(f"cannot lock {self.directory}: No locks available", str(error))
 
     def test_sweep(self) -> None:
-        """What cannot be removed stays, without a word."""
+        """A file that cannot be removed stays, without an error."""
         (self.directory / ".0.unfinished").mkdir()
         sweep(self.directory)
         self.assert_left(".0.unfinished")

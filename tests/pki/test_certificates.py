@@ -67,7 +67,7 @@ class WordTests(CertificateCase):
         self.assertEqual(("CN=x", alternative_names(shown)), (identity(shown).subject, identity(shown).names))
 
     def test_distinguished(self) -> None:
-        """What is written as a distinguished name is read as the same."""
+        """A distinguished name is read back unchanged."""
         name = x509.Name([x509.NameAttribute(x509.NameOID.EMAIL_ADDRESS, "a@b"), *common_name("x, y")])
         self.assertEqual(name, parsed(distinguished(name)))
 
@@ -76,7 +76,7 @@ class PinTests(CertificateCase):
     """Fingerprints of keys."""
 
     def test_pin(self) -> None:
-        """One is read as it is written; what is none is refused."""
+        """One is read as it is written; what is none is rejected."""
         found = pin(self.trusted[0])
         self.assertEqual(found, parse_pin(found))
         for text in ("", found[:-4], found.removeprefix("sha256//"), "sha256//!"):

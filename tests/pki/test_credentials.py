@@ -23,7 +23,7 @@ class CredentialsTests(SynchronousTestCase):
         self.certificates = Certificates(self.directory)
 
     def assert_refused(self, certificate: Path, private_key: Path, sentence: str) -> None:
-        """Check that the two are refused with the sentence."""
+        """Check that the two are rejected with the sentence."""
         error = self.assertRaises(ConfigError, Credentials.load, certificate, private_key)
         self.assertEqual(str(error), sentence)
 
@@ -48,7 +48,7 @@ class CredentialsTests(SynchronousTestCase):
         self.assertEqual(loaded.chain, [*load_certificates(server.certificate), *self.certificates.trusted])
 
     def test_mismatch(self) -> None:
-        """A key that is not the certificate's is refused."""
+        """A key that is not the certificate's is rejected."""
         server, client = self.certificates.server, self.certificates.client
         self.assert_refused(
             server.certificate,
@@ -57,7 +57,7 @@ class CredentialsTests(SynchronousTestCase):
         )
 
     def test_expired(self) -> None:
-        """An expired certificate is refused, with its last day."""
+        """An expired certificate is rejected, with its last day."""
         server = self.certificates.authority.server(NAME, expired=True)
         until = load_certificates(server.certificate)[0].not_valid_after_utc
         self.assert_refused(
@@ -100,7 +100,7 @@ class CredentialsTests(SynchronousTestCase):
             self.assert_refused(path, self.certificates.server.private_key, sentence(path))
 
     def test_key_with_password(self) -> None:
-        """A key behind a password is refused: nobody is there to type it."""
+        """A key behind a password is rejected: nobody is there to type it."""
         server = self.certificates.server
         key = serialization.load_pem_private_key(server.private_key.read_bytes(), None)
         path = self.file(
@@ -118,7 +118,7 @@ class CredentialsTests(SynchronousTestCase):
         )
 
     def test_odd_key(self) -> None:
-        """A key of a kind that TLS has no certificate for is refused like any that does not match."""
+        """A key of a kind that TLS has no certificate for is rejected like any that does not match."""
         server = self.certificates.server
         path = self.file(_x25519())
         self.assert_refused(

@@ -99,7 +99,7 @@ class KeyTests(FileCase):
                 Credentials.load(self.certificate(key), self.file(content))
 
     def test_odd(self) -> None:
-        """What OpenSSL reads although it is not quite as it should be."""
+        """Irregular files that OpenSSL reads."""
         self.take(*short_ec_key())
         key = ec.generate_private_key(ec.SECP256R1())
         der = key.private_bytes(Encoding.DER, PKCS8, NoEncryption())
@@ -147,7 +147,7 @@ class KeyTests(FileCase):
         ServerTLS(TLSSettings(credentials))
 
     def test_refused(self) -> None:
-        """What cannot be used is refused in a sentence that says what to do."""
+        """An unusable file is rejected in a sentence with the remedy."""
         key = ec.generate_private_key(ec.SECP256R1())
         password = serialization.BestAvailableEncryption(b"secret")
         good = key.private_bytes(Encoding.PEM, PKCS8, NoEncryption())
@@ -263,7 +263,7 @@ class CertificateTests(FileCase):
                 self.assertIn(f"certificate {number} of 2 in ", problem)
 
     def test_none_good(self) -> None:
-        """Where none is left, that is refused in a sentence."""
+        """If none is left, that is rejected in a sentence."""
         for bad in self.damaged():
             for content in (bad, bad + bad):
                 error = self.assertRaises(ConfigError, load_authorities, self.file(content), SERVER_AUTH)

@@ -39,7 +39,7 @@ HOST = b"\x82" + bytes((len(NAME),)) + NAME.encode()
 
 
 class StrangerTests(IdentityCase):
-    """What a client shows to the server."""
+    """Certificates that a client presents."""
 
     def test_trusted(self) -> None:
         """A trusted certificate with an odd name comes in, and has a name that is fit for the log."""
@@ -51,7 +51,7 @@ class StrangerTests(IdentityCase):
         self.assertEqual([], self.flushLoggedErrors())
 
     def test_stranger(self) -> None:
-        """Anybody's certificate with one is refused in a line, whose number is limited, and is no bug."""
+        """Anybody's certificate with one is rejected in a line, whose number is limited, and is no bug."""
         other = self.certificates.other_authority()
         for kind, value in UNPRINTABLE.items():
             shown = resigned(other, issue(other, common_name("abcdef")), WRITTEN, value)
@@ -64,7 +64,7 @@ class StrangerTests(IdentityCase):
         self.assertEqual([], self.flushLoggedErrors())
 
     def test_extensions(self) -> None:
-        """What nobody looks at does not matter, be it unreadable or there twice; what counts does."""
+        """Faults in unused extensions are ignored; faults in those used are not."""
         bad = x509.UnrecognizedExtension(POLICIES, b"\x30\x03\x1a\x01\xe9")
         for extension, state in (
             (bad, ClientState.LINK_UP),
@@ -94,7 +94,7 @@ class StrangerTests(IdentityCase):
 
 
 class RogueTests(ServerCheckCase):
-    """What a server shows to the client."""
+    """Certificates that a server presents."""
 
     def server_with(self, *entries: bytes) -> ServerTLS:
         """Return a server whose certificate has these names."""
@@ -104,7 +104,7 @@ class RogueTests(ServerCheckCase):
         return ServerTLS(TLSSettings(shown))
 
     def test_names(self) -> None:
-        """A rogue server's odd name is refused in a sentence; a trusted one's is no obstacle."""
+        """A rogue server's odd name is rejected in a sentence; a trusted one's is no obstacle."""
         mine, other = self.certificates.authority, self.certificates.other_authority()
         usage = ExtendedKeyUsageOID.SERVER_AUTH
         for kind, value in UNPRINTABLE.items():
@@ -211,7 +211,7 @@ class MutationTests(SynchronousTestCase):
     """Any certificate at all."""
 
     def test_verify(self) -> None:
-        """Whatever bytes a peer's certificate has, a check ends with a verdict, and its sentence is fit for the log."""
+        """Any certificate of a peer gives a verdict, and its sentence is printable."""
         certificates = Certificates(Path(self.mktemp()))
         shown = issue(certificates.authority, common_name("abcdef"), [x509.DNSName(NAME)])
         der = shown.chain[0].public_bytes(Encoding.DER)

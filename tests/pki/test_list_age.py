@@ -38,7 +38,7 @@ class OlderTests(WatchCase):
             self.tls.change(replace(settings, revocation=lists))
 
     def assert_kept(self, words: str) -> None:
-        """Check that the file is refused once, in these words."""
+        """Check that the file is rejected once, in these words."""
         ((level, sentence),) = self.said(10 * INTERVAL)
         self.assertEqual((LogLevel.error, 1), (level, self.revoked))
         self.assertIn(f"CN=Laboratory CA in FILE is older than the one in force: {words}", sentence)
@@ -74,7 +74,7 @@ class OlderTests(WatchCase):
         self.assertEqual((LogLevel.error, True), (level, "lower than 7" in sentence))
 
     def test_remembered(self) -> None:
-        """What was missing for a while does not come back older."""
+        """A list that was missing is not replaced by an older one."""
         below = Authority(self.certificates.directory / "below", "Sub CA", self.authority)
         sub = below.revoke(self.certificates.client, begin=-HOUR, number=5).read_bytes()
         root = self.path.read_bytes()

@@ -98,7 +98,7 @@ class BareTests(ListCase):
 
 
 class EntryTests(ListCase):
-    """What OpenSSL looks at in entries."""
+    """The parts of entries that OpenSSL evaluates."""
 
     def test_entries(self) -> None:
         """A critical certificateIssuer is understood; bytes that only look like a critical extension are none."""

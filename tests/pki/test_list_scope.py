@@ -1,4 +1,4 @@
-"""Revocation lists of all kinds: each is refused before the first client, or one of a good client's that counts."""
+"""Revocation lists of all kinds: each is rejected before the first client, or one of a good client's that counts."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class KindTests(RevokedCase):
         return self.meet(server, self.client_tls(self.certificates.client))[0] is ClientState.LINK_UP
 
     def assert_of_no_use(self) -> None:
-        """Check that OpenSSL lets nobody in with the list that was refused, so that the refusal is not too strict."""
+        """Check that OpenSSL accepts no client with the rejected list, so that the rejection is not too strict."""
         refused = x509.load_pem_x509_crl((self.root.directory / "crl.pem").read_bytes())
         with contextlib.suppress(crypto.Error):  # it cannot even read it
             self.assertFalse(self.comes_in(replace(self.load([]), lists=[refused])))
@@ -74,7 +74,7 @@ class KindTests(RevokedCase):
             self.assertTrue(self.comes_in(self.load(extensions)), extensions)
 
     def test_of_no_use(self) -> None:
-        """Those with which OpenSSL lets nobody in are refused with the reason."""
+        """Those with which OpenSSL lets nobody in are rejected with the reason."""
         reasons = frozenset((x509.ReasonFlags.key_compromise,))
         cases: tuple[tuple[Extensions, str], ...] = (
             ([(x509.DeltaCRLIndicator(1), True)], "is a delta CRL"),

@@ -39,7 +39,7 @@ class RevocationCase(SynchronousTestCase):
         return RevocationLists.load(self.path, trusted, datetime.now(UTC))
 
     def refusal(self, *contents: bytes, both: bool = False) -> str:
-        """Return the sentence with which a file is refused, the file's name left out."""
+        """Return the sentence with which a file is rejected, the file's name left out."""
         error = self.assertRaises(ConfigError, self.load, *contents, both=both)
         return str(error).replace(str(self.path), "FILE")
 
@@ -131,13 +131,13 @@ class LoadTests(RevocationCase):
         self.assertEqual(1, RevocationLists.load(self.path, trusted, datetime.now(UTC)).count)
 
     def test_not_yet(self) -> None:
-        """A list from the future is refused: the clock is wrong, here or there."""
+        """A list from the future is rejected: the clock is wrong, here or there."""
         sentence = self.refusal(self.authority.revoke(begin=timedelta(hours=1)).read_bytes())
         self.assertIn("the revocation list of CN=One CA in FILE is valid only from ", sentence)
         self.assertTrue(sentence.endswith("check the clock"), sentence)
 
     def test_changes_only(self) -> None:
-        """A list that only says what has changed is refused, for OpenSSL would overlook it (RFC 5280 section 5.2.4)."""
+        """A delta list is rejected, because OpenSSL would ignore it (RFC 5280 section 5.2.4)."""
         now = datetime.now(UTC)
         key = serialization.load_pem_private_key(self.authority.identity.private_key.read_bytes(), None)
         delta = (
@@ -200,7 +200,7 @@ class ExpiryTests(RevocationCase):
 
 
 class StampTests(RevocationCase):
-    """How a change of the file is seen."""
+    """The detection of a change of the file."""
 
     def test_changes(self) -> None:
         """Other bytes, another file in its place, and none at all are changes; nothing else is."""

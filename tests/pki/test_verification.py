@@ -66,7 +66,7 @@ class CheckCase(SynchronousTestCase):
 
 
 class PeerCheckTests(CheckCase):
-    """What both sides' checks have in common."""
+    """Common checks of both sides."""
 
     def test_first_fault_stays(self) -> None:
         """After a fault nothing more is looked at."""
@@ -87,7 +87,7 @@ class PeerCheckTests(CheckCase):
         self.assertTrue(found[1000].endswith("failed verification with OpenSSL's code 1000 at depth 0"))
 
     def test_malformed(self) -> None:
-        """A certificate that cannot be read is refused by its place in the chain."""
+        """A certificate that cannot be read is rejected by its place in the chain."""
         check = PeerCheck()
         self.assertFalse(check.verify(b"\x30\0", 0, 1, passed=True))
         self.assertEqual("the certificate at depth 1 of the chain is malformed", check.failure)
@@ -110,7 +110,7 @@ class ServerCheckTests(CheckCase):
         self.assertIn("not as an IP address", str(self.judged(self.check("192.0.2.1"), as_name)))
 
     def test_authorities(self) -> None:
-        """Where the chain leads to nobody who is trusted, the sentence says what may be wrong."""
+        """A chain without a trusted root gives a sentence with the likely faults."""
         for code, words in (
             (19, ". Either THE AUTHORITIES ARE WRONG, or a proxy intercepts TLS"),
             (20, "the server does"),
@@ -120,7 +120,7 @@ class ServerCheckTests(CheckCase):
             self.assertIn(words, str(self.judged(self.check(), signed(self.key), code)))
 
     def test_key(self) -> None:
-        """A key that no pin names is refused."""
+        """A key that no pin names is rejected."""
         certificate = signed(self.key, dns(NAME))
         self.assertIsNone(self.judged(self.check(NAME, pin(certificate)), certificate))
         self.assertIn("which no --pin names", str(self.judged(self.check(NAME, "sha256//"), certificate)))
@@ -139,7 +139,7 @@ class ServerCheckTests(CheckCase):
 
 @dataclass
 class Trusted:
-    """What clients are judged by."""
+    """The checks of clients' certificates."""
 
     moment: float
     lists: RevocationLists | None = None
@@ -181,7 +181,7 @@ class ClientCheckTests(SynchronousTestCase):
         self.assertRegex(str(self.connection.objection()), "certificate.* expired on")
 
     def test_revoked(self) -> None:
-        """It is refused from the moment that it is on its issuer's list."""
+        """It is rejected from the moment that it is on its issuer's list."""
         for other, expected in ((self.root.client("bob"), None), (self.identity, "its certificate is revoked")):
             path = self.root.revoke(other)
             self.trust.lists = RevocationLists.load(path, self.authorities, datetime.now(UTC))
@@ -194,7 +194,7 @@ class ClientCheckTests(SynchronousTestCase):
 
 
 class RuleTests(CheckCase):
-    """What OpenSSL does not look at."""
+    """Checks that OpenSSL omits."""
 
     def test_client(self) -> None:
         """A client's certificate has the usage, is no authority's, and names somebody (3.2.5.1)."""
@@ -209,7 +209,7 @@ class RuleTests(CheckCase):
             self.assertIsNone(wrong_client(signed(self.key, usage, *extensions)))
 
     def test_weakness(self) -> None:
-        """Short keys and broken signatures are refused; a root's own signature, and keys of fixed length, are not."""
+        """Short keys and broken signatures are rejected; a root's own signature, and keys of fixed length, are not."""
         short = rsa.generate_private_key(65537, 1024)
         self.assertIn("has a key of 1024 bits", str(weakness(signed(short))))
         for key in (self.key, ed25519.Ed25519PrivateKey.generate()):
@@ -220,7 +220,7 @@ class RuleTests(CheckCase):
 
 
 class NoteTests(SynchronousTestCase):
-    """What a connection's owner hears of its inner life."""
+    """The TLS events reported to a connection's owner."""
 
     def test_heard(self) -> None:
         """The end of a message is heard by who listens; a peer that asks for another handshake is remembered."""

@@ -133,7 +133,7 @@ def _check_credentials(config: DaemonConfig, findings: Findings, now: datetime, 
 
 
 def _wrong_server(certificate: x509.Certificate) -> str | None:
-    """Return why every client would refuse a server's certificate, or None."""
+    """Return why every client would reject a server's certificate, or None."""
     of = f"the certificate of {subject(certificate)}"
     try:
         usages = set(certificate.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value)
@@ -258,7 +258,7 @@ def _check_validity(
 
 
 def _understood(certificate: x509.Certificate, path: Path) -> str | None:
-    """Return what is malformed in a certificate, or None; other checks would raise for it."""
+    """Return the first malformed part of a certificate, or None; other checks would raise for it."""
     try:
         alternative_names(certificate)
         list(certificate.extensions)

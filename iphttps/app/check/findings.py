@@ -56,7 +56,7 @@ class Findings:
 
     @property
     def errors(self) -> bool:
-        """Whether one of them is an error."""
+        """True if one of them is an error."""
         return any(finding.severity is Severity.ERROR for finding in self._found.values())
 
     def add(self, severity: Severity, key: str, sentence: str | None) -> None:

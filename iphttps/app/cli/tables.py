@@ -39,7 +39,7 @@ def _iphttps(status: dict[str, Any]) -> Iterator[Row]:
 
 
 def _clients_of(part: dict[str, Any]) -> Iterator[Row]:
-    """Yield the clients of a protocol, and what was counted."""
+    """Yield the clients of a protocol, and its counters."""
     yield "clients", f"{part['clients']['now']} of at most {part['clients']['maximum']}"
     yield from _traffic("device", "the host", part["counters"]["device"])
     yield from _traffic("link", "clients", part["counters"]["link"])
@@ -86,7 +86,7 @@ STAGES = {
     "router": "no Router Advertisement received yet",
     "address": "no global address yet",
 }
-"""The step that the client is at, or what it waits for."""
+"""The step or condition that the client waits for."""
 
 
 FAILED_AT = {

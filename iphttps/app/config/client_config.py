@@ -96,15 +96,15 @@ class ProxyConfig(DaemonConfig):
     proxy_basic: bool = option(
         Flag(), None, "send the password in clear text to an http:// proxy that offers only Basic authentication"
     )
-    """Whether the password is sent to an http:// proxy that offers only Basic authentication."""
+    """True if the password is sent to an http:// proxy that offers only Basic authentication."""
     proxy_trust_network: bool = option(
         Flag(), None, "log in also to a proxy that the network names, by WPAD or a PAC file at http://"
     )
-    """Whether the client logs in to a proxy named by the network."""
+    """True if the client logs in to a proxy named by the network."""
 
     @property
     def network_names_proxy(self) -> bool:
-        """Whether an untrusted source on the network, WPAD or a PAC file at http://, names the proxy."""
+        """True if an untrusted source on the network, WPAD or a PAC file at http://, names the proxy."""
         found = self.proxy.source is ProxySource.AUTO and (self.pac is None or self.pac.url.startswith("http:"))
         return found and not self.proxy_trust_network
 
@@ -127,14 +127,14 @@ class ClientConfig(ProxyConfig):
         "ordered",
         "server to try first: ordered: the first in the list; fastest: the first to answer",
     )
-    """How the server to try first is chosen: ordered or fastest."""
+    """The choice of the server to try first: ordered or fastest."""
     when: str = option(
         words("always", "proxy", "blocked", "command"),
         "always",
         "when to connect: always; proxy: only behind a web proxy; blocked: only where --probe cannot be reached; "
         "command: only after `iphttps enable`",
     )
-    """When to connect: always, proxy, blocked or command."""
+    """The condition for connecting: always, proxy, blocked or command."""
     probe: tuple[str, int] | None = option(
         Maybe(Parsed(_probe)),
         None,
@@ -169,7 +169,7 @@ class ClientConfig(ProxyConfig):
     request_length: RequestLength = option(
         Word({length.value: length for length in RequestLength}),
         "max",
-        "length that the request announces: max, or 2^63-1 or chunked for proxies that refuse max",
+        "length that the request announces: max, or 2^63-1 or chunked for proxies that reject max",
     )
     """The length announced in the request."""
     default_route: bool = option(
@@ -177,7 +177,7 @@ class ClientConfig(ProxyConfig):
         "yes",
         "accept a default route from the server: yes or no",
     )
-    """Whether the client accepts a default route from the server."""
+    """True if the client accepts a default route from the server."""
     up_script: Path | None = option(Maybe(Script()), None, "program to run when the link is up and has an address")
     """The program to run when the link is up."""
     down_script: Path | None = option(Maybe(Script()), None, "program to run before the link goes down")
@@ -197,11 +197,11 @@ class ClientConfig(ProxyConfig):
     allow_renegotiation: bool = option(
         Flag(), None, "present the certificate also to a TLS 1.2 server that requests it after the handshake"
     )
-    """Whether the client presents its certificate also after the TLS 1.2 handshake."""
+    """True if the client presents its certificate also after the TLS 1.2 handshake."""
     allow_older_crl: bool = option(
         Flag(), None, "accept a revocation list in --crl that is older than the one in force; only while rolling back"
     )
-    """Whether an older revocation list may replace the one in force."""
+    """True if an older revocation list may replace the one in force."""
 
     @property
     def scripts(self) -> Mapping[LinkEvent, Path]:

@@ -69,7 +69,7 @@ class Options(DaemonOptions):
             raise ConfigError("--certificate and --private-key go together: give both or neither")
 
     def _check_tls(self, name: str) -> None:
-        """Refuse an option that cannot protect a plain http:// connection."""
+        """Reject an option that cannot protect a plain http:// connection."""
         if self.value(name) and any(not uri.secure for uri in self.values_so_far.uri):
             raise ConfigError("--pin and --crl need https://: an http:// server has no certificate")
 

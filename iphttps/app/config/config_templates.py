@@ -39,6 +39,6 @@ def toml(value: Value) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, str):
-        # JSON strings are TOML strings, except for one character; encoding refuses a lone surrogate.
+        # JSON strings are TOML strings, except for one character; encoding rejects a lone surrogate.
         return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f").encode("utf-8").decode("utf-8")
     return f"[{', '.join(map(toml, value))}]"

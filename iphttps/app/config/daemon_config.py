@@ -30,7 +30,7 @@ class DaemonConfig:
     """The configuration common to both daemons. Paths are absolute."""
 
     reloads: ClassVar[bool]
-    """Whether the daemon can reload its configuration."""
+    """True if the daemon can reload its configuration."""
 
     interface: str = option(Text(), "iphttps0", "name of the network interface to create")
     """The name of the network interface."""
@@ -43,7 +43,7 @@ class DaemonConfig:
         "auto",
         "segmentation offload of a tun interface, where it is available: auto or off",
     )
-    """Whether a tun interface uses segmentation offload, where it is available."""
+    """True if a tun interface uses segmentation offload, where it is available."""
     log_level: str = option(
         words(*LEVELS),
         "info",

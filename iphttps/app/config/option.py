@@ -39,17 +39,17 @@ class Option:
 
     @property
     def is_flag(self) -> bool:
-        """Whether the option has no value."""
+        """True if the option has no value."""
         return isinstance(self.kind, Flag)
 
     @property
     def is_repeatable(self) -> bool:
-        """Whether the option may be given several times."""
+        """True if the option may be given several times."""
         return isinstance(self.kind, Many)
 
     @property
     def is_file(self) -> bool:
-        """Whether the option names a file that the daemon reads, so that its content can change under the same name."""
+        """True if the option names a file that the daemon reads, so that its content can change under the same name."""
         return isinstance(self.kind.kind if isinstance(self.kind, Maybe) else self.kind, File)
 
     def parse(self, raw: Raw, locate: Locate) -> object:

@@ -195,16 +195,26 @@ class DaemonOptions(usage.Options):
             return Problem(sentence, about[0])
         for name in about:
             if name in self._file.lines and name not in self._given:
-                return Problem(sentence, name, self._file.path, self._file.lines[name])
+                return Problem(self._as_key(sentence), name, self._file.path, self._file.lines[name])
         typed = any(name in self._given for name in about)
         return Problem(sentence, about[0], None if typed else self._file.path)
 
+    def _as_key(self, sentence: str) -> str:
+        """Return the sentence with its subject as a key of the file, unless it was given on the command line."""
+        subject = _OPTION.match(sentence)
+        keys = self._file.lines.keys() - self._given if self._file else ()
+        return sentence[2:] if subject and subject[1] in keys else sentence
+
     def placed(self, error: ConfigError) -> ConfigError:
-        """Return an error with its position, if it concerns a file named by an option."""
-        return self.located(str(error), error.option) if isinstance(error, OptionError) else error
+        """Return an error with its position, if it concerns a file named by an option or begins with an option."""
+        sentence = str(error)
+        subject = _OPTION.match(sentence)
+        named = subject[1] if subject and subject[1] in self else ""
+        key = error.option if isinstance(error, OptionError) else named
+        return self.located(sentence, key) if key else error
 
     def parseArgs(self, *surplus: str) -> None:
-        """Refuse positional arguments."""
+        """Reject positional arguments."""
         if surplus:
             raise usage.UsageError(f"unexpected argument {surplus[0]!r}")
 

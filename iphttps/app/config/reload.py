@@ -1,6 +1,6 @@
 """The effect of a reload, which reads the same command line and the same files again.
 
-A reload with any error is refused as a whole. It ends only the sessions that are no longer permitted: those whose
+A reload with any error is rejected as a whole. It ends only the sessions that are no longer permitted: those whose
 certificates are no longer valid, or all of them if the Authentication Mode changes (3.2.7.1).
 """
 

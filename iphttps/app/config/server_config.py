@@ -9,6 +9,7 @@ from typing import ClassVar
 
 from ...core.admission import HANDSHAKES, HANDSHAKES_PER_SOURCE
 from ...core.errors import ConfigError
+from ...core.ip import ipv6
 from ...core.ip.router import MAXIMUM_INTERVAL, Advertise
 from ...core.ip.router_advertisement import INFINITE_LIFETIME, PREF64_LENGTHS, RouterAdvertisement, encode_domain
 from ...core.iphttps.authentication import AuthenticationMode
@@ -141,7 +142,7 @@ class ServerConfig(SSTPOptions):
         "cipher suites without encryption, for Windows: off, accept or prefer",
         reload=True,
     )
-    """Whether the server accepts or prefers cipher suites without encryption."""
+    """The policy for cipher suites without encryption: reject, accept or prefer them."""
     identity_addresses: Path | None = option(
         Maybe(File()), None, "TOML file: fixed addresses for the names in certificates", reload=True
     )
@@ -219,11 +220,11 @@ class ServerConfig(SSTPOptions):
         "isolate clients from each other: yes, no, or auto: only with --authentication none",
         reload=True,
     )
-    """Whether clients are isolated from each other; None means only without authentication."""
+    """True if clients are isolated from each other; None means in mode None only."""
     advertise: Advertise = option(
         Word({choice.value: choice for choice in Advertise}),
         "builtin",
-        "who sends Router Advertisements: builtin (this daemon), host (a program such as radvd), or off (nobody)",
+        "sender of Router Advertisements: builtin (this daemon), host (a program such as radvd), or off (none)",
     )
     """The sender of Router Advertisements."""
     valid_lifetime: int = option(
@@ -250,26 +251,26 @@ class ServerConfig(SSTPOptions):
     default_router: bool = option(
         Flag(), None, "be the clients' default router, not only the router for --route", reload=True
     )
-    """Whether the server is the clients' default router."""
+    """True if the server is the clients' default router."""
     proxy_protocol: bool = option(Flag(), None, "require a PROXY header, version 1 or 2, from every --trusted-proxy")
-    """Whether every trusted proxy must send a PROXY header."""
+    """True if every trusted proxy must send a PROXY header."""
     allow_older_crl: bool = option(
         Flag(),
         None,
         "accept a revocation list that is older than the one in force; only while rolling back",
         reload=True,
     )
-    """Whether an older revocation list may replace the one in force."""
+    """True if an older revocation list may replace the one in force."""
     strict: bool = option(
         Flag(),
         None,
         "INSECURE: forward clients' Router Advertisements and Redirects, as [MS-IPHTTPS] literally requires",
     )
-    """Whether clients' Router Advertisements and Redirects are forwarded (3.2.5.2.2)."""
+    """True if clients' Router Advertisements and Redirects are forwarded (3.2.5.2.2)."""
 
     @property
     def serves_iphttps(self) -> bool:
-        """Whether IP-HTTPS is served."""
+        """True if IP-HTTPS is served."""
         return self.prefix is not None
 
     @property
@@ -288,8 +289,15 @@ class ServerConfig(SSTPOptions):
     @property
     def advertisement(self) -> RouterAdvertisement:
         """The Router Advertisement for the configured Authentication Mode."""
+        return self.advertisement_of(self.own_address.network, on_link=self.authentication.on_link)
+
+    def advertisement_of(
+        self, prefix: IPv6Network, *, on_link: bool, mtu: int = ipv6.MINIMUM_MTU
+    ) -> RouterAdvertisement:
+        """Return the Router Advertisement for the prefix and MTU of a service's link."""
         return RouterAdvertisement(
-            self.own_address.network,
+            prefix,
+            mtu=mtu,
             router_lifetime=int(3 * MAXIMUM_INTERVAL) if self.default_router else 0,
             routes=self.route,
             valid_lifetime=self.valid_lifetime,
@@ -297,7 +305,7 @@ class ServerConfig(SSTPOptions):
             dns_servers=self.dns_server,
             search_domains=self.search_domain,
             nat64=self.nat64,
-        ).with_prefix(on_link=self.authentication.on_link)
+        ).with_prefix(on_link=on_link)
 
     @property
     def on_loopback(self) -> str | None:

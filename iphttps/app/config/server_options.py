@@ -22,7 +22,7 @@ AUTHORITY_FILES = {"client-ca": "ca.pem", "client-crl": "crl.pem"}
 """Options that default to files of the authority, if one is configured."""
 
 _CONTENTS = {"client-ca": "certificate", "client-crl": "revocation list"}
-"""What these files contain."""
+"""The kind of content of these files, for error messages."""
 
 
 class Options(DaemonOptions):

@@ -191,5 +191,5 @@ class SSTPOptions(DaemonConfig):
 
     @property
     def serves_sstp(self) -> bool:
-        """Whether SSTP is served."""
+        """True if SSTP is served."""
         return bool(self.sstp_pool or self.sstp_prefix)

@@ -68,7 +68,7 @@ class TomlFile:
 
     @classmethod
     def of(cls, path: Path, content: bytes) -> TomlFile:
-        """Return what the content of the file at `path` says; raises Problem if it is not TOML."""
+        """Parse the content of the file at `path`; raises Problem if it is not TOML."""
         try:
             text = text_of(content)
         except UnicodeDecodeError as error:

@@ -29,7 +29,7 @@ _TIMEVAL = struct.Struct("ll")  # socket(7): seconds and microseconds
 
 
 class AskError(IPHTTPSError):
-    """A request that failed or was refused; `status` is the exit status for it, `code` the daemon's HTTP status."""
+    """A request that failed or was rejected; `status` is the exit status for it, `code` the daemon's HTTP status."""
 
     def __init__(self, sentence: str, status: int = 1, *, code: int | None = None) -> None:
         super().__init__(sentence)
@@ -57,7 +57,7 @@ def ask(path: Path, method: str, resource: str, value: object = None) -> Any:
     """Send a request to a daemon and return its JSON answer.
 
     Raises:
-        AskError: The daemon did not answer, or refused the request.
+        AskError: The daemon did not answer, or rejected the request.
     """
     body = None if value is None else json.dumps(value)
     connection = _Connection(path)

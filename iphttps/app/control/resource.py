@@ -47,7 +47,7 @@ DEADLINE = 10.0
 
 
 class Refusal(IPHTTPSError):
-    """A request that is refused, with its HTTP status and a sentence."""
+    """A request that is rejected, with its HTTP status and a sentence."""
 
     def __init__(self, status: HTTPStatus, sentence: str) -> None:
         super().__init__(sentence)
@@ -191,11 +191,11 @@ class ControlChannel(HTTPChannel):
         return False
 
     def lineLengthExceeded(self, line: bytes) -> None:
-        """Refuse a line that is too long."""
+        """Reject a line that is too long."""
         self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, f"a line is longer than {LINE} bytes")
 
     def allHeadersReceived(self) -> None:
-        """Refuse a body that is too long before it is received."""
+        """Reject a body that is too long before it is received."""
         if self.length is None:
             self._refuse(HTTPStatus.LENGTH_REQUIRED, "the request needs a Content-Length")
         elif self.length > BODY:

@@ -22,7 +22,7 @@ __all__ = ["Client", "Served", "ServedIPHTTPS", "ServedSSTP"]
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """A client: its `number`, what ends its session for a reason, and what returns its status."""
+    """A client: its `number`, a function that ends its session for a reason, and one that returns its status."""
 
     number: int
     disconnect: Callable[[str], None]
@@ -59,7 +59,7 @@ class ServedIPHTTPS:
         return [str(IPv6Address(address)) for address in self._cache.addresses(entry)]
 
     def status(self) -> Value:
-        """Return the number of clients, and what was counted."""
+        """Return the number of clients, and the counters."""
         table, service = self._service.table, self._service
         link = _sum(self._link.counters, service.past, *(entry.counters for entry in table))
         return _status(len(table), table.maximum, self._device.counters, link)
@@ -81,7 +81,7 @@ class ServedSSTP:
         return lambda now: client_entry(entry, "sstp", entry.user or None, _addresses(entry), now)
 
     def status(self) -> Value:
-        """Return the settings, the number of clients, and what was counted."""
+        """Return the settings, the number of clients, and the counters."""
         table, service = self._service.table, self._service
         link = _sum(service.counters, service.past, *(entry.counters for entry in table))
         return self._settings() | _status(len(table), table.maximum, self._device.counters, link)

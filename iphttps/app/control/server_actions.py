@@ -60,7 +60,7 @@ class ServerActions:
         )
 
     def _one_by_one(self, change: Callable[[Asked], object]) -> Callable[[Asked], object]:
-        """Wrap a change so that it waits for earlier ones, and is refused if the server is shutting down."""
+        """Wrap a change so that it waits for earlier ones, and is rejected if the server is shutting down."""
 
         def in_turn(asked: Asked) -> object:
             if self._server.state is ServerState.STOPPED:

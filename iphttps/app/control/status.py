@@ -139,7 +139,7 @@ def interface_change(change: Change, now: Now) -> Value:
 
 
 def _stage(client: Client, addresses: Iterable[IPv6Interface]) -> Stage | None:
-    """Return the step that the client is at or waits for, or None."""
+    """Return the step or condition that the client waits for, or None."""
     match client.state:
         case ClientState.LINK_DOWN if client.next_attempt is None:
             return Stage.CONNECT

@@ -60,7 +60,7 @@ class ClientLink:
 
     @property
     def used(self) -> bool:
-        """Whether the link is up and has an address."""
+        """True if the link is up and has an address."""
         return self._is_used
 
     def addressed(self) -> None:

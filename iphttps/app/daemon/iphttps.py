@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import Protocol
+from collections.abc import Iterator
 
 from ...core.http.answer import DEFAULT_SERVER
 from ...core.ip.router import Advertise, Router
@@ -17,7 +16,6 @@ from ...core.iphttps.request import DEFAULT_PATHS
 from ...host.device.tap import TapDevice
 from ...host.kernel.network import NetworkConfig
 from ...net.device_reader import DeviceReader
-from ...net.interfaces import IReactor, PacketDevice
 from ...net.iphttps.service import IPHTTPSService
 from ..config import interface_settings
 from ..config.identity_addresses import fixed_addresses
@@ -25,16 +23,7 @@ from ..config.server_config import LINK_LOCAL, ServerConfig
 from ..control.served import ServedIPHTTPS
 from ..control.status import Value
 from .server_tls import certificate_policy
-
-
-class Host(Protocol):
-    """The interface of the daemon used to set up IP-HTTPS."""
-
-    reactor: IReactor
-
-    def opened(self, interface: str, open_device: Callable[[str], PacketDevice] | None = None) -> PacketDevice: ...
-    def configure(self, config: NetworkConfig) -> None: ...
-    def device_lost(self, error: OSError) -> None: ...
+from .service import Host
 
 
 class ConfiguredIPHTTPS:
@@ -88,7 +77,7 @@ class ConfiguredIPHTTPS:
             self.router.advertisement = config.advertisement
 
     def served(self) -> ServedIPHTTPS:
-        """Return what the control socket shows of IP-HTTPS."""
+        """Return the status of IP-HTTPS for the control socket."""
         return ServedIPHTTPS(self.service, self.link, self.cache, self.device)
 
     def settings(self, config: ServerConfig) -> Value:

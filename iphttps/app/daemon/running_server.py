@@ -75,7 +75,7 @@ class RunningServer:
         self._interface_trouble = interface_trouble
         self._watches = self._watch(tls) if tls else None
         self._reload_problem: str | None = None
-        """Why the last reload failed; None if it succeeded."""
+        """The reason why the last reload failed; None if it succeeded."""
 
     def _watch(self, tls: ConfiguredTLS) -> tuple[RevocationWatch, CredentialsWatch, LifetimeWatch]:
         listener = self.server.listener
@@ -115,7 +115,7 @@ class RunningServer:
         """Do nothing: the server is the router of the link."""
 
     def routes(self) -> Iterable[Route]:
-        """Return what the control socket offers."""
+        """Return the actions of the control socket."""
         return ServerActions(
             self.server,
             self._iphttps.served() if self._iphttps else None,

@@ -74,7 +74,7 @@ class ConfiguredTLS:
 def tls_settings(config: ServerConfig, before: RevocationLists | None = None) -> TLSSettings | None:
     """Load the files named by a configuration, in either mode; return None without TLS. Raises ConfigError.
 
-    `before` holds the revocation lists in force; older ones are refused.
+    `before` holds the revocation lists in force; older ones are rejected.
     """
     if config.credentials is None:
         return None

@@ -65,6 +65,16 @@ class HostNetwork(Protocol):
         """Restore settings that outlive the device: forwarding, and those that enabling it required."""
 
 
+class Host(Protocol):
+    """The interface of the daemon used to set up a service of the server."""
+
+    reactor: IReactor
+
+    def opened(self, interface: str, open_device: Callable[[str], PacketDevice] | None = None) -> PacketDevice: ...
+    def configure(self, config: NetworkConfig) -> None: ...
+    def device_lost(self, error: OSError) -> None: ...
+
+
 class Running(Protocol):
     """The parts of a daemon that has been prepared."""
 
@@ -73,7 +83,7 @@ class Running(Protocol):
         """The options in force."""
 
     def routes(self) -> Iterable[Route]:
-        """Return what the control socket offers."""
+        """Return the actions of the control socket."""
 
     def condition(self) -> DaemonState:
         """Return the state of the daemon, with one line of text."""

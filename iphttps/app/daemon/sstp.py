@@ -5,10 +5,9 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Mapping
 from ipaddress import IPv4Address, IPv4Interface, IPv6Interface
-from typing import Protocol
 
 from ...core.admission import HandshakeLimiter
-from ...core.ip.router import MAXIMUM_INTERVAL, Router
+from ...core.ip.router import Router
 from ...core.ip.router_advertisement import RouterAdvertisement
 from ...core.sstp.ppp.lcp import MRU, Authentication
 from ...core.sstp.ppp.pool import AddressPool
@@ -18,7 +17,7 @@ from ...host.device.tun import TunDevice
 from ...host.kernel.ipv4 import IPv4Config
 from ...host.kernel.network import NetworkConfig
 from ...net.device_reader import DeviceReader
-from ...net.interfaces import IReactor, PacketDevice
+from ...net.interfaces import PacketDevice
 from ...net.log import logger
 from ...net.sstp.service import Binding, SSTPService
 from ..config import interface_settings
@@ -30,9 +29,10 @@ from ..control.status import Value
 from ..users.database import open_logins
 from ..users.logins import FileLogins
 from ..users.users_file import Users, UsersFile
+from .service import Host
 
 MTU = MRU
-"""The MTU of the interface: what clients are asked to send at most, so that it is the same both ways."""
+"""The MTU of the interface, equal to the MRU announced to clients, so that it is the same in both directions."""
 
 PAP_WARNING = (
     "--sstp-authentication pap: the server sees passwords in clear, and the crypto binding does not detect a man in "
@@ -40,16 +40,6 @@ PAP_WARNING = (
 )
 
 OPEN_DEVICE: Mapping[bool, Callable[..., PacketDevice]] = {True: open_tun, False: TunDevice}
-
-
-class Host(Protocol):
-    """The interface of the daemon used to set up SSTP."""
-
-    reactor: IReactor
-
-    def opened(self, interface: str, open_device: Callable[[str], PacketDevice] | None = None) -> PacketDevice: ...
-    def configure(self, config: NetworkConfig) -> None: ...
-    def device_lost(self, error: OSError) -> None: ...
 
 
 class ConfiguredSSTP:
@@ -117,7 +107,7 @@ class ConfiguredSSTP:
         self.logins.stop()
 
     def served(self) -> ServedSSTP:
-        """Return what the control socket shows of SSTP."""
+        """Return the status of SSTP for the control socket."""
         return ServedSSTP(self.service, self.device, self._settings)
 
     def _settings(self) -> Value:
@@ -207,14 +197,4 @@ def _advertisement(config: ServerConfig) -> RouterAdvertisement:
     default, so that an off-link prefix would have no route.
     """
     assert config.sstp_prefix is not None
-    return RouterAdvertisement(
-        config.sstp_prefix,
-        mtu=MTU,
-        router_lifetime=int(3 * MAXIMUM_INTERVAL) if config.default_router else 0,
-        routes=config.route,
-        valid_lifetime=config.valid_lifetime,
-        preferred_lifetime=config.preferred_lifetime,
-        dns_servers=config.dns_server,
-        search_domains=config.search_domain,
-        nat64=config.nat64,
-    ).with_prefix(on_link=True)
+    return config.advertisement_of(config.sstp_prefix, on_link=True, mtu=MTU)

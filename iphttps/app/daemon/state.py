@@ -14,7 +14,7 @@ from ...net.iphttps.server import Server
 
 @dataclass(frozen=True, slots=True)
 class DaemonState:
-    """Whether a daemon is up as far as it can be for now, and one line of text."""
+    """The daemon's readiness and a line of text about its state."""
 
     up: bool
     text: str

@@ -9,7 +9,7 @@ The file is text, for any means of transport: base64 between two marker lines, o
     sealed    ChaCha20-Poly1305 (RFC 8439), all fields above as additional data
     checksum  4 bytes, the CRC-32 of all fields above; it distinguishes a damaged file from a wrong passphrase
 
-The plaintext is JSON. A hostile file can cost its reader bounded memory and about a second, no more.
+The plaintext is JSON. A hostile file costs its reader at most bounded memory and about a second.
 """
 
 from __future__ import annotations

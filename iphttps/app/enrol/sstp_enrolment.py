@@ -23,7 +23,7 @@ JOIN, LEAVE = "JoinSSTP.ps1", "LeaveSSTP.ps1"
 
 @dataclass(frozen=True, slots=True)
 class SSTPEnrolment:
-    """A server of SSTP on this machine: what its clients call it, the authority that they need, and its users file.
+    """An SSTP server on this machine: the host name for clients, the authority that they need, and the users file.
 
     `ca_pem` is None if the server's certificate is issued by a public authority.
     """

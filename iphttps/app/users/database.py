@@ -25,10 +25,10 @@ _log = logger()
 
 
 class Database(Protocol):
-    """The users, for the service and for the daemon that owns it.
+    """The users' database, as the service and the daemon use it.
 
-    `ended` is called with a user's name and the reason why the user's sessions end. `problem` is what is wrong with the
-    database, None if nothing is.
+    `ended` is called with a user's name and the reason for ending the user's sessions. `problem` is the error of the
+    database, None if it works.
     """
 
     ended: Callable[[str, str], None]
@@ -44,7 +44,7 @@ class Database(Protocol):
 
 
 def open_logins(reactor: IReactor, config: SSTPOptions) -> Database:
-    """Open the database.
+    """Open the configured database.
 
     Raises:
         ConfigError: A file cannot be used, or the port for requests of RADIUS servers cannot be opened.

@@ -1,7 +1,7 @@
-"""Changes to the users file that leave everything else in it as it is, comments too.
+"""Edits of the users file that preserve everything else in it, comments included.
 
-Only the lines of one user's table are touched. The new content is read back before it is written: if it does not say
-what it should, because the file is written in another way, nothing changes.
+Only the lines of one user's table change. The new content is parsed before it is written; if it does not give the
+expected users, because the file uses another TOML syntax, the file stays as it is.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def add(
     address: IPv4Address | None = None,
     address6: IPv6Address | None = None,
 ) -> None:
-    """Add a user; a missing file is made. Raises ConfigError."""
+    """Add a user, and create the file if it is missing. Raises ConfigError."""
     user = User(name, nt_password_hash(checked_password(password)), False, address, address6)
     check_new(path, name)
     if not path.exists():
@@ -85,7 +85,7 @@ def check_known(path: Path, name: str) -> User:
 
 
 def checked_password(password: str) -> str:
-    """Return the password; raises ConfigError if it cannot be one."""
+    """Return the password; raises ConfigError if it is not valid."""
     if reason := users_file.wrong_password(password):
         raise ConfigError(f"not a password: {reason}")
     return password
@@ -111,7 +111,7 @@ def _change(
 
 
 def _comments_after(table: list[str]) -> list[str]:
-    """Return the lines behind a table's last key: blank ones, and comments on the table after it."""
+    """Return the lines after a table's last key: blank lines, and comments on the next table."""
     last = max(number for number, line in enumerate(table) if line.strip() and not line.lstrip().startswith("#"))
     left = table[last + 1 :]
     return left[1:] if left and not left[0].strip() else left
@@ -142,7 +142,7 @@ def _write(path: Path, text: str, expected: Users) -> None:
 
 @contextmanager
 def _locked(path: Path) -> Iterator[None]:
-    """Hold a lock on the file, so that two commands at a time do not undo each other's change."""
+    """Hold a lock on the file, so that concurrent commands do not lose changes."""
     try:
         descriptor = _lock(path)
     except OSError as error:
@@ -150,14 +150,14 @@ def _locked(path: Path) -> Iterator[None]:
     try:
         yield
     finally:
-        os.close(descriptor)  # and with it the lock
+        os.close(descriptor)  # releases the lock
 
 
 def _lock(path: Path) -> int:
     while True:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         fcntl.flock(descriptor, fcntl.LOCK_EX)
-        # Another command may have put a new file in its place while this one waited.
+        # Another command may have replaced the file during the wait.
         if os.fstat(descriptor).st_ino == path.stat().st_ino:
             return descriptor
         os.close(descriptor)

@@ -28,10 +28,10 @@ INTERVAL = 2.0
 
 
 class FileLogins(Poller):
-    """Checks logins against a users file, which is read again when it has changed.
+    """Checks logins against a users file, which is reread after a change.
 
-    `ended` is called with a user's name and the reason why the user's sessions end, `changed` with users that have been
-    read, before they are in force; it raises ConfigError if they cannot be.
+    `ended` is called with a user's name and the reason for ending the user's sessions, `changed` with the users of a
+    changed file before they take effect; it raises ConfigError to reject them.
     """
 
     log = logger()
@@ -42,7 +42,7 @@ class FileLogins(Poller):
         self.ended: Callable[[str, str], None] = _nothing
         self.changed: Callable[[Users], object] = _nothing
         self.problem: str | None = None
-        """Why the changed file is not in force; None if the file is."""
+        """The error in the changed file, which is not in force; None if there is none."""
         self._clock = clock
         self._limiter = LoginLimiter()
 
@@ -52,7 +52,7 @@ class FileLogins(Poller):
         return self.file.users
 
     def look(self) -> None:
-        """Read the file again if it has changed, and end the sessions of users who are removed or have changed."""
+        """Reread the file if it has changed, and end the sessions of removed and changed users."""
         try:
             ended = self.file.refresh(self.changed)
         except ConfigError as error:
@@ -66,7 +66,7 @@ class FileLogins(Poller):
         self._end(ended)
 
     def replace(self, file: UsersFile) -> None:
-        """Put another file in force, or the same one read anew; its users have been checked."""
+        """Switch to another file, or to a new reading of the same file, whose users are already checked."""
         self.changed(file.users)
         before, self.file, self.problem = self.users, file, None
         self._end(changes(before, file.users))
@@ -81,7 +81,7 @@ class FileLogins(Poller):
                 self.ended(name, reason)
 
     def check(self, credentials: Credentials, address: IPAddress | None) -> Deferred[Granted | Denied]:
-        """Check credentials against the file, after a delay if this user or this source has failed often."""
+        """Check credentials against the file, delayed after repeated failures of this user or source."""
         self.look()
         name = credentials.name if isinstance(credentials, AuthenticateRequest) else credentials.response.name
         delay = self._limiter.delay(_plain(name), address, self._clock.seconds())
@@ -107,7 +107,7 @@ class FileLogins(Poller):
 
 
 def _plain(name: bytes) -> bytes:
-    """Return the name without domain and realm: with any of them it is the same user's."""
+    """Return the name without domain and realm, so that all spellings count as one user."""
     bare = without_domain(name)
     return bare.rpartition(b"@")[0] or bare
 

@@ -33,14 +33,14 @@ __all__ = ["RadiusLogins"]
 
 
 class RadiusLogins:
-    """Checks logins with RADIUS servers, and reports to them what the sessions use.
+    """Checks logins with RADIUS servers, and sends them accounting records.
 
-    `nas` is this server's name, `random` returns so many random bytes, `day` the time of day.
+    `nas` is the NAS-Identifier, `random(n)` returns n random bytes, and `day` returns the time of day.
     """
 
     log = logger()
     users: Sequence[User] = ()
-    """No users are known before they log in."""
+    """Empty: a RADIUS server does not list its users."""
 
     def __init__(
         self,
@@ -53,7 +53,7 @@ class RadiusLogins:
         random: Callable[[int], bytes] = os.urandom,
         day: Callable[[], float] = time,
     ) -> None:
-        """Open the port for requests of the servers, unless it is 0.
+        """Open the port for Disconnect-Requests, unless it is 0.
 
         Raises:
             ConfigError: The port cannot be opened.
@@ -85,18 +85,18 @@ class RadiusLogins:
 
     @property
     def problem(self) -> str | None:
-        """What is wrong with the servers; None if they answer."""
+        """The sentence for status if no server answers; None if one does."""
         return self._servers.silence if self._servers.silent else None
 
     def look(self) -> None:
-        """Do nothing: there is no file that can change."""
+        """Do nothing: there is no file to reread."""
 
     def start(self) -> None:
-        """Tell the servers that accounting begins (RFC 2866 section 5.1): sessions from before have ended."""
+        """Send Accounting-On (RFC 2866 section 5.1), which ends all earlier sessions in the servers' records."""
         self._whole(Status.ON)
 
     def stop(self) -> None:
-        """End with logins; when the sessions have ended as well, tell the servers that accounting ends."""
+        """Stop checking logins, and send Accounting-Off once all sessions have ended."""
         self._servers.close(at_once=True)
         self._sessions.emptied = self._finish
         if not self._sessions:
@@ -110,7 +110,7 @@ class RadiusLogins:
         self._accounting.close(at_once=False)
 
     def check(self, credentials: Credentials, address: IPAddress | None) -> Deferred[Granted | Denied]:
-        """Ask the servers, after a delay if this user or this source has failed often."""
+        """Ask the servers, delayed after repeated failures of this user or source."""
         name = radius.user_name(credentials)
         identifier = self._random(8).hex().encode("ascii")
         try:
@@ -173,7 +173,7 @@ def _denied(sentence: str, code: int = FailureCode.AUTHENTICATION_FAILURE) -> De
 
 
 def _shown(name: bytes) -> str:
-    """Return a name as text; what is not printable UTF-8 is escaped."""
+    """Return a name as text, escaped if it is not printable UTF-8."""
     try:
         text = name.decode("utf-8")
     except UnicodeDecodeError:

@@ -1,4 +1,4 @@
-"""Requests of RADIUS servers to disconnect sessions (RFC 5176)."""
+"""Disconnect-Requests of RADIUS servers (RFC 5176)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .radius_sessions import RadiusSession
 __all__ = ["DisconnectPort"]
 
 REMEMBERED = 256
-"""How many answers are kept, to repeat them when the request is repeated (RFC 5080 section 2.2.2)."""
+"""Maximum number of answers kept for retransmitted requests (RFC 5080 section 2.2.2)."""
 
 WINDOW = 300
 """Seconds by which the Event-Timestamp of a request may differ from the time of day (RFC 5176 section 6.3)."""
@@ -29,13 +29,13 @@ IDENTITIES: dict[Type, _Identity] = {
     Type.FRAMED_IP_ADDRESS: lambda session: session.ipv4.packed if session.ipv4 else None,
     Type.CALLING_STATION_ID: lambda session: str(session.peer).encode("ascii") if session.peer else None,
 }
-"""What identifies a session in a request: all that it names must agree (RFC 5176 section 3)."""
+"""The attributes that identify a session in a request; all those present must match (RFC 5176 section 3)."""
 
 _ENOUGH = (Type.ACCT_SESSION_ID, Type.USER_NAME)
 
 
 class DisconnectPort(DatagramProtocol):
-    """Answers requests of the servers, and of nobody else; what the secret does not prove gets no answer."""
+    """Answers requests of the servers; requests from other sources or with a wrong authenticator are ignored."""
 
     log = logger()
     noisy = False

@@ -1,4 +1,4 @@
-"""RADIUS over UDP: a request goes to one server after the other until one answers (RFC 2865 section 2.4)."""
+"""RADIUS over UDP, with retransmission and failover to the next server (RFC 2865 section 2.4)."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ from .radius_packets import Answer, Request
 __all__ = ["PACKET", "RadiusServers", "Server"]
 
 TRIES = 3
-"""How often a request is sent to one server."""
+"""Number of transmissions of a request to one server."""
 
 WAIT = 2.0
-"""Seconds that a server has to answer each time."""
+"""Seconds to wait for the answer to each transmission."""
 
 MOST = 200
-"""Maximum number of requests that wait for an answer: the identifier of a packet has 8 bits."""
+"""Maximum number of outstanding requests: the identifier of a packet has 8 bits."""
 
 PACKET = 4096
 """Maximum length of a packet (RFC 2865 section 3)."""
 
 MakeRequest = Callable[[int], Request]
-"""Makes the request with this identifier; each server gets one of its own."""
+"""Builds the request with this identifier; each server gets its own request."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,14 +46,14 @@ class Server:
 
 
 class RadiusServers:
-    """Asks servers of one kind, for logins or for accounting: first the one that has answered last."""
+    """Sends requests to servers of one kind, authentication or accounting, starting with the one that last answered."""
 
     log = logger()
 
     def __init__(self, reactor: IReactor, servers: Sequence[Server]) -> None:
         self.servers = tuple(servers)
         self.silent = False
-        """Whether no server has answered the last request."""
+        """True if no server answered the last request."""
         self._unproved = False
         self._reactor = reactor
         self._turn = 0
@@ -76,7 +76,7 @@ class RadiusServers:
         return asking.answered
 
     def close(self, *, at_once: bool) -> None:
-        """Close the ports, at once or when no request waits any more; then requests end as if there were no answer."""
+        """Close the ports, at once or after the last outstanding request; later requests end without an answer."""
         self._closing, self._closed = True, at_once
         if at_once:
             for asking in list(self._waiting.values()):
@@ -91,18 +91,18 @@ class RadiusServers:
 
     @property
     def silence(self) -> str:
-        """A sentence for when no server has answered."""
+        """The sentence for log and status if no server answers."""
         what = " as expected, but with another secret or without a Message-Authenticator" if self._unproved else ""
         return f"no RADIUS server answers{what}: {', '.join(map(str, self.servers))}"
 
-    # What _Asking uses.
+    # The interface used by _Asking.
 
     def unused(self, server: Server) -> int:
-        """Return an identifier that no request to this server has."""
+        """Return an identifier that no outstanding request to this server uses."""
         return next(each for n in self._identifiers if (server, each := n % 256) not in self._waiting)
 
     def expect(self, server: Server, identifier: int, asking: _Asking) -> None:
-        """Expect the answer to a request."""
+        """Register a request that waits for its answer."""
         self._waiting[server, identifier] = asking
 
     def forget(self, server: Server, identifier: int) -> None:
@@ -111,7 +111,7 @@ class RadiusServers:
         self._close_if_idle()
 
     def send(self, server: Server, data: bytes) -> None:
-        """Send a packet; what cannot be sent is lost, as any packet may be."""
+        """Send a packet; a failure counts as packet loss."""
         version = server.address.version
         try:
             if version not in self._ports:
@@ -125,11 +125,11 @@ class RadiusServers:
             )
 
     def unproved(self) -> None:
-        """Note an answer that is not proved by the secret."""
+        """Note an answer with a wrong authenticator."""
         self._unproved = True
 
     def answered(self, server: Server | None) -> None:
-        """Note which server has answered, or that none has."""
+        """Note the server that answered, or None if no server did."""
         if server:
             self._unproved = False
             self._turn = self.servers.index(server)
@@ -148,7 +148,7 @@ class RadiusServers:
 
 
 class _Asking:
-    """A request on its way through the servers."""
+    """One request, sent to one server after another."""
 
     def __init__(self, servers: RadiusServers, reactor: IReactor, make: MakeRequest, order: Sequence[Server]) -> None:
         self.answered: Deferred[Answer | None] = Deferred()
@@ -159,7 +159,7 @@ class _Asking:
         self._timer: IDelayedCall | None = None
 
     def start(self) -> None:
-        """Ask the next server, or give up."""
+        """Send to the next server; without one, end without an answer."""
         if not self._left:
             self._servers.answered(None)
             self.answered.callback(None)
@@ -182,7 +182,7 @@ class _Asking:
         self._timer = self._reactor.callLater(WAIT, self._send)
 
     def received(self, data: bytes) -> None:
-        """Take an answer, if the secret proves it; an attacker may send others in the hope to end the wait."""
+        """Accept an answer with the right authenticator; a forged one must not end the wait."""
         answer = self._request.read(data)
         if answer:
             self._servers.answered(self._server)
@@ -191,7 +191,7 @@ class _Asking:
             self._servers.unproved()
 
     def end(self, answer: Answer | None) -> None:
-        """Fire with this answer."""
+        """Fire the result with this answer."""
         if self._timer:
             self._timer.cancel()
             self._timer = None

@@ -1,4 +1,4 @@
-"""RADIUS packets: pyrad encodes them and computes what authenticates them (RFC 2865, 2866, 5176).
+"""RADIUS packets, encoded and authenticated by pyrad (RFC 2865, 2866, 5176).
 
 Each request has a Message-Authenticator, and an answer to a login must have one (RFC 2869 section 5.14): otherwise
 somebody on the path to the server can change an Access-Reject into an Access-Accept (CVE-2024-3596, BlastRADIUS).
@@ -29,25 +29,25 @@ from ...core.sstp.radius import Key, Received, Type
 _NAK = {DisconnectRequest: 42, CoARequest: 45}
 _ACK = {DisconnectRequest: 41}
 
-# Without a dictionary attributes of vendors stay undivided; an empty one leaves all values as bytes.
+# pyrad splits vendor-specific attributes only if it has a dictionary; an empty one leaves all values as bytes.
 _EMPTY = Dictionary()
 
 _Pairs = Iterable[tuple[Key, bytes]]
 
 
 class Outcome(Enum):
-    """What an answer says."""
+    """The kind of an answer; the value is pyrad's packet code."""
 
     ACCEPT = AccessAccept
     REJECT = AccessReject
     ACCOUNTED = AccountingResponse
     OTHER = None
-    """A challenge, for example: nothing that this server understands."""
+    """An unsupported answer, such as Access-Challenge."""
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A server's answer, which the secret has proved, and the authenticator of the request, 16 bytes."""
+    """A server's authenticated answer, and the authenticator of the request, 16 bytes."""
 
     outcome: Outcome
     attributes: Received
@@ -63,7 +63,7 @@ class Request:
         self._packet = packet
 
     def read(self, data: bytes) -> Answer | None:
-        """Return what an answer says, or None if it is malformed or is not proved by the secret."""
+        """Return the answer in a packet, or None if it is malformed or its authenticator is wrong."""
         try:
             reply = self._packet.CreateReply(packet=data)
         except PacketError:
@@ -75,7 +75,7 @@ class Request:
 
 
 def login(identifier: int, secret: bytes, attributes: _Pairs, password: bytes | None) -> Request:
-    """Return an Access-Request, with a password of PAP if there is one."""
+    """Return an Access-Request, with the PAP password if there is one."""
     packet = AuthPacket(id=identifier, secret=secret)
     packet.authenticator = packet.CreateAuthenticator()
     _fill(packet, attributes)
@@ -93,14 +93,14 @@ def account(identifier: int, secret: bytes, attributes: _Pairs) -> Request:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A request of a server about a session: to disconnect it, or to change it (RFC 5176 section 3)."""
+    """A Disconnect-Request or CoA-Request (RFC 5176 section 3)."""
 
     disconnects: bool
     attributes: Received
     packet: Packet
 
     def answer(self, error: int = 0) -> bytes:
-        """Return the packet of the ACK, or of the NAK with this Error-Cause."""
+        """Return the ACK packet, or the NAK packet with this Error-Cause."""
         reply = self.packet.CreateReply()
         reply.code = _NAK[self.packet.code] if error else _ACK[self.packet.code]
         if error:
@@ -111,7 +111,7 @@ class Change:
 
 
 def change(data: bytes, secret: bytes) -> Change | None:
-    """Return the request in a packet, or None if it is none, malformed or not proved by the secret."""
+    """Return the request in a packet, or None if it is of another kind, malformed or wrongly authenticated."""
     try:
         packet = CoAPacket(secret=secret, dict=_EMPTY, packet=data)
     except PacketError:

@@ -1,4 +1,4 @@
-"""The sessions of users from RADIUS: their accounting (RFC 2866), their limits, and what servers may end (RFC 5176)."""
+"""The sessions of RADIUS users: accounting (RFC 2866), time limits and disconnection by a server (RFC 5176)."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Account:
 
 
 class RadiusSessions:
-    """The sessions that have begun."""
+    """The active sessions."""
 
     def __init__(self) -> None:
         self._sessions: dict[RadiusSession, None] = {}
@@ -61,7 +61,7 @@ class RadiusSessions:
 
 
 class RadiusSession:
-    """One session, from the login to its end; the service tells when it begins and ends.
+    """One session, from the login to its end; the service calls `begin` and `end`.
 
     `identifier` is its Acct-Session-Id, `name` the User-Name for accounting, `peer` the client's outer address.
     """
@@ -93,9 +93,9 @@ class RadiusSession:
         return IPv4Address(self._address) if self._address else None
 
     def begin(self, entry: SessionEntry) -> None:
-        """Report the start, and set the timers."""
+        """Send Accounting-Start, and set the timers."""
         self._entry = entry
-        self._address = entry.address  # when the session ends it is free already
+        self._address = entry.address  # kept here: the entry's is freed before the end is reported
         self._since = self._account.clock.seconds()
         self._sessions.add(self)
         self._report(entry, Status.START, [])
@@ -105,7 +105,7 @@ class RadiusSession:
         self._call("interim", granted.interim, self._interim)
 
     def end(self, entry: SessionEntry, end: End) -> None:
-        """Report the end, unless the session has not begun."""
+        """Send Accounting-Stop if the session has begun."""
         if self._entry is None:
             return
         for timer in self._timers.values():
@@ -135,7 +135,7 @@ class RadiusSession:
         )
 
     def _idle(self) -> None:
-        """End the session if no packet has passed for the idle timeout; it is looked at once per timeout."""
+        """End the session if no packet has passed since the last check; checks are one idle timeout apart."""
         if self._entry is None:
             return
         counters, before = self._entry.counters, self._seen

@@ -8,8 +8,8 @@
     password = "secret"
     disabled = true
 
-Of a password only its NT hash is kept in memory. For MS-CHAPv2 that is as good as the password, so nobody but the
-file's owner may read it.
+Only the NT hash of a password is kept in memory. For MS-CHAPv2 it is equivalent to the password, so only the file's
+owner may have access to the file.
 """
 
 from __future__ import annotations
@@ -39,12 +39,12 @@ _HASH = re.compile(r"[0-9A-Fa-f]{32}")
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """A user who may log in, unless `disabled`, and the addresses that are the user's own."""
+    """A user, who may log in unless `disabled`, and the user's fixed addresses."""
 
     name: str
     nt_hash: bytes = field(repr=False)
     in_clear: bool = False
-    """Whether the file holds the password itself."""
+    """True if the file holds the cleartext password."""
     address: IPv4Address | None = None
     address6: IPv6Address | None = None
     disabled: bool = False
@@ -52,7 +52,7 @@ class User:
 
 @dataclass(frozen=True, slots=True)
 class Users:
-    """The users of a file, in its order."""
+    """The users of a file, in file order."""
 
     by_name: Mapping[str, User] = field(default_factory=dict)
     """Each user by the name's case-folded form."""
@@ -65,19 +65,19 @@ class Users:
         return iter(self.by_name.values())
 
     def find(self, candidates: Iterable[str]) -> User | None:
-        """Return the first user that one of these names belongs to, in upper or lower case; None if there is none."""
+        """Return the user of the first of these names that exists, ignoring case; None if there is none."""
         found = [user for name in candidates if (user := self.by_name.get(name.casefold()))]
         return found[0] if found else None
 
 
 @dataclass(frozen=True, slots=True)
 class UserChanges:
-    """The names of the users whose sessions must end, and why, since the file was read before."""
+    """The names of the users whose sessions must end after a change of the file, by reason."""
 
     removed: tuple[str, ...] = ()
     disabled: tuple[str, ...] = ()
     password: tuple[str, ...] = ()
-    """Those who have a new password."""
+    """The users with a new password."""
 
     def __bool__(self) -> bool:
         """Tell whether any session must end."""
@@ -85,7 +85,7 @@ class UserChanges:
 
 
 def changes(before: Users, after: Users) -> UserChanges:
-    """Return whose sessions must end. The same password, now as a hash, is no new one."""
+    """Return the users whose sessions must end; a password replaced by its own hash is not a change."""
     removed, disabled, password = [], [], []
     for name, user in before.by_name.items():
         now = after.by_name.get(name)
@@ -99,7 +99,7 @@ def changes(before: Users, after: Users) -> UserChanges:
 
 
 class UsersFile:
-    """A users file, read again when it has changed."""
+    """A users file, reread after a change."""
 
     def __init__(self, path: Path) -> None:
         """Read the file; raises ConfigError."""
@@ -108,10 +108,10 @@ class UsersFile:
         self.users = read(path)
 
     def refresh(self, check: Callable[[Users], object] = len) -> UserChanges | None:
-        """Read the file again if it has changed; return whose sessions must end, None if it has not changed.
+        """Reread the file if it has changed; return the users whose sessions must end, None without a change.
 
-        A file that is wrong or missing leaves the users as they are. Each such state of it is reported once. `check`
-        raises ConfigError if the users cannot be put in force.
+        If the file is invalid or missing, the users stay in force, and the error is raised once per change. `check`
+        raises ConfigError to reject the users.
 
         Raises:
             ConfigError: The file has changed and cannot be used.
@@ -137,7 +137,7 @@ def read(path: Path) -> Users:
 
 
 def content(path: Path) -> bytes:
-    """Return what the file holds, once nobody else can read it; raises ConfigError."""
+    """Return the content of the file if only its owner has access; raises ConfigError."""
     try:
         with path.open("rb") as file:
             about = os.fstat(file.fileno())
@@ -155,7 +155,7 @@ def content(path: Path) -> bytes:
 
 
 def parse(path: Path, text: bytes) -> Users:
-    """Return the users that the content of a file names; raises Problem with the line of the mistake."""
+    """Return the users in the content of a file; raises Problem with the line of the mistake."""
     file = TomlFile.of(path, text)
     lines = text_of(text).split("\n")
     users: dict[str, User] = {}
@@ -177,7 +177,7 @@ def parse(path: Path, text: bytes) -> Users:
 
 
 def wrong_name(name: str) -> str | None:
-    """Say why a user cannot have this name; None if it can be."""
+    """Return the reason why this is not a valid user name, or None if it is valid."""
     if not name or not name.isprintable() or name != name.strip():
         return "it must consist of characters that can be shown, without a space before or after them"
     if len(name.encode("utf-8")) > LONGEST_NAME:
@@ -186,7 +186,7 @@ def wrong_name(name: str) -> str | None:
 
 
 def wrong_password(password: str) -> str | None:
-    """Say why this cannot be a password; None if it can be."""
+    """Return the reason why this is not a valid password, or None if it is valid."""
     if not password:
         return "it must not be empty"
     if len(password.encode("utf-16-le", "surrogatepass")) > 2 * LONGEST_PASSWORD:
@@ -196,7 +196,7 @@ def wrong_password(password: str) -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """Where a user's table stands."""
+    """The position of a user's table in the file."""
 
     path: Path
     name: str
@@ -204,7 +204,7 @@ class _Place:
     lines: list[str]
 
     def problem(self, sentence: str, key: str | None = None) -> Problem:
-        """Return an error that names the line of a key of the table, or of the table."""
+        """Return an error with the line of a key in the table, or of the table."""
         named = f"{self.name}.{key}" if key else self.name
         return Problem(f"user {self.name!r}: {sentence}", named, self.path, self._line_of(key) if key else self.line)
 
@@ -228,7 +228,7 @@ def _user(place: _Place, table: Mapping[str, Any]) -> User:
     if len({"nt-hash", "password"} & table.keys()) != 1:
         raise place.problem(f"it must have either nt-hash or password: {again}")
     if "password" in table:
-        # No sentence quotes a secret.
+        # Error messages never quote a secret.
         password = table["password"]
         reason = wrong_password(password) if isinstance(password, str) else "it must be a string"
         if reason:
@@ -264,7 +264,7 @@ def _address(place: _Place, table: Mapping[str, Any], key: str, kind: type[Any],
 
 
 def _signature(path: Path) -> tuple[int, ...] | None:
-    """Return what changes with a file's content, its mode or its owner; None if there is none."""
+    """Return a fingerprint that changes with the file's content, mode or owner; None if the file is missing."""
     try:
         about = path.stat()
     except OSError:

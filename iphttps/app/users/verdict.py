@@ -1,4 +1,4 @@
-"""Whether a login is right: the name and the password that a client has shown, against the users file."""
+"""The check of a client's credentials against the users file."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .users_file import User, Users
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """The login is right; with MS-CHAPv2 there is the authenticator's proof, which has the keys too."""
+    """A successful login; with MS-CHAPv2 it has the authenticator response and the keys."""
 
     user: User
     proof: mschapv2.Proof | None = None
@@ -23,20 +23,20 @@ class Accepted:
 
 @dataclass(frozen=True, slots=True)
 class Rejected:
-    """The login is wrong, or the user is disabled: only who knows the password learns that."""
+    """A failed login; the code reveals that the user is disabled only if the password is right."""
 
     code: FailureCode = FailureCode.AUTHENTICATION_FAILURE
 
 
 def of_mschapv2(users: Users, challenge: bytes, response: Response) -> Accepted | Rejected:
-    """Check a Response to a challenge; for an unknown user that takes as long as for a known one."""
+    """Check an MS-CHAPv2 Response; it takes the same time for unknown users as for known ones."""
     user = users.find(candidates(response.name))
     proof = mschapv2.verify(user.nt_hash if user else None, challenge, response, des.encrypt)
     return Accepted(user, proof) if user and proof and not user.disabled else _rejected(user if proof else None)
 
 
 def of_pap(users: Users, request: AuthenticateRequest) -> Accepted | Rejected:
-    """Check an Authenticate-Request; for an unknown user that takes as long as for a known one."""
+    """Check a PAP Authenticate-Request; it takes the same time for unknown users as for known ones."""
     user = users.find(candidates(request.name))
     shown = mschapv2.nt_password_hash(request.password.decode("utf-8", "replace"))
     right = hmac.compare_digest(shown, user.nt_hash if user else mschapv2.NOBODY)

@@ -2,7 +2,7 @@
 
 A body of the length that [MS-IPHTTPS] 3.1.5.2 asks for never ends, and its bytes are packets as they come; nothing
 here is needed for it. A program between client and server may turn it into one of these. With the body the
-session ends, so whatever follows it, trailers and further requests included, is not even looked at.
+session ends, so the data after it, trailers and further requests included, is ignored.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ MAXIMUM_LINE = 1024
 """Bytes that the line between two chunks may have: the size, and extensions, which mean nothing here."""
 
 # The line with the end of the chunk before it. 16 digits: RFC 9112 section 7.1 warns of greater numbers. No
-# line feed alone: what reads it as the line's end, and what does not, could be played off against each other.
+# line feed alone: programs that disagree about the end of a line allow request smuggling.
 _LINE = re.compile(rb"\r\n([0-9A-Fa-f]{1,16})[ \t]*(?:;[\t -~\x80-\xff]*)?\r\n")
 
 
@@ -62,7 +62,7 @@ class ChunkedBody:
         self._rest = b"\r\n"  # as if a chunk had just ended
 
     def feed(self, data: bytes) -> bytes:
-        """Take the next bytes of the stream and return what the chunks hold."""
+        """Take the next bytes of the stream and return the content of the chunks."""
         data = self._rest + data
         self._rest = b""
         pieces = []
@@ -96,7 +96,7 @@ LAST_CHUNK = b"0\r\n\r\n"
 
 
 class BodyCodec:
-    """Packets in bodies that HTTP delimits; `packets` is the codec for what the bodies hold.
+    """Packets in bodies that HTTP delimits; `packets` is the codec for the content of the bodies.
 
     `received` reads a body that ends. With `chunked` each batch is sent as a chunk.
     """
@@ -111,7 +111,7 @@ class BodyCodec:
 
     @property
     def end(self) -> DropReason | str | None:
-        """Why nothing more comes out: the packets are at their end, or the body is."""
+        """The reason why decoding has ended: a framing fault, or the end of the body."""
         return self._packets.end or (self._received.end if self._received else None)
 
     def feed(self, data: bytes) -> Batch:

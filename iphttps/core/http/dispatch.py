@@ -12,11 +12,11 @@ from .request_head import RequestHead
 
 
 class Resource(Protocol):
-    """What the choice goes by."""
+    """The properties of a service used for dispatch."""
 
     @property
     def methods(self) -> tuple[str, ...]:
-        """The methods that it takes."""
+        """The HTTP methods that it accepts."""
 
     @property
     def wrong_method(self) -> str:
@@ -37,7 +37,7 @@ def dispatch(request: RequestHead, resources: Iterable[R]) -> R:
     """
     resources = tuple(resources)
     if request.method == "CONNECT":  # its target is no path: RFC 9110 section 9.3.6
-        raise _wrong_method("this server is no proxy: CONNECT is refused", resources)
+        raise _wrong_method("this server is no proxy: CONNECT is rejected", resources)
     here = [resource for resource in resources if resource.serves(request.path)]
     if not here:
         raise ProtocolError(f"there is no such path as {shortened(request.path)!r} here", HTTPStatus.NOT_FOUND)

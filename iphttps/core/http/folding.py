@@ -1,7 +1,7 @@
 """Finds folded header lines in an HTTP message, which h11 accepts.
 
 RFC 9112 section 5.2: a line that begins with whitespace continues the line before it, but some parsers take it for a
-header of its own. A server MUST answer 400 or replace the fold; this one refuses any ambiguous head.
+header of its own. A server MUST answer 400 or replace the fold; this one rejects any ambiguous head.
 """
 
 from __future__ import annotations

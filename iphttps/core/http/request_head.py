@@ -27,12 +27,12 @@ _STRANGERS = {
     b"PROXY ": _PROXY_HEADER,
     b"\r\n\r\n\0\r\nQUIT\n": _PROXY_HEADER,
 }
-"""What a client of another protocol sends first."""
+"""The first bytes of other protocols, with the sentence for each."""
 FIRST = 12
 
 
 class Progress(Enum):
-    """What has become of a head that is no RequestHead yet."""
+    """The state of an incomplete request head."""
 
     NEED_DATA = "the head is not whole"
 
@@ -56,7 +56,7 @@ class RequestHead:
 
     @property
     def http10(self) -> bool:
-        """Whether the request is one of HTTP/1.0."""
+        """True if the request is HTTP/1.0."""
         return bool(self.request.http_version == b"1.0")
 
     def values(self, name: bytes) -> list[bytes]:
@@ -65,7 +65,7 @@ class RequestHead:
 
 
 class RequestReader:
-    """Reads one head of at most `MAXIMUM_HEAD` bytes, and has the answer to a request that is refused."""
+    """Reads one head of at most `MAXIMUM_HEAD` bytes, and has the answer to a request that is rejected."""
 
     def __init__(self) -> None:
         self._connection = h11.Connection(h11.SERVER, max_incomplete_event_size=MAXIMUM_HEAD)
@@ -100,7 +100,7 @@ class RequestReader:
         return RequestHead(event, _path(event), self._connection.trailing_data[0] + behind)
 
     def _check_beginning(self, beginning: bytes) -> None:
-        """Refuse what cannot become a request; a client of another protocol often waits for an answer first."""
+        """Reject data that cannot begin a request; a client of another protocol often waits for an answer first."""
         line, newline, _ = beginning.partition(b"\n")
         if newline and not _REQUEST_LINE.fullmatch(line):
             raise self._not_http("the first line is not that of an HTTP request")
@@ -111,14 +111,14 @@ class RequestReader:
             raise ProtocolError("the request's target is too long", HTTPStatus.REQUEST_URI_TOO_LONG)
 
     def _not_http(self, words: str, status: int = HTTPStatus.BAD_REQUEST) -> ProtocolError:
-        """Say of a peer that it breaks HTTP, or what it speaks instead."""
+        """Return an error that names the protocol of the peer, if recognized, or else its breach of HTTP."""
         for beginning, sentence in _STRANGERS.items():
             if self._first.startswith(beginning):
                 return ProtocolError(sentence)
         return ProtocolError(shortened(words), status)
 
     def refuse(self, error: ProtocolError, server: str, now: float) -> bytes:
-        """Return the whole answer to a refused request: the error's status, with its sentence as the body.
+        """Return the whole answer to a rejected request: the error's status, with its sentence as the body.
 
         `server` is the value of the Server header, `now` the time of day, in seconds since 1970.
         """

@@ -1,6 +1,6 @@
 """Rewrites malformed response heads from proxies and web servers into ones that h11 accepts.
 
-Appliances send header lines that RFC 9112 forbids but browsers and curl ignore. To refuse them as h11 does gains
+Appliances send header lines that RFC 9112 forbids but browsers and curl ignore. To reject them as h11 does gains
 nothing where a connection carries one response for this client alone: no other parser could read it differently. The
 headers that give the length of a body stay unchanged, unless the caller does not need them.
 """
@@ -26,8 +26,8 @@ _LENGTHS = (b"content-length", b"transfer-encoding")
 class HeadCleaner:
     """A filter between a connection and h11 that rewrites response heads, those of interim responses (1xx) included.
 
-    Data that does not begin as HTTP, and a head that is too long, pass unchanged for h11 to refuse. With `connect` the
-    request was a CONNECT: a success has no body (RFC 9110 section 9.3.6), and a refusal with a malformed length ends
+    Data that does not begin as HTTP, and a head that is too long, pass unchanged for h11 to reject. With `connect` the
+    request was a CONNECT: a success has no body (RFC 9110 section 9.3.6), and a rejection with a malformed length ends
     with the connection.
     """
 

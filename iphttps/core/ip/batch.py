@@ -89,7 +89,7 @@ class Framer:
 
     @property
     def encode(self) -> Callable[[Batch], bytes]:
-        """What turns packets into bytes of the stream: they are such bytes already."""
+        """The identity: packets are sent as they are."""
         return IDENTITY
 
     def feed(self, data: bytes) -> Batch:

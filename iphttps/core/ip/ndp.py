@@ -58,7 +58,7 @@ class Message:
 
     @property
     def is_probe(self) -> bool:
-        """Whether this is a Duplicate Address Detection probe (RFC 4862 section 5.4.2).
+        """True if this is a Duplicate Address Detection probe (RFC 4862 section 5.4.2).
 
         3.2.5.2.2 describes it as a Neighbor Solicitation "with an unspecified source address and a
         solicited-node multicast destination address"; the second half is already part of being valid.
@@ -67,7 +67,7 @@ class Message:
 
     @property
     def resolves(self) -> bool:
-        """Whether this is address resolution (RFC 4861 section 7.2.2).
+        """True if this is address resolution (RFC 4861 section 7.2.2).
 
         A unicast solicitation verifies that a known neighbour is still reachable (section 7.3.3). A node does not
         resolve its own address, and an answer would look like a conflict.

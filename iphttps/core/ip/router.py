@@ -35,7 +35,7 @@ BETWEEN_UNICAST = 0.5
 
 
 class Advertise(Enum):
-    """Who sends Router Advertisements: this server, a daemon on the host such as radvd, or nobody."""
+    """The sender of Router Advertisements: this server, a daemon on the host such as radvd, or none."""
 
     BUILTIN = "builtin"
     HOST = "host"

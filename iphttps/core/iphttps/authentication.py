@@ -8,12 +8,12 @@ __all__ = ["AuthenticationMode"]
 
 
 class AuthenticationMode(Enum):
-    """Whether the server authenticates clients by their certificates (3.2.1)."""
+    """The authentication mode of the server: client certificates or none (3.2.1)."""
 
     CERTIFICATES = "certificates"
     NONE = "none"
 
     @property
     def on_link(self) -> bool:
-        """Whether the prefix is on-link: in mode None clients cannot resolve each other's addresses (3.2.5.2.2)."""
+        """True if the prefix is on-link: in mode None clients cannot resolve each other's addresses (3.2.5.2.2)."""
         return self is AuthenticationMode.CERTIFICATES

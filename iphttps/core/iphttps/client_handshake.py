@@ -1,4 +1,4 @@
-"""The client's side of the HTTP exchange that opens a session: POST, and what the answer to it means (3.1.5.2, 4.1)."""
+"""The client's side of the HTTP exchange that opens a session: the POST and its response (3.1.5.2, 4.1)."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ __all__ = [
 ]
 
 CONTENT_LENGTH = 18446744073709551615
-"""What the client SHOULD announce: the greatest length there is, for a body that never ends (3.1.5.2)."""
+"""The Content-Length that a client SHOULD announce, the maximum, for an endless body (3.1.5.2)."""
 
 SIGNED_LENGTH = 9223372036854775807
-"""The greatest length that programs know which count with a sign; at 10 Gbit/s it lasts for two centuries."""
+"""The maximum length for programs with signed 64-bit integers; at 10 Gbit/s it lasts for two centuries."""
 
 MAXIMUM_INTERIM = 16
-"""How many interim responses (1xx) a server may send before the one that counts."""
+"""Maximum number of interim responses (1xx) before the final response."""
 
 MAXIMUM_RETRY_AFTER = 3600.0
 """The longest that a server's Retry-After is heeded, in seconds."""
@@ -48,7 +48,7 @@ _ADVICE = {
     401: "it demands a user's password, which an IP-HTTPS server does not: check --uri",
     403: "it lets us not in: it may demand a client certificate (--certificate), or another one",
     404: "check the path in --uri",
-    405: "what is at the path in --uri is no IP-HTTPS server",
+    405: "the path in --uri is not that of an IP-HTTPS server",
     407: "a web proxy in between demands a user and a password",
     408: "it has waited for the end of the request, which has none: a front that passes packets on at once is needed",
     411: _TOO_LARGE,
@@ -61,19 +61,19 @@ _ADVICE = {
     503: "it is overloaded or out of service",
     504: "the front that answers got no answer from the IP-HTTPS server behind it",
 }
-"""What to do about an answer, by its status."""
+"""The advice in the error message, by HTTP status."""
 
 _STRANGERS: dict[bytes, str] = {
     b"\x15": "it speaks TLS: --uri must begin with https://",  # an alert: RFC 8446 section 5.1
     b"SSH-": "it speaks SSH",  # RFC 4253 section 4.2
     b"<": f"it is a bare web page: {_PORTAL}",
 }
-"""What comes from those who are no web servers at all."""
+"""The first bytes of servers that do not speak HTTP, with the sentence for each."""
 _BEGINNING = b"HTTP/"
 
 
 class RequestLength(Enum):
-    """How the client announces a body that never ends; the value is the word of `--request-length`."""
+    """The announcement of an endless body; the value is that of `--request-length`."""
 
     MAX = "max"  # as 3.1.5.2 says
     SIGNED = "2^63-1"
@@ -102,7 +102,7 @@ class ClientHandshake:
 
     @property
     def chunked(self) -> bool:
-        """Whether what is sent has to be sent in chunks."""
+        """True if the request body must be chunked."""
         return self._length is RequestLength.CHUNKED
 
     def request(self) -> bytes:
@@ -143,7 +143,7 @@ class ClientHandshake:
         return Opened(self._connection.trailing_data[0], _body(event))
 
     def _check_beginning(self) -> None:
-        """Refuse at once what can never become an answer: who speaks another protocol may wait for us."""
+        """Reject data that cannot begin a response at once: a server of another protocol may wait for us."""
         if len(self._first) == len(_BEGINNING) and self._first != _BEGINNING:
             words = shortened(ascii_only(self._connection.trailing_data[0].strip()))
             raise ProtocolError(f"the server's answer is not HTTP: {self._stranger() or f'it begins with {words}'}")
@@ -152,7 +152,7 @@ class ClientHandshake:
         return next((words for begin, words in _STRANGERS.items() if self._first.startswith(begin)), None)
 
     def _not_http(self, error: h11.RemoteProtocolError) -> ProtocolError:
-        """Say of the server that it breaks HTTP, or what it speaks instead."""
+        """Return an error that names the protocol of the server, if recognized, or else its breach of HTTP."""
         if error.error_status_hint == 431:
             return ProtocolError(f"the head of the server's answer is longer than {MAXIMUM_HEAD} bytes")
         if error.error_status_hint == 501:

@@ -36,7 +36,7 @@ ERROR_BURST = 10.0
 
 @dataclass(frozen=True, slots=True)
 class Forwarding:
-    """Where the packets of a batch go: to the host's kernel, to single clients (one write each), or to all clients.
+    """The receivers of a batch: the host's kernel, single clients (one write each), or all clients.
 
     Every client except the sender receives `everyone`. Delivery is spread over time, since there may be thousands of
     clients. `own` is the server's own Neighbor Discovery, which does not queue behind data.

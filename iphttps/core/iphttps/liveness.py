@@ -30,12 +30,12 @@ class RouterWatch:
 
     @property
     def listening(self) -> bool:
-        """Whether `hear` needs the packets from the server now."""
+        """True if `hear` needs the packets from the server now."""
         return self.router is None or bool(self._asked)
 
     @property
     def waiting(self) -> bool:
-        """Whether a solicitation is unanswered."""
+        """True if a solicitation is unanswered."""
         return bool(self._asked)
 
     def ask(self, own: bytes, now: float) -> bytes | None:

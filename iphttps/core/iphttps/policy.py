@@ -37,7 +37,7 @@ __all__ = ["Policy", "Verdict"]
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """Where a packet from a client goes.
+    """The decision about a packet from a client.
 
     A packet with neither `drop` nor a receiver needs no further action. `host`: to the host's kernel; `others`: to all
     other clients; `clients`: to these clients; `reply`: a packet for the sender; `solicits_router`: the sender is owed
@@ -90,7 +90,7 @@ class Policy:
 
     @property
     def isolates(self) -> bool:
-        """Whether clients are isolated from each other."""
+        """True if clients are isolated from each other."""
         return self.mode is AuthenticationMode.NONE if self.isolate is None else self.isolate
 
     def isolated(self, source: bytes) -> bool:
@@ -191,7 +191,7 @@ class Policy:
         own = target in self.own
         if own or not self._is_on_link(target):
             # In both modes the server defends its own addresses over the prober's connection only: its kernel would
-            # answer to all nodes, which mode None forbids. Addresses that cannot be bound are refused the same way.
+            # answer to all nodes, which mode None forbids. Addresses that cannot be bound are rejected the same way.
             return Verdict(reply=neighbor_advertisement(target, router=own))
         if self._cache.bind(target, client):
             # In mode Certificates a client that has not sent anything yet may use an address new to the cache, so all

@@ -1,6 +1,6 @@
 """The request that opens a tunnel, and its answer: the server's side of the HTTP exchange (2.1, 3.2.5.1, 4.1).
 
-`core/http/request_head.py` has read the head. What arrives behind it in the same bytes belongs to the packet phase and
+`core/http/request_head.py` has read the head. Bytes after the head belong to the packet phase and
 is handed on. The client's side is in `client_handshake`.
 """
 
@@ -18,7 +18,7 @@ __all__ = ["DEFAULT_PATH", "DEFAULT_PATHS", "ENDLESS", "METHODS", "WRONG_METHOD"
 
 DEFAULT_PATH = "/IPHTTPS"
 DEFAULT_PATHS = (DEFAULT_PATH, "/IPTLS")
-"""What Windows servers answer at, and what the example in section 4.1 shows."""
+"""The path used by Windows servers, and the one in the example of section 4.1."""
 
 METHODS = ("POST",)  # 3.1.5.2
 WRONG_METHOD = "only POST opens a tunnel"
@@ -41,7 +41,7 @@ class Opened:
 
 
 def open_tunnel(request: RequestHead) -> Opened:
-    """Return what a POST to the path of the tunnel opens.
+    """Return the tunnel that a POST to the tunnel's path opens.
 
     Raises:
         ProtocolError: with the status to answer, if its body has no room for packets.

@@ -55,7 +55,7 @@ class Challenge:
 
     @property
     def stale(self) -> bool:
-        """Whether only the nonce was stale, so the user and password may be right (RFC 7616 section 3.3)."""
+        """True if only the nonce was stale, so the user and password may be right (RFC 7616 section 3.3)."""
         return self.parameters.get("stale", "").lower() == "true"
 
     @property

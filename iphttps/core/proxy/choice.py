@@ -1,4 +1,4 @@
-"""How to find the web proxy: the values of the options `--proxy` and `--pac`."""
+"""The choice of the web proxy: the values of the options `--proxy` and `--pac`."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ MAXIMUM_INTERIM = 8
 """Maximum number of 1xx responses before the final one."""
 
 AGENT = (b"User-Agent", b"iphttps")
-"""Some proxies refuse a request without this header."""
+"""Some proxies reject a request without this header."""
 
 _TAG = re.compile(rb"<[^<>]*>")
 
@@ -101,7 +101,7 @@ class ConnectHandshake:
         """Take bytes from the proxy; return None until the response is decided.
 
         Raises:
-            ProxyError: The proxy refuses the connection for a reason other than authentication, or its response is not
+            ProxyError: The proxy rejects the connection for a reason other than authentication, or its response is not
                 HTTP.
         """
         try:
@@ -115,14 +115,14 @@ class ConnectHandshake:
 
     @property
     def answered(self) -> bool:
-        """Whether the head of a refusal or challenge has arrived, and its body not yet completely."""
+        """True if the head of a rejection or challenge has arrived, but not yet its whole body."""
         return self._answer is not None
 
     def settle(self) -> Challenged:
         """Return the challenge without waiting for the rest of its body; only once `answered`.
 
         Raises:
-            ProxyError: The response is a refusal.
+            ProxyError: The response is a rejection.
         """
         return self._over(whole=False)
 
@@ -130,7 +130,7 @@ class ConnectHandshake:
         """Return the challenge of a proxy that has closed the connection, or None if it has not answered.
 
         Raises:
-            ProxyError: The response is a refusal.
+            ProxyError: The response is a rejection.
         """
         return self._over(whole=False) if self._answer else None
 
@@ -166,7 +166,7 @@ class ConnectHandshake:
                     return None
 
     def _cannot_reuse(self) -> bool:
-        """Tell whether this is a challenge on a connection that cannot be reused, whatever the body."""
+        """Tell whether this is a challenge on a connection that cannot be reused, regardless of the body."""
         answer = self._answer
         assert answer
         framed = values(answer, b"content-length") or values(answer, b"transfer-encoding")
@@ -202,7 +202,7 @@ class ConnectHandshake:
             )
         line = ascii_only(_first_line(self._body)[:SHOWN_LENGTH])
         words = "" if line.lower() in said.lower() else f': "{line}"'
-        sentence = f"the proxy {self._name} refused to connect to {self._authority}: it answered {said}{words}"
+        sentence = f"the proxy {self._name} rejected the connection to {self._authority}: it answered {said}{words}"
         return ProxyError(sentence, ProxyFault.REFUSED)
 
     def _not_http(self, data: bytes, error: Exception) -> ProxyError:

@@ -1,6 +1,6 @@
-"""Which credentials are sent to a proxy, and when they are withheld (3.1.5.1).
+"""The credentials for a web proxy, and the conditions for withholding them (3.1.5.1).
 
-A login that a proxy has refused is not sent to it again for a while: directories lock accounts after a few wrong
+A rejected login is not sent to the same proxy again for a while: directories lock accounts after a few wrong
 passwords, and a client that reconnects every 30 seconds would lock its own.
 """
 
@@ -16,10 +16,10 @@ from .challenges import BASIC, DIGEST, NEGOTIATE, NTLM, Challenge, Digest, basic
 from .url import Login, Proxy
 
 PAUSE = 900.0
-"""Seconds for which a refused login is not sent to that proxy again, unless it changes."""
+"""Seconds for which a rejected login is not sent to that proxy again, unless it changes."""
 
 MAXIMUM_REFUSALS = 2
-"""Number of proxies that refuse a login before it is sent to no proxy: they may all use the same directory."""
+"""Number of proxies that reject a login before it is sent to no proxy: they may all use the same directory."""
 
 SHOWN_SCHEMES = 6
 """Maximum number of a proxy's schemes that an error sentence names."""
@@ -41,7 +41,7 @@ class AuthScheme(Enum):
 
     @property
     def uses_password(self) -> bool:
-        """Whether it authenticates with the user's password."""
+        """True if the scheme authenticates with the user's password."""
         return self is not AuthScheme.TICKET
 
 
@@ -96,7 +96,7 @@ class ProxyCredentials:
         return self.named or proxy.secure  # its certificate is always verified
 
     def login(self, proxy: Proxy) -> Login | None:
-        """Return the login for the proxy, whether or not it has been refused."""
+        """Return the login for the proxy, whether or not it has been rejected."""
         return proxy.login or self._source()
 
     def pausing(self, proxy: Proxy, login: Login, now: float) -> float:
@@ -107,11 +107,11 @@ class ProxyCredentials:
         return waits.get(proxy, 0.0)
 
     def has_refused(self, proxy: Proxy, login: Login | None) -> bool:
-        """Tell whether this proxy, and not another one, refused the login."""
+        """Tell whether this proxy, and not another one, rejected the login."""
         return login is not None and self._refused.get(proxy, (None, 0.0))[0] == login
 
     def refused(self, proxy: Proxy, login: Login, now: float) -> None:
-        """Note that the proxy has refused the login."""
+        """Note that the proxy has rejected the login."""
         # A proxy auto-configuration file may name other proxies every time, so expired entries are removed.
         self._refused = {by: (shown, until) for by, (shown, until) in self._refused.items() if until > now}
         self._refused[proxy] = login, now + self._pause
@@ -155,16 +155,16 @@ class AuthNegotiation:
         """Return the header value for the first request: None, or a Digest answer with an earlier nonce."""
         if self.login and self._trusted and not self._waiting:
             self._digest = self._credentials.digest(self._proxy, self._authority, self.login)
-        # The password was accepted with this nonce, so a refusal may only mean that the nonce is too old.
+        # The password was accepted with this nonce, so a rejection may only mean that the nonce is too old.
         return self._digest.answer(cnonce) if self._digest else None
 
     def challenged(self, challenges: Sequence[Challenge], cnonce: str, *, refused: bool = False) -> bytes | NextToken:
         """Return the header value for the next request, or a request for the token in it.
 
-        `refused` says that the proxy has explicitly refused the credentials.
+        `refused` says that the proxy has explicitly rejected the credentials.
 
         Raises:
-            ProxyError: The proxy refused the credentials, or there are none that may be sent to it.
+            ProxyError: The proxy rejected the credentials, or there are none that may be sent to it.
         """
         scheme = self._scheme
         if scheme:
@@ -240,7 +240,7 @@ class AuthNegotiation:
     def _wrong(self, scheme: AuthScheme) -> ProxyError:
         assert self.login
         self._credentials.refused(self._proxy, self.login, self._now)
-        sentence = f"the proxy {self._proxy} refused the user or the password ({scheme.value}): correct them"
+        sentence = f"the proxy {self._proxy} rejected the user or the password ({scheme.value}): correct them"
         minutes = self._credentials.pausing(self._proxy, self.login, self._now) / 60
         pause = f"they are not sent to it again for {minutes:.0f} minutes, so that the account is not locked"
         return ProxyError(f"{sentence}; {pause}", ProxyFault.CREDENTIALS_WRONG)
@@ -259,7 +259,7 @@ class AuthNegotiation:
         if self._waiting:
             who = "it has" if self._credentials.has_refused(self._proxy, self.login) else "other proxies have"
             until = f"for {max(self._waiting / 60, 1):.0f} minutes, or until it changes"
-            why = f"{who} refused the login, which is not sent {until}"
+            why = f"{who} rejected the login, which is not sent {until}"
             return ProxyError(f"{demands}; {why}", ProxyFault.CREDENTIALS_WRONG)
         if not self.login:
             reason = "there is no user and password: give --proxy-credentials"

@@ -9,7 +9,7 @@ from ..errors import ConfigError, DiscoveryError
 from .url import Proxy
 
 MAXIMUM_LENGTH = 4096
-"""Maximum characters of a result; a longer one is refused whole, because its end may matter."""
+"""Maximum characters of a result; a longer one is rejected whole, because its end may matter."""
 
 MAXIMUM_PROXIES = 10
 """Maximum number of entries that are tried; each may take the full connection timeout."""

@@ -1,4 +1,4 @@
-"""The attributes of control messages, both ways ([MS-SSTP] 2.2.4 to 2.2.8), and what is wrong with those received.
+"""The attributes of control messages ([MS-SSTP] 2.2.4 to 2.2.8): building, parsing and validation.
 
      0               1               2               3
     +---------------+---------------+-------+-----------------------+
@@ -6,8 +6,8 @@
     +---------------+---------------+-------+-----------------------+
   4   Value, Length - 4 bytes
 
-Reserved bits are sent as zero and ignored on receipt. Nothing here raises for bytes of a peer: a fault is a StatusInfo,
-ready to be sent to the peer in a Call Connect NAK or a Call Abort.
+Reserved bits are sent as zero and ignored on receipt. Invalid input never raises: each fault is returned as a
+StatusInfo, ready to send in a Call Connect NAK or a Call Abort.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ PPP = 1
 """The only encapsulated protocol: SSTP_ENCAPSULATED_PROTOCOL_PPP (2.2.5)."""
 
 MAXIMUM_VALUE = 64
-"""Maximum bytes of a refused value that a NAK sends back (2.2.8)."""
+"""Maximum bytes of a rejected value that a NAK returns (2.2.8)."""
 
 
 class AttributeID(IntEnum):
@@ -58,7 +58,7 @@ class AttributeID(IntEnum):
 
 
 class Status(IntEnum):
-    """The values of Status, why something failed (2.2.8)."""
+    """The values of the Status field (2.2.8)."""
 
     NO_ERROR = 0
     DUPLICATE_ATTRIBUTE = 1
@@ -83,7 +83,7 @@ _HASH_LENGTH = {each: each.length for each in HashProtocol}
 
 @dataclass(frozen=True, slots=True)
 class Attribute:
-    """An attribute of any kind: its Attribute ID, and the bytes behind its header."""
+    """An attribute of any kind: its Attribute ID, and the bytes after its header."""
 
     number: int
     value: bytes
@@ -95,7 +95,7 @@ class Attribute:
 
 @dataclass(frozen=True, slots=True)
 class StatusInfo:
-    """A Status Info attribute: which attribute it is about, the status, and in a NAK the refused value (2.2.8)."""
+    """A Status Info attribute: the ID of the faulty attribute, the status, and in a NAK the rejected value (2.2.8)."""
 
     attribute: int
     status: int
@@ -117,7 +117,7 @@ class StatusInfo:
 
 NO_ERROR: Final = StatusInfo(AttributeID.NO_ERROR, Status.NO_ERROR)
 NO_FRAME: Final = StatusInfo(AttributeID.NO_ERROR, Status.INVALID_FRAME_RECEIVED)
-"""The message has a type or a format that is not recognized (2.2.8)."""
+"""The type or format of the message is not recognized (2.2.8)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +160,7 @@ class CryptoBinding:
         if len(value) != _CRYPTO_BINDING.size:
             return None
         protocol, nonce, certificate_hash, mac = _CRYPTO_BINDING.unpack(value)
-        length = _HASH_LENGTH.get(protocol, 32)  # of an unknown one: the whole field
+        length = _HASH_LENGTH.get(protocol, 32)  # an unknown protocol gets the whole field
         return cls(protocol, nonce, certificate_hash[:length], mac[:length])
 
 
@@ -171,9 +171,9 @@ def encapsulated_protocol(number: int = PPP) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """A control message: its type, None if not recognized, and its attributes, as far as they can be told apart.
+    """A control message: its type, None if not recognized, and the attributes up to the first malformed one.
 
-    `fault` says what is wrong with the form of the message, if anything is.
+    `fault` is the syntax error in the message, if there is one.
     """
 
     kind: MessageType | None
@@ -212,9 +212,9 @@ def read(packet: bytes) -> Message:
 
 
 def check_request(message: Message) -> tuple[StatusInfo, ...]:
-    """Return what the NAK to a Call Connect Request says; nothing if the request is acceptable (3.3.5.2.2).
+    """Return the faults for the NAK to a Call Connect Request; none if the request is acceptable (3.3.5.2.2).
 
-    Each fault is told once for each Attribute ID, so that the longest NAK fits into a packet.
+    Each fault is reported once per Attribute ID, so that the longest NAK fits into a packet.
     """
     faults: dict[tuple[int, int], StatusInfo] = {}
     seen = set()
@@ -225,8 +225,8 @@ def check_request(message: Message) -> tuple[StatusInfo, ...]:
     for attribute in message.attributes:
         number, value = attribute.number, attribute.value
         if number not in (AttributeID.ENCAPSULATED_PROTOCOL_ID, AttributeID.STATUS_INFO):
-            # 2.2.8: no value where the attribute "is not understood by the server". The server's own attributes and
-            # the one of Call Connected mean nothing here either.
+            # 2.2.8: no value where the attribute "is not understood by the server". This includes the server's own
+            # attributes and that of Call Connected.
             add(number, Status.UNRECOGNIZED_ATTRIBUTE)
             continue
         if number in seen:
@@ -252,9 +252,9 @@ def check_request(message: Message) -> tuple[StatusInfo, ...]:
 
 
 def check_connected(message: Message) -> StatusInfo | None:
-    """Return what the Call Abort for a Call Connected says; None if it has just a Crypto Binding (3.3.5.2.3).
+    """Return the fault of a Call Connected; None if its only attribute is a Crypto Binding (3.3.5.2.3).
 
-    Whether the binding is right is another question.
+    The binding itself is not verified here.
     """
     one = message.attributes[0] if len(message.attributes) == 1 and not message.fault else None
     if one and one.number == AttributeID.CRYPTO_BINDING and CryptoBinding.parse(one.value):
@@ -263,16 +263,16 @@ def check_connected(message: Message) -> StatusInfo | None:
 
 
 def check_bare(message: Message) -> StatusInfo | None:
-    """Return what the Call Abort says for a message that should have no attributes; None if it has none (2.2.15)."""
+    """Return the fault of a message that must have no attributes; None if it has none (2.2.15)."""
     if message.attributes:
         return StatusInfo(message.attributes[0].number, Status.ATTRIB_NOT_SUPPORTED_IN_MSG)
     return message.fault
 
 
 def peer_status(message: Message) -> StatusInfo | None:
-    """Return what a Call Abort or a Call Disconnect says; None if nothing that can be read (2.2.13, 2.2.14).
+    """Return the status in a Call Abort or Call Disconnect; None without a readable one (2.2.13, 2.2.14).
 
-    Peers are known that send a Status Info of the wrong length or ID here; the call ends all the same.
+    Some peers send a Status Info with a wrong length or ID here; the call ends regardless.
     """
     for attribute in message.attributes:
         if attribute.number == AttributeID.STATUS_INFO:

@@ -1,7 +1,7 @@
 """The server's side of one call: the state machine of SSTP, the PPP link in it, and the crypto binding between the two.
 
-This is where [MS-SSTP] 3.3.7 has SSTP and PPP meet: SSTP starts and stops PPP, PPP says when authentication is complete
-and hands over the HLAK, and frames pass only in the states that allow them.
+This implements [MS-SSTP] 3.3.7: SSTP starts and stops PPP, PPP reports the end of authentication and provides the HLAK,
+and frames pass only in the states that permit them.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ _STATUS: dict[int, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Drop:
-    """Close the connection, for this reason; what was sent before still goes out."""
+    """Close the connection for this reason, after the data already written."""
 
     sentence: str
 
@@ -62,11 +62,12 @@ Command = bytes | Credentials | IPv4Up | IPv6Up | NetworkDown | Drop
 
 
 class Call:
-    """One call, from the answered request to the end of the connection.
+    """One call, from the HTTP response to the end of the connection.
 
-    `random` returns so many random bytes. `name` is the server's name in its challenges. `certificate_hashes` are those
-    that the client may have seen in its TLS handshake; `hashes` are the hash protocols offered. Each method takes the
-    time `now`, in seconds, and returns the commands to perform, in order; at `deadline` the owner calls `expired`.
+    `random(n)` returns n random bytes. `name` is the server's name in its challenges. `certificate_hashes` are the
+    hashes of the certificates that the TLS handshake may have shown the client; `hashes` are the hash protocols
+    offered. Each method takes the time `now`, in seconds, and returns the commands to perform, in order; at `deadline`
+    the owner calls `expired`.
     """
 
     __slots__ = ("_by_client", "_certificate_hashes", "_ending", "_hashes", "_hlak", "_machine", "_nonce", "ppp")
@@ -95,31 +96,31 @@ class Call:
 
     @property
     def data_passes(self) -> bool:
-        """Whether data frames pass, both ways (3.3.7.1, 3.3.7.2)."""
+        """True if data frames pass, both ways (3.3.7.1, 3.3.7.2)."""
         return self._machine.data_passes
 
     @property
     def ends(self) -> bool:
-        """Whether the call, which was started, is ending or has ended: nothing passes any more."""
+        """True if the call is ending or has ended, so that nothing passes any more; only for a started call."""
         return self._machine.state not in _RUNS
 
     @property
     def awaits_verdict(self) -> bool:
-        """Whether credentials were handed to the owner, and their verdict still matters."""
+        """True if the owner still has to accept or reject the credentials."""
         return self._machine.control_passes and self.ppp.awaits_verdict
 
     @property
     def deadline(self) -> float | None:
-        """When to call `expired`, in seconds; None if there is nothing to wait for."""
+        """The time to call `expired`, in seconds; None if no timer runs."""
         ppp = self.ppp.deadline if self._machine.control_passes else None
         return min((timer for timer in (self._machine.deadline, ppp) if timer is not None), default=None)
 
     def start(self, now: float) -> list[Command]:
-        """Begin: the request is answered (3.3.7.2)."""
+        """Start the call, after the HTTP response (3.3.7.2)."""
         return self._perform(self._machine.handle(ServerEvent.NEW_CONNECTION, now), now)
 
     def heard(self, now: float) -> None:
-        """Note that data packets have come (3.1.2.3)."""
+        """Restart the Hello timer after data packets from the client (3.1.2.3)."""
         self._machine.heard(now)
 
     def receive(self, item: ControlPacket | Frame, now: float) -> list[Command]:
@@ -134,12 +135,12 @@ class Call:
         return self._linked(self.ppp.receive(item.data, now), now)
 
     def lost_step(self, now: float) -> list[Command]:
-        """End the call without a word: the stream cannot be delineated (3.1.5.1)."""
+        """End the call without a message, because the stream cannot be delineated (3.1.5.1)."""
         self._note("the client's stream cannot be delineated into SSTP packets")
         return self._perform(self._machine.handle(ServerEvent.UNDELINEABLE, now), now)
 
     def lost(self, now: float) -> list[Command]:
-        """End the call: the connection is gone (3.1.7.2)."""
+        """End the call after the loss of the connection (3.1.7.2)."""
         self._note("the connection was lost", by_client=None)
         return self._perform(self._machine.handle(ServerEvent.LOST, now), now)
 
@@ -149,10 +150,10 @@ class Call:
         return self._perform(self._machine.handle(ServerEvent.DISCONNECT_TUNNEL, now), now)
 
     def accept(self, offer: Offer, now: float, success: bytes = b"", hlak: bytes = NO_HLAK) -> list[Command]:
-        """Admit the client that has shown its credentials.
+        """Accept the client's credentials.
 
-        `success` is the authenticator response of MS-CHAPv2, 42 bytes, and `hlak` the server's HLAK, 32 bytes. A
-        verdict that comes too late changes nothing.
+        `success` is the authenticator response of MS-CHAPv2, 42 bytes, and `hlak` the server's HLAK, 32 bytes. It
+        has no effect if the call no longer waits for a verdict.
         """
         if not self.awaits_verdict:
             return []
@@ -161,9 +162,9 @@ class Call:
         return commands + self._perform(self._machine.handle(ServerEvent.HLAK, now), now)
 
     def reject(self, sentence: str, code: int, now: float) -> list[Command]:
-        """Refuse the client with this code of RFC 2759 section 6, for the reason in `sentence`.
+        """Reject the credentials with this code of RFC 2759 section 6, for the reason in `sentence`.
 
-        A verdict that comes too late changes nothing.
+        It has no effect if the call no longer waits for a verdict.
         """
         return self._linked(self.ppp.reject(now, code, sentence), now)
 
@@ -193,16 +194,16 @@ class Call:
                 case Action.DROP:
                     found.append(Drop(self.ending))
                 case _:
-                    pass  # to stop PPP and to pass data: two properties of the machine, which have changed already
+                    pass  # STOP_PPP and PASS_DATA have taken effect: they are properties of the machine
         return found
 
     def _linked(self, commands: Iterable[PPPCommand], now: float) -> list[Command]:
-        """Perform the commands of the PPP link; its frames are sent while they may be (3.3.7.1)."""
+        """Perform the commands of the PPP link; its frames are sent only while control frames pass (3.3.7.1)."""
         found: list[Command] = []
         for command in commands:
             match command:
                 case bytes():
-                    # What answers a frame that was longer than our MRU may not fit into a packet.
+                    # The answer to a frame longer than our MRU may not fit into a packet.
                     if self._machine.control_passes and len(command) <= MAXIMUM_FRAME:
                         found.append(data_packet(command))
                 case Ended(sentence, by_client):
@@ -228,21 +229,21 @@ class Call:
 
     @property
     def ended_by_client(self) -> bool | None:
-        """Whether the client has ended the call; False if the server has, None if neither has said so."""
+        """True if the client ended the call, False if the server did, None if the connection was lost."""
         return self._by_client
 
     @property
     def ending(self) -> str:
-        """Why the call has ended or is ending, and who has ended it; empty while it goes on. A sentence's end."""
+        """The reason why the call is ending or has ended, and the side that ended it; empty during the call."""
         return self._ending
 
     def _note(self, sentence: str, by_client: bool | None = False) -> None:
-        """Note why the call ends, and who ends it; what follows from that is no reason."""
+        """Note the reason why the call ends and the side that ends it; only the first one counts."""
         if not self._ending:
             self._ending, self._by_client = sentence, by_client
 
     def _note_message(self) -> None:
-        """Note why the call ends if it does by the message that has just come."""
+        """Note the reason if the last message ends the call."""
         match self.state:
             case ServerState.CALL_ABORT_PENDING:
                 self._note(f"the server aborted the call{_status(self._machine.sent_status)}")
@@ -253,7 +254,7 @@ class Call:
 
     @property
     def _waited_for(self) -> str:
-        """What the negotiation timer has been waiting for."""
+        """The message or step that the negotiation timer waits for."""
         if not self._machine.control_passes:
             return "a Call Connect Request that it can accept"
         if self.ppp.awaits_verdict:

@@ -3,19 +3,19 @@
 All IP packets of a chunk come out as one batch, and a batch becomes one bytes object. Everything else, control packets
 and the frames that PPP itself must see, waits in `control`, in order of arrival.
 
-A control packet may open the gate for data or close it (3.3.5.2.3), and so may a frame, if the binding waits for the
-end of authentication. Therefore no data is decided about while something in front of it waits in `control`: there
-`feed` stops, and `pending` says so. The session reads a chunk like this:
+A control packet may start or stop the flow of data (3.3.5.2.3), and so may a frame, if the binding waits for the end of
+authentication. Therefore `feed` stops at data that follows an item in `control`, and sets `pending`. The session
+reads a chunk like this:
 
     batch = codec.feed(chunk)
     deliver(batch)
     for each item of codec.control: act on it, and set codec.data_passes; then clear codec.control
     if codec.pending: the same again with feed(b"")
 
-So what comes before a control packet is delivered before it, and what comes after it, after it.
+Data and control packets are thus processed in order of arrival.
 
-A frame holds one IP packet. PPP may pad a frame (RFC 1661 section 2), and only the length in the IP header tells the
-packet from the padding, so padding is cut off. A packet that is longer than its frame is dropped.
+A frame holds one IP packet. PPP may pad a frame (RFC 1661 section 2); padding beyond the length in the IP header is
+removed. A packet that is longer than its frame is dropped.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ FIRST_CONTROL_PROTOCOL = 0x4000
 """PPP protocols below this carry packets of the network layer: they are data frames (RFC 1661 section 2)."""
 
 MAXIMUM_PACKET = MAXIMUM_LENGTH - HEADER_LENGTH - 4
-"""Maximum bytes of an IP packet that fits behind the longest header of a frame."""
+"""Maximum bytes of an IP packet that fits after the longest frame header."""
 
 Unpack = Callable[[bytes, int], tuple[int, bytes, int, int]]
 
@@ -61,17 +61,17 @@ class ControlPacket:
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """A PPP frame that holds no IP packet, with all of its header as it came."""
+    """A PPP frame that holds no IP packet, with its header as received."""
 
     data: bytes
 
 
 class SSTPCodec:
-    """Takes IP packets from the stream of an SSTP connection, and turns them into bytes of it.
+    """Decodes IP packets from the stream of an SSTP connection, and encodes them.
 
-    `data_passes` is the gate: while it is False, data frames are dropped (3.3.5.2.3, 3.3.7.2). `control` holds the
-    items for the session to take, `pending` says that bytes wait behind them. `drops` counts these data frames, and
-    frames that claim to hold an IP packet and do not. `compress` changes how frames are sent.
+    While `data_passes` is False, data frames are dropped (3.3.5.2.3, 3.3.7.2). `control` holds the items for the
+    session to process; `pending` means that bytes wait behind them. `drops` counts dropped data frames and malformed IP
+    packets. `compress` changes the header of the frames sent.
     """
 
     __slots__ = ("_at", "_expected", "_headers", "_held", "control", "data_passes", "drops", "end", "pending")
@@ -90,11 +90,11 @@ class SSTPCodec:
         self.compress()
 
     def compress(self, *, address_and_control: bool = False, protocol: bool = False) -> None:
-        """Send frames with these fields compressed: the peer has asked for it, and was acked (RFC 1661 6.5, 6.6)."""
+        """Compress these fields of the frames sent, as negotiated with the peer (RFC 1661 6.5, 6.6)."""
         self._headers = _headers(address_and_control, protocol)
 
     def encode(self, batch: Batch) -> bytes:
-        """Turn packets, of which there are some, into bytes of the stream; MAXIMUM_PACKET bytes each at most."""
+        """Encode packets, at least one, of at most MAXIMUM_PACKET bytes each."""
         data = batch.data
         ipv4, ipv6 = self._headers
         pieces = []
@@ -108,9 +108,9 @@ class SSTPCodec:
     def feed(self, data: bytes) -> Batch:
         """Take the next bytes of the stream and return the packets that they complete.
 
-        It stops at data that follows something in `control`; `feed(b"")` goes on from there. At most one incomplete
-        packet, 4094 bytes, is kept beyond what is pending. Once `end` is set nothing more comes out; what this call has
-        returned and put into `control` came before the end.
+        It stops at data that follows an item in `control`; `feed(b"")` continues from there. At most one incomplete
+        packet, 4094 bytes, is kept beyond the pending data. Once `end` is set, nothing more is returned; the packets
+        and control items of this call preceded the fault.
         """
         if self.end:
             return EMPTY
@@ -129,7 +129,7 @@ class SSTPCodec:
         while True:
             unpack, header, ipv4, ipv6 = self._expected
             plain, most = _PLAIN + header, MAXIMUM_LENGTH - header
-            # The way of nearly all packets: the same kind of frame as before, one whole IP packet exactly in it, and
+            # The fast path of nearly all packets: the same frame header as before, exactly one whole IP packet, and
             # zeros in all reserved bits. No whole packet is shorter than an IPv4 header, so `unpack` finds its bytes.
             last = size - header - ip4.HEADER_LENGTH if self.data_passes and not control else -1
             while offset <= last:
@@ -151,7 +151,7 @@ class SSTPCodec:
                 total += length
                 bounds.append(total)
                 offset = following
-            # The way of everything else.
+            # The slow path of everything else.
             if offset >= size:
                 break
             length = packet_length(data, offset)
@@ -195,10 +195,10 @@ class SSTPCodec:
 
 
 def _protocol(frame: bytes) -> tuple[int, int]:
-    """Return the number of a frame's protocol, and where its information begins (RFC 1661 sections 2, 6.5, 6.6).
+    """Return a frame's protocol number and the offset of its Information field (RFC 1661 sections 2, 6.5, 6.6).
 
-    The fields may be compressed or not, whatever was negotiated. Of a frame that ends before its protocol does, the
-    protocol is 0, which none is.
+    Compressed fields are accepted whether or not they were negotiated. A frame that is too short for a protocol gets
+    the number 0, which no protocol has.
     """
     start = 2 if frame[:2] == ADDRESS_AND_CONTROL else 0
     if frame[start : start + 1] and frame[start] & 1:
@@ -207,7 +207,7 @@ def _protocol(frame: bytes) -> tuple[int, int]:
 
 
 def _ip_packet(frame: bytes, start: int, protocol: int) -> bytes | DropReason:
-    """Return the IP packet in a frame, without padding, or why there is none."""
+    """Return the IP packet in a frame, without padding, or the reason to drop it."""
     size = len(frame) - start
     if protocol == IPV4:
         if size < ip4.HEADER_LENGTH or frame[start] >> 4 != ip4.VERSION:
@@ -227,10 +227,10 @@ def _ip_packet(frame: bytes, start: int, protocol: int) -> bytes | DropReason:
 
 @cache
 def _expected(header: bytes) -> tuple[Unpack, int, bytes, bytes]:
-    """Return what the way of nearly all packets looks for, after a frame with this PPP header.
+    """Return the parameters of the fast path for frames with this PPP header.
 
-    That is a function which reads the header of the SSTP packet, that of the frame, and the first six bytes of the IP
-    packet; the length of both headers; and the PPP headers of IPv4 and of IPv6 in this form.
+    They are a function that unpacks the SSTP header, the PPP header and the first six bytes of the IP packet; the
+    length of both headers; and the PPP headers of IPv4 and IPv6 in this form.
     """
     unpack = struct.Struct(f"!I{len(header)}sIH").unpack_from
     return unpack, HEADER_LENGTH + len(header), header[:-1] + IPV4.to_bytes(), header[:-1] + IPV6.to_bytes()
@@ -238,7 +238,7 @@ def _expected(header: bytes) -> tuple[Unpack, int, bytes, bytes]:
 
 @cache
 def _headers(address_and_control: bool, protocol: bool) -> tuple[Sequence[bytes], Sequence[bytes]]:
-    """Return, for IPv4 and for IPv6, the header in front of a packet of each length; all sessions share it."""
+    """Return the headers for IPv4 and IPv6 packets, indexed by packet length and shared by all sessions."""
     start = b"" if address_and_control else ADDRESS_AND_CONTROL
     frames = [start + number.to_bytes(1 if protocol else 2) for number in (IPV4, IPV6)]
     ipv4, ipv6 = (

@@ -1,4 +1,4 @@
-"""The crypto binding: proof that TLS and the PPP authentication have the same two ends ([MS-SSTP] 3.2.5.2).
+"""The crypto binding: proof that TLS and PPP authentication have the same endpoints ([MS-SSTP] 3.2.5.2).
 
 A man in the middle could terminate the client's TLS connection and relay the PPP authentication inside it to the real
 server. Therefore the client sends in its CALL_CONNECTED the hash of the certificate that it saw in the TLS handshake,
@@ -57,17 +57,17 @@ class HashProtocol(IntEnum):
 
 
 class Mismatch(Flag):
-    """Which parts of a CALL_CONNECTED are wrong; the empty flag means that it is valid."""
+    """The invalid parts of a CALL_CONNECTED; NONE means that it is valid."""
 
     NONE = 0
     LENGTH = auto()
-    """The message does not have 112 bytes; nothing else was compared."""
+    """The message does not have 112 bytes; no other part was compared."""
     HASH_PROTOCOL = auto()
     """The hash function is unknown or was not offered; the hashes were not compared."""
     NONCE = auto()
-    """The nonce is that of another connection, or of none."""
+    """The nonce is not the one sent on this connection."""
     CERTIFICATE_HASH = auto()
-    """The client saw another certificate: somebody terminates TLS between it and this server."""
+    """The client saw another certificate: TLS is terminated between it and this server."""
     COMPOUND_MAC = auto()
     """The client does not have the key of the PPP authentication, or the message was changed."""
 
@@ -80,8 +80,8 @@ def client_hlak(send_key: bytes, receive_key: bytes) -> bytes:
 def server_hlak(send_key: bytes, receive_key: bytes) -> bytes:
     """Return the HLAK of a server from its own master keys, which equals that of its client ([MS-SSTP] 3.2.5.2.2).
 
-    What the server receives with, the client sends with: therefore the receive key is first. RADIUS names the keys from
-    the server's point of view too: MS-MPPE-Send-Key and MS-MPPE-Recv-Key (RFC 2548 section 2.4).
+    The server's receive key is the client's send key, and therefore comes first. RADIUS also names the keys from the
+    server's point of view: MS-MPPE-Send-Key and MS-MPPE-Recv-Key (RFC 2548 section 2.4).
     """
     return client_hlak(receive_key, send_key)
 
@@ -100,7 +100,7 @@ def choose_protocol(offered: int, supported: Iterable[HashProtocol] = HashProtoc
 def compound_mac_key(hlak: bytes, protocol: HashProtocol) -> bytes:
     """Return the CMK, which is as long as a hash ([MS-SSTP] 3.2.5.2.2, 3.2.5.2.4).
 
-    The PRF+ of RFC 4306 is cut at the length of a hash, and so consists of its first block alone.
+    The PRF+ of RFC 4306 is truncated to the length of a hash, so that only its first block is needed.
     """
     return hmac.digest(hlak, _SEED + _LENGTH.pack(protocol.length) + b"\x01", protocol.function)
 
@@ -108,7 +108,7 @@ def compound_mac_key(hlak: bytes, protocol: HashProtocol) -> bytes:
 def compound_mac(cmk: bytes, message: bytes, protocol: HashProtocol) -> bytes:
     """Return the compound MAC of a CALL_CONNECTED ([MS-SSTP] 3.2.5.2.1, 3.2.5.2.3).
 
-    The MAC field and the padding count as zeros, whatever the message has there.
+    The MAC field and the padding count as zeros, regardless of their content.
     """
     covered = message[: _CERTIFICATE_HASH + protocol.length]
     return hmac.digest(cmk, covered.ljust(CALL_CONNECTED_LENGTH, b"\0"), protocol.function)
@@ -136,13 +136,13 @@ def check_call_connected(
     certificate_hashes: Iterable[bytes],
     offered: Iterable[HashProtocol] = HashProtocol,
 ) -> Mismatch:
-    """Compare a CALL_CONNECTED with what the server knows; return the parts that are wrong ([MS-SSTP] 3.3.5.2.3).
+    """Verify a CALL_CONNECTED; return the parts that are invalid ([MS-SSTP] 3.3.5.2.3).
 
-    The caller has checked the message's header and the attribute's. `nonce` is what this connection's Crypto Binding
-    Request had. `certificate_hashes` holds both hashes of the certificate of this connection's TLS handshake, or of
-    every certificate that a TLS terminator before the server may show ([MS-SSTP] 4.6).
+    The caller has checked the headers of the message and the attribute. `nonce` is the nonce of this connection's
+    Crypto Binding Request. `certificate_hashes` holds both hashes of the certificate of this connection's TLS
+    handshake, or of every certificate that a TLS terminator in front of the server may use ([MS-SSTP] 4.6).
 
-    Every part is compared in constant time, also after another has proved wrong.
+    Every part is compared in constant time, even after a mismatch.
     """
     if len(message) != CALL_CONNECTED_LENGTH:
         return Mismatch.LENGTH

@@ -1,6 +1,6 @@
-"""The errors that the host hears of packets that no client can get: none holds the address, or they are too long.
+"""ICMP errors to the host for packets that cannot be delivered: to unassigned addresses, or longer than the MTU.
 
-Their rate is limited, that of both families together (RFC 4443 section 2.4 (f), RFC 1812 section 4.3.2.8).
+Both families share one rate limit (RFC 4443 section 2.4 (f), RFC 1812 section 4.3.2.8).
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ ERROR_BURST = 10.0
 
 
 class HostErrors:
-    """Builds errors, sent from the server's address of each family; a family without an address has none."""
+    """Builds ICMP errors from the server's address of each family; a family without an address gets none."""
 
     def __init__(self, ipv4: bytes, ipv6: bytes) -> None:
         self._ipv4 = ipv4
@@ -29,13 +29,13 @@ class HostErrors:
         self._errors = TokenBucket(ERROR_RATE, ERROR_BURST)
 
     def unreachable(self, packets: Iterable[bytes], now: float) -> Batch:
-        """Return the errors for packets whose destinations no client holds."""
+        """Return the Destination Unreachable errors for packets to unassigned addresses."""
         return self._limited((self._unreachable(packet) for packet in packets), now)
 
     def fitting(self, batch: Batch, mtu: int, now: float) -> tuple[Batch, Batch]:
-        """Return the packets of a batch that are no longer than the MTU, and the errors for the others.
+        """Return the packets of a batch that fit the MTU, and the ICMP errors for the others.
 
-        A packet of IPv4 that may be fragmented is not: it is dropped without an error.
+        An IPv4 packet without DF is not fragmented but dropped without an error.
         """
         if all(end - start <= mtu for start, end in pairwise(batch.bounds)):
             return batch, EMPTY

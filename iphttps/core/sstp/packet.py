@@ -10,7 +10,7 @@ This is the only file with the header's offsets as numbers. All integers are in 
     +-------------------------------+-------------------------------+
   8   Attributes
 
-A data packet (C is 0) has a PPP frame behind the first four bytes.
+A data packet (C is 0) has a PPP frame after the first four bytes.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ CONTROL = 0x01
 HEADER_LENGTH = 4
 MESSAGE_HEADER_LENGTH = 8
 MAXIMUM_LENGTH = 0x0FFF
-"""Maximum bytes of a packet, header included: what 12 bits can say (2.2.1)."""
+"""Maximum bytes of a packet, header included: the Length field has 12 bits (2.2.1)."""
 
 MAXIMUM_FRAME = MAXIMUM_LENGTH - HEADER_LENGTH
 """Maximum bytes of a PPP frame, which is the MRU that Windows offers (3.1.5.2)."""
@@ -70,10 +70,10 @@ class MessageType(IntEnum):
 
 
 def packet_length(data: bytes, offset: int = 0) -> int:
-    """Return the length in bytes of the packet that begins at `offset`, where at least one byte is (2.2.1).
+    """Return the length in bytes of the packet at `offset`, of which at least one byte has arrived (2.2.1).
 
-    INCOMPLETE (0) says that the header is not there yet. UNDELINEABLE (-1) says that no packet of this version begins
-    here: the connection MUST be dropped without a message (3.1.5.1). Reserved bits are ignored (2.2.1).
+    INCOMPLETE (0) means that the header is incomplete. UNDELINEABLE (-1) means that this is not a packet of this
+    version: the connection MUST be dropped without a message (3.1.5.1). Reserved bits are ignored (2.2.1).
     """
     if data[offset] != VERSION:
         return UNDELINEABLE

@@ -1,12 +1,12 @@
-"""The packet policy of the SSTP link: which packets of a client pass, and what becomes of the others.
+"""The packet policy of the SSTP link: source validation, filtering and address binding for client packets.
 
-A client sends from its own addresses only (RFC 2827, RFC 7039). Its IPv4 address is the one that IPCP has assigned, its
-link-local address is fe80:: with the interface identifier that IPV6CP has negotiated (RFC 5072 section 5). All clients
-share one /64; an address in it is bound to the session that first sends from it, or probes for it, until that ends
-(RFC 6620). So a Duplicate Address Detection probe for an address of another client is answered for that client.
+A client sends from its own addresses only (RFC 2827, RFC 7039): the IPv4 address assigned by IPCP, and the link-local
+address of the interface identifier negotiated by IPV6CP (RFC 5072 section 5). All clients share one /64; an address in
+it is bound to the session that first sends from it, or probes for it, until the session ends (RFC 6620). The server
+answers a Duplicate Address Detection probe for an address bound to another client.
 
-Each client is alone with the server on its link, so no link-local traffic passes between clients. What goes from one to
-another passes through the host's kernel, so that its firewall sees it. Of multicast from a client the server needs only
+Each client is alone with the server on its link, so no link-local traffic passes between clients. Other traffic between
+clients passes through the host's kernel, so that its firewall sees it. Of a client's multicast the server needs only
 Router Solicitations and the probes. Router Advertisements, Redirects and DHCPv6 server messages from clients are
 dropped (RFC 6105, RFC 7610).
 
@@ -31,7 +31,7 @@ from .table import FIRST_IPV6, K, Table, gathered, is_multicast
 __all__ = ["MAXIMUM_ADDRESSES", "PROVEN_HEADERS", "Forwarding", "Policy", "Sources", "Verdict"]
 
 MAXIMUM_ADDRESSES = 16
-"""Maximum IPv6 addresses, beside the link-local one, that a session holds; the next takes the place of the oldest."""
+"""Maximum IPv6 addresses of a session besides the link-local one; the next one replaces the oldest."""
 
 PROVEN_HEADERS = 1024
 """Maximum number of accepted headers remembered per session; a full set is cleared and learned again."""
@@ -45,9 +45,9 @@ _NO_HOSTS = (0, 127)  # first bytes of 0.0.0.0/8 and 127.0.0.0/8 (RFC 1122 secti
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """Where a packet from a client goes.
+    """The decision about a packet from a client.
 
-    `host`: to the host's kernel; `reply`: a packet for the sender; `solicits_router`: the sender is owed a Router
+    `host`: to the host's kernel; `reply`: a packet for the sender; `solicits_router`: answer the sender with a Router
     Advertisement. `lasting`: the same verdict holds for every packet with the same addresses and, of IPv6, the same
     Next Header and Hop Limit, but for ICMP of IPv4.
     """
@@ -66,10 +66,10 @@ _SETTLED = Verdict()
 
 @dataclass(frozen=True, slots=True)
 class Forwarding:
-    """What becomes of a batch from a client.
+    """The decisions about a batch from a client.
 
     `host` goes to the host's kernel, `replies` back to the client. `solicitations` are the source addresses of Router
-    Solicitations, 16 raw bytes each. `drops` counts what was dropped.
+    Solicitations, 16 raw bytes each. `drops` counts the dropped packets by reason.
     """
 
     host: Batch = EMPTY
@@ -80,7 +80,7 @@ class Forwarding:
 
 @dataclass(slots=True, eq=False)
 class Sources(Generic[K]):
-    """The addresses of one session, as raw bytes: those assigned to it, empty if none, and those bound to it."""
+    """The addresses of one session, as raw bytes: assigned ones, empty if absent, and bound ones."""
 
     key: K
     ipv4: bytes = b""
@@ -93,7 +93,7 @@ class Policy(Generic[K]):
     """The rules for one link.
 
     `own` holds the server's addresses of both families; `prefix` is the first 8 bytes of the /64, empty if clients get
-    none. `permits` says whether a session may hold an address of the prefix that nobody holds: some may be reserved.
+    none. `permits` tells whether a session may bind a free address of the prefix; some may be reserved.
     """
 
     def __init__(
@@ -109,14 +109,14 @@ class Policy(Generic[K]):
         self._permits = permits
 
     def assign_ipv4(self, sources: Sources[K], address: bytes) -> None:
-        """Have a session send from this IPv4 address and no other; none if it is empty: IPCP is up, or down again."""
+        """Assign the IPv4 address of a session when IPCP is up; empty when IPCP is down."""
         self._replace(sources, sources.ipv4, address)
         sources.ipv4 = address
 
     def assign_interface_id(self, sources: Sources[K], interface_id: bytes) -> None:
-        """Give a session the link-local address with these 8 bytes, which no other session has (RFC 5072 section 4.1).
+        """Assign the interface identifier of a session, 8 bytes, unique among sessions (RFC 5072 section 4.1).
 
-        If they are empty it has none, and no IPv6 at all: IPV6CP is down.
+        An empty one removes all IPv6 addresses of the session: IPV6CP is down.
         """
         address = LINK_LOCAL_PREFIX + interface_id if interface_id else b""
         self._replace(sources, sources.link_local, address)
@@ -179,7 +179,7 @@ class Policy(Generic[K]):
         return Forwarding(gathered(host), gathered(replies), tuple(solicitations), drops)
 
     def judge(self, packet: bytes, sources: Sources[K]) -> Verdict:
-        """Decide about one packet from a client, and bind the address that it comes from."""
+        """Decide about one packet from a client, and bind its source address."""
         return self._judge_ipv4(packet, sources) if packet[0] < FIRST_IPV6 else self._judge_ipv6(packet, sources)
 
     def _judge_ipv4(self, packet: bytes, sources: Sources[K]) -> Verdict:
@@ -192,7 +192,7 @@ class Policy(Generic[K]):
             return Verdict(DropReason.DESTINATION_INVALID)
         if packet[ip4.PROTOCOL] != _IPV4_ICMP:
             return _HOST_LASTING
-        # A redirect in fragments is none: only the first has the type, and the kernel needs the whole message.
+        # Only the first fragment of a fragmented redirect is recognized, which suffices: the kernel needs all of them.
         kind = packet[(packet[0] & 0x0F) * 4 :][:1]
         if kind == bytes((_ICMP_REDIRECT,)):
             return Verdict(DropReason.REDIRECT)
@@ -250,10 +250,10 @@ class Policy(Generic[K]):
         return bool(self._prefix) and address.startswith(self._prefix)
 
     def _bind(self, address: bytes, sources: Sources[K]) -> bool:
-        """Bind an address of the prefix to a session, unless another holds it; tell whether this one holds it now."""
+        """Bind an address of the prefix to a session unless another one holds it; return whether it is bound."""
         if address in sources.bound:
             return True
-        anycast = self._prefix + bytes(8)  # of the routers: RFC 4291 section 2.6.1
+        anycast = self._prefix + bytes(8)  # Subnet-Router anycast: RFC 4291 section 2.6.1
         if not sources.link_local or address == anycast or self._table.holder(address) is not None:
             return False
         if not self._permits(sources.key, address):
@@ -270,7 +270,7 @@ class Policy(Generic[K]):
         sources.proven.clear()  # an accepted header may contain the address
 
     def _probe(self, target: bytes, sources: Sources[K]) -> Verdict:
-        """Answer a Duplicate Address Detection probe for an address that is held; otherwise the prober gets it."""
+        """Answer a Duplicate Address Detection probe for an address in use, or bind a free address to the prober."""
         if target in self.own:
             return Verdict(reply=neighbor_advertisement(target, router=True))
         if target == sources.link_local:
@@ -290,7 +290,7 @@ class Policy(Generic[K]):
             return Verdict(DropReason.ND_OFF_LINK)
         if not own and ip6.is_link_local(source):
             return Verdict(DropReason.BEYOND_SCOPE)  # RFC 4007 section 9
-        # Neighbor Discovery may follow these headers, and on the link each datagram may be a DHCPv6 server message.
+        # Neighbor Discovery may follow these headers, and any on-link datagram may be a DHCPv6 server message.
         if next_header == ip6.ICMPV6 or next_header in ip6.EXTENSION_HEADERS:
             return _HOST
         if next_header == ip6.UDP and (own or self._is_on_link(destination)):

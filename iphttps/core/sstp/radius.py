@@ -1,8 +1,8 @@
-"""The attributes of RADIUS that SSTP uses: those of a login, of its answer, and of accounting.
+"""The RADIUS attributes that SSTP uses: in Access-Request, its answer, and Accounting-Request.
 
-An attribute is a key and a value of bytes. The key is the type of RFC 2865 section 5; that of a vendor's attribute is
-the vendor's number and its type. Microsoft's carry MS-CHAPv2 and its keys (RFC 2548). Packets, their authenticators and
-the hiding of passwords are the caller's.
+An attribute is a key and a value of bytes. The key is the type of RFC 2865 section 5; for a vendor-specific attribute
+it is the vendor number and the vendor type. Microsoft's attributes carry MS-CHAPv2 and its keys (RFC 2548). The caller
+builds packets and authenticators and hides passwords.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ __all__ = [
 Key = int | tuple[int, int]
 Attributes = list[tuple[Key, bytes]]
 Received = Mapping[Key, Sequence[bytes]]
-"""The attributes of a packet from outside: all values of each key, in order."""
+"""The attributes of a received packet: all values of each key, in order."""
 
 LONGEST = 253
 """Maximum length of a value (RFC 2865 section 5)."""
@@ -59,7 +59,7 @@ SUCCESS_LENGTH = 42
 """The length of an authenticator response (RFC 2759 section 5)."""
 
 BY_CLIENT, BY_POOL = IPv4Address("255.255.255.255"), IPv4Address("255.255.255.254")
-"""RFC 2865 section 5.8: the client chooses its address, or the server does. Here the pool does in both cases."""
+"""RFC 2865 section 5.8: the client or the NAS selects the address. Here the pool does in both cases."""
 
 
 class Type(IntEnum):
@@ -125,7 +125,7 @@ class TerminateCause(IntEnum):
 
 
 class ErrorCause(IntEnum):
-    """Why a Disconnect-Request is refused (RFC 5176 section 3.5)."""
+    """The values of Error-Cause in a Disconnect-NAK (RFC 5176 section 3.5)."""
 
     MISSING_ATTRIBUTE = 402
     NAS_IDENTIFICATION_MISMATCH = 403
@@ -135,10 +135,10 @@ class ErrorCause(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """What an Access-Accept grants.
+    """The content of an Access-Accept.
 
-    `name` is the User-Name that the server wants to see in accounting, empty without one. `success` is the
-    authenticator response of MS-CHAPv2, 42 bytes, `hlak` the server's HLAK, 32 bytes. Times are in seconds, 0 means
+    `name` is the User-Name to use in accounting, empty without one. `success` is the
+    authenticator response of MS-CHAPv2, 42 bytes, `hlak` the server's HLAK, 32 bytes. Times are in seconds; 0 means
     none. `classes` are returned in accounting (RFC 2865 section 5.25).
     """
 
@@ -153,15 +153,15 @@ class Accepted:
 
 
 def user_name(credentials: Credentials) -> bytes:
-    """Return the name that a client has shown, as sent."""
+    """Return the name in a client's credentials, as sent."""
     return credentials.response.name if isinstance(credentials, Verify) else credentials.name
 
 
 def access_request(credentials: Credentials, address: IPAddress | None, nas: bytes, session: bytes) -> Attributes:
-    """Return the attributes of an Access-Request, without a password of PAP.
+    """Return the attributes of an Access-Request, without the PAP password.
 
     `address` is the client's outer address, `nas` this server's name, `session` the Acct-Session-Id, by which the
-    RADIUS server can join login and accounting (RFC 2866 section 5.5).
+    RADIUS server relates login and accounting (RFC 2866 section 5.5).
 
     Raises:
         ProtocolError: The name or the password does not fit into RADIUS.
@@ -181,7 +181,7 @@ def access_request(credentials: Credentials, address: IPAddress | None, nas: byt
 
 
 def _about(address: IPAddress | None, nas: bytes, session: bytes) -> Attributes:
-    """Return the attributes that login and accounting share."""
+    """Return the attributes common to login and accounting."""
     return [
         (Type.SERVICE_TYPE, _number(2)),  # Framed
         (Type.FRAMED_PROTOCOL, _number(1)),  # PPP
@@ -204,13 +204,13 @@ def accounting(
     classes: Iterable[bytes] = (),
     usage: Iterable[tuple[Key, bytes]] = (),
 ) -> Attributes:
-    """Return the attributes of an Accounting-Request (RFC 2866); without a `name` it is about the server itself.
+    """Return the attributes of an Accounting-Request (RFC 2866); without a `name` it is for the server itself.
 
     `now` is the time of day in seconds, `address` the client's outer address, `ipv4` its inner one, 4 bytes.
     """
     found: Attributes = [
         (Type.ACCT_STATUS_TYPE, _number(status)),
-        # RFC 2869 section 5.3; it does not change when the request is repeated, as Acct-Delay-Time would
+        # RFC 2869 section 5.3; unlike Acct-Delay-Time it stays the same in retransmissions
         (Type.EVENT_TIMESTAMP, _number(int(now))),
     ]
     if not name:
@@ -222,7 +222,7 @@ def accounting(
 
 
 def usage(counters: Counters, seconds: float, cause: TerminateCause | None = None) -> Attributes:
-    """Return what a session has used so far, and why it has ended, if it has: input is what came from the client."""
+    """Return a session's usage, and the terminate cause if it has ended; input is from the client."""
     found: Attributes = [
         (Type.ACCT_SESSION_TIME, _number(int(seconds))),
         (Type.ACCT_INPUT_OCTETS, _number(counters.bytes_in)),
@@ -237,7 +237,7 @@ def usage(counters: Counters, seconds: float, cause: TerminateCause | None = Non
 
 
 def read_accept(attributes: Received, credentials: Credentials, secret: bytes, authenticator: bytes) -> Accepted:
-    """Return what an Access-Accept grants; `authenticator` is that of the request, 16 bytes.
+    """Return the content of an Access-Accept; `authenticator` is that of the request, 16 bytes.
 
     Raises:
         ProtocolError: An attribute is malformed, or one that MS-CHAPv2 needs is missing.
@@ -265,10 +265,10 @@ def read_accept(attributes: Received, credentials: Credentials, secret: bytes, a
 
 
 def read_reject(attributes: Received) -> tuple[int, str]:
-    """Return the code of RFC 2759 section 6 for the client, and the server's words for the log, empty without any."""
+    """Return the code of RFC 2759 section 6 for the client, and the Reply-Message for the log, empty without one."""
     code: int = FailureCode.AUTHENTICATION_FAILURE
     for value in attributes.get(CHAP_ERROR, ()):
-        # RFC 2548 section 2.1.5: an identifier is before the message
+        # RFC 2548 section 2.1.5: an identifier precedes the message
         failure = Failure.parse(value[1:])
         if failure:
             code = failure.code

@@ -1,7 +1,7 @@
 """The request that opens a call, and its answer: the server's side of the HTTP exchange ([MS-SSTP] 3.3.7.2, 4.1).
 
-`core/http/request_head.py` has read the head. What arrives behind it in the same bytes belongs to the call: a client
-should wait for the answer, and some do not.
+`core/http/request_head.py` has read the head. Bytes after the head belong to the call: a
+client should wait for the answer, but some do not.
 """
 
 from __future__ import annotations
@@ -22,21 +22,21 @@ PATH = "/sra_{BA195980-CD49-458b-9E23-C84EE0ADCD75}/"
 """The only path ([MS-SSTP] 3.2.4.1)."""
 
 CONTENT_LENGTH = 18446744073709551615
-"""The length that stands in request and answer: the body never ends ([MS-SSTP] 3.2.4.1, 3.3.7.2)."""
+"""The Content-Length of request and response: the body never ends ([MS-SSTP] 3.2.4.1, 3.3.7.2)."""
 
 
 def is_path(path: str) -> bool:
-    """Tell whether a path is that of SSTP, percent-encoded or not, in upper or lower case, with or without a query."""
+    """Tell whether this is the path of SSTP, ignoring percent-encoding, case and query."""
     return unquote(path.partition("?")[0]).casefold() == PATH.casefold()
 
 
 def open_call(request: RequestHead) -> bytes:
-    """Return the bytes behind the head, which belong to the call.
+    """Return the bytes after the head, which belong to the call.
 
-    The length that the request announces does not matter: some clients leave it out.
+    Content-Length is ignored: some clients omit it.
 
     Raises:
-        ProtocolError: The body is chunked, or the request is one of HTTP/1.0; with the status to answer.
+        ProtocolError: The body is chunked, or the request is HTTP/1.0; the error has the HTTP status.
     """
     if request.http10:
         raise ProtocolError("only HTTP/1.1 opens a call", HTTPStatus.HTTP_VERSION_NOT_SUPPORTED)
@@ -46,7 +46,7 @@ def open_call(request: RequestHead) -> bytes:
 
 
 def accept(server: str, now: float) -> bytes:
-    """Return the head of the answer ([MS-SSTP] 3.3.7.2).
+    """Return the head of the response ([MS-SSTP] 3.3.7.2).
 
     `server` is the value of the Server header, `now` the time of day in seconds since 1970.
     """

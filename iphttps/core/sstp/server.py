@@ -1,15 +1,15 @@
-"""The server's state machine ([MS-SSTP] 3.1.1, 3.3.1): messages, timers and the word of PPP in, commands out.
+"""The server's state machine ([MS-SSTP] 3.1.1, 3.3.1): from messages, timers and PPP events to commands.
 
 The whole machine is the table `TRANSITIONS`: a row for each event, a column for each state. The four states named
 Call_Abort_In_Progress_1 and _2, Call_Disconnect_In_Progress_1 and _2 are not in it: the specification leaves each of
 them within the step that enters it.
 
-Two rules are not in the table. PPP is told that its lower layer is down whenever the machine leaves the two states in
-which PPP runs (3.1.7.1). And each state has one timer at most, which starts when the state is entered (3.1.2, 3.3.2.1);
-only the Hello timer starts again, with each packet received (3.1.2.3).
+Two rules are not in the table. PPP's lower layer goes down whenever the machine leaves the two states in which PPP runs
+(3.1.7.1). Each state has at most one timer, which starts on entry (3.1.2, 3.3.2.1); only the Hello timer restarts with
+each received packet (3.1.2.3).
 
-A client may send Call Connected before the server knows the HLAK: it does so while a RADIUS server takes its time, and
-some do not wait for the end of authentication. The message is held until then.
+A client may send Call Connected before the server knows the HLAK: while a RADIUS server is slow to answer, or because
+the client does not wait for the end of authentication. The message is held until then.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ DISCONNECT_1 = 5.0  # 3.1.2.2: TIMER_VAL_DISCONNECT_STATE_TIMER_1
 DISCONNECT_2 = 1.0
 
 MAXIMUM_NAKS = 3
-"""How many unacceptable requests get a NAK; one more is answered by Call Abort (3.3.5.2.2, note 16)."""
+"""Maximum number of NAKs; the next unacceptable request is answered by Call Abort (3.3.5.2.2, note 16)."""
 
 
 class ServerState(Enum):
@@ -63,10 +63,10 @@ class ServerEvent(Enum):
     """The events of the server's state machine; `ServerMachine.received` turns a message into one of the first ten."""
 
     REQUEST = auto()  # 3.3.5.2.2: an acceptable Call Connect Request
-    REQUEST_REFUSED = auto()  # one that is not acceptable
-    RETRIES_EXCEEDED = auto()  # one more of these than there are NAKs
+    REQUEST_REFUSED = auto()  # 3.3.5.2.2: an unacceptable Call Connect Request
+    RETRIES_EXCEEDED = auto()  # an unacceptable Call Connect Request after MAXIMUM_NAKS NAKs
     CONNECTED = auto()  # 3.3.5.2.3: a Call Connected with a Crypto Binding
-    CONNECTED_REFUSED = auto()  # one with something else
+    CONNECTED_REFUSED = auto()  # 3.3.5.2.3: a Call Connected with other attributes
     ABORT = auto()  # 3.3.5.2.4
     DISCONNECT = auto()  # 3.3.5.2.5
     DISCONNECT_ACK = auto()  # 3.3.5.2.6
@@ -75,23 +75,23 @@ class ServerEvent(Enum):
     UNACCEPTABLE = auto()  # a message that only a server sends, or a second Call Connected
     INVALID = auto()  # 3.3.5.2.1: a message that violates the syntax
     UNDELINEABLE = auto()  # 3.1.5.1: the stream cannot be delineated
-    NEW_CONNECTION = auto()  # 3.3.7.2: the HTTPS connection is there, the request is answered
-    LOST = auto()  # 3.1.7.2: the HTTPS connection is gone
-    HLAK = auto()  # 3.3.7.1: PPP's authentication is completed, the HLAK known
-    VERIFIED = auto()  # 3.3.5.2.3: the binding is right
-    NOT_VERIFIED = auto()  # nonce, certificate hash, hash protocol or compound MAC is not
-    DISCONNECT_TUNNEL = auto()  # 3.3.4, 3.3.7.1: the administrator wants it, or authentication has failed
-    EXPIRED = auto()  # 3.1.6, 3.3.6: the state's timer
-    UNANSWERED = auto()  # 3.1.2.3: the Hello timer, after an Echo Request that nothing has followed
+    NEW_CONNECTION = auto()  # 3.3.7.2: the HTTPS connection is established and the request answered
+    LOST = auto()  # 3.1.7.2: the HTTPS connection is lost
+    HLAK = auto()  # 3.3.7.1: PPP authentication is complete and the HLAK known
+    VERIFIED = auto()  # 3.3.5.2.3: the crypto binding is valid
+    NOT_VERIFIED = auto()  # 3.3.5.2.3: nonce, certificate hash, hash protocol or compound MAC is invalid
+    DISCONNECT_TUNNEL = auto()  # 3.3.4, 3.3.7.1: by the administrator, or after failed authentication
+    EXPIRED = auto()  # 3.1.6, 3.3.6: the timer of the state has expired
+    UNANSWERED = auto()  # 3.1.2.3: the Hello timer has expired again, after an unanswered Echo Request
 
 
 class Action(Enum):
-    """The commands that need no value."""
+    """The commands without a value."""
 
     START_PPP = auto()  # 3.1.7.1: Lower Link Up
     STOP_PPP = auto()  # Lower Link Down
     PASS_DATA = auto()  # 3.3.5.2.3: from now on PPP data frames pass
-    DROP = auto()  # close the HTTPS connection; what was sent before may still go out
+    DROP = auto()  # close the HTTPS connection, after the data already written
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +103,7 @@ class Send:
 
 @dataclass(frozen=True, slots=True)
 class VerifyBinding:
-    """Verify the binding in this Call Connected, 112 bytes; VERIFIED or NOT_VERIFIED is the answer (3.3.5.2.3)."""
+    """Verify the binding in this Call Connected, 112 bytes; the result is VERIFIED or NOT_VERIFIED (3.3.5.2.3)."""
 
     packet: bytes
 
@@ -112,19 +112,19 @@ Command = Action | Send | VerifyBinding
 
 
 class _Step(Enum):
-    """What takes a value that the table does not have."""
+    """The steps that need a value from outside the table."""
 
     ACK = auto()  # send Call Connect ACK with the nonce
     NAK = auto()  # send Call Connect NAK with the faults of the request
     ABORT = auto()  # send Call Abort with the fault of the message
-    VERIFY = auto()  # once there are both a Call Connected and the HLAK
+    VERIFY = auto()  # verify the binding once both the Call Connected and the HLAK have arrived
 
 
 Steps = tuple[Action | Send | StatusInfo | _Step, ...]
 """A StatusInfo is sent in a Call Abort."""
 
 Cell = tuple[ServerState | None, Steps] | None
-"""The new state, None if it does not change, and the steps; a cell that is None is a bug of the caller."""
+"""The new state, None if it does not change, and the steps; the cell is None if the event cannot occur in the state."""
 
 _S, _E = ServerState, ServerEvent
 _ABORT, _ABORT_TIMEOUT = _S.CALL_ABORT_PENDING, _S.CALL_ABORT_TIMEOUT_PENDING
@@ -213,12 +213,12 @@ _EVENTS = {
 
 
 class ServerMachine:
-    """One connection's state, and what led to its end.
+    """The state of one connection, and the status messages that ended it.
 
     `nonce` is 32 random bytes, new for each connection; `hashes` are the bits of the hash protocols that the client may
-    use. `deadline` is when to call `expired`, None for never. An earlier call does no harm: the deadline of the Hello
-    timer moves with each packet, and needs no new timer. `sent_status` is what the server's Call Abort has said,
-    `received_status` what the client's Call Abort or Call Disconnect has said.
+    use. `deadline` is the time to call `expired`, None for never. An earlier call has no effect, so that the owner need
+    not reset its timer when a packet moves the deadline of the Hello timer. `sent_status` is the status in the server's
+    Call Abort, `received_status` that in the client's Call Abort or Call Disconnect.
     """
 
     def __init__(self, nonce: bytes, hashes: int = HashProtocol.SHA1 | HashProtocol.SHA256) -> None:
@@ -235,16 +235,16 @@ class ServerMachine:
 
     @property
     def control_passes(self) -> bool:
-        """Whether PPP control frames pass, both ways (3.3.7.1, 3.3.7.2)."""
+        """True if PPP control frames pass, both ways (3.3.7.1, 3.3.7.2)."""
         return self.state in _PPP_RUNS
 
     @property
     def data_passes(self) -> bool:
-        """Whether PPP data frames pass, both ways (3.3.5.2.3, 3.3.7.1, 3.3.7.2)."""
+        """True if PPP data frames pass, both ways (3.3.5.2.3, 3.3.7.1, 3.3.7.2)."""
         return self.state is ServerState.SERVER_CALL_CONNECTED
 
     def heard(self, now: float) -> None:
-        """Note that a packet has come, of data or control: the Hello timer starts again (3.1.2.3)."""
+        """Restart the Hello timer, after any packet received (3.1.2.3)."""
         if self.data_passes:
             self.deadline = now + HELLO
             self._asked = False
@@ -261,9 +261,9 @@ class ServerMachine:
         return self.handle(event, now)
 
     def _event(self, found: Message) -> ServerEvent:
-        """Return the event that a message is; what is wrong with it stays in `_faults`."""
+        """Return the event of a message, and keep its faults in `_faults`."""
         kind = found.kind
-        # Whatever a Call Abort or a Call Disconnect has in it, the call ends, and the answer is the same.
+        # A Call Abort or a Call Disconnect ends the call, with the same answer, even if it is malformed.
         ends = kind in (MessageType.CALL_ABORT, MessageType.CALL_DISCONNECT)
         if kind is None or (found.fault == NO_FRAME and not ends):
             self._faults = (NO_FRAME,)
@@ -287,7 +287,7 @@ class ServerMachine:
         return event
 
     def expired(self, now: float) -> list[Command]:
-        """Process the end of the state's timer, if that is now or past; return the commands to perform."""
+        """Process the expiry of the state's timer, if it is due; return the commands to perform."""
         if self.deadline is None or now < self.deadline:
             return []
         commands = self.handle(_E.UNANSWERED if self._asked else _E.EXPIRED, now)
@@ -297,7 +297,7 @@ class ServerMachine:
         return commands
 
     def handle(self, event: ServerEvent, now: float) -> list[Command]:
-        """Process an event that is no message, at the time `now` in seconds; return the commands to perform, in order.
+        """Process an event other than a message, at the time `now` in seconds; return the commands, in order.
 
         Raises:
             KeyError: The table has no such event in this state, which is a bug of the caller.

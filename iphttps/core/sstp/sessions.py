@@ -1,4 +1,4 @@
-"""The table of SSTP sessions: one entry for each connection that has a call."""
+"""The table of SSTP sessions: one entry for each connection with a call."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["Connection", "SessionEntry", "SessionTable"]
 
 
 class Connection(Protocol):
-    """A client's connection, as far as the core uses it."""
+    """The interface of a client's connection used by core."""
 
     def send(self, batch: Batch) -> None:
         """Send whole packets, or drop and count them if the connection is congested."""
@@ -29,12 +29,11 @@ class Connection(Protocol):
 class SessionEntry:
     """One session.
 
-    `number` identifies it to people, `peer` is the client's outer address, `since` the time of the connection in
-    seconds, `suite` the cipher suite. `user` is the user's name once it is authenticated, else empty. `sources` holds
-    the addresses that it sends from, `address` the IPv4 address taken from the pool for it, empty without one.
-    `ending` says that its call ends: only the connection is still there. `mtu` is the length
-    of the longest packet that the client receives.
-    `advertised` and `answered` are the times of the last Router Advertisement sent unasked and in answer.
+    `number` identifies it in output and commands, `peer` is the client's outer address, `since` the time of the
+    connection in seconds, `suite` the cipher suite. `user` is the user's name after authentication, else empty.
+    `sources` holds the client's inner addresses, `address` its IPv4 address from the pool, empty without one. `ending`
+    means that the call is ending or has ended, and only the connection remains. `mtu` is the maximum length of a packet
+    to the client. `advertised` and `answered` are the times of the last unsolicited and solicited Router Advertisement.
     """
 
     number: int
@@ -52,7 +51,7 @@ class SessionEntry:
     answered: float = float("-inf")
 
     def __post_init__(self) -> None:
-        """Give the session its key in the table of addresses."""
+        """Set the session's key in the table of addresses."""
         self.sources = Sources(self.number)
 
     def __str__(self) -> str:
@@ -66,7 +65,7 @@ class SessionTable:
     """
 
     def __init__(self, maximum: int, per_user: int = 0, numbers: Iterator[int] | None = None) -> None:
-        """Begin without entries; `numbers` yields their numbers, for tables that share them."""
+        """Create an empty table; `numbers` yields the session numbers if several tables share them."""
         self.maximum = maximum
         self.per_user = per_user
         self._entries: dict[int, SessionEntry] = {}

@@ -1,4 +1,4 @@
-"""The table of addresses: which session a packet from the host's kernel is for."""
+"""The table of addresses, which maps packets from the host's kernel to sessions."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ FIRST_IPV6 = ip6.VERSION << 4
 """The first byte of a packet is below this if it is IPv4."""
 
 K = TypeVar("K", bound=Hashable)
-"""What a session is known by."""
+"""The type of a session's key."""
 
 
 @dataclass(frozen=True, slots=True)
 class Outward(Generic[K]):
-    """Where packets from the host's kernel go: one write for each session, `everyone` to all of them.
+    """Packets from the host's kernel by receiver: one batch per session, and multicast packets in `everyone`.
 
-    No session holds the destination of what is in `unknown`.
+    `unknown` has the packets whose destination no session holds.
     """
 
     sessions: tuple[tuple[K, Batch], ...] = ()
@@ -33,7 +33,7 @@ class Outward(Generic[K]):
 
 
 class Table(Generic[K]):
-    """Which session holds an address, 4 or 16 raw bytes."""
+    """The sessions by address, 4 or 16 raw bytes."""
 
     def __init__(self) -> None:
         self._holders: dict[bytes, K] = {}
@@ -51,7 +51,7 @@ class Table(Generic[K]):
         return self._holders.get(address)
 
     def route(self, batch: Batch) -> Outward[K]:
-        """Sort the packets of a batch, of which there are some, by the sessions that hold their destinations."""
+        """Sort the packets of a batch, at least one, by the sessions that hold their destinations."""
         data, bounds = batch.data, batch.bounds
         destinations = [
             data[start + ip4.DESTINATION : start + ip4.HEADER_LENGTH]
@@ -86,5 +86,5 @@ def is_multicast(address: bytes) -> bool:
 
 
 def gathered(packets: list[bytes]) -> Batch:
-    """Return a batch of packets, of which there may be none."""
+    """Return a batch of packets, possibly empty."""
     return Batch.of(packets) if packets else EMPTY

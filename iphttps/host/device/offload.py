@@ -23,7 +23,7 @@ except ImportError:
     COMPILED = False
 else:
     COMPILED = True
-"""Whether the C extension is available."""
+"""True if the C extension is available."""
 
 IFF_VNET_HDR = 0x4000  # these seven: linux/if_tun.h
 TUNSETOFFLOAD = 0x400454D0
@@ -57,7 +57,7 @@ class OffloadTunDevice(TunDevice):
     def read(self) -> Batch:
         """Return the waiting packets, those of at most READS superpackets; an empty batch if there are none.
 
-        What is not packets of the versions carried is dropped and counted. Raises OSError if the device is gone.
+        Data that is not packets of the versions carried is dropped and counted. Raises OSError if the device is gone.
         """
         data, bounds, foreign, wrong, long = _offload.read(self.descriptor, READS, self.ipv4, self.mtu)
         if foreign:

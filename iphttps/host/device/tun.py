@@ -1,4 +1,4 @@
-"""The devices of the kernel's tun driver: what they share, and the plain TUN device."""
+"""The devices of the kernel's tun driver: the common base, and the plain TUN device."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ class KernelDevice(ABC):
     def read(self) -> Batch:
         """Return the waiting packets, at most READS; an empty batch if there are none.
 
-        What is not exactly one packet of a version carried is dropped and counted: local programs can put anything
+        Data that is not exactly one packet of a version carried is dropped and counted: local programs can put anything
         into a device. Raises OSError if the device is gone.
         """
         packets = []
@@ -144,7 +144,7 @@ class TunDevice(KernelDevice):
     kind = pytun.IFF_TUN
 
     def take(self, data: bytes) -> bytes | DropReason:
-        """Return what was read, if it is a packet."""
+        """Return the data read, if it is a packet."""
         return unfit(data, self.mtu, ipv4=self.ipv4) or data
 
     def put(self, packet: memoryview) -> None:

@@ -53,7 +53,7 @@ def set_address(netlink: IPRoute, index: int, config: IPv4Config) -> None:
 
 
 def set_routes(netlink: IPRoute, index: int, config: IPv4Config, before: IPv4Config = NOTHING) -> None:
-    """Route through the interface, which is up, what the configuration names, and no more what only `before` named.
+    """Add the configured routes through the interface, which is up, and remove those only in `before`.
 
     Raises NetlinkError.
     """
@@ -83,8 +83,8 @@ def _route(network: IPv4Network, index: int) -> dict[str, str | int]:
 def before_forwarding() -> dict[Path, str]:
     """Return each setting that changes when the host becomes an IPv4 router, with its value; nothing if it is one.
 
-    What is written for all reaches every other, so it stands last, and is the first to be put back. The kernel sets
-    accept_redirects of all to 0 along with it, and to 1 when forwarding ends, whatever it was before.
+    Writing "all" changes every interface, so "all" is set last and restored first. The kernel sets
+    accept_redirects of all to 0 along with it, and to 1 when forwarding ends, regardless of the value before.
     """
     everywhere = IPV4_CONF / "all" / "forwarding"
     if read(everywhere) == "1":

@@ -1,6 +1,6 @@
 """The host's network: addresses, link flags, kernel settings, forwarding.
 
-What a TUN device needs to become an IP-HTTPS link:
+A TUN device becomes an IP-HTTPS link by these settings:
 
 - A TUN is created without ARP: it then does no Duplicate Address Detection and ignores multicast Neighbor
   Solicitations. With the flag set, and `accept_dad`, it does both, without link-layer addresses in its messages,
@@ -105,7 +105,7 @@ class LinuxNetwork:
         """Apply a configuration; may be called repeatedly.
 
         Raises:
-            ConfigError: The kernel refuses, or the interface is gone.
+            ConfigError: The kernel rejects a setting, or the interface is gone.
         """
         if not CONF.is_dir():
             raise ConfigError("this kernel has no IPv6: start it without ipv6.disable=1")
@@ -173,9 +173,9 @@ class LinuxNetwork:
     def _forward(self) -> None:
         if read(CONF / "all" / "forwarding") == "1":
             return
-        # Refused here, before anything is changed: the only setting that the administrator has to make.
+        # Checked before any change: the only setting that the administrator has to make.
         demand_writable(CONF / "all" / "forwarding", "1")
-        # What is written for all reaches every other, so it stands last, and is the first to be put back.
+        # Writing "all" changes every interface, so "all" is set last and restored first.
         directories = sorted(CONF.iterdir(), key=lambda directory: directory.name == "all")
         before = {directory / "forwarding": read(directory / "forwarding") for directory in directories}
         listening = [
@@ -215,7 +215,7 @@ class LinuxNetwork:
 
 
 _OURS = {"accept_ra": "2", "accept_redirects": "0"}
-"""What they are while the host forwards on a daemon's behalf; where they are not, somebody has set them since."""
+"""The values that a daemon sets while it forwards; any other value was set later by somebody else."""
 
 
 def undo(note: Note) -> bool:
@@ -265,7 +265,7 @@ def _begin_anew(netlink: IPRoute, index: int, config: NetworkConfig) -> None:
     """Make the kernel reset the interface's settings to those of net.ipv6.conf.default.
 
     When IPv6 starts on an interface without ARP, such as a TUN, the kernel turns Duplicate Address Detection off,
-    whatever the default says. Where that setting is read-only, an MTU below 1280 stops IPv6 on the interface, and the
+    regardless of the default. Where that setting is read-only, an MTU below 1280 stops IPv6 on the interface, and the
     right MTU starts it again.
     """
     if "accept_dad" in unsettled(config.interface, LINK):

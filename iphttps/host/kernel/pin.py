@@ -1,4 +1,4 @@
-"""Keeps the connection to the server outside its own tunnel, whatever routes the tunnel adds.
+"""Keeps the connection to the server outside its own tunnel, regardless of the routes in the tunnel.
 
 The connection is bound to the interface through which the server is reached before the tunnel's link comes up
 (SO_BINDTODEVICE, socket(7)); the kernel then uses only routes through that interface. A host route would disappear with

@@ -1,4 +1,4 @@
-"""Kernel settings under /proc/sys/net: reading, writing, and why writing is refused."""
+"""Kernel settings under /proc/sys/net: reading, writing, and the reasons why writing fails."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ...core.errors import ConfigError
 READ_ONLY = "/proc/sys is mounted read-only"
 UNPRIVILEGED = "it takes root or CAP_NET_ADMIN"
 REFUSALS = {errno.EROFS: READ_ONLY, errno.EACCES: UNPRIVILEGED, errno.EPERM: UNPRIVILEGED}
-"""Why a setting cannot be written."""
+"""The reason why a setting cannot be written, by errno."""
 
 
 def read(setting: Path) -> str:
@@ -20,7 +20,7 @@ def read(setting: Path) -> str:
 
 
 def write(setting: Path, value: str) -> None:
-    """Set a setting; raises ConfigError if the kernel refuses, OSError if it is not there."""
+    """Set a setting; raises ConfigError if the kernel rejects the value, OSError if it is not there."""
     try:
         setting.write_text(value)
     except OSError as error:

@@ -82,7 +82,7 @@ class Note:
             raise UnreadableNote(f"{self.path} is damaged, or of another version of iphttps") from error
 
     def set_aside(self) -> Path:
-        """Rename the note's file, whatever it is, and return its new name.
+        """Rename the note's file, of any type, and return its new name.
 
         Raises:
             ConfigError: It cannot be renamed.

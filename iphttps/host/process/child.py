@@ -51,7 +51,7 @@ class ChildProcess:
         self.errors = self._process.stderr.fileno() if self._process.stderr else None
         """Readable when the program has written error output; None if that is part of the output."""
         self.input = self._process.stdin.fileno() if self._process.stdin else None
-        """Writable when the program takes input; None if there is none, or no more."""
+        """Writable while the program takes input; None if there is none or it has ended."""
         self.end = self._pidfd()
         """Readable when the program has ended."""
 

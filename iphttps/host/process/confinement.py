@@ -19,7 +19,7 @@ _NO_NEW_PRIVS = 38  # PR_SET_NO_NEW_PRIVS
 
 DNS_PORT = 53
 
-# What the C library reads for name resolution and the time zone. Not all of /etc: it contains private keys.
+# Files that the C library reads for name resolution and the time zone. Not all of /etc: it contains private keys.
 _FILES = tuple(
     f"/etc/{name}"
     for name in (
@@ -38,7 +38,7 @@ def confine() -> bool:
     This cannot be undone, and child processes inherit it. Returns False if the kernel does not support Landlock.
 
     Raises:
-        OSError: The kernel supports Landlock but refuses.
+        OSError: The kernel supports Landlock but denies the request.
     """
     version = _libc.syscall(_CREATE_RULESET, None, 0, _VERSION)
     if version < 1:

@@ -156,7 +156,7 @@ def _runs_by(number: int, path: Path) -> bool:
         return False
     except OSError as error:
         raise ConfigError(
-            f"--pidfile: process {number}, which {path} names, runs, and this user cannot see what it is: remove the "
+            f"--pidfile: process {number}, which {path} names, runs, and this user cannot inspect it: remove the "
             "file if it is no daemon of iphttps"
         ) from error
     # Compare only the file name: the path may be relative to another directory.

@@ -33,7 +33,7 @@ def has(capability: int) -> bool:
     """Tell whether a capability is effective in this process.
 
     Raises:
-        OSError: The kernel refuses the query.
+        OSError: The kernel rejects the query.
     """
     header, data = _Header(_VERSION_3, 0), (_Data * 2)()
     if _libc.capget(ctypes.byref(header), data):
@@ -45,7 +45,7 @@ def keep() -> None:
     """Make the kernel keep the permitted capabilities across a change of user; call it before that.
 
     Raises:
-        OSError: The kernel refuses.
+        OSError: The kernel denies the request.
     """
     if _libc.prctl(_PR_SET_KEEPCAPS, 1, 0, 0, 0):
         raise OSError(ctypes.get_errno(), "prctl")
@@ -57,7 +57,7 @@ def narrow() -> None:
     Child processes inherit none. Does nothing if the user is still root or never had the capabilities.
 
     Raises:
-        OSError: The kernel refuses.
+        OSError: The kernel denies the request.
     """
     if os.geteuid() == 0:
         return

@@ -97,7 +97,7 @@ def only_compute() -> bool:
 
 
 def _filter(audit: int, column: int) -> bytes:
-    """Return the BPF program as struct sock_filter; it refuses all calls of another architecture."""
+    """Return the BPF program as struct sock_filter; it rejects all calls of another architecture."""
     allowed = [number for numbers in _CALLS.values() if (number := numbers[column]) is not None]
     refuse, allow = len(allowed) + 3, len(allowed) + 4  # indexes of the two return instructions
     steps = [(_LOAD, 0, 0, _ARCHITECTURE), (_EQUAL, 0, refuse - 2, audit), (_LOAD, 0, 0, _NUMBER)]

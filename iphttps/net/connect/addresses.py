@@ -41,7 +41,7 @@ class Addresses(Alternatives):
 
     @property
     def others(self) -> bool:
-        """Whether there is an untried address besides the one in use."""
+        """True if there is an untried address besides the one in use."""
         return any(host not in self._struck and host != self._used for host in self._found)
 
     def strike(self) -> None:

@@ -18,7 +18,7 @@ PATIENCE = 5.0
 """Seconds in which a connection must open the session if there is another address to try."""
 
 MAXIMUM_CONNECTIONS = 4
-"""Connections per attempt: if all addresses refuse the client, retries must not multiply the load on the servers."""
+"""Connections per attempt: if all addresses reject the client, retries must not multiply the load on the servers."""
 
 
 class Alternatives:
@@ -32,7 +32,7 @@ class Alternatives:
 
     @property
     def others(self) -> bool:
-        """Whether there is an untried alternative besides the one in use."""
+        """True if there is an untried alternative besides the one in use."""
         return False
 
     def strike(self) -> None:

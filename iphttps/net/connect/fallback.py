@@ -58,7 +58,7 @@ class FallbackEndpoint(Alternatives):
 
     @property
     def others(self) -> bool:
-        """Whether there is another address of the server or another proxy to try."""
+        """True if there is another address of the server or another proxy to try."""
         return bool(self._others) or self._another_address
 
     @property

@@ -157,15 +157,15 @@ class ProxyAttempt:
         self._connection: ProxyConnection | None = None
         self._next_token: NextTokenOf | None = None
         self._exchanging = False
-        """Whether the last request carried a token."""
+        """True if the last request carried a token."""
         self._bound = False
-        """Whether the next request continues a token exchange, which is bound to its connection."""
+        """True if the next request continues a token exchange, which is bound to its connection."""
         self._whole = whole
         self._end = 0.0
         self.reached = False
-        """Whether the proxy has accepted a TCP connection."""
+        """True if the proxy has accepted a TCP connection."""
         self.late = False
-        """Whether the attempt has failed by its deadline."""
+        """True if the attempt has failed by its deadline."""
 
     def run(self, factory: IProtocolFactory, deadline: float) -> Deferred[IProtocol]:
         """Connect a protocol of the factory to the server through the proxy, within `deadline` seconds."""
@@ -190,7 +190,7 @@ class ProxyAttempt:
             connection, rest = await self._open()
             protocol = factory.buildProtocol(connection.peer)
             if protocol is None:
-                raise CancelledError  # the factory refuses the connection
+                raise CancelledError  # the factory rejects the connection
             self._connection = None
         except CancelledError:
             if self.late:

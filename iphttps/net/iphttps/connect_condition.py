@@ -40,7 +40,7 @@ class ConnectCondition:
 
     @property
     def looking(self) -> bool:
-        """Whether a check of the condition is in progress."""
+        """True if a check of the condition is in progress."""
         return self._looking is not None and not self._looking.called
 
     def enable(self) -> None:

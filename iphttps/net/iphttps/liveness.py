@@ -46,7 +46,7 @@ class Liveness:
         self._asked_by: list[Deferred[float | None]] = []
         self._started = False
         self._doubted = False
-        """Whether a check is pending until the router has advertised itself."""
+        """True if a check is pending until the router has advertised itself."""
 
     @property
     def router(self) -> bytes | None:
@@ -55,7 +55,7 @@ class Liveness:
 
     @property
     def listening(self) -> bool:
-        """Whether `hear` must be called with packets from the server."""
+        """True if `hear` must be called with packets from the server."""
         return self._watch.listening or self._doubted
 
     def start(self, send: Callable[[Batch], None], traffic: Callable[[], int]) -> None:

@@ -1,10 +1,9 @@
-"""IP-HTTPS as a service: the link, its device, and the clients on it (3.2)."""
+"""The IP-HTTPS service: the link, its device, and its clients (3.2)."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from time import time
-from typing import Any
 
 from twisted.internet.interfaces import IReactorTime
 
@@ -21,8 +20,7 @@ from ...core.sources import Sources
 from ..interfaces import PacketDevice
 from ..listen.service import CertificatePolicy, NotAdmitted, Peer
 from ..log import logger
-from ..session_lines import SessionLines
-from ..session_log import TOTALS, totals
+from ..session_log import SessionLog
 from ..stream.fanout import Fanout
 from .link_timers import LinkTimers, send, send_to_all
 from .server_session import ServerSession
@@ -70,8 +68,7 @@ class IPHTTPSService:
         self._name = name
         self._day = day
         self._anonymous: dict[ClientEntry, IPAddress | None] = {}
-        self._lines = SessionLines(clock, self.log)
-        self._unlogged: set[ClientEntry] = set()
+        self._sessions = SessionLog(clock, self.log)
         self._link = link
         self._device = device
         self._timers = LinkTimers(clock, table, link)
@@ -89,7 +86,7 @@ class IPHTTPSService:
         """Send the final Router Advertisement; the connections end next."""
         self._timers.stop()
         self._multicasting.stop()
-        self._lines.close()
+        self._sessions.close()
         final = self._link.final_advertisement().everyone
         for entry in self.table if final else ():
             entry.connection.send(final)  # not by a timer, as the connections end now
@@ -125,11 +122,7 @@ class IPHTTPSService:
         if peer.identity is None:
             self.sources.add(peer.address)
             self._anonymous[entry] = peer.address
-        if self._lines.wanted(peer.address, peer.identity):
-            said = peer.suite or "without TLS"
-            self.log.info("{who} connected, {suite}", event="session-opened", suite=said, **_named(entry))
-        else:
-            self._unlogged.add(entry)
+        self._sessions.opened(entry, peer.address, peer.identity)
         return entry
 
     def left(self, entry: ClientEntry, sentence: str) -> None:
@@ -138,17 +131,7 @@ class IPHTTPSService:
         self.past.add(entry.counters)
         if entry in self._anonymous:
             self.sources.remove(self._anonymous.pop(entry))
-        if entry in self._unlogged:
-            self._unlogged.remove(entry)
-            return
-        self.log.info(
-            "{who} disconnected: {reason}; " + TOTALS,
-            event="session-ended",
-            reason=sentence,
-            suite=entry.suite,
-            **_named(entry),
-            **totals(entry.counters, entry.since, self.clock.seconds()),
-        )
+        self._sessions.ended(entry, entry.identity, sentence)
 
     # Packets.
 
@@ -177,12 +160,6 @@ class IPHTTPSService:
         if forwarding.everyone:
             counters = origin.counters if origin else self._link.counters
             send_to_all(self._multicasting, forwarding.everyone, counters, origin)
-
-
-def _named(entry: ClientEntry) -> dict[str, Any]:
-    """Return the log fields that identify a client."""
-    identity = entry.identity and str(entry.identity)
-    return {"who": str(entry), "client": entry.number, "identity": identity, "peer": entry.peer}
 
 
 def _nothing(what: object) -> None:

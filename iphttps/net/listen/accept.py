@@ -1,8 +1,8 @@
 """The accept filter: the first stage of a connection, before TLS, or before HTTP without TLS.
 
-Connections from a source with too many connections in the handshake phase are refused. A trusted proxy can announce its
-client by the PROXY protocol. The TLS object of a connection is created only on its first bytes, because that takes far
-longer than accepting it. Then the next protocol replaces this one at the transport, so that it costs nothing later.
+Connections from a source with too many connections in the handshake phase are rejected. A trusted proxy can announce
+its client by the PROXY protocol. The TLS object of a connection is created only on its first bytes, because that takes
+far longer than accepting it. Then the next protocol replaces this one at the transport, so that it costs nothing later.
 """
 
 from __future__ import annotations

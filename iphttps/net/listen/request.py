@@ -68,7 +68,7 @@ class RequestProtocol(PeerConnection):
         self._listener.limiter.heard(self)
 
     def head_received(self, data: bytes) -> None:
-        """Read the request, and let its service admit or refuse it."""
+        """Read the request, and let its service admit or reject it."""
         self.begun()
         try:
             head = self._reader.feed(data)
@@ -152,7 +152,7 @@ class RequestProtocol(PeerConnection):
         self.wire.abortConnection()
 
     def hang_up(self) -> None:
-        """Close the connection, but continue to read data from a refused client for a while.
+        """Close the connection, but continue to read data from a rejected client for a while.
 
         TCP resets a connection closed with unread data, which can destroy the response (RFC 9112 section 9.6). TLS
         waits for the peer's close_notify anyway.

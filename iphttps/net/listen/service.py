@@ -19,9 +19,9 @@ __all__ = ["CertificatePolicy", "NotAdmitted", "Peer", "Service"]
 
 
 class CertificatePolicy(Enum):
-    """Whether a service requires certificates of its clients."""
+    """The policy of a service for client certificates."""
 
-    REQUIRED = "a client without a certificate is refused"
+    REQUIRED = "a client without a certificate is rejected"
     OPTIONAL = "a client without a certificate is admitted"
     INHERITED = "the policy of the other services on the port applies"
 
@@ -65,7 +65,7 @@ class Service(Resource, Protocol):
 
     @property
     def certificate(self) -> CertificatePolicy:
-        """Whether clients must present a certificate."""
+        """True if clients must present a certificate."""
 
     def start(self) -> None:
         """Start the service: the port is open."""

@@ -1,1 +1,1 @@
-"""SSTP over Twisted's transports: the service, and its sessions."""
+"""SSTP over Twisted's transports: the service and its sessions."""

@@ -1,4 +1,4 @@
-"""The link that the clients of SSTP share: their addresses, their packets, and the advertisements that they hear."""
+"""The link shared by all SSTP clients: addresses, packets and Router Advertisements."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class SSTPLink:
         self.wrote: Callable[[int], None] = _nothing
         """Called with the number of packets written to the device."""
         self.counters = Counters()
-        """What was dropped from the host."""
+        """Counts the packets dropped from the host."""
         self._device = device
         self._router = router
         self._addresses: Table[int] = Table()
@@ -63,7 +63,7 @@ class SSTPLink:
         return self._addresses.holder(LINK_LOCAL_PREFIX + identifier) not in (None, number)
 
     def network(self, entry: SessionEntry, change: Up) -> str | None:
-        """Follow a change of a client's network layer; return why the client must go, if it must."""
+        """Apply a change of a client's network layer; return the reason to disconnect the client, if there is one."""
         match change:
             case IPv4Up(address):
                 self._policy.assign_ipv4(entry.sources, address)
@@ -81,7 +81,7 @@ class SSTPLink:
         return None
 
     def released(self, entry: SessionEntry) -> None:
-        """Take back the addresses of a client; repeated, it does nothing."""
+        """Free the addresses of a client; a repeated call has no effect."""
         self._policy.release(entry.sources)
 
     # Packets.
@@ -107,7 +107,7 @@ class SSTPLink:
         self.wrote(len(batch))
 
     def from_host(self, batch: Batch) -> int:
-        """Forward packets from the host's kernel; returns to how many clients."""
+        """Forward packets from the host's kernel; return the number of clients that they were sent to."""
         outward = self._addresses.route(batch)
         for number, packets in outward.sessions:
             entry = self.table.get(number)
@@ -115,7 +115,7 @@ class SSTPLink:
                 packets = self._fitting(entry, packets)
             if entry and packets:
                 entry.connection.send(packets)
-        # Multicast from the kernel, such as its reports of groups, means nothing to a client.
+        # Multicast from the kernel, such as MLD reports, is of no use to a client.
         if outward.everyone:
             self.counters.dropped(DropReason.MULTICAST, len(outward.everyone))
         if outward.unknown:
@@ -124,7 +124,7 @@ class SSTPLink:
         return len(outward.sessions)
 
     def _fitting(self, entry: SessionEntry, batch: Batch) -> Batch:
-        """Return the packets that the client receives (RFC 1661 section 6.1), and tell the host about the others."""
+        """Return the packets within the client's MRU (RFC 1661 section 6.1); the host gets errors for the others."""
         fitting, errors = self._errors.fitting(batch, entry.mtu, self.clock.seconds())
         if len(fitting) < len(batch):
             entry.counters.dropped(DropReason.OVERSIZE, len(batch) - len(fitting))
@@ -138,18 +138,18 @@ class SSTPLink:
     # Advertisements.
 
     def advertise(self) -> None:
-        """Advertise a change to all clients at once, if the port is open."""
+        """Advertise a change to all clients now, if advertising is started."""
         if self._advertisement:
             self._advertisement.cancel()
             self._advertise()
 
     def start_advertising(self) -> None:
-        """Advertise from now on."""
+        """Start advertising."""
         if self._router and not self._advertisement:
             self._advertise()
 
     def stop_advertising(self) -> None:
-        """Send the last advertisement (RFC 4861 section 6.2.5), and no more."""
+        """Send the final advertisement (RFC 4861 section 6.2.5) and stop advertising."""
         self._advertising.stop()
         if self._advertisement:
             self._advertisement.cancel()
@@ -176,7 +176,7 @@ def send(entry: SessionEntry, batch: Batch) -> None:
 
 
 def _own_address(own: Iterable[bytes]) -> dict[int, bytes]:
-    """Return the server's address of each family by its length, not the link-local one."""
+    """Return the server's address of each family by its length, without the link-local one."""
     return {len(each): each for each in own if not each.startswith(LINK_LOCAL_PREFIX)}
 
 

@@ -1,4 +1,4 @@
-"""What the service asks of the users' database, whatever it is: a file, or a RADIUS server."""
+"""The interface of the users' database, which is a file or a RADIUS server."""
 
 from __future__ import annotations
 
@@ -18,33 +18,33 @@ __all__ = ["Denied", "End", "Granted", "Logins", "Record"]
 
 
 class End(Enum):
-    """Who has ended a session."""
+    """The side that ended a session."""
 
     CLIENT = auto()
     SERVER = auto()
     STOPPING = auto()
-    """The server, because it stops."""
+    """The server, because it is shutting down."""
     LOST = auto()
-    """Nobody: the connection is gone, or the client does not answer."""
+    """Neither: the connection was lost, or the client does not answer."""
 
 
 class Record(Protocol):
-    """What the database keeps about one session; it may end the session through its entry's connection."""
+    """The database's record of one session; it may disconnect the session through the entry's connection."""
 
     def begin(self, entry: SessionEntry) -> None:
-        """Note that packets pass from now on."""
+        """Note the begin of the session: packets pass from now on."""
 
     def end(self, entry: SessionEntry, end: End) -> None:
-        """Note that the session has ended; it may not have begun."""
+        """Note the end of the session, even if `begin` was never called."""
 
 
 @dataclass(frozen=True, slots=True)
 class Granted:
-    """The login is right.
+    """A successful login.
 
     `user` is the user's name in the database. `success` is the authenticator response of MS-CHAPv2, 42 bytes, and
-    `hlak` the server's HLAK, 32 bytes; PAP has neither. `address` is the user's own IPv4 address, if there is one.
-    `record` is told of the session's begin and end.
+    `hlak` the server's HLAK, 32 bytes; PAP has neither. `address` is the user's fixed IPv4 address, if there is one.
+    `record` is notified of the session's begin and end.
     """
 
     user: str
@@ -56,7 +56,7 @@ class Granted:
 
 @dataclass(frozen=True, slots=True)
 class Denied:
-    """The login is wrong: the code of RFC 2759 section 6 for the client, and a sentence for the log."""
+    """A failed login: the code of RFC 2759 section 6 for the client, and a sentence for the log."""
 
     code: int
     sentence: str
@@ -66,4 +66,4 @@ class Logins(Protocol):
     """A database of users."""
 
     def check(self, credentials: Credentials, address: IPAddress | None) -> Deferred[Granted | Denied]:
-        """Check what a client at this outer address has shown; fires at once or later, and never fails."""
+        """Check the credentials of a client at this outer address; the result may come later, and never fails."""

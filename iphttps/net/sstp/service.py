@@ -1,4 +1,4 @@
-"""SSTP as a service: the users' sessions, their addresses, and the link that they share ([MS-SSTP] 3.3)."""
+"""The SSTP service: sessions, logins and addresses of users on a shared link ([MS-SSTP] 3.3)."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from functools import partial
 from ipaddress import IPv4Address
 from time import time
-from typing import Any
 
 from cryptography.hazmat.primitives.serialization import Encoding
 from twisted.internet.defer import Deferred
@@ -34,8 +33,7 @@ from ..interfaces import PacketDevice
 from ..listen.rejections import WINDOW, RejectionLog
 from ..listen.service import CertificatePolicy, NotAdmitted, Peer
 from ..log import logger
-from ..session_lines import SessionLines
-from ..session_log import TOTALS, totals
+from ..session_log import SessionLog, named
 from .link import SSTPLink
 from .login import Denied, End, Granted, Logins, Record
 from .session import SSTPSession
@@ -43,18 +41,18 @@ from .session import SSTPSession
 __all__ = ["FAILURES", "LOGIN_FAILED", "UNCONNECTED", "Binding", "SSTPService"]
 
 LOGIN_FAILED, UNCONNECTED = "login failed", "call not connected"
-"""The kinds of refusals of SSTP."""
+"""The kinds of rejections of SSTP."""
 
 FAILURES = 64.0
-"""Maximum number of failed logins that are logged with their names per WINDOW; more of them are only counted."""
+"""Maximum number of failed logins logged individually per WINDOW; the others are only counted."""
 
 
 @dataclass(frozen=True, slots=True)
 class Binding:
-    """How calls are bound to TLS: the hash protocols offered, and how the client authenticates itself in PPP.
+    """The parameters of the crypto binding: the hash protocols offered, and the PPP authentication protocols.
 
-    `certificate_hashes` are those of the certificates that a TLS terminator in front of this server shows; without one
-    they are empty, and the certificate of each connection's own handshake counts.
+    `certificate_hashes` are the hashes of the certificates of a TLS terminator in front of this server; if empty, the
+    certificate of each connection's own handshake is used.
     """
 
     hashes: Sequence[HashProtocol] = tuple(HashProtocol)
@@ -63,9 +61,9 @@ class Binding:
 
 
 class SSTPService(SSTPLink):
-    """Admits clients, has their users checked, and forwards their packets.
+    """Admits clients, checks their logins, and forwards their packets.
 
-    `random` returns so many random bytes, `day` the time of day for the Date header, `name` is the Server header.
+    `random(n)` returns n random bytes, `day` the time of day for the Date header; `name` is the Server header.
     Without a `pool` clients get no IPv4, without a `router` no IPv6.
     """
 
@@ -94,11 +92,11 @@ class SSTPService(SSTPLink):
     ) -> None:
         super().__init__(clock, table, device, own, prefix, router)
         self.memory = SharedMemory()
-        """What waits for all clients together."""
+        """The memory queued for all clients together."""
         self.sources = Sources()
-        """Where sessions come from."""
+        """The sources of the sessions."""
         self.past = Counters()
-        """What was counted for clients that have gone."""
+        """The total counters of former clients."""
         self.pool = pool
         self.binding = binding
         self.dns = tuple(dns)
@@ -110,26 +108,25 @@ class SSTPService(SSTPLink):
         self._day = day
         self._outer: dict[SessionEntry, IPAddress | None] = {}
         self._records: dict[SessionEntry, Record] = {}
-        self._lines = SessionLines(clock, self.log)
-        self._unlogged: set[SessionEntry] = set()
+        self._sessions = SessionLog(clock, self.log)
         self._unconnected: dict[SessionEntry, str] = {}
-        """The clients that are not connected, and the kind of refusal if it ends there."""
+        """The clients whose calls are not connected yet, with the kind of rejection to log if they end now."""
         self._failures = TokenBucket(FAILURES / WINDOW, FAILURES)
         self._rejections = RejectionLog(clock, self.log)
 
     def serves(self, path: str) -> bool:
-        """Tell whether calls are opened at this path."""
+        """Tell whether this path opens calls."""
         return is_path(path)
 
     def start(self) -> None:
-        """Advertise from now on."""
+        """Start advertising."""
         self.stopping = False
         self.start_advertising()
 
     def stop(self) -> None:
         """Stop advertising; the sessions are disconnected next."""
         self.stopping = True
-        self._lines.close()
+        self._sessions.close()
         self._rejections.close()
         self.stop_advertising()
 
@@ -164,17 +161,20 @@ class SSTPService(SSTPLink):
         return session
 
     def login(self, entry: SessionEntry, credentials: Credentials) -> Deferred[Granted | Denied]:
-        """Have a client's credentials checked."""
+        """Check a client's credentials."""
         return self._logins.check(credentials, self._outer.get(entry))
 
     def decided(self, entry: SessionEntry, call: Call, verdict: Granted | Denied) -> list[Command]:
-        """Tell a call what became of its credentials; return the commands to perform."""
+        """Apply the verdict on a call's credentials; return the commands to perform."""
         now = self.clock.seconds()
         if isinstance(verdict, Denied):
             self._unconnected[entry] = LOGIN_FAILED
             if self._failures.take(now):
                 self.log.info(
-                    "{who}: login failed: {reason}", event="login-failed", reason=verdict.sentence, **_named(entry)
+                    "{who}: login failed: {reason}",
+                    event="login-failed",
+                    reason=verdict.sentence,
+                    **named(entry, entry.user or None),
                 )
             return call.reject(f"login failed: {verdict.sentence}", verdict.code, now)
         if not call.awaits_verdict:
@@ -185,33 +185,32 @@ class SSTPService(SSTPLink):
         entry.user = verdict.user
         session = entry.connection
         assert isinstance(session, SSTPSession)
-        self._limiter.heard(session)  # its place is safe from those who have shown nothing
+        self._limiter.heard(session)  # clients without valid credentials cannot displace it
         if verdict.record:
             self._records[entry] = verdict.record
         return call.accept(self._offer(entry, verdict), now, verdict.success, verdict.hlak)
 
     def _offer(self, entry: SessionEntry, verdict: Granted) -> Offer:
         identifier = self._random(8) if self._router else b""
-        taken = partial(self.taken, entry.number)  # not the entry: it would refer to itself
+        taken = partial(self.taken, entry.number)  # not the entry, to avoid a reference cycle
         if self.pool is None:
             return Offer(identifier=identifier, taken=taken)
         address = self.pool.take(verdict.user, verdict.address)
         if isinstance(address, AddressFault):
             self.log.warn(
-                "{who} gets no IPv4 address: {reason}", event="no-address", reason=address.value, **_named(entry)
+                "{who} gets no IPv4 address: {reason}",
+                event="no-address",
+                reason=address.value,
+                **named(entry, entry.user or None),
             )
             return Offer(identifier=identifier, taken=taken)
         entry.address = address.packed
         return Offer(self.pool.server.packed, address.packed, self.dns, identifier, taken)
 
     def connected(self, entry: SessionEntry) -> None:
-        """Log a client whose binding is right: from now on its packets pass."""
+        """Log a client with a valid crypto binding: its packets pass from now on."""
         self._established(entry)
-        if self._lines.wanted(self._outer[entry], entry.user):
-            said = entry.suite or "without TLS"
-            self.log.info("{who} connected, {suite}", event="session-opened", suite=said, **_named(entry))
-        else:
-            self._unlogged.add(entry)
+        self._sessions.opened(entry, self._outer[entry], entry.user)
         if record := self._records.get(entry):
             record.begin(entry)
 
@@ -222,7 +221,7 @@ class SSTPService(SSTPLink):
         self._unconnected.pop(entry, None)
 
     def released(self, entry: SessionEntry) -> None:
-        """Free the addresses of a client whose call ends; a second call does nothing."""
+        """Free the addresses of a client whose call ends; a repeated call has no effect."""
         super().released(entry)
         if self.pool and entry.address:
             self.pool.free(IPv4Address(entry.address))
@@ -244,17 +243,7 @@ class SSTPService(SSTPLink):
         if kind:
             self._rejections.note(entry.peer, sentence, kind)
             return
-        if entry in self._unlogged:
-            self._unlogged.remove(entry)
-            return
-        self.log.info(
-            "{who} disconnected: {reason}; " + TOTALS,
-            event="session-ended",
-            reason=sentence,
-            suite=entry.suite,
-            **_named(entry),
-            **totals(entry.counters, entry.since, self.clock.seconds()),
-        )
+        self._sessions.ended(entry, entry.user, sentence)
 
     def _end(self, session: SSTPSession) -> End:
         by_client = session.call.ended_by_client
@@ -264,13 +253,8 @@ class SSTPService(SSTPLink):
 
 
 def _hashes(tls: CheckedConnection | None) -> tuple[bytes, ...]:
-    """Return the hashes of the certificate that the client was shown in its handshake ([MS-SSTP] 3.2.5.2.1)."""
+    """Return the hashes of the certificate in the client's TLS handshake ([MS-SSTP] 3.2.5.2.1)."""
     certificate = tls and tls.get_certificate(as_cryptography=True)
     if not certificate:
         return ()
     return tuple(certificate_hash(certificate.public_bytes(Encoding.DER), each) for each in HashProtocol)
-
-
-def _named(entry: SessionEntry) -> dict[str, Any]:
-    """Return the fields that identify a client."""
-    return {"who": str(entry), "client": entry.number, "identity": entry.user or None, "peer": entry.peer}

@@ -1,4 +1,4 @@
-"""One SSTP client's connection ([MS-SSTP] 3.3): the call, its timer, and the packets in it."""
+"""The server's session with one SSTP client ([MS-SSTP] 3.3): the call, its timer and its packets."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ from .login import Denied, Granted
 __all__ = ["MOST_OWED", "SHUTDOWN", "SSTPSession"]
 
 SHUTDOWN = 2.0
-"""Seconds that a client has to acknowledge a disconnect while the server shuts down; otherwise [MS-SSTP] gives it 5."""
+"""Seconds to wait for Call Disconnect Ack while the server shuts down, instead of the 5 of [MS-SSTP]."""
 
 MOST_OWED = 64 * 1024
-"""Maximum bytes of answers for a client whose connection is congested; one that asks on without reading must go.
+"""Maximum bytes of answers queued for a congested client; beyond it, the client is disconnected.
 
-Data for such a client is dropped, but the answers to its echo requests and configuration requests would pile up.
+Data for a congested client is dropped, but answers to its Echo-Requests and Configure-Requests would accumulate.
 """
 
 Up = IPv4Up | IPv6Up | NetworkDown
@@ -88,11 +88,11 @@ class SSTPSession(PacedSession):
         self._arm()
         self.opened(rest, self._packets)
 
-    # What the client sends.
+    # From the client.
 
     def _packets_received(self, data: bytes) -> None:
         if self._put_off:
-            self.work(self._fed(data))  # behind what waits
+            self.work(self._fed(data))  # after the queued work
             return
         codec = self._packets
         batch = codec.feed(data)
@@ -127,7 +127,7 @@ class SSTPSession(PacedSession):
             if self.call.data_passes:
                 self.call.heard(self.clock.seconds())
                 self._service.from_client(self.entry, batch)
-            else:  # it was put off, and the call ends
+            else:  # the packets were delayed, and the call has ended meanwhile
                 self.counters.dropped(DropReason.NOT_CONNECTED, len(batch))
 
     def _count_drops(self) -> None:
@@ -141,7 +141,7 @@ class SSTPSession(PacedSession):
         self._flush()
         self._arm()
 
-    # What the call wants.
+    # The commands of the call.
 
     def _perform(self, commands: Iterable[Command]) -> None:
         for command in commands:
@@ -161,7 +161,7 @@ class SSTPSession(PacedSession):
         self._settle_call()
 
     def _settle_call(self) -> None:
-        """Tell the service what has changed about the call, and about its network layer once data passes (3.3.7.2)."""
+        """Report changes of the call to the service, and of its network layer once data passes (3.3.7.2)."""
         self._packets.data_passes = self.call.data_passes
         if not self.entry:
             return
@@ -184,7 +184,7 @@ class SSTPSession(PacedSession):
                 return
 
     def _ask(self, credentials: Credentials) -> None:
-        """Have credentials checked; an earlier check, from before the link was negotiated again, no longer matters."""
+        """Have credentials checked; cancel an earlier check from before a renegotiation of the link."""
         if self.entry:
             self._forget_login()
             checked = self._service.login(self.entry, credentials).addCallback(self._decided)
@@ -210,7 +210,7 @@ class SSTPSession(PacedSession):
             login.cancel()
 
     def _arm(self) -> None:
-        """Have the timer run at the call's deadline, or earlier: then it is set again."""
+        """Set the timer to the call's deadline; one that runs earlier is kept and set again when it fires."""
         deadline = self.call.deadline
         if deadline is None or not self.entry:
             return
@@ -226,10 +226,10 @@ class SSTPSession(PacedSession):
         self._flush()
         self._arm()
 
-    # What the client is sent.
+    # To the client.
 
     def send(self, batch: Batch) -> None:
-        """Send whole packets while data passes (3.3.7.1), behind the answers that were made before them."""
+        """Send whole packets while data passes (3.3.7.1), after the answers queued before them."""
         if self.call.data_passes:
             self._flush()
             super().send(batch)
@@ -241,12 +241,12 @@ class SSTPSession(PacedSession):
             if self.congested:
                 self._owed += len(answers)
                 if self._owed > MOST_OWED:
-                    self._close("it does not read what it is answered")
+                    self._close("it does not read its answers")
                     return
             self.wire.write(answers)
 
     def resumeProducing(self) -> None:
-        """Leave congestion; data that waits for a call that has ended meanwhile goes nowhere (3.3.7.1)."""
+        """Leave congestion; queued data of a call that has ended meanwhile is discarded (3.3.7.1)."""
         self._owed = 0
         if self.call.ends:
             self.backlog.take()
@@ -255,7 +255,7 @@ class SSTPSession(PacedSession):
     # The end.
 
     def disconnect(self, sentence: str) -> None:
-        """End the call for this reason, and the connection once the client has acknowledged that ([MS-SSTP] 3.3.4)."""
+        """Disconnect the call for this reason; the connection ends once the client acknowledges ([MS-SSTP] 3.3.4)."""
         if self.ending or self.ended.called:
             return
         self._perform(self.call.disconnect(sentence, self.clock.seconds()))
@@ -275,7 +275,7 @@ class SSTPSession(PacedSession):
         self._leave(sentence)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        """Tear down the client's state: the connection is gone ([MS-SSTP] 3.1.7.2)."""
+        """Tear down the client's state after the loss of the connection ([MS-SSTP] 3.1.7.2)."""
         self.settle()
         words = self.call.ending if self.call.ends else sentence(reason)
         self._perform(self.call.lost(self.clock.seconds()))

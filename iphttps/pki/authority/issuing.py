@@ -16,7 +16,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 from ...core.errors import ConfigError
 
 BACKDATED_BY = timedelta(minutes=5)
-"""How far notBefore and thisUpdate are backdated, for peers whose clocks are slow."""
+"""Backdating of notBefore and thisUpdate, for peers with slow clocks."""
 
 LIST_LIFETIME = timedelta(days=30)
 """Validity of a revocation list."""

@@ -1,4 +1,4 @@
-"""What `iphttps check` says of SSTP's files, in the words of the daemon."""
+"""`iphttps check` reports faults of SSTP's files in the daemon's sentences."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What `iphttps check` sees of the machine, in a network that is its own."""
+"""The checks of the machine by `iphttps check`, in a network namespace."""
 
 from __future__ import annotations
 
@@ -62,12 +62,12 @@ class SystemTests(NamespaceCase):
         return found[0]
 
     def test_good(self) -> None:
-        """Where everything is right nothing is found."""
+        """A correct system has no findings."""
         self.route("2001:db8:1::/64")
         self.assertEqual([], self.found())
 
     def test_routes(self) -> None:
-        """What clients are to reach must be reached from here, and the tunnel's prefix must be nowhere else."""
+        """Advertised routes must be reachable from the server, and the tunnel's prefix must not be in use elsewhere."""
         self.assertIn("warning: this host has no route to 2001:db8:1::/64", self.only())
         self.route("::/0")
         self.assertEqual([], self.found())
@@ -136,7 +136,7 @@ class SystemTests(NamespaceCase):
         self.assertIn("error: the clock says 1970-01-01 00:00 UTC", self.only(now=datetime.fromtimestamp(0, UTC)))
 
     def test_firewall(self) -> None:
-        """What the packet filter drops is a warning: about forwarding, Neighbor Discovery and the port."""
+        """Packet filter rules that drop forwarded packets, Neighbor Discovery or the port give a warning."""
         self.route("::/0")
         chains = "".join(
             f"chain {hook} {{ type filter hook {hook} priority 0; policy drop; }}\n" for hook in ("input", "forward")
@@ -148,7 +148,7 @@ class SystemTests(NamespaceCase):
         self.assertIn("has no rule for port 8080", port)
 
     def test_client_firewall(self) -> None:
-        """What drops the Router Advertisement is a warning for the client."""
+        """A packet filter rule that drops Router Advertisements gives a warning for the client."""
         chain = "chain input { type filter hook input priority 0; policy drop; ct state established accept; }"
         subprocess.run(["nft", "-f", "-"], input=f"table inet f {{\n{chain}\n}}", text=True, check=True)
         options = client_options.Options()
@@ -174,7 +174,7 @@ class SystemTests(NamespaceCase):
         return in_child(look)
 
     def test_read_only(self) -> None:
-        """What is right already is no error where /proc/sys is read-only; what is wrong is named, for both daemons."""
+        """With a read-only /proc/sys only wrong settings are errors, and are named, for both daemons."""
         self.route("::/0")
         client = ("--uri", "http://127.0.0.1:8080/")
         forwarding, _ = self.read_only()
@@ -197,7 +197,7 @@ class SystemTests(NamespaceCase):
         self.assertEqual([], self.read_only(*client))
 
     def test_no_privilege(self) -> None:
-        """Who is not root learns that there is more to see."""
+        """A user other than root is told that some checks need root."""
         need_another_user()
         self.route("::/0")
 

@@ -103,7 +103,7 @@ TABLE = [
     "                                                       2001:db8:3::2",
     "11  iphttps   -         [2001:db8::7]:1     45 s                                         800 B  9 kB   1",
 ]
-"""How the clients in the document, and one more, are shown."""
+"""The table of the clients in the document and one more."""
 
 
 class ClientsTests(CommandCase):
@@ -122,7 +122,7 @@ class ClientsTests(CommandCase):
         self.assertEqual((0, "no clients\n", ""), self.run_command({"clients": []}, "clients"))
 
     def test_escaped(self) -> None:
-        """What a peer said about itself cannot reach the terminal as anything but printable text (CWE-150)."""
+        """A peer's data reaches the terminal as printable text only (CWE-150)."""
         answer = documented("clients")
         answer["clients"][0]["identity"] = "CN=\x1b[2J\r\nroot\u202e\x9b\x7f"
         _, said, _ = self.run_command(answer, "clients")
@@ -138,7 +138,7 @@ class ClientsTests(CommandCase):
 
 
 class OrderTests(CommandCase):
-    """What the command has the daemon do."""
+    """The request that a command sends to the daemon."""
 
     def test_disconnect(self) -> None:
         """The client with the ID is disconnected, and named."""
@@ -159,7 +159,7 @@ class OrderTests(CommandCase):
         self.assertEqual("server/main: LISTEN\n", self.run_command(documented("server"), "enable")[1])
 
     def test_refused(self) -> None:
-        """The daemon's refusal is the sentence."""
+        """The daemon's rejection is the sentence."""
         outcome = self.run_command({"error": "there is no client with this number"}, "disconnect", "8", status=404)
         self.assertEqual("there is no client with this number", self.complaint(outcome))
 
@@ -249,7 +249,7 @@ class TroubleTests(CommandCase):
                     self.assertRaises(type(error), self.run_command, documented("server"), "status", "--json")
 
     def test_broken_pipe(self) -> None:
-        """Who does not read to the end hears nothing about it."""
+        """A closed output pipe ends the command silently."""
         Answering.prepared = 200, json.dumps(documented("server")).encode()
         reading, writing = os.pipe()
         os.close(reading)

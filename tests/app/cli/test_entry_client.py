@@ -1,4 +1,4 @@
-"""What `iphttps status` says of a client, and when it calls that a problem."""
+"""The output of `iphttps status` for a client, and its exit status."""
 
 from __future__ import annotations
 
@@ -40,11 +40,11 @@ class ClientStatusTests(CommandCase):
         )
 
     def test_obstacle(self) -> None:
-        """What on this host keeps an address from coming stands in a line of its own."""
+        """The reason why the host forms no address is shown in a line of its own."""
         self.assertIn("obstacle      the filter drops it", self.said(obstacle="the filter drops it"))
 
     def test_waiting(self) -> None:
-        """What the client waits for before it connects stands in a line of its own."""
+        """The condition that the client waits for is shown in a line of its own."""
         self.assertIn("waiting       waiting for `iphttps enable`", self.said(waiting="waiting for `iphttps enable`"))
 
     def test_same_server(self) -> None:

@@ -13,7 +13,7 @@ class ClientFlagTests(AppCase):
     """The client's flags, which are a contract."""
 
     def test_defaults(self) -> None:
-        """What is not given has its default; the delays are those of 3.1.2.1."""
+        """Absent options have their defaults; the delays are those of 3.1.2.1."""
         expected: dict[str, object] = {
             "uri": ["https://vpn.example.org/"],
             "ca": None,
@@ -66,7 +66,7 @@ class ClientFlagTests(AppCase):
         self.assertEqual((options.config.pin, options.config.request_length), (tuple(pins), RequestLength.MAX))
 
     def test_wrong(self) -> None:
-        """What is wrong is named, with what would be right."""
+        """An invalid value is named, with a valid one."""
         fingerprint = "sha256//" + "A" * 43 + "="
         plain = "--pin and --crl need https://: an http:// server has no certificate"
         uri = ("--uri", "https://vpn.example.org/")

@@ -16,7 +16,7 @@ TEXT = st.text(st.characters(exclude_categories=["Cs"]))
 
 
 class WrittenTests(SynchronousTestCase):
-    """What commands write."""
+    """The files written by commands."""
 
     def test_examples(self) -> None:
         """The examples that are installed are those in etc/."""
@@ -33,7 +33,7 @@ class WrittenTests(SynchronousTestCase):
 
     @given(TEXT, st.lists(TEXT, max_size=3), st.booleans())
     def test_values(self, text: str, several: list[str], flag: bool) -> None:
-        """Whatever a value is, it is read as it was given, and nothing else is."""
+        """Every written value is read back unchanged, and nothing else is."""
         values: dict[str, Value] = {"interface": text, "route": several, "default-router": flag}
         self.assertEqual(values, tomllib.loads(configuration("server", "/etc/x.toml", values)))
 

@@ -50,7 +50,7 @@ class FileTests(SynchronousTestCase):
         self.assertTrue(self.load("").permits(None, PREFIX[10].packed))
 
     def test_rejections(self) -> None:
-        """What cannot be is named with the file, the key, and what would be right."""
+        """An invalid entry is named with the file, the key, and a valid value."""
         no_address = "'x' has {}, which is not a client address in 2001:db8:2::/64"
         for text, said in (
             ("x = [", "is not TOML"),

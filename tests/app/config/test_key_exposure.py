@@ -78,7 +78,7 @@ class Started(Daemon):
 
 
 class OwnerTests(SynchronousTestCase):
-    """What root writes in the directory of another user."""
+    """Files written by root in another user's directory."""
 
     def test_given(self) -> None:
         """It is given to the user of the daemons, and stays root's where somebody else has the directory."""

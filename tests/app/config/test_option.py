@@ -64,7 +64,7 @@ class TableTests(SynchronousTestCase):
 
 
 class ValueTests(SynchronousTestCase):
-    """What a file may hold."""
+    """The valid content of a file."""
 
     def refusal(self, options: DaemonOptions, text: str) -> str | None:
         """Return what is said of a file without its place, None if it is taken."""
@@ -77,7 +77,7 @@ class ValueTests(SynchronousTestCase):
         return None
 
     def test_whole_numbers(self) -> None:
-        """What counts things is a whole number within bounds, in a file and on the command line."""
+        """A count is an integer within bounds, in a file and on the command line."""
         whole = [row.name for row in server_options.Options.table.values() if isinstance(row.kind, Whole)]
         self.assertIn("max-clients", whole)
         for name in whole:
@@ -122,7 +122,7 @@ class ValueTests(SynchronousTestCase):
                 self.assertIsNone(self.refusal(options(), f"{text}{name} = 30.5\n"))
 
     def test_strings(self) -> None:
-        """What is a string is no number and no boolean, though words could be made of it."""
+        """A string in the file is not converted to a number or a boolean."""
         for options, text in ((server_options.Options, SERVER), (client_options.Options, CLIENT)):
             for row in options.table.values():
                 if row.kind.wanted == "a string":
@@ -156,11 +156,11 @@ class ValueTests(SynchronousTestCase):
                     self.assertEqual(f"{row.name} must not hold a null character", refusal)
 
     def test_empty(self) -> None:
-        """What has a default and cannot be nothing is refused if it is empty."""
+        """An option with a default that must not be empty is rejected if it is."""
         refusal = self.refusal(server_options.Options(), f'{SERVER}interface = ""\n')
         self.assertEqual("--interface is empty: omit it for the default, iphttps0", refusal)
 
     def test_unreadable_toml(self) -> None:
-        """What tomllib itself cannot hold is not TOML here either, and no traceback."""
+        """Input that tomllib fails on is rejected as invalid TOML, without a traceback."""
         for text in ("max-clients = " + 5000 * "1", "route = " + 5000 * "[", "route = " + 3000 * "{a="):
             self.assertIn("not TOML", self.refusal(server_options.Options(), SERVER + text) or "it is taken")

@@ -27,7 +27,7 @@ class ServerFlagTests(AppCase):
     """The server's flags, which are a contract."""
 
     def test_defaults(self) -> None:
-        """What is not given has its default."""
+        """Absent options have their defaults."""
         expected: dict[str, object] = {
             "uri": "https://*/",
             "authentication": "certificates",
@@ -66,7 +66,7 @@ class ServerFlagTests(AppCase):
         self.assertEqual({name: given[name] for name in expected}, expected)
 
     def test_missing(self) -> None:
-        """What must be given is named, with what for."""
+        """A missing mandatory option is named, with its purpose."""
         for arguments, sentence in (
             ((), "--uri is missing: say where to listen, such as https://*:443/IPHTTPS"),
             (PLAIN[:2], "--prefix is missing: give the link's IPv6 prefix, such as --prefix 2001:db8:2::/64"),
@@ -104,7 +104,7 @@ class ServerFlagTests(AppCase):
             self.assertEqual(self.refusal(server_options.Options(), *PLAIN, flag, value), sentence)
 
     def test_not_a_prefix(self) -> None:
-        """What is no prefix at all is quoted, with the reason and a right one."""
+        """An invalid prefix is quoted, with the reason and a valid one."""
         for flag in ("--prefix", "--route"):
             for value in ("everything", "192.0.2.0/24", "2001:db8:2::/129", "2001:db8:2::/sixty-four"):
                 refusal = self.refusal(server_options.Options(), *PLAIN, flag, value)
@@ -192,7 +192,7 @@ class FileTests(AppCase):
         self.assertEqual(from_file | {"config": None}, from_flags)
 
     def test_command_line_wins(self) -> None:
-        """What the command line says counts, also where it says the default, whatever the order."""
+        """The command line overrides the file, even with the default value, in any order."""
         path = self.file('interface = "vpn0"\nmax-clients = 5\nroute = ["2001:db8:9::/64"]\n')
         given = parsed(
             server_options.Options(),
@@ -210,10 +210,10 @@ class FileTests(AppCase):
     def test_checked_like_flags(self) -> None:
         """A value from the file is checked like one from the command line."""
         refusal = self.refusal(server_options.Options(), *PLAIN, "--config", str(self.file("max-clients = 0.5\n")))
-        self.assertEqual(refusal, f"{self.path}:1: --max-clients takes a number of at least 1, not '0.5'")
+        self.assertEqual(refusal, f"{self.path}:1: max-clients takes a number of at least 1, not '0.5'")
 
     def test_yes_or_no(self) -> None:
-        """Where the command line takes yes or no, the file may say true or false as well."""
+        """If the command line takes yes or no, the file may say true or false as well."""
         for text, value in (("true", "yes"), ("false", "no"), ('"no"', "no")):
             path = str(self.file(f"default-route = {text}\n"))
             given = parsed(client_options.Options(), "--uri", "https://vpn.example.org/", "--config", path)
@@ -253,7 +253,7 @@ class FileTests(AppCase):
         self.assertEqual(self.refused('uri = "http://*/"\nroute = [\n'), "3: not TOML: invalid value")
 
     def test_beyond_python(self) -> None:
-        """What Python's own reader gives up at is refused in a sentence too, and so is what no path can hold."""
+        """Input that crashes Python's parser, and impossible paths, are rejected in a sentence."""
         for text, words in (
             ("max-clients = " + "9" * 5000, "1: not TOML: a number has too many digits"),
             ("route = " + "[" * 5000, "1: not TOML: it is nested too deeply"),

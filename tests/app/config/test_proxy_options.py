@@ -44,7 +44,7 @@ class ProxyOptionCase(AppCase):
         return access.settings(proxy) if proxy else None
 
     def wrong(self, *flags: str, **environment: str) -> str:
-        """Return the sentence with which they are refused."""
+        """Return the sentence with which they are rejected."""
         sentence = str(self.assertRaises(ConfigError, self.settings, *flags, **environment))
         self.assertNotIn("secret", sentence)
         return sentence
@@ -72,18 +72,18 @@ class ProxyTests(ProxyOptionCase):
         self.assertTrue(secure.credentials.basic_in_clear)
 
     def test_wrong(self) -> None:
-        """What is no proxy's URL is refused before anything is touched."""
+        """An invalid proxy URL is rejected before anything is changed."""
         self.assertIn("is not the URL of a proxy", self.refusal(Options(), *URI, "--proxy", "socks5://proxy.example"))
 
     def test_of_no_use(self) -> None:
-        """What is about a proxy is refused where there is none."""
+        """Proxy options are rejected without a proxy."""
         for flags in (("--proxy-credentials", "proxy.toml"), ("--proxy-ca", "ca.pem"), ("--proxy-basic",)):
             self.assertEqual(
                 f"{flags[0]} needs --proxy: without a proxy it has no effect", self.refusal(Options(), *URI, *flags)
             )
 
     def test_named(self) -> None:
-        """Where it is the network that names the proxy, by WPAD or a file in clear, no password is sent as it is."""
+        """If it is the network that names the proxy, by WPAD or a file in clear, no password is sent as it is."""
         for flags, named in (
             (("--proxy", "environment"), True),
             (("--proxy", "auto"), False),
@@ -136,7 +136,7 @@ class ProxyTests(ProxyOptionCase):
             self.assertNotIn("secret", str(error))
 
     def test_password_in_argv(self) -> None:
-        """A password on the command line is refused, with the places where it belongs."""
+        """A password on the command line is rejected, with the places where it belongs."""
         sentence = self.refusal(Options(), *URI, "--proxy", "http://alice:secret@proxy.example:3128")
         self.assertNotIn("secret", sentence)
         for words in ("--proxy-credentials", USER, PASSWORD):

@@ -29,7 +29,7 @@ class RadiusOptionTests(AppCase):
         return options.config
 
     def wrong(self, *flags: str) -> str:
-        """Return the sentence with which they are refused."""
+        """Return the sentence with which they are rejected."""
         return str(self.assertRaises(ConfigError, self.config, *flags))
 
     def test_servers(self) -> None:
@@ -52,7 +52,7 @@ class RadiusOptionTests(AppCase):
         self.assertEqual((found.sstp_radius_secret, found.sstp_radius_disconnect), (Path("/etc/iphttps/radius"), 3799))
 
     def test_wrong_server(self) -> None:
-        """What is no address, and a port after which there is none for accounting, are refused with an example."""
+        """An invalid address, and port 65535, which leaves no port for accounting, are rejected with an example."""
         for text in ("radius.example", "192.0.2", "192.0.2.1:", "192.0.2.1:x", "[192.0.2.1", "[]:1812", ":1812", ""):
             self.assertIn("such as 192.0.2.10", self.wrong("--sstp-radius", text, *RADIUS[2:]), text)
         for port in ("0", "65535", "99999"):

@@ -28,7 +28,7 @@ def compared(before: Options, after: Options) -> Changes:
 
 
 class CompareTests(SynchronousTestCase):
-    """What changed, and what takes a restart."""
+    """The changes found by a reload, and those that need a restart."""
 
     def test_nothing(self) -> None:
         """The same again is no change."""
@@ -51,7 +51,7 @@ class CompareTests(SynchronousTestCase):
         )
 
     def test_authority(self) -> None:
-        """What stands for an authority's files changes with it, so only after a restart."""
+        """The files of `--authority` change with it, so only after a restart."""
         secure = ("--uri", "https://*/", "--certificate", "s.pem", "--private-key", "s.key")
         after = parsed(*secure, "--authority", "two")
         changes = compared(parsed(*secure, "--authority", "one"), after)
@@ -59,7 +59,7 @@ class CompareTests(SynchronousTestCase):
         self.assertEqual(Path("one/ca.pem").absolute(), after.config.client_ca)
 
     def test_together(self) -> None:
-        """What does not go together with what takes a restart is refused."""
+        """A change that conflicts with an option that needs a restart is rejected."""
         secure = ("--certificate", "s.pem", "--private-key", "s.key", "--client-ca", "ca.pem")
         after = parsed("--uri", "https://*/", "--authentication", "certificates", *secure)
         error = self.assertRaises(ConfigError, compared, parsed(), after)

@@ -23,7 +23,7 @@ class SSTPOptionTests(AppCase):
         return options.config
 
     def assert_refused(self, sentence: str, *arguments: str) -> None:
-        """Check that a command line is refused with this sentence."""
+        """Check that a command line is rejected with this sentence."""
         self.assertEqual(sentence, self.refusal(server_options.Options(), *arguments))
 
     def test_served(self) -> None:
@@ -41,7 +41,7 @@ class SSTPOptionTests(AppCase):
         )  # fmt: skip
 
     def test_unused(self) -> None:
-        """Every other option of SSTP is refused without a pool or a prefix, unless it has no effect."""
+        """Every other option of SSTP is rejected without a pool or a prefix, unless it has no effect."""
         for name, value in (
             ("sstp-users", "users.toml"),
             ("sstp-interface", "vpn1"),

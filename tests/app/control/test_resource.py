@@ -1,4 +1,4 @@
-"""Tests for iphttps.app.control.resource: requests over a real UNIX socket, carried out and refused."""
+"""Tests for iphttps.app.control.resource: requests over a real UNIX socket, carried out and rejected."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ class ControlCase(TestCase):
         return int(head.split()[1]), json.loads(body), head
 
     async def refusal(self, request: bytes) -> tuple[int, str]:
-        """Return the status of a refusal, and its sentence."""
+        """Return the status of a rejection, and its sentence."""
         status, value, _ = await self.answer(request)
         self.assertEqual(["error"], list(value))
         return status, value["error"]
@@ -116,7 +116,7 @@ class RequestTests(ControlCase):
     """One request, one answer."""
 
     async def test_get(self) -> None:
-        """What an action returns is the answer, as JSON in ASCII."""
+        """The result of an action is the response, as JSON in ASCII."""
         status, value, head = await self.answer(GET)
         self.assertEqual((200, {"état": "\x1b[31m"}), (status, value))
         self.assertIn(b"Cache-Control: no-store", head)
@@ -158,7 +158,7 @@ class RequestTests(ControlCase):
         self.assertEqual([], self.flushLoggedErrors())
 
     async def test_log(self) -> None:
-        """Who changes something finds it in the log; who looks does not."""
+        """Actions that change something are logged; reads are not."""
         with capturedLogs() as events:
             await self.answer(GET)
             await self.answer(post("/things/7/end"))
@@ -167,7 +167,7 @@ class RequestTests(ControlCase):
 
 
 class RefusalTests(ControlCase):
-    """What is not carried out is answered with a status and a sentence."""
+    """A failed action is answered with a status and a sentence."""
 
     async def test_no_such_path(self) -> None:
         """Status 404, and what there is."""
@@ -186,7 +186,7 @@ class RefusalTests(ControlCase):
         self.assertIn(b"\r\nAllow: POST, GET, HEAD\r\n", head + b"\r\n")
 
     async def test_action(self) -> None:
-        """An action's refusal has its own status, an unfit configuration 409."""
+        """An action's rejection has its own status, an unfit configuration 409."""
         self.assertEqual((404, "there is no such thing"), await self.refusal(post("/refused")))
         self.assertEqual((409, "--it is missing"), await self.refusal(post("/impossible")))
 
@@ -198,7 +198,7 @@ class RefusalTests(ControlCase):
         self.assertEqual(200, (await self.answer(GET))[0])
 
     async def test_body(self) -> None:
-        """A body that is not the JSON object wanted is refused with 400 and an example."""
+        """A body that is not the JSON object wanted is rejected with 400 and an example."""
         self.assertEqual((200, {"mode": "some"}), (await self.answer(post("/mode", b'{"mode": "some"}')))[:2])
         for body in (
             b"",
@@ -220,7 +220,7 @@ class RefusalTests(ControlCase):
             self.assertIn('such as {"mode": "none"}', sentence)
 
     async def test_form(self) -> None:
-        """What curl calls the body if nobody tells it otherwise does not matter."""
+        """The default Content-Type of curl is accepted."""
         for kind in ("application/x-www-form-urlencoded", "text/plain", "nonsense"):
             request = post("/mode", b'{"mode": "none"}', f"Content-Type: {kind}")
             self.assertEqual(200, (await self.answer(request))[0], kind)
@@ -230,7 +230,7 @@ class EndTests(ControlCase):
     """Begin and end."""
 
     async def test_waiting(self) -> None:
-        """Who calls while the daemon prepares itself is served when it is ready."""
+        """A request during the start of the daemon is served once it is ready."""
         path = self.path.with_name("other.sock")
         other = Control(cast(IReactor, reactor), PrivateSocket(path), self.routes, "server")
         self.path = path

@@ -21,24 +21,24 @@ class BoundTests(ControlCase):
     """Hostile input costs little, and nobody else anything (RS-16)."""
 
     async def test_not_http(self) -> None:
-        """What is not HTTP is refused with 400."""
+        """Data that is not HTTP is rejected with 400."""
         for rubbish in (b"\r\n\r\nrubbish\r\n\r\n", b"GET\r\n\r\n", b"\x16\x03\x01\0\r\n\r\n", GET[:-2] + b"x\r\n\r\n"):
             self.assertEqual((400, "not an HTTP request"), await self.refusal(rubbish), rubbish)
 
     async def test_long_line(self) -> None:
-        """A line without an end is refused once it is too long, as the request line and in the head."""
+        """A line without an end is rejected once it is too long, as the request line and in the head."""
         for start in (b"", GET[:-2]):
             status, sentence = await self.refusal(start + b"x" * 10_000_000)
             self.assertEqual((431, f"a line is longer than {LINE} bytes"), (status, sentence))
 
     async def test_long_head(self) -> None:
-        """A head with too many lines is refused."""
+        """A head with too many lines is rejected."""
         for lines in (b"A: b\r\n" * 100, (b"A: " + b"b" * 1000 + b"\r\n") * (HEAD // 1000 + 1)):
             status, _ = await self.refusal(GET[:-2] + lines + b"\r\n")
             self.assertEqual(400, status)
 
     async def test_long_body(self) -> None:
-        """A body that is too long is refused before it comes, one of unknown length too."""
+        """A body that is too long is rejected before it comes, one of unknown length too."""
         self.assertEqual(200, (await self.answer(post("/things/1/end", b"x" * BODY)))[0])
         status, sentence = await self.refusal(post("/mode", b"x" * (BODY + 1)))
         self.assertEqual((413, f"the body is longer than {BODY} bytes"), (status, sentence))
@@ -106,7 +106,7 @@ class BoundTests(ControlCase):
                 wire.send(b"x")
 
     async def test_other_user(self) -> None:
-        """Who is neither root nor the daemon's user is closed out without a word."""
+        """A connection of a user other than root and the daemon's is closed without a response."""
         users = iter((os.geteuid() + 1, os.geteuid(), 0))
         self.patch(resource, "peer_user", lambda connected: next(users))
         self.assertEqual((b"", b""), await deferToThread(self.said, self.connect(), GET))

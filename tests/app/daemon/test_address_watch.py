@@ -1,4 +1,4 @@
-"""What is said where the host makes no address of a Router Advertisement."""
+"""The log lines if the host forms no address from a Router Advertisement."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class AddressWatchTests(SynchronousTestCase):
         return [str(formatEvent(event)) for event in events]
 
     def test_packet_filter(self) -> None:
-        """What has come through the tunnel and never reached ICMPv6 was dropped here; it is said once."""
+        """An advertisement that never reached ICMPv6 was dropped on this host; this is logged once."""
         self.assertEqual([], self.said(PATIENCE - 1))
         (sentence,) = self.said(1)
         self.assertIn("this host's packet filter (firewall) drops input on iphttps0", sentence)
@@ -54,7 +54,7 @@ class AddressWatchTests(SynchronousTestCase):
         self.assertIn("net.ipv6.conf.iphttps0.accept_ra is 0 instead of 2", self.said()[0])
 
     def test_received(self) -> None:
-        """What the kernel has received, or does not count, is not blamed on the packet filter."""
+        """The packet filter is not blamed if the kernel received the advertisement or does not count."""
         for received in (4, None):
             self.received = 3
             self.watch.start()

@@ -93,12 +93,12 @@ class ClientDaemonCase(DaemonCase):
 
     @property
     def readers(self) -> list[IReadDescriptor]:
-        """What reads the device."""
+        """The reader of the device."""
         return [reader for reader in self.reactor.getReaders() if isinstance(reader, DeviceReader)]
 
     @property
     def link(self) -> MemoryInterface:
-        """What the network has of the interface."""
+        """The state of the interface in the network in memory."""
         return self.network.interfaces["iphttps0"]
 
 
@@ -168,7 +168,7 @@ class LifeTests(ClientDaemonCase):
             self.assertTrue(least <= seconds <= most * (1 + SPREAD) + 0.05, waited)  # they are rounded in the log
 
     def test_interface_stripped(self) -> None:
-        """Where another program removes the addresses, the link-local one is put back and the router solicited."""
+        """If another program removes the addresses, the link-local one is put back and the router solicited."""
         self.patch(RunningClient, "_own_address", lambda running: bytes(15) + b"\2")
         self.start()
         _, transport = self.connect()
@@ -219,7 +219,7 @@ class LifeTests(ClientDaemonCase):
         self.assertEqual(2, len(looks))
 
     def test_interface_gone(self) -> None:
-        """Where the link cannot be brought up any more, the program says so and stops; waiting does not mend it."""
+        """If the link cannot be brought up any more, the program says so and stops; waiting does not mend it."""
         self.start()
         del self.network.interfaces["iphttps0"]
         with capturedLogs() as events:
@@ -241,7 +241,7 @@ class LifeTests(ClientDaemonCase):
 
 
 class RefusalTests(ClientDaemonCase):
-    """What cannot be ends in one sentence, and nothing is left behind."""
+    """An impossible start ends with one sentence, and leaves nothing behind."""
 
     def test_wrong_files(self) -> None:
         """A file that cannot serve ends the program before anything is touched."""
@@ -267,7 +267,7 @@ class RefusalTests(ClientDaemonCase):
         self.assert_refuses_to_start(daemon, "interface iphttps0 already exists")
 
     def test_no_network(self) -> None:
-        """Where the network refuses, the device is closed again."""
+        """If the network rejects the configuration, the device is closed again."""
 
         def refuse(config: NetworkConfig) -> None:
             raise ConfigError(f"cannot configure {config.interface}")

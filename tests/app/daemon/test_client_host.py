@@ -48,7 +48,7 @@ class HostTests(test_client.ClientDaemonCase):
         self.assertEqual((pinned, self.link.up), ([("connection", "iphttps0", False)], True))
 
     def test_not_pinned(self) -> None:
-        """Where it cannot be, the link stays down, and the session ends with the reason."""
+        """If it cannot be, the link stays down, and the session ends with the reason."""
 
         def refuse(connection: object, tunnel: str) -> None:
             raise ConfigError("it is reached through itself")
@@ -66,7 +66,7 @@ class HostTests(test_client.ClientDaemonCase):
         self.assertIs(client.state, ClientState.LINK_UP)  # until the connection has ended
 
     def test_names(self) -> None:
-        """What a router announces on the link is told; without systemd-resolved, by the log."""
+        """DNS settings announced on the link are passed on; without systemd-resolved, to the log."""
         self.patch(module, "resolvectl", lambda: None)
         self.start()
         self.connect()
@@ -78,7 +78,7 @@ class HostTests(test_client.ClientDaemonCase):
         )
 
     def test_changes(self) -> None:
-        """What happens to the host in any state reaches the client, and nothing after the end."""
+        """Events of the host reach the client in any state, but not after the end."""
         heard: list[str] = []
         self.patch(module.RunningClient, "_host_changed", lambda daemon, what: heard.append(what))
         daemon = self.start()
@@ -105,7 +105,7 @@ class HostFlagTests(test_client.ClientDaemonCase):
         self.assertEqual(refusal, "--default-route is yes or no, not 'maybe'")
 
     def test_scripts(self) -> None:
-        """A script that cannot be run is refused before anything is touched."""
+        """A script that cannot be run is rejected before anything is touched."""
         script = Path(self.mktemp()).absolute()
         for flag in ("--up-script", "--down-script"):
             refusal = self.refusal(Options(), *URI, flag, str(script))

@@ -1,4 +1,4 @@
-"""What the client's host makes of the link, in its order; scripts are real programs, the rest is noted."""
+"""The order of the client's actions on the host; scripts are real programs, the rest is recorded."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class ClientLinkCase(ProgramCase):
 
 
 class ScriptTests(ClientLinkCase):
-    """When scripts run."""
+    """The order and times of scripts."""
 
     async def test_order(self) -> None:
         """The up script runs once the link has an address; the down script before the link goes down."""
@@ -127,10 +127,10 @@ class ScriptTests(ClientLinkCase):
 
 
 class NameTests(ClientLinkCase):
-    """What becomes of DNS servers and search domains."""
+    """The handling of DNS servers and search domains."""
 
     def test_lifetimes(self) -> None:
-        """What routers announce is offered, and taken back when its lifetime is over, or the link down."""
+        """Announced DNS settings are applied, and removed when they expire or the link goes down."""
         clock = MemoryReactorClock()
         link = self.link(cast(IReactor, clock))
         link.up("uri", PEER)
@@ -166,7 +166,7 @@ class PrefixTests(ClientLinkCase):
     """The server's address and the tunnel's prefix."""
 
     def test_own_prefix(self) -> None:
-        """A server whose address lies in the tunnel's own prefix is refused with a sentence."""
+        """A server whose address lies in the tunnel's own prefix is rejected with a sentence."""
         link = self.link(up="exit 0")
         link.up("uri", "2001:db8:2::1")
         link.addressed()

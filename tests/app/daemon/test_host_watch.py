@@ -1,4 +1,4 @@
-"""What the client hears of the host around it."""
+"""The events of the host that reach the client."""
 
 from __future__ import annotations
 

@@ -115,7 +115,7 @@ class KeeperCase(SynchronousTestCase):
 
 
 class RepairTests(KeeperCase):
-    """What a server's keeper puts right, and when it cannot."""
+    """The repairs of a server's interface, and their failures."""
 
     def test_repaired(self) -> None:
         """A link that is down, an MTU, flags, a missing address or route are put right, told and shown."""
@@ -146,7 +146,7 @@ class RepairTests(KeeperCase):
         self.assertEqual([down], self.applied)
 
     def test_not_ours(self) -> None:
-        """What happens to other interfaces is not looked at."""
+        """Events of other interfaces are ignored."""
         self.kernel.ours = False
         self.change(None)
         self.assertEqual([], self.ends)
@@ -205,7 +205,7 @@ class RepairTests(KeeperCase):
         self.assertEqual("the interface iphttps0 was renamed to other", self.ends[1])
 
     def test_gone_meanwhile(self) -> None:
-        """Where the interface goes while it is being put right, the reason is that it is gone."""
+        """If the interface goes while it is being put right, the reason is that it is gone."""
 
         def vanish() -> None:
             self.kernel.current = None
@@ -227,7 +227,7 @@ class RepairTests(KeeperCase):
         self.assertEqual((2, []), (len(self.applied), self.ends))
 
     def test_refused(self) -> None:
-        """What the kernel refuses to have put right ends the daemon."""
+        """A repair that the kernel rejects ends the daemon."""
         self.repair = self.refuse
         self.change(DOWN)
         self.reactor.pump([PAUSE] * REPAIRS)
@@ -249,7 +249,7 @@ class RepairTests(KeeperCase):
 
 
 class AnnouncedTests(KeeperCase):
-    """What the client has from its router."""
+    """The addresses and routes that the client has from its router."""
 
     config = CLIENT
 
@@ -269,7 +269,7 @@ class AnnouncedTests(KeeperCase):
         self.assert_change("has lost the addresses", put_right=True)
 
     def test_withdrawn(self) -> None:
-        """What does not come back was withdrawn by the router: it is asked for three times, and not missed for ever."""
+        """An address that does not return was withdrawn by the router: it is solicited three times only."""
         self.repair = lambda: None
         self.change(BARE)
         self.reactor.pump([1.0] * int(PERIOD + 1))
@@ -282,7 +282,7 @@ class AnnouncedTests(KeeperCase):
         self.assertEqual(([replace(CLIENT, addresses=(LINK_LOCAL,))], 1), (self.applied, self.solicited))
 
     def test_in_turn(self) -> None:
-        """What goes later, during the repair, is missed as well."""
+        """A loss during the repair is noticed as well."""
         self.repair = lambda: None
         self.change(replace(RIGHT, routes=PREFIXES[1:]))
         self.change(BARE)
@@ -302,7 +302,7 @@ class AnnouncedTests(KeeperCase):
         self.assertEqual((2, 1), (len(self.applied), self.solicited))
 
     def test_small_mtu(self) -> None:
-        """Where IPv6 has left the interface, no address is put back: the kernel makes new ones."""
+        """If IPv6 has left the interface, no address is put back: the kernel makes new ones."""
         self.change(replace(RIGHT, mtu=1000, addresses=(), routes=()))
         self.assertEqual([CLIENT], self.applied)
 

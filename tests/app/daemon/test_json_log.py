@@ -70,7 +70,7 @@ class LineTests(SynchronousTestCase):
         )
 
     def test_others(self) -> None:
-        """What is no plain value stands as its text, and no number is one that JSON does not have."""
+        """Other values are written as text, and numbers that JSON lacks do not occur."""
         found = json.loads(
             json_line(said("x", event="tested", path=Path("/x"), many=float("inf"), cause=DropReason.REDIRECT))
         )
@@ -85,7 +85,7 @@ class LineTests(SynchronousTestCase):
         self.assertNotEqual("other", found["time"])
 
     def test_twisted(self) -> None:
-        """What Twisted says is an object, too, and a failure has its traceback."""
+        """Events of Twisted are objects too, and a failure has its traceback."""
         try:
             raise ValueError("x\ny")
         except ValueError:
@@ -105,7 +105,7 @@ class LineTests(SynchronousTestCase):
 
     @given(st.text(), st.text())
     def test_legible(self, word: str, other: str) -> None:
-        """Whatever a peer says, in a field or in what makes one, neither format hides it or has a second line."""
+        """A peer's data in any field is escaped, and never starts a second line, in both formats."""
         event = said("{word} and {other}", event="tested", word=word, other=Path(other) if "\0" not in other else other)
         text = str(formatEvent(event))
         self.assertTrue(text.isprintable(), ascii(text))
@@ -116,7 +116,7 @@ class LineTests(SynchronousTestCase):
 
 
 class ObserverTests(SynchronousTestCase):
-    """Where the lines go."""
+    """The destinations of log lines."""
 
     def test_file(self) -> None:
         """The file that --logfile names is the one that is written."""

@@ -37,7 +37,7 @@ class LogFileCase(SynchronousTestCase):
 
 
 class RotationTests(LogFileCase):
-    """What others do to the file, and what the daemon does."""
+    """Changes of the log file by other programs and by the daemon."""
 
     def test_moved(self) -> None:
         """A renamed file keeps its lines; the next go to the one at the path, of the same mode if it is new."""
@@ -88,7 +88,7 @@ class RotationTests(LogFileCase):
         self.assertEqual(KEPT + 2, len(list(self.directory.iterdir())))
 
     def test_gap(self) -> None:
-        """Where a number is free, nothing is overwritten."""
+        """A free number in the rotation overwrites no file."""
         for number in range(KEPT + 1):
             self.file.write(f"{number}\n")
             self.file.renew()
@@ -130,7 +130,7 @@ class RotationTests(LogFileCase):
         self.assertEqual(("log-not-reopened", "Is a directory"), (event["event"], event["reason"]))
 
     def test_device(self) -> None:
-        """What is no file is not rotated."""
+        """A path that is not a regular file is not rotated."""
         file = LogFile("/dev/null")
         self.addCleanup(file.close)
         self.patch(os, "replace", lambda *names: self.fail(str(names)))
@@ -163,7 +163,7 @@ class LinkTests(LogFileCase):
 
 
 class ObserverTests(SynchronousTestCase):
-    """Which log is ours."""
+    """The log files that the daemon rotates."""
 
     def test_text(self) -> None:
         """Lines for people go to such a file; what is no file, and others' observers, are left to twistd."""

@@ -37,7 +37,7 @@ PRIVATE_HOST = bytes.fromhex("20010db8000100000000000000000080")
 BEHIND = ("--authentication", "certificates", "--trusted-proxy", "192.168.1.1", "--proxy-protocol")
 """Behind the front that every connection of these tests seems to come from."""
 BROUGHT = version2("192.0.2.7", "198.51.100.1", 1234, tls(b"alice"))
-"""How it announces a client with a certificate."""
+"""The front's announcement of a client with a certificate."""
 
 
 def solicitation() -> bytes:
@@ -84,7 +84,7 @@ class ServerDaemonCase(DaemonCase):
 
     @property
     def reader(self) -> DeviceReader:
-        """What reads the device."""
+        """The reader of the device."""
         (reader,) = (reader for reader in self.reactor.getReaders() if isinstance(reader, DeviceReader))
         return reader
 
@@ -144,7 +144,7 @@ class LifeTests(ServerDaemonCase):
         self.assertEqual((self.events, len(self.reactor.getReaders())), (["keep", "narrow"], 2))
 
     def test_interface_changed(self) -> None:
-        """What another program has changed of the interface shows until it has been put right."""
+        """A change of the interface by another program is in status until it is repaired."""
         daemon = self.start()
         self.assertIsNone(daemon.interface_changed())
         self.network.interfaces["iphttps0"].mtu = 1500
@@ -197,7 +197,7 @@ class LifeTests(ServerDaemonCase):
 
 
 class SessionTests(ServerDaemonCase):
-    """What a client finds."""
+    """The server as a client sees it."""
 
     def test_packets(self) -> None:
         """Packets pass between a client and the device."""
@@ -283,10 +283,10 @@ class TLSTests(ServerDaemonCase):
 
 
 class RefusalTests(ServerDaemonCase):
-    """What cannot be ends in one sentence, and nothing is left behind."""
+    """An impossible start ends with one sentence, and leaves nothing behind."""
 
     def test_no_device(self) -> None:
-        """Where the device cannot be made, nothing else is begun."""
+        """If the device cannot be made, nothing else is begun."""
 
         def refuse(name: str) -> MemoryDevice:
             raise ConfigError(f"cannot create the interface {name}: it takes root or CAP_NET_ADMIN")
@@ -296,13 +296,13 @@ class RefusalTests(ServerDaemonCase):
         self.assert_refuses_to_start(daemon, "cannot create the interface iphttps0: it takes root or CAP_NET_ADMIN")
 
     def test_no_network(self) -> None:
-        """Where the network refuses, the device is closed again."""
+        """If the network rejects the configuration, the device is closed again."""
         del self.network.interfaces["iphttps0"]
         self.assert_refuses_to_start(self.daemon(), "there is no interface iphttps0 any more")
         self.assertEqual(len(self.devices), 1)
 
     def test_port_taken(self) -> None:
-        """Where the port is taken, device and forwarding are undone."""
+        """If the port is taken, device and forwarding are undone."""
         with socket.create_server(("127.0.0.1", 0)) as taken:
             port = taken.getsockname()[1]
             self.assert_refuses_to_start(
@@ -312,7 +312,7 @@ class RefusalTests(ServerDaemonCase):
         self.assertEqual(len(self.devices), 1)
 
     def test_not_undone(self) -> None:
-        """What cannot be put back either is logged, and does not hide why the program ends."""
+        """A failure to restore a setting is logged, and does not hide the reason of the exit."""
 
         def refuse() -> None:
             raise ConfigError("cannot set it back")

@@ -1,4 +1,4 @@
-"""What a reload of the server applies, and what it leaves to a restart: every option is one or the other."""
+"""Each option is either applied by a reload of the server or needs a restart."""
 
 from __future__ import annotations
 
@@ -143,7 +143,7 @@ class EveryOptionTests(ReloadCase):
             running.reload()
 
     def test_all_read(self) -> None:
-        """What is said to be applied by a reload is read by it; nothing else is told of the change."""
+        """A reload reads every option marked as applied by it, and no other."""
         running = self.begin()
         running.change_mode(AuthenticationMode.NONE)
         config = running.config
@@ -156,7 +156,7 @@ class EveryOptionTests(ReloadCase):
 
 
 class EffectTests(ReloadCase):
-    """What a reload does."""
+    """The effects of a reload."""
 
     def test_offload(self) -> None:
         """A change of --offload is said to take a restart, and the configuration in force says what the device is."""
@@ -177,12 +177,12 @@ class EffectTests(ReloadCase):
         self.assertEqual((7, 3.0, 5), (service.table.maximum, listener.handshake_deadline, service.sources.most))
 
     def test_refused(self) -> None:
-        """Where something is wrong nothing changes, and the place of it is named."""
+        """If something is wrong nothing changes, and the place of it is named."""
         running = self.begin()
         self.write(max_clients=7, identity_addresses="/nowhere.toml")
         error = self.assertRaises(ConfigError, running.reload)
         line = self.path.read_text().splitlines().index('identity-addresses = "/nowhere.toml"') + 1
-        self.assertTrue(str(error).startswith(f"{self.path}:{line}: --identity-addresses: cannot read"), error)
+        self.assertTrue(str(error).startswith(f"{self.path}:{line}: identity-addresses: cannot read"), error)
         self.write(max_clients="7")
         self.assertIn("must be a number", str(self.assertRaises(ConfigError, running.reload)))
         self.assertEqual((1000, 1000), (service_of(running).table.maximum, running.config.max_clients))

@@ -56,11 +56,11 @@ class SettingsTests(AppCase):
             self.assertEqual((crl, 1), (lists.path, lists.count))
 
     def test_bad_lists(self) -> None:
-        """A list that cannot serve is refused before anything is touched."""
+        """A list that cannot serve is rejected before anything is touched."""
         self.assertRaises(ConfigError, tls_settings, self.options("--client-crl", "/nowhere.pem").config)
 
     def test_older_lists(self) -> None:
-        """An older list than the one in force is refused by a reload, too, unless it is allowed."""
+        """An older list than the one in force is rejected by a reload, too, unless it is allowed."""
         alice = self.authority.client("alice")
         crl = str(self.authority.revoke(alice, number=2))
         before = self.settings("--client-crl", crl).revocation
@@ -86,7 +86,7 @@ class SettingsTests(AppCase):
         self.assertEqual(sentence, self.refusal(Options(), *self.given, *anybody))
 
     def test_null_encryption(self) -> None:
-        """Whoever allows suites without encryption is warned of what that means."""
+        """Suites without encryption give a warning."""
         for choice in ("accept", "prefer"):
             warning = null_warning(self.settings("--null-encryption", choice))
             assert warning

@@ -59,7 +59,7 @@ class SSTPCase(ReloadCase):
 
 
 class HostTests(SSTPCase):
-    """What SSTP needs of the host."""
+    """SSTP's settings on the host."""
 
     def test_applied(self) -> None:
         """The interface has the first address of each family, the MTU of PPP, and the host forwards both."""
@@ -139,7 +139,7 @@ class AloneTests(SSTPCase):
 
 
 class ControlTests(SSTPCase):
-    """What the control socket says of SSTP."""
+    """The status of SSTP at the control socket."""
 
     def test_status(self) -> None:
         """The status has a part about SSTP, and none without it."""
@@ -189,7 +189,7 @@ class ControlTests(SSTPCase):
 
 
 class ReloadTests(SSTPCase):
-    """What a reload changes."""
+    """The effects of a reload."""
 
     def test_users(self) -> None:
         """Another users file is in force at once, and ends the sessions of users it lacks."""
@@ -213,7 +213,7 @@ class ReloadTests(SSTPCase):
         alice.disconnect.assert_not_called()
 
     def test_fixed_address(self) -> None:
-        """A user's fixed address is reserved once the file says so, and one outside the pool's rules is refused."""
+        """A user's fixed address is reserved once the file says so, and one outside the pool's rules is rejected."""
         running = self.begin()
         pool = self.sstp(running).service.pool
         assert pool is not None

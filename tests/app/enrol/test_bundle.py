@@ -43,10 +43,10 @@ class BundleCase(SynchronousTestCase):
 
 
 class FileTests(BundleCase):
-    """What stands in the file."""
+    """The content of the file."""
 
     def test_there_and_back(self) -> None:
-        """What was put in comes out, with the authority and without."""
+        """The content is read back unchanged, with and without the authority."""
         self.assertEqual(self.bundle, unseal(check_data(self.sealed), PASSPHRASE))
         without = replace(self.bundle, ca_pem=None)
         self.assertEqual(without, unseal(check_data(seal(without, PASSPHRASE, CHEAP)), PASSPHRASE))
@@ -84,7 +84,7 @@ class FileTests(BundleCase):
                 check_data(bytes(changed))
 
     def test_others(self) -> None:
-        """Something else, a later version, and a derivation that would take all memory are refused before any work."""
+        """Something else, a later version, and a derivation that would take all memory are rejected before any work."""
         data = check_data(self.sealed)
         for content, said in (
             (b"", "is not an enrolment"),
@@ -99,7 +99,7 @@ class FileTests(BundleCase):
                 check_data(content)
 
     def test_header_counts(self) -> None:
-        """Whoever changes the head, and mends the checksum, has broken the seal."""
+        """A changed header with a corrected checksum breaks the seal."""
         data = bytearray(check_data(self.sealed))
         data[1] = COSTS[1]
         with self.assertRaisesRegex(ConfigError, "the passphrase is wrong"):
@@ -117,7 +117,7 @@ class FileTests(BundleCase):
 
 
 class ContentTests(BundleCase):
-    """What was sealed is not believed, either."""
+    """The decrypted content is validated as well."""
 
     def content(self, **changes: Any) -> dict[str, Any]:
         """Return what is sealed, with changes; what becomes ... is left out."""
@@ -131,13 +131,13 @@ class ContentTests(BundleCase):
         return {name: value for name, value in (found | changes).items() if value is not ...}
 
     def test_good(self) -> None:
-        """What comes along with certificates and keys stays behind, and so do keys of later versions."""
+        """Text around certificates and keys is dropped, and so are JSON keys of later versions."""
         mixed = "junk\n" + self.bundle.certificate_pem.decode() + "more junk\x1b[2J\n"
         found = parse(json.dumps(self.content(certificate=mixed, future={"a": [1]})).encode())
         self.assertEqual(replace(self.bundle, ca_pem=None), found)
 
     def test_bad(self) -> None:
-        """Whatever is not what a client needs is refused whole."""
+        """A bundle with content of the wrong kind is rejected as a whole."""
         certificate = self.bundle.certificate_pem.decode()
         for changes in (
             {"name": ...},
@@ -171,7 +171,7 @@ class ContentTests(BundleCase):
 
 
 class FuzzTests(BundleCase):
-    """Whatever somebody hands in, there is a sentence and nothing else."""
+    """Any input gives one sentence and no traceback."""
 
     @settings(max_examples=400, deadline=None)
     @given(st.binary(max_size=400), st.booleans())
@@ -227,7 +227,7 @@ class PassphraseTests(SynchronousTestCase):
             self.assertEqual(PASSPHRASE, read_passphrase(typed))
 
     def test_wrong(self) -> None:
-        """What cannot be one is said so before any work, and is not said again."""
+        """An invalid passphrase is rejected before any work, and not repeated in the error."""
         for typed in ("", "secret", PASSPHRASE[:-1], PASSPHRASE + "0", "u" + PASSPHRASE[1:]):
             with self.assertRaisesRegex(ConfigError, "malformed passphrase: it is five groups of four") as raised:
                 read_passphrase(typed)

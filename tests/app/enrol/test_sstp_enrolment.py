@@ -76,7 +76,7 @@ class SSTPEnrolmentTests(EnrolmentCase):
                 self.assertEqual(expected, shape(self.text(enrolment, script, name)), name)
 
     def test_undone(self) -> None:
-        """What one script adds, the other removes."""
+        """The leave script removes all that the join script adds."""
         enrolment = SSTPEnrolment.at(self.gateway, None)
         join, leave = (self.text(enrolment, script, "alice") for script in (JOIN, LEAVE))
         for added, removed in (("Add-VpnConnection", "Remove-VpnConnection"), ("$store.Add(", "$store.Remove(")):

@@ -102,7 +102,7 @@ class ScriptTests(AuthorityCase):
         self.assertNotEqual(shape(text), shape(text.replace("'alice'", "'a'; calc; 'b'")))
 
     def test_hostile_names(self) -> None:
-        """Whatever a client is called, the script is the same but for that constant."""
+        """The scripts for different client names differ in that constant only."""
         expected = shape(self.text(JOIN, self.bundle))
         for name in HOSTILE:
             text = self.text(JOIN, replace(self.bundle, name=name))

@@ -15,7 +15,7 @@ from ..schema import documented
 
 
 class FindTests(CommandCase):
-    """Which daemon is meant."""
+    """The choice of the daemon."""
 
     def setUp(self) -> None:
         """Have the daemon answer, and make a machine on which nothing runs."""

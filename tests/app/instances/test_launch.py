@@ -65,7 +65,7 @@ class SystemdTests(ProgramCase):
         self.assertFalse(Systemd().stop(self.instance))
 
     def test_refused(self) -> None:
-        """Why systemd cannot start it is said, and where to read on."""
+        """A failed start by systemd gives the reason and the command for the log."""
         self.systemctl("echo 'Job failed.' >&2", "exit 1")
         error = self.assertRaises(ConfigError, Systemd().start, self.instance)
         self.assertEqual(

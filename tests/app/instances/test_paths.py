@@ -1,4 +1,4 @@
-"""Where configurations, certificates, state and sockets lie."""
+"""The paths of configurations, certificates, state and sockets."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class PlacesTest(TestCase):
     """The paths of instances."""
 
     def test_paths(self) -> None:
-        """What belongs to an instance lies beside its configuration, and sockets in /run."""
+        """The files of an instance are next to its configuration, and sockets in /run."""
         places = Places()
         self.assertEqual(
             [
@@ -55,7 +55,7 @@ class PlacesTest(TestCase):
         self.assertEqual(places.authority, Path("/srv/image/var/lib/iphttps/ca"))
 
     def test_names(self) -> None:
-        """A name that would lead elsewhere, or be an option, is refused in a sentence."""
+        """A name that would lead elsewhere, or be an option, is rejected in a sentence."""
         for name in ("", "..", "a/b", "-x", ".hidden", "a b", "a@b", "x" * 64, "new\nline"):
             with self.assertRaises(ConfigError, msg=name) as caught:
                 Places().server_config(name)

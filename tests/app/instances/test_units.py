@@ -14,7 +14,7 @@ UNIT = "iphttps-server@main.service"
 
 
 class UnitTests(ProgramCase):
-    """What is asked of systemctl, and what is said."""
+    """The calls of systemctl, and the output."""
 
     def systemctl(self, *lines: str) -> None:
         """Have a systemctl that notes what it is asked, where systemd seems to run."""
@@ -24,7 +24,7 @@ class UnitTests(ProgramCase):
 
     @property
     def asked(self) -> list[str]:
-        """What it was asked."""
+        """The arguments that it received."""
         return self.note().read_text().splitlines()
 
     def test_started(self) -> None:
@@ -42,7 +42,7 @@ class UnitTests(ProgramCase):
         self.assertNotIn("enable", self.note().read_text().replace("is-enabled", ""))
 
     def test_no_unit(self) -> None:
-        """Where the unit is not installed, a sentence says what starts the instance."""
+        """If the unit is not installed, a sentence says what starts the instance."""
         self.systemctl("exit 1")
         start = units.enable(Places(), "server", "main")
         self.assertFalse(start.done)

@@ -121,7 +121,7 @@ class Query:
 
     @property
     def is_proved(self) -> bool:
-        """Whether the Message-Authenticator is right (RFC 2869 section 5.14), and first, as is recommended."""
+        """True if the Message-Authenticator is right (RFC 2869 section 5.14), and first, as is recommended."""
         zeroed = self.data[20:].replace(self.values[MESSAGE_AUTHENTICATOR], bytes(16))
         authenticator = self.authenticator if self.code == 1 else bytes(16)
         expected = hmac.digest(self.secret, self.data[:4] + authenticator + zeroed, "md5")

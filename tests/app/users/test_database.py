@@ -60,7 +60,7 @@ class DatabaseTests(SynchronousTestCase):
         logins.look()
 
     def test_wrong_secret(self) -> None:
-        """A file that is missing, empty or has two lines is refused."""
+        """A file that is missing, empty or has two lines is rejected."""
         for content in (b"", b"\n", b"one\ntwo\n"):
             self.assertRaises(ConfigError, self.radius, content)
         flags = ("--sstp-radius", "192.0.2.1", "--sstp-radius-secret", str(self.path.with_suffix(".missing")))

@@ -58,7 +58,7 @@ class RadiusCase(SynchronousTestCase):
 
 
 class LoginTests(RadiusCase):
-    """What is asked, and what becomes of the answer."""
+    """The requests to RADIUS servers, and the handling of answers."""
 
     def test_mschapv2(self) -> None:
         """The keys of the answer are the HLAK, receive key first ([MS-SSTP] 3.2.5.2.2); the request is proved."""
@@ -185,7 +185,7 @@ class ServersTests(RadiusCase):
         self.assertEqual(len(self.clock.sent(FIRST.port)), 2)
 
     def test_forged(self) -> None:
-        """What the secret does not prove is ignored; without any other answer the sentence names the likely causes.
+        """An answer with a wrong authenticator is ignored; without a valid one the sentence names likely causes.
 
         So is an answer without a Message-Authenticator (CVE-2024-3596), one of another server, and one that is none.
         """

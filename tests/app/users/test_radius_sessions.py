@@ -43,7 +43,7 @@ class Session:
 
     @property
     def ended(self) -> object:
-        """Why it was ended; None if it was not."""
+        """The reason of its end; None if it has not ended."""
         return next(iter(self.connection.events), None)
 
     def _granted(self, verdict: object) -> None:
@@ -106,7 +106,7 @@ class AccountingTests(SessionCase):
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def test_causes(self) -> None:
-        """Whoever ends a session, Acct-Terminate-Cause says so (RFC 2866 section 5.10)."""
+        """Acct-Terminate-Cause tells which side ended the session (RFC 2866 section 5.10)."""
         found = []
         for end in End:
             session = Session(self, 1)
@@ -217,7 +217,7 @@ class DisconnectTests(SessionCase):
         self.assertTrue(all(each.ended for each in sessions))
 
     def test_refused(self) -> None:
-        """A request that cannot be met is refused with its Error-Cause (RFC 5176 section 3.5)."""
+        """A request that cannot be met is rejected with its Error-Cause (RFC 5176 section 3.5)."""
         session = Session(self, 1)
         self.assertEqual(self.ask((USER, b"bob")), (NAK, 503))
         self.assertEqual(self.ask((USER, b"alice"), (SESSION, b"another")), (NAK, 503))

@@ -32,7 +32,7 @@ disabled = true
 
 
 class ParseTests(SynchronousTestCase):
-    """What a file says."""
+    """The users in a file."""
 
     def parse(self, text: str) -> list[User]:
         """Return the users in a text."""
@@ -79,7 +79,7 @@ class ParseTests(SynchronousTestCase):
             self.assertEqual("alice@example.org" if sent.endswith("org") else "alice", found.name)
 
     def test_secret(self) -> None:
-        """What is secret does not appear when a user is shown."""
+        """The text form of a user has no secret."""
         self.assertNotIn(SECRET.hex(), repr(self.parse(EXAMPLE)).lower())
         self.assertNotIn(repr(SECRET), repr(self.parse(EXAMPLE)))
 
@@ -132,7 +132,7 @@ class ParseTests(SynchronousTestCase):
 
     @given(st.text(max_size=60) | st.text("[]a=\"'\n#xy", max_size=60))
     def test_any(self, text: str) -> None:
-        """Whatever a file holds, a mistake in it is an error with a sentence."""
+        """Any invalid content gives an error with a sentence."""
         try:
             parse(Path("users.toml"), text.encode("utf-8", "replace"))
         except ConfigError as error:
@@ -156,10 +156,10 @@ class FileCase(SynchronousTestCase):
 
 
 class ReadTests(FileCase):
-    """Who else can read it, and whether it is there."""
+    """The mode of the file, and a missing file."""
 
     def test_mode(self) -> None:
-        """A file that others have access to is refused, with what to do."""
+        """A file that others have access to is rejected, with what to do."""
         for mode, who in ((0o640, "its group"), (0o620, "its group"), (0o644, "everybody on this host"), (0o602,) * 2):
             self.path.chmod(mode)
             error = str(self.assertRaises(ConfigError, read, self.path))

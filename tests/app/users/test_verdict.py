@@ -45,7 +45,7 @@ class VerdictTests(SynchronousTestCase):
         return of_pap(self.users, AuthenticateRequest(1, name.encode(), password.encode()))
 
     def test_right(self) -> None:
-        """Who knows the password is accepted, under each form of the name; MS-CHAPv2 has a proof for the client."""
+        """The right password is accepted with each form of the name; MS-CHAPv2 gives an authenticator response."""
         for login in (self.mschapv2, self.pap):
             for name, password, user in (
                 ("alice", "secret", "alice"),

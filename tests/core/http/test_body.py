@@ -18,7 +18,7 @@ from tests.requests import CHUNKED, HOST, MALFORMED_CHUNKS, post
 from tests.support import every_cut, udp
 
 NEXT = b"POST /IPHTTPS HTTP/1.1\r\n"
-"""What a second request begins with."""
+"""The first bytes of a second request."""
 
 
 def read(body: Body, pieces: Iterable[bytes]) -> tuple[bytes, str | None]:
@@ -74,7 +74,7 @@ class ChunkedTests(SynchronousTestCase):
                 self.assertIn(content[6:], (b"", b"hel", b"hello", b"hello\r"), name)
 
     def test_noticed_at_once(self) -> None:
-        """What cannot become a chunk is not waited for."""
+        """Data that cannot begin a chunk is rejected at once."""
         for stream in (b"5\r\nhelloX", b"5\r\nhello\rX", b"5\r\nhello\r\n\r\n", b"5;" + b"x" * MAXIMUM_LINE):
             self.assertEqual(MALFORMED, read(ChunkedBody(), [stream])[1], stream[:20])
 
@@ -86,7 +86,7 @@ class ChunkedTests(SynchronousTestCase):
 
     @given(st.lists(st.binary(min_size=1), max_size=5), st.lists(st.integers(1, 20), min_size=1), st.data())
     def test_witness(self, contents: list[bytes], cuts: list[int], data: st.DataObject) -> None:
-        """Whatever is in the chunks, and however the stream is cut, h11 reads the same."""
+        """Any chunks, split at any point, are read as h11 reads them."""
         extensions = st.sampled_from([b"", b";a", b";a=b;c", b";d "])
         stream = b"".join(chunk(content, data.draw(extensions)) for content in contents) + b"0\r\n\r\n"
         pieces: list[bytes] = []
@@ -111,7 +111,7 @@ class ChunkedTests(SynchronousTestCase):
 
     @given(st.binary())
     def test_any_bytes(self, stream: bytes) -> None:
-        """Whatever comes is read, or ends the body, and byte by byte the same as at once."""
+        """Any input is read or ends the body, with the same result byte by byte as at once."""
         self.assertEqual(
             read(ChunkedBody(), [stream]), read(ChunkedBody(), [stream[at : at + 1] for at in range(len(stream))])
         )
@@ -128,7 +128,7 @@ class CodecTests(SynchronousTestCase):
         return [packet for piece in pieces for packet in codec.feed(piece)], codec.end
 
     def test_identity(self) -> None:
-        """Where no body ends and nothing is in chunks, nothing stands between stream and packets."""
+        """If no body ends and nothing is in chunks, nothing stands between stream and packets."""
         framer = Framer()
         self.assertIs(framer, in_body(framer, None))
         self.assertEqual((b"".join(PACKETS), b""), (framer.encode(Batch.of(PACKETS)), framer.last))
@@ -145,20 +145,20 @@ class CodecTests(SynchronousTestCase):
             self.assertEqual((PACKETS, OVER), self.fed(in_body(Framer(), ChunkedBody()), pieces))
 
     def test_out_of_step(self) -> None:
-        """Where the peer has lost step in a body, that is the end, and not that of the body."""
+        """A framing fault within a body ends the stream as such, not as the end of the body."""
         self.assertEqual(
             (PACKETS[:1], DropReason.NOT_IPV6), self.fed(in_body(Framer(), BoundedBody(1000)), [PACKETS[0] + b"\x45"])
         )
 
     def test_sent(self) -> None:
-        """What is sent goes in chunks, what comes need not; the last chunk ends the stream."""
+        """Sent packets are chunked, received ones need not be; the last chunk ends the stream."""
         codec = in_body(Framer(), None, chunked=True)
         stream = codec.encode(Batch.of(PACKETS)) + codec.encode(Batch.of(PACKETS[:1])) + codec.last
         self.assertEqual((b"".join([*PACKETS, PACKETS[0]]), OVER), read(ChunkedBody(), [stream]))
         self.assertEqual((PACKETS, None), self.fed(codec, PACKETS))
 
     def test_last_of_another(self) -> None:
-        """What ends the stream of the packets goes in a chunk of its own."""
+        """The bytes that end the packets' stream are sent in a chunk of their own."""
 
         class Ending(Framer):
             last = b"bye"
@@ -171,7 +171,7 @@ class EncodingTests(SynchronousTestCase):
 
     @given(st.lists(st.binary(min_size=1, max_size=300)))
     def test_read_by_others(self, contents: list[bytes]) -> None:
-        """What is sent in chunks is read by h11, and by the reader here, down to the end."""
+        """Sent chunks are read to the end by h11 and by our reader."""
         stream = b"".join(map(encoded, contents)) + LAST_CHUNK
         self.assertEqual((b"".join(contents), OVER), read(ChunkedBody(), [stream]))
         witness = h11.Connection(h11.SERVER)

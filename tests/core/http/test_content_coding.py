@@ -1,4 +1,4 @@
-"""What a web server did to a file, undone."""
+"""The decoding of a file's content coding."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class CodingTests(SynchronousTestCase):
             self.assertEqual(decode(body, field, 1000), FILE, field)
 
     def test_refused(self) -> None:
-        """What cannot be undone, is cut off or too large, is refused in a sentence."""
+        """Unknown, truncated or too large encoded content is rejected in a sentence."""
         for coding in ("br", "zstd", "compress"):
             self.assertIn(f"compresses it with {coding}", self.refused(b"x", coding))
         self.assertIn("4 times", self.refused(b"x", "gzip,gzip,gzip,gzip"))
@@ -57,7 +57,7 @@ class CodingTests(SynchronousTestCase):
 
     @given(st.binary(max_size=40), st.sampled_from(["", "gzip", "deflate", "deflate, gzip", "br"]))
     def test_anything(self, body: bytes, field: str) -> None:
-        """Whatever comes, there is a file or a DiscoveryError."""
+        """Any input gives a file or a DiscoveryError."""
         for content in (body, b"\x1f\x8b\x08" + body):
             try:
                 decode(content, field, 100)

@@ -54,7 +54,7 @@ class DispatchTests(SynchronousTestCase):
             self.assertIs(resource, dispatch(read(request(method=method, target=path)), ALL), path)
 
     def test_other_methods(self) -> None:
-        """Another method is refused with those that are allowed there (RFC 9110 section 15.5.6)."""
+        """Another method is rejected with those that are allowed there (RFC 9110 section 15.5.6)."""
         for path, method, allowed, sentence in (
             (b"/iphttps.crl", b"POST", b"GET, HEAD", "it is only fetched"),
             (b"/iphttps.crl", b"get", b"GET, HEAD", "it is only fetched"),
@@ -79,7 +79,7 @@ class DispatchTests(SynchronousTestCase):
         self.assertEqual(("GET", "HEAD", "POST", "SSTP_DUPLEX_POST"), error.allow)
 
     def refused(self, head: RequestHead, status: int) -> ProtocolError:
-        """Return the error of a request that is refused with this status."""
+        """Return the error of a request that is rejected with this status."""
         error = self.assertRaises(ProtocolError, dispatch, head, ALL)
         assert isinstance(error, ProtocolError)
         self.assertEqual(status, error.status)
@@ -87,7 +87,7 @@ class DispatchTests(SynchronousTestCase):
 
 
 class RequestReaderTests(SynchronousTestCase):
-    """What `feed` returns."""
+    """The results of `feed`."""
 
     def test_need_data(self) -> None:
         """Until the head is whole it needs more; then it is there, with what came behind it."""

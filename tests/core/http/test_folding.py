@@ -1,4 +1,4 @@
-"""Heads that can be read in two ways are refused by both ends (RFC 9112 sections 2.2, 5.1, 5.2, 6.3)."""
+"""Heads that can be read in two ways are rejected by both ends (RFC 9112 sections 2.2, 5.1, 5.2, 6.3)."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ class TwoWaysTests(SynchronousTestCase):
             self.assertEqual(b" b", opened.rest)
 
     def test_behind_the_head(self) -> None:
-        """What is behind the head is packets, which may look like anything."""
+        """The bytes after the head are packets, with any content."""
         for lines in (b"a\r\n b\n\tc", b" b", b"\n b"):
             for handshake, head in (
                 (server, POST + LENGTH + b"\r\n"),

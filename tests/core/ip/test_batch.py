@@ -162,7 +162,7 @@ class FramerTests(SynchronousTestCase):
 
 
 class BothVersionsTests(SynchronousTestCase):
-    """Where IPv4 is carried beside IPv6, the first four bits of a packet tell which it is (RFC 791 section 3.1)."""
+    """If IPv4 is carried beside IPv6, the first four bits of a packet tell which it is (RFC 791 section 3.1)."""
 
     def test_every_cut(self) -> None:
         """Packets of both versions come out as they are, however the stream is cut."""
@@ -209,7 +209,7 @@ class BothVersionsTests(SynchronousTestCase):
         self.assertEqual(in_step, malformed(data, ipv4=True) is None)
 
     def test_reasons(self) -> None:
-        """What is wrong with a packet is told as for IPv6."""
+        """A malformed packet has the same drop reason as with IPv6."""
         for data, reason in (
             (b"", DropReason.NOT_IP),
             (IPV4[0][:19], DropReason.NOT_IP),
@@ -242,7 +242,7 @@ class MalformedTests(SynchronousTestCase):
         self.assertEqual(in_step, malformed(data) is None)
 
     def test_not_ipv6(self) -> None:
-        """What has another version, or is shorter than a header, is no IPv6 packet (3.1.5.3)."""
+        """Data of another version, or shorter than a header, is no IPv6 packet (3.1.5.3)."""
         ipv4 = b"\x45" + SAMPLE[0][1:]
         for data in (b"", SAMPLE[0][:39], ipv4, bytes(14) + SAMPLE[0]):
             self.assertEqual(DropReason.NOT_IPV6, malformed(data))

@@ -111,7 +111,7 @@ class OutwardTests(EthernetTestCase):
                 self.assertEqual(self.ethernet.outward(frame(content, destination)), content)
 
     def test_other_protocols(self) -> None:
-        """What is not IPv6 is dropped, and so is what is too short for a frame."""
+        """A frame without IPv6, or shorter than its header, is dropped."""
         frames = (
             bytes(Ether(src=STATION, dst=NEIGHBORS) / ARP(psrc="192.0.2.1", hwsrc=STATION)),
             frame(udp(A, B), kind=0x0800),
@@ -125,7 +125,7 @@ class OutwardTests(EthernetTestCase):
             self.assertIs(self.ethernet.outward(each), DropReason.NOT_IPV6)
 
     def test_wrong_length(self) -> None:
-        """What is more or less than the Payload Length says is dropped (3.1.5.3)."""
+        """A packet longer or shorter than its Payload Length is dropped (3.1.5.3)."""
         for content in (udp(A, B)[:-1], udp(A, B) + b"\0"):
             self.assertIs(self.ethernet.outward(frame(content)), DropReason.WRONG_LENGTH)
 
@@ -174,7 +174,7 @@ class OutwardTests(EthernetTestCase):
 
     @given(st.binary(max_size=200))
     def test_anything(self, content: bytes) -> None:
-        """Whatever a program writes into the device is dropped or passes; nothing is raised."""
+        """Any frame from a program passes or is dropped; nothing is raised."""
         for sent in (content, frame(content)):
             self.assertIsInstance(Ethernet(b"abcdef").outward(sent), DropReason)
         header = udp(A, B)[:6] + b"\x3a\xff" + udp(A, B)[8:40]
@@ -210,7 +210,7 @@ class ResolutionTests(EthernetTestCase):
         self.assertEqual(self.ethernet.outward(frame(self.ask(A))), solicitation(A, A))
 
     def test_probe_by_unicast(self) -> None:
-        """Whether a known neighbour is still there the link must say (RFC 4861 section 7.3.3)."""
+        """True if a known neighbour is still there the link must say (RFC 4861 section 7.3.3)."""
         asked = packet(A, B, ICMPv6ND_NS(tgt=B) / SOURCE(lladdr=STATION))
         self.assertEqual(self.ethernet.outward(frame(asked)), solicitation(A, B, B))
 
@@ -276,7 +276,7 @@ class InwardTests(EthernetTestCase):
             self.assertEqual(bytes(self.inward(foreign)[IPv6]), expected, name)
 
     def test_unspecified_source(self) -> None:
-        """Who has no address yet has no link-layer address in its message (RFC 4861 sections 4.1, 4.3)."""
+        """A message from the unspecified address has no link-layer address option (RFC 4861 sections 4.1, 4.3)."""
         for bare in (probe(B), router_solicitation()):
             self.assertEqual(bytes(self.inward(bare)[IPv6]), bare)
 

@@ -21,7 +21,7 @@ def packet(payload: Any, **fields: Any) -> bytes:
 
 
 class ErrorTests(SynchronousTestCase):
-    """What is answered, with what, and what is not."""
+    """The packets that get an error, and its content."""
 
     def check(self, error: bytes | None, original: bytes, code: int, mtu: int) -> None:
         """Compare an error with the one that scapy builds."""
@@ -58,5 +58,5 @@ class ErrorTests(SynchronousTestCase):
 
     @given(st.binary(min_size=20, max_size=80))
     def test_any(self, original: bytes) -> None:
-        """Whatever the packet is, there is an error of a bounded length, or none."""
+        """Any packet gives an error of bounded length, or none."""
         self.assertLessEqual(len(host_unreachable(original, OWN) or b""), 576)

@@ -39,7 +39,7 @@ NOBODY = "2001:db8:2::d"
 
 
 class MessageTests(SynchronousTestCase):
-    """How messages are built."""
+    """The building of messages."""
 
     @given(st.integers(0, 255), st.integers(0, 255), st.binary(max_size=100))
     def test_message(self, kind: int, code: int, body: bytes) -> None:
@@ -107,7 +107,7 @@ class AddressUnreachableTests(SynchronousTestCase):
         self.assertIsNotNone(self.answered(solicitation(PRIVATE_HOST, NOBODY, NOBODY)))
 
     def test_nothing_behind_the_header(self) -> None:
-        """What says that it is ICMPv6 and has no type could be an error, and is not answered (RFC 4443 section 2.4)."""
+        """An ICMPv6 packet without a type could be an error, and is not answered (RFC 4443 section 2.4)."""
         self.silent(ipv6.packet(address(PRIVATE_HOST), address(NOBODY), ipv6.ICMPV6, b""))
 
     def test_hidden_errors(self) -> None:

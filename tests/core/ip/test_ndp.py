@@ -68,7 +68,7 @@ CHAINS = st.lists(st.one_of(GENERIC, AUTHENTICATION), max_size=8)
 
 
 class RecogniseTests(SynchronousTestCase):
-    """What is a Neighbor Discovery message, and what is in it."""
+    """The recognition and parsing of Neighbor Discovery messages."""
 
     def test_kinds(self) -> None:
         """Neighbor Discovery has five kinds of messages, three of them with a target (RFC 4861 section 4)."""
@@ -181,7 +181,7 @@ class HeaderChainTests(SynchronousTestCase):
 
 
 class ValidityTests(SynchronousTestCase):
-    """What RFC 4861 demands of a receiver."""
+    """The checks that RFC 4861 requires of a receiver."""
 
     def invalid(self, message: bytes) -> None:
         """Assert that the message breaks RFC 4861."""
@@ -285,29 +285,29 @@ class NeighborAdvertisementTests(SynchronousTestCase):
         self.assertEqual(bytes(expected), neighbor_advertisement(address("fe80::1"), router=True))
 
     def test_valid(self) -> None:
-        """What is built would pass the checks that RFC 4861 demands of a receiver (RFC 4861 section 7.1.2)."""
+        """A built message passes the checks of a receiver (RFC 4861 section 7.1.2)."""
         target = address(TARGET)
         expected = Message(Kind.NEIGHBOR_ADVERTISEMENT, target, address(ALL_NODES), target)
         self.assertEqual(expected, recognise(neighbor_advertisement(target, router=False)))
 
 
 class NeighborSolicitationTests(SynchronousTestCase):
-    """How the server asks for an address."""
+    """The server's Neighbor Solicitations."""
 
     def test_multicast(self) -> None:
-        """Who has an address is asked of its solicited-node address, without link-layer option (RFC 4861 4.3, 3)."""
+        """Solicitations go to the solicited-node address, without link-layer option (RFC 4861 4.3, 3)."""
         expected = IPv6(src="fe80::1", dst="ff02::1:ff00:b") / ICMPv6ND_NS(tgt=TARGET)
         built = neighbor_solicitation(address(TARGET), address("fe80::1"), unicast=False)
         self.assertEqual(bytes(expected), built)
 
     def test_unicast(self) -> None:
-        """Whether a holder is still there is asked of the address itself (RFC 4861 section 7.3.3)."""
+        """True if a holder is still there is asked of the address itself (RFC 4861 section 7.3.3)."""
         expected = IPv6(src="fe80::1", dst=TARGET) / ICMPv6ND_NS(tgt=TARGET)
         built = neighbor_solicitation(address(TARGET), address("fe80::1"), unicast=True)
         self.assertEqual(bytes(expected), built)
 
     def test_valid(self) -> None:
-        """What is built would pass the checks that RFC 4861 demands of a receiver (RFC 4861 section 7.1.1)."""
+        """A built message passes the checks of a receiver (RFC 4861 section 7.1.1)."""
         for unicast, destination in ((True, TARGET), (False, "ff02::1:ff00:b")):
             built = neighbor_solicitation(address(TARGET), address("fe80::1"), unicast=unicast)
             expected = Message(Kind.NEIGHBOR_SOLICITATION, address("fe80::1"), address(destination), address(TARGET))
@@ -315,7 +315,7 @@ class NeighborSolicitationTests(SynchronousTestCase):
 
 
 class RouterSolicitationTests(SynchronousTestCase):
-    """How the client asks for an advertisement."""
+    """The client's Router Solicitations."""
 
     def test_valid(self) -> None:
         """It goes to all routers, without link-layer option (RFC 4861 sections 4.1, 6.1.1)."""

@@ -30,7 +30,7 @@ def names(addresses: tuple[str, ...] = (), found: tuple[str, ...] = ()) -> Names
 
 
 class ResolversTests(SynchronousTestCase):
-    """What is kept of what routers announce (RFC 8106)."""
+    """The stored DNS settings of routers (RFC 8106)."""
 
     def setUp(self) -> None:
         """Nothing is known yet."""
@@ -56,7 +56,7 @@ class ResolversTests(SynchronousTestCase):
         self.assertTrue(names(found=("example.org",)))
 
     def test_lifetime(self) -> None:
-        """What is not announced again expires with its lifetime, each for itself."""
+        """Each entry that is not announced again expires with its own lifetime."""
         self.heard(servers(ONE, lifetime=600), domains("example.org", lifetime=300))
         self.assertEqual(self.resolvers.next_expiry(0), 300)
         self.assertEqual(self.resolvers.current(300), names((ONE,)))
@@ -100,7 +100,7 @@ class ResolversTests(SynchronousTestCase):
         self.assertEqual(self.heard(servers("fe80::1")), names(("fe80::1",)))
 
     def test_no_domains(self) -> None:
-        """What other programs could take for anything else than a domain name is passed over."""
+        """Search domains with unusual characters are ignored."""
         for odd in (b"-f", b"a b", b"a;b", b"a\nb", b"$(a)", b"a\0b", b"\xc3\xa9", b"a-", b"~", b"a/b", b"*"):
             body = bytes((len(odd),)) + odd + b"\0" + b"\1c\0"
             body += bytes(-len(body) % 8)
@@ -125,7 +125,7 @@ class ResolversTests(SynchronousTestCase):
 
     @given(st.sampled_from((25, 31)), st.binary(max_size=64))
     def test_anything(self, kind: int, body: bytes) -> None:
-        """Whatever stands in an option, reading it ends, and gives names that are good or none."""
+        """Parsing any option terminates, and gives valid names or none."""
         body += bytes(-len(body) % 8)
         resolvers = Resolvers()
         resolvers.heard(bytes((kind, 1 + len(body) // 8, 0, 0, 0, 0, 1, 0)) + body, 0)

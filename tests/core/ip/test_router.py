@@ -70,12 +70,12 @@ class RouterTests(SynchronousTestCase):
         self.assertEqual(0, IPv6(final)[ICMPv6ND_RA].routerlifetime)
 
     def test_after_final_advertisement(self) -> None:
-        """Whoever starts again advertises again what there is (RFC 4861 section 6.2.8)."""
+        """A restarted router advertises the current content (RFC 4861 section 6.2.8)."""
         self.router.final_advertisement()
         self.assertEqual(self.advertisement.packet(address(ROUTER)), self.router.unsolicited(0.5)[0])
 
     def test_change(self) -> None:
-        """What is advertised can be changed at any time, and is advertised from then on (RFC 4861 section 6.2.8)."""
+        """The advertised content can change at any time, with effect at once (RFC 4861 section 6.2.8)."""
         self.router.advertisement = changed = RouterAdvertisement(PREFIX, on_link=True)
         answer = self.router.answer(self.client, address(A), 0.0)
         self.assertEqual(
@@ -96,7 +96,7 @@ class RouterTests(SynchronousTestCase):
 
 
 class AdvertiseTests(SynchronousTestCase):
-    """Who sends Router Advertisements."""
+    """The sender of Router Advertisements."""
 
     def test_choices(self) -> None:
         """This program does, a program of the host's, or nobody, and an operator writes it so (RFC 4861 6.2.1)."""

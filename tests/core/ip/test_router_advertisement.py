@@ -45,7 +45,7 @@ def route(start: str, bits: int, length: int, lifetime: int = 1800) -> Packet:
 
 
 class RouterAdvertisementTests(SynchronousTestCase):
-    """What the server tells the link."""
+    """The content of Router Advertisements."""
 
     def assert_sent(self, expected: Packet, advertised: RouterAdvertisement, destination: str = ALL_NODES) -> None:
         """Assert that scapy would have written the same bytes."""
@@ -135,7 +135,7 @@ class RouterAdvertisementTests(SynchronousTestCase):
         self.assert_sent(expected, advertised.final())
 
     def test_valid(self) -> None:
-        """What is built would pass the checks that RFC 4861 demands of a receiver (RFC 4861 section 6.1.2)."""
+        """A built advertisement passes the checks of a receiver (RFC 4861 section 6.1.2)."""
         advertised = RouterAdvertisement(
             PREFIX,
             routes=(BEHIND, IPv6Network("::/0")),

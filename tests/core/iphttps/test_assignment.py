@@ -27,7 +27,7 @@ ASSIGNMENT = Assignment({"CN=alice": [address(FIXED)], "bob@example.org": [addre
 
 
 class AssignmentTests(SynchronousTestCase):
-    """Whose addresses are whose."""
+    """The assignment of addresses to identities."""
 
     def assert_permitted(self, identity: Identity | None, *expected: str) -> None:
         """Check which of the addresses an identity may use."""
@@ -53,7 +53,7 @@ class AssignmentTests(SynchronousTestCase):
 
 
 class LinkTests(PolicyTestCase):
-    """What becomes of packets from assigned addresses; `a` is alice in mode Certificates."""
+    """The forwarding of packets from assigned addresses; `a` is alice in mode Certificates."""
 
     def assigned(self, link: SmallLink, identity: Identity | None = None) -> SmallLink:
         """Assign the addresses, and let `a` be somebody."""
@@ -78,7 +78,7 @@ class LinkTests(PolicyTestCase):
             self.assertIsNone(link.holder(FIXED))
 
     def test_probe_of_an_absent_owners_address(self) -> None:
-        """Who probes for it is told that it is in use, over his own connection only (3.2.5.2.2)."""
+        """A prober is told that the address is in use, over its own connection only (3.2.5.2.2)."""
         for link in self.both():
             self.assigned(link)
             expected = Verdict(reply=neighbor_advertisement(address(FIXED), router=False))
@@ -98,7 +98,7 @@ class LinkTests(PolicyTestCase):
         self.assert_verdict(expected, link, probe(FREE))
 
     def test_assigned_later(self) -> None:
-        """Who holds an address when it is assigned to somebody else loses it, and what was proven by it."""
+        """A holder loses an address that is assigned to another client, and its proven headers."""
         link = SmallLink(AuthenticationMode.CERTIFICATES)
         link.b.proven.add(b"a header")
         link.cache.assign(Assignment({"CN=alice": [address("2001:db8:2::b")]}))

@@ -49,7 +49,7 @@ class HandshakeCase(SynchronousTestCase):
         return None if result is None else result.rest
 
     def error(self, *pieces: bytes) -> ProtocolError:
-        """Return the error with which the answer is refused."""
+        """Return the error with which the answer is rejected."""
         error = self.assertRaises(ProtocolError, opened, self.client(), pieces)
         assert isinstance(error, ProtocolError)
         self.assertTrue(str(error).isascii() and str(error).isprintable(), str(error))
@@ -57,12 +57,12 @@ class HandshakeCase(SynchronousTestCase):
         return error
 
     def refused(self, *pieces: bytes) -> str:
-        """Return the sentence that explains why the answer is refused."""
+        """Return the sentence that explains why the answer is rejected."""
         return str(self.error(*pieces))
 
 
 class RequestTests(HandshakeCase):
-    """What the client says (3.1.5.2)."""
+    """The client's request (3.1.5.2)."""
 
     def test_request(self) -> None:
         """The client MUST send a POST, and its Content-Length SHOULD be 18446744073709551615 (3.1.5.2)."""
@@ -71,7 +71,7 @@ class RequestTests(HandshakeCase):
         self.assertEqual((expected, False), (handshake.request(), handshake.chunked))
 
     def test_for_fronts(self) -> None:
-        """For fronts that refuse this length there is a smaller one, and a body in chunks (RFC 9112 section 6)."""
+        """For fronts that reject this length there is a smaller one, and a body in chunks (RFC 9112 section 6)."""
         for length, header, chunked in (
             (RequestLength.SIGNED, b"Content-Length: 9223372036854775807", False),
             (RequestLength.CHUNKED, b"Transfer-Encoding: chunked", True),
@@ -91,7 +91,7 @@ class SuccessTests(HandshakeCase):
 
     @given(st.lists(st.binary(max_size=20)))
     def test_any_bytes_behind(self, pieces: list[bytes]) -> None:
-        """Whatever bytes follow the head belong to the entity body, and are handed on (3.1.5.3)."""
+        """The bytes after the head belong to the entity body, and are passed on (3.1.5.3)."""
         self.assertEqual(b"".join(pieces), self.rest(RESPONSE, *pieces))
 
     def test_incomplete(self) -> None:
@@ -154,7 +154,7 @@ class RefusalTests(HandshakeCase):
             (b"401 Unauthorized", "password"),
             (b"403 Forbidden", "--certificate"),
             (b"404 Not Found", "check the path in --uri"),
-            (b"405 Method Not Allowed", "no IP-HTTPS server"),
+            (b"405 Method Not Allowed", "is not that of an IP-HTTPS server"),
             (b"411 Length Required", "--request-length"),
             (b"413 Content Too Large", "--request-length"),
             (b"418 Teapot", "check --uri"),
@@ -175,7 +175,7 @@ class RefusalTests(HandshakeCase):
         self.assertIn("without saying where to", self.refused(answer(status=b"307 Temporary Redirect")))
 
     def test_words_of_the_peer(self) -> None:
-        """What a peer says appears in print as printable ASCII only, and not all of it."""
+        """A peer's words appear in errors as printable ASCII of bounded length."""
         self.assertIn("404 N\\xc3\\xb6", self.refused(b"HTTP/1.1 404 N\xc3\xb6\t\r\n\r\n"))
         target = b"Location: https://p.example/" + b"\xff" * 9000
         for head in (answer(target, status=b"302 Found"), answer(status=b"404 " + b"x" * 9000)):
@@ -189,13 +189,13 @@ class RefusalTests(HandshakeCase):
         self.assertEqual(b"", self.rest(answer(b"Content-Type: application/octet-stream")))
 
     def test_no_body(self) -> None:
-        """An answer that has no room for packets is refused, although it is a success (RFC 9110 section 15.3)."""
+        """An answer that has no room for packets is rejected, although it is a success (RFC 9110 section 15.3)."""
         for status in (b"204 No Content", b"205 Reset Content"):
             self.assertIn("no body for packets: a captive portal", self.refused(answer(status=status)))
         self.assertIn("no room for packets", self.refused(answer(b"Content-Length: 0")))
 
     def test_encodings(self) -> None:
-        """What nobody asked for is not decoded (RFC 9110 section 8.4, RFC 9112 section 6.1)."""
+        """Codings that the client did not request are not decoded (RFC 9110 section 8.4, RFC 9112 section 6.1)."""
         self.assertIn("encoded (gzip)", self.refused(answer(b"Content-Encoding: gzip")))
         self.assertIn("transfer encoding that nobody", self.refused(answer(b"Transfer-Encoding: gzip, chunked")))
 
@@ -214,7 +214,7 @@ class RefusalTests(HandshakeCase):
             self.assertIn(f"not HTTP: {said}", self.refused(*(words[at : at + 1] for at in range(len(words)))))
 
     def test_odd_heads(self) -> None:
-        """What fronts add that RFC 9112 forbids and browsers pass over does not cost the session (3.1.5.2)."""
+        """Invalid header lines of fronts that browsers ignore do not end the session (3.1.5.2)."""
         for head in (
             b"HTTP/1.1 200 OK\r\nX-Front : a\r\n\r\n",
             b"HTTP/1.1 200 OK\r\nno colon\r\nX-Front\x00: a\r\n\r\n",
@@ -224,7 +224,7 @@ class RefusalTests(HandshakeCase):
         ):
             self.assertEqual(PACKET, self.rest(head + PACKET))
             self.assertEqual(b"", self.rest(*(head[at : at + 1] for at in range(len(head)))))
-        # What says how long the body is stays as it came: contradictions are refused, and a length is heeded.
+        # What says how long the body is stays as it came: contradictions are rejected, and a length is heeded.
         self.assertIn("not HTTP", self.refused(answer(b"Content-Length: 40", b"Content-Length : 41")))
         self.assertIn("no room for packets", self.refused(answer(b"Content-Length : 0")))
 
@@ -236,7 +236,7 @@ class RefusalTests(HandshakeCase):
 
 
 class RetryAfterTests(HandshakeCase):
-    """How long a server asks to be left alone (RFC 9110 section 10.2.3)."""
+    """The Retry-After of a server (RFC 9110 section 10.2.3)."""
 
     def after(self, *headers: bytes) -> float | None:
         """Return what becomes of an answer with these headers."""
@@ -256,7 +256,7 @@ class RetryAfterTests(HandshakeCase):
             self.assertEqual(seconds, self.after(date, b"Retry-After: Sun, 10 Aug 2008 %b GMT" % said))
 
     def test_rubbish(self) -> None:
-        """What is neither counts for nothing."""
+        """A Retry-After of another form is ignored."""
         date = b"Date: Sun, 10 Aug 2008 03:51:52 GMT"
         for headers in (
             (),

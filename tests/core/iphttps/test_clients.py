@@ -78,7 +78,7 @@ class ClientTableTests(SynchronousTestCase):
 
 
 class IdentityTests(SynchronousTestCase):
-    """How many sessions one identity may have."""
+    """The maximum number of sessions of one identity."""
 
     def surplus(self, limit: int, *identities: Identity | None) -> list[int]:
         """Return the numbers of those that must go before LAPTOP comes once more."""

@@ -48,7 +48,7 @@ class FromClientTests(LinkTestCase):
         self.assertIs(batch, self.link.from_client(self.a, batch, 1.0).host)
 
     def test_proven_by_one_client(self) -> None:
-        """What is proven for one client is not for another: his source address is his own (RFC 6620)."""
+        """A header proven for one client is not proven for another: source addresses are exclusive (RFC 6620)."""
         sent = udp(GLOBAL_A, PRIVATE_HOST)
         self.from_a(sent)
         batch = Batch.of([sent])
@@ -80,7 +80,7 @@ class FromClientTests(LinkTestCase):
         self.assertEqual(2, len(self.a.proven))
 
     def test_counted(self) -> None:
-        """What a client sent is counted, and what of it was dropped, by reason."""
+        """A client's packets are counted, and the dropped ones by reason."""
         packets = [udp(GLOBAL_A, PRIVATE_HOST), udp(GLOBAL_A, "::1"), udp(GLOBAL_B, SERVER), udp(GLOBAL_A, "::")]
         self.assertEqual((packets[:1], {}), self.from_a(*packets))
         self.from_a(packets[0])
@@ -115,13 +115,13 @@ class FromClientTests(LinkTestCase):
         self.assertEqual({DropReason.OVERSIZE: 1}, self.drops(self.a))
 
     def test_longer_than_the_mtu_for_one(self) -> None:
-        """What is too long for the link does not reach a single receiver either, and nothing else is lost (3.2.3.1)."""
+        """A packet longer than the link's MTU reaches no receiver, and no other packet is lost (3.2.3.1)."""
         fits, long, small = udp(A, B, 1280 - 48), udp(A, B, 1281 - 48), udp(A, B)
         self.assertEqual(([], {self.b: [fits, small]}), self.from_a(fits, long, small))
         self.assertEqual({DropReason.OVERSIZE: 1}, self.drops(self.a))
 
     def test_long_for_other_networks(self) -> None:
-        """Who is on the way to other networks is told by the host's kernel what is too big (RFC 4443 section 3.2)."""
+        """A packet to another network that is too big is answered by the host's kernel (RFC 4443 section 3.2)."""
         long = udp(GLOBAL_A, PRIVATE_HOST, 1400)
         self.assertEqual(([long], {}), self.from_a(long))
         self.assertEqual({}, self.drops(self.a))
@@ -189,7 +189,7 @@ class ModeNoneTests(LinkTestCase):
         self.assertEqual(([], {self.a: [answer]}), self.from_a(router_solicitation()))
 
     def test_kernel_noise(self) -> None:
-        """What else the server's kernel multicasts when a link comes up reaches no client (3.2.5.2.1)."""
+        """Other multicast of the server's kernel at link-up reaches no client (3.2.5.2.1)."""
         report = packet(ROUTER, "ff02::16", ICMPv6MLReport2(), hlim=1)
         noise = [report, router_solicitation(ROUTER), solicitation(ROUTER, B), udp(PRIVATE_HOST, "ff0e::1")]
         self.assertEqual(([], {}), self.from_host(*noise))

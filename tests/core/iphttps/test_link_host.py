@@ -51,7 +51,7 @@ class FromHostTests(LinkTestCase):
         self.assertEqual(([], {}), self.from_host())
 
     def test_no_neighbor(self) -> None:
-        """What is for an address that nobody holds is dropped, and counted; nothing waits (RFC 6583 section 7.1)."""
+        """Packets to an address without a holder are dropped and counted; none is queued (RFC 6583 section 7.1)."""
         good = udp(PRIVATE_HOST, GLOBAL_B)
         self.assertEqual(([], {self.b: [good]}), self.from_host(good, udp(PRIVATE_HOST, GLOBAL_A), udp(ROUTER, A)))
         self.assertEqual({DropReason.NO_NEIGHBOR: 2}, dict(self.link.counters.drops))
@@ -64,7 +64,7 @@ class FromHostTests(LinkTestCase):
         self.assertEqual({DropReason.REDIRECT: 1}, dict(self.link.counters.drops))
 
     def test_unwanted(self) -> None:
-        """What the server's kernel must not say to a client is dropped without an error (RFC 6105, RFC 4861 8.2)."""
+        """Forbidden messages of the server's kernel are dropped without an error (RFC 6105, RFC 4861 8.2)."""
         for advertise in (Advertise.BUILTIN, Advertise.OFF):
             link = SmallLink(AuthenticationMode.NONE, advertise).link
             sent = Batch.of([router_advertisement(ROUTER, B), redirect(ROUTER, B, C, GLOBAL_C)])
@@ -168,7 +168,7 @@ class ChangeModeTests(LinkTestCase):
             self.assertEqual(original.with_prefix(on_link=mode.on_link), self.small.router.advertisement)
 
     def test_without_a_router(self) -> None:
-        """Where the host advertises, there is nothing else to be changed (3.2.7.1)."""
+        """If the host advertises, there is nothing else to be changed (3.2.7.1)."""
         small = SmallLink(AuthenticationMode.CERTIFICATES, Advertise.HOST)
         original = small.router.advertisement
         small.link.change_mode(AuthenticationMode.NONE)

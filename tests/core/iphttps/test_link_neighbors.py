@@ -53,7 +53,7 @@ class SearchTests(LinkTestCase):
             self.assertEqual(([], expected), self.solicited(now), now)
 
     def test_unreachable(self) -> None:
-        """What still comes when nobody has answered is answered by Address Unreachable (RFC 4861 section 7.2.2)."""
+        """After failed resolution packets get Address Unreachable (RFC 4861 section 7.2.2)."""
         sent = udp(PRIVATE_HOST, NOBODY)
         for now in (100.0, 101.0, 102.0):
             self.assertEqual(([], {}), self.from_host(sent, now=now))
@@ -63,7 +63,7 @@ class SearchTests(LinkTestCase):
         self.assertEqual({DropReason.NO_NEIGHBOR: 5}, dict(self.link.counters.drops))
 
     def test_found(self) -> None:
-        """Who answers gets what is sent from then on (RFC 4861 section 7.2.5)."""
+        """The client that answers gets the packets sent from then on (RFC 4861 section 7.2.5)."""
         sent = udp(PRIVATE_HOST, NOBODY)
         self.from_host(sent, now=100.0)
         self.solicited(100.0)
@@ -85,7 +85,7 @@ class SearchTests(LinkTestCase):
         self.assertEqual(([], {self.b: [good]}), self.from_host(good, now=100.0))
 
     def test_kernel_asks(self) -> None:
-        """What the kernel asks on a TAP device about unknown addresses is asked by the server, so within its bound."""
+        """The kernel's solicitations on a TAP device are replaced by the server's, which are limited."""
         scan = [solicitation(ROUTER, f"2001:db8:2::1:{last:x}") for last in range(1000)]
         self.assertEqual(([], {}), self.from_host(*scan, now=100.0))
         self.assertEqual({DropReason.TOO_MUCH: 1000 - SEARCHES}, dict(self.link.counters.drops))
@@ -189,7 +189,7 @@ class UnreachableTests(LinkTestCase):
 
 
 class UnreachabilityTests(LinkTestCase):
-    """Whether a client still answers, in both modes (RFC 4861 section 7.3)."""
+    """True if a client still answers, in both modes (RFC 4861 section 7.3)."""
 
     def test_walk(self) -> None:
         """A silent holder is solicited by unicast, then forgotten: nothing more is sent to it (3, RFC 4861 7.3.3)."""

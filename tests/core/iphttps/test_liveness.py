@@ -23,7 +23,7 @@ def address(text: str) -> bytes:
 
 
 class RouterWatchTests(SynchronousTestCase):
-    """What the client learns of its router."""
+    """The router's addresses that the client learns."""
 
     def setUp(self) -> None:
         """Begin with a link just up."""
@@ -64,7 +64,7 @@ class RouterWatchTests(SynchronousTestCase):
         self.assertEqual((self.watch.round_trip, self.watch.waiting, self.watch.listening), (1.25, False, False))
 
     def test_no_answer(self) -> None:
-        """What is not the router's answer to this host is none, and three questions are enough."""
+        """Only the router's answer to this host counts, and three solicitations are the maximum."""
         self.hear(ADVERTISEMENT)
         questions = [self.ask(now=float(second)) for second in range(QUESTIONS + 1)]
         self.assertEqual([question is None for question in questions], [False, False, False, True])

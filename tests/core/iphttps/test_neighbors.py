@@ -16,7 +16,7 @@ LAPTOP = Identity("CN=laptop", ("laptop.example",))
 
 
 class NeighborCacheTests(SynchronousTestCase):
-    """Which client holds which address (3.2.5.2.2)."""
+    """The holders of addresses (3.2.5.2.2)."""
 
     def setUp(self) -> None:
         """Make a cache for three clients, three addresses each."""
@@ -28,7 +28,7 @@ class NeighborCacheTests(SynchronousTestCase):
         return holders(self.cache, self.a, self.b, self.c)
 
     def test_first_come(self) -> None:
-        """Who comes first holds the address, and others do not get it (RFC 6620 section 3.2)."""
+        """The first client to use an address holds it, and no other gets it (RFC 6620 section 3.2)."""
         bound = [self.cache.bind(X, self.a), self.cache.bind(X, self.b), self.cache.bind(X, self.a)]
         self.assertEqual([True, False, True], bound)
         self.assertEqual({X: self.a}, self.holders())
@@ -87,7 +87,7 @@ class NeighborCacheTests(SynchronousTestCase):
         self.assertEqual(frozenset(), self.cache.clients_with_entry(Y, 100.0))
 
     def test_claim_does_not_bind(self) -> None:
-        """Who probes for an address in use does not get it (RFC 4862 section 5.4)."""
+        """A prober does not get an address in use (RFC 4862 section 5.4)."""
         self.cache.bind(X, self.a)
         self.cache.claim(X, self.b, 100.0)
         self.assertEqual({X: self.a}, self.holders())
@@ -149,7 +149,7 @@ class TakeoverTests(SynchronousTestCase):
         self.cache.bind(X, self.old)
 
     def test_same_identity(self) -> None:
-        """Who is known by the same certificate gets the address at once, and the old connection loses it."""
+        """A new connection with the same certificate gets the address at once, and the old one loses it."""
         back = client(2, Identity("CN=laptop", ("laptop.example",)))
         self.old.proven.add(b"a header")
         self.assertTrue(self.cache.bind(X, back))
@@ -172,21 +172,21 @@ class TakeoverTests(SynchronousTestCase):
         self.assertEqual({Y: first}, holders(self.cache, first, second))
 
     def test_other_addresses_stay(self) -> None:
-        """What the old connection holds besides it keeps: two devices may share a certificate (RFC 6620)."""
+        """The old connection keeps its other addresses: two devices may share a certificate (RFC 6620)."""
         back = client(2, LAPTOP)
         self.cache.bind(Y, self.old)
         self.cache.bind(X, back)
         self.assertEqual({X: back, Y: self.old}, holders(self.cache, self.old, back))
 
     def test_claims_end(self) -> None:
-        """Who claimed the address from the old connection has no claim to the new one's (3.2.5.2.2)."""
+        """A claim against the old connection is void against the new one (3.2.5.2.2)."""
         stranger, back = client(2), client(3, LAPTOP)
         self.cache.claim(X, stranger, 100.0)
         self.cache.bind(X, back)
         self.assertEqual({back}, self.cache.clients_with_entry(X, 100.0))
 
     def test_probing_ends(self) -> None:
-        """That the old connection did not answer is not held against the new one (RFC 4861 section 7.3.3)."""
+        """Unanswered solicitations of the old connection do not count for the new one (RFC 4861 section 7.3.3)."""
         back = client(2, LAPTOP)
         self.cache.claim(X, client(3), 100.0)
         self.assertEqual([(X, self.old)], list(self.cache.solicitations(100.0)))

@@ -107,7 +107,7 @@ class CacheMachine(RuleBasedStateMachine):
 
     @rule(address=addresses)
     def seek(self, address: bytes) -> None:
-        """What nobody holds is looked for while there is room, and given up after three questions (RFC 6583)."""
+        """An address without a holder is solicited three times, while there is room (RFC 6583)."""
         if self.holder(address):
             return
         known = neighbor_state(self.cache, address, self.now) is Reachability.INCOMPLETE
@@ -198,5 +198,5 @@ class CacheMachineTests(SynchronousTestCase):
     """The cache and its model."""
 
     def test_model(self) -> None:
-        """Whatever clients do and whenever, the cache keeps the rules of its model (RFC 6620, RFC 4861 section 7.3)."""
+        """The cache agrees with its model for any sequence of events (RFC 6620, RFC 4861 section 7.3)."""
         run_state_machine_as_test(CacheMachine)

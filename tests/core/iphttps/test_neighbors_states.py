@@ -18,7 +18,7 @@ DELAY, PROBE = Reachability.DELAY, Reachability.PROBE
 
 
 class CacheTestCase(SynchronousTestCase):
-    """What the classes below share."""
+    """The common base of the classes below."""
 
     def setUp(self) -> None:
         """Make a cache for two clients."""
@@ -123,7 +123,7 @@ class UnreachabilityTests(CacheTestCase):
         self.assertIsNone(neighbor_state(self.cache, Y, 101.0))
 
     def test_claim(self) -> None:
-        """Who probes for a held address has the holder solicited at once, by unicast (RFC 6620 section 3.2.3)."""
+        """After a probe for a held address the holder is solicited at once, by unicast (RFC 6620 section 3.2.3)."""
         self.cache.claim(X, self.b, 100.0)
         self.assertEqual([PROBE], self.states(100.0))
         expected = [(100.0, X, self.a), (101.0, X, self.a), (102.0, X, self.a)]
@@ -131,7 +131,7 @@ class UnreachabilityTests(CacheTestCase):
         self.assertIsNone(self.cache.holder(X))
 
     def test_claim_to_a_reachable_address(self) -> None:
-        """Who has just answered is not solicited for every prober (RFC 4861 section 7.3.3)."""
+        """A holder that has just answered is not solicited for every probe (RFC 4861 section 7.3.3)."""
         self.cache.confirm(X, self.a, 100.0)
         self.cache.claim(X, self.b, 129.999)
         self.assertEqual(([REACHABLE], []), (self.states(129.999), self.solicited(129.999)))
@@ -163,7 +163,7 @@ class UnreachabilityTests(CacheTestCase):
         self.assertEqual([], self.solicited(105.0, 106.0))
 
     def test_late_calls(self) -> None:
-        """Who comes late with the clock solicits late, and not twice at once (RFC 4861 section 7.3.3)."""
+        """A late timer solicits once, not twice at once (RFC 4861 section 7.3.3)."""
         self.cache.use(X, 100.0)
         self.assertEqual([(150.0, X, self.a)], self.solicited(150.0, 150.5))
         self.assertEqual([(151.0, X, self.a), (160.0, X, self.a)], self.solicited(151.0, 160.0, 160.5))
@@ -205,7 +205,7 @@ class SearchTests(CacheTestCase):
         self.assertEqual([(113.0, X, None)], self.solicited(113.0))
 
     def test_found(self) -> None:
-        """Who answers holds the address, and is REACHABLE; nobody is asked any more (RFC 4861 section 7.2.5)."""
+        """The client that answers holds the address, REACHABLE, and solicitations stop (RFC 4861 section 7.2.5)."""
         self.cache.seek(X, 100.0)
         self.solicited(100.0)
         self.assertTrue(self.cache.bind(X, self.b))
@@ -215,7 +215,7 @@ class SearchTests(CacheTestCase):
         self.assertIs(self.b, self.cache.use(X, 115.0))
 
     def test_found_too_late(self) -> None:
-        """Who comes while an address counts as unreachable holds it at once (RFC 4861 section 7.2.5)."""
+        """A client that claims an unreachable address holds it at once (RFC 4861 section 7.2.5)."""
         self.cache.seek(X, 100.0)
         self.solicited(100.0, 101.0, 102.0, 103.0)
         self.cache.bind(X, self.b)

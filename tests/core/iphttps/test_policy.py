@@ -42,7 +42,7 @@ OPTIONS = (ipv6.DESTINATION_OPTIONS, bytes(7))
 
 
 class SourceTests(PolicyTestCase):
-    """Who may send from which address, in both modes."""
+    """The source addresses of clients, in both modes."""
 
     def test_first_packet(self) -> None:
         """An address inside the link's prefix, or link-local, is bound to who first sends from it (RFC 6620)."""
@@ -104,7 +104,7 @@ class SourceTests(PolicyTestCase):
 
 
 class DestinationTests(PolicyTestCase):
-    """Where unicast goes, in both modes."""
+    """The forwarding of unicast, in both modes."""
 
     def test_never_leaves_a_host(self) -> None:
         """Packets to ::, ::1 and multicast of scope 0 or 1 leave no host (RFC 4291 sections 2.5.2, 2.5.3, 2.7)."""
@@ -158,7 +158,7 @@ class DestinationTests(PolicyTestCase):
 
 
 class GuardTests(PolicyTestCase):
-    """What no client may say, in both modes."""
+    """The messages forbidden to clients, in both modes."""
 
     def test_router_advertisement(self) -> None:
         """Router Advertisements from clients are dropped, multicast or not (RFC 6105)."""
@@ -207,14 +207,14 @@ class GuardTests(PolicyTestCase):
                 self.assert_verdict(DropReason.ND_TARGET_HELD, link, advertisement(A, target, C))
 
     def test_own_address_is_defended(self) -> None:
-        """Who probes for an address of the server hears the server defend it, as a router (RFC 4862 5.4.3)."""
+        """The server defends its own address against a probe, as a router (RFC 4862 5.4.3)."""
         for link in self.both():
             for target in (ROUTER, SERVER):
                 reply = packet(target, ALL_NODES, ICMPv6ND_NA(tgt=target, R=1, S=0, O=1))
                 self.assert_verdict(Verdict(reply=reply), link, probe(target))
 
     def test_address_from_elsewhere(self) -> None:
-        """Who probes for an address from outside the link is told that he cannot have it (RFC 4862 5.4.3)."""
+        """A probe for an off-link address is answered as in use (RFC 4862 5.4.3)."""
         for link in self.both():
             self.assert_verdict(Verdict(reply=advertisement(OFF_LINK, OFF_LINK)), link, probe(OFF_LINK))
             self.assertIsNone(link.holder(OFF_LINK))

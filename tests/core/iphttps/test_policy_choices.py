@@ -79,7 +79,7 @@ class StrictTests(PolicyTestCase):
 
 
 class AdvertiseTests(PolicyTestCase):
-    """Whose Router Advertisements clients get."""
+    """The source of the Router Advertisements that clients get."""
 
     def links(self, *advertise: Advertise) -> list[SmallLink]:
         """Return a link in each mode for each of these."""
@@ -100,7 +100,7 @@ class AdvertiseTests(PolicyTestCase):
                 self.assertEqual(Verdict(DropReason.ROUTER_ADVERTISEMENT), link.policy.judge_own(sent, 0.0))
 
     def test_clients_are_no_host(self) -> None:
-        """Whoever advertises, no client does (RFC 6105)."""
+        """A client's Router Advertisements are dropped in every setting (RFC 6105)."""
         for link in self.links(*Advertise):
             self.assert_verdict(DropReason.ROUTER_ADVERTISEMENT, link, router_advertisement(A))
 
@@ -115,7 +115,7 @@ class AdvertiseTests(PolicyTestCase):
 
 
 class RateTests(PolicyTestCase):
-    """How much link traffic one client may send."""
+    """The rate limit on one client's link traffic."""
 
     def taken(self, link: SmallLink, sent: bytes, count: int, now: float) -> int:
         """Send something so many times; return how often it was not too much."""
@@ -190,10 +190,10 @@ class RateTests(PolicyTestCase):
 
 
 class OrderTests(PolicyTestCase):
-    """What is asked first, so that a packet which is dropped has taught as little as possible."""
+    """The order of the checks, so that a dropped packet changes as little state as possible."""
 
     def test_invalid_spends_nothing(self) -> None:
-        """What is no valid message is dropped before it counts (RFC 4861 sections 6.1 and 7.1)."""
+        """An invalid message is dropped before it is counted by the rate limit (RFC 4861 sections 6.1 and 7.1)."""
         for link in self.both():
             message = solicitation(A, ROUTER, ROUTER)
             for _ in range(1000):
@@ -201,7 +201,7 @@ class OrderTests(PolicyTestCase):
             self.assert_verdict(HOST, link, message)
 
     def test_too_much_teaches_nothing(self) -> None:
-        """What is beyond the rate binds no address (RFC 6620)."""
+        """A packet beyond the rate limit binds no address (RFC 6620)."""
         for link in self.both():
             for _ in range(int(LINK_TRAFFIC_BURST)):
                 link.policy.judge(udp(A, "ff02::fb"), link.a, 0.0)
@@ -210,13 +210,13 @@ class OrderTests(PolicyTestCase):
             self.assertEqual((address(A),), link.cache.addresses(link.a))
 
     def test_bad_destination_teaches_nothing(self) -> None:
-        """What cannot leave a host binds no address (RFC 4291 section 2.5.3)."""
+        """A packet to an invalid destination binds no address (RFC 4291 section 2.5.3)."""
         for link in self.both():
             self.assert_verdict(DropReason.DESTINATION_INVALID, link, udp(A, "::1"))
             self.assertEqual((), link.cache.addresses(link.a))
 
     def test_source_before_message(self) -> None:
-        """Who lies about the source is not heard about the target: no address is bound (RFC 6620)."""
+        """A message with a foreign source binds no target address (RFC 6620)."""
         for link in self.both():
             self.assert_verdict(DropReason.SOURCE_HELD, link, advertisement(B, GLOBAL_A))
             self.assert_verdict(DropReason.SOURCE_FOREIGN, link, advertisement(PRIVATE_HOST, GLOBAL_A, ROUTER))

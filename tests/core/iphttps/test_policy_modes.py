@@ -95,7 +95,7 @@ class NoneTests(PolicyTestCase):
         self.assertEqual((address(GLOBAL_A),), self.link.cache.addresses(self.link.a))
 
     def test_denial(self) -> None:
-        """Who claims every address never sees a probe, and cannot answer it (3.2.5.2.2)."""
+        """A client that claims every address gets no probes to answer (3.2.5.2.2)."""
         self.assert_verdict(Verdict(), self.link, probe(GLOBAL_A))
         self.assert_verdict(DropReason.ND_TARGET_HELD, self.link, advertisement(B, GLOBAL_A), self.link.b)
 
@@ -126,7 +126,7 @@ class CertificatesTests(PolicyTestCase):
         self.assert_verdict(only(self.link.b), self.link, advertisement(A, A, GLOBAL_B, solicited=True))
 
     def test_no_neighbor(self) -> None:
-        """What nobody holds, or only the sender, is behind no other client's connection (3)."""
+        """A packet to an address held by nobody or by its sender reaches no other client (3)."""
         for destination in ("fe80::d", A):
             self.assert_verdict(DropReason.NO_NEIGHBOR, self.link, udp(A, destination))
 
@@ -171,7 +171,7 @@ class CertificatesTests(PolicyTestCase):
             self.assert_verdict(HOST, self.link, advertisement(source, target))
 
     def test_denial(self) -> None:
-        """Who claims every address cannot take one from the client that has just bound it (RFC 6620)."""
+        """A client that claims every address cannot take one that another has just bound (RFC 6620)."""
         self.assert_verdict(Verdict(others=True), self.link, probe(GLOBAL_A))
         self.assert_verdict(DropReason.ND_TARGET_HELD, self.link, advertisement(B, GLOBAL_A), self.link.b)
 
@@ -183,7 +183,7 @@ class CertificatesTests(PolicyTestCase):
 
 
 class OwnUnicastTests(PolicyTestCase):
-    """What the server's kernel sends to one client, in both modes (3.2.5.2.1)."""
+    """The kernel's unicast to a client, in both modes (3.2.5.2.1)."""
 
     def test_unicast(self) -> None:
         """A packet of the server goes to the client that holds the destination (3.2.5.2.1)."""

@@ -33,7 +33,7 @@ PACKET = udp("2001:db8:2::a", "2001:db8:1::5")
 
 
 class Answer:
-    """What the standard library's client needs of a socket."""
+    """A socket for the standard library's client."""
 
     def __init__(self, answer: bytes) -> None:
         self._answer = answer
@@ -60,11 +60,11 @@ def cut(stream: bytes, size: int) -> list[bytes]:
 
 
 class WordsTests(SynchronousTestCase):
-    """What a peer says, in print."""
+    """A peer's words in errors."""
 
     @given(st.binary())
     def test_ascii_only(self, words: bytes) -> None:
-        """Whatever bytes a peer says, they come out printable."""
+        """Any bytes of a peer become printable text."""
         self.assertTrue(all(" " <= character <= "~" for character in ascii_only(words)))
 
 
@@ -72,7 +72,7 @@ class ServerHandshakeTests(SynchronousTestCase):
     """Accepting IP-HTTPS clients (3.2.5.1)."""
 
     def refused(self, request: bytes, handshake: ServerHandshake | None = None) -> int:
-        """Return the status with which the request is refused."""
+        """Return the status with which the request is rejected."""
         error = self.assertRaises(ProtocolError, opened, handshake or ServerHandshake(), [request])
         return int(cast(ProtocolError, error).status)
 
@@ -113,7 +113,7 @@ class ServerHandshakeTests(SynchronousTestCase):
             self.assertEqual(405, self.refused(REQUEST.replace(b"POST", method)), method)
 
     def test_connect(self) -> None:
-        """The server is no proxy: a CONNECT is refused (3.1.5.2)."""
+        """The server is no proxy: a CONNECT is rejected (3.1.5.2)."""
         self.assertIn(self.refused(b"CONNECT 192.0.2.9:443 HTTP/1.1\r\nHost: 192.0.2.9:443\r\n\r\n"), (404, 405))
 
     def test_no_body(self) -> None:
@@ -121,7 +121,7 @@ class ServerHandshakeTests(SynchronousTestCase):
         self.assertEqual(411, self.refused(b"POST /IPTLS HTTP/1.1\r\nHost: x\r\n\r\n"))
 
     def test_refused_requests(self) -> None:
-        """Every request of the catalogue is refused with its status, whole and in pieces (RFC 9110, 9112)."""
+        """Every request of the catalogue is rejected with its status, whole and in pieces (RFC 9110, 9112)."""
         for name, (head, status) in REFUSED.items():
             for size in (len(head), 1000, 1):
                 error = self.assertRaises(ProtocolError, opened, ServerHandshake(), cut(head, size))
@@ -162,14 +162,14 @@ class ServerHandshakeTests(SynchronousTestCase):
             self.assertEqual((b"3\r\nabc", b"abc"), (result.rest, result.body.feed(result.rest)))
 
     def test_continue(self) -> None:
-        """Who waits to be told to send its body is told so, before the 200 (RFC 9110 section 10.1.1)."""
+        """A client that expects 100 Continue gets it before the 200 (RFC 9110 section 10.1.1)."""
         for version, interim in ((b"HTTP/1.1", b"HTTP/1.1 100 Continue\r\n\r\n"), (b"HTTP/1.0", b"")):
             handshake = ServerHandshake(server="Microsoft-HTTPAPI/2.0")
             self.assertTrue(handshake.feed(request(b"Expect: 100-Continue\r\n", version=version)))
             self.assertEqual(interim + RESPONSE, handshake.accept(EXAMPLE_TIME))
 
     def test_other_protocols(self) -> None:
-        """Who has come to the wrong port is told apart from who speaks bad HTTP."""
+        """Clients of other protocols are told apart from bad HTTP."""
         for name, words in (
             ("TLS", "TLS handshake on a plain HTTP port"),
             ("SSH", "speaks SSH"),

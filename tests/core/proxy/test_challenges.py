@@ -1,4 +1,4 @@
-"""What proxies ask for, and the answers of Basic and Digest."""
+"""The challenges of proxies, and the responses of Basic and Digest."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class ChallengeTests(SynchronousTestCase):
         )
 
     def test_bytes(self) -> None:
-        """What a proxy has written comes back as the same bytes, in whatever encoding, escapes and scheme included."""
+        """A proxy's parameters are returned as the same bytes in any encoding, escapes and scheme included."""
         login = Login("alice", "secret")
         for realm, meant in (
             ("Geb\u00e4ude".encode("latin-1"), "Geb\u00e4ude".encode("latin-1")),
@@ -59,7 +59,7 @@ class ChallengeTests(SynchronousTestCase):
         self.assertTrue(basic(login, "BASIC").startswith(b"BASIC "))
 
     def test_nonsense(self) -> None:
-        """What makes no sense is left out, and a parameter given twice has its first value."""
+        """Malformed parameters are ignored, and a repeated parameter has its first value."""
         self.assertEqual([], read_challenges([b"", b",,", b'"', b"realm=x", b"\xff\xfe", b'x="']))
         self.assertEqual([Challenge("basic", {"realm": "x"})], read_challenges([b'Basic realm=x, realm=y, "z"']))
 

@@ -29,7 +29,7 @@ class ProxyChoiceTests(SynchronousTestCase):
             self.assertNotIn("secret", repr(choice))
 
     def test_nearest(self) -> None:
-        """A misspelt word is no proxy's name: the refusal names the nearest word."""
+        """A misspelt word is no proxy's name: the rejection names the nearest word."""
         for text, meant in (("enviroment", "environment"), ("Auto", "auto"), ("non", "none")):
             error = self.assertRaises(ConfigError, ProxyChoice.parse, text)
             self.assertIn(f"did you mean {meant}?", str(error))
@@ -37,7 +37,7 @@ class ProxyChoiceTests(SynchronousTestCase):
             self.assertNotIn("meant", str(self.assertRaises(ConfigError, ProxyChoice.parse, text)))
 
     def test_refused(self) -> None:
-        """What is neither a word nor a proxy's URL is refused without its password."""
+        """An invalid value of --proxy is rejected without quoting its password."""
         for text in ("socks5://proxy:1080", "http://alice:secret@proxy:port", "http://"):
             self.assertNotIn("secret", str(self.assertRaises(ConfigError, ProxyChoice.parse, text)))
 
@@ -58,7 +58,7 @@ class PACLocationTests(SynchronousTestCase):
             self.assertEqual((location, str(location)), (PACLocation(path=path), path))
 
     def test_urls(self) -> None:
-        """What HTTP or HTTPS brings; a fragment is the reader's own affair."""
+        """A PAC file by HTTP or HTTPS; a fragment is removed."""
         for text, url in (
             ("http://proxy.example/proxy.pac", "http://proxy.example/proxy.pac"),
             ("https://proxy.example:8443/p?a=b#c", "https://proxy.example:8443/p?a=b"),
@@ -67,7 +67,7 @@ class PACLocationTests(SynchronousTestCase):
             self.assertEqual((location, str(location)), (PACLocation(url=url), url))
 
     def test_refused(self) -> None:
-        """What nobody can read is refused, and no password is quoted."""
+        """An unreadable URL is rejected without quoting its password."""
         for text in (
             "",
             "a\0b",

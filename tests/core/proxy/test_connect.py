@@ -72,7 +72,7 @@ class ConnectCase(SynchronousTestCase):
 
 
 class RequestTests(ConnectCase):
-    """What the client sends."""
+    """The client's request."""
 
     def test_request(self) -> None:
         """CONNECT with host and port, Host, and what makes old proxies keep the connection."""
@@ -258,7 +258,7 @@ class RefusalTests(ConnectCase):
         fault, sentence = self.fault(head, *(page[at : at + 1] for at in range(len(page))))
         self.assertEqual(ProxyFault.REFUSED, fault)
         self.assertEqual(
-            f"the proxy {NAME} refused to connect to {AUTHORITY}: "
+            f"the proxy {NAME} rejected the connection to {AUTHORITY}: "
             'it answered 403 Forbidden: "Access denied\\x1b[31m"',
             sentence,
         )  # fmt: skip
@@ -281,13 +281,13 @@ class RefusalTests(ConnectCase):
         self.assertTrue(sentence.endswith(f': "{"x" * 100}"'))
 
     def test_until_close(self) -> None:
-        """A refusal can end with the connection, and without a word."""
+        """A rejection can end with the connection, and without a word."""
         self.assertIn('503 Busy: "try later"', self.fault(b"HTTP/1.0 503 Busy\r\n\r\ntry later", closed=True)[1])
         self.assertTrue(self.fault(b"HTTP/1.0 503 Busy\r\nContent-Length: 9\r\n\r\n", closed=True)[1].endswith("Busy"))
         self.assertTrue(self.fault(b"HTTP/1.1 500\r\nContent-Length: 0\r\n\r\n")[1].endswith("it answered 500"))
 
     def test_captive_portal(self) -> None:
-        """Who redirects a CONNECT wants somebody to log in with a browser, and is named so (PX-09)."""
+        """A redirect of a CONNECT is reported as a captive portal's login page (PX-09)."""
         for status, header, words in (
             (
                 b"302 Found",
@@ -302,7 +302,7 @@ class RefusalTests(ConnectCase):
             self.assertIn("captive portal", sentence)
 
     def test_not_http(self) -> None:
-        """Whatever is not HTTP is an error at once; a proxy that speaks TLS is recognised by its alert."""
+        """A response that is not HTTP is an error at once; a proxy that speaks TLS is recognised by its alert."""
         for answer in (
             b"SSH-2.0-OpenSSH\r\n\r\n",
             b"\0" * 20 + b"\r\n\r\n",
@@ -322,14 +322,14 @@ class RefusalTests(ConnectCase):
         self.assertIn("did not answer in time", str(error))
 
     def test_slow_page(self) -> None:
-        """A refusal whose page does not end in time is a refusal."""
+        """A rejection whose page does not end in time is a rejection."""
         self.assertIsNone(self.answer(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 99\r\n\r\nnot here"))
         error = self.handshake.expired()
         self.assertEqual((ProxyFault.REFUSED, True), (error.fault, str(error).endswith('403 Forbidden: "not here"')))
 
     @given(st.lists(st.sampled_from(PIECES) | st.binary(max_size=8), max_size=10))
     def test_anything(self, pieces: list[bytes]) -> None:
-        """Whatever a proxy sends, whole or byte by byte, is an answer, no answer yet, or an error of its own."""
+        """Any data of a proxy, whole or byte by byte, is a response, an incomplete response, or a ProxyError."""
         data = b"".join(pieces)
         for step in (1, len(data) or 1):
             handshake = ConnectHandshake(AUTHORITY, NAME)

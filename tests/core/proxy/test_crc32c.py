@@ -13,7 +13,7 @@ READ = bytes.fromhex(
 
 
 class ExampleTests(SynchronousTestCase):
-    """What others have worked out; there the bytes stand in the order in which iSCSI sends them, the lowest first."""
+    """The published test vectors, in iSCSI's byte order, least significant byte first."""
 
     def test_examples(self) -> None:
         """The checksums are those of the examples."""

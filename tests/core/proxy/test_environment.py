@@ -1,4 +1,4 @@
-"""Which proxy the environment names."""
+"""The proxy named by the environment."""
 
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -15,7 +15,7 @@ def chosen(secure: bool = True, **environment: str) -> str:
 
 
 class VariableTests(SynchronousTestCase):
-    """Which variable counts."""
+    """The precedence of variables."""
 
     def test_scheme(self) -> None:
         """The variable of the URI's scheme counts, then the one for all; without any, the connection is direct."""
@@ -43,7 +43,7 @@ class VariableTests(SynchronousTestCase):
         self.assertEqual((proxy, proxy.login), (Proxy(False, "a", 1), Login("alice", "secret")))
 
     def test_refused(self) -> None:
-        """A value that is no proxy's URL is refused with the variable's name, without its password."""
+        """A value that is no proxy's URL is rejected with the variable's name, without its password."""
         for name, value in (("https_proxy", "socks5://a:1"), ("ALL_PROXY", "http://alice:secret@a:port")):
             error = self.assertRaises(ConfigError, chosen, **{name: value})
             self.assertIn(f"the environment variable {name} ", str(error))

@@ -18,7 +18,7 @@ class ProxyHeadersTests(SynchronousTestCase):
         self.assertEqual(headers[:1], harmless(headers))
 
     def test_refused(self) -> None:
-        """What is no header, what the request itself needs, and what would break the line, is refused unquoted."""
+        """Invalid headers, reserved ones and line breaks are rejected without quoting the value."""
         for text in ("x", "a b: x", ": x", "Host: x", "proxy-authorization: secret", "X: secret\r\nY: z"):
             error = self.assertRaises(ConfigError, read_headers, [text])
             self.assertNotIn("secret", str(error))

@@ -1,4 +1,4 @@
-"""Which credentials a proxy is shown, and when they are kept back."""
+"""The credentials sent to a proxy, and the conditions for withholding them."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ class ChoiceTests(LoginCase):
         dialogue.accepted()
 
     def test_nothing_known(self) -> None:
-        """A proxy that offers nothing known, or nothing at all, is refused in so many words."""
+        """A proxy that offers nothing known, or nothing at all, is rejected in so many words."""
         new = b'Digest realm="x", nonce="1", algorithm=new'
         for offers, words in (
             ([b"Bearer", new], "demands a login (Bearer, Digest); Digest: with an unsupported"),
@@ -169,13 +169,13 @@ class TokenTests(LoginCase):
         return scheme + b" " + b64encode(b"token")
 
     def test_ntlm(self) -> None:
-        """Two tokens; after the second one a challenge is a refusal (PX-01)."""
+        """Two tokens; after the second one a challenge is a rejection (PX-01)."""
         dialogue = self.dialogue()
         self.assertEqual(NextToken(AuthScheme.NTLM, None), self.answer(dialogue, NTLM, BASIC))
         self.assertEqual(NextToken(AuthScheme.NTLM, b"token"), self.answer(dialogue, self.token(NTLM)))
         fault, sentence = self.refusal(dialogue, self.token(NTLM))
         self.assertEqual(ProxyFault.CREDENTIALS_WRONG, fault)
-        self.assertIn("refused the user or the password (NTLM)", sentence)
+        self.assertIn("rejected the user or the password (NTLM)", sentence)
 
     def test_not_begun(self) -> None:
         """A proxy that does not go on after the first token has not seen the password: the next way is tried."""
@@ -184,7 +184,7 @@ class TokenTests(LoginCase):
         self.assertEqual(basic(ALICE), self.answer(dialogue, NTLM, BASIC))
 
     def test_ticket_refused(self) -> None:
-        """A ticket that the proxy refuses locks no account; then it is the password's turn."""
+        """A ticket that the proxy rejects locks no account; then it is the password's turn."""
         dialogue = self.dialogue()
         self.assertEqual(NextToken(AuthScheme.TICKET, None), self.answer(dialogue, NEGOTIATE, BASIC))
         for _ in range(2):
@@ -211,7 +211,7 @@ class DigestTests(LoginCase):
         return found[1].decode(), int(found[2], 16)
 
     def test_stale(self) -> None:
-        """A nonce that is too old is replaced once by the new one; then it is a refusal."""
+        """A nonce that is too old is replaced once by the new one; then it is a rejection."""
         dialogue = self.dialogue()
         self.assertEqual(("1", 1), self.nonce(self.answer(dialogue, DIGEST)))
         self.assertEqual(("2", 1), self.nonce(self.answer(dialogue, STALE)))
@@ -239,7 +239,7 @@ class DigestTests(LoginCase):
         self.assertIsNone(self.first)
 
     def test_other_login(self) -> None:
-        """What one login has been accepted with is nothing to another."""
+        """The accepted scheme of one login does not apply to another."""
         dialogue = self.dialogue()
         self.answer(dialogue, DIGEST)
         dialogue.accepted()
@@ -249,10 +249,10 @@ class DigestTests(LoginCase):
 
 
 class PauseTests(LoginCase):
-    """A login that was refused (PX-01)."""
+    """A login that was rejected (PX-01)."""
 
     def refuse(self, now: float) -> None:
-        """Have the login refused."""
+        """Have the login rejected."""
         dialogue = self.dialogue(now)
         self.answer(dialogue, BASIC)
         fault, sentence = self.refusal(dialogue, BASIC)
@@ -265,7 +265,7 @@ class PauseTests(LoginCase):
         for now, minutes in ((1000.0, 15), (1000.0 + PAUSE - 1, 1)):
             fault, sentence = self.refusal(self.dialogue(now), BASIC, DIGEST, NTLM)
             self.assertEqual(ProxyFault.CREDENTIALS_WRONG, fault)
-            self.assertIn(f"; it has refused the login, which is not sent for {minutes} minute", sentence)
+            self.assertIn(f"; it has rejected the login, which is not sent for {minutes} minute", sentence)
         self.assertEqual(NextToken(AuthScheme.TICKET, None), self.answer(self.dialogue(1001.0), NEGOTIATE))
         self.assertEqual(basic(ALICE), self.answer(self.dialogue(1000.0 + PAUSE), BASIC))
 
@@ -283,14 +283,14 @@ class PauseTests(LoginCase):
         self.assertEqual(basic(ALICE), self.answer(self.dialogue(2.0), BASIC))
 
     def test_several(self) -> None:
-        """Once two proxies have refused it no other one sees it, for they may all ask the same directory."""
+        """Once two proxies have rejected it no other one sees it, for they may all ask the same directory."""
         proxies = [Proxy(False, f"proxy{number}", 3128) for number in range(3)]
         for at, self.proxy in enumerate(proxies[:2]):
             self.refuse(float(at))
         self.proxy = proxies[2]
         fault, sentence = self.refusal(self.dialogue(2.0), BASIC)
         self.assertEqual(ProxyFault.CREDENTIALS_WRONG, fault)
-        self.assertIn("; other proxies have refused the login, which is not sent for 15", sentence)
+        self.assertIn("; other proxies have rejected the login, which is not sent for 15", sentence)
         self.login = Login("alice", "other")
         self.assertEqual(basic(self.login), self.answer(self.dialogue(2.0), BASIC))
         self.login = ALICE
@@ -299,7 +299,7 @@ class PauseTests(LoginCase):
         self.assertEqual(basic(ALICE), self.answer(self.dialogue(PAUSE), BASIC))
 
     def test_forgotten(self) -> None:
-        """What many proxies have refused is not kept for longer than it counts."""
+        """Rejections by many proxies are forgotten when they expire."""
         for hour in range(100):
             self.credentials.refused(Proxy(False, f"proxy{hour}", 3128), ALICE, hour * 3600.0)
         self.assertEqual(1, len(self.credentials._refused))

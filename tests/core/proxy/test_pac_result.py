@@ -58,7 +58,7 @@ class PACResultTests(SynchronousTestCase):
         )
 
     def test_bounds(self) -> None:
-        """So many proxies and no more; so many complaints and no more; a longer answer is refused."""
+        """So many proxies and no more; so many complaints and no more; a longer answer is rejected."""
         many = PACResult.parse("; ".join(f"PROXY a:{number}" for number in range(1, 40)))
         self.assertEqual([proxy.port for proxy in many.proxies if proxy], list(range(1, 11)))
         self.assertEqual(len(many.skipped), MAXIMUM_PROXIES)
@@ -67,7 +67,7 @@ class PACResultTests(SynchronousTestCase):
 
     @given(st.text(st.sampled_from("PROXYDIECTHS; :[]@ab8\0\n")))
     def test_anything(self, text: str) -> None:
-        """Whatever the answer is, there are proxies or there is a DiscoveryError, and what is shown is printable."""
+        """Any result gives proxies or a DiscoveryError, and error text is printable."""
         try:
             result = PACResult.parse(text)
         except DiscoveryError as error:

@@ -45,7 +45,7 @@ RECORDED = bytes.fromhex(
     "0d0a0d0a000d0a515549540a 21 11 002d 7f000001 7f000001 cf8a ad0d"
     "20 001e 07 00000000 21 0007 544c5376312e33 22 000c 636c69656e742d616c696365"
 )
-"""What HAProxy 2.6 has sent with send-proxy-v2-ssl-cn for a client whose certificate names client-alice."""
+"""A header of HAProxy 2.6 with send-proxy-v2-ssl-cn for a client certificate with the name client-alice."""
 
 CHECKED = bytes.fromhex(
     "0d0a0d0a000d0a515549540a 21 11 0025 7f000001 7f000001 e64c 46a1"
@@ -74,7 +74,7 @@ class ProxyProtocolCase(SynchronousTestCase):
             self.assertEqual(expected, read(pieces))
 
     def assert_refused(self, stream: bytes, words: str = "malformed") -> None:
-        """Check that a header is refused, whole and byte by byte."""
+        """Check that a header is rejected, whole and byte by byte."""
         for pieces in ([stream], [stream[at : at + 1] for at in range(len(stream))]):
             self.assertIn(words, str(self.assertRaises(ProtocolError, read, pieces)), stream)
 
@@ -89,7 +89,7 @@ class TextTests(ProxyProtocolCase):
             self.assert_announces(version1(source, destination, 1234, 443) + REST, expected)
 
     def test_unknown(self) -> None:
-        """Where the front knows nothing there is no address, whatever else it says."""
+        """If the front knows nothing there is no address, whatever else it says."""
         for line in (b"PROXY UNKNOWN\r\n", b"PROXY UNKNOWN ffff::1 ffff::2 1 2\r\n", b"PROXY UNKNOWN  x\r\n"):
             self.assert_announces(line + REST, Announcement(None, 0, None, REST))
 
@@ -103,7 +103,7 @@ class TextTests(ProxyProtocolCase):
             self.assert_refused(version1("192.0.2.7", "198.51.100.1", 1234, bad))
 
     def test_malformed(self) -> None:
-        """Any other line is refused."""
+        """Any other line is rejected."""
         for line in (
             b"PROXY \r\n",
             b"PROXY TCP4\r\n",
@@ -157,7 +157,7 @@ class BinaryTests(ProxyProtocolCase):
             self.assert_announces(header(command, family, content) + REST, nobody)
 
     def test_unknown(self) -> None:
-        """Another version, command or protocol is refused."""
+        """Another version, command or protocol is rejected."""
         for command in (0x00, 0x11, 0x22, 0x2F, 0x31):
             self.assert_refused(header(command, TCP4, ADDRESSES), "unsupported")
         for family in (UDP4, 0x10, 0x13, 0x22, 0x32, 0x41, 0xFF):
@@ -176,7 +176,7 @@ class BinaryTests(ProxyProtocolCase):
         self.assert_announces(stream + REST, Announcement(CLIENT, 1234, None, REST))
 
     def test_cut_off_fields(self) -> None:
-        """A field that goes beyond the header is refused, inside that about TLS too."""
+        """A field that goes beyond the header is rejected, inside that about TLS too."""
         for fields in (b"\x04", b"\x04\0", b"\x04\0\1", field(4, b"") + b"\x04\0\2x"):
             self.assert_refused(version2("192.0.2.7", "198.51.100.1", 1234, fields), "cut off")
             within = field(PP2_TYPE_SSL, b"\x07" + bytes(4) + fields)
@@ -215,7 +215,7 @@ class CertificateTests(ProxyProtocolCase):
         return found.common_name
 
     def test_recorded(self) -> None:
-        """What HAProxy sends is understood."""
+        """HAProxy's header is parsed."""
         self.assert_announces(RECORDED + REST, Announcement(IPv4Address("127.0.0.1"), 53130, "client-alice", REST))
 
     def test_verified(self) -> None:
@@ -240,12 +240,12 @@ class CertificateTests(ProxyProtocolCase):
         self.assertIsNone(self.name(field(PP2_SUBTYPE_SSL_CN, b"alice")), "outside the field about TLS")
 
     def test_unicode(self) -> None:
-        """A name is UTF-8, and bad UTF-8 is refused."""
+        """A name is UTF-8, and bad UTF-8 is rejected."""
         self.assertEqual("J\xfcrgen", self.name(tls("J\xfcrgen".encode())))
         self.assert_refused(version2("192.0.2.7", "198.51.100.1", 1234, tls(b"J\xfcrgen")), "not UTF-8")
 
     def test_twice(self) -> None:
-        """Two words about the same leave open which one counts, and are refused."""
+        """Two words about the same leave open which one counts, and are rejected."""
         for fields in (
             tls(b"alice") + tls(b"bob"),
             tls(b"alice") + tls(b"alice"),
@@ -260,7 +260,7 @@ class CertificateTests(ProxyProtocolCase):
 
 
 class OtherTests(ProxyProtocolCase):
-    """What is no header."""
+    """Invalid headers."""
 
     def test_refused_at_once(self) -> None:
         """As soon as a byte belongs to no header, nothing more is waited for."""
@@ -270,7 +270,7 @@ class OtherTests(ProxyProtocolCase):
 
     @given(st.binary())
     def test_any_bytes(self, stream: bytes) -> None:
-        """Whatever comes is announced, refused or waited for, and byte by byte the same as at once."""
+        """Any input is a header, an error or incomplete, with the same result byte by byte as at once."""
         outcomes = []
         for prefix in (b"", b"PROXY ", SIGNATURE, BINARY[:16]):
             whole = prefix + stream
@@ -283,7 +283,7 @@ class OtherTests(ProxyProtocolCase):
 
     @given(st.ip_addresses(v=4), st.integers(0, 65535), st.text(min_size=1), st.binary(), st.data())
     def test_any_client(self, client: IPv4Address, port: int, name: str, rest: bytes, data: st.DataObject) -> None:
-        """Whoever is announced comes out, however the stream is cut."""
+        """The announced client is the same for any split of the stream."""
         name = name.encode("utf-8", "replace").decode()
         stream = version2(str(client), "198.51.100.1", port, tls(name.encode())) + rest
         at = data.draw(st.integers(0, len(stream)))

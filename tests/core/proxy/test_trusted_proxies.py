@@ -14,7 +14,7 @@ FRONTS = TrustedProxies(map(ip_network, ("198.51.100.9", "203.0.113.0/24", "2001
 
 
 class FrontsTests(SynchronousTestCase):
-    """Who is a front."""
+    """The addresses of trusted proxies."""
 
     def test_contains(self) -> None:
         """TrustedProxies are those in the list, and nobody else."""
@@ -42,7 +42,7 @@ class FrontsTests(SynchronousTestCase):
             self.assertEqual(ip_address(client), FRONTS.client(said), said)
 
     def test_nobody(self) -> None:
-        """What is no address ends the search: from there on nothing can be believed."""
+        """An invalid address in the list ends the search: entries before it cannot be trusted."""
         for said in (
             "",
             ",",
@@ -59,6 +59,6 @@ class FrontsTests(SynchronousTestCase):
 
     @given(st.text())
     def test_anything(self, said: str) -> None:
-        """Whatever the header says, nothing breaks."""
+        """Any header value is handled without an exception."""
         client = FRONTS.client(said)
         self.assertTrue(client is None or client not in FRONTS)

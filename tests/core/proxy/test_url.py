@@ -30,7 +30,7 @@ class ProxyTests(SynchronousTestCase):
         self.assertNotIn("cret", f"{proxy} {proxy!r} {proxy.login!r}")
 
     def test_refused(self) -> None:
-        """What is no proxy's URL is refused with a sentence that holds no password."""
+        """An invalid proxy URL is rejected with a sentence without the password."""
         for text in (
             "socks5://proxy.example:1080",
             "http://",

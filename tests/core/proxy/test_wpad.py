@@ -1,4 +1,4 @@
-"""Where Web Proxy Auto-Discovery looks."""
+"""The URLs tried by Web Proxy Auto-Discovery."""
 
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -43,7 +43,7 @@ class URLTests(SynchronousTestCase):
             self.assertEqual(asked(domain), expected, domain)
 
     def test_refused(self) -> None:
-        """What is no domain name is not asked."""
+        """An invalid domain name is not queried."""
         label = "a" * 63
         for domain in ("a..org", "-a.org", "a-.org", "a b.org", "a/b.org", "ä.org", "a" * 64 + ".org", ".", "a@b.org"):
             self.assertEqual(asked(domain), [], domain)

@@ -166,7 +166,7 @@ class Client:
 
     @property
     def deadline(self) -> float | None:
-        """When to call `expired`."""
+        """The time to call `expired`."""
         timers = [each.deadline for each in (self.lcp, *self.networks.values())]
         return min((each for each in timers if each is not None), default=None)
 

@@ -73,7 +73,7 @@ class BuildTests(SynchronousTestCase):
         self.assertEqual(short, CryptoBinding.parse(padded[4:]))
 
     def test_status_info(self) -> None:
-        """Status Info has 12 bytes, and the refused value behind them, at most 64 bytes of it (2.2.8)."""
+        """Status Info has 12 bytes, and the rejected value behind them, at most 64 bytes of it (2.2.8)."""
         info = StatusInfo(AttributeID.ENCAPSULATED_PROTOCOL_ID, Status.VALUE_NOT_SUPPORTED, b"\0\2")
         self.assertEqual(bytes.fromhex("0002000e 00000001 00000004 0002"), info.build())
         self.assertEqual(info, StatusInfo.parse(info.build()[4:]))
@@ -142,7 +142,7 @@ class ReadTests(SynchronousTestCase):
 
 
 class RequestTests(SynchronousTestCase):
-    """What the NAK to a Call Connect Request says (3.3.5.2.2)."""
+    """The faults in the NAK to a Call Connect Request (3.3.5.2.2)."""
 
     def test_acceptable(self) -> None:
         """Encapsulated Protocol ID with PPP is acceptable; a Status Info without an error does no harm."""
@@ -203,7 +203,7 @@ class RequestTests(SynchronousTestCase):
 
 
 class OtherTests(SynchronousTestCase):
-    """What is wrong with other messages."""
+    """The faults of other messages."""
 
     def test_connected(self) -> None:
         """Call Connected has just a Crypto Binding of 104 bytes, else ATTRIB_NOT_SUPPORTED_IN_MSG (3.3.5.2.3)."""

@@ -19,7 +19,7 @@ RESPONSE = data_packet(b"\xff\x03\xc2\x23\x02")
 
 
 class Session:
-    """What joins a codec and a machine; `verdict` is what the check of each binding says."""
+    """A codec joined with a machine; `verdict` is the result of each binding's verification."""
 
     def __init__(self, verdict: ServerEvent = ServerEvent.VERIFIED) -> None:
         self.codec = SSTPCodec()

@@ -70,7 +70,7 @@ class DisconnectTests(EndCase):
             self.assert_ended(talk.wait(0.25), "the client disconnected", (M.CALL_DISCONNECT_ACK, None))
 
     def test_client_with_status(self) -> None:
-        """What the client says is told, also a status that nobody knows."""
+        """The client's status is in the reason, even an unknown one."""
         for status, words in ((6, "too many attempts"), (77, "status 77")):
             talk = Talk().start().say(message(M.CALL_DISCONNECT, StatusInfo(0, status).build())).wait(1.0)
             self.assert_ended(talk, f"the client disconnected: {words}", (M.CALL_DISCONNECT_ACK, None))
@@ -270,7 +270,7 @@ class PPPTests(EndCase):
         self.assert_ended(talk, words, (M.CALL_DISCONNECT, (0, 0)))
 
     def test_not_offered(self) -> None:
-        """What the client is not offered is rejected, and the other family works."""
+        """A family that is not offered is rejected, and the other one works."""
         for offer, number in ((Offer(OWN, ASSIGNED), IPV6CP), (Offer(identifier=OFFER.identifier), IPCP)):
             talk = Talk(offer=offer).start()
             self.assertEqual(number.to_bytes(2), talk.frames(LCP)[-1][4:6])

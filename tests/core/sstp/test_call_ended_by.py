@@ -1,4 +1,4 @@
-"""Who has ended a call, for accounting."""
+"""The side that ended a call, for accounting."""
 
 from __future__ import annotations
 

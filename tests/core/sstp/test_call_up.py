@@ -76,7 +76,7 @@ class EstablishmentTests(SynchronousTestCase):
             self.assertEqual(protocol, talk.client.received[0].data[15])
 
     def test_lost_frames(self) -> None:
-        """What the client does not answer is sent again: LCP, the challenge, IPCP (RFC 1661 4.6, RFC 1994 4.1)."""
+        """Unanswered packets are retransmitted: LCP, the Challenge, IPCP (RFC 1661 4.6, RFC 1994 4.1)."""
         for number in (ProtocolNumber.LCP, ProtocolNumber.CHAP, ProtocolNumber.IPCP):
             talk = Talk()
             talk.client.mute.add(number)
@@ -91,7 +91,7 @@ class EstablishmentTests(SynchronousTestCase):
 
 
 class GateTests(SynchronousTestCase):
-    """What passes when (3.3.7.1, 3.3.7.2)."""
+    """The frames that pass in each state (3.3.7.1, 3.3.7.2)."""
 
     def test_shut(self) -> None:
         """Without Call Connected no data passes, though PPP is up (3.3.5.2.3)."""
@@ -314,7 +314,7 @@ class BindingTests(SynchronousTestCase):
 
 
 class ItemTests(SynchronousTestCase):
-    """What is no packet of any kind."""
+    """Data that is no packet of any kind."""
 
     def test_empty(self) -> None:
         """A frame without a protocol, and a control packet without a type, do no harm before the start."""

@@ -30,7 +30,7 @@ SAMPLE = [PING, DATAGRAM, OPTIONS, BARE, PING, EMPTY_DATAGRAM]
 
 HEADERS: dict[int, tuple[bytes, ...]] = {4: (b"\xff\x03\x00\x21", b"\xff\x03\x21", b"\x00\x21", b"\x21")}
 HEADERS[6] = tuple(header[:-1] + b"\x57" for header in HEADERS[4])
-"""What may stand in front of a packet of each IP version (RFC 1661 sections 6.5, 6.6)."""
+"""The PPP headers of each IP version (RFC 1661 sections 6.5, 6.6)."""
 
 ECHO = message(MessageType.ECHO_REQUEST)
 LCP = data_packet(bytes.fromhex("ff03c021 09010008 00000000"))
@@ -177,7 +177,7 @@ class FeedTests(SynchronousTestCase):
             self.assertEqual({DropReason.NOT_IP: 1}, codec.drops)
 
     def test_undelineable(self) -> None:
-        """What cannot be delineated ends the stream; what came before it is still good (3.1.5.1)."""
+        """Data that cannot be delineated ends the stream; packets before it are delivered (3.1.5.1)."""
         for wrong in (b"\x11\x00\x00\x08", b"\x10\x00\x00\x03", b"\x10\x01\xf0\x00", b"GET ", b"\x00"):
             codec = opened()
             self.assertEqual([PING, ControlPacket(ECHO)], fed(codec, [framed(PING) + ECHO + wrong + framed(PING)]))

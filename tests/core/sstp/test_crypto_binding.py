@@ -116,7 +116,7 @@ class VectorTests(SynchronousTestCase):
 
 
 class CheckTests(SynchronousTestCase):
-    """What a server finds wrong (3.3.5.2.3)."""
+    """The mismatches that a server finds (3.3.5.2.3)."""
 
     def test_each_part(self) -> None:
         """The result names the parts that are wrong; the MAC is only wrong as well if the message itself is."""
@@ -152,7 +152,7 @@ class CheckTests(SynchronousTestCase):
         self.assertEqual(Mismatch.NONCE, SHA256.check(nonce=SHA256.nonce[::-1]))
 
     def test_offered(self) -> None:
-        """A hash function that the server has not offered is refused, and so is an unknown one (3.3.5.2.3)."""
+        """A hash function that the server has not offered is rejected, and so is an unknown one (3.3.5.2.3)."""
         self.assertEqual(Mismatch.HASH_PROTOCOL, SHA1.check(offered=(HashProtocol.SHA256,)))
         self.assertEqual(Mismatch.NONE, SHA256.check(offered=(HashProtocol.SHA256,)))
         for number in (0, 3, 255):
@@ -169,7 +169,7 @@ class CheckTests(SynchronousTestCase):
 
     @given(st.binary(max_size=200))
     def test_length(self, message: bytes) -> None:
-        """A message of another length is refused (2.2.11)."""
+        """A message of another length is rejected (2.2.11)."""
         for wrong in (message, SHA256.message[:-1], SHA256.message + b"\0"):
             self.assertTrue(SHA256.check(wrong))
             if len(wrong) != CALL_CONNECTED_LENGTH:

@@ -1,4 +1,4 @@
-"""What `tools/fuzz` runs, for a moment and without a fuzzer: it gets as deep as it should, and finds nothing."""
+"""The targets of `tools/fuzz`, run briefly without a fuzzer, reach the expected depth and find no fault."""
 
 from __future__ import annotations
 

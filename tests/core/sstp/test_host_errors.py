@@ -45,7 +45,7 @@ class ErrorTests(SynchronousTestCase):
         )
 
     def test_no_address(self) -> None:
-        """Where the server has no address of a family, there is no error of it."""
+        """If the server has no address of a family, there is no error of it."""
         errors = HostErrors(b"", b"")
         self.assertEqual(errors.unreachable(Batch.of([one(), six()]), 0.0), EMPTY)
         self.assertEqual(errors.fitting(Batch.of([one(), six()]), 80, 0.0), (EMPTY, EMPTY))

@@ -144,7 +144,7 @@ class IPv6Tests(LinkTestCase):
             self.assert_verdict(DropReason.DESTINATION_INVALID, udp(A, destination))
 
     def test_no_prefix(self) -> None:
-        """Where clients get no prefix only the link-local address remains."""
+        """Without a prefix a client has its link-local address only."""
         self.policy = Policy(self.table, frozenset((address(ROUTER),)))
         self.assert_verdict(DropReason.SOURCE_FOREIGN, udp(A, PRIVATE_HOST))
         self.assert_verdict(HOST, echo(LINK_LOCAL_A, ROUTER))
@@ -185,7 +185,7 @@ class IPv6Tests(LinkTestCase):
         self.assert_verdict(DropReason.ND_FRAGMENTED, behind(probe(A), (ipv6.FRAGMENT, bytes(7))))
 
     def test_looked_at_each_time(self) -> None:
-        """What Neighbor Discovery or DHCPv6 can hide behind is looked at each time (RFC 7113, RFC 7610)."""
+        """Packets that may contain Neighbor Discovery or DHCPv6 are checked each time (RFC 7113, RFC 7610)."""
         options = (ipv6.DESTINATION_OPTIONS, bytes(7))
         self.assert_verdict(HOST, echo(A, PRIVATE_HOST), behind(udp(A, PRIVATE_HOST), options), udp(A, B))
 

@@ -80,7 +80,7 @@ def read(attributes: Received) -> radius.Accepted:
 
 
 class RequestTests(SynchronousTestCase):
-    """What an Access-Request has in it."""
+    """The attributes of an Access-Request."""
 
     def test_mschapv2(self) -> None:
         """MS-CHAP2-Response is Ident, Flags, Peer-Challenge, 8 zeros, Response (RFC 2548 section 2.3.2)."""
@@ -110,7 +110,7 @@ class RequestTests(SynchronousTestCase):
 
 
 class AcceptTests(SynchronousTestCase):
-    """What an Access-Accept grants."""
+    """The content of an Access-Accept."""
 
     def test_keys(self) -> None:
         """The HLAK is the receive key and the send key of the server, decrypted ([MS-SSTP] 3.2.5.2.2, RFC 2548)."""
@@ -180,7 +180,7 @@ class KeyTests(SynchronousTestCase):
         self.assertEqual(radius.mppe_key(hidden(key, salt), SECRET, AUTHENTICATOR), key)
 
     def test_wrong(self) -> None:
-        """Another secret, another length, and a value that is too short are refused."""
+        """Another secret, another length, and a value that is too short are rejected."""
         value = hidden(SERVER_SEND)
         for wrong in (hidden(SERVER_SEND, secret=b"other"), value[:-1], value + b"\0", value[:2], value[:1], b""):
             with self.assertRaises(ProtocolError):
@@ -188,13 +188,13 @@ class KeyTests(SynchronousTestCase):
 
     @given(st.binary(max_size=70))
     def test_any(self, value: bytes) -> None:
-        """Whatever the value, there is a key or a ProtocolError."""
+        """Any value gives a key or a ProtocolError."""
         with contextlib.suppress(ProtocolError):
             self.assertTrue(radius.mppe_key(value, SECRET, AUTHENTICATOR))
 
 
 class RejectTests(SynchronousTestCase):
-    """What an Access-Reject says."""
+    """The content of an Access-Reject."""
 
     def test_code(self) -> None:
         """The client gets the code of MS-CHAP-Error (RFC 2548 section 2.1.5), the log the Reply-Message."""
@@ -209,7 +209,7 @@ class RejectTests(SynchronousTestCase):
 
 
 class AccountingTests(SynchronousTestCase):
-    """What an Accounting-Request has in it (RFC 2866)."""
+    """The attributes of an Accounting-Request (RFC 2866)."""
 
     def test_session(self) -> None:
         """A record has the session's identity, its addresses and classes, and the time of day (RFC 2869 5.3)."""

@@ -33,7 +33,7 @@ def read(*pieces: bytes) -> RequestHead:
 
 
 class RequestTests(SynchronousTestCase):
-    """What opens a call."""
+    """The requests that open a call."""
 
     def test_example(self) -> None:
         """The specification's own request opens a call; what follows it belongs to the call."""
@@ -50,7 +50,7 @@ class RequestTests(SynchronousTestCase):
 
     @given(st.text())
     def test_any_path(self, path: str) -> None:
-        """Whatever the path is, it gets a yes or a no."""
+        """Any path is accepted or rejected without an exception."""
         self.assertIn(is_path(path), (True, False))
 
     def test_length(self) -> None:
@@ -60,7 +60,7 @@ class RequestTests(SynchronousTestCase):
             self.assertEqual(open_call(head), FIRST)
 
     def test_refused(self) -> None:
-        """HTTP/1.0 and a transfer encoding are refused with their status (RFC 9110 sections 15.6.2, 15.6.6)."""
+        """HTTP/1.0 and a transfer encoding are rejected with their status (RFC 9110 sections 15.6.2, 15.6.6)."""
         chunked = EXAMPLE.replace(b"Content-Length: 18446744073709551615", b"Transfer-Encoding: chunked")
         for request, status in ((EXAMPLE.replace(b"HTTP/1.1", b"HTTP/1.0"), 505), (chunked, 501)):
             error = self.assertRaises(ProtocolError, open_call, read(request))

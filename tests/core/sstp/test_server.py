@@ -50,7 +50,7 @@ EXPECTED = """
     disconnect ack      -     -     -     -     5     7     drop  -     -
     disconnect timeout  -     -     -     -     -     -     -     -     -
 """
-"""What each message does in each state (3.3.5.2.2 to 3.3.5.2.8): a row for each state, in the order of ServerState.
+"""The effect of each message in each state (3.3.5.2.2 to 3.3.5.2.8): a row per state, in the order of ServerState.
 
 -: ignored; ok: the state's own message; bad: Call Abort with status 5; a number: that message is the answer.
 """
@@ -189,7 +189,7 @@ class PairTests(MachineTestCase):
                 self.assertEqual((state, None), (machine.state, machine.received_status))
 
     def test_received_status(self) -> None:
-        """What the client says of the end is kept for people, and the first word counts (2.2.13, 2.2.14)."""
+        """The status in the client's first Call Abort or Call Disconnect is kept for the log (2.2.13, 2.2.14)."""
         machine = machine_in(S.SERVER_CALL_CONNECTED)
         play(machine, message(M.CALL_ABORT, StatusInfo(3, 4).build()), DISCONNECT)
         self.assertEqual(StatusInfo(3, 4), machine.received_status)

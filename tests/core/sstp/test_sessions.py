@@ -19,7 +19,7 @@ class Connection:
 
 
 class TableTests(SynchronousTestCase):
-    """Who is in the table, and whose sessions must go."""
+    """The entries of the table, and the sessions to displace."""
 
     def setUp(self) -> None:
         """Have a table with room for four, two of each user."""

@@ -55,7 +55,7 @@ class TableTests(SynchronousTestCase):
         self.assertEqual(Outward(((0, Batch.of([TO_A])),), Batch.of([ALL6, ALL4, BROADCAST])), routed)
 
     def test_unknown(self) -> None:
-        """What no session holds is not lost: it may be owed an error (RFC 4443 section 3.1)."""
+        """Packets to an unassigned address are returned, for an ICMP error (RFC 4443 section 3.1)."""
         routed = self.table.route(Batch.of([TO_C, TO_A, TO_C6]))
         self.assertEqual(Outward(((0, Batch.of([TO_A])),), unknown=Batch.of([TO_C, TO_C6])), routed)
 

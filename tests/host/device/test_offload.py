@@ -105,11 +105,11 @@ class RouteTests(NamespaceCase):
     @settings(max_examples=60)
     @given(streams())
     def test_any_stream(self, packets: list[bytes]) -> None:
-        """Whatever comes, out of order and damaged too, arrives as it is, and in order within each flow."""
+        """All packets arrive unchanged and in order within each flow, damaged ones included."""
         self.assert_same(packets)
 
     def test_recorded(self) -> None:
-        """What real kernels sent arrives as it is, and scapy finds every checksum right."""
+        """Packets of real kernels arrive unchanged, with right checksums by scapy."""
         packets = [bytes(packet[IPv6]) for packet in rdpcap(str(RECORDED)) if IPv6 in packet]
         packets = [packet for packet in packets if packet[24] != 0xFF and packet[6] in (6, 17)]
         self.assertGreater(len(packets), 500)
@@ -135,7 +135,7 @@ class RouteTests(NamespaceCase):
         self.assertEqual((0, 0), (self.first.counters.packets_out, self.first.counters.bytes_out))
 
     def test_bounds(self) -> None:
-        """Bounds that do not fit the data are refused, and nothing is read that is not there."""
+        """Bounds that do not fit the data are rejected, and nothing is read that is not there."""
         for bounds in ([0, 50], [40, 0], [0, 2**32 - 1]):
             raw = b"".join(bound.to_bytes(4, "little") for bound in bounds)
             self.assertRaises(ValueError, _offload.write, self.first.descriptor, bytes(40), raw, True)
@@ -252,7 +252,7 @@ class MirrorIPv4Tests(MirrorTests):
 
 
 class CutTests(NamespaceCase):
-    """What local programs, with privileges, put into a device together with hints of their own."""
+    """Packets and offload hints of privileged local programs."""
 
     def setUp(self) -> None:
         """Make a device without IPv6 of its own, and a socket that sends hints."""

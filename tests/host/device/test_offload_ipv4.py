@@ -90,7 +90,7 @@ def remade(packet: bytes) -> bytes:
 
 
 class CutTests(PairCase):
-    """What the kernel hands over."""
+    """Packets from the kernel."""
 
     def cut(self, layer: Packet, kind: int, size: int, *, options: int = 0) -> list[bytes]:
         """Return the segments of a superpacket of 4 kB."""
@@ -164,7 +164,7 @@ class CutTests(PairCase):
 
 
 class JoinTests(PairCase):
-    """What the kernel gets."""
+    """Packets to the kernel."""
 
     def segments(self, number: int = 3, fragment: int = ipv4.DONT_FRAGMENT) -> list[bytes]:
         """Build consecutive segments."""
@@ -190,7 +190,7 @@ class JoinTests(PairCase):
             self.assertEqual(0xFFFE, IP(whole).id)
 
     def test_cut_again(self) -> None:
-        """What is joined, cut again, is what was to be written, Identifications that wrap included."""
+        """A joined superpacket is cut into the original packets, wrapped Identifications included."""
         for packets in (self.segments(9), self.segments(9, fragment=0), self.datagrams()):
             bounds = array("I", accumulate(map(len, packets), initial=0)).tobytes()
             _offload.write(self.device.fileno(), b"".join(packets), bounds, True)

@@ -165,7 +165,7 @@ class ResolutionTests(KernelCase):
         self.assertEqual((self.device.counters.packets_out, self.device.counters.drops), (0, {}))
 
     def test_alive(self) -> None:
-        """Whether a neighbour is still there is asked on the link, without options; the answer counts (3)."""
+        """True if a neighbour is still there is asked on the link, without options; the answer counts (3)."""
         self.up()
         self.send()
         self.expect(lambda packet: packet.dst == OTHER, "the packet")
@@ -215,7 +215,7 @@ class ResolutionTests(KernelCase):
         self.expect(lambda packet: ICMPv6EchoReply in packet, "an answer")
 
     def test_closed(self) -> None:
-        """What is written after the end is dropped and counted."""
+        """Packets written after the end are dropped and counted."""
         self.device.close()
         self.device.write(Batch.of([test_device.SHORT]))
         expected = Counters()

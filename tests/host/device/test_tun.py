@@ -1,4 +1,4 @@
-"""What only the kernel's TUN device has: names, its descriptor, and a kernel at the other side."""
+"""Properties of the kernel's TUN device only: names, descriptor, and the kernel's side."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class InvalidNameTests(SynchronousTestCase):
     """Names that no interface can have; nothing is asked of the kernel."""
 
     def test_invalid(self) -> None:
-        """A name that the kernel would refuse, or change, is the operator's error, and quoted."""
+        """A name that the kernel would reject, or change, is the operator's error, and quoted."""
         for name in (
             "", "sixteen-letters-", "two words", "tab\t", "line\n", "a/b", "a:b", ".", "..", "tun%d",
             "zero\0", "tünnel", "\udcff", "all", "default",
@@ -90,7 +90,7 @@ class TunDeviceTests(NamespaceCase):
         self.assertEqual(done.stdout, b"False\n")
 
     def test_no_privilege(self) -> None:
-        """Who may not make an interface is told what it takes."""
+        """Without the privilege to create an interface the error names the privilege."""
         need_another_user()
         sentence = in_child(self._without_privilege)
         self.assertRegex(sentence, f"^cannot create the interface {NAME}: .*(root|CAP_NET_ADMIN|chmod 666)")
@@ -165,7 +165,7 @@ class KernelTests(NamespaceCase):
         self.assertEqual(self.device.counters.drops, {DropReason.NOT_IPV6: 1})
 
     def test_from_a_program(self) -> None:
-        """What a program sends to an address on the link comes out of the device."""
+        """A program's packets to an address on the link are read from the device."""
         self.talk()
         with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as program:
             program.sendto(b"hello", ("2001:db8:2::2", 9))
@@ -174,7 +174,7 @@ class KernelTests(NamespaceCase):
         self.assertEqual(packet[ipv6.HEADER_LENGTH + 8 :], b"hello")
 
     def test_to_a_program(self) -> None:
-        """What is written into the device reaches the program it is meant for."""
+        """Packets written into the device reach the receiving program."""
         self.talk()
         source, destination = (socket.inet_pton(socket.AF_INET6, text) for text in ("2001:db8:2::2", "2001:db8:2::1"))
         with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as program:

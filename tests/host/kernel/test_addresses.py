@@ -21,7 +21,7 @@ fe800000000000005910565f6429b7ef 07 40 20 80 iphttps0
 
 
 class AddressesTests(SynchronousTestCase):
-    """What the kernel lists."""
+    """The kernel's list."""
 
     def test_list(self) -> None:
         """The addresses of one interface, sorted; none of another whose name begins alike."""

@@ -88,7 +88,7 @@ class NftablesTests(NamespaceCase):
 
 
 class LegacyTests(SynchronousTestCase):
-    """What ip6tables-legacy says."""
+    """The output of ip6tables-legacy."""
 
     def test_rules(self) -> None:
         """A policy to drop is named with what to type, unless a rule knows the interface or the port."""

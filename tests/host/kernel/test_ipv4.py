@@ -102,7 +102,7 @@ class AddressTests(IPv4Case):
         self.assertEqual([("10.99.0.1", "10.99.0.1", 24)], self.addresses())
 
     def test_left_alone(self) -> None:
-        """Where IPv4 is not part of the configuration, as with IP-HTTPS, what is there stays."""
+        """If IPv4 is not part of the configuration, as with IP-HTTPS, what is there stays."""
         self.network.apply(up(IPv4Config(ADDRESS, routes=ROUTES)))
         before = self.addresses(), self.routes(), settings()
         self.network.apply(up(None))
@@ -123,7 +123,7 @@ class AddressTests(IPv4Case):
             self.assertEqual({"10.99.0.0/24", *map(str, routes)}, self.routes())
 
     def test_traffic(self) -> None:
-        """What a program sends to the peer, or along a route, comes out of the device."""
+        """A program's packets to the peer, or along a route, are read from the device."""
         self.network.apply(up(IPv4Config(ADDRESS, PEER, ROUTES)))
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as program:
             for destination in ("10.99.0.2", "192.0.2.9", "203.0.113.5"):
@@ -185,7 +185,7 @@ class ForwardingTests(IPv4Case):
         self.assertEqual(before, settings())
 
     def test_read_only(self) -> None:
-        """Where /proc/sys is read-only one sentence names the setting, and how to set it before the start."""
+        """If /proc/sys is read-only one sentence names the setting, and how to set it before the start."""
         self.network.apply(up(None))
 
         def refused() -> str:
@@ -198,7 +198,7 @@ class ForwardingTests(IPv4Case):
 
 
 class NoteTests(IPv4Case):
-    """What a gateway that was killed leaves behind."""
+    """The settings left by a killed gateway."""
 
     def setUp(self) -> None:
         """Choose a place for the note."""
@@ -229,7 +229,7 @@ class NoteTests(IPv4Case):
             self.assertFalse(self.path.exists())
 
     def test_set_since(self) -> None:
-        """What somebody has set since to something else stays as it is."""
+        """A setting changed by somebody else since then stays."""
         self.killed(up(ROUTER))
         ipv4_setting("all", "forwarding", 0)
         ipv4_setting(UPLINK, "forwarding", 1)
@@ -262,7 +262,7 @@ class NoteTests(IPv4Case):
             self.assertIn("of another version of iphttps", str(refused))
 
     def test_no_place(self) -> None:
-        """Where no note can be written, nothing is changed."""
+        """If no note can be written, nothing is changed."""
         network = LinuxNetwork(Note(self.path / "missing"))
         self.assertRaises(ConfigError, network.apply, up(ROUTER))
         self.assertEqual(self.before, settings())

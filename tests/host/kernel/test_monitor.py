@@ -86,14 +86,14 @@ class MonitorCase(NamespaceCase):
 
 
 class MonitorTests(MonitorCase):
-    """What is news."""
+    """Changes that are reported."""
 
     def test_nothing(self) -> None:
         """While nothing happens there is no news, and reading does not wait."""
         self.assertEqual(self.news(), News())
 
     def test_no_interface(self) -> None:
-        """A monitor for an interface that is not there is refused."""
+        """A monitor for an interface that is not there is rejected."""
         self.assertEqual(
             str(self.assertRaises(ConfigError, NetworkMonitor, "nowhere")), "there is no interface nowhere"
         )
@@ -125,7 +125,7 @@ class MonitorTests(MonitorCase):
             self.assertTrue(self.news().others)
 
     def test_the_same_again(self) -> None:
-        """What is told again unchanged, as with each advertisement of a router on the uplink, is no news."""
+        """Unchanged state, as in each advertisement of a router on the uplink, is not reported."""
         setting("uplink", "accept_dad", 0)
         link_up("uplink")
         link_up("router")
@@ -176,7 +176,7 @@ class MonitorTests(MonitorCase):
 
 
 class AdvertisementTests(MonitorCase):
-    """What the kernel makes of Router Advertisements, and hands on."""
+    """The kernel's messages about Router Advertisements."""
 
     def setUp(self) -> None:
         """Bring the link up."""
@@ -252,7 +252,7 @@ class AdvertisementTests(MonitorCase):
                 self.assertEqual((self.routes(), addresses(TUNNEL)), ({}, []))
 
     def test_forged(self) -> None:
-        """What another program sends instead of the kernel is no news."""
+        """Messages from other programs than the kernel are ignored."""
         message = struct.pack("=IHHIIBxHiII", 32, 17, 0, 0, 0, 0, 0, 1, 0, 0)
         with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE) as other:
             other.bind((0, 0))

@@ -39,7 +39,7 @@ ROUTER = NetworkConfig(TUNNEL, up=True, settings={"addr_gen_mode": 1, "accept_ra
 
 
 class NetworkTestsMixin(Case):
-    """What a network must do.
+    """The requirements for a network.
 
     It has three interfaces: the tunnel's, an uplink that listens to Router Advertisements, a quiet one that does not.
     """
@@ -262,7 +262,7 @@ class LinuxNetworkTests(NetworkTestsMixin, NamespaceCase):
         """The server's own addresses can be used at once: nobody else can have them."""
         self.network.apply(UP)
         with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as one:
-            one.bind((str(ADDRESSES[1].ip), 0))  # a tentative address refuses
+            one.bind((str(ADDRESSES[1].ip), 0))  # fails for a tentative address
 
     def test_queue(self) -> None:
         """The kernel keeps so many packets for the device, and no fewer, until they are read."""
@@ -312,12 +312,12 @@ class LinuxNetworkTests(NetworkTestsMixin, NamespaceCase):
         self.assertTrue(self.link(TUNNEL)[0])
 
     def test_refused_by_netlink(self) -> None:
-        """What the kernel refuses by netlink is the operator's error, with the kernel's reason."""
+        """A netlink error is a ConfigError with the kernel's reason."""
         error = self.assertRaises(ConfigError, self.network.apply, NetworkConfig(TUNNEL, up=True, mtu=1 << 20))
         self.assertEqual(str(error), f"cannot configure {TUNNEL}: Invalid argument")
 
     def test_without_privilege(self) -> None:
-        """Who may not configure the network is told what it takes."""
+        """Without the privilege to configure the network the error names the privilege."""
         need_another_user()
         sentence = in_child(self._apply_without_privilege)
         self.assertRegex(sentence, "^cannot (configure|set) .*: it takes root or CAP_NET_ADMIN$")

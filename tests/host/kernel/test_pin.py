@@ -99,7 +99,7 @@ class PinTests(NamespaceCase):
         self.assertEqual(self.in_tunnel(), 0)
 
     def test_through_the_tunnel(self) -> None:
-        """A server that is reached through the tunnel itself is refused."""
+        """A server that is reached through the tunnel itself is rejected."""
         self.route("add", f"{SERVER}/128", TUNNEL, 50)
         error = self.assertRaises(ConfigError, pin, self.connected(), TUNNEL)
         self.assertEqual(
@@ -131,7 +131,7 @@ class PinTests(NamespaceCase):
         self.assertIsNone(pin(self.connected("2001:db8:5::2"), TUNNEL))
 
     def test_no_route(self) -> None:
-        """Where the route is gone meanwhile, a sentence says so; and where the connection is."""
+        """If the route is gone meanwhile, a sentence says so; and where the connection is."""
         one = self.connected()
         self.route("del", "default", "uplink", 1024, "fe80::99")
         error = self.assertRaises(ConfigError, pin, one, TUNNEL)

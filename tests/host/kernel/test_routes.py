@@ -14,7 +14,7 @@ from ..support import NamespaceCase, link_up
 
 
 class RoutesTests(NamespaceCase):
-    """What the kernel lists."""
+    """The kernel's list."""
 
     def test_list(self) -> None:
         """Prefixes and the default route are there; this host's own addresses, link-local and multicast are not."""

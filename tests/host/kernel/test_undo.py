@@ -1,4 +1,4 @@
-"""What a gateway that was killed leaves behind, and how the next process puts it back."""
+"""The settings left by a killed gateway, and their restoration by the next process."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ class UndoTests(NamespaceCase):
         self.assertFalse(self.path.exists())
 
     def test_set_since(self) -> None:
-        """What somebody has set since to something else stays as it is."""
+        """A setting changed by somebody else since then stays."""
         self.killed()
         setting("all", "forwarding", 0)
         setting("uplink", "accept_ra", 0)
@@ -138,7 +138,7 @@ class UndoTests(NamespaceCase):
         self.assertEqual({}, note.read())
 
     def test_no_place(self) -> None:
-        """Where no note can be written, nothing is changed, and a sentence says why."""
+        """If no note can be written, nothing is changed, and a sentence says why."""
         device = TunDevice(NAME)
         self.addCleanup(device.close)
         network = LinuxNetwork(Note(self.path / "missing"))

@@ -27,7 +27,7 @@ def asked(text: str, host: str = "vpn.example.org", **how: Any) -> dict[str, str
 
 
 class ProgramTests(SynchronousTestCase):
-    """What it answers."""
+    """The answers of the evaluator."""
 
     def setUp(self) -> None:
         """Root needs somebody else to become."""
@@ -110,7 +110,7 @@ class RootTests(NamespaceCase):
         self.assertIn("CapPrm: 0000000000000000 CapEff: 0000000000000000", everything)
 
     def test_nobody_else(self) -> None:
-        """Where root cannot become anybody else, nothing is evaluated."""
+        """If root cannot become anybody else, nothing is evaluated."""
 
         def refuse(groups: list[int]) -> None:
             raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))

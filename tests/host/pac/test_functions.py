@@ -45,7 +45,7 @@ def functions(now: datetime = NOON, *own: str) -> PACFunctions:
 
 
 class NameTests(SynchronousTestCase):
-    """What is told by the name alone."""
+    """Functions of the host name alone."""
 
     def check(self, function: Callable[..., object], *cases: tuple[object, ...]) -> None:
         """Check arguments, the last of which is the result."""
@@ -100,7 +100,7 @@ class NameTests(SynchronousTestCase):
         self.assertFalse(functions().shExpMatch("a" * 5000, "*a" * 50 + "b"))
 
     def test_nonsense(self) -> None:
-        """Whatever a file passes, nothing is raised."""
+        """Any argument is handled without an exception."""
         own = functions()
         odd: tuple[object, ...] = (None, True, 1.5, -1, 10**9, "", "GMT", "SUN", "JAN", "é", object())
         for name, function in own.by_name().items():
@@ -114,7 +114,7 @@ class NameTests(SynchronousTestCase):
 
 
 class AddressTests(SynchronousTestCase):
-    """What takes an address."""
+    """Functions that resolve an address."""
 
     def test_resolve(self) -> None:
         """The first IPv4 address; all addresses for those functions that know IPv6."""
@@ -237,7 +237,7 @@ class OwnTests(NamespaceCase):
 
 
 class TimeTests(SynchronousTestCase):
-    """What depends on the time."""
+    """Functions of the time."""
 
     def test_weekdays(self) -> None:
         """A day, days around the week's end, in GMT if asked."""

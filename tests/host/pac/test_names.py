@@ -53,7 +53,7 @@ class AskedNamesTests(SynchronousTestCase):
         self.assertFalse({"0", "1", "2"} & set(os.listdir(f"/proc/{self.pid}/fd")))
 
     def test_gone(self) -> None:
-        """Where the other process has ended, names have no addresses."""
+        """If the other process has ended, names have no addresses."""
         ours, its = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self.addCleanup(ours.close)
         its.close()

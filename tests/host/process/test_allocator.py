@@ -1,4 +1,4 @@
-"""What large buffers cost that live for a moment."""
+"""The cost of large short-lived buffers."""
 
 from __future__ import annotations
 

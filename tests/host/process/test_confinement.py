@@ -1,4 +1,4 @@
-"""What a process can still do once it is confined."""
+"""The abilities of a confined process."""
 
 from __future__ import annotations
 

@@ -43,7 +43,7 @@ class FrontSocketTests(SynchronousTestCase):
         self.assertFalse(self.path.exists())
 
     def test_another(self) -> None:
-        """What somebody else has put at its path by its end stays."""
+        """Another file at its path is not removed at the end."""
         made = FrontSocket(self.path)
         self.path.rename(self.directory / "old")
         self.path.write_text("x")
@@ -59,7 +59,7 @@ class FrontSocketTests(SynchronousTestCase):
         self.assertFalse(self.path.exists())
 
     def test_refused(self) -> None:
-        """A link, a file, and places where there cannot be a socket are refused, and nothing is touched."""
+        """A link, a file, and places where there cannot be a socket are rejected, and nothing is touched."""
         target = self.directory / "target"
         target.write_text("x")
         self.path.symlink_to(target)

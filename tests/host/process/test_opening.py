@@ -74,7 +74,7 @@ class OpeningTests(OtherUserCase):
         self.assertEqual("secret", self.secret.read_text())
 
     def test_ours(self) -> None:
-        """Where only root can change anything root opens it, and follows its own links."""
+        """A path that only root can change is opened by root, links included."""
         self.assertTrue(trusted(self.ours))
         (self.ours / "link").symlink_to(self.secret)
         self.append(self.ours / "link")
@@ -84,7 +84,7 @@ class OpeningTests(OtherUserCase):
 
 
 class PidFileTests(OtherUserCase):
-    """What twistd would write as root."""
+    """Files that twistd would write as root."""
 
     def test_written(self) -> None:
         """It has the number of this process, is its user's, and goes."""

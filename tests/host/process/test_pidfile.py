@@ -1,4 +1,4 @@
-"""What lies where a pid file goes, after a crash or by an operator's mistake."""
+"""Existing files at the pid file's path, after a crash or by an operator's mistake."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class PidFileCase(SynchronousTestCase):
 
 
 class SetAsideTests(PidFileCase):
-    """What is no pid file of a process that has ended is renamed."""
+    """A file other than the pid file of an ended process is renamed."""
 
     def test_renamed(self) -> None:
         """Anything but a number of a process, whatever it is, keeps nobody from starting, time and again."""
@@ -121,7 +121,7 @@ class SetAsideTests(PidFileCase):
         self.assertIn("cannot write", str(self.assertRaises(ConfigError, PidFile(self.path / "no" / "x").write)))
 
     def test_number(self) -> None:
-        """What stops those who stop a daemon: never a pipe that nobody writes to."""
+        """A FIFO at the pid file's path never blocks."""
         self.assertIsNone(number_in(self.path))
         os.mkfifo(self.path)
         self.assertIsNone(number_in(self.path))

@@ -35,7 +35,7 @@ def as_nobody() -> dict[str, int]:
 
 
 class PrivilegesTests(NamespaceCase):
-    """What a daemon may and may not do after `twistd` has dropped to its user."""
+    """The privileges of a daemon after `twistd` has dropped to its user."""
 
     def setUp(self) -> None:
         """Be root of a namespace, where there is another user to become."""
@@ -110,7 +110,7 @@ class PrivilegesTests(NamespaceCase):
         self.assertEqual(in_child(listening), 443)
 
     def test_nothing_else(self) -> None:
-        """What is root's otherwise is no longer the daemon's: files, and other users."""
+        """Root's other privileges are lost: access to files, and other users."""
 
         def tried() -> list[str]:
             as_nobody()

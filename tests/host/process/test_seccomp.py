@@ -1,4 +1,4 @@
-"""What a process can still do once it can only compute, and what the kernel's filter decides on other machines."""
+"""The abilities of a process under the strict seccomp filter, and the filter's verdicts on other machines."""
 
 from __future__ import annotations
 
@@ -135,7 +135,7 @@ class FilterTests(SynchronousTestCase):
     """The program that the kernel runs for each system call."""
 
     def test_decisions(self) -> None:
-        """What is in a machine's table is allowed, all else is refused, and so is the same number elsewhere."""
+        """Only the calls in a machine's table are allowed, and not by their numbers on another machine."""
         for audit, column, _ in seccomp._ARCHITECTURES.values():
             code = seccomp._filter(audit, column)
             numbers = {each[column] for each in seccomp._CALLS.values()}

@@ -8,7 +8,7 @@ from iphttps.host.process.suspend import SuspendDetector, clocks
 
 
 class SuspendTests(SynchronousTestCase):
-    """Whether the host was suspended between two questions."""
+    """True if the host was suspended between two questions."""
 
     def test_awake(self) -> None:
         """While both clocks go on alike, the host is awake, however long it takes."""
@@ -23,7 +23,7 @@ class SuspendTests(SynchronousTestCase):
         self.assertEqual([detector.resumed(*both) for both in times], [False, True, False, True])
 
     def test_jitter(self) -> None:
-        """That the clocks are not read at the same moment is no sleep."""
+        """The delay between the readings of two clocks does not count as sleep."""
         detector = SuspendDetector()
         self.assertEqual([detector.resumed(10, 10), detector.resumed(12, 12.5)], [False, False])
 

@@ -1,4 +1,4 @@
-"""What systemd hears, at a real socket of its kind."""
+"""The notifications to systemd, at a real socket."""
 
 from __future__ import annotations
 

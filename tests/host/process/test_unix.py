@@ -1,4 +1,4 @@
-"""Tests for iphttps.host.process.unix: whose socket it is, what is replaced, what is refused, what is left."""
+"""Tests for iphttps.host.process.unix: whose socket it is, what is replaced, what is rejected, what is left."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ class PrivateSocketTests(SynchronousTestCase):
         self.connect()
 
     def test_live(self) -> None:
-        """Where a daemon answers there can be no second one, and the first goes on (LC-14)."""
+        """If a daemon answers there can be no second one, and the first goes on (LC-14)."""
         self.private()
         sentence = f"another daemon answers on {self.path}: stop it, or give --control another path"
         self.assertEqual(sentence, self.refusal())
@@ -106,7 +106,7 @@ class PrivateSocketTests(SynchronousTestCase):
         self.assertIn("is not a socket", self.refusal())
 
     def test_long_path(self) -> None:
-        """A path longer than the kernel takes is refused with a sentence."""
+        """A path longer than the kernel takes is rejected with a sentence."""
         sentence = self.refusal(self.path.with_name("x" * 120))
         self.assertIn("its path is too long: give --control one of at most 107 bytes", sentence)
 

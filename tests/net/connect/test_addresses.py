@@ -183,7 +183,7 @@ class NextAddressTests(AddressesCase):
         self.assertIs(self.client.state, ClientState.LINK_UP)
 
     def test_all(self) -> None:
-        """Where all fail, the last failure is told, and the longest wait that was asked for holds."""
+        """If all fail, the last failure is told, and the longest wait that was asked for holds."""
         self.answer(V6[0], BUSY)
         self.answer(V4[0], b"HTTP/1.1 404 Not Found\r\n\r\n")
         self.answer(V4[1], b"HTTP/1.1 403 Forbidden\r\n\r\n")
@@ -193,7 +193,7 @@ class NextAddressTests(AddressesCase):
         self.assertIs(self.client.state, ClientState.LINK_UP)
 
     def test_telling(self) -> None:
-        """That the others cannot be reached tells less than what an address has answered."""
+        """The error of an address that answered is preferred to those of unreachable ones."""
         self.answer(V6[0], b"HTTP/1.1 404 Not Found\r\n\r\n")
         self.refuse(V4[0], TCPTimedOutError())
         self.clock.advance(0.3)
@@ -224,7 +224,7 @@ class ManyAddressesTests(AddressesCase):
     found = (*V6, *V4)
 
     def test_bounded(self) -> None:
-        """A refusal that all addresses share is met on four of them, and then the client waits."""
+        """A rejection that all addresses share is met on four of them, and then the client waits."""
         for host in (V6[0], V4[0], V6[1], V4[1]):
             self.answer(host, b"HTTP/1.1 403 Forbidden\r\n\r\n")
         self.assertEqual(MAXIMUM_CONNECTIONS, len(self.clock.tcpClients))
@@ -238,7 +238,7 @@ class NextWayTests(AddressesCase):
     ways = (PROXY, None)
 
     def test_next_way(self) -> None:
-        """Where a proxy opens the way, and the session does not open behind it, the next way is tried."""
+        """If a proxy opens the way, and the session does not open behind it, the next way is tried."""
         protocol = self.proxied.accept(StringTransport())
         self.lose(protocol)
         self.assertIsNone(self.client.next_attempt)

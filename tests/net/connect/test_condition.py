@@ -1,4 +1,4 @@
-"""When the client begins: each of the conditions (3.1.3)."""
+"""The conditions for the client's first attempt (3.1.3)."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class PreconditionCase(SynchronousTestCase):
 
 
 class PreconditionTests(PreconditionCase):
-    """What leads to the first attempt, and what does not."""
+    """The events that lead to the first attempt, and those that do not."""
 
     def test_always(self) -> None:
         """By the administrator's policy the client begins when it is enabled (3.1.3)."""
@@ -67,7 +67,7 @@ class PreconditionTests(PreconditionCase):
         self.assert_state(ClientState.LINK_DOWN, 2)
 
     def test_waiting(self) -> None:
-        """What an enabled client waits for can be said, and is said of no other."""
+        """The condition is reported for an enabled client that waits, and for no other."""
         precondition = ConnectCondition(self.clock, self.end.client, None, "to be asked")
         self.assertIsNone(precondition.waiting)
         with capturedLogs() as events:
@@ -137,7 +137,7 @@ class BlockedTests(PreconditionCase):
         self.blocked = FirewallCondition(cast(IStreamClientEndpoint, self.direct), "intranet.example:443")
 
     def test_open(self) -> None:
-        """Whoever reaches the host directly needs no tunnel, and hangs up."""
+        """A client that reaches the host directly needs no tunnel, and disconnects."""
         looked = self.blocked()
         transport = StringTransport(hostAddress=OUTER)
         self.direct.accept(transport)
@@ -145,7 +145,7 @@ class BlockedTests(PreconditionCase):
         self.assertTrue(transport.disconnecting)
 
     def test_blocked(self) -> None:
-        """Whoever does not reach it, needs one."""
+        """A client that does not reach it needs one."""
         looked = self.blocked()
         self.direct.refuse(ConnectionRefusedError())
         self.assertIs(self.successResultOf(looked), True)

@@ -59,7 +59,7 @@ MOVED = {
     b"/ftp": b"ftp://b.example/",
     b"/user": b"http://alice:secret@b.example/",
 }
-"""Where some paths lead."""
+"""The redirects of some paths."""
 
 
 class Files(Resource):
@@ -195,7 +195,7 @@ class DownloadTests(TestCase):
             await lost
 
     async def test_odd_servers(self) -> None:
-        """A head that h11 refuses, a compressed body, a charset: what browsers take is taken."""
+        """A head that h11 rejects, a compressed body, a charset: what browsers take is taken."""
         packed = gzip.compress(b"content")
         for head, body in (
             (b"HTTP/1.1 200\r\nno colon\r\nX Y: z\r\nServer : \x01\r\n", b"content"),
@@ -249,7 +249,7 @@ class DownloadTests(TestCase):
         self.assertIn("larger than", await self.refused("http://a.example/larger"))
 
     async def test_hostile(self) -> None:
-        """What is no web server, never ends, or ends early, is left; its words are bounded and escaped."""
+        """A download from no web server, without an end, or cut off, is abandoned with bounded and escaped words."""
         for words in (
             b"SSH-2.0-x\r\n",
             b"SSH-2.0-" + b"\x1b" * 15_000 + b"\r\n\r\n",
@@ -283,7 +283,7 @@ class DownloadTests(TestCase):
 
     @given(st.lists(st.sampled_from(PIECES) | st.binary(max_size=8), max_size=10))
     def test_anything(self, pieces: list[bytes]) -> None:
-        """Whatever a web server sends, whole or byte by byte, is a file or a failure in a sentence."""
+        """Any response, whole or byte by byte, gives a file or a failure in a sentence."""
         data = b"".join(pieces)
         for step in (1, len(data) or 1):
             endpoint = Endpoint()
@@ -298,7 +298,7 @@ class DownloadTests(TestCase):
                 self.assertTrue(str(result.value).isprintable() and len(str(result.value)) < 700, str(result.value))
 
     async def test_slow(self) -> None:
-        """Who does not come to an end is left when the time is up, at whatever point."""
+        """A slow download is abandoned at the deadline, at any point."""
         for words in (b"", b"HTTP/1.1 200 OK\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\ncontent"):
             lost = self.speaker(words, closes=False)
             self.assertEqual(await self.refused(seconds=0.1), "the download took longer than 0.1 seconds")
@@ -310,7 +310,7 @@ class DownloadTests(TestCase):
         self.assertIn("connection refused", await self.refused())
 
     async def test_cancel(self) -> None:
-        """Who does not want the file any more gets rid of the connection."""
+        """A cancelled download closes the connection."""
         lost = self.speaker(b"", closes=False)
         content = self.bring("http://a.example/")
         await self.assertFailure(self.cancelled_later(content), CancelledError)

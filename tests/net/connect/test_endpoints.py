@@ -77,7 +77,7 @@ class URITests(SynchronousTestCase):
         self.assertEqual(URI.parse("https://bücher.example/IPHTTPS").host, "xn--bcher-kva.example")
 
     def test_wrong(self) -> None:
-        """What is not such a URI is an error that quotes it and shows a right one."""
+        """An invalid URI is an error that quotes it and shows a valid one."""
         for text in (
             "vpn.example.org", "ftp://vpn.example.org/", "https://", "https:///IPHTTPS", "https://host:port/",
             "https://host:65536/", "https://[::1/", "https://user:secret@host/", "https://host/?query",
@@ -88,7 +88,7 @@ class URITests(SynchronousTestCase):
 
 
 class ListenTests(SynchronousTestCase):
-    """Where a server listens (1.5, 2.1); on loopback only, and the reactor is one in memory."""
+    """The addresses on which a server listens (1.5, 2.1), with a reactor in memory."""
 
     def setUp(self) -> None:
         """Nobody connects, so the factory need not be one."""
@@ -168,7 +168,7 @@ class Named:
 
 
 class ClientEndpointTests(SynchronousTestCase):
-    """Where a client connects to (1.5)."""
+    """The address that a client connects to (1.5)."""
 
     def connect(self, text: str, *, secure: bool = False) -> MemoryReactorClock:
         """Begin to connect."""

@@ -69,7 +69,7 @@ class FallbackEndpointTests(SynchronousTestCase):
         self.assertEqual((self.endpoints[PROXY].cancelled, self.endpoints[None].attempts), (1, []))
 
     def test_cancelled_in_other_words(self) -> None:
-        """What is given up may fail by another name, as Twisted's resolver does; no other way is tried all the same."""
+        """A cancelled attempt may fail with another error, as in Twisted's resolver; no alternative is tried."""
         self.endpoints[PROXY].cancelling = DNSLookupError
         self.found.callback((PROXY, None))
         self.attempt.cancel()

@@ -89,7 +89,7 @@ def said(events: Iterable[Any]) -> list[tuple[LogLevel, str]]:
 
 
 class ChoiceTests(SynchronousTestCase):
-    """What takes no looking."""
+    """Proxies that need no search."""
 
     def find(self, word: str, uri: URI = SERVER, **environment: str) -> Deferred[Proxies]:
         """Find by the option's word."""
@@ -110,7 +110,7 @@ class ChoiceTests(SynchronousTestCase):
         self.assertEqual(self.successResultOf(self.find("environment", plain, http_proxy="a:8080")), (A,))
 
     def test_empty_environment(self) -> None:
-        """That the environment names no proxy is said, once for each server."""
+        """An environment without a proxy is logged, once for each server."""
         with capturedLogs() as events:
             finder = ProxyFinder(Clock(), ProxyChoice.parse("environment"), evaluate=Evaluations(), environment={})
             self.assertEqual([self.successResultOf(finder.find(SERVER)) for _ in range(2)], [DIRECT] * 2)
@@ -118,7 +118,7 @@ class ChoiceTests(SynchronousTestCase):
         self.assertEqual(said(events), [(LogLevel.info, sentence)])
 
     def test_wrong_environment(self) -> None:
-        """What is no proxy there fails with the variable's name."""
+        """An invalid proxy in the environment fails with the variable's name."""
         failure = self.failureResultOf(self.find("environment", https_proxy="socks5://a"), ConfigError)
         self.assertIn("https_proxy", str(failure.value))
 
@@ -155,7 +155,7 @@ class NamedTests(SynchronousTestCase):
         self.assertEqual(evaluate.asked, [("one", SERVER), ("one", other), ("two ü", SERVER)])
 
     def test_forgotten_meanwhile(self) -> None:
-        """What is found for a network that is no more is answered and not kept."""
+        """A result for a former network is returned but not cached."""
         late: Deferred[str] = Deferred()
         answers = [late, succeed("HTTPS b")]
         finder = self.finder(lambda pac, uri: answers.pop(0))  # type: ignore[arg-type]  # as good as Evaluations
@@ -205,7 +205,7 @@ class NamedTests(SynchronousTestCase):
         )
 
     def test_cancel(self) -> None:
-        """Who does not want to know any more is not answered, nor are others."""
+        """A cancelled search gives no result, to others neither."""
         finder = self.finder(Evaluations(None, "DIRECT"))
         found = finder.find(SERVER)
         found.cancel()
@@ -277,7 +277,7 @@ class DiscoveryTests(TestCase):
         self.assertEqual([LogLevel.info, LogLevel.warn], levels)
 
     async def test_none(self) -> None:
-        """Where there is no such file, the connection is a direct one, and the search is repeated the next time."""
+        """If there is no such file, the connection is a direct one, and the search is repeated the next time."""
         finder = self.finder()
         with capturedLogs() as events:
             self.assertEqual(await finder.find(SERVER), DIRECT)
@@ -317,7 +317,7 @@ class DiscoveryTests(TestCase):
         self.assertEqual(len(self.network.asked), 3)
 
     def test_cancel(self) -> None:
-        """Who does not want to know any more ends the search."""
+        """Cancelling ends the search."""
         self.clock = Clock()
         self.network.silent = {"wpad.berlin.office.example."}
         found = self.finder().find(SERVER)
@@ -328,7 +328,7 @@ class DiscoveryTests(TestCase):
 
 
 class EndpointTests(SynchronousTestCase):
-    """How a web server is reached."""
+    """The connection to a web server."""
 
     def test_full_name(self) -> None:
         """The resolver gets a full name as such, with its dot: else it would add this host's domains to it."""

@@ -76,7 +76,7 @@ class Case(TestCase):
 
 
 class AnswerTests(Case):
-    """What comes back."""
+    """The results."""
 
     async def test_arguments(self) -> None:
         """The file is told scheme, host and port of the server, and not the path."""
@@ -101,7 +101,7 @@ class AnswerTests(Case):
         self.assertTrue(error.isprintable(), error)
 
     async def test_no_python(self) -> None:
-        """Where Python cannot be run, as for a user who may not read it, the failure says so."""
+        """If Python cannot be run, as for a user who may not read it, the failure says so."""
         self.patch(sys, "executable", "/nowhere/python")
         self.assertIn("cannot run Python", await self.refused(ANSWER % "''"))
 
@@ -141,7 +141,7 @@ class AnswerTests(Case):
 
 
 class ConfinementTests(Case):
-    """What becomes of a kernel that cannot confine it."""
+    """A kernel that cannot confine the process."""
 
     async def test_warning(self) -> None:
         """The answer counts, and the log says it once; it says nothing where the kernel can."""
@@ -218,7 +218,7 @@ _LASTING = "from iphttps.host.pac import evaluator; evaluator.LIFETIME = 120; ev
 
 
 class LimitTests(Case):
-    """What it may take."""
+    """The limits of the process."""
 
     async def test_time(self) -> None:
         """A loop without end is ended by the time limit."""
@@ -242,7 +242,7 @@ class LimitTests(Case):
         self.assertIn("out of memory", await self.refused("var a = []; while (true) a.push(new Array(99999).fill(1));"))
 
     async def test_cancel(self) -> None:
-        """Who does not want the answer any more gets rid of the process."""
+        """Cancelling ends the process."""
         answer = self.evaluate(ENDLESS)
         answer.cancel()
         await self.assertFailure(answer, CancelledError)

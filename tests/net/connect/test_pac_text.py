@@ -1,4 +1,4 @@
-"""What the bytes of a proxy auto-configuration file mean."""
+"""The text encoding of a proxy auto-configuration file."""
 
 from __future__ import annotations
 

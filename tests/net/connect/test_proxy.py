@@ -43,7 +43,7 @@ def challenge(offer: bytes, *, close: bool = False) -> bytes:
 
 
 class Recorder(Protocol):
-    """What is behind the proxy: it notes what it gets."""
+    """The server behind the proxy, which records the data received."""
 
     def __init__(self) -> None:
         self.received = b""
@@ -157,14 +157,14 @@ class WayTests(ProxyCase):
         self.assertIn("cannot reach the proxy http://proxy.example:3128: connection refused", str(error))
 
     def test_refused(self) -> None:
-        """A refusal ends the attempt, and the connection."""
+        """A rejection ends the attempt, and the connection."""
         attempt = self.connect()
         self.accept()
         self.say(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 5\r\n\r\nnever")
         self.assert_fails(attempt, ProxyFault.REFUSED, '403 Forbidden: "never"')
 
     def test_closed(self) -> None:
-        """A proxy that closes without an answer is refused; a refusal may end so as well."""
+        """A proxy that closes without an answer is rejected; a rejection may end so as well."""
         attempt = self.connect()
         self.accept()
         self.hang_up()
@@ -188,7 +188,7 @@ class WayTests(ProxyCase):
         self.assert_fails(attempt, ProxyFault.NO_ANSWER, "did not answer in time")
 
     def test_cancelled(self) -> None:
-        """Who gives up leaves no connection behind, and hears nothing of a fault."""
+        """A cancelled attempt leaves no connection and no error behind."""
         attempt = self.connect()
         self.accept()
         attempt.cancel()
@@ -231,7 +231,7 @@ class LoginTests(ProxyCase):
         self.assertEqual(["http://proxy.example:3128 connects to vpn.example:443 (login by Basic)"], said)
 
     def test_closed_connection(self) -> None:
-        """Where the proxy closes it, or turns out to have closed it, another one is made."""
+        """If the proxy closes it, or turns out to have closed it, another one is made."""
         for ending in ("said", "at once", "upon the request"):
             attempt = self.connect()
             self.accept()
@@ -318,7 +318,7 @@ class LoginTests(ProxyCase):
         self.assert_fails(attempt, ProxyFault.REFUSED, "keeps asking for authentication")
 
     def test_unasked(self) -> None:
-        """What a proxy says while nobody has asked it is nobody's."""
+        """Unsolicited data of a proxy is discarded."""
         waiting: Deferred[bytes] = Deferred()
         self.patch(self, "tokens", lambda way, host, login: lambda token: waiting)
         attempt = self.connect()

@@ -83,7 +83,7 @@ class ProxyAddressesTests(SynchronousTestCase):
         self.assertEqual([], self.clock.getDelayedCalls())
 
     def test_answers(self) -> None:
-        """A refusal, what is no HTTP, a captive portal and a connection that is closed lead to the next address."""
+        """A rejection, what is no HTTP, a captive portal and a connection that is closed lead to the next address."""
         portal = b"HTTP/1.1 302 Found\r\nLocation: http://portal.example/\r\nContent-Length: 0\r\n\r\n"
         for useless in (BUSY, b"SSH-2.0-OpenSSH\r\n\r\n", portal):
             self.begin()
@@ -135,7 +135,7 @@ class ProxyAddressesTests(SynchronousTestCase):
         self.assert_open()
 
     def test_login(self) -> None:
-        """A password that one address refuses is shown to no other: that could lock the account."""
+        """A password that one address rejects is shown to no other: that could lock the account."""
         self.begin()
         self.answer(0, LOGIN, LOGIN)
         self.assertEqual(1, len(self.clock.tcpClients))
@@ -150,7 +150,7 @@ class ProxyAddressesTests(SynchronousTestCase):
         self.assert_fails(ProxyFault.REFUSED, "503")
 
     def test_telling(self) -> None:
-        """That the others cannot be reached tells less than what one has answered."""
+        """The error of a proxy that answered is preferred to those of unreachable ones."""
         self.begin(2)
         self.answer(0, BUSY)
         self.refuse(1)

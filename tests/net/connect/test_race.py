@@ -1,4 +1,4 @@
-"""Which of several servers answers fastest, with servers that the test lets answer."""
+"""The race for the fastest of several servers, which answer on command."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class FastestTests(SynchronousTestCase):
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def test_first(self) -> None:
-        """Who answers first is first, and nobody else is waited for; the connection is closed."""
+        """The first server to answer wins at once, and the connection is closed."""
         self.endpoints[0].refuse(ConnectionRefusedError())
         self.assertNoResult(self.order)
         transport = StringTransport()
@@ -51,7 +51,7 @@ class FastestTests(SynchronousTestCase):
         self.assertEqual([endpoint.cancelled for endpoint in self.endpoints], [0, 1, 0])
 
     def test_nobody(self) -> None:
-        """Where all fail, or nobody answers in time, the order is that of the list."""
+        """If all fail, or nobody answers in time, the order is that of the list."""
         for endpoint in self.endpoints:
             endpoint.refuse(ConnectionRefusedError())
         self.assert_order("012")

@@ -107,7 +107,7 @@ class OpeningTests(ClientCase):
 
 
 class FailureTests(ClientCase):
-    """What goes wrong leads to the reconnect timer (3.1.2.1, 3.1.5.4)."""
+    """Failures start the reconnect timer (3.1.2.1, 3.1.5.4)."""
 
     def assert_waits(self, sentence: str, events: object) -> None:
         """Check that the client waits for its next attempt and has said why."""

@@ -1,4 +1,4 @@
-"""When the client makes its attempts: the schedule of 3.1.2.1 by a virtual clock, second by second."""
+"""The schedule of the client's attempts (3.1.2.1) by a virtual clock, second by second."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ class ScheduleTests(test_client.ClientCase):
         return self.clock.seconds()
 
     def refuse(self, after: int = 0) -> None:
-        """Refuse the attempt there is, after so many seconds in which no other may begin."""
+        """Reject the attempt there is, after so many seconds in which no other may begin."""
         attempts = len(self.end.endpoint.attempts)
         self.clock.advance(after)
         self.assertEqual(len(self.end.endpoint.attempts), attempts)
         self.end.endpoint.refuse(ConnectionRefusedError())
 
     def outage(self, count: int, taking: int = 0) -> list[float]:
-        """Refuse so many attempts after the first failure, which was now; return after how many seconds they began."""
+        """Reject so many attempts after the first failure, which was now; return after how many seconds they began."""
         first, began = self.clock.seconds(), []
         for _ in range(count):
             began.append(self.begins() - first)
@@ -46,7 +46,7 @@ class ScheduleTests(test_client.ClientCase):
         self.assertEqual(self.outage(9), IMMEDIATELY)
 
     def test_slow_failures(self) -> None:
-        """Where an attempt takes its time to fail, each delay is the time since the first failure (3.1.2.1)."""
+        """If an attempt takes its time to fail, each delay is the time since the first failure (3.1.2.1)."""
         self.start()
         self.refuse(after=7)
         # The first attempt after that fails when 30 + 7 seconds have passed, the second after 74 + 7, and so on.

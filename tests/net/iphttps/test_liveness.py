@@ -1,4 +1,4 @@
-"""Whether the router is there: the client with a real server's link, and with servers that are silent."""
+"""True if the router is there: the client with a real server's link, and with servers that are silent."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ class QuestionTests(LivenessCase):
         self.assertTrue(any("does not answer" in str(formatEvent(event)) for event in events))
 
     def test_address_gone(self) -> None:
-        """Where the host has lost the address that the connection was made from, nobody needs to be asked."""
+        """If the host has lost the address that the connection was made from, nobody needs to be asked."""
         self.protocol.dataReceived(ADVERTISEMENT)
         self.end.client.network_changed(address_gone=True)
         self.assertEqual(self.questions(), [])
@@ -112,7 +112,7 @@ class QuestionTests(LivenessCase):
         self.assert_state(ClientState.LINK_DOWN, 3)
 
     def test_nobody_to_ask(self) -> None:
-        """Where no router advertises itself nobody can be asked, and a change of the network ends no session."""
+        """If no router advertises itself nobody can be asked, and a change of the network ends no session."""
         self.clock.advance(NO_ROUTER)
         self.end.client.network_changed()
         self.clock.advance(NO_ROUTER)
@@ -182,7 +182,7 @@ class KeepaliveTests(LivenessCase):
         self.assert_state(ClientState.LINK_UP, 1)
 
     def test_traffic(self) -> None:
-        """Where there is traffic, nothing is asked."""
+        """If there is traffic, nothing is asked."""
         for _ in range(10):
             self.clock.advance(5.0)
             self.protocol.dataReceived(ADVERTISEMENT)

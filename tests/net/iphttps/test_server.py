@@ -107,7 +107,7 @@ class OpeningTests(ServerCase):
             self.assertEqual(len(self.end.table), 0)
 
     def test_refused_client_sends_packets(self) -> None:
-        """Packets behind a refused request go nowhere."""
+        """Packets behind a rejected request go nowhere."""
         protocol, _ = self.connection()
         protocol.dataReceived(REQUEST.replace(b"/IPHTTPS", b"/") + OTHERS)
         protocol.dataReceived(OTHERS)

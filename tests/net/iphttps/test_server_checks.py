@@ -1,4 +1,4 @@
-"""What the client makes of a server's certificate, beyond chain and name, and of servers with odd ideas of TLS."""
+"""The client's checks of a server's certificate beyond chain and name, and servers with unusual TLS."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class ServerCheckCase(SynchronousTestCase):
         return failure and failure[0]
 
     def assert_refused(self, client: ClientTLS, words: str, code: str | None, server: ServerTLS | None = None) -> None:
-        """Check that the client refuses the server's certificate, with these words and this code."""
+        """Check that the client rejects the server's certificate, with these words and this code."""
         trouble = self.meet(client, server)
         assert trouble
         self.assertIn(words, trouble.sentence)
@@ -62,7 +62,7 @@ class ServerCheckCase(SynchronousTestCase):
 
 
 class CodeTests(ServerCheckCase):
-    """Each refusal has the code that Windows would show for it."""
+    """Each rejection has the code that Windows would show for it."""
 
     def test_codes(self) -> None:
         """An unknown authority, a wrong name, an expired certificate and one for another use have theirs."""
@@ -157,13 +157,13 @@ class PinTests(ServerCheckCase):
         self.assert_refused(self.client(right, name="other.example"), "not for other.example", "0x800B010F")
 
     def test_words(self) -> None:
-        """What is no fingerprint is refused when the client starts."""
+        """An invalid fingerprint is rejected when the client starts."""
         for text in ("", "sha256//", "A" * 43 + "=", "sha256//AAAA", "sha256//" + "A" * 44, "sha1//" + "A" * 43 + "="):
             self.assertRaises(ConfigError, parse_pin, text)
 
 
 class RevocationTests(ServerCheckCase):
-    """Revocation lists, if there are any: then a server that cannot be looked up is refused (RFC 9325 section 7.5)."""
+    """Revocation lists, if there are any: then a server that cannot be looked up is rejected (RFC 9325 section 7.5)."""
 
     def setUp(self) -> None:
         """Write a list that names nobody."""
@@ -177,11 +177,11 @@ class RevocationTests(ServerCheckCase):
         return ClientTLS(NAME, self.certificates.trusted, None, revocation=lists, now=lambda: self.now.timestamp())
 
     def test_not_revoked(self) -> None:
-        """Who is not on the list is good."""
+        """A certificate that is not on the list is accepted."""
         self.assertIsNone(self.meet(self.client()))
 
     def test_revoked(self) -> None:
-        """Who is on it is not."""
+        """A certificate on the list is rejected."""
         self.certificates.authority.revoke(self.certificates.server)
         self.assert_refused(self.client(), f"the certificate of CN={NAME} is revoked", "0x800B010C")
 

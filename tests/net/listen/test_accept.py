@@ -86,7 +86,7 @@ class AcceptFilterCase(SynchronousTestCase):
 
 
 class AnnouncedTests(AcceptFilterCase):
-    """What a front announces by the PROXY protocol."""
+    """Clients announced by the PROXY protocol."""
 
     def test_every_cut(self) -> None:
         """The client is the one announced, however the stream is cut."""
@@ -119,7 +119,7 @@ class AnnouncedTests(AcceptFilterCase):
         self.assertEqual([("198.51.100.9:40000", None)], self.clients())
 
     def test_mandatory(self) -> None:
-        """A front that sends no header is refused: the protocol forbids to guess (section 2)."""
+        """A front that sends no header is rejected: the protocol forbids to guess (section 2)."""
         (line,) = self.rejections(request())
         self.assertIn("rejected 198.51.100.9:40000: the front sent no PROXY header", line)
 
@@ -149,7 +149,7 @@ class AnnouncedTests(AcceptFilterCase):
         self.assertEqual([("192.0.2.7:1234", None)], self.clients())
 
     def test_stranger(self) -> None:
-        """From anybody else a header is not HTTP, and is refused as such."""
+        """From anybody else a header is not HTTP, and is rejected as such."""
         (line,) = self.rejections(HEADER + request(), address=STRANGER)
         self.assertIn("rejected 192.0.2.66:40000: it sends a PROXY header, which only a --trusted-proxy may", line)
 
@@ -218,7 +218,7 @@ class VouchedTests(AcceptFilterCase):
         self.assertEqual((LINES, LINES), (said.count("session-opened"), said.count("session-ended")))
 
     def test_nobody(self) -> None:
-        """Whom the front does not vouch for is refused with 403, and so is who comes past the front (3.2.5.1)."""
+        """A client without a verified certificate at the front, or past the front, is rejected with 403 (3.2.5.1)."""
         for stream, address in (
             (HEADER + request(), FRONT),
             (version2("192.0.2.7", "198.51.100.1", 1234, tls(b"alice", verify=1)) + request(), FRONT),
@@ -260,6 +260,6 @@ class ForwardedTests(AcceptFilterCase):
         self.assertEqual([("192.0.2.66:40000", None)], self.clients())
 
     def test_no_proxy_protocol(self) -> None:
-        """Where no PROXY header is expected, one is not HTTP, from a front as from others."""
+        """A PROXY header that is not expected is bad HTTP, from a front as from others."""
         (line,) = self.rejections(HEADER + request())
         self.assertIn("it sends a PROXY header", line)

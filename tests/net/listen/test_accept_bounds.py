@@ -21,7 +21,7 @@ from tests.requests import request
 
 
 class SourceTests(AcceptFilterCase):
-    """Whose sessions are counted behind a front."""
+    """The counting of sessions behind a front."""
 
     def test_announced(self) -> None:
         """The source is the one that the PROXY header announces."""
@@ -62,7 +62,7 @@ class BoundTests(AcceptFilterCase):
         self.assertFalse(open_.disconnecting)
 
     def test_room_again(self) -> None:
-        """Who has a session, or is gone, makes room for the next of its source."""
+        """A connection with a session, or a closed one, makes room for the next of its source."""
         for end in (
             lambda t: t.protocol.dataReceived(request()[9:]),
             lambda t: t.protocol.connectionLost(Failure(ConnectionDone())),
@@ -99,7 +99,7 @@ class BoundTests(AcceptFilterCase):
         self.assertEqual((3, 0), (len(self.accept_filter.announcing), len(self.end.listener.limiter)))
 
     def test_silent(self) -> None:
-        """One that has sent nothing is cut off for the next of its source, and that is logged as any refusal."""
+        """One that has sent nothing is cut off for the next of its source, and that is logged as any rejection."""
         silent, speaking = self.connect(STRANGER), self.say(b"P", address=STRANGER)
         assert silent
         with capturedLogs() as events:

@@ -57,7 +57,7 @@ class ReserveTests(SynchronousTestCase):
 
     @property
     def listening(self) -> bool:
-        """Whether the reactor watches the port."""
+        """True if the reactor watches the port."""
         return self.port in self.reactor.getReaders()
 
     def read(self) -> None:

@@ -1,4 +1,4 @@
-"""The log of refusals stays short."""
+"""The log of rejections stays short."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from iphttps.net.listen.rejections import LINES, WINDOW, RejectionLog
 
 
 class RejectionLogTests(SynchronousTestCase):
-    """Lines for each kind of refusal, then a count."""
+    """Lines for each kind of rejection, then a count."""
 
     def setUp(self) -> None:
         """Begin to listen to the log."""
@@ -18,7 +18,7 @@ class RejectionLogTests(SynchronousTestCase):
         self.rejections = RejectionLog(self.clock, Logger("test"))
 
     def noted(self, count: int, kind: str = "kind") -> list[str]:
-        """Note so many refusals; return the lines that this makes."""
+        """Note so many rejections; return the lines that this makes."""
         with capturedLogs() as events:
             for number in range(count):
                 self.rejections.note(f"peer {number}", "a reason", kind)
@@ -31,7 +31,7 @@ class RejectionLogTests(SynchronousTestCase):
         return [str(formatEvent(event)) for event in events]
 
     def test_few(self) -> None:
-        """A few refusals are told in full, and nothing follows."""
+        """A few rejections are told in full, and nothing follows."""
         self.assertEqual([f"rejected peer {number}: a reason" for number in range(LINES)], self.noted(LINES))
         self.assertEqual([], self.passed(2 * WINDOW))
         self.assertEqual([], self.clock.getDelayedCalls())

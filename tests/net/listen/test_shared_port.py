@@ -69,7 +69,7 @@ class PlainTests(SynchronousTestCase):
             self.assertIn(b"\r\nAllow: " + allowed + b"\r\n", transport.value())
 
     def test_refused(self) -> None:
-        """What a service refuses is answered with its status, or not at all, and logged."""
+        """A request rejected by a service is answered with its status or closed, and logged."""
         self.assertTrue(
             self.say(ECHO.replace(b"\r\n\r\n", b"\r\nExpect: x\r\n\r\n")).value().startswith(b"HTTP/1.1 417 ")
         )
@@ -163,7 +163,7 @@ class CertificateTests(SynchronousTestCase):
         return cast(Protocol, self.end.factory.buildProtocol(OUTER)), cast(Protocol, factory.buildProtocol(OUTER))
 
     def test_without(self) -> None:
-        """Without a certificate a client has the service that needs none, and is refused by the other (3.2.5.1)."""
+        """Without a certificate a client has the service that needs none, and is rejected by the other (3.2.5.1)."""
         for version in (SSL.TLS1_2_VERSION, SSL.TLS1_3_VERSION):
             self.assertEqual(ANSWER + b"line\n", self.ask(ECHO + b"line\n", version=version))
             answer = self.ask(REQUEST + PACKET, version=version)
@@ -209,12 +209,12 @@ class CertificateTests(SynchronousTestCase):
         self.assertEqual(ANSWER, self.ask(ECHO))
 
     def test_documents(self) -> None:
-        """What anybody may fetch, anybody fetches whom TLS has let in."""
+        """Public documents need no client certificate after the TLS handshake."""
         self.end.documents.documents = (Document("/iphttps.crl", "application/pkix-crl", b"list"),)
         self.assertTrue(self.ask(FETCH).endswith(b"\r\n\r\nlist"))
 
     def test_nobody_else(self) -> None:
-        """Where all services demand a certificate, the handshake fails without one, and no request is read."""
+        """If all services demand a certificate, the handshake fails without one, and no request is read."""
         self.tls.change(replace(self.settings, certificate_optional=False))
         self.end.documents.documents = (Document("/iphttps.crl", "application/pkix-crl", b"list"),)
         for request in (ECHO, REQUEST, FETCH):
@@ -237,7 +237,7 @@ class CertificateTests(SynchronousTestCase):
 
 
 class PeerTests(SynchronousTestCase):
-    """What a service learns of a client."""
+    """The data about a client passed to a service."""
 
     def test_default(self) -> None:
         """By default that is a name alone."""

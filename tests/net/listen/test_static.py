@@ -1,4 +1,4 @@
-"""Where documents are published by plain HTTP: what it gives, and what it bears."""
+"""The server of published documents by plain HTTP: responses and robustness."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ class StaticServerTests(SynchronousTestCase):
         self.assertTrue(transport.half_closed)
 
     def test_refused(self) -> None:
-        """Whatever else is asked or said is refused with its status, and the connection ends."""
+        """Any other request or data is rejected with its status, and the connection ends."""
         for request, status in (
             (b"GET / HTTP/1.1\r\nHost: a\r\n\r\n", 404),
             (b"POST /IPHTTPS HTTP/1.1\r\nHost: a\r\nContent-Length: 18446744073709551615\r\n\r\n", 404),
@@ -126,12 +126,12 @@ class StaticServerTests(SynchronousTestCase):
             self.assertTrue(transport.half_closed)
 
     def test_folded(self) -> None:
-        """A head with a folded line is refused."""
+        """A head with a folded line is rejected."""
         transport = self.ask(b"GET /iphttps.crl HTTP/1.1\r\nHost: a\r\nX: a\r\n b\r\n\r\n")
         self.assertTrue(transport.value().startswith(b"HTTP/1.1 400 "), transport.value()[:100])
 
     def test_pieces(self) -> None:
-        """Who does not take the answer has a piece of it waiting, not the whole."""
+        """For a client that does not read, only a part of the response is queued."""
         protocol, transport = self.connect()
         assert protocol
         protocol.dataReceived(REQUEST)
@@ -198,7 +198,7 @@ class BesideTunnelTests(SynchronousTestCase):
         return transport
 
     def test_get(self) -> None:
-        """GET gets it whole, and no session; that is no refusal."""
+        """GET gets it whole, and no session; that is no rejection."""
         with capturedLogs() as events:
             transport = self.ask()
             transport.take()
@@ -207,7 +207,7 @@ class BesideTunnelTests(SynchronousTestCase):
         self.assertEqual(([], 0), (events, len(self.end.service.table)))
 
     def test_not_taken(self) -> None:
-        """Who does not take it is cut off when the time of the handshake phase is up."""
+        """A client that does not read is disconnected at the end of the handshake phase."""
         transport = self.ask()
         self.clock.advance(HANDSHAKE_DEADLINE - 1)
         self.assertFalse(transport.disconnected)

@@ -119,7 +119,7 @@ class AcceptorTests(SynchronousTestCase):
         self.assertEqual([], self.reactor.getReaders())
 
     def test_reserve(self) -> None:
-        """Where a reserve is left it pauses when it comes to that, says so once, and goes on when others have ended."""
+        """With only the reserve of descriptors left it pauses, logs it once, and continues when others are closed."""
         free = os.dup(0)
         os.close(free)
         bounds = [free + 3]

@@ -37,7 +37,7 @@ from tests.net.support import PREFIX, PRIVATE_HOST, SERVER, SERVER_LINK_LOCAL, P
 from tests.sstp_client import CALL_CONNECT_REQUEST, REQUEST_HEAD, SSTPClient
 
 CERTIFICATE_HASH = bytes(range(32))
-"""What a front's certificate is said to have."""
+"""The content of a front's certificate."""
 
 POOL = IPv4Network("10.99.0.0/29")
 FAR, FAR_IPV6 = bytes((198, 51, 100, 1)), PRIVATE_HOST.packed

@@ -50,7 +50,7 @@ class AdmissionTests(SSTPCase):
         self.assertEqual([each.transport.disconnecting for each in callers[1:]], [False] * 4)
 
     def test_authenticated(self) -> None:
-        """Whoever has shown a password is displaced after those who have not."""
+        """A client with valid credentials is displaced after those without."""
         known = self.caller()
         known.bind = lambda: b""
         known.call()
@@ -58,14 +58,14 @@ class AdmissionTests(SSTPCase):
         self.assertEqual([each.transport.disconnecting for each in (known, *silent)], [False, True] + [False] * 3)
 
     def test_connected(self) -> None:
-        """Whoever is connected is not displaced at all."""
+        """A connected client is not displaced."""
         connected = self.connected()
         for _ in range(6):
             self.caller()
         self.assertFalse(connected.transport.disconnecting)
 
     def test_full(self) -> None:
-        """A full table refuses without an answer, as IP-HTTPS does."""
+        """A full table rejects without an answer, as IP-HTTPS does."""
         self.table.maximum = 1
         self.connected()
         self.refused(b"")
@@ -183,7 +183,7 @@ class UserTests(SSTPCase):
 
 
 class PacketTests(SSTPCase):
-    """What passes between clients and the host."""
+    """Packets between clients and the host."""
 
     def test_ipv6(self) -> None:
         """A client gets a Router Advertisement when IPV6CP opens (RFC 4861 section 6.2.4)."""
@@ -256,7 +256,7 @@ class PacketTests(SSTPCase):
         self.assertEqual((caller.ipv6cp.identifier, caller.ready, caller.kinds), (before, True, []))
 
     def test_others_identifier(self) -> None:
-        """One that another client has is refused with a better one (RFC 5072 section 4.1)."""
+        """One that another client has is rejected with a better one (RFC 5072 section 4.1)."""
         one, two = self.connected(), self.caller()
         two.ipv6cp.identifier = one.ipv6cp.identifier
         two.call()
@@ -283,7 +283,7 @@ class PacketTests(SSTPCase):
         self.assertEqual((host_unreachable[20:22], host_unreachable[16:20]), (b"\x03\x01", FAR))
 
     def test_too_long(self) -> None:
-        """What is longer than the client receives comes back as an error of its family, and shorter packets pass."""
+        """A packet longer than the client's MRU gets an ICMP error of its family, and shorter packets pass."""
         caller = self.caller()
         caller.lcp._mru = 1300
         caller.call()

@@ -74,7 +74,7 @@ class CallTests(SSTPCase):
         self.assertEqual(rest[5], CALL_CONNECT_ACK)
 
     def test_ended_with_the_request(self) -> None:
-        """What cannot be delineated, in the same bytes as the request, ends the connection without a word (3.1.5.1)."""
+        """Data after the request that cannot be delineated ends the connection without a message (3.1.5.1)."""
         transport = self.bare(b"\x11")
         self.assertEqual((transport.value().partition(b"\r\n\r\n")[2], transport.disconnecting), (b"", True))
         self.assertEqual(len(self.table), 0)
@@ -214,7 +214,7 @@ class EndTests(SSTPCase):
         self.assertEqual((caller.packets, len(self.pool)), ([], 0))
 
     def test_nothing_is_sent_then(self) -> None:
-        """Whoever still wants to send to it, sends nothing."""
+        """Packets sent to an ended session are discarded."""
         caller = self.connected()
         caller.session.disconnect("enough")
         caller.session.send(Batch.of([from_far(caller)]))
@@ -222,7 +222,7 @@ class EndTests(SSTPCase):
         self.assertEqual((caller.kinds, caller.packets), ([CALL_DISCONNECT], []))
 
     def test_backlog_then(self) -> None:
-        """What waited for a congested client goes nowhere once its call has ended."""
+        """Data queued for a congested client is discarded once its call has ended."""
         caller = self.connected()
         caller.session.pauseProducing()
         self.from_host(from_far(caller))

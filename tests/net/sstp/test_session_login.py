@@ -48,7 +48,7 @@ class LoginTests(SSTPCase):
         self.assertTrue(caller.ready)
 
     def test_too_late(self) -> None:
-        """Whoever has gone before the verdict comes changes nothing: the check is given up, no address is taken."""
+        """The check of a client that disconnects before the verdict is cancelled, and no address is taken."""
         for act in (
             lambda caller: caller.session.connectionLost(lost()),
             lambda caller: caller.send(message(CALL_DISCONNECT)),

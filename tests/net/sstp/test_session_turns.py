@@ -39,7 +39,7 @@ class TurnTests(SSTPCase):
         self.assertEqual((self.device.taken, caller.transport.producerState), (sent, "producing"))
 
     def test_with_control(self) -> None:
-        """What stands between packets keeps its place: data behind a Call Disconnect does not pass (3.3.7.1)."""
+        """Control packets keep their place between data: data after a Call Disconnect does not pass (3.3.7.1)."""
         caller = self.connected()
         sent = [to_far(caller, number) for number in range(2 * BUDGET)]
         stream = b"".join(map(packet, sent)) + message(CALL_DISCONNECT) + packet(to_far(caller, 9999))
@@ -53,7 +53,7 @@ class TurnTests(SSTPCase):
         self.assertEqual(caller.entry.counters.drops, {DropReason.NOT_CONNECTED: 2})
 
     def test_in_order(self) -> None:
-        """What comes meanwhile waits for what was put off."""
+        """Later data waits for the queued work."""
         caller = self.connected()
         sent = [to_far(caller, number) for number in range(2 * BUDGET + 1)]
         caller.session.dataReceived(b"".join(map(packet, sent[:-1])))
@@ -82,7 +82,7 @@ class TurnTests(SSTPCase):
         self.assertEqual(written[1:], [message(ECHO_RESPONSE)])
 
     def test_lost(self) -> None:
-        """What had come before the connection was lost is still delivered."""
+        """Data received before the loss of the connection is delivered."""
         caller = self.connected()
         sent = [to_far(caller, number) for number in range(2 * BUDGET)]
         caller.session.dataReceived(b"".join(map(packet, sent)))

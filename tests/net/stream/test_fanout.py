@@ -78,7 +78,7 @@ class FanoutTests(SynchronousTestCase):
         self.assertEqual((self.numbers(), self.clock.getDelayedCalls()), ([6], []))
 
     def test_gone(self) -> None:
-        """Who has left the table meanwhile is sent nothing."""
+        """A client that has left the table is sent nothing."""
         self.spread.send((entry, FIRST) for entry in self.entries)
         self.table.remove(self.entries[4])
         self.numbers()
@@ -86,7 +86,7 @@ class FanoutTests(SynchronousTestCase):
         self.assertEqual(self.numbers(), [3, 5, 6])
 
     def test_more(self) -> None:
-        """What comes while others wait is sent after them."""
+        """A later batch is sent after those that wait."""
         self.spread.send((entry, FIRST) for entry in self.entries)
         self.spread.send([(self.entries[0], SECOND)])
         self.clock.turn()

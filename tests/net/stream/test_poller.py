@@ -20,7 +20,7 @@ class Counting(Poller):
 
 
 class PollerTests(SynchronousTestCase):
-    """When it looks."""
+    """The times of its checks."""
 
     def test_goes_on(self) -> None:
         """It looks at once and at every interval, whatever comes of it, until it is stopped; to stop twice is fine."""

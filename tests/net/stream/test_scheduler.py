@@ -60,7 +60,7 @@ class HandshakeSchedulerTests(SynchronousTestCase):
         self.assertEqual([0, 1], self.done)
 
     def test_late(self) -> None:
-        """What comes while the others have their time waits for its end."""
+        """A handshake that arrives during the others' turn waits for its end."""
         self.scheduler.submit(self.piece(0))
         self.turn(PIECE)
         self.scheduler.submit(self.piece(1))

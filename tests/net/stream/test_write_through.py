@@ -43,7 +43,7 @@ class PutTests(SynchronousTestCase):
         self.assertEqual(self.reactor.getWriters(), [])
 
     def test_order(self) -> None:
-        """What Twisted still has comes first."""
+        """Data in Twisted's buffer is sent first."""
         self.connection.write(b"one")
         write_through(self.connection, b"two")
         self.assertEqual(self.received(), b"")
@@ -52,7 +52,7 @@ class PutTests(SynchronousTestCase):
         self.assertEqual(self.received(), b"onetwothree")
 
     def test_full(self) -> None:
-        """What the kernel does not take waits for it, and so does what comes next."""
+        """Data that the kernel does not accept is queued, and so is later data."""
         said = bytes(range(251)) * 20_000
         write_through(self.connection, said)
         write_through(self.connection, b"end")
@@ -67,7 +67,7 @@ class PutTests(SynchronousTestCase):
         self.assertEqual(received, said + b"end")
 
     def test_broken(self) -> None:
-        """Where the peer is gone, Twisted finds it so, as ever."""
+        """If the peer is gone, Twisted finds it so, as ever."""
         self.peer.close()
         write_through(self.connection, b"lost")
         self.assertEqual(self.reactor.getWriters(), [self.connection])

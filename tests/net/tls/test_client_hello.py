@@ -1,4 +1,4 @@
-"""Which suites a ClientHello offers: whole, byte by byte, in many records, and where it is none."""
+"""The suites in a ClientHello: whole, byte by byte, in many records, and in other data."""
 
 from __future__ import annotations
 
@@ -48,12 +48,12 @@ class OfferedTests(SynchronousTestCase):
             self.assertEqual({None, answers[-1]}, set(answers))
 
     def test_not_tls(self) -> None:
-        """What is no hello offers nothing."""
+        """Data other than a ClientHello offers nothing."""
         for data in (b"GET / HTTP/1.1\r\n\r\n", b"\x16\x03\x01\x00\x01\x02", b"\x15\x03\x01\x00\x02\x01\x00"):
             self.assertEqual(frozenset(), offered_suites(data))
 
     def test_endless(self) -> None:
-        """What goes on for ever is not looked at for ever."""
+        """An endless ClientHello is not parsed for ever."""
         self.assertEqual(frozenset(), offered_suites(b"\x16\x03\x01\x40\x00\x01" + b"\xff" * 2 * LONGEST))
         self.assertIsNotNone(offered_suites(b"\x16\x03\x01\x00\x00" * LONGEST))
 

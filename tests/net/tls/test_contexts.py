@@ -90,7 +90,7 @@ class ServerCertificateTests(TLSCase):
         )
 
     def test_wrong_authority(self) -> None:
-        """The certificate of an authority that is not trusted is refused, naming the authority."""
+        """The certificate of an authority that is not trusted is rejected, naming the authority."""
         self.assert_refused(
             self.certificates.other_authority().server(NAME),
             f"the certificate of CN={NAME} is issued by CN=Other CA, which is not trusted. Either the authority is "
@@ -98,7 +98,7 @@ class ServerCertificateTests(TLSCase):
         )
 
     def test_advice_about_authorities(self) -> None:
-        """Whose authority is not trusted is told by which option to give it, or that the one given is wrong."""
+        """The error for an untrusted authority names the option for it, or says that the given one is wrong."""
         server = self.certificates.self_signed(NAME)
         tls = self.certificates.server_tls(server, ask=False)
         for ca, words in (
@@ -109,7 +109,7 @@ class ServerCertificateTests(TLSCase):
             self.assertIn(words, str(met))
 
     def test_wrong_name(self) -> None:
-        """A certificate for other names is refused, naming them and the one wanted."""
+        """A certificate for other names is rejected, naming them and the one wanted."""
         self.assert_refused(
             self.certificates.authority.server("www.example.org", "192.0.2.1"),
             f"the certificate is for www.example.org, 192.0.2.1, not for {NAME}{REMEDY}{NAME}",
@@ -122,14 +122,14 @@ class ServerCertificateTests(TLSCase):
         )
 
     def test_expired(self) -> None:
-        """An expired certificate is refused, with its last day."""
+        """An expired certificate is rejected, with its last day."""
         server = self.certificates.authority.server(NAME, expired=True)
         until = load_certificates(server.certificate)[0].not_valid_after_utc
         words = f"the certificate of CN={NAME} expired on {until:%Y-%m-%d %H:%M} UTC"
         self.assert_refused(server, f"{words}: tell its administrator, or check this host's clock")
 
     def test_self_signed(self) -> None:
-        """A certificate signed by itself is refused unless it is trusted."""
+        """A certificate signed by itself is rejected unless it is trusted."""
         server = self.certificates.self_signed(NAME)
         self.assert_refused(
             server,
@@ -231,7 +231,7 @@ class ClientCertificateTests(TLSCase):
 
 
 class VersionTests(TLSCase):
-    """What of TLS is spoken at all (RFC 9325)."""
+    """The TLS versions and suites in use (RFC 9325)."""
 
     def shake_hands(
         self,
@@ -257,12 +257,12 @@ class VersionTests(TLSCase):
         """TLS 1.2 and 1.3 are spoken, nothing older."""
         self.assertTrue(self.shake_hands(lowest=SSL.TLS1_3_VERSION).startswith("TLSv1.3 "))
         self.assertTrue(self.shake_hands(highest=SSL.TLS1_2_VERSION).startswith("TLSv1.2 "))
-        self.patch(tls, "CIPHERS", "ALL:@SECLEVEL=0")  # or else OpenSSL refuses them by itself
+        self.patch(tls, "CIPHERS", "ALL:@SECLEVEL=0")  # or else OpenSSL rejects them by itself
         for version in (SSL.TLS1_VERSION, SSL.TLS1_1_VERSION):
             self.assertEqual(self.shake_hands(lowest=version, highest=version), "unsupported protocol")
 
     def test_suites(self) -> None:
-        """Suites of TLS 1.2 have ephemeral keys and authenticated encryption, or are refused."""
+        """Suites of TLS 1.2 have ephemeral keys and authenticated encryption, or are rejected."""
         for suite in (b"ECDHE-ECDSA-AES128-GCM-SHA256", b"ECDHE-ECDSA-CHACHA20-POLY1305"):
             agreed = self.shake_hands(ciphers=suite, highest=SSL.TLS1_2_VERSION)
             self.assertEqual(agreed, f"TLSv1.2 {suite.decode()}")

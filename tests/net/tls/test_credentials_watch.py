@@ -111,7 +111,7 @@ class CredentialsWatchTests(SynchronousTestCase):
         self.assertIsNone(self.kept.problem)
 
     def test_bad(self) -> None:
-        """What cannot serve is complained of once, whatever is wrong with it."""
+        """An unusable file is reported once, for any fault."""
         expired = self.certificates.authority.server("vpn.example.org", expired=True)
         for certificate, key, said in (
             (None, self.first.private_key, "No such file or directory"),

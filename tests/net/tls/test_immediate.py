@@ -62,7 +62,7 @@ class PromptTLSTests(SynchronousTestCase):
         return connection
 
     def test_one_piece(self) -> None:
-        """What is written at a time goes to the transport at once and in one piece, of however many records."""
+        """Each write reaches the transport at once and in one piece, for any number of records."""
         for size in (1, RECORD, RECORD + 1, 5 * RECORD, 100 * RECORD - 1):
             client, server = Recorder(), Recorder()
             connection = self.connect(client, server)
@@ -74,7 +74,7 @@ class PromptTLSTests(SynchronousTestCase):
             self.assertEqual(client.heard, said)
 
     def test_gathering(self) -> None:
-        """Who gathers is told once that nothing more comes, after all the records that one read has brought."""
+        """The reader is notified once per read, after all its records."""
         client, server = Gatherer(), Recorder()
         connection = self.connect(client, server)
         client.turns.clear()
@@ -93,13 +93,13 @@ class PromptTLSTests(SynchronousTestCase):
         self.assertEqual(client.heard, b"")
 
     def test_before_the_handshake(self) -> None:
-        """What is written before TLS is up waits for it."""
+        """Data written before the TLS handshake completes is queued."""
         client, server = Recorder(b"first"), Recorder(b"second")
         self.connect(client, server)
         self.assertEqual((client.heard, server.heard), (b"second", b"first"))
 
     def test_after_the_end(self) -> None:
-        """What is written to a connection that closes, or has closed, goes nowhere."""
+        """Data written to a closing or closed connection is discarded."""
         client, server = Recorder(), Recorder()
         connection = self.connect(client, server)
         assert server.transport
@@ -153,7 +153,7 @@ class HandshakesTests(SynchronousTestCase):
         self.assertEqual([transport.producerState for transport in self.transports], ["producing", "producing"])
 
     def test_end_while_waiting(self) -> None:
-        """What has come from a client before it hung up is taken, so that the log can tell what was wrong."""
+        """Data received before the client closed is processed, so that the log has the reason."""
         self.ends[1].connectionLost(Failure(ConnectionDone()))
         self.assertEqual(self.answered(), [True, True])
         self.clock.advance(0)

@@ -34,7 +34,7 @@ def renewed(issuer: Authority, old: x509.Certificate, end: timedelta) -> x509.Ce
 
 
 SERVER_LOGS = ("iphttps.net.iphttps.service.IPHTTPSService", "iphttps.net.listen.listener.Listener")
-"""Where the server says who comes, and who is refused."""
+"""The server's log of connected and rejected clients."""
 
 
 class LifetimeTests(JoinCase):
@@ -92,7 +92,7 @@ class LifetimeTests(JoinCase):
         self.assertEqual(1, len(self.said_at(self.time + 2 * 365 * 86400)))
 
     def test_between_handshake_and_session(self) -> None:
-        """Who has expired after the handshake and before the request does not come in."""
+        """A certificate that expires between handshake and request is rejected."""
         self.time = self.leaf.not_valid_after_utc.timestamp() + 1
         self.assertEqual(ClientState.LINK_DOWN, self.join(self.alice).state)
 
@@ -223,11 +223,11 @@ class AuthorityTests(JoinCase):
         self.assertEqual([], self.there)
 
     def test_below(self) -> None:
-        """Where only the one below the root is trusted from now on, its clients go on or end as OpenSSL decides."""
+        """If only the one below the root is trusted from now on, its clients go on or end as OpenSSL decides."""
         self.trust(*load_certificates(self.below.certificate))
         self.assertNotIn("CN=alice", self.there)
 
     def test_mode_none(self) -> None:
-        """Where nobody is asked any more, no certificate is missed; the change of mode ends sessions by itself."""
+        """If nobody is asked any more, no certificate is missed; the change of mode ends sessions by itself."""
         self.tls.change(replace(self.tls.settings, client_ca=None, revocation=None))
         self.assertEqual(2, len(self.there))

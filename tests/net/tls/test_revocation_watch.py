@@ -58,13 +58,13 @@ class WatchCase(SynchronousTestCase):
 
     @property
     def revoked(self) -> int:
-        """How many certificates are revoked for new connections."""
+        """The number of certificates revoked for new connections."""
         assert self.tls.settings.revocation
         return self.tls.settings.revocation.count
 
 
 class WatchTests(WatchCase):
-    """What it does with the file."""
+    """The handling of the file."""
 
     def test_unchanged(self) -> None:
         """While the file stays as it is, nothing is read and nothing said."""

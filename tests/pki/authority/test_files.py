@@ -44,7 +44,7 @@ class OtherMakeTests(AuthorityCase):
         return Authority.open(place)
 
     def test_issues(self) -> None:
-        """What it issues names its key, though its own certificate does not say what it is called."""
+        """Issued certificates have an Authority Key Identifier even if the authority has no key identifier."""
         authority = self.other(x509.BasicConstraints(True, None))
         issued = x509.load_pem_x509_certificate(authority.issue_client("alice", key=KeyKind.ECDSA).certificate_pem)
         expected = x509.AuthorityKeyIdentifier.from_issuer_public_key(authority.issuer.key.public_key())
@@ -76,7 +76,7 @@ class FileTests(AuthorityCase):
     """Keys, certificates and lists."""
 
     def test_key_kinds(self) -> None:
-        """A key of another kind than RSA or ECDSA is refused."""
+        """A key of another kind than RSA or ECDSA is rejected."""
         path = self.directory / "x.key"
         key = ed25519.Ed25519PrivateKey.generate()
         path.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))

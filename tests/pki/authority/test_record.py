@@ -46,7 +46,7 @@ class RecordTests(AuthorityCase):
         self.assertEqual("revoked", self.record().state(found.not_after))
 
     def test_first_time_counts(self) -> None:
-        """What happened is noted once."""
+        """Each event is recorded once."""
         serial = self.record().serial
         for when in (NOW, NOW + DAY):
             write_marker(self.folder, serial, "revoked", when)

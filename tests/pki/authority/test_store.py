@@ -134,7 +134,7 @@ class IssuingTests(AuthorityCase):
         self.assertTrue(Authority.open(other).repair_list())
 
     def test_does_not_belong_together(self) -> None:
-        """What is damaged, or not of one authority, is named in a sentence."""
+        """A damaged or mismatched file is named in a sentence."""
         issued = self.authority.issue_client("alice", key=KeyKind.ECDSA)
         for name, content, said in (
             ("ca.key", issued.key_pem, "is not the key of"),
@@ -268,7 +268,7 @@ class RevokingTests(AuthorityCase):
 
 
 class NameTests(SynchronousTestCase):
-    """What can be a name."""
+    """Valid names."""
 
     def test_hosts(self) -> None:
         """Host names are those of RFC 1123, in small letters and ASCII; addresses in their short form."""

@@ -40,7 +40,7 @@ class ConstrainedCase(AuthorityCase):
 
 
 class ConstraintTests(ConstrainedCase):
-    """What an authority for servers vouches for."""
+    """The constraints of an authority for servers."""
 
     def dns(self, authority: Authority, name: str) -> str:
         """Return what OpenSSL says of a certificate for a host."""
@@ -51,7 +51,7 @@ class ConstraintTests(ConstrainedCase):
         return self.shown(self.rogue(authority, Kind.SERVER, found), "sslserver")
 
     def test_hosts(self) -> None:
-        """A certificate for another host, or for any address, is refused, whoever has made it."""
+        """A certificate for another host, or for any address, is rejected, whoever has made it."""
         authority = self.made(Kind.SERVER, HOST)
         self.assertIn("OK", self.shown(issue_server(authority, [HOST], key=KeyKind.ECDSA).certificate_pem, "sslserver"))
         self.assertIn("OK", self.dns(authority, f"a.{HOST}"))
@@ -81,7 +81,7 @@ class ConstraintTests(ConstrainedCase):
         self.assertTrue(found.get_extension_for_class(x509.NameConstraints).critical)
 
     def test_refused(self) -> None:
-        """A host that it does not vouch for is refused in a sentence, and so is one without any host."""
+        """A host that it does not vouch for is rejected in a sentence, and so is one without any host."""
         authority = self.made(Kind.SERVER, HOST, "192.0.2.1")
         for other in ("www.example.com", "192.0.2.2", "2001:db8::1"):
             error = self.assertRaises(ConfigError, issue_server, authority, [HOST, other], key=KeyKind.ECDSA)
@@ -107,7 +107,7 @@ class KindTests(ConstrainedCase):
     """Servers and clients are apart."""
 
     def test_apart(self) -> None:
-        """What an authority for one kind signs for the other is refused by OpenSSL, and not issued by us."""
+        """A certificate of the other kind is rejected by OpenSSL, and not issued by us."""
         servers, of_servers = self.made(Kind.SERVER, HOST), self.place
         error = self.assertRaises(ConfigError, servers.issue_client, "alice", key=KeyKind.ECDSA)
         self.assertIn("issues certificates for servers only", str(error))

@@ -1,4 +1,4 @@
-"""What a crash, or two commands at once, leave of an authority: the old or the new, never a half."""
+"""After a crash or concurrent commands an authority has the old or the new state, never a mixture."""
 
 import os
 import shutil
@@ -138,7 +138,7 @@ class CrashTests(AuthorityCase):
         )
 
     def test_revoke(self) -> None:
-        """Who is revoked comes into the list by the next command at the latest, and nobody leaves it."""
+        """A revoked certificate is in the list after the next command at the latest, and stays there."""
         serials = [self.authority.issue_client(name, key=KeyKind.ECDSA).serial for name in ("alice", "bob")]
         self.authority.revoke("bob")
         self.keep()

@@ -18,7 +18,7 @@ def given(*words: str) -> Options:
 
 
 class AuthorityOptionTests(AuthorityCase):
-    """What an authority stands for."""
+    """The options that an authority replaces."""
 
     def test_files(self) -> None:
         """Its files are those of --client-ca and --client-crl, but for what is given; without TLS there are none."""
@@ -47,7 +47,7 @@ class AuthorityOptionTests(AuthorityCase):
         self.assertEqual(self.authority.list_path, settings.revocation.path)
 
     def test_publish(self) -> None:
-        """The list is published where the option says, by plain HTTP; other words are refused in a sentence."""
+        """The list is published where the option says, by plain HTTP; other words are rejected in a sentence."""
         found = given("--authority", "ca", "--publish", "http://192.0.2.1:8080/").config.publish
         assert found
         self.assertEqual(("192.0.2.1", 8080), (found.host, found.port))

@@ -25,7 +25,7 @@ from ...daemon.service import note_beside
 def cleanup(control: Path | None) -> int:
     """Restore the settings of this host after a daemon was killed, and remove its control socket.
 
-    The systemd services run this automatically. The command refuses if the daemon is still running.
+    The systemd services run this automatically. The command fails if the daemon is still running.
     """
     if control is None:
         raise click.UsageError(f"give --control, or set {VARIABLE}")

@@ -1,4 +1,4 @@
-"""`iphttps users`: who may log in by SSTP."""
+"""`iphttps users`: the users that may log in by SSTP."""
 
 from __future__ import annotations
 

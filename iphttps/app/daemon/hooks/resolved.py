@@ -105,7 +105,7 @@ class Resolved:
         complaint = f"{self._last_words or 'resolvectl'} ({sentence})" if sentence else ""
         if complaint and complaint != self._complaint:
             self.log.warn(
-                "systemd-resolved refused the advertised DNS settings: {complaint}; a user other than root needs a "
+                "systemd-resolved rejected the advertised DNS settings: {complaint}; a user other than root needs a "
                 "polkit rule, see Names in docs/client.md",
                 event="names-refused",
                 complaint=complaint,

@@ -109,7 +109,7 @@ class RunningProgram:
             self._child.close_input()
 
     def _finish(self) -> None:
-        # What it has started may live on and keep a pipe open: only what the pipe holds now is read.
+        # A grandchild may outlive the child and keep the pipe open: read only the data in the pipe now.
         for number, taker in self._takers:
             for _ in range(PIPE // CHUNK):
                 data = self._child.read(number)

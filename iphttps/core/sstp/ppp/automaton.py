@@ -1,9 +1,9 @@
 """The Option Negotiation Automaton: the states of a control protocol, and the Restart timer (RFC 1661 section 4).
 
 TABLE is the state transition table of 4.1 with the RFC's own words and numbers: in each cell the actions, then the new
-state. A dash marks an event that cannot happen in that state. The marks of three footnotes are left out, since nothing
-is done about them: [r] an Open does not restart a link, [p] the passive option is not used, [x] a crossed connection is
-negotiated as any other.
+state. A dash marks an event that cannot happen in that state. The marks of three footnotes are omitted, since they
+require no action: [r] an Open does not restart a link, [p] the passive option is not used, [x] a crossed connection is
+negotiated like any other.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ __all__ = [
 RESTART = 3.0
 """The period of the Restart timer, in seconds (4.6)."""
 MAX_CONFIGURE = 10
-"""How many Configure-Requests are sent before the peer is assumed not to answer (4.6)."""
+"""Maximum number of Configure-Requests without an answer (4.6)."""
 MAX_TERMINATE = 2
-"""How many Terminate-Requests are sent before the peer is assumed not to answer (4.6)."""
+"""Maximum number of Terminate-Requests without an answer (4.6)."""
 
 
 class State(Enum):
@@ -46,7 +46,7 @@ class State(Enum):
 
 
 class Event(Enum):
-    """The events of 4.3; the value is the word in the table."""
+    """The events of 4.3; the value is the abbreviation in the table."""
 
     UP = "Up"
     DOWN = "Down"
@@ -67,7 +67,7 @@ class Event(Enum):
 
 
 class Action(Enum):
-    """The actions of 4.4; the value is the word in the table."""
+    """The actions of 4.4; the value is the abbreviation in the table."""
 
     THIS_LAYER_UP = "tlu"
     THIS_LAYER_DOWN = "tld"
@@ -126,7 +126,7 @@ def _cells() -> Iterator[tuple[tuple[State, Event], Transition]]:
 TRANSITIONS: dict[tuple[State, Event], Transition] = dict(_cells())
 
 TIMED = frozenset((State.CLOSING, State.STOPPING, State.REQ_SENT, State.ACK_RCVD, State.ACK_SENT))
-"""Where the Restart timer runs (4.2)."""
+"""The states in which the Restart timer runs (4.2)."""
 
 
 class Automaton:
@@ -137,18 +137,18 @@ class Automaton:
     def __init__(self) -> None:
         self.state = State.INITIAL
         self.deadline: float | None = None
-        """When the Restart timer expires; None while it does not run."""
+        """The expiry time of the Restart timer; None if it is stopped."""
         self._restarts = 0
 
     @property
     def timeout(self) -> Event:
-        """The event that the expiry of the Restart timer is."""
+        """The event of the Restart timer's expiry."""
         return Event.TIMEOUT if self._restarts > 0 else Event.LAST_TIMEOUT
 
     def handle(self, event: Event, now: float) -> tuple[Action, ...]:
         """Process an event at the time `now`, in seconds; return the actions to perform, in order.
 
-        The actions of counter and timer are performed already.
+        The actions on counter and timer are already performed.
 
         Raises:
             KeyError: The table has no such event in this state, which is a bug of the caller.
@@ -160,7 +160,7 @@ class Automaton:
                     terminating = Action.SEND_TERMINATE_REQUEST in actions
                     self._restarts = MAX_TERMINATE if terminating else MAX_CONFIGURE
                 case Action.ZERO_RESTART_COUNT:
-                    # 4.4: a pause, in which the peer gets the Terminate-Ack.
+                    # 4.4: a pause, so that the peer receives the Terminate-Ack.
                     self._restarts = 0
                     self.deadline = now + RESTART
                 case Action.SEND_CONFIGURE_REQUEST | Action.SEND_TERMINATE_REQUEST:

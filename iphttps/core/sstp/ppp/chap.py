@@ -1,6 +1,6 @@
 """The packets of CHAP (RFC 1994 section 4) with the fields of MS-CHAPv2 (RFC 2759 sections 3 to 6).
 
-Here a packet starts with its code: the PPP protocol number C223 before it is the caller's.
+A packet here starts with its code; the caller handles the PPP protocol number C223 before it.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class Code(IntEnum):
 
 
 class FailureCode(IntEnum):
-    """Why authentication failed, in the words of RFC 2759 section 6."""
+    """The error codes of a Failure packet (RFC 2759 section 6)."""
 
     RESTRICTED_LOGON_HOURS = 646
     ACCT_DISABLED = 647
@@ -87,8 +87,8 @@ class Result:
 def parse(packet: bytes) -> Challenge | Response | Result | None:
     """Return the content of a packet; None if it is malformed, or for another algorithm.
 
-    RFC 1994 section 4 has such packets discarded in silence. What lies behind the packet's length is padding. The
-    reserved bytes of a Response are ignored.
+    Such packets are silently discarded (RFC 1994 section 4). Bytes beyond the Length field are padding. The reserved
+    bytes of a Response are ignored.
     """
     if len(packet) < _HEADER.size:
         return None
@@ -131,7 +131,7 @@ class Failure:
 
     @classmethod
     def parse(cls, message: bytes) -> Failure | None:
-        """Return what a message says, or None if it has no code; real peers leave out the other fields."""
+        """Parse a message; None if it has no code. Some peers omit the other fields."""
         found = _FAILURE.match(message)
         if found is None:
             return None

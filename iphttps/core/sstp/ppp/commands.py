@@ -1,4 +1,4 @@
-"""What a control protocol wants done: packets to send, and what the layers around it are told (RFC 1661 4.4)."""
+"""The commands of a control protocol: packets to send, and signals to adjacent layers (RFC 1661 4.4)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Layer(Enum):
 
 
 class Reason(Enum):
-    """Why a control protocol has finished; the value ends a sentence in status and log."""
+    """The reason why a control protocol has finished; the value ends a sentence in status and log."""
 
     CLOSED = "it was closed on this side"
     PEER_TERMINATED = "the peer terminated it"
@@ -31,14 +31,14 @@ class Reason(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """This-Layer-Finished (RFC 1661 4.4): the control protocol is no longer in use. It may be said more than once."""
+    """This-Layer-Finished (RFC 1661 4.4): the control protocol is no longer in use. It may be repeated."""
 
     reason: Reason
 
 
 @dataclass(frozen=True, slots=True)
 class ProtocolRejected:
-    """The peer has sent a Protocol-Reject: nothing of that protocol may be sent any more (RFC 1661 5.7)."""
+    """The peer has sent a Protocol-Reject: stop sending packets of that protocol (RFC 1661 5.7)."""
 
     protocol: int
 

@@ -1,10 +1,10 @@
-"""A control protocol: the packets that drive the automaton, and the negotiation of options (RFC 1661 sections 4 to 6).
+"""A control protocol: the packets that drive the automaton, and the option negotiation (RFC 1661 sections 4 to 6).
 
-LCP, IPCP and IPV6CP are subclasses, which say what they ask for and what they grant to the peer. A packet here is the
-Information field of a frame: Code (1 byte), Identifier (1 byte), Length (2 bytes, of the whole packet) and data.
+The subclasses LCP, IPCP and IPV6CP define the options to request and the options to grant to the peer. A packet here is
+the Information field of a frame: Code (1 byte), Identifier (1 byte), Length (2 bytes, of the whole packet) and data.
 
-A negotiation cannot go on for ever: the Restart counter ends it where the peer is silent, Max-Failure turns Naks into
-Rejects (4.6), and MAX_REQUESTS and MAX_REFUSALS, which are not the RFC's, end what does not converge.
+Each negotiation is bounded: the Restart counter ends it if the peer is silent, Max-Failure turns Naks into Rejects
+(4.6), and MAX_REQUESTS and MAX_REFUSALS, which are not in the RFC, end a negotiation that does not converge.
 """
 
 from __future__ import annotations
@@ -27,17 +27,17 @@ __all__ = [
 ]
 
 MAX_FAILURE = 5
-"""How many Configure-Naks are sent without an Ack before what they were for is rejected (RFC 1661 4.6)."""
+"""Max-Failure: Configure-Naks without an Ack before the options are rejected instead (RFC 1661 4.6)."""
 MAX_REFUSALS = 2 * MAX_FAILURE
-"""How many Naks and Rejects are sent without an Ack before the negotiation ends."""
+"""Maximum number of Naks and Rejects without an Ack; then the negotiation ends."""
 MAX_REQUESTS = 30
-"""How many Configure-Requests are sent at most, those of later negotiations included."""
+"""Maximum number of Configure-Requests, renegotiations included."""
 MINIMUM_MRU = 1280
-"""No less is granted to a peer, since every link that carries IPv6 has this MTU (RFC 8200 section 5)."""
+"""Minimum MRU accepted from a peer, the minimum MTU of IPv6 (RFC 8200 section 5)."""
 
 
 class Code(IntEnum):
-    """The codes of control packets (RFC 1661 5; 12 and 13: RFC 1570); LCP alone has those from 8 on."""
+    """The codes of control packets (RFC 1661 5; 12 and 13: RFC 1570); 8 and above exist in LCP only."""
 
     CONFIGURE_REQUEST = 1
     CONFIGURE_ACK = 2
@@ -55,7 +55,7 @@ class Code(IntEnum):
 
 
 class Verdict(Enum):
-    """Whether the peer is granted an option; instead of a verdict there may be the value that a Nak suggests."""
+    """The answer to an option of the peer; a Nak is expressed by the suggested value instead."""
 
     ACK = auto()
     REJECT = auto()
@@ -67,9 +67,9 @@ def packet(code: int, identifier: int, data: bytes = b"") -> bytes:
 
 
 class ControlProtocol:
-    """One control protocol of one link, from state Initial on; a new link needs a new one.
+    """One control protocol of one link, starting in state Initial; each link needs a new one.
 
-    By itself it has no options: it asks for none, and rejects those of the peer.
+    The base class has no options: it requests none, and rejects all options of the peer.
 
     Each method takes the time `now`, in seconds, and returns the commands to perform, in order. At `deadline` the owner
     calls `expired`.
@@ -79,7 +79,7 @@ class ControlProtocol:
 
     def __init__(self) -> None:
         self.reason: Reason | None = None
-        """Why it ends or has ended; None while there is no reason to end."""
+        """The reason why it is ending or has ended; None if it is not."""
         self._automaton = Automaton()
         self._failure: Reason | None = None  # set by a subclass that cannot go on
         self._identifier = 0
@@ -95,37 +95,37 @@ class ControlProtocol:
 
     @property
     def deadline(self) -> float | None:
-        """When to call `expired`, in seconds; None if there is nothing to wait for."""
+        """The time to call `expired`, in seconds; None if no timer runs."""
         return self._automaton.deadline
 
     def up(self, now: float) -> list[Command]:
-        """Say that the lower layer is ready to carry packets.
+        """Process the event Up: the lower layer is ready to carry packets.
 
         Raises:
-            KeyError: It was ready already, which is a bug of the caller.
+            KeyError: It was already up, which is a bug of the caller.
         """
         return self._run(Event.UP, now)
 
     def down(self, now: float) -> list[Command]:
-        """Say that the lower layer no longer carries packets.
+        """Process the event Down: the lower layer no longer carries packets.
 
         Raises:
-            KeyError: It did not carry any, which is a bug of the caller.
+            KeyError: It was already down, which is a bug of the caller.
         """
         return self._run(Event.DOWN, now)
 
     def open(self, now: float) -> list[Command]:
-        """Begin the negotiation, now or when the lower layer is up."""
+        """Start the negotiation, now or when the lower layer is up."""
         self.reason = None
         return self._run(Event.OPEN, now)
 
     def close(self, now: float, reason: Reason = Reason.CLOSED) -> list[Command]:
-        """Terminate; Finished follows when the peer has acknowledged it, or does not answer."""
+        """Terminate; Finished follows once the peer acknowledges or the Restart counter expires."""
         self.reason = self.reason or reason
         return self._run(Event.CLOSE, now)
 
     def expired(self, now: float) -> list[Command]:
-        """Handle the expiry of the Restart timer; before `deadline` nothing happens."""
+        """Handle the expiry of the Restart timer; before `deadline` it has no effect."""
         if self.deadline is None or now < self.deadline:
             return []
         event = self._automaton.timeout
@@ -134,7 +134,7 @@ class ControlProtocol:
         return self._run(event, now)
 
     def rejected(self, now: float) -> list[Command]:
-        """Handle a Protocol-Reject of this protocol, or a Code-Reject of a code that it cannot do without."""
+        """Handle a Protocol-Reject of this protocol, or a Code-Reject of a mandatory code."""
         if self._down:
             return []
         self.reason = self.reason or Reason.REJECTED
@@ -143,7 +143,7 @@ class ControlProtocol:
     def receive(self, data: bytes, now: float) -> list[Command]:
         """Process a packet from the peer.
 
-        One that is malformed, or that answers nothing, is silently discarded (RFC 1661 5).
+        A malformed packet, or an answer without a request, is silently discarded (RFC 1661 5).
         """
         length = int.from_bytes(data[2:4], "big")
         if self._down or not 4 <= length <= len(data):
@@ -165,7 +165,7 @@ class ControlProtocol:
                 return self._run(Event.PERMITTED_REJECT, now)
         commands = self._extended(code, identifier, data, now)
         if commands is None:
-            # 5.6: cut to what any peer can receive.
+            # 5.6: truncated to the minimum MRU.
             rejected = packet(code, identifier, data)[: MINIMUM_MRU - 4]
             return self._run(Event.UNKNOWN_CODE, now, answer=packet(Code.CODE_REJECT, self._next(), rejected))
         return commands
@@ -186,7 +186,7 @@ class ControlProtocol:
         if self._failure:
             return self.close(now, self._failure)
         if self._naks >= MAX_FAILURE:
-            # 4.6: what would be in a Nak is rejected; what the peer has not asked for, it is no longer told to.
+            # 4.6: reject the options instead of suggesting values, and no longer append missing options.
             refused = {kind for kind, _ in naks}
             naks, rejects = (), tuple(each for each in options if each in rejects or each[0] in refused)
         if not naks and not rejects:
@@ -210,7 +210,7 @@ class ControlProtocol:
         """Return what to Nak and what to Reject."""
         naks, rejects, seen = [], [], set[int]()
         for kind, value in options:
-            verdict = Verdict.REJECT if kind in seen else self._judge(kind, value)  # 6: none may be listed twice
+            verdict = Verdict.REJECT if kind in seen else self._judge(kind, value)  # 6: no option may be listed twice
             seen.add(kind)
             if verdict is Verdict.REJECT:
                 rejects.append((kind, value))
@@ -244,7 +244,7 @@ class ControlProtocol:
         return self.close(now, self._failure) if self._failure else self._run(Event.NAK_OR_REJECT, now)
 
     def _run(self, event: Event, now: float, identifier: int = 0, answer: bytes = b"") -> list[Command]:
-        """Run the event through the automaton; `answer` is what to send if the packet received is to be answered."""
+        """Run the event through the automaton; `answer` is the packet for the actions that send an answer."""
         if self._requests >= MAX_REQUESTS and Action.SEND_CONFIGURE_REQUEST in TRANSITIONS[self.state, event][1]:
             return self.close(now, Reason.NOT_CONVERGING)
         commands = [self._performed(action, identifier, answer) for action in self._automaton.handle(event, now)]
@@ -276,29 +276,29 @@ class ControlProtocol:
                 return answer
 
     def _request(self) -> Options:
-        """Return the options to ask for; they change only by an answer of the peer."""
+        """Return the options to request; they change only by an answer of the peer."""
         return ()
 
     def _judge(self, kind: int, value: bytes) -> Verdict | bytes:
-        """Judge an option that the peer asks for; return a value for the Nak if another would be right."""
+        """Judge an option requested by the peer; return the value to suggest for a Nak."""
         return Verdict.REJECT
 
     def _wanted(self) -> Options:
-        """Return the options that the peer has to ask for; if it does not, they are appended to a Nak (5.3)."""
+        """Return the options that the peer must request; missing ones are appended to a Nak (5.3)."""
         return ()
 
     def _accept(self, options: Options) -> None:
-        """Take the options that the peer has been granted; those absent have their default values."""
+        """Apply the options granted to the peer; absent options have their default values."""
 
     def _acked(self) -> None:
-        """Take note that the peer has granted all options."""
+        """Note that the peer has granted all options."""
 
     def _nakked(self, kind: int, value: bytes) -> None:
-        """Take a better value for an option of ours, as the peer sees it."""
+        """Consider the value that the peer suggests for an option of ours."""
 
     def _rejected(self, kind: int) -> None:
-        """Do without an option of ours."""
+        """Omit an option of ours from now on."""
 
     def _extended(self, code: int, identifier: int, data: bytes, now: float) -> list[Command] | None:
-        """Process a packet of a code that LCP alone has; return None if the code is unknown."""
+        """Process a packet of a code specific to LCP; return None if the code is unknown."""
         return None

@@ -6,7 +6,7 @@ SSTP delimits the frames, so the flags, escapes and checksums of RFC 1662 are ab
     Protocol                   2 bytes, or the second of them where the receiver has asked for PFC (RFC 1661 6.5)
     Information                a packet of that protocol
 
-Every form is accepted at any time; the compressed ones are sent only if the peer has asked for them.
+Both forms are accepted at any time; compressed ones are sent only if the peer has negotiated them.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ ADDRESS_AND_CONTROL = b"\xff\x03"
 
 
 class ProtocolNumber(IntEnum):
-    """The values of the Protocol field that have a meaning here."""
+    """The values of the Protocol field that are used here."""
 
     IPV4 = 0x0021  # RFC 1332
     IPV6 = 0x0057  # RFC 5072
@@ -37,8 +37,8 @@ class ProtocolNumber(IntEnum):
 def parse(data: bytes, start: int = 0, end: int | None = None) -> tuple[int, int] | None:
     """Return the protocol of the frame in data[start:end], and the offset in `data` of its Information field.
 
-    The protocol may be any number. One that is unknown, or whose octets break the rules of RFC 1661 section 2, is for
-    a Protocol-Reject. None means that the frame ends before its Information field, and is to be dropped.
+    The protocol may be any number; the caller answers an unknown or invalid one (RFC 1661 section 2) with a
+    Protocol-Reject. None means that the frame ends before its Information field and must be dropped.
     """
     if end is None:
         end = len(data)
@@ -55,9 +55,9 @@ def parse(data: bytes, start: int = 0, end: int | None = None) -> tuple[int, int
 
 
 def header(protocol: int, *, acfc: bool = False, pfc: bool = False) -> bytes:
-    """Return what stands before the Information field of a frame to a peer that has asked for ACFC or PFC, or not.
+    """Return the fields before the Information field, compressed as negotiated.
 
-    A frame of LCP is never compressed (RFC 1661 6.5, 6.6).
+    LCP frames are never compressed (RFC 1661 6.5, 6.6).
     """
     short = pfc and protocol < 0x100
     return (b"" if acfc and protocol != ProtocolNumber.LCP else ADDRESS_AND_CONTROL) + protocol.to_bytes(

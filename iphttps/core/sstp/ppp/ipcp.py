@@ -1,6 +1,6 @@
 """IPCP, the control protocol of IPv4 (RFC 1332), with the addresses of name servers (RFC 1877).
 
-The server assigns: its client asks for 0.0.0.0, or for an address it once had, and gets the right one by a Nak.
+The client requests 0.0.0.0 or a previous address, and the server assigns one in a Configure-Nak.
 Addresses are 4 bytes.
 """
 
@@ -19,7 +19,7 @@ _UNKNOWN = bytes(4)
 
 
 class OptionType(IntEnum):
-    """The options of IPCP that are granted; others, such as Van Jacobson's compression and NBNS, are rejected."""
+    """The IPCP options that are granted; others, such as Van Jacobson compression and NBNS, are rejected."""
 
     ADDRESS = 3  # RFC 1332 3.3
     PRIMARY_DNS = 129  # RFC 1877 1.1
@@ -60,14 +60,14 @@ class ServerIPCP(ControlProtocol):
 
 
 class ClientIPCP(ControlProtocol):
-    """The client's side: it asks for an address, for `address` if it had that before, and for DNS servers."""
+    """The client's side: it requests DNS servers and an address, `address` if it had one before."""
 
     __slots__ = ("_asked", "peer_address")
 
     def __init__(self, address: bytes = _UNKNOWN) -> None:
         super().__init__()
         self.peer_address: bytes | None = None
-        """The server's address; None if it does not tell."""
+        """The server's address; None if the server does not announce it."""
         self._asked: dict[int, bytes] = {
             OptionType.ADDRESS: address,
             OptionType.PRIMARY_DNS: _UNKNOWN,
@@ -76,12 +76,12 @@ class ClientIPCP(ControlProtocol):
 
     @property
     def address(self) -> bytes:
-        """The address assigned; in state Opened it is not 0.0.0.0."""
+        """The assigned address; in state Opened it is not 0.0.0.0."""
         return self._asked[OptionType.ADDRESS]
 
     @property
     def dns(self) -> list[bytes]:
-        """The DNS servers, none to two."""
+        """The DNS servers, at most two."""
         servers = [self._asked.get(kind, _UNKNOWN) for kind in (OptionType.PRIMARY_DNS, OptionType.SECONDARY_DNS)]
         return [each for each in servers if each != _UNKNOWN]
 
@@ -91,7 +91,7 @@ class ClientIPCP(ControlProtocol):
     def _judge(self, kind: int, value: bytes) -> Verdict | bytes:
         if kind == OptionType.ADDRESS and len(value) == 4 and value != _UNKNOWN:
             return Verdict.ACK
-        return Verdict.REJECT  # among them: the client has no addresses to assign
+        return Verdict.REJECT  # including 0.0.0.0: the client has no addresses to assign
 
     def _accept(self, options: Options) -> None:
         self.peer_address = dict(options).get(OptionType.ADDRESS)

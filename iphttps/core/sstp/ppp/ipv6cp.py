@@ -1,6 +1,6 @@
 """IPV6CP, the control protocol of IPv6 (RFC 5072): the interface identifiers of both ends, 8 bytes each.
 
-An identifier makes a link-local address only. Prefixes come over the link by Router Advertisements.
+An identifier only gives a link-local address. Prefixes are announced in Router Advertisements.
 """
 
 from __future__ import annotations
@@ -13,22 +13,22 @@ from .options import Options
 __all__ = ["INTERFACE_IDENTIFIER", "IPV6CP", "nobodys"]
 
 INTERFACE_IDENTIFIER = 1
-"""The option that is granted (RFC 5072 4.1); others are rejected."""
+"""The only option that is granted (RFC 5072 4.1); others are rejected."""
 
 _UNKNOWN = bytes(8)
 
 
 def nobodys(identifier: bytes) -> bool:
-    """Tell that no other client has this interface identifier."""
+    """Return False: no other client has this interface identifier."""
     return False
 
 
 class IPV6CP(ControlProtocol):
     """One side of IPV6CP.
 
-    `identifier` is this side's, and `suggested` is for a peer that has none or the same: another, and neither zero. A
-    side that is `yielding`, as a client is, takes another one for itself if the peer suggests it. `taken` tells whether
-    another client has an identifier already.
+    `identifier` is the identifier of this side. `suggested` is a different one, suggested to a peer that has none or
+    the same; neither is zero. A `yielding` side, such as a client, accepts another identifier that the peer suggests.
+    `taken` tells whether another client already has an identifier.
     """
 
     __slots__ = ("_announced", "_suggested", "_taken", "_yielding", "identifier", "peer_identifier")
@@ -45,7 +45,7 @@ class IPV6CP(ControlProtocol):
         self.identifier = identifier
         """The interface identifier of this side."""
         self.peer_identifier: bytes | None = None
-        """The interface identifier of the peer; None if it does not tell."""
+        """The interface identifier of the peer; None if the peer does not announce it."""
         self._announced = True
         self._suggested = suggested
         self._taken = taken
@@ -73,8 +73,8 @@ class IPV6CP(ControlProtocol):
     def _nakked(self, kind: int, value: bytes) -> None:
         if self._yielding and len(value) == 8 and value != _UNKNOWN:
             if value == self._suggested:
-                self._suggested = self.identifier  # so that the two still differ
+                self._suggested = self.identifier  # keep the two different
             self.identifier = value
 
     def _rejected(self, kind: int) -> None:
-        self._announced = False  # it stays in use, and the peer may not have it
+        self._announced = False  # it stays in use, but is not announced

@@ -1,7 +1,7 @@
 """LCP, the Link Control Protocol (RFC 1661 sections 5 and 6): packet size, authentication protocol, magic number.
 
-The server demands that the client authenticate itself; the client says with which protocols it can. Apart from
-that both sides are alike.
+The server requires the client to authenticate itself, with a protocol that the client supports. Otherwise both sides
+behave the same.
 """
 
 from __future__ import annotations
@@ -18,19 +18,19 @@ from .options import Options
 __all__ = ["DEFAULT_MRU", "LCP", "MRU", "Authentication", "OptionType"]
 
 MRU = 1400
-"""What is announced unless told otherwise: with TCP, TLS and SSTP around it, such a packet fits into 1500 bytes."""
+"""The MRU announced by default: with TCP, TLS and SSTP headers such a packet fits into 1500 bytes."""
 LONGEST = 4087
-"""The longest Information field in an SSTP packet, behind the longest header of a frame ([MS-SSTP] 2.2.1)."""
+"""Maximum length of an Information field in an SSTP packet, after the longest frame header ([MS-SSTP] 2.2.1)."""
 
 DEFAULT_MRU = 1500
-"""What holds if the peer announces nothing (RFC 1661 6.1)."""
+"""The peer's MRU if it announces none (RFC 1661 6.1)."""
 
 
 class OptionType(IntEnum):
-    """The options of LCP that are negotiated; all others are rejected (callback, multilink)."""
+    """The LCP options that are negotiated; all others, such as callback and multilink, are rejected."""
 
     MRU = 1
-    ACCM = 2  # RFC 1662 7.1; without HDLC it means nothing
+    ACCM = 2  # RFC 1662 7.1; no effect without HDLC framing
     AUTHENTICATION = 3
     MAGIC_NUMBER = 5
     PFC = 7
@@ -50,9 +50,9 @@ _EMPTY_ACCM = bytes(4)
 class LCP(ControlProtocol):
     """One side of LCP.
 
-    `magic` returns a random number of 32 bits. `mru` is the greatest packet that this side wants to receive. `demanded`
-    are the protocols with which the peer may authenticate itself, best first: it is asked for the first one, and may
-    ask for another by a Nak. `offered` are those with which this side can, best first.
+    `magic` returns a random 32-bit number. `mru` is the maximum length of a packet to receive. `demanded` are the
+    authentication protocols accepted from the peer, best first: the first one is requested, and the peer may choose
+    another in a Nak. `offered` are the protocols with which this side can authenticate itself, best first.
     """
 
     __slots__ = (
@@ -79,13 +79,13 @@ class LCP(ControlProtocol):
     ) -> None:
         super().__init__()
         self.authentication: Authentication | None = None
-        """The protocol agreed on, with which the peer authenticates itself, or this side if it has offered to."""
+        """The negotiated authentication protocol: of the peer, or of this side if it offers any."""
         self.peer_mru = DEFAULT_MRU
-        """The greatest packet that the peer receives, in bytes of the Information field."""
+        """The peer's MRU, in bytes of the Information field."""
         self.acfc = False
-        """Whether the peer has asked for Address-and-Control-Field-Compression."""
+        """True if the peer has negotiated Address-and-Control-Field-Compression."""
         self.pfc = False
-        """Whether the peer has asked for Protocol-Field-Compression."""
+        """True if the peer has negotiated Protocol-Field-Compression."""
         self._random = magic
         self._magic = magic() or 1  # 6.4: zero is illegal
         self._mru = mru
@@ -95,9 +95,9 @@ class LCP(ControlProtocol):
         self._refused = 0
 
     def protocol_reject(self, protocol: int, information: bytes) -> bytes | None:
-        """Return the Protocol-Reject for a frame of a protocol that is not supported.
+        """Return the Protocol-Reject for a frame of an unsupported protocol.
 
-        It is cut to the peer's MRU. None if nothing may be sent, because LCP is not in state Opened (RFC 1661 5.7).
+        It is truncated to the peer's MRU. None if LCP is not in state Opened (RFC 1661 5.7).
         """
         if self.state is not State.OPENED:
             return None
@@ -129,7 +129,7 @@ class LCP(ControlProtocol):
                 return self._judge_magic(value)
             case OptionType.PFC | OptionType.ACFC:
                 return b"" if value else Verdict.ACK
-        return Verdict.REJECT  # among them: the server does not authenticate itself
+        return Verdict.REJECT  # including AUTHENTICATION: the server does not authenticate itself
 
     def _judge_magic(self, value: bytes) -> Verdict | bytes:
         number = int.from_bytes(value, "big")
@@ -159,7 +159,7 @@ class LCP(ControlProtocol):
         match kind:
             case OptionType.MRU:
                 number = int.from_bytes(value, "big")
-                # A lower one costs nothing; a higher one can be received, but is not wanted.
+                # Accept a lower MRU; if a higher one is suggested, request none.
                 self._mru = number if len(value) == 2 and MINIMUM_MRU <= number <= self._mru else 0
             case OptionType.MAGIC_NUMBER:
                 self._magic = self._random() or 1
@@ -167,9 +167,9 @@ class LCP(ControlProtocol):
                 self._fall_back(value)
 
     def _fall_back(self, value: bytes) -> None:
-        """Ask for the protocol that the peer prefers.
+        """Request the protocol that the peer prefers.
 
-        If it is none of ours, the peer may just not like our first one best: insist once before asking for the next.
+        If it is not one of ours, the peer may only prefer another to our first: repeat it once before the next.
         """
         first, *others = self._demanded
         for each in others:

@@ -1,6 +1,6 @@
-"""The MD4 message digest (RFC 1320), which MS-CHAPv2 hashes passwords with.
+"""The MD4 message digest (RFC 1320), used by MS-CHAPv2 to hash passwords.
 
-MD4 is broken, and OpenSSL 3 no longer offers it. Nothing else may use it.
+MD4 is broken and no longer available in OpenSSL 3. It must not be used for anything else.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
-"""The calculations of MS-CHAPv2 (RFC 2759 section 8) and of the keys that it leaves (RFC 3079 section 3).
+"""The calculations of MS-CHAPv2 (RFC 2759 section 8) and of the keys derived from it (RFC 3079 section 3).
 
-The password never crosses the link, only proofs that both ends know its NT hash. DES is an argument, since core has no
-ciphers: a function of a key of 8 bytes, whose parity bits do not matter, and a block of 8 bytes.
+The password is never sent, only proof that both ends know its NT hash. DES is an argument, since core has no ciphers: a
+function of an 8-byte key, whose parity bits are ignored, and an 8-byte block.
 
-MS-CHAPv2 alone is weak: an observer of the exchange can find the NT hash by trying 2 to the 56 DES keys. It depends on
-the TLS connection around it.
+MS-CHAPv2 alone is weak: an observer of the exchange can find the NT hash by a search of 2^56 DES keys. It relies on the
+protection of the TLS connection.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ from .user_names import without_domain
 DES = Callable[[bytes, bytes], bytes]
 
 KEY_LENGTH = 16
-"""Length of a master key: those of 128 bits (RFC 3079 section 3.3)."""
+"""Length of a 128-bit master key in bytes (RFC 3079 section 3.3)."""
 
 NOBODY = bytes(16)
-"""What the response of an unknown user is compared with, so that it takes as long as that of a known one."""
+"""The NT hash used for an unknown user, so that verification takes the same time."""
 
 # RFC 2759 section 8.7
 _SIGNING = b"Magic server to client signing constant"
@@ -39,7 +39,7 @@ _PAD_1, _PAD_2 = bytes(40), b"\xf2" * 40
 
 @dataclass(frozen=True, slots=True)
 class MasterKeys:
-    """The keys of one end, 16 bytes each: what it sends with is what the other receives with (RFC 3079 section 3)."""
+    """The keys of one end, 16 bytes each; its send key is the other end's receive key (RFC 3079 section 3)."""
 
     send: bytes
     receive: bytes
@@ -47,7 +47,7 @@ class MasterKeys:
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """What an authenticator has for a peer that knows the password."""
+    """The result of a successful verification of a peer's Response."""
 
     success: bytes
     """The authenticator response, 42 bytes: `S=` and 40 hexadecimal digits (RFC 2759 section 5)."""
@@ -62,9 +62,9 @@ def nt_password_hash(password: str) -> bytes:
 
 
 def challenge_hash(peer_challenge: bytes, challenge: bytes, name: bytes) -> bytes:
-    """Return the 8 bytes that the NT-Response encrypts; the name as sent, without its domain (RFC 2759 section 8.2).
+    """Return the challenge hash, 8 bytes, over the name as sent without its domain (RFC 2759 section 8.2).
 
-    Of `EXAMPLE\\alice` a Windows client hashes `alice`, of `alice@example.org` the whole.
+    For `EXAMPLE\\alice` a Windows client hashes `alice`, for `alice@example.org` the whole name.
     """
     return hashlib.sha1(peer_challenge + challenge + without_domain(name)).digest()[:8]
 
@@ -81,14 +81,14 @@ def nt_response(peer_challenge: bytes, challenge: bytes, name: bytes, nt_hash: b
 
 
 def authenticator_response(nt_hash: bytes, challenge: bytes, response: Response) -> bytes:
-    """Return the proof that the authenticator knows the NT hash too, 42 bytes from `S=` on (RFC 2759 section 8.7)."""
+    """Return the authenticator response, `S=` and 40 hexadecimal digits (RFC 2759 section 8.7)."""
     digest = hashlib.sha1(md4(nt_hash) + response.nt_response + _SIGNING).digest()
     hashed = challenge_hash(response.peer_challenge, challenge, response.name)
     return b"S=" + hashlib.sha1(digest + hashed + _ITERATION).hexdigest().upper().encode("ascii")
 
 
 def client_keys(nt_hash: bytes, response_sent: bytes) -> MasterKeys:
-    """Return the keys of the peer that has sent this NT-Response (RFC 3079 section 3.4)."""
+    """Return the keys of the peer that sent this NT-Response (RFC 3079 section 3.4)."""
     master = hashlib.sha1(md4(nt_hash) + response_sent + _MASTER).digest()[:KEY_LENGTH]
 
     def start_key(direction: bytes) -> bytes:
@@ -98,15 +98,15 @@ def client_keys(nt_hash: bytes, response_sent: bytes) -> MasterKeys:
 
 
 def server_keys(nt_hash: bytes, response_received: bytes) -> MasterKeys:
-    """Return the keys of the authenticator that has received this NT-Response (RFC 3079 section 3.4)."""
+    """Return the keys of the authenticator that received this NT-Response (RFC 3079 section 3.4)."""
     keys = client_keys(nt_hash, response_received)
     return MasterKeys(keys.receive, keys.send)
 
 
 def verify(nt_hash: bytes | None, challenge: bytes, response: Response, des: DES) -> Proof | None:
-    """Check a peer's Response to a challenge; return None if it is wrong (RFC 2759 section 4).
+    """Verify a peer's Response to a challenge; return None if it is wrong (RFC 2759 section 4).
 
-    For an unknown user `nt_hash` is None: the answer is always None, and takes as long.
+    For an unknown user `nt_hash` is None: the result is None, after the same time.
     """
     known = NOBODY if nt_hash is None else nt_hash
     expected = nt_response(response.peer_challenge, challenge, response.name, known, des)
@@ -131,16 +131,16 @@ def respond(
 
 
 def check_success(message: bytes, nt_hash: bytes, challenge: bytes, response: Response) -> bool:
-    """Tell whether the message of a Success proves that the authenticator knows the password too.
+    """Tell whether the message of a Success packet has the right authenticator response.
 
-    The peer must end the link if it does not (RFC 2759 section 5).
+    Otherwise the peer must end the link (RFC 2759 section 5).
     """
-    # Some authenticators write the digits in lower case.
+    # Some authenticators send lower-case digits.
     proof = message[:2] + message[2:42].upper()
     return hmac.compare_digest(proof, authenticator_response(nt_hash, challenge, response))
 
 
 def _des_key(seven: bytes) -> bytes:
-    """Return 56 bits as a key of 8 bytes, with every eighth bit left for the parity (RFC 2759 section 8.6)."""
+    """Return 56 bits as an 8-byte DES key, with zero parity bits (RFC 2759 section 8.6)."""
     bits = int.from_bytes(seven, "big")
     return bytes(bits >> shift << 1 & 0xFE for shift in range(49, -1, -7))

@@ -1,7 +1,7 @@
-"""The authenticator's side of MS-CHAPv2 (RFC 1994 section 4, RFC 2759): it challenges its peer and gives a result.
+"""The authenticator of MS-CHAPv2 (RFC 1994 section 4, RFC 2759): it challenges the peer and sends the result.
 
-It does not know the users: the command Verify asks its owner, who may answer at once or later, after asking a RADIUS
-server. The whole machine is this table:
+It has no users' database: the command Verify asks the owner for a verdict, which may come at once or later, as from a
+RADIUS server. The whole machine is this table:
 
     state            event       new state        action
     INITIAL          START       CHALLENGE_SENT   send the Challenge
@@ -14,8 +14,8 @@ server. The whole machine is this table:
     SUCCEEDED        RESPONSE    SUCCEEDED        send Success again
     FAILED           RESPONSE    FAILED           send Failure again, if it was sent
 
-A repeated Response gets the same answer as the first, without another look at it (RFC 1994 section 4.1): otherwise a
-peer could try names and passwords one after the other.
+A repeated Response gets the same answer as the first without being verified (RFC 1994 section 4.1): otherwise a peer
+could guess passwords.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ TIMEOUT = 3.0
 """Seconds until the Challenge is sent again."""
 
 MAX_CHALLENGE = 10
-"""How often the Challenge is sent."""
+"""Maximum number of transmissions of the Challenge."""
 
 SUCCESS_TEXT = b"Access granted"
 FAILURE_TEXT = b"Access denied"
@@ -87,14 +87,14 @@ class Send:
 
 @dataclass(frozen=True, slots=True)
 class Verify:
-    """Check a Response to a challenge, and call `accept` or `reject`."""
+    """Verify a Response to a challenge, and call `accept` or `reject`."""
 
     challenge: bytes
     response: chap.Response
 
 
 class Outcome(Enum):
-    """How authentication has ended."""
+    """The outcome of the authentication."""
 
     AUTHENTICATED = "authenticated"
     REJECTED = "rejected"
@@ -117,9 +117,9 @@ TRANSITIONS: dict[tuple[State, Event], tuple[State, tuple[Action, ...]]] = {
 
 
 class Authenticator:
-    """The authentication of one peer, once.
+    """One authentication of one peer.
 
-    `deadline` is the time at which `expired` must be called, in seconds, or None.
+    `deadline` is the time to call `expired`, in seconds, or None.
     """
 
     def __init__(self, challenge: bytes, name: bytes, identifier: int = 1) -> None:
@@ -145,8 +145,8 @@ class Authenticator:
     def receive(self, packet: bytes, now: float) -> list[Command]:
         """Process a packet from the peer.
 
-        It is discarded in silence if it is malformed, is no Response, or answers another Challenge (RFC 1994 section
-        4.1); so is a Response that comes before the Challenge.
+        It is silently discarded if it is malformed, not a Response, or answers another Challenge (RFC 1994 section
+        4.1), or arrives before the Challenge.
         """
         found = chap.parse(packet)
         if not isinstance(found, chap.Response) or found.identifier != self._challenge.identifier:
@@ -167,19 +167,19 @@ class Authenticator:
         return self._decided(Event.ACCEPTED, Outcome.AUTHENTICATED, success + b" M=" + SUCCESS_TEXT, now)
 
     def reject(self, now: float, code: int = chap.FailureCode.AUTHENTICATION_FAILURE) -> list[Command]:
-        """Process the verdict that the peer gets no access, for the reason of this code (RFC 2759 section 6).
+        """Process the verdict that the Response is rejected with this code (RFC 2759 section 6).
 
-        The peer is told not to try again on this connection.
+        R=0 tells the peer not to retry on this connection.
 
         Raises:
             KeyError: No verdict was asked for, which is a bug of the caller.
         """
-        # The challenge would be for the next try. It must be there all the same: the old one tells the peer nothing.
+        # C= is for a retry, which R=0 excludes, but it is mandatory; the old challenge reveals nothing new.
         failure = chap.Failure(code, False, self._challenge.value, FAILURE_TEXT)
         return self._decided(Event.REJECTED, Outcome.REJECTED, failure.encode(), now)
 
     def expired(self, now: float) -> list[Command]:
-        """Send the Challenge again, or give up, if the deadline has come."""
+        """Send the Challenge again, or give up, if the deadline is reached."""
         if self.deadline is None or now < self.deadline:
             return []
         return self._handle(Event.TIMEOUT if self._sent < MAX_CHALLENGE else Event.EXHAUSTED, now)
@@ -198,8 +198,8 @@ class Authenticator:
     def _commands(self, action: Action) -> list[Command]:
         match action:
             case Action.SEND_CHALLENGE:
-                # RFC 1994 section 4.1 wants a new identifier for a new challenge; this is the same one again, and a
-                # Response to the first that is under way answers it.
+                # RFC 1994 section 4.1 requires a new identifier for a new challenge; this is a retransmission, which a
+                # late Response to the first transmission also answers.
                 self._sent += 1
                 return [Send(self._challenge.encode())]
             case Action.VERIFY:

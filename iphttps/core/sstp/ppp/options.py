@@ -14,14 +14,14 @@ Option = tuple[int, bytes]
 Options = tuple[Option, ...]
 
 MAXIMUM_OPTIONS = 64
-"""How many options a packet may hold. All types known together are fewer than 30."""
+"""Maximum number of options in a packet; fewer than 30 types are defined."""
 
 
 def parse(data: bytes) -> Options | None:
     """Return the options in the data of a Configure packet, in order; None if they are malformed.
 
-    They are malformed where a Length is less than 2 or reaches past the end, or where they are too many. Such a packet
-    is silently discarded (RFC 1661 5).
+    They are malformed if a Length is less than 2 or exceeds the data, or if there are too many. Such a packet is
+    silently discarded (RFC 1661 5).
     """
     options: list[Option] = []
     offset, size = 0, len(data)
@@ -35,5 +35,5 @@ def parse(data: bytes) -> Options | None:
 
 
 def build(options: Iterable[Option]) -> bytes:
-    """Return the options as they lie in a Configure packet; each has at most 253 bytes of data."""
+    """Return the encoded options for a Configure packet; each has at most 253 bytes of data."""
     return b"".join([bytes((kind, len(value) + 2)) + value for kind, value in options])

@@ -1,7 +1,7 @@
 """The packets of the Password Authentication Protocol (RFC 1334 section 2).
 
-PAP sends the password itself, and leaves no keys for SSTP's crypto binding. Here a packet starts with its code: the PPP
-protocol number C023 before it is the caller's.
+PAP sends the password in clear, and gives no keys for SSTP's crypto binding. A packet here starts with its code; the
+caller handles the PPP protocol number C023 before it.
 """
 
 from __future__ import annotations
@@ -38,10 +38,10 @@ class AuthenticateRequest:
 
     @classmethod
     def parse(cls, packet: bytes) -> AuthenticateRequest | None:
-        """Return the content of a packet; None if it is malformed, or another one.
+        """Return the content of a packet; None if it is malformed or of another kind.
 
-        RFC 1334 section 2.2 has such packets discarded in silence. What lies behind the packet's length is padding;
-        inside it, the two fields must fill the packet.
+        Such packets are silently discarded (RFC 1334 section 2.2). Bytes beyond the Length field are padding; the two
+        fields must fill the packet up to it.
         """
         parsed = _content(packet)
         if parsed is None or parsed[0] != Code.AUTHENTICATE_REQUEST or not parsed[2]:
@@ -62,16 +62,16 @@ class Answer:
     message: bytes = b""
 
     def encode(self) -> bytes:
-        """Return the packet; its message is cut at 255 bytes."""
+        """Return the packet; its message is truncated to 255 bytes."""
         code = Code.AUTHENTICATE_ACK if self.accepted else Code.AUTHENTICATE_NAK
         message = self.message[:LONGEST_MESSAGE]
         return _packet(code, self.identifier, bytes((len(message),)) + message)
 
     @classmethod
     def parse(cls, packet: bytes) -> Answer | None:
-        """Return the content of a packet; None if it is malformed, or another one.
+        """Return the content of a packet; None if it is malformed or of another kind.
 
-        Some authenticators leave out the length of an empty message.
+        Some authenticators omit the length of an empty message.
         """
         parsed = _content(packet)
         if parsed is None or parsed[0] not in (Code.AUTHENTICATE_ACK, Code.AUTHENTICATE_NAK):

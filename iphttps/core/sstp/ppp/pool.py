@@ -11,11 +11,11 @@ from ...errors import ConfigError
 __all__ = ["LONGEST_PREFIX", "AddressFault", "AddressPool"]
 
 LONGEST_PREFIX = 30
-"""A network with a longer prefix has no room for the server and a client."""
+"""Maximum prefix length: a longer prefix has no room for both the server and a client."""
 
 
 class AddressFault(Enum):
-    """Why a client gets no address; the value is the sentence for a person."""
+    """The reason why a client gets no address; the value is the sentence in the log."""
 
     NOT_A_CLIENTS = "the address fixed for the user is the server's, or no host's"
     EXHAUSTED = "all addresses of the pool are in use"
@@ -25,13 +25,13 @@ class AddressFault(Enum):
 class AddressPool:
     """The addresses of a network, each held by one session at a time.
 
-    `server` is the first address, and the server's own. A user gets the address that he had last if nobody else has had
-    it since. Newcomers get an address that nobody has had yet, and after these the one that was freed first, so that an
-    address stays with its user as long as possible. A user with a fixed address gets that one and no other.
+    `server` is the first address, and the server's own. A user gets the same address as last time if no other user has
+    had it since. A new user gets an address that was never used or, if there is none, the one that was freed first, so
+    that an address stays with its user as long as possible. A user with a fixed address gets only that one.
     """
 
     def __init__(self, network: IPv4Network, fixed: Mapping[str, IPv4Address] | None = None) -> None:
-        """Begin with all addresses free; `fixed` maps users to addresses, which may lie outside the network.
+        """Create a pool with all addresses free; `fixed` maps users to addresses, which may be outside the network.
 
         Raises:
             ConfigError: The network is too small, or a fixed address cannot be assigned.
@@ -41,19 +41,19 @@ class AddressPool:
         self.network = network
         self.server = network.network_address + 1
         self._none_of_clients = (self.server, network.network_address, network.broadcast_address)
-        self._fresh = int(self.server) + 1  # nobody has had this address yet, nor one after it
+        self._fresh = int(self.server) + 1  # this address and the following ones were never used
         self._held: dict[IPv4Address, str] = {}
-        self._freed: dict[IPv4Address, str] = {}  # whose each was last; the one that was freed first comes first
+        self._freed: dict[IPv4Address, str] = {}  # the last user of each; the one freed first comes first
         self._last: dict[str, IPv4Address] = {}
         self._fixed: dict[str, IPv4Address] = {}
         self._reserved: frozenset[IPv4Address] = frozenset()
         self.reserve(fixed or {})
 
     def reserve(self, fixed: Mapping[str, IPv4Address]) -> None:
-        """Replace the fixed addresses; who holds one of them already, keeps it until it is freed.
+        """Replace the fixed addresses; a session that already holds one of them keeps it until it is freed.
 
         Raises:
-            ConfigError: An address is the server's, the network's own or its broadcast address, or is given to two.
+            ConfigError: An address is the server's, the network or broadcast address, or fixed for two users.
         """
         taken: dict[IPv4Address, str] = {}
         for user, address in fixed.items():
@@ -66,9 +66,9 @@ class AddressPool:
         self._reserved = frozenset(taken)
 
     def take(self, user: str, fixed: IPv4Address | None = None) -> IPv4Address | AddressFault:
-        """Return the address for a new session of a user, who holds it until it is freed, or why there is none.
+        """Return the address for a user's new session, which holds it until `free`, or the reason why there is none.
 
-        `fixed` is the user's fixed address if it is known only now, as from a RADIUS server.
+        `fixed` is the user's fixed address if it is known only at login, as from a RADIUS server.
         """
         address = self._fixed.get(user) or fixed
         if address in self._none_of_clients:
@@ -95,7 +95,7 @@ class AddressPool:
             self._last[user] = address
 
     def __len__(self) -> int:
-        """Return how many addresses are held."""
+        """Return the number of addresses in use."""
         return len(self._held)
 
     def _sticky(self, user: str) -> IPv4Address | None:
@@ -107,17 +107,17 @@ class AddressPool:
             address = IPv4Address(self._fresh)
             self._fresh += 1
             if address in self._held or address in self._freed:
-                continue  # a fixed address was used ahead of its turn
+                continue  # it was used earlier as a fixed address
             if address not in self._reserved:
                 return address
-            self._freed[address] = ""  # nobody's yet, for the day when it is fixed no more
+            self._freed[address] = ""  # without a last user, for use once it is no longer fixed
         return None
 
     def _freed_first(self) -> IPv4Address | None:
         return next((address for address in self._freed if address not in self._reserved), None)
 
     def _forget(self, address: IPv4Address) -> None:
-        """Forget whose the address was: it is about to be held."""
+        """Forget the last user of an address that is about to be assigned."""
         before = self._freed.pop(address, None)
         if before is not None and self._last.get(before) == address:
             del self._last[before]

@@ -3,8 +3,8 @@
 The phases are those of RFC 1661. A packet of a later phase is silently discarded (3.5); a frame of an unknown protocol
 gets a Protocol-Reject once LCP is open (5.7). Data frames are not this module's business.
 
-The owner knows the users: it gets the credentials as a command, and answers with `accept` or `reject`, at once or
-later. With `accept` it says what the client is offered.
+The owner checks logins: it receives the credentials as a command, and calls `accept` with an Offer, or `reject`, at
+once or later.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ IDENTIFIER = bytes(7) + b"\x01"
 """The server's interface identifier, so that its link-local address is fe80::1 (RFC 5072 section 5)."""
 
 Credentials = Verify | pap.AuthenticateRequest
-"""What a client has shown: a response to the challenge, or its password."""
+"""A client's credentials: an MS-CHAPv2 Response with its challenge, or a PAP request."""
 
 
 class Phase(Enum):
-    """The phases of RFC 1661 section 3.2; the value is the words for status."""
+    """The phases of RFC 1661 section 3.2; the value is the text in status."""
 
     DEAD = "not started"
     ESTABLISH = "negotiating LCP"
@@ -45,10 +45,10 @@ class Phase(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """What an authenticated client is offered; addresses are 4 bytes, interface identifiers 8.
+    """The addresses offered to an authenticated client: IPv4 addresses of 4 bytes, an interface identifier of 8.
 
-    Without `ipv4`, or without `identifier`, the protocol of that family is rejected. `own` is the server's IPv4
-    address, `identifier` is suggested to a client that has none, or one for which `taken` tells that another has it.
+    Without `ipv4` IPCP is rejected, without `identifier` IPV6CP. `own` is the server's IPv4 address. `identifier` is
+    suggested to a client that has none, or one that `taken` reports as another client's.
     """
 
     own: bytes = b""
@@ -60,28 +60,28 @@ class Offer:
 
 @dataclass(frozen=True, slots=True)
 class IPv4Up:
-    """IPCP is open: the client has this address, 4 bytes."""
+    """IPCP is in state Opened: the client has this address, 4 bytes."""
 
     address: bytes
 
 
 @dataclass(frozen=True, slots=True)
 class IPv6Up:
-    """IPV6CP is open: the client has this interface identifier, 8 bytes; the one offered if it never names one."""
+    """IPV6CP is in state Opened: the client has this interface identifier, 8 bytes, by default the one offered."""
 
     identifier: bytes
 
 
 @dataclass(frozen=True, slots=True)
 class NetworkDown:
-    """The protocol of this number, IPCP or IPV6CP, is open no longer."""
+    """The protocol of this number, IPCP or IPV6CP, has left state Opened."""
 
     protocol: int
 
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """The link has ended, or must; `sentence` says why, `peer` whether the peer wanted it."""
+    """The link has ended or must end; `sentence` is the reason, `peer` is true if the peer ended it."""
 
     sentence: str
     peer: bool = False
@@ -94,7 +94,7 @@ Command = bytes | Credentials | IPv4Up | IPv6Up | NetworkDown | Ended
 class PPPServer:
     """The server's side of one link.
 
-    `random` returns so many random bytes. `name` is the server's name in its challenges. `demanded` are the
+    `random(n)` returns n random bytes. `name` is the server's name in its challenges. `demanded` are the
     authentication protocols that a client may use, best first. Each method takes the time `now`, in seconds, and
     returns the commands to perform, in order; at `deadline` the owner calls `expired`.
     """
@@ -120,7 +120,7 @@ class PPPServer:
     ) -> None:
         self.phase = Phase.DEAD
         self.user = b""
-        """The name that the client has given, as sent."""
+        """The name in the client's credentials, as sent."""
         self.lcp = LCP(lambda: int.from_bytes(random(4), "big"), demanded=demanded)
         self._random = random
         self._name = name
@@ -132,14 +132,14 @@ class PPPServer:
 
     @property
     def deadline(self) -> float | None:
-        """When to call `expired`, in seconds; None if there is nothing to wait for."""
+        """The time to call `expired`, in seconds; None if no timer runs."""
         return min((timer for each in self._timed() if (timer := each.deadline) is not None), default=None)
 
     def _timed(self) -> Iterable[ControlProtocol | Authenticator]:
         return (self.lcp, *([self._authenticator] if self._authenticator else ()), *self._networks.values())
 
     def start(self, now: float) -> list[Command]:
-        """Begin: frames can be exchanged."""
+        """Start the link: the lower layer is up."""
         self.phase = Phase.ESTABLISH
         return self._lcp([*self.lcp.open(now), *self.lcp.up(now)], now)
 
@@ -163,8 +163,8 @@ class PPPServer:
         if parsed is None:
             return []
         number, start = parsed
-        # No control packet may be longer than the MRU, which is at most this one (RFC 1661 6.1), or its answer might
-        # not fit into a frame. What a Protocol-Reject sends back may be cut (5.7).
+        # Truncate to the maximum MRU announced (RFC 1661 6.1), so that the answer to a control packet fits into a
+        # frame. A Protocol-Reject may be truncated (5.7).
         data = frame[start : start + lcp.DEFAULT_MRU]
         if number == ProtocolNumber.LCP:
             return self._lcp(self.lcp.receive(data, now), now)
@@ -175,7 +175,7 @@ class PPPServer:
             case ProtocolNumber.PAP if self.lcp.authentication is Authentication.PAP:
                 return self._pap(data) if authenticating else []
             case ProtocolNumber.IPCP | ProtocolNumber.IPV6CP if self.phase is not Phase.NETWORK:
-                return []  # RFC 1661 3.5: they may come as soon as the client believes itself authenticated
+                return []  # RFC 1661 3.5: a client may send them before the server has accepted its credentials
         if protocol := self._networks.get(number):
             return self._network(number, protocol.receive(data, now))
         rejected = self.lcp.protocol_reject(number, data)
@@ -189,7 +189,7 @@ class PPPServer:
             match command:
                 case bytes():
                     found.append(self._frame(ProtocolNumber.LCP, command))
-                case Layer.UP if self.phase is Phase.ESTABLISH:  # else it must end
+                case Layer.UP if self.phase is Phase.ESTABLISH:  # in other phases the link is ending
                     found += self._authenticate(now)
                 case Layer.DOWN:
                     found += self._down()
@@ -209,15 +209,15 @@ class PPPServer:
         self.phase = Phase.AUTHENTICATE
         if self.lcp.authentication is Authentication.PAP:
             return []
-        self._challenges += 1  # RFC 1994 4.1: each has another Identifier
+        self._challenges += 1  # RFC 1994 4.1: each Challenge has a new Identifier
         self._authenticator = Authenticator(self._random(chap.CHALLENGE_LENGTH), self._name, self._challenges)
         return self._chap(self._authenticator.start(now))
 
     def _down(self) -> list[Command]:
-        """Leave the phases after LCP's.
+        """Leave the phases after Establish.
 
-        A peer may negotiate again before it has shown its credentials. After that, the verdict, the keys and the
-        addresses belong to this link, and it ends.
+        A peer may renegotiate LCP before it sends its credentials. Afterwards the verdict, the keys and the addresses
+        belong to this link, so a renegotiation ends it.
         """
         again = self.lcp.reason is None
         afresh = again and self.phase is Phase.AUTHENTICATE and not self.awaits_verdict
@@ -228,7 +228,7 @@ class PPPServer:
         return [*opened, *([self._end("the client negotiates the PPP link again")] if again and not afresh else [])]
 
     def _rejected(self, number: int, now: float) -> list[Command]:
-        """Send nothing more of a protocol that the peer has rejected, as control protocol or as data (RFC 1661 5.7)."""
+        """Stop a protocol that the peer has rejected, both its control protocol and its data (RFC 1661 5.7)."""
         if number in (ProtocolNumber.CHAP, ProtocolNumber.PAP):
             return self.close(now, Reason.AUTHENTICATION_REFUSED)
         protocol = self._networks.get(number | 0x8000)
@@ -257,7 +257,7 @@ class PPPServer:
         if request is None:
             return []
         if first := self._request:
-            # RFC 1334 2.2.1: the same request with another Identifier. The answer was lost, or will be to this one.
+            # RFC 1334 2.2.1: a retransmission has a new Identifier, which the answer must carry.
             if (request.name, request.password) != (first.name, first.password):
                 return []
             self._request = request
@@ -271,16 +271,16 @@ class PPPServer:
 
     @property
     def awaits_verdict(self) -> bool:
-        """Whether credentials were handed to the owner and are not judged yet."""
+        """True if the owner still has to accept or reject the credentials."""
         if self.phase is not Phase.AUTHENTICATE:
             return False
         verifying = self._authenticator and self._authenticator.state is mschapv2_authenticator.State.VERIFYING
         return bool(self._request or verifying)
 
     def accept(self, offer: Offer, now: float, success: bytes = b"") -> list[Command]:
-        """Admit the client; `success` is the authenticator response of MS-CHAPv2, 42 bytes.
+        """Accept the client; `success` is the authenticator response of MS-CHAPv2, 42 bytes.
 
-        A verdict that the link does not wait for, because it has ended or started again, changes nothing.
+        It has no effect if the link does not wait for a verdict, because it has ended or renegotiates.
         """
         if not self.awaits_verdict:
             return []
@@ -301,9 +301,9 @@ class PPPServer:
         return commands
 
     def reject(self, now: float, code: int, sentence: str) -> list[Command]:
-        """Refuse the client with this code of RFC 2759 section 6; `sentence` says why, for the log.
+        """Reject the client with this code of RFC 2759 section 6; `sentence` is the reason for the log.
 
-        A verdict that the link does not wait for changes nothing.
+        It has no effect if the link does not wait for a verdict.
         """
         if not self.awaits_verdict:
             return []
@@ -339,7 +339,7 @@ class PPPServer:
         protocol = self._networks[number]
         if isinstance(protocol, ServerIPCP):
             return IPv4Up(protocol.assigned)
-        return IPv6Up(protocol.peer_identifier or self._identifier)  # after Max-Failure Naks it may do without
+        return IPv6Up(protocol.peer_identifier or self._identifier)  # a client may omit it after Max-Failure Naks
 
     def _frame(self, number: int, packet: bytes) -> bytes:
         return build(number, packet, acfc=self.lcp.acfc, pfc=self.lcp.pfc)

@@ -1,4 +1,4 @@
-"""The names that a user may log in with: `alice`, `EXAMPLE\\alice` and `alice@example.org`."""
+"""The forms of a user's login name: `alice`, `EXAMPLE\\alice` and `alice@example.org`."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ LONGEST = 256  # RFC 2759 section 4: the Name is a string of 0 to 256 characters
 
 
 def without_domain(name: bytes) -> bytes:
-    """Return the name as sent, without a Windows domain before it; a realm after an at sign stays."""
+    """Return the name as sent, without its Windows domain; the realm after an at sign stays."""
     return name.rpartition(b"\\")[2]
 
 
 def candidates(name: bytes) -> tuple[str, ...]:
-    """Return the names to look a user up by, the most specific one first.
+    """Return the names to look up in the users' database, the most specific one first.
 
-    Domain and realm do not have to be known: `alice` is found whatever stands around her name, unless a more specific
+    Any domain and realm are accepted: `EXAMPLE\\alice` and `alice@example.org` find `alice`, unless a more specific
     name exists. A name that is not UTF-8 has no candidates.
     """
     try:

@@ -109,7 +109,7 @@ class CommandTests(SynchronousTestCase):
         self.assertEqual(2, len(x509.load_pem_x509_crl((self.place / "crl.pem").read_bytes())))
 
     def test_second(self) -> None:
-        """Whoever gives a name another certificate is told of the one that is good still."""
+        """A second certificate for a name gives a note about the first one, which is still valid."""
         self.done("client", "alice", "--key", "ecdsa")
         Path("second").mkdir()
         (first,) = self.listed()["certificates"]
@@ -161,7 +161,7 @@ class CommandTests(SynchronousTestCase):
             self.assertEqual((1, True), (status, "`iphttps ca init` creates one" in said))
 
     def test_wrong_use(self) -> None:
-        """What is not a command ends with exit status 2 and a sentence."""
+        """An unknown command ends with exit status 2 and a sentence."""
         for words in (("issue",), ("server",), ("client",), ("init", "--key", "dsa"), ("client", "a", "--days", "0")):
             status, said, complaint = self.run_command(*words)
             self.assertEqual((2, "", 1), (status, said, complaint.count("\n")), complaint)

@@ -1,4 +1,4 @@
-"""`iphttps check`: it finds what the daemons would refuse, in their words, and more; each with its place."""
+"""`iphttps check`: it finds what the daemons would reject, in their words, and more; each with its place."""
 
 from __future__ import annotations
 
@@ -25,50 +25,46 @@ from ...support import DaemonCase
 
 
 class AgreementTests(MachineCase, DaemonCase):
-    """What the daemons refuse, the check refuses."""
+    """The check reports the errors that keep a daemon from starting."""
 
     def refusal(self, role: str) -> str | None:  # type: ignore[override]  # not that of a command line
         """Return the sentence with which the daemon refuses to start, None if it does not."""
         self.reactor.rightNow = time()  # revocation lists are judged by it
         reactor = cast(IReactor, self.reactor)
         arguments = ["--config", str(self.places.config(role, "main"))]
+        options = ServerOptions() if role == "server" else ClientOptions()
+        options.root = self.places.root
         try:
+            options.parse(arguments)
             daemon: Daemon
-            if role == "server":
-                server = ServerOptions()
-                server.root = self.places.root
-                server.parse(arguments)
-                daemon = ServerDaemon(server, reactor, self.network, self.open_device)
+            if isinstance(options, ServerOptions):
+                daemon = ServerDaemon(options, reactor, self.network, self.open_device)
             else:
-                client = ClientOptions()
-                client.root = self.places.root
-                client.parse(arguments)
-                daemon = ClientDaemon(client, reactor, self.network, self.open_device, self.open_monitor)
+                daemon = ClientDaemon(options, reactor, self.network, self.open_device, self.open_monitor)
             daemon.prepare()
-        except Problem as error:
-            return error.sentence
         except ConfigError as error:
-            return str(error)
+            placed = options.placed(error)
+            return placed.sentence if isinstance(placed, Problem) else str(placed)
         finally:
             for device in self.devices:
                 device.close()
         return None
 
     def agree(self, role: str, words: str) -> None:
-        """Check that the daemon refuses with these words, and the check with the same sentence."""
+        """Check that the daemon rejects with these words, and the check with the same sentence."""
         refusal = self.refusal(role)
         self.assertIn(words, refusal or "it starts")
         errors = [one for one in self.machine.inspect(role).findings if one.severity is Severity.ERROR]
         self.assertIn(refusal, [one.problem.sentence for one in errors])
 
     def test_good(self) -> None:
-        """What the daemons take has no errors."""
+        """A configuration that the daemons accept has no errors."""
         for role in ("server", "client"):
             self.assertIsNone(self.refusal(role))
             self.assertEqual([], self.found(role))
 
     def test_values(self) -> None:
-        """Every value that is refused."""
+        """Every value that is rejected."""
         for role, values, words in (
             ("server", {"prefix": "2001:db8::/48"}, "must be a /64"),
             ("server", {"prefix": "fe80::/64"}, "must be global"),
@@ -85,14 +81,14 @@ class AgreementTests(MachineCase, DaemonCase):
             ("server", {"trusted-proxy": ["x"]}, "is not an address or a prefix"),
             ("server", {"proxy-protocol": True}, "needs --trusted-proxy"),
             ("server", {"uri": "http://*/", "client-crl": ""}, "needs --trusted-proxy and --proxy-protocol"),
-            ("server", {"client-ca": ""}, "--client-ca is missing"),
-            ("server", {"certificate": ""}, "--certificate is missing"),
-            ("server", {"authentication": "none", "client-ca": ""}, "--client-crl needs"),
+            ("server", {"client-ca": ""}, "client-ca is missing"),
+            ("server", {"certificate": ""}, "certificate is missing"),
+            ("server", {"authentication": "none", "client-ca": ""}, "client-crl needs"),
             ("server", {"log-level": "x"}, "error or critical"),
             ("server", {"device": "x"}, "tun or tap"),
             ("server", {"advertise": "x"}, "builtin, host or off"),
             ("server", {"null-encryption": "x"}, "off, accept or prefer"),
-            ("client", {"uri": []}, "--uri is missing"),
+            ("client", {"uri": []}, "uri is missing"),
             ("client", {"uri": "https://*/"}, "must name the server"),
             ("client", {"select": "x"}, "ordered or fastest"),
             ("client", {"when": "blocked"}, "go together"),
@@ -108,7 +104,7 @@ class AgreementTests(MachineCase, DaemonCase):
             ("client", {"request-length": "x"}, "max, 2^63-1 or chunked"),
             ("client", {"pin": "x"}, "is not a key fingerprint"),
             ("client", {"uri": "http://vpn.example.org/"}, "--pin and --crl"),
-            ("client", {"ca": ""}, "--crl needs --ca"),
+            ("client", {"ca": ""}, "crl needs --ca"),
             ("client", {"up-script": "/nowhere"}, "/nowhere"),
             ("client", {"default-route": "x"}, "yes or no"),
         ):
@@ -128,11 +124,11 @@ class AgreementTests(MachineCase, DaemonCase):
         (configuration / "login").write_text("")
         other.revoke()
         for role, values, words in (
-            ("server", {"certificate": "/nowhere"}, "--certificate: cannot read"),
-            ("server", {"private-key": "/nowhere"}, "--private-key: cannot read"),
-            ("server", {"client-ca": "/nowhere"}, "--client-ca: cannot read"),
-            ("server", {"client-crl": "/nowhere"}, "--client-crl: cannot read"),
-            ("server", {"identity-addresses": "/nowhere"}, "--identity-addresses: cannot read"),
+            ("server", {"certificate": "/nowhere"}, "certificate: cannot read"),
+            ("server", {"private-key": "/nowhere"}, "private-key: cannot read"),
+            ("server", {"client-ca": "/nowhere"}, "client-ca: cannot read"),
+            ("server", {"client-crl": "/nowhere"}, "client-crl: cannot read"),
+            ("server", {"identity-addresses": "/nowhere"}, "identity-addresses: cannot read"),
             ("server", {"certificate": "/etc/iphttps/empty"}, "holds no certificate"),
             ("server", {"private-key": "/etc/iphttps/empty"}, "holds no private key"),
             ("server", {"client-ca": "/etc/iphttps/empty"}, "holds no certificate"),
@@ -141,12 +137,12 @@ class AgreementTests(MachineCase, DaemonCase):
             ("server", {"private-key": "/etc/iphttps/client/main.key"}, "is not the key of"),
             ("server", {"identity-addresses": "/etc/iphttps/addresses.toml"}, "not a client address"),
             ("server", {"null-encryption": "accept"}, "needs an RSA certificate"),
-            ("client", {"ca": "/nowhere"}, "--ca: cannot read"),
-            ("client", {"private-key": "/nowhere"}, "--private-key: cannot read"),
-            ("client", {"crl": "/nowhere"}, "--crl: cannot read"),
+            ("client", {"ca": "/nowhere"}, "ca: cannot read"),
+            ("client", {"private-key": "/nowhere"}, "private-key: cannot read"),
+            ("client", {"crl": "/nowhere"}, "crl: cannot read"),
             ("client", {"ca": "/etc/iphttps/empty"}, "holds no certificate"),
             ("client", {"private-key": "/etc/iphttps/server/main.key"}, "is not the key of"),
-            ("client", {"proxy": "auto", "proxy-credentials": "/nowhere"}, "--proxy-credentials: cannot read"),
+            ("client", {"proxy": "auto", "proxy-credentials": "/nowhere"}, "proxy-credentials: cannot read"),
             ("client", {"proxy": "auto", "proxy-credentials": "/etc/iphttps/login"}, "holds a password"),
             ("client", {"proxy": "auto", "proxy-ca": "/etc/iphttps/empty"}, "holds no certificate"),
         ):
@@ -159,7 +155,7 @@ class AgreementTests(MachineCase, DaemonCase):
 
 
 class CloserTests(MachineCase):
-    """What the daemons do not see, but everybody who connects would feel."""
+    """The check reports faults that only show when clients connect."""
 
     def test_all(self) -> None:
         """All that is wrong is said at once, with the lines."""
@@ -167,7 +163,7 @@ class CloserTests(MachineCase):
         self.assertEqual(["3", "6", "7"], [one.partition(":")[0] for one in self.found("server")])
 
     def test_server_certificate(self) -> None:
-        """A certificate that is not for a server, or names nobody, is refused by every client."""
+        """A certificate that is not for a server, or names nobody, is rejected by every client."""
         authority = self.machine.authority
         self.machine.give("server", authority.server("vpn.example.org", usages=[Usage.CLIENT]))
         self.assertIn("3: error: the certificate of CN=vpn.example.org is not for a server", self.only("server"))
@@ -175,20 +171,20 @@ class CloserTests(MachineCase):
         self.assertIn("no subject alternative name", self.only("server"))
 
     def test_client_certificate(self) -> None:
-        """A certificate that is not for a client, or is an authority's, is refused by the server."""
+        """A certificate that is not for a client, or is an authority's, is rejected by the server."""
         authority = self.machine.authority
         self.machine.give("client", authority.client("alice", usages=()))
         self.assertIn("3: error: the certificate of CN=alice lacks the extended key usage", self.only("client"))
 
     def test_authority(self) -> None:
-        """What is no authority can have issued nothing."""
+        """A certificate that is no authority's cannot be an issuer."""
         self.machine.configure({"client-ca": SERVER["certificate"], "client-crl": ""})
         self.assertRegex(self.only("server"), r"^5: error: .*, which is not an authority")
         self.machine.configure(None, {"ca": CLIENT["certificate"], "crl": ""})
         self.assertRegex(self.only("client"), r"^2: error: .*, which is not an authority")
 
     def test_chain(self) -> None:
-        """What stands behind the certificate must have issued it; what is between it and the root must stand there."""
+        """The next certificate in the file must be the issuer, and no intermediate certificate may be missing."""
         path = self.places.server_certificate("main")
         good = path.read_text()
         path.write_text(good + self.places.client_certificate("main").read_text())
@@ -228,7 +224,7 @@ class CloserTests(MachineCase):
         self.assertTrue(any("can be read by every user" in one for one in self.found("server", Severity.WARNING)))
 
     def test_risks(self) -> None:
-        """What works but does not protect is a warning."""
+        """A setting that works but does not protect gives a warning."""
         self.machine.give("server", self.machine.authority.server("vpn.example.org", kind=KeyKind.RSA))
         self.machine.configure(
             {"null-encryption": "accept"},
@@ -259,7 +255,7 @@ class CommandTests(MachineCase, CommandCase):
         file = self.places.server_config("main")
         self.assertEqual(
             [
-                f"{file}:7: error: --max-clients takes a number of at least 1, not '0'",
+                f"{file}:7: error: max-clients takes a number of at least 1, not '0'",
                 f"{file}:8: error: unknown key 'quux'",
                 "server/main: 2 errors",
             ],
@@ -290,6 +286,6 @@ class CommandTests(MachineCase, CommandCase):
         )
 
     def test_nothing(self) -> None:
-        """Where nothing is configured that is said."""
+        """A missing configuration is reported."""
         self.assertIn("no configuration in", self.complaint(self.run_bare("check", "--root", "/nowhere")))
         self.assertIn("no configuration 'x'", self.complaint(self.check("x")))

@@ -17,7 +17,7 @@ from ...machine import MachineCase
 
 
 class BundleTests(MachineCase):
-    """What the daemon works with is no error, however odd the rest of the file is."""
+    """A file that the daemon can use is no error, whatever else it contains."""
 
     def warnings(self, role: str) -> list[str]:
         """Return what is found that is a warning."""
@@ -61,7 +61,7 @@ class BundleTests(MachineCase):
             self.assertTrue(any("only the peer that holds this certificate" in one for one in self.warnings("client")))
 
     def test_key_usage(self) -> None:
-        """A key usage with which every client refuses the server is an error, any other is not."""
+        """A key usage with which every client rejects the server is an error, any other is not."""
         for which, refused in ((("crl_sign",), True), (("key_agreement",), False), (("digital_signature",), False)):
             key, name = ec.generate_private_key(ec.SECP256R1()), x509.Name.from_rfc4514_string("CN=vpn.example.org")
             begin, now = datetime.now(UTC) - timedelta(days=1), datetime.now(UTC)
@@ -84,7 +84,7 @@ class BundleTests(MachineCase):
             self.assertEqual(refused, any("TLS cannot use" in one for one in self.found("server")), which)
 
     def test_long_chain(self) -> None:
-        """What is expired or out of order above the own certificate's issuer is a warning, below it an error."""
+        """An expired or misplaced certificate above the issuer is a warning, below it an error."""
         server = self.places.server_certificate("main")
         own, good = server.read_bytes(), load_certificates(self.machine.authority.certificate)[0]
         expired, between, _ = odd_authorities(good)

@@ -60,7 +60,7 @@ class CleanupTests(NamespaceCase):
         self.assertIn("is running: it restores everything itself when it is stopped", said)
 
     def test_something_else(self) -> None:
-        """What is no socket, or no note, is refused in one sentence."""
+        """A file that is not a socket or not a note is rejected in one sentence."""
         self.control.write_text("precious")
         status, said = self.cleanup()
         self.assertEqual((1, 1), (status, said.count("\n")))

@@ -37,7 +37,7 @@ class ConfigurationTests(CommandCase):
         return value
 
     def test_table(self) -> None:
-        """What the file sets, with the line; an instance that is the only one need not be named."""
+        """The values of the file are shown with their lines; the only instance need not be named."""
         status, said, _ = self.config()
         self.assertEqual(0, status)
         self.assertEqual(
@@ -87,14 +87,14 @@ class ConfigurationTests(CommandCase):
         self.assertIn("no configuration in", self.complaint(self.run_bare("config", "--root", str(self.directory))))
 
     def test_wrong(self) -> None:
-        """What is wrong is said beside the values, and is a problem."""
+        """Errors are shown with the values, and give exit status 1."""
         self.file.write_text(f"{GOOD}max-clients = 0\nquux = 1\n")
         status, said, complaints = self.config()
         self.assertEqual((1, True), (status, "2001:db8:2::/64" in said))
         self.assertEqual(
             [
                 f"iphttps: {self.file}:7: unknown key 'quux'",
-                f"iphttps: {self.file}:6: --max-clients takes a number of at least 1, not '0'",
+                f"iphttps: {self.file}:6: max-clients takes a number of at least 1, not '0'",
             ],
             complaints.splitlines(),
         )

@@ -45,7 +45,7 @@ class EnrolTests(Enrolled):
         self.assertEqual(["alice"], list(alternative_names(x509.load_pem_x509_certificate(bundle.certificate_pem))))
 
     def test_listed(self) -> None:
-        """Who is enrolled stands in the list of certificates, as one who has not come yet."""
+        """An enrolled client is in the list of certificates as one that has never connected."""
         self.assertRegex(self.good("ca", "list", "--root", self.gateway.root), r"(?m)^alice +client +valid +\d+ +- ")
 
     def test_secret(self) -> None:
@@ -65,7 +65,7 @@ class EnrolTests(Enrolled):
         self.assertEqual((1, before), (len(self.authority.find("alice")), self.file.read_bytes()))
 
     def test_again(self) -> None:
-        """Who is enrolled again is told what else is good, and how to end that."""
+        """A second enrolment notes the certificate that is still valid, and how to revoke it."""
         (first,) = self.authority.find("alice")
         other = self.directory / "other"
         other.mkdir()
@@ -75,7 +75,7 @@ class EnrolTests(Enrolled):
         )
 
     def test_names(self) -> None:
-        """A name that could be a path, or hide something, is refused before anything is issued."""
+        """A name that could be a path, or hide something, is rejected before anything is issued."""
         for name in ("../x", "a/b", "", ".x", "-x", "a\nb", "\u202ex", "x" * 65):
             words = ("--root", self.gateway.root, "--out", self.directory)
             self.command("enrol", *words, "--", name)
@@ -84,7 +84,7 @@ class EnrolTests(Enrolled):
         self.assertIn("too long for a file name", self.bad("enrol", "\U00020000" * 64, *words))
 
     def test_no_server(self) -> None:
-        """Where no server is set up, or several are, a sentence says what to do."""
+        """If no server is set up, or several are, a sentence says what to do."""
         self.assertIn("create one with `iphttps setup`", self.bad("enrol", "x", "--root", self.laptop.root))
         self.good(*self.setup_words("--instance", "two", "--port", "8443"))
         self.assertIn("choose one with --instance: main, two", self.bad("enrol", "x", "--root", self.gateway.root))
@@ -154,7 +154,7 @@ class JoinTests(Enrolled):
         self.assertGreater(moments, 10)
 
     def test_anothers(self) -> None:
-        """What is another enrolment's is not overwritten, unless that is asked for; then it is replaced whole."""
+        """Another enrolment's files are overwritten only with the option, and then replaced as a whole."""
         self.good(*self.join_words(self.file, self.secret))
         before = self.everything(self.laptop)
         bob, secret = self.enrol("bob")

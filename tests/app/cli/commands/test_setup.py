@@ -1,4 +1,4 @@
-"""`iphttps setup`: what it makes, that it can be repeated, and what it refuses."""
+"""`iphttps setup`: what it makes, that it can be repeated, and what it rejects."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ class SetupTests(EnrolmentCase):
         self.assertEqual(before, self.everything(self.gateway))
 
     def test_chosen(self) -> None:
-        """What is asked for is what is written."""
+        """The flags of setup appear in the written configuration."""
         words = ("--name", "192.0.2.1", "--prefix", "2001:db8:2::/64", "--route", "2001:db8:1::/64", "--port", "8443")
         self.good(*self.setup_words(*words))
         options = self.configured()
@@ -171,7 +171,7 @@ class SetupTests(EnrolmentCase):
         self.assertEqual(2, len(self.server_authority.certificates()))
 
     def test_contradictions(self) -> None:
-        """What is there and different is not overwritten: a sentence says what it has."""
+        """An existing different file is not overwritten: a sentence names the difference."""
         self.good(*self.setup_words("--prefix", "2001:db8:2::/64", "--route", "2001:db8:1::/64"))
         before = self.everything(self.gateway)
         for words, said in (
@@ -184,7 +184,7 @@ class SetupTests(EnrolmentCase):
         self.assertEqual(before, self.everything(self.gateway))
 
     def test_wrong_words(self) -> None:
-        """What cannot be meant is refused before anything is made, with exit status 2."""
+        """Contradictory arguments are rejected before anything is created, with exit status 2."""
         for words, said in (
             (("--prefix", "2001:db8::/48"), "must be a /64"),
             (("--prefix", "x"), "is not an IPv6 prefix"),
@@ -198,7 +198,7 @@ class SetupTests(EnrolmentCase):
         self.assertEqual({}, self.everything(self.gateway))
 
     def test_not_root(self) -> None:
-        """Who is not root is told so in one sentence."""
+        """A user other than root gets one sentence that says so."""
         self.patch(os, "geteuid", lambda: 1000)
         for words in (("setup", "--name", HOST), ("enrol", "alice"), ("join", "/dev/null")):
             self.assertIn(": run it as root, for example with sudo", self.bad(*words))
@@ -208,7 +208,7 @@ class SetupTests(EnrolmentCase):
         self.good(*self.setup_words())
         config = self.gateway.server_config("main")
         config.write_text('prefix = "x"\n' + config.read_text().replace("prefix =", "#prefix ="))
-        self.assertIn("main.toml:1: --prefix 'x' is not an IPv6 prefix", self.bad(*self.setup_words()))
+        self.assertIn("main.toml:1: prefix 'x' is not an IPv6 prefix", self.bad(*self.setup_words()))
 
     def test_killed(self) -> None:
         """Killed before any of the things that it does to files, it can be repeated: nothing is lost, nothing twice."""

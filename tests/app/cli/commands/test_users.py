@@ -115,7 +115,7 @@ class CommandTests(UsersCase):
         self.assertEqual([], differences(documented("users"), value | {"users": value["users"][:1]}))
 
     def test_refused(self) -> None:
-        """What cannot be done is said in a sentence that tells what to do."""
+        """An impossible change gives a sentence with the remedy."""
         self.assertEqual(f"there is no {self.path}: `iphttps users add NAME` makes it", self.refused("list"))
         self.add("alice")
         for words, given, sentence in (
@@ -191,7 +191,7 @@ class PromptTests(UsersCase):
         self.assertEqual([nt_password_hash("new")], [user.nt_hash for user in read(self.path)])
 
     def test_known_first(self) -> None:
-        """What is wrong with the name is said before the password is asked for."""
+        """An invalid name is rejected before the prompt for the password."""
         self.typed = ["secret", "secret"]
         self.prompted("add", "alice")
         self.asked.clear()

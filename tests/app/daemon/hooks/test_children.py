@@ -70,7 +70,7 @@ class ChildTests(ProgramCase):
         child.kill("was killed late")
 
     async def test_leaves_something_behind(self) -> None:
-        """What a program leaves behind at work, with the pipe in its hands, is not waited for."""
+        """A grandchild that keeps the pipe open is not waited for."""
         notes = self.note()
         child = self.child(f"sleep 60 & echo $! > {notes}", "echo done", PATH="/bin:/usr/bin")
         self.assertEqual(await child.ended, "")
@@ -93,12 +93,12 @@ class ChildTests(ProgramCase):
         self.assertEqual(self.said[-1], "y")
 
     async def test_escaped(self) -> None:
-        """What it says cannot command a terminal."""
+        """The program's output is escaped for the terminal."""
         await self.child("printf '\\033[2Jx\\303\\244\\n'").ended
         self.assertEqual(self.said, ["\\x1b[2Jx\\xc3\\xa4"])
 
     def test_no_program(self) -> None:
-        """What cannot be run is told in a sentence, and leaves nothing in the reactor."""
+        """A program that cannot be run gives a sentence, and leaves nothing in the reactor."""
         path = self.program("exit 0")
         path.write_text("no first line\n")
         for missing, reason in ((path, "Exec format error"), (self.note("missing"), "No such file or directory")):

@@ -1,4 +1,4 @@
-"""What systemd-resolved is told; a shell script that writes down its arguments stands in for resolvectl."""
+"""The settings sent to systemd-resolved; a shell script that records its arguments replaces resolvectl."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class ResolvedTests(ProgramCase):
         )
 
     async def test_only_some(self) -> None:
-        """What is not announced any more is taken back by an empty word (resolvectl(1))."""
+        """Settings no longer announced are removed by an empty argument (resolvectl(1))."""
         resolved = self.resolved()
         for names in (BOTH, Names((ONE,)), Names((), ("example.org",))):
             resolved.offer(names)
@@ -61,7 +61,7 @@ class ResolvedTests(ProgramCase):
         )
 
     async def test_same(self) -> None:
-        """What it knows it is not told again; nor is anything taken back that it never had."""
+        """Unchanged settings are not sent again, and settings never sent are not removed."""
         resolved = self.resolved()
         for names in (NO_NAMES, BOTH, BOTH):
             resolved.offer(names)
@@ -79,7 +79,7 @@ class ResolvedTests(ProgramCase):
         self.assertEqual([call.split("]")[0] for call in self.told()], ["[dns", "[domain", "[revert"])
 
     async def test_refused(self) -> None:
-        """What it does not take is told once, with its reason, and nothing else is tried."""
+        """A rejection is logged once, with its reason, and there is no further attempt."""
         resolved = self.resolved("echo 'Failed to set DNS configuration: Access denied' >&2", "exit 1")
         for names in (BOTH, Names((ONE,)), NO_NAMES):
             resolved.offer(names)
@@ -89,7 +89,7 @@ class ResolvedTests(ProgramCase):
             said,
             [
                 (
-                    "systemd-resolved refused the advertised DNS settings: Failed to set DNS configuration: Access "
+                    "systemd-resolved rejected the advertised DNS settings: Failed to set DNS configuration: Access "
                     "denied (failed with status 1); a user other than root needs a polkit rule, "
                     "see Names in docs/client.md"
                 )
@@ -113,7 +113,7 @@ class ResolvedTests(ProgramCase):
         self.assertIn("No such file or directory", "".join(self.logged))
 
     def test_not_here(self) -> None:
-        """Where it does not run, the log has what could have been told, each time that it changes."""
+        """If it does not run, the log has what could have been told, each time that it changes."""
         resolved = Resolved(self.reactor, "iphttps0", None)
         for names in (NO_NAMES, BOTH, BOTH, Names((), ("example.org",)), NO_NAMES):
             resolved.offer(names)

@@ -1,4 +1,4 @@
-"""The scripts of the administrator's own: what they are told, and what of them is refused."""
+"""The scripts of the administrator's own: what they are told, and what of them is rejected."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ FACTS = LinkFacts(
 
 
 class ScriptTests(ProgramCase):
-    """What is run, and with which words."""
+    """The programs that are run, and their arguments."""
 
     def scripts(self, **paths: Path) -> Scripts:
         """Take these scripts."""
@@ -52,13 +52,13 @@ class ScriptTests(ProgramCase):
         )
 
     def test_nothing_known(self) -> None:
-        """What is not known is empty, so that a script need not ask whether it is set."""
+        """Unknown variables are empty, so that a script need not check whether they are set."""
         told = LinkFacts("iphttps0", "uri", "").environment(LinkEvent.DOWN)
         self.assertEqual(told["IPHTTPS_EVENT"], "down")
         self.assertEqual({told[f"IPHTTPS_{name}"] for name in ("PEER", "ADDRESSES", "DNS", "DOMAINS")}, {""})
 
     async def test_log(self) -> None:
-        """What a script says is in the log with its path, and how it failed, in a sentence."""
+        """The output of a script is logged with its path, and its failure in a sentence."""
         path = self.program("echo hello", "exit 3")
         child = self.scripts(down=path).run(LinkEvent.DOWN, FACTS)
         assert child

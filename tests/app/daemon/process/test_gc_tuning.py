@@ -1,4 +1,4 @@
-"""What the server's garbage collections go through."""
+"""The objects that the server's garbage collections traverse."""
 
 from __future__ import annotations
 

@@ -46,7 +46,7 @@ class ImportTests(SynchronousTestCase):
 
 
 class TakeOverTests(SynchronousTestCase):
-    """What `StopSignals` finds."""
+    """The signal handling of `StopSignals`."""
 
     def test_python_s_own(self) -> None:
         """The handler that Twisted replaces is put back before the reactor runs; one that ignores stays."""

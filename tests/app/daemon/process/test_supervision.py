@@ -1,4 +1,4 @@
-"""When a service manager hears what, with a real socket and a clock that the test turns."""
+"""The notifications to a service manager, with a real socket and a virtual clock."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ class SupervisionTests(SynchronousTestCase):
         self.assertIn("READY=1", self.after(1))
 
     def test_lost(self) -> None:
-        """What could not be told is told again."""
+        """A failed notification is repeated."""
         self.condition = DaemonState(up=True, text="link up")
         while self.supervision._manager.tell(STATUS="noise"):
             pass
@@ -110,7 +110,7 @@ class SupervisionTests(SynchronousTestCase):
         self.assertEqual([], self.after(60))
 
     def test_reloading(self) -> None:
-        """RELOADING=1 has the time, as systemd counts it, and READY=1 follows also where the reload was refused."""
+        """RELOADING=1 has the time, as systemd counts it, and READY=1 follows also where the reload was rejected."""
 
         def refused() -> None:
             with self.supervision.reloading():

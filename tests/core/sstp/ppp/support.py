@@ -1,4 +1,4 @@
-"""What the tests of PPP share: packets built by scapy, a script of events, two machines on one wire."""
+"""Common parts of the PPP tests: packets built by scapy, a script of events, two machines on one wire."""
 
 from __future__ import annotations
 

@@ -52,7 +52,7 @@ class PacketTests(SynchronousTestCase):
             self.assertEqual(result, parse(packet))
 
     def test_padding(self) -> None:
-        """What lies behind the packet's length is padding (RFC 1994 section 4)."""
+        """Bytes beyond the Length field are padding (RFC 1994 section 4)."""
         for packet in (CHALLENGE_PACKET, RESPONSE_PACKET, b"\x03\x05\x00\x04"):
             self.assertEqual(parse(packet), parse(packet + b"\0\xff\x01"))
 
@@ -106,7 +106,7 @@ class PacketTests(SynchronousTestCase):
 
     @given(st.binary(max_size=400))
     def test_any(self, packet: bytes) -> None:
-        """Whatever comes, nothing is raised; what is accepted can be written again with the same meaning."""
+        """Any input is parsed without an exception; an accepted packet is encoded again with the same meaning."""
         found = parse(packet)
         if found is not None:
             self.assertEqual(found, parse(found.encode()))

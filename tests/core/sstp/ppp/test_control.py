@@ -197,7 +197,7 @@ class ControlTests(SynchronousTestCase):
         )
 
     def test_max_failure(self) -> None:
-        """After five Naks without an Ack the option is rejected; after five more refusals the end is near (4.6)."""
+        """After five Naks without an Ack the option is rejected; after five more rejections the end is near (4.6)."""
         protocol = server()
         started(protocol)
         naks = [protocol.receive(configure(REQUEST, n, ANY), 0.0) for n in range(MAX_FAILURE)]

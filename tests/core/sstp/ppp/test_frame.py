@@ -45,7 +45,7 @@ class ParseTests(SynchronousTestCase):
 
     @given(st.binary(max_size=20))
     def test_anything(self, data: bytes) -> None:
-        """Whatever comes, the Information field lies within the frame, at most four bytes from its start."""
+        """For any input the Information field starts within the frame, at offset four at most."""
         parsed = parse(data)
         if parsed is None:
             self.assertLess(len(data), 4)

@@ -49,7 +49,7 @@ class ServerTests(SynchronousTestCase):
         self.assertEqual([(3, "10.0.0.1")], [(each.type, each.data) for each in request.options])
 
     def test_address(self) -> None:
-        """Whoever asks for 0.0.0.0 or a wrong address is told the right one, and granted that (RFC 1332 3.3)."""
+        """A request for 0.0.0.0 or a wrong address gets a Nak with the right one (RFC 1332 3.3)."""
         for wrong in ("0.0.0.0", "10.0.0.1", "192.0.2.1"):
             self.assertEqual((NAK, [(3, "10.0.0.2")]), self.options(PPP_IPCP_Option_IPAddress(data=wrong)))
         self.assertEqual((ACK, [(3, "10.0.0.2")]), self.options(PPP_IPCP_Option_IPAddress(data="10.0.0.2")))
@@ -62,7 +62,7 @@ class ServerTests(SynchronousTestCase):
             )
 
     def test_address_not_asked_for(self) -> None:
-        """Whoever does not ask is told its address too (RFC 1661 5.3)."""
+        """A client that requests no address gets it in a Nak, too (RFC 1661 5.3)."""
         self.assertEqual((NAK, [(3, "10.0.0.2")]), self.options())
 
     def test_dns(self) -> None:

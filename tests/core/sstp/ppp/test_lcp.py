@@ -54,7 +54,7 @@ CHAP_OPTION = (3, MSCHAPV2.value)
 
 
 class OwnOptionsTests(SynchronousTestCase):
-    """What a side asks for, and what it makes of Nak and Reject."""
+    """The options that a side requests, and its handling of Nak and Reject."""
 
     def test_server(self) -> None:
         """The server asks for MRU, authentication and magic number; scapy reads them."""
@@ -106,7 +106,7 @@ class OwnOptionsTests(SynchronousTestCase):
 
 
 class PeerOptionsTests(SynchronousTestCase):
-    """What a peer is granted."""
+    """The options granted to a peer."""
 
     def said(self, *asked: Option | Packet) -> bytes:
         """Return the answer to a request."""
@@ -142,7 +142,7 @@ class PeerOptionsTests(SynchronousTestCase):
         self.assertEqual((DEFAULT_MRU, False, False), (protocol.peer_mru, protocol.pfc, protocol.acfc))
 
     def test_refused_changes_nothing(self) -> None:
-        """Nothing of a request that is refused holds."""
+        """Nothing of a request that is rejected holds."""
         protocol = lcp_server(MSCHAPV2)
         started(protocol)
         protocol.receive(configure(REQUEST, 1, (1, b"\x0f\xfb"), (7, b""), (13, b"\x06")), 0.0)

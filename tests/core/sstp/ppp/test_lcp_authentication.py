@@ -36,7 +36,7 @@ class AuthenticationTests(SynchronousTestCase):
     """The authentication protocol (RFC 1661 6.2)."""
 
     def test_granted(self) -> None:
-        """What the client acknowledges is agreed on; on the client's side too."""
+        """The acknowledged protocol is in force on both sides."""
         for side, options in ((lcp_server(MSCHAPV2), ()), (lcp_client(PAP, MSCHAPV2), (CHAP_OPTION,))):
             self.assertIsNone(side.authentication)
             opened(side, *options)

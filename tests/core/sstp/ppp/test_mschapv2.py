@@ -95,11 +95,11 @@ class VerifyTests(SynchronousTestCase):
         return mschapv2.verify(nt_hash, CHALLENGE, response, encrypt)
 
     def test_right(self) -> None:
-        """Who knows the password gets the proof that the authenticator knows it too, and both have keys."""
+        """The right Response gets an authenticator response, and both ends have keys."""
         self.assertEqual(mschapv2.Proof(SUCCESS, mschapv2.server_keys(HASH, NT_RESPONSE)), self.verify(RESPONSE))
 
     def test_wrong(self) -> None:
-        """Another password, response, challenge or name is refused."""
+        """Another password, response, challenge or name is rejected."""
         self.assertIsNone(self.verify(RESPONSE, mschapv2.nt_password_hash("clientpass")))
         self.assertIsNone(self.verify(replace(RESPONSE, name=b"Usher")))
         self.assertIsNone(self.verify(replace(RESPONSE, peer_challenge=bytes(16))))
@@ -118,7 +118,7 @@ class VerifyTests(SynchronousTestCase):
         self.assertTrue(self.verify(replace(sent, name=b"EXAMPLE\\User@example.org")))
 
     def test_unknown(self) -> None:
-        """An unknown user is refused after the same work, even with the response of the hash that stands in."""
+        """An unknown user is rejected after the same work, even with the response of the hash that stands in."""
         work: list[int] = []
 
         def des(key: bytes, block: bytes) -> bytes:

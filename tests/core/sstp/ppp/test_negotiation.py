@@ -126,7 +126,7 @@ class PairTests(SynchronousTestCase):
             self.assertEqual((MAX_CONFIGURE * RESTART, 2 * MAX_CONFIGURE), (wire.now, wire.sent))
 
     def test_terminate(self) -> None:
-        """Whoever closes, both are finished, even if the answer is lost each time."""
+        """A close by either side finishes both, even if every answer is lost."""
         for (name, pair), end, lossy in product(PAIRS.items(), (0, 1), (False, True)):
             wire = Wire(*pair())
             wire.start()
@@ -198,7 +198,7 @@ steps = st.one_of(packets, st.sampled_from(["answer", "expire", "close", "open",
 
 
 class AnythingTests(SynchronousTestCase):
-    """Whatever a peer sends, and whenever the owner opens and closes."""
+    """Any packets of a peer, with open and close at any time."""
 
     @given(st.sampled_from(sorted(SIDES)), st.booleans(), st.lists(steps, max_size=60))
     def test_anything(self, name: str, is_open: bool, script: list[bytes | str]) -> None:
@@ -270,7 +270,7 @@ class AnythingTests(SynchronousTestCase):
 
 
 class MemoryTests(SynchronousTestCase):
-    """What a client costs."""
+    """The memory cost of a client."""
 
     def test_slots(self) -> None:
         """The objects of one client's three protocols take less than a kilobyte, and have no dictionaries."""

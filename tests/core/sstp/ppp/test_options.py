@@ -22,7 +22,7 @@ class OptionsTests(SynchronousTestCase):
         self.assertEqual((), parse(b""))
 
     def test_build(self) -> None:
-        """What is built is what scapy builds."""
+        """Built options equal those of scapy."""
         expected = bytes(PPP_IPCP_Option_IPAddress(data="10.0.0.2")) + bytes(PPP_IPCP_Option_DNS1(data="10.0.0.1"))
         self.assertEqual(expected, build([(3, b"\x0a\x00\x00\x02"), (129, b"\x0a\x00\x00\x01")]))
 
@@ -41,7 +41,7 @@ class OptionsTests(SynchronousTestCase):
 
     @given(options)
     def test_both_ways(self, given: list[tuple[int, bytes]]) -> None:
-        """Whatever is built is read again; cut anywhere but between two options, it is malformed."""
+        """Built options are parsed again; truncated within an option they are malformed."""
         data = build(given)
         self.assertEqual(tuple(given), parse(data))
         ends = {len(build(given[:count])) for count in range(len(given) + 1)}
@@ -50,7 +50,7 @@ class OptionsTests(SynchronousTestCase):
 
     @given(st.binary(max_size=300))
     def test_anything(self, data: bytes) -> None:
-        """Whatever is read is, built again, the same bytes."""
+        """Parsed options are built again as the same bytes."""
         read = parse(data)
         if read is not None:
             self.assertEqual(data, build(read))

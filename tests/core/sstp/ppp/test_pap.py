@@ -15,7 +15,7 @@ IDENTIFIER = st.integers(0, 255)
 
 
 class AuthenticateRequestTests(SynchronousTestCase):
-    """What a peer sends (RFC 1334 section 2.2.1)."""
+    """Authenticate-Request (RFC 1334 section 2.2.1)."""
 
     def test_parse(self) -> None:
         """Name and password each follow their length; what lies behind the packet's length is padding."""
@@ -63,7 +63,7 @@ class AuthenticateRequestTests(SynchronousTestCase):
 
     @given(st.binary(max_size=600))
     def test_any(self, packet: bytes) -> None:
-        """Whatever comes, a packet that is accepted is the same when written again, but for padding."""
+        """An accepted packet is encoded again as the same bytes, but for padding."""
         for parse in (AuthenticateRequest.parse, Answer.parse):
             found = parse(packet)
             if found is not None:
@@ -72,7 +72,7 @@ class AuthenticateRequestTests(SynchronousTestCase):
 
 
 class AnswerTests(SynchronousTestCase):
-    """What an authenticator answers (RFC 1334 section 2.2.2)."""
+    """Authenticate-Ack and Authenticate-Nak (RFC 1334 section 2.2.2)."""
 
     def test_encode(self) -> None:
         """An Ack is code 2, a Nak code 3; the message follows its length."""

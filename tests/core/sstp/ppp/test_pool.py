@@ -17,7 +17,7 @@ ELSEWHERE = IPv4Address("198.51.100.7")
 
 
 class PoolTests(SynchronousTestCase):
-    """Who gets which address."""
+    """The assignment of addresses."""
 
     def setUp(self) -> None:
         """Have a pool of five addresses."""
@@ -153,11 +153,11 @@ class FixedTests(SynchronousTestCase):
 
 
 class PropertyTests(SynchronousTestCase):
-    """What holds whatever happens."""
+    """The invariants of the pool."""
 
     @given(st.lists(st.tuples(st.sampled_from("abcdefgh"), st.booleans())), st.booleans())
     def test_any_order(self, script: list[tuple[str, bool]], fixed: bool) -> None:
-        """No address is held twice, none of another's fixed ones is given, and none is refused while one is free."""
+        """No address is held twice, none of another's fixed ones is given, and none is rejected while one is free."""
         pool = AddressPool(NETWORK, {"a": C} if fixed else {})
         usable = {A, B, C, D, E} - ({C} if fixed else set())
         held: dict[IPv4Address, str] = {}

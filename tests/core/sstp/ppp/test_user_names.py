@@ -40,7 +40,7 @@ class UserNameTests(SynchronousTestCase):
 
     @given(st.binary(max_size=300))
     def test_any(self, name: bytes) -> None:
-        """Whatever is sent, there are at most three candidates, each a part of it."""
+        """Any name gives at most three candidates, each a part of it."""
         found = candidates(name)
         self.assertLessEqual(len(found), 3)
         for each in found:
