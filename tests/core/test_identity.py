@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from iphttps.core.identity import SHOWN_LENGTH, Identity, printable
+from iphttps.core.identity import SHOWN_LENGTH, Identity, legible, printable
 
 
 class PrintableTests(SynchronousTestCase):
@@ -36,6 +36,19 @@ class PrintableTests(SynchronousTestCase):
         written = printable(text)
         self.assertTrue(written.isascii() and (written.isprintable() or not written))
         self.assertEqual(written, printable(written))
+
+
+class LegibleTests(SynchronousTestCase):
+    """A sentence that contains a peer's words, fit for a log."""
+
+    def test_escapes(self) -> None:
+        """What is invisible, ends a line or changes its direction is escaped; any language's letters stay."""
+        for text, written in (
+            ("Jos\xe9: \u0434\u0430", "Jos\xe9: \u0434\u0430"),
+            ("a\nb\x1b[31m", r"a\0Ab\1B[31m"),
+            ("\xe9\u202egro", "\xe9" + r"\E2\80\AEgro"),
+        ):
+            self.assertEqual(written, legible(text))
 
 
 class IdentityTests(SynchronousTestCase):

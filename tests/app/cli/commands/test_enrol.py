@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
 import tomllib
@@ -17,10 +16,8 @@ from iphttps.pki.authority.issuing import KeyKind
 from iphttps.pki.authority.store import Authority
 from iphttps.pki.certificates import Credentials, alternative_names
 from tests.app.enrolments import HOST, EnrolmentCase
+from tests.crashes import after_each_crash
 from tests.pki.authority.support import issue_server
-from tests.pki.authority.test_store_crashes import killed_at
-
-MOST = 400
 
 
 class Enrolled(EnrolmentCase):
@@ -142,16 +139,15 @@ class JoinTests(Enrolled):
 
     def test_killed(self) -> None:
         """Killed before any of the things that it does to files, it can be repeated."""
-        moments = 0
-        for moment in range(1, MOST):
-            shutil.rmtree(self.laptop.root)
-            self.laptop.root.mkdir()
-            if not killed_at(moment, lambda: self.command(*self.join_words(self.file, self.secret))):
-                break
-            moments += 1
-            self.good(*self.join_words(self.file, self.secret))
+        words = self.join_words(self.file, self.secret)
+
+        def check() -> None:
+            self.good(*words)
             self.assertEqual(4, len(self.everything(self.laptop)))
-        self.assertGreater(moments, 10)
+
+        kept = Path(self.mktemp()).absolute()
+        states = after_each_crash(self.laptop.root, kept, lambda: self.good(*words), check)
+        self.assertGreater(states, 10)
 
     def test_anothers(self) -> None:
         """Another enrolment's files are overwritten only with the option, and then replaced as a whole."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import tomllib
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
@@ -20,9 +19,7 @@ from iphttps.pki.authority.names import permitted
 from iphttps.pki.authority.store import Authority
 from iphttps.pki.certificates import Credentials, alternative_names, load_certificates
 from tests.app.enrolments import HOST, EnrolmentCase
-from tests.pki.authority.test_store_crashes import killed_at
-
-MOST = 600
+from tests.crashes import after_each_crash
 
 
 class SetupTests(EnrolmentCase):
@@ -212,20 +209,18 @@ class SetupTests(EnrolmentCase):
 
     def test_killed(self) -> None:
         """Killed before any of the things that it does to files, it can be repeated: nothing is lost, nothing twice."""
-        moments = 0
-        for moment in range(1, MOST):
-            shutil.rmtree(self.gateway.root)
-            self.gateway.root.mkdir()
-            if not killed_at(moment, lambda: self.command(*self.setup_words())):
-                break
-            moments += 1
+
+        def check() -> None:
             self.good(*self.setup_words())
             (issued,) = self.server_authority.certificates()
             own = Credentials.load(self.gateway.server_certificate("main"), self.gateway.server_key("main"))
             self.assertEqual(issued.serial, own.chain[0].serial_number)
             self.assertEqual([], [*self.gateway.configuration.rglob("*.unfinished")])
             self.assertIn("no changes", self.good(*self.setup_words()))
-        self.assertGreater(moments, 20)
+
+        kept = Path(self.mktemp()).absolute()
+        states = after_each_crash(self.gateway.root, kept, lambda: self.good(*self.setup_words()), check)
+        self.assertGreater(states, 20)
 
 
 class PrefixTests(SynchronousTestCase):
