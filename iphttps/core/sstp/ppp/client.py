@@ -247,6 +247,7 @@ class PPPClient(PPPLink[ClientIPCP | IPV6CP, Own]):
         self._settle()
         if self._networks:
             return []
-        code = next((_CODES[each] for each in self.missing.values() if each is Reason.NO_ADDRESS), _NO_NETWORK)
+        addressless = {Reason.NO_ADDRESS, Reason.WRONG_ADDRESS} & {*self.missing.values()}
+        code = _CODES[Reason.NO_ADDRESS] if addressless else _NO_NETWORK
         words = "; ".join(f"{family}: {each.value}" for family, each in self.missing.items())
         return [self._end(f"the server gives neither an IPv4 nor an IPv6 address ({words})", code=code)]
