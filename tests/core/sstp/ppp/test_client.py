@@ -57,7 +57,7 @@ class ClientTests(SynchronousTestCase):
         self.assertEqual((Stage.PPP, PAP.value), (client.stage, client.lcp.unwanted))
 
     def test_early(self) -> None:
-        """IPCP and IPV6CP before the login are discarded, and a method that is not agreed on is rejected (RFC 1661 3.5)."""
+        """Before the login IPCP and IPV6CP are discarded; a method that is not agreed on is rejected (RFC 1661 3.5)."""
         client = self.make()
         self.opened(client, MSCHAPV2.value)
         for number in (IPCP, IPV6CP):
