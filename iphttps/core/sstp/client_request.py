@@ -65,8 +65,9 @@ def guid(value: bytes) -> str:
 class ClientHandshake:
     """The client's side of the HTTP exchange.
 
-    `host` is the value of the Host header. `target` is the path, with the query `tenantid` for a front, if there is
-    one (3.2.4.1); of the one path that servers know, the slash at its end may be missing. `correlation` are 16 random bytes, new for each attempt.
+    `host` is the value of the Host header. `target` is the path, with the query `tenantid` for a front, if there is one
+    (3.2.4.1); of the one path that servers know, the slash at its end may be missing. `correlation` are 16 random
+    bytes, new for each attempt.
     """
 
     def __init__(self, host: str, correlation: bytes, target: str = PATH) -> None:

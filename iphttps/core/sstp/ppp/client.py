@@ -181,10 +181,8 @@ class PPPClient(PPPLink[ClientIPCP | IPV6CP, Own]):
         if self.lcp.authentication is None:
             if self._allow_pap:  # [MS-SSTP] 3.2.5.2.2: the HLAK is zero, as with PAP
                 return [Authenticated(NO_HLAK), *self._start_networks(now)]
-            code = _CODES[Reason.AUTHENTICATION_REFUSED]
-            return [
-                self._end("the server demands no login, so that only TLS proves it: allow-pap permits that", code=code)
-            ]
+            words = "the server demands no login, so that only TLS proves it: allow-pap permits that"
+            return [self._end(words, code=_CODES[Reason.AUTHENTICATION_REFUSED])]
         if self.lcp.authentication is Authentication.PAP:
             self._method = PAPLogin(self._login)
         else:
