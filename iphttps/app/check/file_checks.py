@@ -39,6 +39,7 @@ from ..config.key_exposure import exposed
 from ..config.proxy_options import ProxyAccess
 from ..config.reload import digest, file_options
 from ..config.server_config import ServerConfig
+from ..daemon.client import session
 from ..daemon.client_servers import Servers
 from ..daemon.server_tls import null_warning, tls_settings
 from .findings import Findings, Severity
@@ -82,7 +83,7 @@ def check_client_files(config: ClientConfig, findings: Findings, now: datetime) 
     if not findings.errors:
         from twisted.internet import reactor  # created but not run
 
-        findings.attempt("uri", lambda: Servers(cast(IReactor, reactor), config))
+        findings.attempt("uri", lambda: Servers(cast(IReactor, reactor), config, partial(session, config)))
         for uri in config.uri:
             if not uri.secure:
                 plain = f"{uri} is plain HTTP: packets are not encrypted"

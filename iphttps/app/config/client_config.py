@@ -10,11 +10,11 @@ from urllib.parse import urlsplit
 
 from ...core.errors import ConfigError
 from ...core.iphttps.client_handshake import RequestLength
-from ...core.iphttps.reconnect import INITIAL, MAXIMUM
 from ...core.iphttps.request import DEFAULT_PATH
 from ...core.proxy.choice import PACLocation, ProxyChoice, ProxySource
 from ...core.proxy.connect import Header
 from ...core.proxy.headers import read_headers
+from ...core.reconnect import INITIAL, MAXIMUM
 from ...net.connect.endpoints import URI
 from ...pki.certificates import parse_pin
 from ..daemon.hooks.scripts import LinkEvent, check

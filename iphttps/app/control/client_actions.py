@@ -7,9 +7,9 @@ from time import time
 
 from twisted.internet.defer import Deferred, gatherResults
 
+from ...net.client import Client
+from ...net.connect_condition import ConnectCondition
 from ...net.interfaces import PacketDevice
-from ...net.iphttps.client import Client
-from ...net.iphttps.connect_condition import ConnectCondition
 from .resource import Asked, Route
 from .status import Now, Value, client_status
 

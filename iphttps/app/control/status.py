@@ -9,16 +9,16 @@ from ipaddress import IPv6Address, IPv6Interface
 from typing import Any
 
 from ... import __version__
+from ...core.client import ClientState
 from ...core.counters import Counters
 from ...core.failure import FailureReason, Stage
-from ...core.iphttps.client import ClientState
 from ...core.iphttps.clients import ClientEntry
 from ...core.sstp.sessions import SessionEntry
-from ...net.iphttps.client import Client
+from ...net.client import Client
 from ...net.iphttps.server import Server
 from ...net.session import Session
 from ...pki.verification import CheckedConnection
-from ..daemon.interface_keeper import Change
+from ..daemon.watch.interface_keeper import Change
 
 Value = dict[str, Any]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from time import time
 
@@ -9,9 +10,8 @@ from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import HostnameEndpoint
 from twisted.internet.interfaces import IStreamClientEndpoint
 
-from ...core.iphttps.client_handshake import ClientHandshake
-from ...core.iphttps.request import DEFAULT_PATH
 from ...core.proxy.url import Proxy
+from ...net.client import Server, SessionMaker
 from ...net.connect.addresses import Addresses
 from ...net.connect.condition import Condition, FirewallCondition, always
 from ...net.connect.endpoints import URI, client_endpoint
@@ -44,23 +44,24 @@ class Servers:
 
     log = logger()
 
-    def __init__(self, reactor: IReactor, config: ClientConfig) -> None:
+    def __init__(self, reactor: IReactor, config: ClientConfig, session: Callable[[URI], SessionMaker]) -> None:
+        """`session` returns what makes the sessions with a server."""
         self._reactor = reactor
         self._config = config
         self._access = ProxyAccess(config)
         self._finder = ProxyFinder(
             reactor, config.proxy, config.pac, evaluate=partial(evaluate, partial(RunningProgram, reactor))
         )
+        self._session = session
         self._checked: list[ClientTLS] = []
         self.all = [self._server(uri) for uri in config.uri]
         fastest = config.select == "fastest" and len(self.all) > 1
-        self.choose: Choice[ClientHandshake] = Fastest(reactor) if fastest else as_listed
+        self.choose: Choice[SessionMaker] = Fastest(reactor) if fastest else as_listed
         self.needed = self._condition()
 
-    def _server(self, uri: URI) -> RemoteServer[ClientHandshake]:
+    def _server(self, uri: URI) -> Server:
         if not uri.secure:
             self.log.warn("{uri} is plain HTTP: packets are not encrypted", event="plain-http", uri=str(uri))
-        handshake = partial(ClientHandshake, uri.authority, uri.path or DEFAULT_PATH, self._config.request_length)
         tls = self._tls(uri) if uri.secure else None
 
         addresses = Addresses()
@@ -69,7 +70,7 @@ class Servers:
             return client_endpoint(self._reactor, uri, tls, self._access.settings(way) if way else None, addresses)
 
         ways = FallbackEndpoint(partial(self._finder.find, uri), through, self._finder.forget, addresses)
-        return RemoteServer(str(uri), ways, handshake, lambda: str(ways.latest) if ways.latest else None)
+        return RemoteServer(str(uri), ways, self._session(uri), lambda: str(ways.latest) if ways.latest else None)
 
     def _tls(self, uri: URI) -> ClientTLS:
         config = self._config

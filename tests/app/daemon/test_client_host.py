@@ -9,10 +9,10 @@ from twisted.internet.interfaces import IReadDescriptor
 from twisted.logger import capturedLogs, formatEvent
 
 from iphttps.app.config.client_options import Options
-from iphttps.app.daemon import client as module
-from iphttps.app.daemon.host_watch import DEBOUNCE, HostWatch
+from iphttps.app.daemon import running_client as module
+from iphttps.app.daemon.watch.host_watch import DEBOUNCE, HostWatch
+from iphttps.core.client import ClientState
 from iphttps.core.errors import ConfigError
-from iphttps.core.iphttps.client import ClientState
 from iphttps.host.kernel.monitor import News
 from tests.app.daemon import test_client
 from tests.core.ip.test_rdnss import domains, servers
