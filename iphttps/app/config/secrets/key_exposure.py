@@ -6,7 +6,7 @@ import grp
 import stat
 from pathlib import Path
 
-from ..instances.paths import GROUP
+from ...instances.paths import GROUP
 
 _ALL = stat.S_IROTH | stat.S_IWOTH
 _GROUP = stat.S_IRGRP | stat.S_IWGRP

@@ -6,12 +6,12 @@ from collections.abc import Collection
 from ipaddress import AddressValueError, IPv6Address, IPv6Network
 from pathlib import Path
 
-from ...core.errors import ConfigError
-from ...core.identity import printable
-from ...core.iphttps.assignment import Assignment
-from ...pki.certificates import distinguished, parsed, read
-from .server_config import ServerConfig
-from .tomlfile import loads
+from ....core.errors import ConfigError
+from ....core.identity import printable
+from ....core.iphttps.assignment import Assignment
+from ....pki.certificates import distinguished, parsed, read
+from ..server_config import ServerConfig
+from ..tomlfile import loads
 
 
 def fixed_addresses(config: ServerConfig) -> Assignment | None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from iphttps.app.config.identity_addresses import load_assignment
+from iphttps.app.config.addresses.identity_addresses import load_assignment
 from iphttps.core.errors import ConfigError
 from iphttps.core.identity import Identity
 from iphttps.core.iphttps.assignment import Assignment

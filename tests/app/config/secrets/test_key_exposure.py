@@ -1,4 +1,4 @@
-"""Tests for iphttps.app.config.key_exposure, and for whom iphttps.pki.atomic_files gives what root writes."""
+"""Tests for iphttps.app.config.secrets.key_exposure, and for whom iphttps.pki.atomic_files gives what root writes."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ from twisted.internet.task import Clock
 from twisted.logger import capturedLogs
 from twisted.trial.unittest import SkipTest, SynchronousTestCase
 
-from iphttps.app.config import client_options, key_exposure, server_options
-from iphttps.app.config.key_exposure import exposed
+from iphttps.app.config import client_options, server_options
+from iphttps.app.config.secrets import key_exposure
+from iphttps.app.config.secrets.key_exposure import exposed
 from iphttps.app.daemon.service import Daemon, Running
 from iphttps.host.process import privileges
 from iphttps.net.interfaces import IReactor
