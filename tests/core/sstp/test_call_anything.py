@@ -19,11 +19,11 @@ from iphttps.core.sstp.ppp.chap import Response
 from iphttps.core.sstp.ppp.frame import ProtocolNumber, build
 from iphttps.core.sstp.ppp.mschapv2_authenticator import Verify
 from iphttps.core.sstp.ppp.pap import AuthenticateRequest
-from iphttps.core.sstp.server import ServerState
+from iphttps.core.sstp.states import State
 from tests.core.sstp.ppp.support import configure, plain
 from tests.core.sstp.scripted import ASSIGNED, HASHES, IDENTIFIER, MSCHAPV2, PAP, REQUEST, Client, Talk
 
-M, S = MessageType, ServerState
+M, S = MessageType, State
 MOST = 300
 """Bytes of an answer, beyond those of the item that it answers: all that is built by ourselves."""
 
