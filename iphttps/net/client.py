@@ -234,6 +234,10 @@ class Client(Factory):
         """Handle an established HTTPS connection (3.1.5.1)."""
         self.handle(ClientEvent.CONNECTED)
 
+    def answered(self, tunnel: ClientSession) -> None:
+        """Take note that the server has answered the request: no other address or proxy would do better."""
+        self._round.opened()
+
     def responded(self, tunnel: ClientSession) -> None:
         """Handle a successful response (3.1.5.2)."""
         self._round.opened()
@@ -244,7 +248,21 @@ class Client(Factory):
         self._session = ClientRecord(self.server.uri, self.server.through(), suite, counted, self.clock.seconds())
         self._bring_up(tunnel)
         self._reader.start()
+        self._watch(tunnel)
+
+    def _watch(self, tunnel: ClientSession) -> None:
+        counted = tunnel.counters
         self.liveness.start(tunnel.send, lambda: counted.packets_in + counted.packets_out)
+
+    def renumbered(self, tunnel: ClientSession) -> None:
+        """Take the link down and bring it up again: the session goes on, and its addresses have changed."""
+        if tunnel is self._tunnel:
+            self.liveness.stop()
+            self._reader.stop()
+            self._take_down()
+            self._bring_up(tunnel)
+            self._reader.start()
+            self._watch(tunnel)
 
     def failed(self, tunnel: ClientSession, trouble: FailureReason) -> None:
         """Handle the end of the connection; an abandoned one is ignored."""

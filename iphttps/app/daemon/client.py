@@ -15,6 +15,7 @@ from ...net.connect.endpoints import URI
 from ...net.interfaces import IReactor
 from ...net.iphttps.client import IPHTTPSClientSession
 from ...net.iphttps.liveness import Liveness
+from ...pki.certificates import Credentials
 from ..config.client_config import ClientConfig
 from ..config.client_options import Options
 from ..config.interface_settings import client_settings
@@ -38,10 +39,24 @@ def session(config: ClientConfig, uri: URI) -> SessionMaker:
     return make
 
 
+def servers(reactor: IReactor, config: ClientConfig) -> Servers:
+    """Return the servers of a configuration; raises ConfigError if their files cannot be loaded."""
+    certificate, key = config.file("certificate"), config.file("private-key")
+    shown = certificate and key and any(uri.secure for uri in config.uri)
+    return Servers(
+        reactor,
+        config,
+        partial(session, config),
+        credentials=Credentials.load(certificate, key) if certificate and key and shown else None,
+        renegotiation=config.allow_renegotiation,
+    )
+
+
 class RunningIPHTTPSClient(RunningClient):
     """An IP-HTTPS client that is ready to connect: its router is probed, and its addresses come from that."""
 
     def __init__(self, reactor: IReactor, options: Options, servers: Servers, host: Host) -> None:
+        self.config: ClientConfig = options.config
         super().__init__(reactor, options, servers, host)
         self._address_watch = AddressWatch(
             reactor,
@@ -74,12 +89,14 @@ class RunningIPHTTPSClient(RunningClient):
 class ClientDaemon(TunnelDaemon):
     """The IP-HTTPS client as a service."""
 
+    _options: Options
+
     def prepare(self) -> RunningIPHTTPSClient:
         """Load the certificates and create the device; the interface stays down until the link comes up."""
         config = self._options.config
-        servers = Servers(self.reactor, config, partial(session, config))
+        reached = servers(self.reactor, config)
         host = self._host(network_config(config, up=False))
-        return RunningIPHTTPSClient(self.reactor, self._options, servers, host)
+        return RunningIPHTTPSClient(self.reactor, self._options, reached, host)
 
 
 def makeService(options: Options) -> TunnelDaemon:

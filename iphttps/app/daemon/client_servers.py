@@ -1,8 +1,9 @@
-"""The client's servers as configured: how to reach each, in which order, and on which condition."""
+"""A client's servers as configured: how to reach each, in which order, and on which condition."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from time import time
 
@@ -10,6 +11,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import HostnameEndpoint
 from twisted.internet.interfaces import IStreamClientEndpoint
 
+from ...core.proxy.connect import Header
 from ...core.proxy.url import Proxy
 from ...net.client import Server, SessionMaker
 from ...net.connect.addresses import Addresses
@@ -18,6 +20,7 @@ from ...net.connect.endpoints import URI, client_endpoint
 from ...net.connect.fallback import FallbackEndpoint
 from ...net.connect.finder import ProxyFinder
 from ...net.connect.pac_process import evaluate
+from ...net.connect.proxy import ProxySettings
 from ...net.connect.race import Fastest
 from ...net.connect.remote_server import Choice, RemoteServer, as_listed
 from ...net.interfaces import IReactor
@@ -27,7 +30,7 @@ from ...net.tls.contexts import ClientTLS
 from ...pki.authorities import SERVER_AUTH
 from ...pki.certificates import Credentials
 from ...pki.revocation import RevocationLists, now_of
-from ..config.client_config import ClientConfig
+from ..config.clients.tunnel_config import TunnelConfig
 from ..config.proxy_options import ProxyAccess
 from ..control.status import crl_not_taken
 from .process.child import RunningProgram
@@ -44,8 +47,21 @@ class Servers:
 
     log = logger()
 
-    def __init__(self, reactor: IReactor, config: ClientConfig, session: Callable[[URI], SessionMaker]) -> None:
-        """`session` returns what makes the sessions with a server."""
+    def __init__(
+        self,
+        reactor: IReactor,
+        config: TunnelConfig,
+        session: Callable[[URI], SessionMaker],
+        *,
+        credentials: Credentials | None = None,
+        renegotiation: bool = False,
+        headers: Sequence[Header] = (),
+    ) -> None:
+        """`session` returns what makes the sessions with a server.
+
+        `credentials` is the client's certificate; with `renegotiation` it is shown after the TLS handshake, too.
+        `headers` are sent to proxies, besides those of the configuration, which come before them.
+        """
         self._reactor = reactor
         self._config = config
         self._access = ProxyAccess(config)
@@ -53,6 +69,9 @@ class Servers:
             reactor, config.proxy, config.pac, evaluate=partial(evaluate, partial(RunningProgram, reactor))
         )
         self._session = session
+        self._credentials = credentials
+        self._renegotiation = renegotiation
+        self._headers = tuple(headers)
         self._checked: list[ClientTLS] = []
         self.all = [self._server(uri) for uri in config.uri]
         fastest = config.select == "fastest" and len(self.all) > 1
@@ -67,25 +86,31 @@ class Servers:
         addresses = Addresses()
 
         def through(way: Proxy | None) -> IStreamClientEndpoint:
-            return client_endpoint(self._reactor, uri, tls, self._access.settings(way) if way else None, addresses)
+            return client_endpoint(self._reactor, uri, tls, self._through(way) if way else None, addresses)
 
         ways = FallbackEndpoint(partial(self._finder.find, uri), through, self._finder.forget, addresses)
         return RemoteServer(str(uri), ways, self._session(uri), lambda: str(ways.latest) if ways.latest else None)
 
+    def _through(self, proxy: Proxy) -> ProxySettings:
+        settings = self._access.settings(proxy)
+        given = {name.lower() for name, _ in self._access.headers}
+        own = (header for header in self._headers if header[0].lower() not in given)
+        return replace(settings, headers=(*settings.headers, *own))
+
     def _tls(self, uri: URI) -> ClientTLS:
         config = self._config
-        ca, certificate, key = config.file("ca"), config.file("certificate"), config.file("private-key")
-        crl, now = config.file("crl"), time  # wall-clock time, which the validity of lists refers to
+        ca, crl = config.file("ca"), config.file("crl")
+        now = time  # wall-clock time, which the validity of lists refers to
         authorities = load_authorities(ca, SERVER_AUTH) if ca else None
         tls = ClientTLS(
             uri.host,
             authorities,
-            Credentials.load(certificate, key) if certificate and key else None,
+            self._credentials,
             revocation=RevocationLists.load(crl, authorities, now_of(now()), allow_older=config.allow_older_crl)
             if crl and authorities
             else None,
             pins=frozenset(config.pin),
-            renegotiation=config.allow_renegotiation,
+            renegotiation=self._renegotiation,
             now=now,
             ca_option="--ca",
         )

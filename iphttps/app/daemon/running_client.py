@@ -30,8 +30,8 @@ from ...net.interfaces import IReactor, PacketDevice
 from ...net.log import logger
 from ...net.stream.underlying import underlying_socket
 from ...net.tls.lifetime import LifetimeWatch
-from ..config.client_config import ClientConfig
-from ..config.client_options import Options
+from ..config.clients.tunnel_config import TunnelConfig
+from ..config.clients.tunnel_options import TunnelOptions
 from ..control.client_actions import ClientActions
 from ..control.resource import Route
 from ..control.status import Value
@@ -72,12 +72,12 @@ class RunningClient:
     def __init__(
         self,
         reactor: IReactor,
-        options: Options,
+        options: TunnelOptions,
         servers: Servers,
         host: Host,
     ) -> None:
         self.options = options
-        self.config: ClientConfig = options.config
+        self.config: TunnelConfig = options.config
         interface = self.config.interface
         self._reactor = reactor
         self._servers = servers
@@ -244,7 +244,7 @@ class TunnelDaemon(Daemon):
 
     def __init__(
         self,
-        options: Options,
+        options: TunnelOptions,
         reactor: IReactor,
         network: HostNetwork | None = None,
         open_device: Callable[[str], PacketDevice] | None = None,
