@@ -15,6 +15,7 @@ from ...core.errors import ConfigError, ProtocolError
 from ...core.failure import FailureReason, Stage
 from ...core.ip.batch import Batch
 from ...core.sstp.client_call import ClientCall, Command, Drop, LinkDown, LinkUp
+from ...core.sstp.client_request import ANSWER_TIMEOUT, ClientHandshake
 from ...core.sstp.codec import ControlPacket, SSTPCodec
 from ...core.sstp.packet import MessageType, message
 from ...core.sstp.ppp.chap import FailureCode
@@ -23,22 +24,13 @@ from ..client_session import ClientSession, Owner
 from ..connection import HANDSHAKE_DEADLINE
 from .echo import Echo
 
-__all__ = ["HEAD_DEADLINE", "SHUTDOWN", "Account", "Request", "SSTPClientSession", "Setup"]
-
-HEAD_DEADLINE = 60.0
-"""Seconds in which the server must answer the request ([MS-SSTP] 3.2.2)."""
+__all__ = ["SHUTDOWN", "WRONG_LOGIN", "Account", "SSTPClientSession", "Setup"]
 
 SHUTDOWN = 2.0
 """Seconds that the server has to acknowledge a disconnect by this side; otherwise [MS-SSTP] gives it 5."""
 
 WRONG_LOGIN = str(FailureCode.AUTHENTICATION_FAILURE.value)
-
-
-class Request(Protocol):
-    """The HTTP exchange that opens a call."""
-
-    def request(self) -> bytes: ...
-    def feed(self, data: bytes) -> bytes | None: ...
+"""The code of a failure that the user or the password is the reason of; such a login is kept back."""
 
 
 class Account(Protocol):
@@ -62,7 +54,7 @@ class Setup:
     server answers, for all sessions of a client.
     """
 
-    request: Request
+    handshake: ClientHandshake
     account: Account
     call: Callable[[Login, bytes], ClientCall]
     echo: Echo
@@ -95,20 +87,20 @@ class SSTPClientSession(ClientSession):
             self._fail(FailureReason(Stage.LOGIN, str(error), WRONG_LOGIN))
             return
         if self.handshake_deadline >= HANDSHAKE_DEADLINE:  # otherwise there is another address to try
-            self.handshake_deadline = HEAD_DEADLINE
+            self.handshake_deadline = ANSWER_TIMEOUT
         self._cancel_deadline()
         self._deadline = self.clock.callLater(self.handshake_deadline, self.expired)
-        self.wire.write(self._setup.request.request())
+        self.wire.write(self._setup.handshake.request())
 
     def head_received(self, data: bytes) -> None:
         """Read the answer; a successful one begins the call ([MS-SSTP] 3.2.4.1)."""
         try:
-            rest = self._setup.request.feed(data)
+            opened = self._setup.handshake.feed(data)
         except ProtocolError as error:
             self._fail(FailureReason(Stage.HTTP, str(error), retry_after=error.retry_after))
             return
-        if rest is not None:
-            self._begin(rest)
+        if opened:
+            self._begin(opened.rest)
 
     def _begin(self, rest: bytes) -> None:
         assert self._login is not None
