@@ -33,8 +33,11 @@ class Owner(Protocol):
 class ClientSession(Session):
     """One connection to the server; it reports its end to the client once, by `failed`.
 
-    Subclasses implement `request` and `head_received`.
+    Subclasses implement `request` and `head_received`. `unanswered` is the sentence about a server that closes the
+    connection instead of answering, None for that of IP-HTTPS.
     """
+
+    unanswered: str | None = None
 
     def __init__(self, client: Owner, handshake_deadline: float) -> None:
         super().__init__(client.clock, handshake_deadline)
@@ -42,6 +45,11 @@ class ClientSession(Session):
         self._stage = Stage.TLS
         self._answered = False
         self._trouble: FailureReason | None = None
+
+    @property
+    def stage(self) -> Stage:
+        """How far the attempt has come."""
+        return self._stage
 
     def established(self) -> None:
         """Report that the HTTPS connection is established (3.1.5.1)."""
@@ -71,7 +79,7 @@ class ClientSession(Session):
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """Report the end of the connection with its first known cause (3.1.5.4)."""
         super().connectionLost(reason)
-        trouble = explain_end(reason, self.tls, self._stage, answered=self._answered)
+        trouble = explain_end(reason, self.tls, self._stage, answered=self._answered, unanswered=self.unanswered)
         # A certificate failure is the cause of any other error.
         if trouble.stage is not Stage.CERTIFICATE and (self._trouble or self.ending):
             trouble = self._trouble or FailureReason(self._stage, str(self.ending))

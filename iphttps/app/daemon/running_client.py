@@ -6,15 +6,16 @@ import atexit
 import signal
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from ipaddress import IPv6Interface
+from ipaddress import IPv4Interface, IPv6Interface
 from random import random
 from time import time
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 from twisted.internet.defer import Deferred, DeferredList
 
 from ...core.client import ClientMachine
 from ...core.errors import ConfigError
+from ...core.ip.rdnss import NO_NAMES, Names
 from ...core.reconnect import ReconnectTimer
 from ...host.kernel.addresses import addresses, has, usable
 from ...host.kernel.monitor import NetworkMonitor
@@ -125,13 +126,30 @@ class RunningClient:
         """Return what probes the other end, and calls `silent` if it does not answer. Abstract."""
         raise NotImplementedError
 
-    def _usable(self) -> Iterable[IPv6Interface]:
+    carries_ipv4: ClassVar[bool] = False
+    """Whether the tunnel carries IPv4."""
+
+    def _usable(self) -> Iterable[IPv4Interface | IPv6Interface]:
         """Return the addresses that make the link usable."""
         return usable(self.config.interface)
 
     @property
     def _obstacle(self) -> str | None:
         """A sentence that explains why the link has no address; None if it has one, or it is too early to tell."""
+        return None
+
+    def _check(self, tunnel: ClientSession, peer: str) -> Names:
+        """Check that this host can use the link, and return the DNS servers that the server has assigned.
+
+        `peer` is the remote address of the connection.
+
+        Raises:
+            ConfigError: It cannot.
+        """
+        return NO_NAMES
+
+    def _protocol(self) -> Value | None:
+        """Return what the protocol itself has for the status."""
         return None
 
     def _came_up(self) -> None:
@@ -161,7 +179,7 @@ class RunningClient:
     def routes(self) -> Iterable[Route]:
         """Return what the control socket offers."""
         return ClientActions(
-            self.client, self._precondition, self._host.device, self._host_side, self._servers.not_taken
+            self.client, self._precondition, self._host.device, self._host_side, self._servers.not_taken, self._protocol
         ).routes()
 
     def condition(self) -> DaemonState:
@@ -196,13 +214,15 @@ class RunningClient:
         transport = tunnel.transport
         if transport is None:
             return
+        peer = str(getattr(transport.getPeer(), "host", ""))
         try:
             if connection := underlying_socket(transport):
-                pin(connection, self.config.interface)
+                pin(connection, self.config.interface, ipv4=self.carries_ipv4)
+            names = self._check(tunnel, peer)
         except ConfigError as error:
             self._refuse(str(error))
         else:
-            self._link.up(self.client.server.uri, str(getattr(transport.getPeer(), "host", "")))
+            self._link.up(self.client.server.uri, peer, names)
             self._came_up()
 
     def _take_down(self) -> None:

@@ -63,6 +63,11 @@ class Setup:
 class SSTPClientSession(ClientSession):
     """One connection to an SSTP server; it counts as open when packets pass."""
 
+    unanswered = (
+        "the server closed the connection instead of answering the request: it is not an SSTP server, or SSTP is not"
+        " enabled there"
+    )
+
     def __init__(self, client: Owner, handshake_deadline: float, setup: Setup) -> None:
         super().__init__(client, handshake_deadline)
         self.link: LinkUp | None = None
@@ -76,6 +81,11 @@ class SSTPClientSession(ClientSession):
         self._timer: IDelayedCall | None = None
         self._last_moment: IDelayedCall | None = None
         self._passes = False
+
+    @property
+    def stage(self) -> Stage:
+        """How far the attempt has come."""
+        return self.call.stage if self.call else self._stage
 
     # The HTTP exchange.
 
@@ -228,6 +238,11 @@ class SSTPClientSession(ClientSession):
         self._arm()
         if not self._last_moment:
             self._last_moment = self.clock.callLater(SHUTDOWN, self._close, sentence)
+
+    def reject(self, reason: FailureReason) -> None:
+        """Disconnect, since this host cannot use what was negotiated."""
+        self._trouble = reason
+        self.disconnect(reason.sentence)
 
     def _drop(self, reason: FailureReason) -> None:
         if reason.stage is Stage.LOGIN and reason.code == WRONG_LOGIN:

@@ -42,7 +42,9 @@ class HostTests(test_client.ClientDaemonCase):
         """The connection is pinned before the link comes up."""
         pinned = []
         self.patch(module, "underlying_socket", lambda transport: "connection")
-        self.patch(module, "pin", lambda connection, tunnel: pinned.append((connection, tunnel, self.link.up)))
+        self.patch(
+            module, "pin", lambda connection, tunnel, ipv4: pinned.append((connection, tunnel, ipv4, self.link.up))
+        )
         self.start()
         self.connect()
         self.assertEqual((pinned, self.link.up), ([("connection", "iphttps0", False)], True))

@@ -290,6 +290,9 @@ def _differences(config: NetworkConfig, state: LinkState) -> Iterator[str]:
                 yield f"its address {address} is missing"
             elif address.network not in state.routes:
                 yield f"its route {address.network} is missing"
+        for network in config.routes:
+            if network not in state.routes:
+                yield f"its route {network} is missing"
 
 
 def _kept(state: LinkState) -> set[str]:
