@@ -235,7 +235,7 @@ class Client(Factory):
         self.handle(ClientEvent.CONNECTED)
 
     def answered(self, tunnel: ClientSession) -> None:
-        """Take note that the server has answered the request: no other address or proxy would do better."""
+        """Take note that no other address of the server, or proxy to it, would do better: it has answered, or could."""
         self._round.opened()
 
     def responded(self, tunnel: ClientSession) -> None:

@@ -156,7 +156,7 @@ class FailureTests(SSTPClientCase):
         client = self.sstp_client(password="wrong-one")
         client.wait_for("the user name or the password is wrong")
         client.wait_for("is not sent for")
-        self.assertEqual(1, server.text.count("login failed"))
+        self.assertEqual(1, server.text.count("rejected ["))
         self.assertNotIn("wrong-one", client.text)
         self.password()
         client.wait_for(LINK_UP)

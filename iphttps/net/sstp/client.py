@@ -94,6 +94,7 @@ class SSTPClientSession(ClientSession):
         try:
             self._login = self._setup.account.login(self.clock.seconds())
         except ConfigError as error:
+            self._client.answered(self)
             self._fail(FailureReason(Stage.LOGIN, str(error), WRONG_LOGIN))
             return
         if self.handshake_deadline >= HANDSHAKE_DEADLINE:  # otherwise there is another address to try

@@ -221,6 +221,7 @@ class EndTests(ClientCase):
         self.assertEqual(b"", transport.value())
         self.session.connectionLost(Failure(ConnectionDone()))
         self.assertEqual((Stage.LOGIN, self.account.withheld), (self.failure.stage, self.failure.sentence))
+        self.assertEqual(1, len(self.endpoint.attempts))
 
     def test_answer_late(self) -> None:
         """The server has 60 seconds to answer the request ([MS-SSTP] 3.2.2)."""
