@@ -13,6 +13,7 @@ with each NAK (3.2.5.3.3).
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
@@ -152,7 +153,7 @@ _COMMON = {
 _ENDS = (_E.ABORT, _E.DISCONNECT)
 
 
-class Machine:
+class Machine(ABC):
     """One connection's state, and what led to its end.
 
     `transitions` is the side's whole table, `disconnected` its first state. `deadline` is when to call `expired`, None
@@ -215,9 +216,9 @@ class Machine:
             return _E.INVALID
         return event
 
+    @abstractmethod
     def _one_sided(self, found: Message, packet: bytes) -> Event:
         """Return the event that a message is which only one side sends."""
-        return _E.UNACCEPTABLE
 
     def expired(self, now: float) -> list[Command]:
         """Process the end of the state's timer, if that is now or past; return the commands to perform."""
@@ -260,6 +261,6 @@ class Machine:
             case _:
                 return [step]
 
+    @abstractmethod
     def _take(self, step: Step) -> list[Command]:
         """Take a step of one side."""
-        return []

@@ -1,4 +1,4 @@
-"""Server machines that have come to each state by real events, and messages for them."""
+"""Machines of both sides that have come to each state by real events, and messages for them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from iphttps.core.sstp.attributes import (
     StatusInfo,
     encapsulated_protocol,
 )
-from iphttps.core.sstp.machine import Action, Command, Send
+from iphttps.core.sstp.client import ClientMachine
+from iphttps.core.sstp.machine import Action, Command, Machine, Send
 from iphttps.core.sstp.packet import MessageType, message
 from iphttps.core.sstp.server import SERVER_STATES, ServerMachine
 from iphttps.core.sstp.states import ENDING_STATES, Event, State
@@ -34,6 +35,7 @@ UNRECOGNIZED = bytes.fromhex("10010008 000a 0000")
 START, STOP, PASS, DROP = Action.START_PPP, Action.STOP_PPP, Action.PASS_DATA, Action.DROP
 PENDING = ENDING_STATES
 STATES = (*SERVER_STATES, *PENDING)
+"""The states of a server."""
 
 
 def aborted(attribute: int, status: int) -> Send:
@@ -64,7 +66,27 @@ def machine_in(state: State, now: float = 0.0) -> ServerMachine:
     return machine
 
 
-def play(machine: ServerMachine, *script: bytes | Event, now: float = 0.0) -> list[Command]:
+def client_in(state: State, now: float = 0.0) -> ClientMachine:
+    """Return a client's machine that has come to a state at this time, by real events."""
+    machine = ClientMachine()
+    script: list[bytes | Event] = []
+    if state is not S.CLIENT_CALL_DISCONNECTED:
+        script += [E.ESTABLISHED]
+    if state not in (S.CLIENT_CALL_DISCONNECTED, S.CLIENT_CONNECT_REQUEST_SENT):
+        script += [ACK]
+    if state in (S.CLIENT_CALL_CONNECTED, *PENDING):
+        script += [E.AUTHENTICATED]
+    last: dict[State, list[bytes | Event]] = {
+        S.CALL_ABORT_PENDING: [ACK],
+        S.CALL_ABORT_TIMEOUT_PENDING: [ABORT],
+        S.CALL_DISCONNECT_ACK_PENDING: [E.DISCONNECT_TUNNEL],
+        S.CALL_DISCONNECT_TIMEOUT_PENDING: [DISCONNECT],
+    }
+    play(machine, *script, *last.get(state, []), now=now)
+    return machine
+
+
+def play(machine: Machine, *script: bytes | Event, now: float = 0.0) -> list[Command]:
     """Have a machine process messages and events; return all its commands."""
     commands: list[Command] = []
     for each in script:
@@ -75,8 +97,6 @@ def play(machine: ServerMachine, *script: bytes | Event, now: float = 0.0) -> li
 class MachineTestCase(SynchronousTestCase):
     """Assertions about a machine."""
 
-    def assert_step(
-        self, machine: ServerMachine, commands: Sequence[Command], state: State, *script: bytes | Event
-    ) -> None:
+    def assert_step(self, machine: Machine, commands: Sequence[Command], state: State, *script: bytes | Event) -> None:
         """Assert that messages and events bring about just these commands and this state."""
         self.assertEqual((list(commands), state), (play(machine, *script), machine.state))

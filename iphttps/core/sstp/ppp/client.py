@@ -19,7 +19,7 @@ from .ipv6cp import IPV6CP
 from .lcp import LCP, MRU, Authentication
 from .link import Ended, NetworkDown, Phase, PPPLink
 from .login import Command as LoginCommand
-from .login import Login, MSCHAPv2Login, PAPLogin, Proven, Rejected
+from .login import Login, MSCHAPv2Login, PAPLogin, Rejected
 
 __all__ = ["Authenticated", "Command", "IPv4Addresses", "IPv6Identifiers", "NetworkUp", "PPPClient"]
 
@@ -177,41 +177,39 @@ class PPPClient(PPPLink[ClientIPCP | IPV6CP, Own]):
     def _authenticate(self, now: float) -> list[Command]:
         self.stage = Stage.LOGIN
         self.phase = Phase.AUTHENTICATE
-        match self.lcp.authentication:
-            case Authentication.MSCHAPV2:
-                self._method = MSCHAPv2Login(self._login, self._random, self._des)
-            case Authentication.PAP:
-                self._method = PAPLogin(self._login)
-            case None:
-                code = _CODES[Reason.AUTHENTICATION_REFUSED]
-                return [self._end("the server demands no login, and so proves nothing: it is not trusted", code=code)]
-        return self._took(self._method.start(now), now)
+        if self.lcp.authentication is None:
+            code = _CODES[Reason.AUTHENTICATION_REFUSED]
+            return [self._end("the server demands no login, and so proves nothing: it is not trusted", code=code)]
+        if self.lcp.authentication is Authentication.PAP:
+            self._method = PAPLogin(self._login)
+        else:
+            self._method = MSCHAPv2Login(self._login, self._random, self._des)
+        return self._took(self._method, self._method.start(now), now)
 
     def _authenticates_by(self, number: int) -> bool:
         return self._method is not None and number == self._method.NUMBER
 
     def _authentication(self, number: int, data: bytes, now: float) -> list[Command]:
         assert self._method  # _authenticates_by says so
-        return self._took(self._method.receive(data, now), now)
+        return self._took(self._method, self._method.receive(data, now), now)
 
     def _authentication_expired(self, now: float) -> list[Command]:
-        return self._took(self._method.expired(now), now) if self._method else []
+        return self._took(self._method, self._method.expired(now), now) if self._method else []
 
     def _forget(self) -> None:
         self._method = self._settling = None
         if self.phase is Phase.ESTABLISH:
             self.stage = Stage.PPP
 
-    def _took(self, commands: Iterable[LoginCommand], now: float) -> list[Command]:
+    def _took(self, method: MSCHAPv2Login | PAPLogin, commands: Iterable[LoginCommand], now: float) -> list[Command]:
         found: list[Command] = []
         for command in commands:
-            match command:
-                case bytes() if self._method:
-                    found.append(self._frame(self._method.NUMBER, command))
-                case Proven(hlak) if self.phase is Phase.AUTHENTICATE:  # later ones change nothing
-                    found += [Authenticated(hlak), *self._start_networks(now)]
-                case Rejected(sentence, code):
-                    found.append(self._end(sentence, code=code))
+            if isinstance(command, bytes):
+                found.append(self._frame(method.NUMBER, command))
+            elif isinstance(command, Rejected):
+                found.append(self._end(command.sentence, code=command.code))
+            elif self.phase is Phase.AUTHENTICATE:  # a Success that comes later changes nothing
+                found += [Authenticated(command.hlak), *self._start_networks(now)]
         return found
 
     # The network layer.
@@ -247,6 +245,7 @@ class PPPClient(PPPLink[ClientIPCP | IPV6CP, Own]):
         self._settle()
         if self._networks:
             return []
-        code = next((_CODES[each] for each in self.missing.values() if each is Reason.NO_ADDRESS), _NO_NETWORK)
+        addressless = {Reason.NO_ADDRESS, Reason.WRONG_ADDRESS} & {*self.missing.values()}
+        code = _CODES[Reason.NO_ADDRESS] if addressless else _NO_NETWORK
         words = "; ".join(f"{family}: {each.value}" for family, each in self.missing.items())
         return [self._end(f"the server gives neither an IPv4 nor an IPv6 address ({words})", code=code)]

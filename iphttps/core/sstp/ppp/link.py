@@ -6,6 +6,7 @@ gets a Protocol-Reject once LCP is open (5.7). Data frames are not this module's
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
@@ -58,7 +59,7 @@ Command: TypeAlias = bytes | NetworkDown | Ended | C
 """What both sides want done; C is what one side has besides. Bytes are a frame to send."""
 
 
-class PPPLink(Generic[P, C]):
+class PPPLink(ABC, Generic[P, C]):
     """One side of a link: P are its control protocols of the network layer, C its own commands.
 
     Each method takes the time `now`, in seconds, and returns the commands to perform, in order; at `deadline` the owner
@@ -181,28 +182,28 @@ class PPPLink(Generic[P, C]):
 
     @property
     def _negotiable(self) -> bool:
-        """Whether the link may be negotiated again, since nothing depends on the credentials yet."""
+        """Whether the link may be negotiated again during the authentication."""
         return True
 
+    @abstractmethod
     def _authenticate(self, now: float) -> list[Command[C]]:
         """Begin the authentication: LCP is open."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _authenticates_by(self, number: int) -> bool:
         """Tell whether packets of this protocol belong to the authentication."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _authentication(self, number: int, data: bytes, now: float) -> list[Command[C]]:
         """Process a packet of the authentication."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _authentication_expired(self, now: float) -> list[Command[C]]:
         """Handle the timer of the authentication."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _forget(self) -> None:
         """Forget the authentication."""
-        raise NotImplementedError
 
     # The network layer.
 
@@ -220,9 +221,9 @@ class PPPLink(Generic[P, C]):
                     found += self._without(number, reason)
         return found
 
+    @abstractmethod
     def _network_up(self, number: int) -> C:
         """Say that a protocol is open."""
-        raise NotImplementedError
 
     def _without(self, number: int, reason: Reason) -> list[Command[C]]:
         """Do without a protocol, for this reason."""
