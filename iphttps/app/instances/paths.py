@@ -114,9 +114,13 @@ class Places:
         """Return the private key of a client."""
         return self._beside("client", name, ".key")
 
-    def client_ca(self, name: str) -> Path:
+    def ca(self, role: str, name: str) -> Path:
         """Return the certificate of the authority that a client trusts."""
-        return self._beside("client", name, "-ca.pem")
+        return self._beside(role, name, "-ca.pem")
+
+    def password(self, role: str, name: str) -> Path:
+        """Return the file with the password of a client."""
+        return self._beside(role, name, ".password")
 
     def control(self, role: str, name: str) -> Path:
         """Return the control socket of an instance."""
