@@ -43,7 +43,7 @@ from ..config.secrets.key_exposure import exposed
 from ..config.secrets.password_login import PASSWORD, PasswordLogin
 from ..config.server_config import ServerConfig
 from ..config.sstp_client_config import SSTPClientConfig
-from ..daemon.client_servers import Servers
+from ..daemon.client import servers
 from ..daemon.server_tls import null_warning, tls_settings
 from .findings import Findings, Severity
 from .sstp_checks import check_users
@@ -82,7 +82,7 @@ def check_client_files(config: ClientConfig, findings: Findings, now: datetime) 
     if not findings.errors:
         from twisted.internet import reactor  # created but not run
 
-        findings.attempt("uri", lambda: Servers(cast(IReactor, reactor), config))
+        findings.attempt("uri", lambda: servers(cast(IReactor, reactor), config))
 
 
 def check_sstp_client_files(config: SSTPClientConfig, findings: Findings, now: datetime) -> None:

@@ -74,13 +74,14 @@ class ProxyAccess:
         source()
         named = not config.network_names_proxy
         self._credentials = ProxyCredentials(source, basic_in_clear=config.proxy_basic, named=named)
-        self._headers = config.proxy_header
+        self.headers = config.proxy_header
+        """The headers of the configuration."""
         self._authorities = load_authorities(ca, SERVER_AUTH) if ca else None
 
     def settings(self, proxy: Proxy) -> ProxySettings:
         """Return the settings for one proxy."""
         tls = ClientTLS(proxy.host, self._authorities, None, ca_option="--proxy-ca") if proxy.secure else None
-        headers = self._headers if self._credentials.trusts(proxy) else harmless(self._headers)
+        headers = self.headers if self._credentials.trusts(proxy) else harmless(self.headers)
         return ProxySettings(proxy, self._credentials, tokens, tls, headers)
 
 

@@ -35,11 +35,11 @@ from ..config.secrets.key_exposure import exposed
 from ..control.resource import Control, Route
 from ..control.status import Now, Value, interface_change
 from . import log_file
-from .interface_keeper import Change, InterfaceKeeper
 from .json_log import json_observer
 from .process.stop_signals import StopSignals
 from .process.supervision import Supervision
 from .state import DaemonState
+from .watch.interface_keeper import Change, InterfaceKeeper
 
 DEVICES: Mapping[tuple[str, bool], Callable[[str], PacketDevice]] = {
     ("tun", True): open_tun,

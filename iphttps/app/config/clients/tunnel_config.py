@@ -9,10 +9,10 @@ from typing import ClassVar
 from urllib.parse import urlsplit
 
 from ....core.errors import ConfigError
-from ....core.iphttps.reconnect import INITIAL, MAXIMUM
 from ....core.proxy.choice import PACLocation, ProxyChoice, ProxySource
 from ....core.proxy.connect import Header
 from ....core.proxy.headers import read_headers
+from ....core.reconnect import INITIAL, MAXIMUM
 from ....net.connect.endpoints import URI
 from ....pki.certificates import parse_pin
 from ...daemon.hooks.scripts import LinkEvent, check

@@ -1,4 +1,4 @@
-"""Connects the client once its condition for initialization is met (3.1.3)."""
+"""Connects the client once its condition for initialization is met ([MS-IPHTTPS] 3.1.3)."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.python.failure import Failure
 
-from ...core.iphttps.client import ClientEvent, ClientState
-from ..connect.condition import Condition
-from ..explain import explain
-from ..log import logger
+from ..core.client import ClientEvent, ClientState
 from .client import Client
+from .connect.condition import Condition
+from .explain import explain
+from .log import logger
 
 RECHECK_INTERVAL = 60.0
 """Seconds after which an unmet condition is checked again."""

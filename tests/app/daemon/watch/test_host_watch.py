@@ -10,7 +10,7 @@ from twisted.logger import capturedLogs, formatEvent
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
-from iphttps.app.daemon.host_watch import DEBOUNCE, PAUSE, SUSPEND_INTERVAL, HostWatch
+from iphttps.app.daemon.watch.host_watch import DEBOUNCE, PAUSE, SUSPEND_INTERVAL, HostWatch
 from iphttps.host.device.memory import MemoryMonitor
 from iphttps.host.kernel.monitor import News
 from iphttps.net.interfaces import IReactor

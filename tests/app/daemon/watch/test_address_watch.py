@@ -9,8 +9,8 @@ from twisted.internet.testing import MemoryReactorClock
 from twisted.logger import capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 
-from iphttps.app.daemon import address_watch
-from iphttps.app.daemon.address_watch import PATIENCE, AddressWatch
+from iphttps.app.daemon.watch import address_watch
+from iphttps.app.daemon.watch.address_watch import PATIENCE, AddressWatch
 from iphttps.net.interfaces import IReactor
 
 LINK_LOCAL, ADDRESS = IPv6Interface("fe80::2/64"), IPv6Interface("2001:db8:2::2/64")

@@ -1,4 +1,4 @@
-"""The client's state machine (3.1, figure 6).
+"""The client's state machine ([MS-IPHTTPS] 3.1, figure 6), which the SSTP client uses as well.
 
 `handle` takes an event and the time, and returns commands. The whole machine is this table:
 

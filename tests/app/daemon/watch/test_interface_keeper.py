@@ -14,7 +14,7 @@ from twisted.logger import capturedLogs, formatEvent
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
-from iphttps.app.daemon.interface_keeper import PAUSE, PERIOD, REPAIRS, SOLICITATIONS, InterfaceKeeper
+from iphttps.app.daemon.watch.interface_keeper import PAUSE, PERIOD, REPAIRS, SOLICITATIONS, InterfaceKeeper
 from iphttps.core.errors import ConfigError
 from iphttps.host.kernel.network import NetworkConfig
 from iphttps.host.kernel.own_interface import LinkState

@@ -9,10 +9,10 @@ from twisted.internet.interfaces import IDelayedCall, IReadDescriptor
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from ...host.kernel.monitor import News
-from ...host.process.suspend import SuspendDetector, clocks
-from ...net.interfaces import IReactor
-from ...net.log import logger
+from ....host.kernel.monitor import News
+from ....host.process.suspend import SuspendDetector, clocks
+from ....net.interfaces import IReactor
+from ....net.log import logger
 
 DEBOUNCE = 0.5
 """Seconds from the first of several changes until the client is notified of all of them at once."""

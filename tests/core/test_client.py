@@ -1,4 +1,4 @@
-"""Tests for iphttps.core.iphttps.client: events as a script, commands compared with figure 6."""
+"""Tests for iphttps.core.client: events as a script, commands compared with figure 6."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from itertools import product
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from iphttps.core.iphttps.client import Action, ClientEvent, ClientMachine, ClientState, Command, StartTimer
-from iphttps.core.iphttps.reconnect import ReconnectTimer
+from iphttps.core.client import Action, ClientEvent, ClientMachine, ClientState, Command, StartTimer
+from iphttps.core.reconnect import ReconnectTimer
 
 Step = tuple[float, ClientEvent, list[Command], ClientState]
 

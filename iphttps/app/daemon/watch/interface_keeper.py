@@ -12,12 +12,12 @@ from twisted.internet.interfaces import IDelayedCall, IReadDescriptor
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from ...core.errors import ConfigError
-from ...core.ip.ipv6 import MINIMUM_MTU
-from ...host.kernel.network import NetworkConfig
-from ...host.kernel.own_interface import LinkState
-from ...net.interfaces import IReactor
-from ...net.log import logger
+from ....core.errors import ConfigError
+from ....core.ip.ipv6 import MINIMUM_MTU
+from ....host.kernel.network import NetworkConfig
+from ....host.kernel.own_interface import LinkState
+from ....net.interfaces import IReactor
+from ....net.log import logger
 
 REPAIRS = 5
 """Maximum number of repairs of the interface within PERIOD.
@@ -290,6 +290,9 @@ def _differences(config: NetworkConfig, state: LinkState) -> Iterator[str]:
                 yield f"its address {address} is missing"
             elif address.network not in state.routes:
                 yield f"its route {address.network} is missing"
+        for network in config.routes:
+            if network not in state.routes:
+                yield f"its route {network} is missing"
 
 
 def _kept(state: LinkState) -> set[str]:

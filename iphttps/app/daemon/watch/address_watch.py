@@ -6,11 +6,11 @@ from collections.abc import Callable, Mapping
 
 from twisted.internet.interfaces import IDelayedCall
 
-from ...host.kernel.addresses import addresses
-from ...host.kernel.network import Wanted, unsettled
-from ...host.kernel.reception import advertisements
-from ...net.interfaces import IReactor
-from ...net.log import logger
+from ....host.kernel.addresses import addresses
+from ....host.kernel.network import Wanted, unsettled
+from ....host.kernel.reception import advertisements
+from ....net.interfaces import IReactor
+from ....net.log import logger
 
 PATIENCE = 5.0
 """Seconds allowed for a link to get an address: Duplicate Address Detection takes one second for each of two."""

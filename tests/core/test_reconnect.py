@@ -1,4 +1,4 @@
-"""Tests for iphttps.core.iphttps.reconnect."""
+"""Tests for iphttps.core.reconnect."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from iphttps.core.iphttps.reconnect import ReconnectTimer
+from iphttps.core.reconnect import ReconnectTimer
 
 
 def attempts(timer: ReconnectTimer, count: int, taking: float = 0.0, start: float = 1000.0) -> list[float]:

@@ -1,4 +1,4 @@
-"""The Reconnect Timer (3.1.2.1)."""
+"""The Reconnect Timer ([MS-IPHTTPS] 3.1.2.1), which the SSTP client uses as well."""
 
 from __future__ import annotations
 
