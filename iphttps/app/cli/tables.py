@@ -86,11 +86,6 @@ STAGES = {
     "proxy": "connecting through the proxy",
     "tls": "TLS handshake",
     "http": "waiting for the server's answer",
-    "sstp": "opening the call",
-    "ppp": "negotiating PPP",
-    "login": "logging in",
-    "binding": "proving the crypto binding",
-    "addresses": "negotiating addresses",
     "router": "no Router Advertisement received yet",
     "address": "no global address yet",
     "sstp": "waiting for the server to accept the call",
@@ -115,11 +110,6 @@ FAILED_AT = {
     "addresses": "address negotiation",
     "router": "router discovery",
     "address": "address configuration",
-    "sstp": "SSTP call",
-    "ppp": "PPP negotiation",
-    "login": "login",
-    "binding": "crypto binding",
-    "addresses": "address negotiation",
 }
 """The stage at which an attempt or a session failed."""
 
@@ -143,7 +133,7 @@ def client(status: dict[str, Any]) -> str:
 
 def sstp_client(status: dict[str, Any]) -> str:
     """Return the status of an SSTP client as text."""
-    return table([*_tunnel(status), *_negotiated(status["negotiated"]), *_traffic_of(status)])
+    return table([*_tunnel(status), *_negotiated(status["sstp"]), *_traffic_of(status)])
 
 
 def _negotiated(agreed: dict[str, Any] | None) -> Iterator[Row]:
@@ -156,7 +146,7 @@ def _negotiated(agreed: dict[str, Any] | None) -> Iterator[Row]:
         yield "crypto binding", agreed["binding"]
     if agreed["address"]:
         yield "IPv4", " to ".join(filter(None, (agreed["address"], agreed["peer"])))
-    yield "MTU", agreed["mtu"] or "-"
+    yield "MTU", agreed["mtu"] or "not negotiated yet"
     if agreed["dns_servers"]:
         yield "DNS servers", " ".join(agreed["dns_servers"])
     for family, reason in agreed["missing"].items():
@@ -178,7 +168,7 @@ def _tunnel(status: dict[str, Any]) -> list[Row]:
         rows.append(("routes", " ".join(status["routes"])))
     if status["obstacle"]:
         rows.append(("obstacle", status["obstacle"]))
-    if router := status.get("router"):
+    if router := status["router"]:
         rows.append(("router", _router(router)))
     if found := status["last_failure"]:
         rows.append(("last failure", f"{_time(found['time'])}, {failure(found, status)}"))

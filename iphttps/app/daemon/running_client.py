@@ -126,6 +126,9 @@ class RunningClient:
         """Return what probes the other end, and calls `silent` if it does not answer. Abstract."""
         raise NotImplementedError
 
+    _protocol: Callable[[], Value | None] | None = None
+    """Returns what the protocol itself has for the status; None if that is nothing."""
+
     carries_ipv4: ClassVar[bool] = False
     """Whether the tunnel carries IPv4."""
 
@@ -147,10 +150,6 @@ class RunningClient:
             ConfigError: It cannot.
         """
         return NO_NAMES
-
-    def _protocol(self) -> Value | None:
-        """Return what the protocol itself has for the status."""
-        return None
 
     def _came_up(self) -> None:
         """Follow the link: it is up."""
@@ -179,7 +178,12 @@ class RunningClient:
     def routes(self) -> Iterable[Route]:
         """Return what the control socket offers."""
         return ClientActions(
-            self.client, self._precondition, self._host.device, self._host_side, self._servers.not_taken, self._protocol
+            self.client,
+            self._precondition,
+            self._host.device,
+            self._host_side,
+            self._servers.not_taken,
+            self._protocol,
         ).routes()
 
     def condition(self) -> DaemonState:

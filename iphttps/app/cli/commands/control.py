@@ -27,15 +27,10 @@ _STATUS = {"server": tables.server, "client": tables.client, "sstp-client": tabl
 
 
 def working(status: dict[str, Any]) -> bool:
-    """Tell whether a daemon can carry traffic: a client also needs a router, or a server, that answers."""
+    """Tell whether a daemon can carry traffic: a client also needs a router that answers, with SSTP the server."""
     if status["state"] != WORKING[status["role"]]:
         return False
-    match status["role"]:
-        case "client":
-            return bool(status["router"] and status["router"]["round_trip"] is not None)
-        case "sstp-client":
-            return status["round_trip"] is not None
-    return True
+    return status["role"] == "server" or bool(status["router"] and status["router"]["round_trip"] is not None)
 
 
 @click.command(short_help="Show the status of a daemon.")

@@ -25,10 +25,10 @@ UP: dict[str, Any] = {
     "uri": "https://vpn.example.org/",
     "interface": "sstp0",
     "addresses": ["10.99.0.2/32", "2001:db8:3::2/64"],
-    "round_trip": 0.01,
+    "router": {"address": "10.99.0.1", "round_trip": 0.01},
     "last_failure": None,
 }
-DOWN: dict[str, Any] = {**UP, "state": "LINK_DOWN", "addresses": [], "round_trip": None}
+DOWN: dict[str, Any] = {**UP, "state": "LINK_DOWN", "addresses": [], "router": None}
 FAILURE = {
     "stage": "login",
     "reason": "the server rejected the login: the user name or the password is wrong",
