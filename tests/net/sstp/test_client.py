@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import count
 from typing import cast
 
@@ -17,7 +18,7 @@ from iphttps.core.errors import ConfigError
 from iphttps.core.failure import FailureReason, Stage
 from iphttps.core.ip import ipv4, ipv6
 from iphttps.core.reconnect import INITIAL, ReconnectTimer
-from iphttps.core.sstp.client_call import ClientCall, LinkUp
+from iphttps.core.sstp.client_call import ClientCall, LinkDown, LinkUp
 from iphttps.core.sstp.client_request import ANSWER_TIMEOUT, ClientHandshake
 from iphttps.core.sstp.ppp.login import Login
 from iphttps.core.sstp.ppp.mschapv2 import nt_password_hash
@@ -199,6 +200,24 @@ class LinkTests(ClientCase):
         connection.settle()
         self.assertEqual("the server does not answer", self.failure.sentence)
         self.assertEqual(["up", "down"], self.link)
+
+    def test_renumbered(self) -> None:
+        """Other addresses in the same call take the link down and up; the same ones again change nothing."""
+        connection = self.up()
+        call, link = self.session.call, self.ups[0]
+        assert call and link.ipv4
+        self.session._perform(call, [LinkDown()])
+        self.tun.inject(ipv4.packet(link.ipv4.address, FAR, ipv6.UDP, b""))
+        self.client._reader.doRead()
+        connection.settle()
+        self.assertEqual([], self.device.taken)  # nothing passes in between
+        self.session._perform(call, [link])
+        self.assertEqual(["up"], self.link)
+        self.session._perform(call, [LinkDown(), replace(link, mtu=1300)])
+        self.assertEqual((["up", "down", "up"], 1300), (self.link, self.ups[-1].mtu))
+        asked = self.echo.ask()
+        connection.settle()
+        self.assertIsNotNone(self.successResultOf(asked))
 
 
 class EndTests(ClientCase):
