@@ -30,6 +30,7 @@ from iphttps.net.connect.remote_server import RemoteServer
 from iphttps.net.device_reader import DeviceReader
 from iphttps.net.sstp.client import SHUTDOWN, Setup, SSTPClientSession
 from iphttps.net.sstp.echo import INTERVAL, REQUESTS, Echo
+from iphttps.net.sstp.session import MOST_OWED
 from iphttps.pki import des
 from tests.net.sstp import support
 from tests.net.sstp.support import FAR, SSTPCase
@@ -268,6 +269,25 @@ class EndTests(ClientCase):
         connection.settle()
         self.assertIn("the server aborted the call", self.failure.sentence)
         self.assertEqual(["up", "down"], self.link)
+
+    def test_out_of_step(self) -> None:
+        """A stream that cannot be delineated ends without another word ([MS-SSTP] 3.1.5.1)."""
+        connection = self.up()
+        self.session.dataReceived(b"\x20")
+        self.assertEqual("the server's stream cannot be delineated into SSTP packets", self.session.ending)
+        connection.settle()
+        self.assertEqual(["up", "down"], self.link)
+
+    def test_does_not_read(self) -> None:
+        """A server that asks on without reading the answers is left, before they fill this host's memory."""
+        self.up()
+        session = self.session
+        session.pauseProducing()
+        for _ in range(MOST_OWED // 8):
+            session.dataReceived(message(ECHO_REQUEST))
+        self.assertIsNone(session.ending)
+        session.dataReceived(message(ECHO_REQUEST))
+        self.assertEqual("the server does not read what it is answered", session.ending)
 
     def test_server_stops(self) -> None:
         """When the server disconnects, the client acknowledges that and tries again after the delay."""
