@@ -223,7 +223,7 @@ class LimitTests(IdentityCase):
 
     def test_full_table(self) -> None:
         """Who takes his own place finds room in a full table."""
-        self.server.table.maximum = 2
+        self.server.table.seats.maximum = 2
         for shown in (self.alice, self.alice, self.alice):
             self.join(shown)
         self.assertEqual([2, 3], self.there)

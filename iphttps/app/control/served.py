@@ -62,7 +62,7 @@ class ServedIPHTTPS:
         """Return the number of clients, and what was counted."""
         table, service = self._service.table, self._service
         link = _sum(self._link.counters, service.past, *(entry.counters for entry in table))
-        return _status(len(table), table.maximum, self._device.counters, link)
+        return _status(len(table), table.seats.maximum, self._device.counters, link)
 
 
 class ServedSSTP:
@@ -81,10 +81,10 @@ class ServedSSTP:
         return lambda now: client_entry(entry, "sstp", entry.user or None, _addresses(entry), now)
 
     def status(self) -> Value:
-        """Return the settings, the number of clients, and what was counted."""
+        """Return the settings, the number of authenticated clients, and what was counted."""
         table, service = self._service.table, self._service
         link = _sum(service.counters, service.past, *(entry.counters for entry in table))
-        return self._settings() | _status(len(table), table.maximum, self._device.counters, link)
+        return self._settings() | _status(table.seated, table.seats.maximum, self._device.counters, link)
 
 
 def _addresses(entry: SessionEntry) -> list[str]:

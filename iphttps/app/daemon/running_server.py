@@ -12,6 +12,7 @@ from twisted.internet.defer import Deferred
 from ...core.errors import ConfigError
 from ...core.iphttps.authentication import AuthenticationMode
 from ...core.iphttps.server import ServerEvent
+from ...core.seats import Seats
 from ...net.interfaces import IReactor
 from ...net.iphttps.server import Server
 from ...net.log import logger, set_level
@@ -57,6 +58,7 @@ class RunningServer:
         tls: ConfiguredTLS | None,
         authority: ServerAuthority | None,
         supervision: Supervision,
+        seats: Seats,
         interface_changed: Callable[[], status.Value | None],
         interface_trouble: Callable[[], list[str]],
     ) -> None:
@@ -71,6 +73,7 @@ class RunningServer:
         self._tls = tls
         self._authority = authority
         self._supervision = supervision
+        self._seats = seats
         self._interface_changed = interface_changed
         self._interface_trouble = interface_trouble
         self._watches = self._watch(tls) if tls else None
@@ -128,9 +131,8 @@ class RunningServer:
 
     def condition(self) -> DaemonState:
         """Return whether the server listens, and the number of clients."""
-        clients = sum(len(each.service.table) for each in (self._iphttps, self._sstp) if each)
         troubles = [*self._not_taken(), *self._interface_trouble()]
-        return of_server(self.server, str(self.config.uri), clients, troubles)
+        return of_server(self.server, str(self.config.uri), self._seats.taken, troubles)
 
     def _not_taken(self) -> list[str]:
         """Return a sentence for each changed file that the server cannot use."""

@@ -10,6 +10,7 @@ from typing import Protocol
 from ...core.admission import HandshakeLimiter
 from ...core.ip.router import MAXIMUM_INTERVAL, Router
 from ...core.ip.router_advertisement import RouterAdvertisement
+from ...core.seats import Seats
 from ...core.sstp.ppp.lcp import MRU, Authentication
 from ...core.sstp.ppp.pool import AddressPool
 from ...core.sstp.sessions import SessionTable
@@ -61,12 +62,13 @@ class ConfiguredSSTP:
         self,
         host: Host,
         config: ServerConfig,
+        seats: Seats,
         numbers: Iterator[int],
         open_device: Callable[[str], PacketDevice] | None = None,
     ) -> None:
         """Create the device, set up the host, and open the users' database; raises ConfigError.
 
-        `numbers` yields those of the clients.
+        `seats` are those of all protocols, `numbers` yields the numbers of clients.
         """
         self.logins = open_logins(host.reactor, config)
         self._file = self.logins if isinstance(self.logins, FileLogins) else None
@@ -81,7 +83,7 @@ class ConfiguredSSTP:
         self.service = SSTPService(
             host.reactor,
             self.logins,
-            SessionTable(config.max_clients, config.max_sessions_per_identity, numbers),
+            SessionTable(seats, config.max_sessions_per_identity, numbers),
             self.device,
             os.urandom,
             own=frozenset(
@@ -155,6 +157,7 @@ class ConfiguredSSTP:
             self._file.replace(users)
         service = self.service
         service.limit(config.max_clients, config.max_sessions_per_identity)
+        service.limiter.limit(config.max_handshakes, config.max_handshakes_per_source)
         service.sources.most = config.max_sessions_per_source
         service.dns = tuple(each.packed for each in config.sstp_dns_server)
         service.binding = Binding(config.sstp_binding, config.sstp_certificate_hash, config.sstp_authentication)

@@ -32,7 +32,7 @@ from ...core.sstp.sessions import SessionEntry, SessionTable
 from ...pki.verification import CheckedConnection
 from ..interfaces import PacketDevice
 from ..listen.rejections import WINDOW, RejectionLog
-from ..listen.service import CertificatePolicy, NotAdmitted, Peer
+from ..listen.service import CertificatePolicy, Peer
 from ..log import logger
 from ..session_lines import SessionLines
 from ..session_log import TOTALS, totals
@@ -40,9 +40,9 @@ from .link import SSTPLink
 from .login import Denied, End, Granted, Logins, Record
 from .session import SSTPSession
 
-__all__ = ["FAILURES", "LOGIN_FAILED", "UNCONNECTED", "Binding", "SSTPService"]
+__all__ = ["FAILURES", "FULL", "LOGIN_FAILED", "UNCONNECTED", "Binding", "SSTPService"]
 
-LOGIN_FAILED, UNCONNECTED = "login failed", "call not connected"
+LOGIN_FAILED, UNCONNECTED, FULL = "login failed", "call not connected", "no room"
 """The kinds of refusals of SSTP."""
 
 FAILURES = 64.0
@@ -96,7 +96,7 @@ class SSTPService(SSTPLink):
         self.memory = SharedMemory()
         """What waits for all clients together."""
         self.sources = Sources()
-        """Where sessions come from."""
+        """Where the sessions of users come from."""
         self.past = Counters()
         """What was counted for clients that have gone."""
         self.pool = pool
@@ -105,7 +105,8 @@ class SSTPService(SSTPLink):
         self.stopping = False
         self._logins = logins
         self._random = random
-        self._limiter = HandshakeLimiter[SSTPSession]() if limiter is None else limiter
+        self.limiter = HandshakeLimiter[SSTPSession]() if limiter is None else limiter
+        """The sessions that are not connected yet."""
         self._name = name
         self._day = day
         self._outer: dict[SessionEntry, IPAddress | None] = {}
@@ -135,31 +136,27 @@ class SSTPService(SSTPLink):
 
     def limit(self, sessions: int, per_user: int) -> None:
         """Change the limits; no session ends by it."""
-        self.table.maximum, self.table.per_user = sessions, per_user
+        self.table.seats.maximum, self.table.per_user = sessions, per_user
 
     # Clients, in the order of their life.
 
     def admit(self, peer: Peer, request: RequestHead) -> SSTPSession:
         """Return a session for the client, whose user is not known yet.
 
+        Until its user is authenticated it takes no seat; the limiter bounds these sessions.
+
         Raises:
             ProtocolError: The request opens no call.
-            NotAdmitted: There is no room for the client.
         """
         rest = open_call(request)
-        if source := self.sources.full(peer.address):
-            raise NotAdmitted(f"{source} has reached --max-sessions-per-source", "too many sessions")
         hashes = self.binding.certificate_hashes or _hashes(peer.tls)
         call = Call(self._random, b"iphttps", hashes, self.binding.hashes, self.binding.authentication)
         session = SSTPSession(self, call, accept(self._name, self._day()), rest)
         entry = self.table.add(session, peer.name, self.clock.seconds(), peer.suite)
-        if entry is None:
-            raise NotAdmitted(f"the table is full with {self.table.maximum} clients", "the table is full")
         session.begin(entry)
-        self.sources.add(peer.address)
         self._outer[entry] = peer.address
         self._unconnected[entry] = UNCONNECTED
-        if displaced := self._limiter.add(session, peer.address):
+        if displaced := self.limiter.add(session, peer.address):
             displaced.give_way("displaced by a newer connection: too many calls are not connected yet")
         return session
 
@@ -182,13 +179,25 @@ class SSTPService(SSTPLink):
         for old in self.table.surplus(verdict.user):
             limit = self.table.per_user
             old.connection.disconnect(f"{verdict.user} logged in again, and may have only {limit} sessions at a time")
-        entry.user = verdict.user
+        if obstacle := self._seat(entry, verdict.user):
+            self._unconnected[entry] = FULL
+            return call.disconnect(f"there is no room for {verdict.user}: {obstacle}", now)
         session = entry.connection
         assert isinstance(session, SSTPSession)
-        self._limiter.heard(session)  # its place is safe from those who have shown nothing
+        self.limiter.heard(session)  # its place is safe from those who have shown nothing
         if verdict.record:
             self._records[entry] = verdict.record
         return call.accept(self._offer(entry, verdict), now, verdict.success, verdict.hlak)
+
+    def _seat(self, entry: SessionEntry, user: str) -> str | None:
+        """Give a user's session a seat; return why there is none."""
+        address = self._outer[entry]
+        if source := self.sources.full(address):
+            return f"{source} has reached --max-sessions-per-source"
+        if not self.table.seat(entry, user):
+            return f"the server has reached --max-clients, {self.table.seats.maximum}"
+        self.sources.add(address)
+        return None
 
     def _offer(self, entry: SessionEntry, verdict: Granted) -> Offer:
         identifier = self._random(8) if self._router else b""
@@ -218,7 +227,7 @@ class SSTPService(SSTPLink):
     def _established(self, entry: SessionEntry) -> None:
         session = entry.connection
         assert isinstance(session, SSTPSession)
-        self._limiter.remove(session)
+        self.limiter.remove(session)
         self._unconnected.pop(entry, None)
 
     def released(self, entry: SessionEntry) -> None:
@@ -227,6 +236,9 @@ class SSTPService(SSTPLink):
         if self.pool and entry.address:
             self.pool.free(IPv4Address(entry.address))
         entry.address = b""
+        if entry.seated:
+            self.sources.remove(self._outer[entry])
+            self.table.vacate(entry)
         entry.ending = True
 
     def left(self, entry: SessionEntry, sentence: str) -> None:
@@ -239,7 +251,7 @@ class SSTPService(SSTPLink):
         assert isinstance(session, SSTPSession)
         if record := self._records.pop(entry, None):
             record.end(entry, self._end(session))
-        self.sources.remove(self._outer.pop(entry))
+        del self._outer[entry]
         self.past.add(entry.counters)
         if kind:
             self._rejections.note(entry.peer, sentence, kind)

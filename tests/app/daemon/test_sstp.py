@@ -37,9 +37,8 @@ class SSTPCase(ReloadCase):
     def user_session(self, running: RunningServer, user: str) -> Mock:
         """Begin a session of a user; return its connection."""
         connection = Mock()
-        entry = self.sstp(running).service.table.add(connection, "192.0.2.7:1", 0.0)
-        assert entry
-        entry.user = user
+        table = self.sstp(running).service.table
+        table.seat(table.add(connection, "192.0.2.7:1", 0.0), user)
         return connection
 
     def ask(self, running: RunningServer, method: str, path: str) -> Any:
@@ -127,10 +126,12 @@ class AloneTests(SSTPCase):
     def test_reload(self) -> None:
         """A reload is as ever, and to serve IP-HTTPS takes a restart."""
         running = self.begin()
-        self.write(prefix="2001:db8:2::/64", max_clients=7, authentication="none")
+        self.write(prefix="2001:db8:2::/64", max_clients=7, max_handshakes=5, authentication="none")
         changes = running.reload()
-        self.assertEqual((("authentication", "max-clients"), ("prefix",)), (changes.now, changes.restart))
-        self.assertEqual(7, self.sstp(running).service.table.maximum)
+        now = ("authentication", "max-clients", "max-handshakes")
+        self.assertEqual((now, ("prefix",)), (changes.now, changes.restart))
+        service = self.sstp(running).service
+        self.assertEqual((7, 5), (service.table.seats.maximum, service.limiter._maximum))
 
     def test_mode(self) -> None:
         """There is no Authentication Mode to change."""

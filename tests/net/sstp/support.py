@@ -21,6 +21,7 @@ from iphttps.core.ip.address import IPAddress
 from iphttps.core.ip.batch import Batch
 from iphttps.core.ip.router import Router
 from iphttps.core.ip.router_advertisement import RouterAdvertisement
+from iphttps.core.seats import Seats
 from iphttps.core.sstp.crypto_binding import HashProtocol, server_hlak
 from iphttps.core.sstp.ppp import mschapv2
 from iphttps.core.sstp.ppp.mschapv2_authenticator import Verify
@@ -134,7 +135,7 @@ class SSTPCase(SynchronousTestCase):
         self.device = MemoryDevice("sstp", ipv4=True)
         self.addCleanup(self.device.close)
         self.users = Users()
-        self.table = SessionTable(self.maximum, self.per_user)
+        self.table = SessionTable(Seats(self.maximum), self.per_user)
         random = (bytes((number % 256,)) for number in count(1))
         self.pool = AddressPool(POOL)
         self.service = SSTPService(

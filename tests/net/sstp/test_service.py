@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from twisted.internet.address import IPv4Address
 from twisted.internet.error import ConnectionDone
 from twisted.internet.testing import StringTransport
 from twisted.logger import LogEvent, capturedLogs, formatEvent
@@ -65,28 +64,55 @@ class AdmissionTests(SSTPCase):
         self.assertFalse(connected.transport.disconnecting)
 
     def test_full(self) -> None:
-        """A full table refuses without an answer, as IP-HTTPS does."""
-        self.table.maximum = 1
+        """If all seats are taken, a user who logs in is disconnected with a line in the log, and gets no address."""
+        self.table.seats.maximum = 1
+        connected = self.connected()
+        self.refused("there is no room for bob: the server has reached --max-clients, 1")
+        leave(connected)
+        self.connected("bob")
+
+    def test_unauthenticated(self) -> None:
+        """Calls without a password take no seat from users, and none of their source's sessions, however many."""
+        self.table.seats.maximum = self.service.sources.most = 1
+        for _ in range(20):
+            self.caller(address="192.0.2.8")
+        self.assertEqual((self.table.seats.taken, len(self.table)), (0, self.handshakes))
+        self.connected(address="192.0.2.8")
+        self.assertEqual((self.table.seats.taken, self.table.seated), (1, 1))
+
+    def test_own_seat(self) -> None:
+        """A user who logs in again while all seats are taken displaces the older session, and takes its seat."""
+        self.table.seats.maximum = self.table.per_user = 1
+        older = self.connected()
         self.connected()
-        self.refused(b"")
+        older.take()
+        self.assertEqual((older.kinds, self.table.seats.taken), ([CALL_DISCONNECT], 1))
+
+    def test_wrong_password(self) -> None:
+        """A failed login takes no seat."""
+        self.users.denied = Denied(691, "'alice': the name or the password is wrong")
+        self.caller().call()
+        self.assertEqual(self.table.seats.taken, 0)
 
     def test_source(self) -> None:
-        """So does the limit of a source; what has ended does not count."""
+        """A source at its limit gets no further session; what has ended does not count."""
         self.service.sources.most = 1
         caller = self.connected(address="192.0.2.8")
-        self.refused(b"", "192.0.2.8")
+        self.refused("there is no room for bob: 192.0.2.8 has reached --max-sessions-per-source", "192.0.2.8")
+        self.connected("bob", address="192.0.2.9")
         leave(caller)
-        self.connected(address="192.0.2.8")
+        self.connected("bob", address="192.0.2.8")
 
-    def refused(self, answer: bytes, address: str = "192.0.2.7") -> None:
-        """Assert that a client gets this answer and no session."""
-
-        before = len(self.table)
-        protocol, transport = self.listener.buildProtocol(IPv4Address("TCP", address, 1)), StringTransport()
-        protocol.makeConnection(transport)
-        protocol.dataReceived(REQUEST_HEAD)
-        self.assertEqual((transport.value(), transport.disconnecting), (answer, True))
-        self.assertEqual(len(self.table), before)
+    def refused(self, reason: str, address: str = "192.0.2.7") -> None:
+        """Assert that bob is disconnected for this reason before IPCP has begun."""
+        taken, addresses = self.table.seats.taken, len(self.pool)
+        with capturedLogs() as events:
+            caller = self.caller("bob", address)
+            caller.call()
+            self.assertEqual((caller.kinds[-1], caller.up & set(caller.networks)), (CALL_DISCONNECT, set()))
+            leave(caller)
+        self.assertEqual([each["sentence"] for each in events if each.get("event") == "refused"], [reason])
+        self.assertEqual((self.table.seats.taken, len(self.pool)), (taken, addresses))
 
     def test_wrong_request(self) -> None:
         """Other requests get a proper HTTP error, and no session ([MS-SSTP] 3.3.7.2)."""
@@ -300,4 +326,4 @@ class PacketTests(SSTPCase):
     def test_limits(self) -> None:
         """Limits can be changed while clients are there."""
         self.service.limit(3, 1)
-        self.assertEqual((self.table.maximum, self.table.per_user), (3, 1))
+        self.assertEqual((self.table.seats.maximum, self.table.per_user), (3, 1))
