@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping
-from ipaddress import IPv4Address, IPv4Interface, IPv6Interface
+from ipaddress import IPv4Address, IPv4Interface, IPv6Address, IPv6Interface, IPv6Network
 from typing import Protocol
 
 from ...core.admission import HandshakeLimiter
@@ -13,6 +13,7 @@ from ...core.ip.router_advertisement import RouterAdvertisement
 from ...core.seats import Seats
 from ...core.sstp.ppp.lcp import MRU, Authentication
 from ...core.sstp.ppp.pool import AddressPool
+from ...core.sstp.reserved import Reserved
 from ...core.sstp.sessions import SessionTable
 from ...host.device.offload import open_tun
 from ...host.device.tun import TunDevice
@@ -99,6 +100,7 @@ class ConfiguredSSTP:
             limiter=HandshakeLimiter(config.max_handshakes, config.max_handshakes_per_source),
         )
         self._pool = pool
+        self._prefix = config.sstp_prefix
         self._config = config
         if self._file:
             self._reserve(self._file.users)
@@ -149,6 +151,8 @@ class ConfiguredSSTP:
         file = UsersFile(config.sstp_users)
         if self._pool is not None:
             AddressPool(self._pool.network, fixed(file.users))
+        if self._prefix:
+            reserved(self._prefix, file.users)
         return file
 
     def put_in_force(self, config: ServerConfig, users: UsersFile | None = None) -> None:
@@ -168,8 +172,11 @@ class ConfiguredSSTP:
             self.log.warn("{sentence}", event="pap", sentence=PAP_WARNING)
 
     def _reserve(self, users: Users) -> None:
+        if self._prefix:
+            reserved(self._prefix, users)  # before anything is changed
         if self._pool is not None:
             self._pool.reserve(fixed(users))
+        self.service.reserved.reserve(fixed6(users))
 
     def _end_user(self, name: str, reason: str) -> None:
         for entry in self.service.table.of_user(name):
@@ -179,6 +186,18 @@ class ConfiguredSSTP:
 def fixed(users: Users) -> dict[str, IPv4Address]:
     """Return the fixed IPv4 addresses of users, by name."""
     return {user.name: user.address for user in users if user.address}
+
+
+def fixed6(users: Users) -> dict[str, IPv6Address]:
+    """Return the fixed IPv6 addresses of users, by name."""
+    return {user.name: user.address6 for user in users if user.address6}
+
+
+def reserved(prefix: IPv6Network, users: Users) -> Reserved:
+    """Return the fixed IPv6 addresses of users within the clients' prefix; raises ConfigError if one cannot be."""
+    made = Reserved(prefix.network_address.packed[:8], frozenset(((prefix.network_address + 1).packed,)))
+    made.reserve(fixed6(users))
+    return made
 
 
 def _network(config: SSTPOptions) -> NetworkConfig:

@@ -24,6 +24,7 @@ from ...core.memory import SharedMemory
 from ...core.sources import Sources
 from ...core.sstp.call import Call, Command
 from ...core.sstp.crypto_binding import HashProtocol, certificate_hash
+from ...core.sstp.ppp.ipv6cp import nobodys
 from ...core.sstp.ppp.lcp import Authentication
 from ...core.sstp.ppp.pool import AddressFault, AddressPool
 from ...core.sstp.ppp.server import Credentials, Offer
@@ -200,8 +201,7 @@ class SSTPService(SSTPLink):
         return None
 
     def _offer(self, entry: SessionEntry, verdict: Granted) -> Offer:
-        identifier = self._random(8) if self._router else b""
-        taken = partial(self.taken, entry.number)  # not the entry: it would refer to itself
+        identifier, taken = self._identifier(entry)
         if self.pool is None:
             return Offer(identifier=identifier, taken=taken)
         address = self.pool.take(verdict.user, verdict.address)
@@ -212,6 +212,17 @@ class SSTPService(SSTPLink):
             return Offer(identifier=identifier, taken=taken)
         entry.address = address.packed
         return Offer(self.pool.server.packed, address.packed, self.dns, identifier, taken)
+
+    def _identifier(self, entry: SessionEntry) -> tuple[bytes, Callable[[bytes], bool]]:
+        """Return the interface identifier for a client, empty without IPv6, and what tells which it may not have.
+
+        That of a fixed address is the only one, unless another session of the user has it.
+        """
+        if not self._router:
+            return b"", nobodys
+        taken = partial(self.taken, entry.number)  # not the entry: it would refer to itself
+        fixed = self.reserved.identifier(entry.user)
+        return (fixed, fixed.__ne__) if fixed and not taken(fixed) else (self._random(8), taken)
 
     def connected(self, entry: SessionEntry) -> None:
         """Log a client whose binding is right: from now on its packets pass."""

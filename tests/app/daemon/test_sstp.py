@@ -226,6 +226,23 @@ class ReloadTests(SSTPCase):
         self.assertIn("10.99.0.1", str(self.sstp(running).logins.problem))
         self.assertIn("10.99.0.1", str(self.assertRaises(ConfigError, running.reload)))
 
+    def test_fixed_ipv6(self) -> None:
+        """The same holds for a fixed IPv6 address; with a mistake in one family the other stays as it was, too."""
+        self.values["sstp-prefix"] = "2001:db8:3::/64"
+        running = self.begin()
+        service = self.sstp(running).service
+        before = self.users.read_text()
+        self.users.write_text(before + 'address6 = "2001:db8:3::7"\n')
+        self.reactor.advance(2)
+        self.assertEqual(bytes(7) + b"\7", service.reserved.identifier("bob"))
+        self.users.write_text(before + 'address = "10.99.0.200"\naddress6 = "2001:db8:4::7"\n')
+        self.reactor.advance(2)
+        for problem in (self.sstp(running).logins.problem, self.assertRaises(ConfigError, running.reload)):
+            self.assertIn("2001:db8:4::7 is not in 2001:db8:3::/64", str(problem))
+        self.assertEqual(bytes(7) + b"\7", service.reserved.identifier("bob"))
+        assert service.pool is not None
+        self.assertNotEqual(IPv4Address("10.99.0.200"), service.pool.take("bob"))
+
     def test_users_refused(self) -> None:
         """A users file that is wrong leaves everything as it was."""
         running = self.begin()

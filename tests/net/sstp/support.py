@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from ipaddress import IPv4Network
 from itertools import count
 from typing import cast
@@ -9,9 +10,12 @@ from typing import cast
 from twisted.internet.address import IPv4Address
 from twisted.internet.base import DelayedCall
 from twisted.internet.defer import Deferred
+from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import IListeningPort, IProtocolFactory
 from twisted.internet.protocol import Protocol
 from twisted.internet.testing import MemoryReactorClock, StringTransport
+from twisted.logger import LogEvent, formatEvent
+from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from iphttps.core.admission import HandshakeLimiter
@@ -203,3 +207,13 @@ def from_far(caller: SSTPClient, length: int = 100, flags: int = ipv4.DONT_FRAGM
 def from_far_ipv6(destination: bytes, length: int = 100) -> bytes:
     """Build a packet of IPv6 for an address, of this length."""
     return ipv6.packet(FAR_IPV6, destination, ipv6.UDP, bytes(length - ipv6.HEADER_LENGTH), 64)
+
+
+def leave(caller: Caller) -> None:
+    """Have the connection end."""
+    caller.session.connectionLost(Failure(ConnectionDone()))
+
+
+def said(events: Sequence[LogEvent], name: str) -> list[str]:
+    """Return the texts of the events with this name."""
+    return [str(formatEvent(event)) for event in events if event.get("event") == name]
