@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import signal
 from functools import partial
 
 from iphttps.lab.poll import wait_until
@@ -110,6 +112,36 @@ class SessionTests(RadiusCase):
         self.assertRegex(end, r"Acct-Terminate-Cause = (User-Request|Lost-Carrier)")
         server.stop()
         wait_until(lambda: "Acct-Status-Type = Accounting-Off" in radius.records, "the end of accounting", 5)
+
+    def test_stop(self) -> None:
+        """When the server stops, its sessions end, and it waits until the RADIUS server has heard of that."""
+        radius = FreeRadius(self.lab, self.lab.gateway)
+        server = self.radius_server()
+        self.sstpc()
+        wait_until(partial(self.started, radius, 1), "the record of the start", 10)
+        os.kill(radius.program.pid, signal.SIGSTOP)
+        os.kill(server.pid, signal.SIGTERM)
+        server.wait_for("disconnected: server shutting down", 10)
+        self.assertTrue(server.running)
+        os.kill(radius.program.pid, signal.SIGCONT)
+        server.wait_ended(10)
+        for expected in ("Acct-Status-Type = Stop", "Acct-Terminate-Cause = Admin-Reboot", "= Accounting-Off"):
+            self.assertIn(expected, radius.records)
+
+    def test_outside(self) -> None:
+        """An address outside the pool works as well: it has a route to the interface while the session lasts."""
+        FreeRadius(self.lab, self.lab.gateway, address="198.51.100.77")
+        self.radius_server()
+        client = self.sstpc()
+        self.assertEqual(str(client.ppp.address), "198.51.100.77")
+        client.ping(SERVER)
+        self.assertIn("198.51.100.77", self.routes())
+        client.close()
+        wait_until(lambda: "198.51.100.77" not in self.routes(), "the end of the route", 10)
+
+    def routes(self) -> str:
+        """Return the gateway's routes through the SSTP interface."""
+        return self.lab.gateway.run("ip", "-4", "route", "show", "dev", "sstp0").stdout
 
     def test_session_timeout(self) -> None:
         """A session ends when its Session-Timeout has passed (RFC 2865 section 5.27)."""

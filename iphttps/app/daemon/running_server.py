@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import Any
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, gatherResults
 
 from ...core.errors import ConfigError
 from ...core.iphttps.authentication import AuthenticationMode
@@ -107,12 +107,11 @@ class RunningServer:
         """Disconnect all clients and enter the Stopped state (3.2.7.3)."""
         if self._iphttps:
             self._iphttps.reader.stop()
-        if self._sstp:
-            self._sstp.stop()
+        told = [self._sstp.stop()] if self._sstp else []
         for kept in self._kept():
             kept.stop()
         self.server.handle(ServerEvent.SHUTDOWN)
-        return self.server.wait_closed()
+        return gatherResults([self.server.wait_closed(), *told])
 
     def solicit(self) -> None:
         """Do nothing: the server is the router of the link."""

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping
-from ipaddress import IPv4Address, IPv4Interface, IPv6Address, IPv6Interface, IPv6Network
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Interface, IPv6Network
 from typing import Protocol
 
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IDelayedCall
+
 from ...core.admission import HandshakeLimiter
+from ...core.errors import ConfigError
 from ...core.ip.router import MAXIMUM_INTERVAL, Router
 from ...core.ip.router_advertisement import RouterAdvertisement
 from ...core.seats import Seats
@@ -107,6 +111,9 @@ class ConfiguredSSTP:
             self._file.changed = self._reserve
         self.put_in_force(config)
         self.logins.ended = self._end_user
+        self._host = host
+        self._routing: IDelayedCall | None = None
+        self.service.outside_changed = self._outside_changed
         self.reader = DeviceReader(host.reactor, self.device, self.service.from_host, host.device_lost)
         self.service.wrote = self.reader.wrote
 
@@ -115,10 +122,33 @@ class ConfiguredSSTP:
         self.reader.start()
         self.logins.start()
 
-    def stop(self) -> None:
-        """Stop reading the device and the users file."""
+    def stop(self) -> Deferred[None]:
+        """Stop reading the device and the users; fires when a RADIUS server has heard of the end of all sessions.
+
+        The sessions must end next.
+        """
         self.reader.stop()
         self.logins.stop()
+        self.service.outside_changed = _nothing  # the routes go with the interface
+        if self._routing:
+            self._routing.cancel()
+            self._routing = None
+        return self.logins.finished
+
+    def _outside_changed(self) -> None:
+        """Set the routes soon: once for all clients that come and go together."""
+        if not self._routing:
+            self._routing = self._host.reactor.callLater(0.0, self._route)
+
+    def _route(self) -> None:
+        """Route the clients' addresses that lie outside the pool to the interface, and no others."""
+        self._routing = None
+        if self._pool is None:
+            return
+        try:
+            self._host.configure(_network(self._config, self._pool.outside))
+        except ConfigError as error:
+            self.log.error("{error}; clients cannot be reached", event="not-routed", error=str(error))
 
     def served(self) -> ServedSSTP:
         """Return what the control socket shows of SSTP."""
@@ -200,11 +230,12 @@ def reserved(prefix: IPv6Network, users: Users) -> Reserved:
     return made
 
 
-def _network(config: SSTPOptions) -> NetworkConfig:
+def _network(config: SSTPOptions, outside: Iterable[IPv4Address] = ()) -> NetworkConfig:
     own, pool = _own_address(config), config.sstp_pool
     ipv4 = None
     if pool:
-        ipv4 = IPv4Config(IPv4Interface((pool.network_address + 1, pool.prefixlen)), forwarding=True)
+        routes = tuple(IPv4Network(address) for address in outside)
+        ipv4 = IPv4Config(IPv4Interface((pool.network_address + 1, pool.prefixlen)), routes=routes, forwarding=True)
     return NetworkConfig(
         config.sstp_interface,
         up=True,
@@ -240,3 +271,7 @@ def _advertisement(config: ServerConfig) -> RouterAdvertisement:
         search_domains=config.search_domain,
         nat64=config.nat64,
     ).with_prefix(on_link=True)
+
+
+def _nothing() -> None:
+    """Do nothing."""

@@ -28,10 +28,11 @@ class Database(Protocol):
     """The users, for the service and for the daemon that owns it.
 
     `ended` is called with a user's name and the reason why the user's sessions end. `problem` is what is wrong with the
-    database, None if nothing is.
+    database, None if nothing is. `finished` fires once there is nothing more to do after `stop`.
     """
 
     ended: Callable[[str, str], None]
+    finished: Deferred[None]
 
     @property
     def users(self) -> Users | Sequence[User]: ...

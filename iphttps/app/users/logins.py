@@ -41,6 +41,7 @@ class FileLogins(Poller):
         self.file = file
         self.ended: Callable[[str, str], None] = _nothing
         self.changed: Callable[[Users], object] = _nothing
+        self.finished = succeed(None)
         self.problem: str | None = None
         """Why the changed file is not in force; None if the file is."""
         self._clock = clock

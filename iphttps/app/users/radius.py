@@ -29,7 +29,13 @@ from .radius_packets import Answer, Outcome, Request
 from .radius_sessions import Account, RadiusSession, RadiusSessions
 from .users_file import User
 
-__all__ = ["RadiusLogins"]
+__all__ = ["GOODBYE", "RadiusLogins"]
+
+GOODBYE = 10.0
+"""Seconds after the stop within which the servers must have confirmed the last records.
+
+The sessions need up to three of them to end, and systemd gives the daemon 30.
+"""
 
 
 class RadiusLogins:
@@ -60,6 +66,7 @@ class RadiusLogins:
         """
         self.ended: Callable[[str, str], None] = _nothing
         """Unused: a RADIUS server ends sessions itself."""
+        self.finished: Deferred[None] = Deferred()
         self._reactor = reactor
         self._secret = secret
         self._nas = nas or os.uname().nodename.encode("utf-8")[: radius.LONGEST]
@@ -86,7 +93,9 @@ class RadiusLogins:
     @property
     def problem(self) -> str | None:
         """What is wrong with the servers; None if they answer."""
-        return self._servers.silence if self._servers.silent else None
+        if self._servers.silent:
+            return self._servers.silence
+        return f"accounting: {self._accounting.silence}" if self._accounting.silent else None
 
     def look(self) -> None:
         """Do nothing: there is no file that can change."""
@@ -98,6 +107,8 @@ class RadiusLogins:
     def stop(self) -> None:
         """End with logins; when the sessions have ended as well, tell the servers that accounting ends."""
         self._servers.close(at_once=True)
+        self._lost = self._accounting.unanswered
+        self._last_moment = self._reactor.callLater(GOODBYE, self._give_up)
         self._sessions.emptied = self._finish
         if not self._sessions:
             self._finish()
@@ -107,7 +118,24 @@ class RadiusLogins:
 
     def _finish(self) -> None:
         self._whole(Status.OFF)
-        self._accounting.close(at_once=False)
+        self._accounting.close(at_once=False).addCallback(self._told)
+
+    def _give_up(self) -> None:
+        self._accounting.close(at_once=True).addCallback(self._told)
+
+    def _told(self, result: object) -> None:
+        if self.finished.called:
+            return
+        if self._last_moment.active():
+            self._last_moment.cancel()
+        if lost := self._accounting.unanswered - self._lost:
+            self.log.warn(
+                "{count} accounting records of the end are lost: {reason}",
+                event="radius-lost",
+                count=lost,
+                reason=self._accounting.silence,
+            )
+        self.finished.callback(None)
 
     def check(self, credentials: Credentials, address: IPAddress | None) -> Deferred[Granted | Denied]:
         """Ask the servers, after a delay if this user or this source has failed often."""

@@ -101,6 +101,8 @@ class SSTPService(SSTPLink):
         self.past = Counters()
         """What was counted for clients that have gone."""
         self.pool = pool
+        self.outside_changed: Callable[[], None] = _nothing
+        """Called when a client has got an address outside the pool's network, or has it no longer."""
         self.binding = binding
         self.dns = tuple(dns)
         self.stopping = False
@@ -211,6 +213,8 @@ class SSTPService(SSTPLink):
             )
             return Offer(identifier=identifier, taken=taken)
         entry.address = address.packed
+        if address not in self.pool.network:
+            self.outside_changed()
         return Offer(self.pool.server.packed, address.packed, self.dns, identifier, taken)
 
     def _identifier(self, entry: SessionEntry) -> tuple[bytes, Callable[[bytes], bool]]:
@@ -245,7 +249,10 @@ class SSTPService(SSTPLink):
         """Free the addresses of a client whose call ends; a second call does nothing."""
         super().released(entry)
         if self.pool and entry.address:
-            self.pool.free(IPv4Address(entry.address))
+            address = IPv4Address(entry.address)
+            self.pool.free(address)
+            if address not in self.pool.network:
+                self.outside_changed()
         entry.address = b""
         if entry.seated:
             self.sources.remove(self._outer[entry])
@@ -297,3 +304,7 @@ def _hashes(tls: CheckedConnection | None) -> tuple[bytes, ...]:
 def _named(entry: SessionEntry) -> dict[str, Any]:
     """Return the fields that identify a client."""
     return {"who": str(entry), "client": entry.number, "identity": entry.user or None, "peer": entry.peer}
+
+
+def _nothing() -> None:
+    """Do nothing."""

@@ -79,6 +79,36 @@ class HostTests(SSTPCase):
         assert router
         self.assertEqual(["2001:db8:77::/48"], [str(route) for route in router.advertisement.routes])
 
+    def test_outside(self) -> None:
+        """A client's address outside the pool is routed to the interface while the client has it."""
+        running = self.begin()
+        service, pool = self.sstp(running).service, self.sstp(running).service.pool
+        assert pool is not None
+
+        def routes() -> list[str]:
+            self.reactor.advance(0)
+            return [str(network) for network in self.network.interfaces["sstp0"].ipv4.routes]
+
+        for number in (7, 8):
+            pool.take(f"user {number}", IPv4Address(f"198.51.100.{number}"))
+            service.outside_changed()
+        self.assertEqual(["198.51.100.7/32", "198.51.100.8/32"], routes())
+        pool.free(IPv4Address("198.51.100.7"))
+        service.outside_changed()
+        self.assertEqual(["198.51.100.8/32"], routes())
+        pool.free(IPv4Address("198.51.100.8"))
+        service.outside_changed()
+        running.quit()
+        self.assertEqual(["198.51.100.8/32"], routes())  # the interface goes, and its routes with it
+
+    def test_not_routed(self) -> None:
+        """If the kernel refuses the route, the log says so, and the server goes on."""
+        running = self.begin()
+        self.patch(self.sstp(running)._host, "configure", Mock(side_effect=ConfigError("cannot configure sstp0: no")))
+        with self.logged("cannot configure sstp0: no; clients cannot be reached"):
+            self.sstp(running).service.outside_changed()
+            self.reactor.advance(0)
+
     def test_own(self) -> None:
         """No client may send from the server's address of the pool."""
         running = self.begin()

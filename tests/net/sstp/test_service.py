@@ -89,6 +89,18 @@ class UserTests(SSTPCase):
         newest = self.connected()
         self.assertEqual((newest.ipcp.address, newest.ipv6cp.identifier), (bytes((10, 99, 0, 5)), PREFIX[7].packed[8:]))
 
+    def test_outside(self) -> None:
+        """When a client gets an address outside the pool, and when it has it no longer, the owner is told."""
+        held: list[tuple[IPv4Address, ...]] = []
+        self.service.outside_changed = lambda: held.append(self.pool.outside)
+        address = IPv4Address("198.51.100.7")
+        self.pool.reserve({"alice": address})
+        caller = self.connected()
+        self.connected("bob")
+        self.assertEqual((caller.ipcp.address, held), (address.packed, [(address,)]))
+        leave(caller)
+        self.assertEqual(held, [(address,), ()])
+
     def test_failed_login(self) -> None:
         """A failed login is logged with the user's name and no password; the end of its call is no record."""
         self.users.denied = Denied(691, "'alice': the name or the password is wrong")
