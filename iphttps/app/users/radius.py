@@ -12,7 +12,7 @@ from twisted.internet.interfaces import IListeningPort
 
 from ...core.errors import ConfigError, ProtocolError
 from ...core.ip.address import IPAddress
-from ...core.login_limits import LoginLimiter
+from ...core.login_limits import TOO_MANY, LoginLimiter, Turn
 from ...core.sstp import radius
 from ...core.sstp.ppp.chap import FailureCode
 from ...core.sstp.ppp.pap import AuthenticateRequest
@@ -146,7 +146,9 @@ class RadiusLogins:
         except ProtocolError as error:
             return succeed(_denied(str(error)))
         password = credentials.password if isinstance(credentials, AuthenticateRequest) else None
-        asked: Deferred[None] = Deferred()
+        turn = self._limiter.book(name, address, self._reactor.seconds())
+        if turn is None:
+            return succeed(_denied(f"{_shown(name[:100])!r}: {TOO_MANY}"))
 
         def make(number: int) -> Request:
             return radius_packets.login(number, self._secret, attributes, password)
@@ -159,12 +161,20 @@ class RadiusLogins:
                 self._limiter.failed(name, address, self._reactor.seconds())
             return result
 
-        delay = self._limiter.delay(name, address, self._reactor.seconds())
-        if delay:
-            self._reactor.callLater(delay, asked.callback, None)
-        else:
-            asked.callback(None)
-        return asked.addCallback(lambda _: self._servers.ask(make)).addCallback(judge)
+        return self._turn(turn).addCallback(lambda _: self._servers.ask(make)).addCallback(judge)
+
+    def _turn(self, turn: Turn) -> Deferred[None]:
+        """Fire when it is a login's turn."""
+        if not turn.wait:
+            return succeed(None)
+
+        def cancel(come: object) -> None:
+            due.cancel()
+            self._limiter.cancel(turn)
+
+        come: Deferred[None] = Deferred(cancel)
+        due = self._reactor.callLater(turn.wait, come.callback, None)
+        return come
 
     def _judge(
         self, answer: Answer | None, credentials: Credentials, address: IPAddress | None, identifier: bytes
