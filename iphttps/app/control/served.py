@@ -15,16 +15,16 @@ from ...core.sstp.sessions import SessionEntry
 from ...net.interfaces import PacketDevice
 from ...net.iphttps.service import IPHTTPSService
 from ...net.sstp.service import SSTPService
+from .rates import Rated
 from .status import Now, Value, client_entry, counters
 
 __all__ = ["Client", "Served", "ServedIPHTTPS", "ServedSSTP"]
 
 
 @dataclass(frozen=True, slots=True)
-class Client:
-    """A client: its `number`, what ends its session for a reason, and what returns its status."""
+class Client(Rated):
+    """A client, with what ends its session for a reason, and what returns its status without its rates."""
 
-    number: int
     disconnect: Callable[[str], None]
     told: Callable[[Now], Value]
 
@@ -50,7 +50,10 @@ class ServedIPHTTPS:
 
     def clients(self) -> Iterable[Client]:
         """Return the clients, oldest first."""
-        return [Client(entry.number, entry.connection.disconnect, self._told(entry)) for entry in self._service.table]
+        return [
+            Client(entry.number, entry.counters, entry.since, entry.connection.disconnect, self._told(entry))
+            for entry in self._service.table
+        ]
 
     def _told(self, entry: ClientEntry) -> Callable[[Now], Value]:
         return lambda now: client_entry(entry, "iphttps", entry.identity, self._addresses(entry), now)
@@ -75,7 +78,10 @@ class ServedSSTP:
 
     def clients(self) -> Iterable[Client]:
         """Return the clients, oldest first; also those that are not authenticated yet."""
-        return [Client(entry.number, entry.connection.disconnect, self._told(entry)) for entry in self._service.table]
+        return [
+            Client(entry.number, entry.counters, entry.since, entry.connection.disconnect, self._told(entry))
+            for entry in self._service.table
+        ]
 
     def _told(self, entry: SessionEntry) -> Callable[[Now], Value]:
         return lambda now: client_entry(entry, "sstp", entry.user or None, _addresses(entry), now)

@@ -26,7 +26,9 @@ from ..config.server_config import ServerConfig
 from ..config.server_options import Options
 from ..config.tomlfile import CONTROL
 from ..control import status
+from ..control.rates import Rates
 from ..control.resource import Route
+from ..control.served import Client
 from ..control.server_actions import ServerActions
 from . import log_file
 from .iphttps import NOT_SERVED, ConfiguredIPHTTPS
@@ -77,6 +79,7 @@ class RunningServer:
         self._interface_changed = interface_changed
         self._interface_trouble = interface_trouble
         self._watches = self._watch(tls) if tls else None
+        self._rates = Rates(reactor, self._clients)
         self._reload_problem: str | None = None
         """Why the last reload failed; None if it succeeded."""
 
@@ -89,9 +92,12 @@ class RunningServer:
             LifetimeWatch(self._reactor, lambda: listener.end_overdue(tls.tls.now())),
         )
 
+    def _clients(self) -> Iterable[Client]:
+        return [client for each in (self._iphttps, self._sstp) if each for client in each.served().clients()]
+
     def _kept(self) -> Iterable[Poller | ServerAuthority]:
         """Return the pollers that check files and sessions while the server runs."""
-        return (*([self._authority] if self._authority else ()), *(self._watches or ()))
+        return (self._rates, *([self._authority] if self._authority else ()), *(self._watches or ()))
 
     def start(self) -> None:
         """Start forwarding packets, and reload on SIGHUP."""
@@ -122,6 +128,7 @@ class RunningServer:
             self.server,
             self._iphttps.served() if self._iphttps else None,
             self._sstp.served() if self._sstp else None,
+            self._rates,
             self._settings,
             self.change_mode,
             self.reload,

@@ -189,8 +189,14 @@ class ControlTests(SSTPCase):
     def test_clients(self) -> None:
         """Clients of both protocols are told of in the order of their numbers, which they share."""
         running = self.begin()
+        now = self.reactor.seconds()
         first = self.user_session(running, "alice")
-        service_of(running).table.add(Mock(), "192.0.2.8:1", None, 0.0)
+        service_of(running).table.add(Mock(), "192.0.2.8:1", None, now)
+        for table in (self.sstp(running).service.table, service_of(running).table):
+            for each in table:
+                each.since = now
+                each.counters.received(1, 1000)
+        self.reactor.advance(2)
         (entry,) = self.sstp(running).service.table
         self.sstp(running).service._policy.assign_ipv4(entry.sources, bytes((10, 99, 0, 2)))
         self.sstp(running).service._policy.assign_interface_id(entry.sources, bytes((0,) * 7 + (7,)))
@@ -202,6 +208,7 @@ class ControlTests(SSTPCase):
             [(client["number"], client["protocol"], client["identity"]) for client in value["clients"]],
         )
         self.assertEqual(["10.99.0.2", "fe80::7"], value["clients"][0]["addresses"])
+        self.assertEqual([{"in": 4000, "out": 0}] * 2, [client["rates"] for client in value["clients"][:2]])
         self.assertEqual("alice", self.ask(running, "POST", "/clients/1/disconnect")["identity"])
         first.disconnect.assert_called_once_with("disconnected by the operator")
 
