@@ -31,6 +31,7 @@ from iphttps.core.iphttps.clients import ClientEntry, ClientTable
 from iphttps.core.iphttps.link import Forwarding, OwnAddresses, ServerLink
 from iphttps.core.iphttps.neighbors import NeighborCache, Reachability
 from iphttps.core.iphttps.policy import Policy, Verdict
+from iphttps.core.seats import Seats
 
 NO_NEXT_HEADER = 59
 """A Next Header behind which nothing comes (RFC 8200 section 4.7)."""
@@ -169,7 +170,7 @@ class SmallLink:
     def __init__(
         self, mode: AuthenticationMode, advertise: Advertise = Advertise.BUILTIN, *, strict: bool = False
     ) -> None:
-        self.table = ClientTable(maximum=3)
+        self.table = ClientTable(Seats(3))
         self.cache = NeighborCache()
         own = OwnAddresses(address(ROUTER), address(SERVER))
         addresses = frozenset((own.link_local, own.unicast))

@@ -16,6 +16,7 @@ from iphttps.core.iphttps.clients import ClientEntry, ClientTable
 from iphttps.core.iphttps.link import OwnAddresses, ServerLink
 from iphttps.core.iphttps.neighbors import NeighborCache
 from iphttps.core.iphttps.policy import Policy
+from iphttps.core.seats import Seats
 
 PAGE = Path(__file__).parents[2] / "docs" / "performance.svg"
 SIZES = (1, 3, 10, 30, 100, 300, 1000, 3000, 10000)
@@ -49,7 +50,7 @@ class Peopled:
 
     def __init__(self, size: int) -> None:
         """Fill the tables, and have batches ready for those that are busy."""
-        table, cache = ClientTable(size), NeighborCache()
+        table, cache = ClientTable(Seats(size)), NeighborCache()
         policy = Policy(AuthenticationMode.CERTIFICATES, PREFIX, frozenset((LINK_LOCAL, SERVER)), cache)
         self._link = ServerLink(table, cache, policy, None, OwnAddresses(LINK_LOCAL, SERVER))
         self._batches: list[tuple[ClientEntry, Batch, Batch]] = []

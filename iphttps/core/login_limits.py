@@ -1,8 +1,10 @@
 """Limits on failed logins: each failure delays the next attempts for the same user, and from the same source.
 
-The delay of a source grows to half a minute. That of a user, whose failures may all be an attacker's with many sources,
-grows to a few seconds and no further: the user waits as long, and gets in. The right password ends the user's delay. It
-takes from the source only that user's failures, so nobody can use an account of his own to try those of others.
+The delay of a source grows to half a minute, and its attempts queue: each waits for that long after the one before, so
+parallel connections try no faster than one. The delay of a user, whose failures may all be an attacker's with many
+sources, grows to a few seconds and no further, and there is no queue: the user waits as long, and gets in. A user who
+has logged in from a source before does not wait for others there. The right password ends the user's delay. It takes
+from the source only that user's failures, so nobody can use an account of his own to try those of others.
 """
 
 from __future__ import annotations
@@ -13,13 +15,13 @@ from dataclasses import dataclass
 from .ip.address import IPAddress
 from .sources import Prefix, place
 
-__all__ = ["FORGOTTEN", "FREE", "LONGEST", "LONGEST_FOR_USER", "MOST", "LoginLimiter"]
+__all__ = ["FORGOTTEN", "FREE", "LONGEST", "LONGEST_FOR_USER", "MOST", "TOO_MANY", "LoginLimiter", "Turn"]
 
 FREE = 3
 """Failures without a delay: typing errors."""
 
 LONGEST = 30.0
-"""The longest delay of a source, in seconds."""
+"""The longest delay of a source, and the longest time in its queue, in seconds: clients do not wait longer."""
 
 LONGEST_FOR_USER = 5.0
 """The longest delay of a user, whose failures may be an attacker's, in seconds."""
@@ -33,6 +35,9 @@ MOST = 10_000
 LONGEST_NAME = 256
 """Bytes of a name that count (RFC 2759 section 4), so that long names take no more memory."""
 
+TOO_MANY = "too many logins wait after failures at its source"
+"""Why a login is rejected without a check."""
+
 _FIRST, _GROWTH = 1.0, 2.0
 
 _Key = bytes | Prefix | tuple[bytes, Prefix]
@@ -42,6 +47,18 @@ _Key = bytes | Prefix | tuple[bytes, Prefix]
 class _Failures:
     count: int = 0
     last: float = 0.0
+    booked: float = float("-inf")
+    """When the last attempt in the queue is due."""
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """When a login may be checked: after `wait` seconds; `due` is the moment in the queue of `source`."""
+
+    wait: float
+    source: Prefix | None = None
+    due: float = 0.0
+    before: float = 0.0
 
 
 class LoginLimiter:
@@ -52,12 +69,31 @@ class LoginLimiter:
 
     def __init__(self) -> None:
         self._failures: OrderedDict[_Key, _Failures] = OrderedDict()
+        self._known: OrderedDict[_Key, None] = OrderedDict()
+        """Users at sources from which they have logged in."""
 
-    def delay(self, name: bytes, address: IPAddress | None, now: float) -> float:
-        """Return the seconds by which to delay the check of a login."""
-        user, source, _ = _keys(name, address)
-        by_source = self._delay(source, LONGEST, now) if source else 0.0
-        return max(self._delay(user, LONGEST_FOR_USER, now), by_source)
+    def book(self, name: bytes, address: IPAddress | None, now: float) -> Turn | None:
+        """Return when a login may be checked, and keep that moment in the queue of its source free.
+
+        None means that the queue is too long: the login must be rejected.
+        """
+        user, source, both = _keys(name, address)
+        by_user = self._delay(user, LONGEST_FOR_USER, now)
+        by_source = self._delay(source, LONGEST, now) if source and both not in self._known else 0.0
+        if not source or not by_source:
+            return Turn(by_user)
+        failures = self._failures[source]
+        before, due = failures.booked, max(now, failures.booked) + by_source
+        if due - now > LONGEST:
+            return None
+        failures.booked = due
+        return Turn(max(due - now, by_user), source, due, before)
+
+    def cancel(self, turn: Turn) -> None:
+        """Free the moment of a login that is checked no more, unless others are behind it in the queue."""
+        failures = self._failures.get(turn.source) if turn.source else None
+        if failures and failures.booked == turn.due:
+            failures.booked = turn.before
 
     def _delay(self, key: _Key, longest: float, now: float) -> float:
         over = self._counted(key, now) - FREE
@@ -87,11 +123,15 @@ class LoginLimiter:
                 self._failures.popitem(last=False)
 
     def succeeded(self, name: bytes, address: IPAddress | None) -> None:
-        """Forget the failures of a user who has logged in."""
+        """Forget the failures of a user who has logged in, whom the failures of others at this source delay no more."""
         user, source, both = _keys(name, address)
         self._failures.pop(user, None)
         if source is None or both is None:
             return
+        self._known[both] = None
+        self._known.move_to_end(both)
+        if len(self._known) > MOST:
+            self._known.popitem(last=False)
         own, all_there = self._failures.pop(both, None), self._failures.get(source)
         if own and all_there:
             all_there.count -= own.count

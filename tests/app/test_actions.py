@@ -17,6 +17,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from iphttps.app.config.reload import Changes
 from iphttps.app.control import client_actions, server_actions
 from iphttps.app.control.client_actions import ClientActions
+from iphttps.app.control.rates import Rates
 from iphttps.app.control.resource import Asked, Refusal, Route
 from iphttps.app.control.served import ServedIPHTTPS
 from iphttps.app.control.server_actions import BY_OPERATOR, ServerActions
@@ -72,12 +73,13 @@ class ServerActionsTests(ActionCase):
         self.mode = AuthenticationMode.CERTIFICATES
         self.impossible = False
         self.reading: Callable[[], object] = lambda: None
-        cache = NeighborCache()
+        served = ServedIPHTTPS(self.end.service, self.end.link, NeighborCache(), self.end.device)
         self.routes = tuple(
             ServerActions(
                 self.end.server,
-                ServedIPHTTPS(self.end.service, self.end.link, cache, self.end.device),
+                served,
                 None,
+                Rates(self.clock, served.clients),
                 self.settings,
                 self.change_mode,
                 self.reload,

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import signal
 from functools import partial
 
 from iphttps.lab.poll import wait_until
@@ -11,6 +13,16 @@ from tests.lab.case import LabCase
 from tests.lab.freeradius import ADDRESS, REASON, SECRET, FreeRadius
 from tests.lab.ppp_peer import BY_MSCHAPV2, BY_PAP
 from tests.lab.sstpc import Sstpc
+
+LOSS = """
+table inet loss {
+    chain input {
+        type filter hook input priority filter;
+        udp dport 1813 counter drop
+    }
+}
+"""
+"""Loses records."""
 
 POOL, PREFIX, SERVER = "10.99.0.0/24", "2001:db8:3::/64", "10.99.0.1"
 
@@ -110,6 +122,42 @@ class SessionTests(RadiusCase):
         self.assertRegex(end, r"Acct-Terminate-Cause = (User-Request|Lost-Carrier)")
         server.stop()
         wait_until(lambda: "Acct-Status-Type = Accounting-Off" in radius.records, "the end of accounting", 5)
+
+    def test_stop(self) -> None:
+        """When the server stops, it sends the records of the end until the RADIUS server confirms them (RFC 2866 2)."""
+        radius = FreeRadius(self.lab, self.lab.gateway)
+        server = self.radius_server()
+        self.sstpc()
+        wait_until(partial(self.started, radius, 1), "the record of the start", 10)
+        self.lab.gateway.run("nft", "-f", "-", stdin=LOSS)
+        os.kill(server.pid, signal.SIGTERM)
+        # Stop and Accounting-Off, and at least one of them again.
+        wait_until(lambda: self.lost() > 2, "a record that is sent again", 10)
+        self.assertNotIn("Acct-Status-Type = Stop", radius.records)
+        self.lab.gateway.run("nft", "delete", "table", "inet", "loss")
+        server.wait_ended(10)
+        for expected in ("Acct-Status-Type = Stop", "Acct-Terminate-Cause = Admin-Reboot", "= Accounting-Off"):
+            self.assertIn(expected, radius.records)
+
+    def lost(self) -> int:
+        """Return how many records were lost on the way."""
+        found = re.search(r"packets (\d+)", self.lab.gateway.run("nft", "list", "table", "inet", "loss").stdout)
+        return int(found[1]) if found else 0
+
+    def test_outside(self) -> None:
+        """An address outside the pool works as well: it has a route to the interface while the session lasts."""
+        FreeRadius(self.lab, self.lab.gateway, address="198.51.100.77")
+        self.radius_server()
+        client = self.sstpc()
+        self.assertEqual(str(client.ppp.address), "198.51.100.77")
+        client.ping(SERVER)
+        self.assertIn("198.51.100.77", self.routes())
+        client.close()
+        wait_until(lambda: "198.51.100.77" not in self.routes(), "the end of the route", 10)
+
+    def routes(self) -> str:
+        """Return the gateway's routes through the SSTP interface."""
+        return self.lab.gateway.run("ip", "-4", "route", "show", "dev", "sstp0").stdout
 
     def test_session_timeout(self) -> None:
         """A session ends when its Session-Timeout has passed (RFC 2865 section 5.27)."""

@@ -36,6 +36,7 @@ from iphttps.core.iphttps.policy import Policy
 from iphttps.core.iphttps.request import DEFAULT_PATH
 from iphttps.core.iphttps.server import ServerEvent
 from iphttps.core.reconnect import ReconnectTimer
+from iphttps.core.seats import Seats
 from iphttps.host.device.memory import MemoryDevice
 from iphttps.net.client import Client, SessionMaker
 from iphttps.net.client_session import Owner
@@ -195,7 +196,7 @@ class ServerEnd:
     ) -> None:
         self.clock = clock
         self.device = MemoryDevice("server")
-        self.table = ClientTable(maximum)
+        self.table = ClientTable(Seats(maximum))
         self.ports: list[Port] = []
         self.factory: IProtocolFactory | None = None
         cache = NeighborCache()

@@ -222,8 +222,8 @@ class LimitTests(IdentityCase):
         self.assertEqual([2, 3], self.there)
 
     def test_full_table(self) -> None:
-        """A client that displaces its own session finds room in a full table."""
-        self.server.table.maximum = 2
+        """Who takes his own place finds room in a full table."""
+        self.server.table.seats.maximum = 2
         for shown in (self.alice, self.alice, self.alice):
             self.join(shown)
         self.assertEqual([2, 3], self.there)

@@ -12,7 +12,7 @@ from ...core.sstp.ppp.pool import AddressPool
 from ...host.device.tun import check_name
 from ...host.kernel.routes import ipv4_routes
 from ..config.server_config import ServerConfig
-from ..daemon.sstp import PAP_WARNING, fixed
+from ..daemon.sstp import PAP_WARNING, fixed, reserved
 from ..instances.paths import USER
 from ..users.users_file import UsersFile
 from .findings import Findings, Severity
@@ -20,7 +20,7 @@ from .findings import Findings, Severity
 
 def check_users(config: ServerConfig, findings: Findings) -> None:
     """Load the users file in the same way as the daemon."""
-    path, pool = config.sstp_users, config.sstp_pool
+    path, pool, prefix = config.sstp_users, config.sstp_pool, config.sstp_prefix
     if not config.serves_sstp or path is None:
         return
     if Authentication.PAP in config.sstp_authentication:
@@ -30,6 +30,8 @@ def check_users(config: ServerConfig, findings: Findings) -> None:
         return
     if pool:
         findings.attempt("sstp-users", lambda: AddressPool(pool, fixed(file.users)))
+    if prefix:
+        findings.attempt("sstp-users", lambda: reserved(prefix, file.users))
     if not any(not user.disabled for user in file.users):
         findings.add(
             Severity.WARNING, "sstp-users", f"{path} has no user who may log in: `iphttps users add NAME` adds one"

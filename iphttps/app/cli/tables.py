@@ -10,7 +10,7 @@ from ...core.identity import printable
 
 Row = Sequence[object]
 
-_SIZES = ("kB", "MB", "GB", "TB")
+_PREFIXES = ("k", "M", "G", "T")
 _UNITS = ((86400, "d"), (3600, "h"), (60, "min"), (1, "s"))
 
 
@@ -196,13 +196,32 @@ def _router(router: dict[str, Any]) -> str:
     return f"{router['address']}, round trip {1000 * router['round_trip']:.1f} ms"
 
 
+CLIENTS = (
+    "ID",
+    "PROTOCOL",
+    "IDENTITY",
+    "PEER",
+    "CONNECTED",
+    "ADDRESSES",
+    "IN",
+    "OUT",
+    "RATE IN",
+    "RATE OUT",
+    "DROPPED",
+)
+"""The columns of the table of clients."""
+
+
 def clients(entries: Sequence[dict[str, Any]]) -> str:
     """Return the server's clients as text: one row per client, and one more per further address."""
     if not entries:
         return "no clients\n"
-    rows: list[Row] = [("ID", "PROTOCOL", "IDENTITY", "PEER", "CONNECTED", "ADDRESSES", "IN", "OUT", "DROPPED")]
+    rows: list[Row] = [
+        ("ID", "PROTOCOL", "IDENTITY", "PEER", "CONNECTED", "ADDRESSES", "IN", "OUT", "RATE IN", "RATE OUT", "DROPPED")
+    ]
     for entry in entries:
         counters, addresses = entry["counters"], entry["addresses"] or [""]
+        rates = entry.get("rates") or {"in": None, "out": None}  # older daemons do not send them
         rows.append(
             (
                 entry["number"],
@@ -213,6 +232,8 @@ def clients(entries: Sequence[dict[str, Any]]) -> str:
                 addresses[0],
                 size(counters["bytes_in"]),
                 size(counters["bytes_out"]),
+                rate(rates["in"]),
+                rate(rates["out"]),
                 sum(counters["drops"].values()),
             )
         )
@@ -268,12 +289,17 @@ def duration(seconds: float) -> str:
     return " ".join(parts[:2]) or "0 s"
 
 
-def size(count: int) -> str:
-    """Format a number of bytes with about three digits."""
+def rate(bits: int | None) -> str:
+    """Format a number of bits per second; None is unknown."""
+    return "-" if bits is None else f"{size(bits, 'bit')}/s"
+
+
+def size(count: int, unit: str = "B") -> str:
+    """Format a number of bytes, or of another unit, with about three digits."""
     if count < 1000:
-        return f"{count} B"
-    value, units = count / 1000, iter(_SIZES)
-    unit = next(units)
-    while value >= 999.5 and unit != _SIZES[-1]:
-        value, unit = value / 1000, next(units)
-    return f"{value:.3g} {unit}"
+        return f"{count} {unit}"
+    value, prefixes = count / 1000, iter(_PREFIXES)
+    prefix = next(prefixes)
+    while value >= 999.5 and prefix != _PREFIXES[-1]:
+        value, prefix = value / 1000, next(prefixes)
+    return f"{value:.3g} {prefix}{unit}"

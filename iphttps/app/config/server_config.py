@@ -170,8 +170,10 @@ class ServerConfig(SSTPOptions):
         Maybe(Parsed(_nat64)), None, "NAT64 prefix through which clients reach IPv4, such as 64:ff9b::/96", reload=True
     )
     """The NAT64 prefix announced to clients (RFC 8781)."""
-    max_clients: int = option(Whole(1, MOST), "1000", "maximum number of connected clients", reload=True)
-    """The maximum number of connected clients."""
+    max_clients: int = option(
+        Whole(1, MOST), "1000", "maximum number of connected clients, of IP-HTTPS and SSTP together", reload=True
+    )
+    """The maximum number of connected clients of all protocols; a client of SSTP counts from its login."""
     max_sessions_per_identity: int = option(
         Whole(0, MOST), "4", "maximum number of sessions of one identity; 0: no limit", reload=True
     )

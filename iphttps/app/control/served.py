@@ -15,16 +15,16 @@ from ...core.sstp.sessions import SessionEntry
 from ...net.interfaces import PacketDevice
 from ...net.iphttps.service import IPHTTPSService
 from ...net.sstp.service import SSTPService
+from .rates import Rated
 from .status import Now, Value, client_entry, counters
 
 __all__ = ["Client", "Served", "ServedIPHTTPS", "ServedSSTP"]
 
 
 @dataclass(frozen=True, slots=True)
-class Client:
-    """A client: its `number`, a function that ends its session for a reason, and one that returns its status."""
+class Client(Rated):
+    """A client, with what ends its session for a reason, and what returns its status without its rates."""
 
-    number: int
     disconnect: Callable[[str], None]
     told: Callable[[Now], Value]
 
@@ -50,7 +50,10 @@ class ServedIPHTTPS:
 
     def clients(self) -> Iterable[Client]:
         """Return the clients, oldest first."""
-        return [Client(entry.number, entry.connection.disconnect, self._told(entry)) for entry in self._service.table]
+        return [
+            Client(entry.number, entry.counters, entry.since, entry.connection.disconnect, self._told(entry))
+            for entry in self._service.table
+        ]
 
     def _told(self, entry: ClientEntry) -> Callable[[Now], Value]:
         return lambda now: client_entry(entry, "iphttps", entry.identity, self._addresses(entry), now)
@@ -62,7 +65,7 @@ class ServedIPHTTPS:
         """Return the number of clients, and the counters."""
         table, service = self._service.table, self._service
         link = _sum(self._link.counters, service.past, *(entry.counters for entry in table))
-        return _status(len(table), table.maximum, self._device.counters, link)
+        return _status(len(table), table.seats.maximum, self._device.counters, link)
 
 
 class ServedSSTP:
@@ -75,16 +78,19 @@ class ServedSSTP:
 
     def clients(self) -> Iterable[Client]:
         """Return the clients, oldest first; also those that are not authenticated yet."""
-        return [Client(entry.number, entry.connection.disconnect, self._told(entry)) for entry in self._service.table]
+        return [
+            Client(entry.number, entry.counters, entry.since, entry.connection.disconnect, self._told(entry))
+            for entry in self._service.table
+        ]
 
     def _told(self, entry: SessionEntry) -> Callable[[Now], Value]:
         return lambda now: client_entry(entry, "sstp", entry.user or None, _addresses(entry), now)
 
     def status(self) -> Value:
-        """Return the settings, the number of clients, and the counters."""
+        """Return the settings, the number of authenticated clients, and what was counted."""
         table, service = self._service.table, self._service
         link = _sum(service.counters, service.past, *(entry.counters for entry in table))
-        return self._settings() | _status(len(table), table.maximum, self._device.counters, link)
+        return self._settings() | _status(table.seated, table.seats.maximum, self._device.counters, link)
 
 
 def _addresses(entry: SessionEntry) -> list[str]:

@@ -12,6 +12,7 @@ from ...core.iphttps.authentication import AuthenticationMode
 from ...core.iphttps.server import ServerEvent, ServerState
 from ...net.iphttps.server import Server
 from ..config.reload import Changes
+from .rates import Rates
 from .resource import Asked, Refusal, Route
 from .served import Client, Served
 from .status import Now, Value, server_status
@@ -22,9 +23,10 @@ BY_OPERATOR = "disconnected by the operator"
 class ServerActions:
     """Queries and commands for the server, and for the protocols that it serves.
 
-    `settings` returns the part of the status that reflects the options in force. `change_mode` ends every session and
-    applies a new Authentication Mode; `reload` reads the configuration again; both raise ConfigError and then change
-    nothing. `not_taken` returns a sentence for each file whose current content is not in use.
+    `rates` has those of the clients. `settings` returns the part of the status that reflects the options in force.
+    `change_mode` ends every session and applies a new Authentication Mode; `reload` reads the configuration again; both
+    raise ConfigError and then change nothing. `not_taken` returns a sentence for each file whose current content is not
+    in use.
     """
 
     def __init__(
@@ -32,6 +34,7 @@ class ServerActions:
         server: Server,
         iphttps: Served | None,
         sstp: Served | None,
+        rates: Rates,
         settings: Callable[[], Value],
         change_mode: Callable[[AuthenticationMode], None],
         reload: Callable[[], Changes],
@@ -40,6 +43,7 @@ class ServerActions:
         self._server = server
         self._iphttps = iphttps
         self._sstp = sstp
+        self._rates = rates
         self._settings = settings
         self._change_mode = change_mode
         self._reload = reload
@@ -82,7 +86,10 @@ class ServerActions:
     def clients(self, asked: Asked) -> Value:
         """Return the connected clients."""
         now = self._now()
-        return {"clients": [client.told(now) for client in self._clients()]}
+        return {"clients": [self._told(client, now) for client in self._clients()]}
+
+    def _told(self, client: Client, now: Now) -> Value:
+        return client.told(now) | {"rates": self._rates.of(client)}
 
     def _clients(self) -> list[Client]:
         """Return the clients of both protocols, in the order in which they connected."""
@@ -98,7 +105,7 @@ class ServerActions:
         clients = self._clients()
         for client in clients:
             if str(client.number) == word:
-                last = client.told(self._now())
+                last = self._told(client, self._now())
                 client.disconnect(BY_OPERATOR)
                 return last
         numbers = ", ".join(str(client.number) for client in clients)

@@ -13,6 +13,7 @@ from ...core.iphttps.link import OwnAddresses, ServerLink
 from ...core.iphttps.neighbors import NeighborCache
 from ...core.iphttps.policy import Policy
 from ...core.iphttps.request import DEFAULT_PATHS
+from ...core.seats import Seats
 from ...host.device.tap import TapDevice
 from ...host.kernel.network import NetworkConfig
 from ...net.device_reader import DeviceReader
@@ -29,8 +30,11 @@ from .service import Host
 class ConfiguredIPHTTPS:
     """IP-HTTPS as configured."""
 
-    def __init__(self, host: Host, config: ServerConfig, numbers: Iterator[int]) -> None:
-        """Create the device and set up the host; raises ConfigError. `numbers` yields those of the clients."""
+    def __init__(self, host: Host, config: ServerConfig, seats: Seats, numbers: Iterator[int]) -> None:
+        """Create the device and set up the host; raises ConfigError.
+
+        `seats` are those of all protocols, `numbers` yields the numbers of clients.
+        """
         self.device = host.opened(config.interface)
         host.configure(
             NetworkConfig(
@@ -41,7 +45,7 @@ class ConfiguredIPHTTPS:
                 forwarding=True,  # 3.2.3.1: SHOULD act as a router
             )
         )
-        table = ClientTable(config.max_clients, config.max_sessions_per_identity, numbers)
+        table = ClientTable(seats, config.max_sessions_per_identity, numbers)
         self.cache = NeighborCache(config.max_addresses, fixed_addresses(config))
         self.router = _router(config)
         self.link = _link(config, table, self.cache, self.router)

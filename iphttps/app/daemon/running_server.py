@@ -7,11 +7,12 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import Any
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, gatherResults
 
 from ...core.errors import ConfigError
 from ...core.iphttps.authentication import AuthenticationMode
 from ...core.iphttps.server import ServerEvent
+from ...core.seats import Seats
 from ...net.interfaces import IReactor
 from ...net.iphttps.server import Server
 from ...net.log import logger, set_level
@@ -25,7 +26,9 @@ from ..config.server_config import ServerConfig
 from ..config.server_options import Options
 from ..config.tomlfile import CONTROL
 from ..control import status
+from ..control.rates import Rates
 from ..control.resource import Route
+from ..control.served import Client
 from ..control.server_actions import ServerActions
 from . import log_file
 from .iphttps import NOT_SERVED, ConfiguredIPHTTPS
@@ -57,6 +60,7 @@ class RunningServer:
         tls: ConfiguredTLS | None,
         authority: ServerAuthority | None,
         supervision: Supervision,
+        seats: Seats,
         interface_changed: Callable[[], status.Value | None],
         interface_trouble: Callable[[], list[str]],
     ) -> None:
@@ -71,9 +75,11 @@ class RunningServer:
         self._tls = tls
         self._authority = authority
         self._supervision = supervision
+        self._seats = seats
         self._interface_changed = interface_changed
         self._interface_trouble = interface_trouble
         self._watches = self._watch(tls) if tls else None
+        self._rates = Rates(reactor, self._clients)
         self._reload_problem: str | None = None
         """The reason why the last reload failed; None if it succeeded."""
 
@@ -86,9 +92,12 @@ class RunningServer:
             LifetimeWatch(self._reactor, lambda: listener.end_overdue(tls.tls.now())),
         )
 
+    def _clients(self) -> Iterable[Client]:
+        return [client for each in (self._iphttps, self._sstp) if each for client in each.served().clients()]
+
     def _kept(self) -> Iterable[Poller | ServerAuthority]:
         """Return the pollers that check files and sessions while the server runs."""
-        return (*([self._authority] if self._authority else ()), *(self._watches or ()))
+        return (self._rates, *([self._authority] if self._authority else ()), *(self._watches or ()))
 
     def start(self) -> None:
         """Start forwarding packets, and reload on SIGHUP."""
@@ -104,12 +113,11 @@ class RunningServer:
         """Disconnect all clients and enter the Stopped state (3.2.7.3)."""
         if self._iphttps:
             self._iphttps.reader.stop()
-        if self._sstp:
-            self._sstp.stop()
+        told = [self._sstp.stop()] if self._sstp else []
         for kept in self._kept():
             kept.stop()
         self.server.handle(ServerEvent.SHUTDOWN)
-        return self.server.wait_closed()
+        return gatherResults([self.server.wait_closed(), *told])
 
     def solicit(self) -> None:
         """Do nothing: the server is the router of the link."""
@@ -120,6 +128,7 @@ class RunningServer:
             self.server,
             self._iphttps.served() if self._iphttps else None,
             self._sstp.served() if self._sstp else None,
+            self._rates,
             self._settings,
             self.change_mode,
             self.reload,
@@ -128,9 +137,8 @@ class RunningServer:
 
     def condition(self) -> DaemonState:
         """Return whether the server listens, and the number of clients."""
-        clients = sum(len(each.service.table) for each in (self._iphttps, self._sstp) if each)
         troubles = [*self._not_taken(), *self._interface_trouble()]
-        return of_server(self.server, str(self.config.uri), clients, troubles)
+        return of_server(self.server, str(self.config.uri), self._seats.taken, troubles)
 
     def _not_taken(self) -> list[str]:
         """Return a sentence for each changed file that the server cannot use."""

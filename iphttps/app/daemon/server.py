@@ -13,6 +13,7 @@ from ...core.admission import HandshakeLimiter
 from ...core.http.answer import DEFAULT_SERVER
 from ...core.iphttps.server import ServerEvent
 from ...core.proxy.trusted_proxies import TrustedProxies
+from ...core.seats import Seats
 from ...host.process import allocator
 from ...net.interfaces import IReactor, PacketDevice
 from ...net.iphttps.server import Server
@@ -52,9 +53,9 @@ class ServerDaemon(Daemon):
         authority = ServerAuthority(config.authority, config.publish, self.reactor) if config.authority else None
         files = contents(config)
         tls = self._load_tls(config)
-        numbers = count(1)
-        iphttps = ConfiguredIPHTTPS(self, config, numbers) if config.serves_iphttps else None
-        sstp = ConfiguredSSTP(self, config, numbers, self._open_sstp_device) if config.serves_sstp else None
+        seats, numbers = Seats(config.max_clients), count(1)
+        iphttps = ConfiguredIPHTTPS(self, config, seats, numbers) if config.serves_iphttps else None
+        sstp = ConfiguredSSTP(self, config, seats, numbers, self._open_sstp_device) if config.serves_sstp else None
 
         def filtered(factory: IProtocolFactory) -> AcceptFilter:
             return AcceptFilter(
@@ -92,6 +93,7 @@ class ServerDaemon(Daemon):
             tls=tls,
             authority=authority,
             supervision=self.supervision,
+            seats=seats,
             interface_changed=self.interface_changed,
             interface_trouble=self.interface_trouble,
         )

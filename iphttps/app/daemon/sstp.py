@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping
-from ipaddress import IPv4Address, IPv4Interface, IPv6Interface
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Interface, IPv6Network
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IDelayedCall
 
 from ...core.admission import HandshakeLimiter
+from ...core.errors import ConfigError
 from ...core.ip.router import Router
 from ...core.ip.router_advertisement import RouterAdvertisement
+from ...core.seats import Seats
 from ...core.sstp.ppp.lcp import MRU, Authentication
 from ...core.sstp.ppp.pool import AddressPool
+from ...core.sstp.reserved import Reserved
 from ...core.sstp.sessions import SessionTable
 from ...host.device.offload import open_tun
 from ...host.device.tun import TunDevice
@@ -51,12 +57,13 @@ class ConfiguredSSTP:
         self,
         host: Host,
         config: ServerConfig,
+        seats: Seats,
         numbers: Iterator[int],
         open_device: Callable[[str], PacketDevice] | None = None,
     ) -> None:
         """Create the device, set up the host, and open the users' database; raises ConfigError.
 
-        `numbers` yields those of the clients.
+        `seats` are those of all protocols, `numbers` yields the numbers of clients.
         """
         self.logins = open_logins(host.reactor, config)
         self._file = self.logins if isinstance(self.logins, FileLogins) else None
@@ -71,7 +78,7 @@ class ConfiguredSSTP:
         self.service = SSTPService(
             host.reactor,
             self.logins,
-            SessionTable(config.max_clients, config.max_sessions_per_identity, numbers),
+            SessionTable(seats, config.max_sessions_per_identity, numbers),
             self.device,
             os.urandom,
             own=frozenset(
@@ -87,12 +94,16 @@ class ConfiguredSSTP:
             limiter=HandshakeLimiter(config.max_handshakes, config.max_handshakes_per_source),
         )
         self._pool = pool
+        self._prefix = config.sstp_prefix
         self._config = config
         if self._file:
             self._reserve(self._file.users)
             self._file.changed = self._reserve
         self.put_in_force(config)
         self.logins.ended = self._end_user
+        self._host = host
+        self._routing: IDelayedCall | None = None
+        self.service.outside_changed = self._outside_changed
         self.reader = DeviceReader(host.reactor, self.device, self.service.from_host, host.device_lost)
         self.service.wrote = self.reader.wrote
 
@@ -101,10 +112,33 @@ class ConfiguredSSTP:
         self.reader.start()
         self.logins.start()
 
-    def stop(self) -> None:
-        """Stop reading the device and the users file."""
+    def stop(self) -> Deferred[None]:
+        """Stop reading the device and the users; fires when a RADIUS server has heard of the end of all sessions.
+
+        The sessions must end next.
+        """
         self.reader.stop()
         self.logins.stop()
+        self.service.outside_changed = _nothing  # the routes go with the interface
+        if self._routing:
+            self._routing.cancel()
+            self._routing = None
+        return self.logins.finished
+
+    def _outside_changed(self) -> None:
+        """Set the routes soon: once for all clients that come and go together."""
+        if not self._routing:
+            self._routing = self._host.reactor.callLater(0.0, self._route)
+
+    def _route(self) -> None:
+        """Route the clients' addresses that lie outside the pool to the interface, and no others."""
+        self._routing = None
+        if self._pool is None:
+            return
+        try:
+            self._host.configure(_network(self._config, self._pool.outside))
+        except ConfigError as error:
+            self.log.error("{error}; clients cannot be reached", event="not-routed", error=str(error))
 
     def served(self) -> ServedSSTP:
         """Return the status of SSTP for the control socket."""
@@ -137,6 +171,8 @@ class ConfiguredSSTP:
         file = UsersFile(config.sstp_users)
         if self._pool is not None:
             AddressPool(self._pool.network, fixed(file.users))
+        if self._prefix:
+            reserved(self._prefix, file.users)
         return file
 
     def put_in_force(self, config: ServerConfig, users: UsersFile | None = None) -> None:
@@ -145,6 +181,7 @@ class ConfiguredSSTP:
             self._file.replace(users)
         service = self.service
         service.limit(config.max_clients, config.max_sessions_per_identity)
+        service.limiter.limit(config.max_handshakes, config.max_handshakes_per_source)
         service.sources.most = config.max_sessions_per_source
         service.dns = tuple(each.packed for each in config.sstp_dns_server)
         service.binding = Binding(config.sstp_binding, config.sstp_certificate_hash, config.sstp_authentication)
@@ -155,8 +192,11 @@ class ConfiguredSSTP:
             self.log.warn("{sentence}", event="pap", sentence=PAP_WARNING)
 
     def _reserve(self, users: Users) -> None:
+        if self._prefix:
+            reserved(self._prefix, users)  # before anything is changed
         if self._pool is not None:
             self._pool.reserve(fixed(users))
+        self.service.reserved.reserve(fixed6(users))
 
     def _end_user(self, name: str, reason: str) -> None:
         for entry in self.service.table.of_user(name):
@@ -168,11 +208,24 @@ def fixed(users: Users) -> dict[str, IPv4Address]:
     return {user.name: user.address for user in users if user.address}
 
 
-def _network(config: SSTPOptions) -> NetworkConfig:
+def fixed6(users: Users) -> dict[str, IPv6Address]:
+    """Return the fixed IPv6 addresses of users, by name."""
+    return {user.name: user.address6 for user in users if user.address6}
+
+
+def reserved(prefix: IPv6Network, users: Users) -> Reserved:
+    """Return the fixed IPv6 addresses of users within the clients' prefix; raises ConfigError if one cannot be."""
+    made = Reserved(prefix.network_address.packed[:8], frozenset(((prefix.network_address + 1).packed,)))
+    made.reserve(fixed6(users))
+    return made
+
+
+def _network(config: SSTPOptions, outside: Iterable[IPv4Address] = ()) -> NetworkConfig:
     own, pool = _own_address(config), config.sstp_pool
     ipv4 = None
     if pool:
-        ipv4 = IPv4Config(IPv4Interface((pool.network_address + 1, pool.prefixlen)), forwarding=True)
+        routes = tuple(IPv4Network(address) for address in outside)
+        ipv4 = IPv4Config(IPv4Interface((pool.network_address + 1, pool.prefixlen)), routes=routes, forwarding=True)
     return NetworkConfig(
         config.sstp_interface,
         up=True,
@@ -198,3 +251,7 @@ def _advertisement(config: ServerConfig) -> RouterAdvertisement:
     """
     assert config.sstp_prefix is not None
     return config.advertisement_of(config.sstp_prefix, on_link=True, mtu=MTU)
+
+
+def _nothing() -> None:
+    """Do nothing."""

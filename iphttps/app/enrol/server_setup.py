@@ -52,7 +52,11 @@ def _name(host: str, what: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class ServerSetup:
-    """The setup of a server. `prefix` and `port` are None if the operator gives none."""
+    """The setup of a server. `prefix` and `port` are None if the operator gives none.
+
+    A server without IP-HTTPS has the authority for clients all the same: from its directory the server publishes the
+    revocation list of the authority for servers, which Windows fetches.
+    """
 
     places: Places
     instance: str
@@ -62,6 +66,7 @@ class ServerSetup:
     port: int | None = None
     key: KeyKind = KeyKind.RSA
     sstp: bool = False
+    iphttps: bool = True
     _there: Places = field(default=Places(), init=False, repr=False)
     """The paths as seen on the target machine, where the root is /."""
 
@@ -92,13 +97,18 @@ class ServerSetup:
                 if prefix is None:
                     prefix, routes = next(site.subnets(new_prefix=64)), routes or (site,)
                 values = self._values(prefix, routes)
+                if not self.iphttps:
+                    del values["prefix"], values["interface"]
                 if self.sstp:
                     self._make_users()
                     values |= self._sstp_values(site)
                 text = configuration("server", str(self._there.server_config(self.instance)), values)
                 atomic_files.create(config, text.encode("utf-8"))
                 reached = ", ".join(map(str, routes)) or "only the link itself"
-                yield f"wrote {config}: clients get addresses in {prefix} and reach {reached}"
+                if self.iphttps:
+                    yield f"wrote {config}: clients get addresses in {prefix} and reach {reached}"
+                else:
+                    yield f"wrote {config}: clients of SSTP alone, which reach {reached}"
                 if self.sstp:
                     yield f"clients of SSTP get addresses in {values['sstp-pool']} and {values['sstp-prefix']}"
                 if not value_of(config, "publish"):
@@ -173,6 +183,11 @@ class ServerSetup:
             raise ConfigError(
                 f"{config} already exists, without SSTP: set sstp-pool, sstp-prefix and sstp-users there and restart "
                 f"{self.instance}, or choose another --instance"
+            )
+        if not self.iphttps and there.serves_iphttps:
+            raise ConfigError(
+                f"{config} already exists, with IP-HTTPS: remove prefix there and restart {self.instance}, or choose "
+                "another --instance"
             )
         for what, wanted, found in (
             ("--prefix", prefix, there.prefix),

@@ -27,11 +27,12 @@ _log = logger()
 class Database(Protocol):
     """The users' database, as the service and the daemon use it.
 
-    `ended` is called with a user's name and the reason for ending the user's sessions. `problem` is the error of the
-    database, None if it works.
+    `ended` is called with a user's name and the reason why the user's sessions end. `problem` is what is wrong with the
+    database, None if nothing is. `finished` fires once there is nothing more to do after `stop`.
     """
 
     ended: Callable[[str, str], None]
+    finished: Deferred[None]
 
     @property
     def users(self) -> Users | Sequence[User]: ...

@@ -9,8 +9,9 @@ from twisted.internet.interfaces import IReactorTime
 
 from ...core.errors import ConfigError
 from ...core.ip.address import IPAddress
-from ...core.login_limits import LoginLimiter
+from ...core.login_limits import TOO_MANY, LoginLimiter
 from ...core.sstp.crypto_binding import NO_HLAK, server_hlak
+from ...core.sstp.ppp.chap import FailureCode
 from ...core.sstp.ppp.pap import AuthenticateRequest
 from ...core.sstp.ppp.server import Credentials
 from ...core.sstp.ppp.user_names import without_domain
@@ -41,6 +42,7 @@ class FileLogins(Poller):
         self.file = file
         self.ended: Callable[[str, str], None] = _nothing
         self.changed: Callable[[Users], object] = _nothing
+        self.finished = succeed(None)
         self.problem: str | None = None
         """The error in the changed file, which is not in force; None if there is none."""
         self._clock = clock
@@ -84,11 +86,18 @@ class FileLogins(Poller):
         """Check credentials against the file, delayed after repeated failures of this user or source."""
         self.look()
         name = credentials.name if isinstance(credentials, AuthenticateRequest) else credentials.response.name
-        delay = self._limiter.delay(_plain(name), address, self._clock.seconds())
-        if not delay:
+        turn = self._limiter.book(_plain(name), address, self._clock.seconds())
+        if turn is None:
+            return succeed(Denied(FailureCode.AUTHENTICATION_FAILURE, f"{ascii_only(name[:100])!r}: {TOO_MANY}"))
+        if not turn.wait:
             return succeed(self._judge(credentials, name, address))
-        found: Deferred[Granted | Denied] = Deferred(lambda _: due.cancel())
-        due = self._clock.callLater(delay, lambda: found.callback(self._judge(credentials, name, address)))
+
+        def cancel(found: object) -> None:
+            due.cancel()
+            self._limiter.cancel(turn)
+
+        found: Deferred[Granted | Denied] = Deferred(cancel)
+        due = self._clock.callLater(turn.wait, lambda: found.callback(self._judge(credentials, name, address)))
         return found
 
     def _judge(self, credentials: Credentials, name: bytes, address: IPAddress | None) -> Granted | Denied:

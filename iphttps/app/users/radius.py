@@ -12,7 +12,7 @@ from twisted.internet.interfaces import IListeningPort
 
 from ...core.errors import ConfigError, ProtocolError
 from ...core.ip.address import IPAddress
-from ...core.login_limits import LoginLimiter
+from ...core.login_limits import TOO_MANY, LoginLimiter, Turn
 from ...core.sstp import radius
 from ...core.sstp.ppp.chap import FailureCode
 from ...core.sstp.ppp.pap import AuthenticateRequest
@@ -29,7 +29,13 @@ from .radius_packets import Answer, Outcome, Request
 from .radius_sessions import Account, RadiusSession, RadiusSessions
 from .users_file import User
 
-__all__ = ["RadiusLogins"]
+__all__ = ["GOODBYE", "RadiusLogins"]
+
+GOODBYE = 10.0
+"""Seconds after the stop within which the servers must have confirmed the last records.
+
+The sessions need up to three of them to end, and systemd gives the daemon 30.
+"""
 
 
 class RadiusLogins:
@@ -60,6 +66,7 @@ class RadiusLogins:
         """
         self.ended: Callable[[str, str], None] = _nothing
         """Unused: a RADIUS server ends sessions itself."""
+        self.finished: Deferred[None] = Deferred()
         self._reactor = reactor
         self._secret = secret
         self._nas = nas or os.uname().nodename.encode("utf-8")[: radius.LONGEST]
@@ -85,8 +92,10 @@ class RadiusLogins:
 
     @property
     def problem(self) -> str | None:
-        """The sentence for status if no server answers; None if one does."""
-        return self._servers.silence if self._servers.silent else None
+        """What is wrong with the servers; None if they answer."""
+        if self._servers.silent:
+            return self._servers.silence
+        return f"accounting: {self._accounting.silence}" if self._accounting.silent else None
 
     def look(self) -> None:
         """Do nothing: there is no file to reread."""
@@ -98,6 +107,8 @@ class RadiusLogins:
     def stop(self) -> None:
         """Stop checking logins, and send Accounting-Off once all sessions have ended."""
         self._servers.close(at_once=True)
+        self._lost = self._accounting.unanswered
+        self._last_moment = self._reactor.callLater(GOODBYE, self._give_up)
         self._sessions.emptied = self._finish
         if not self._sessions:
             self._finish()
@@ -107,7 +118,24 @@ class RadiusLogins:
 
     def _finish(self) -> None:
         self._whole(Status.OFF)
-        self._accounting.close(at_once=False)
+        self._accounting.close(at_once=False).addCallback(self._told)
+
+    def _give_up(self) -> None:
+        self._accounting.close(at_once=True).addCallback(self._told)
+
+    def _told(self, result: object) -> None:
+        if self.finished.called:
+            return
+        if self._last_moment.active():
+            self._last_moment.cancel()
+        if lost := self._accounting.unanswered - self._lost:
+            self.log.warn(
+                "{count} accounting records of the end are lost: {reason}",
+                event="radius-lost",
+                count=lost,
+                reason=self._accounting.silence,
+            )
+        self.finished.callback(None)
 
     def check(self, credentials: Credentials, address: IPAddress | None) -> Deferred[Granted | Denied]:
         """Ask the servers, delayed after repeated failures of this user or source."""
@@ -118,7 +146,9 @@ class RadiusLogins:
         except ProtocolError as error:
             return succeed(_denied(str(error)))
         password = credentials.password if isinstance(credentials, AuthenticateRequest) else None
-        asked: Deferred[None] = Deferred()
+        turn = self._limiter.book(name, address, self._reactor.seconds())
+        if turn is None:
+            return succeed(_denied(f"{_shown(name[:100])!r}: {TOO_MANY}"))
 
         def make(number: int) -> Request:
             return radius_packets.login(number, self._secret, attributes, password)
@@ -131,12 +161,20 @@ class RadiusLogins:
                 self._limiter.failed(name, address, self._reactor.seconds())
             return result
 
-        delay = self._limiter.delay(name, address, self._reactor.seconds())
-        if delay:
-            self._reactor.callLater(delay, asked.callback, None)
-        else:
-            asked.callback(None)
-        return asked.addCallback(lambda _: self._servers.ask(make)).addCallback(judge)
+        return self._turn(turn).addCallback(lambda _: self._servers.ask(make)).addCallback(judge)
+
+    def _turn(self, turn: Turn) -> Deferred[None]:
+        """Fire when it is a login's turn."""
+        if not turn.wait:
+            return succeed(None)
+
+        def cancel(come: object) -> None:
+            due.cancel()
+            self._limiter.cancel(turn)
+
+        come: Deferred[None] = Deferred(cancel)
+        due = self._reactor.callLater(turn.wait, come.callback, None)
+        return come
 
     def _judge(
         self, answer: Answer | None, credentials: Credentials, address: IPAddress | None, identifier: bytes

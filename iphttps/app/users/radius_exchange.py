@@ -53,11 +53,15 @@ class RadiusServers:
     def __init__(self, reactor: IReactor, servers: Sequence[Server]) -> None:
         self.servers = tuple(servers)
         self.silent = False
-        """True if no server answered the last request."""
+        """Whether no server has answered the last request."""
+        self.unanswered = 0
+        """How many requests have ended without an answer."""
         self._unproved = False
         self._reactor = reactor
         self._turn = 0
-        self._closing = self._closed = False
+        self._outstanding = 0
+        self._closed = False
+        self._idle: Deferred[None] | None = None
         self._semaphore = DeferredSemaphore(MOST)
         self._ports: dict[int, tuple[_Receiver, IListeningPort]] = {}
         self._waiting: dict[tuple[Server, int], _Asking] = {}
@@ -65,7 +69,14 @@ class RadiusServers:
 
     def ask(self, make: MakeRequest) -> Deferred[Answer | None]:
         """Send a request; fires with the answer, or with None if no server answers."""
-        return self._semaphore.run(self._ask, make)
+        self._outstanding += 1
+        return self._semaphore.run(self._ask, make).addBoth(self._asked)
+
+    def _asked(self, result: Answer | None) -> Answer | None:
+        self._outstanding -= 1
+        self.unanswered += result is None
+        self._close_if_idle()
+        return result
 
     def _ask(self, make: MakeRequest) -> Deferred[Answer | None]:
         if self._closed:
@@ -75,19 +86,27 @@ class RadiusServers:
         asking.start()
         return asking.answered
 
-    def close(self, *, at_once: bool) -> None:
-        """Close the ports, at once or after the last outstanding request; later requests end without an answer."""
-        self._closing, self._closed = True, at_once
+    def close(self, *, at_once: bool) -> Deferred[None]:
+        """Close the ports, at once or when no request waits any more; fires when that is done.
+
+        At once, requests end as if there were no answer.
+        """
+        self._idle = self._idle or Deferred()
+        self._closed = self._closed or at_once
         if at_once:
             for asking in list(self._waiting.values()):
                 asking.end(None)
+        idle = self._idle
         self._close_if_idle()
+        return idle
 
     def _close_if_idle(self) -> None:
-        if self._closing and not self._waiting:
+        if self._idle and not self._outstanding:
             for _, port in self._ports.values():
                 port.stopListening()
             self._ports.clear()
+            if not self._idle.called:
+                self._idle.callback(None)
 
     @property
     def silence(self) -> str:
@@ -108,7 +127,6 @@ class RadiusServers:
     def forget(self, server: Server, identifier: int) -> None:
         """Free an identifier."""
         del self._waiting[server, identifier]
-        self._close_if_idle()
 
     def send(self, server: Server, data: bytes) -> None:
         """Send a packet; a failure counts as packet loss."""

@@ -11,6 +11,7 @@ from ..counters import Counters
 from ..identity import Identity
 from ..ip.batch import Batch
 from ..limits import TokenBucket
+from ..seats import Seats
 
 __all__ = [
     "LINK_TRAFFIC_BURST",
@@ -80,14 +81,14 @@ class ClientEntry:
 
 
 class ClientTable:
-    """The entries of all connected clients, oldest first; at most `maximum` at a time.
+    """The entries of all connected clients, oldest first; each takes one of the `seats`.
 
     `per_identity` is the maximum number of sessions per identity; 0 means no limit.
     """
 
-    def __init__(self, maximum: int, per_identity: int = 0, numbers: Iterator[int] | None = None) -> None:
-        """Begin without entries; `numbers` yields their numbers, for tables that share them."""
-        self.maximum = maximum
+    def __init__(self, seats: Seats, per_identity: int = 0, numbers: Iterator[int] | None = None) -> None:
+        """Begin without entries; `numbers` yields their numbers. Tables of one port share it and the seats."""
+        self.seats = seats
         self.per_identity = per_identity
         self._entries: dict[int, ClientEntry] = {}
         self._numbers = numbers or count(1)
@@ -103,7 +104,7 @@ class ClientTable:
         self, connection: Connection, peer: str, identity: Identity | None, now: float, suite: str | None = None
     ) -> ClientEntry | None:
         """Add an entry and return it, or None if the table is full: the client must then not get a 200 (3.2.5.1)."""
-        if len(self._entries) >= self.maximum:
+        if not self.seats.take():
             return None
         entry = ClientEntry(next(self._numbers), connection, peer, identity, now, suite)
         self._entries[entry.number] = entry
@@ -112,6 +113,7 @@ class ClientTable:
     def remove(self, entry: ClientEntry) -> None:
         """Remove the entry of a client whose connection has ended (3.2.7.2)."""
         del self._entries[entry.number]
+        self.seats.free()
 
     def __len__(self) -> int:
         return len(self._entries)

@@ -9,6 +9,7 @@ from typing import Protocol
 
 from ..counters import Counters
 from ..ip.batch import Batch
+from ..seats import Seats
 from .policy import Sources
 from .ppp.lcp import MRU
 
@@ -29,11 +30,12 @@ class Connection(Protocol):
 class SessionEntry:
     """One session.
 
-    `number` identifies it in output and commands, `peer` is the client's outer address, `since` the time of the
-    connection in seconds, `suite` the cipher suite. `user` is the user's name after authentication, else empty.
-    `sources` holds the client's inner addresses, `address` its IPv4 address from the pool, empty without one. `ending`
-    means that the call is ending or has ended, and only the connection remains. `mtu` is the maximum length of a packet
-    to the client. `advertised` and `answered` are the times of the last unsolicited and solicited Router Advertisement.
+    `number` identifies it to people, `peer` is the client's outer address, `since` the time of the connection in
+    seconds, `suite` the cipher suite. `user` is the user's name once it is authenticated, else empty. `sources` holds
+    the addresses that it sends from, `address` the IPv4 address taken from the pool for it, empty without one.
+    `seated` says that it has a seat, `ending` that its call ends: only the connection is still there. `mtu` is the
+    length of the longest packet that the client receives.
+    `advertised` and `answered` are the times of the last Router Advertisement sent unasked and in answer.
     """
 
     number: int
@@ -45,6 +47,7 @@ class SessionEntry:
     counters: Counters = field(default_factory=Counters)
     sources: Sources[int] = field(init=False)
     address: bytes = b""
+    seated: bool = False
     ending: bool = False
     mtu: int = MRU
     advertised: float = float("-inf")
@@ -59,25 +62,41 @@ class SessionEntry:
 
 
 class SessionTable:
-    """The entries of all sessions, oldest first; at most `maximum` at a time.
+    """The entries of all sessions, oldest first; each takes one of the `seats` once its user is authenticated.
 
+    Until then another limit must bound the sessions: whoever has shown no password takes no seat away from users.
     `per_user` is the maximum number of sessions of one user; 0 means no limit.
     """
 
-    def __init__(self, maximum: int, per_user: int = 0, numbers: Iterator[int] | None = None) -> None:
-        """Create an empty table; `numbers` yields the session numbers if several tables share them."""
-        self.maximum = maximum
+    def __init__(self, seats: Seats, per_user: int = 0, numbers: Iterator[int] | None = None) -> None:
+        """Begin without entries; `numbers` yields their numbers. Tables of one port share it and the seats."""
+        self.seats = seats
         self.per_user = per_user
         self._entries: dict[int, SessionEntry] = {}
         self._numbers = numbers or count(1)
 
-    def add(self, connection: Connection, peer: str, now: float, suite: str | None = None) -> SessionEntry | None:
-        """Add an entry and return it, or None if the table is full."""
-        if len(self._entries) >= self.maximum:
-            return None
+    def add(self, connection: Connection, peer: str, now: float, suite: str | None = None) -> SessionEntry:
+        """Add an entry and return it."""
         entry = SessionEntry(next(self._numbers), connection, peer, now, suite)
         self._entries[entry.number] = entry
         return entry
+
+    def seat(self, entry: SessionEntry, user: str) -> bool:
+        """Give the session of an authenticated user a seat; tell whether there was one."""
+        if self.seats.take():
+            entry.user, entry.seated = user, True
+        return entry.seated
+
+    def vacate(self, entry: SessionEntry) -> None:
+        """Free the seat of a session whose call ends; repeated, it does nothing."""
+        if entry.seated:
+            entry.seated = False
+            self.seats.free()
+
+    @property
+    def seated(self) -> int:
+        """How many sessions have a seat."""
+        return sum(entry.seated for entry in self._entries.values())
 
     def surplus(self, user: str) -> list[SessionEntry]:
         """Return the entries to remove before another session of this user begins: the oldest ones."""
@@ -94,6 +113,7 @@ class SessionTable:
 
     def remove(self, entry: SessionEntry) -> None:
         """Remove the entry of a connection that has ended."""
+        self.vacate(entry)
         del self._entries[entry.number]
 
     def __len__(self) -> int:

@@ -93,7 +93,7 @@ class IPHTTPSService:
 
     def limit(self, clients: int, sessions: int) -> None:
         """Change the limits; existing sessions continue."""
-        self.table.maximum, self.table.per_identity = clients, sessions
+        self.table.seats.maximum, self.table.per_identity = clients, sessions
 
     # Clients, in the order of their life.
 
@@ -118,7 +118,7 @@ class IPHTTPSService:
             raise NotAdmitted(sentence, "too many sessions")
         entry = self.table.add(session, peer.name, peer.identity, self.clock.seconds(), peer.suite)
         if entry is None:
-            raise NotAdmitted(f"the table is full with {self.table.maximum} clients", "the table is full")
+            raise NotAdmitted(f"the table is full with {self.table.seats.maximum} clients", "the table is full")
         if peer.identity is None:
             self.sources.add(peer.address)
             self._anonymous[entry] = peer.address

@@ -17,6 +17,7 @@ from ...core.sstp.policy import LINK_LOCAL_PREFIX, Policy
 from ...core.sstp.ppp.frame import ProtocolNumber
 from ...core.sstp.ppp.lcp import MRU
 from ...core.sstp.ppp.server import IPv4Up, IPv6Up, NetworkDown
+from ...core.sstp.reserved import Reserved
 from ...core.sstp.sessions import SessionEntry, SessionTable
 from ...core.sstp.table import Table
 from ..interfaces import PacketDevice
@@ -50,8 +51,10 @@ class SSTPLink:
         """Counts the packets dropped from the host."""
         self._device = device
         self._router = router
+        self.reserved = Reserved(prefix, own)
+        """The IPv6 addresses that are fixed for users."""
         self._addresses: Table[int] = Table()
-        self._policy: Policy[int] = Policy(self._addresses, own, prefix)
+        self._policy: Policy[int] = Policy(self._addresses, own, prefix, self._permits)
         self._errors = HostErrors(*map(_own_address(own).get, (ipv4.ADDRESS_LENGTH, ipv6.ADDRESS_LENGTH), (b"", b"")))
         self._advertising: Fanout[SessionEntry] = Fanout(clock, table, send)
         self._advertisement: IDelayedCall | None = None
@@ -59,8 +62,16 @@ class SSTPLink:
     # The addresses of clients.
 
     def taken(self, number: int, identifier: bytes) -> bool:
-        """Tell whether another client than the one with this number has an interface identifier."""
-        return self._addresses.holder(LINK_LOCAL_PREFIX + identifier) not in (None, number)
+        """Tell whether another client than the one with this number has an interface identifier, or will have it."""
+        held = self._addresses.holder(LINK_LOCAL_PREFIX + identifier) not in (None, number)
+        return held or not self.reserved.permits_identifier(self._user(number), identifier)
+
+    def _permits(self, number: int, address: bytes) -> bool:
+        return self.reserved.permits(self._user(number), address)
+
+    def _user(self, number: int) -> str:
+        entry = self.table.get(number)
+        return entry.user if entry else ""
 
     def network(self, entry: SessionEntry, change: Up) -> str | None:
         """Apply a change of a client's network layer; return the reason to disconnect the client, if there is one."""

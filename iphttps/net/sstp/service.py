@@ -23,6 +23,7 @@ from ...core.memory import SharedMemory
 from ...core.sources import Sources
 from ...core.sstp.call import Call, Command
 from ...core.sstp.crypto_binding import HashProtocol, certificate_hash
+from ...core.sstp.ppp.ipv6cp import nobodys
 from ...core.sstp.ppp.lcp import Authentication
 from ...core.sstp.ppp.pool import AddressFault, AddressPool
 from ...core.sstp.ppp.server import Credentials, Offer
@@ -31,17 +32,17 @@ from ...core.sstp.sessions import SessionEntry, SessionTable
 from ...pki.verification import CheckedConnection
 from ..interfaces import PacketDevice
 from ..listen.rejections import WINDOW, RejectionLog
-from ..listen.service import CertificatePolicy, NotAdmitted, Peer
+from ..listen.service import CertificatePolicy, Peer
 from ..log import logger
 from ..session_log import SessionLog, named
 from .link import SSTPLink
 from .login import Denied, End, Granted, Logins, Record
 from .session import SSTPSession
 
-__all__ = ["FAILURES", "LOGIN_FAILED", "UNCONNECTED", "Binding", "SSTPService"]
+__all__ = ["FAILURES", "FULL", "LOGIN_FAILED", "UNCONNECTED", "Binding", "SSTPService"]
 
-LOGIN_FAILED, UNCONNECTED = "login failed", "call not connected"
-"""The kinds of rejections of SSTP."""
+LOGIN_FAILED, UNCONNECTED, FULL = "login failed", "call not connected", "no room"
+"""The kinds of refusals of SSTP."""
 
 FAILURES = 64.0
 """Maximum number of failed logins logged individually per WINDOW; the others are only counted."""
@@ -94,16 +95,19 @@ class SSTPService(SSTPLink):
         self.memory = SharedMemory()
         """The memory queued for all clients together."""
         self.sources = Sources()
-        """The sources of the sessions."""
+        """Where the sessions of users come from."""
         self.past = Counters()
         """The total counters of former clients."""
         self.pool = pool
+        self.outside_changed: Callable[[], None] = _nothing
+        """Called when a client has got an address outside the pool's network, or has it no longer."""
         self.binding = binding
         self.dns = tuple(dns)
         self.stopping = False
         self._logins = logins
         self._random = random
-        self._limiter = HandshakeLimiter[SSTPSession]() if limiter is None else limiter
+        self.limiter = HandshakeLimiter[SSTPSession]() if limiter is None else limiter
+        """The sessions that are not connected yet."""
         self._name = name
         self._day = day
         self._outer: dict[SessionEntry, IPAddress | None] = {}
@@ -132,31 +136,27 @@ class SSTPService(SSTPLink):
 
     def limit(self, sessions: int, per_user: int) -> None:
         """Change the limits; no session ends by it."""
-        self.table.maximum, self.table.per_user = sessions, per_user
+        self.table.seats.maximum, self.table.per_user = sessions, per_user
 
     # Clients, in the order of their life.
 
     def admit(self, peer: Peer, request: RequestHead) -> SSTPSession:
         """Return a session for the client, whose user is not known yet.
 
+        Until its user is authenticated it takes no seat; the limiter bounds these sessions.
+
         Raises:
             ProtocolError: The request opens no call.
-            NotAdmitted: There is no room for the client.
         """
         rest = open_call(request)
-        if source := self.sources.full(peer.address):
-            raise NotAdmitted(f"{source} has reached --max-sessions-per-source", "too many sessions")
         hashes = self.binding.certificate_hashes or _hashes(peer.tls)
         call = Call(self._random, b"iphttps", hashes, self.binding.hashes, self.binding.authentication)
         session = SSTPSession(self, call, accept(self._name, self._day()), rest)
         entry = self.table.add(session, peer.name, self.clock.seconds(), peer.suite)
-        if entry is None:
-            raise NotAdmitted(f"the table is full with {self.table.maximum} clients", "the table is full")
         session.begin(entry)
-        self.sources.add(peer.address)
         self._outer[entry] = peer.address
         self._unconnected[entry] = UNCONNECTED
-        if displaced := self._limiter.add(session, peer.address):
+        if displaced := self.limiter.add(session, peer.address):
             displaced.give_way("displaced by a newer connection: too many calls are not connected yet")
         return session
 
@@ -182,17 +182,28 @@ class SSTPService(SSTPLink):
         for old in self.table.surplus(verdict.user):
             limit = self.table.per_user
             old.connection.disconnect(f"{verdict.user} logged in again, and may have only {limit} sessions at a time")
-        entry.user = verdict.user
+        if obstacle := self._seat(entry, verdict.user):
+            self._unconnected[entry] = FULL
+            return call.disconnect(f"there is no room for {verdict.user}: {obstacle}", now)
         session = entry.connection
         assert isinstance(session, SSTPSession)
-        self._limiter.heard(session)  # clients without valid credentials cannot displace it
+        self.limiter.heard(session)  # its place is safe from those who have shown nothing
         if verdict.record:
             self._records[entry] = verdict.record
         return call.accept(self._offer(entry, verdict), now, verdict.success, verdict.hlak)
 
+    def _seat(self, entry: SessionEntry, user: str) -> str | None:
+        """Give a user's session a seat; return why there is none."""
+        address = self._outer[entry]
+        if source := self.sources.full(address):
+            return f"{source} has reached --max-sessions-per-source"
+        if not self.table.seat(entry, user):
+            return f"the server has reached --max-clients, {self.table.seats.maximum}"
+        self.sources.add(address)
+        return None
+
     def _offer(self, entry: SessionEntry, verdict: Granted) -> Offer:
-        identifier = self._random(8) if self._router else b""
-        taken = partial(self.taken, entry.number)  # not the entry, to avoid a reference cycle
+        identifier, taken = self._identifier(entry)
         if self.pool is None:
             return Offer(identifier=identifier, taken=taken)
         address = self.pool.take(verdict.user, verdict.address)
@@ -205,7 +216,20 @@ class SSTPService(SSTPLink):
             )
             return Offer(identifier=identifier, taken=taken)
         entry.address = address.packed
+        if address not in self.pool.network:
+            self.outside_changed()
         return Offer(self.pool.server.packed, address.packed, self.dns, identifier, taken)
+
+    def _identifier(self, entry: SessionEntry) -> tuple[bytes, Callable[[bytes], bool]]:
+        """Return the interface identifier for a client, empty without IPv6, and what tells which it may not have.
+
+        That of a fixed address is the only one, unless another session of the user has it.
+        """
+        if not self._router:
+            return b"", nobodys
+        taken = partial(self.taken, entry.number)  # not the entry: it would refer to itself
+        fixed = self.reserved.identifier(entry.user)
+        return (fixed, fixed.__ne__) if fixed and not taken(fixed) else (self._random(8), taken)
 
     def connected(self, entry: SessionEntry) -> None:
         """Log a client with a valid crypto binding: its packets pass from now on."""
@@ -217,15 +241,21 @@ class SSTPService(SSTPLink):
     def _established(self, entry: SessionEntry) -> None:
         session = entry.connection
         assert isinstance(session, SSTPSession)
-        self._limiter.remove(session)
+        self.limiter.remove(session)
         self._unconnected.pop(entry, None)
 
     def released(self, entry: SessionEntry) -> None:
         """Free the addresses of a client whose call ends; a repeated call has no effect."""
         super().released(entry)
         if self.pool and entry.address:
-            self.pool.free(IPv4Address(entry.address))
+            address = IPv4Address(entry.address)
+            self.pool.free(address)
+            if address not in self.pool.network:
+                self.outside_changed()
         entry.address = b""
+        if entry.seated:
+            self.sources.remove(self._outer[entry])
+            self.table.vacate(entry)
         entry.ending = True
 
     def left(self, entry: SessionEntry, sentence: str) -> None:
@@ -238,7 +268,7 @@ class SSTPService(SSTPLink):
         assert isinstance(session, SSTPSession)
         if record := self._records.pop(entry, None):
             record.end(entry, self._end(session))
-        self.sources.remove(self._outer.pop(entry))
+        del self._outer[entry]
         self.past.add(entry.counters)
         if kind:
             self._rejections.note(entry.peer, sentence, kind)
@@ -258,3 +288,7 @@ def _hashes(tls: CheckedConnection | None) -> tuple[bytes, ...]:
     if not certificate:
         return ()
     return tuple(certificate_hash(certificate.public_bytes(Encoding.DER), each) for each in HashProtocol)
+
+
+def _nothing() -> None:
+    """Do nothing."""

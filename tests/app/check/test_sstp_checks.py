@@ -48,8 +48,10 @@ class UsersTests(SynchronousTestCase):
         right = self.path.read_text()
         self.path.write_text(right + "quux = 1\n")
         self.assertIn("unknown key 'quux'", self.found()[0])
-        self.path.write_text(right + 'address = "10.99.0.1"\n')
-        self.assertTrue(self.found()[0].startswith("error: "), self.found())
+        for address in ('address = "10.99.0.1"', 'address6 = "2001:db8:3::1"'):
+            self.path.write_text(f"{right}{address}\n")
+            found = self.found("--sstp-prefix", "2001:db8:3::/64")
+            self.assertTrue(found[0].startswith("error: "), found)
 
     def test_nobody(self) -> None:
         """A file without a user who may log in gets a warning."""

@@ -174,10 +174,10 @@ class EffectTests(ReloadCase):
         self.write(max_clients=7, max_handshakes=9, handshake_timeout=3, max_sessions_per_source=5)
         running.reload()
         listener, service = running.server.listener, service_of(running)
-        self.assertEqual((7, 3.0, 5), (service.table.maximum, listener.handshake_deadline, service.sources.most))
+        self.assertEqual((7, 3.0, 5), (service.table.seats.maximum, listener.handshake_deadline, service.sources.most))
 
     def test_refused(self) -> None:
-        """If something is wrong nothing changes, and the place of it is named."""
+        """Where something is wrong nothing changes, and the seat of it is named."""
         running = self.begin()
         self.write(max_clients=7, identity_addresses="/nowhere.toml")
         error = self.assertRaises(ConfigError, running.reload)
@@ -185,7 +185,7 @@ class EffectTests(ReloadCase):
         self.assertTrue(str(error).startswith(f"{self.path}:{line}: identity-addresses: cannot read"), error)
         self.write(max_clients="7")
         self.assertIn("must be a number", str(self.assertRaises(ConfigError, running.reload)))
-        self.assertEqual((1000, 1000), (service_of(running).table.maximum, running.config.max_clients))
+        self.assertEqual((1000, 1000), (service_of(running).table.seats.maximum, running.config.max_clients))
 
     def test_failure_reported(self) -> None:
         """A failed reload is in the log and, until one succeeds, in the status, whichever way it was requested."""

@@ -37,9 +37,8 @@ class SSTPCase(ReloadCase):
     def user_session(self, running: RunningServer, user: str) -> Mock:
         """Begin a session of a user; return its connection."""
         connection = Mock()
-        entry = self.sstp(running).service.table.add(connection, "192.0.2.7:1", 0.0)
-        assert entry
-        entry.user = user
+        table = self.sstp(running).service.table
+        table.seat(table.add(connection, "192.0.2.7:1", 0.0), user)
         return connection
 
     def ask(self, running: RunningServer, method: str, path: str) -> Any:
@@ -79,6 +78,36 @@ class HostTests(SSTPCase):
         router = self.sstp(running)._router
         assert router
         self.assertEqual(["2001:db8:77::/48"], [str(route) for route in router.advertisement.routes])
+
+    def test_outside(self) -> None:
+        """A client's address outside the pool is routed to the interface while the client has it."""
+        running = self.begin()
+        service, pool = self.sstp(running).service, self.sstp(running).service.pool
+        assert pool is not None
+
+        def routes() -> list[str]:
+            self.reactor.advance(0)
+            return [str(network) for network in self.network.interfaces["sstp0"].ipv4.routes]
+
+        for number in (7, 8):
+            pool.take(f"user {number}", IPv4Address(f"198.51.100.{number}"))
+            service.outside_changed()
+        self.assertEqual(["198.51.100.7/32", "198.51.100.8/32"], routes())
+        pool.free(IPv4Address("198.51.100.7"))
+        service.outside_changed()
+        self.assertEqual(["198.51.100.8/32"], routes())
+        pool.free(IPv4Address("198.51.100.8"))
+        service.outside_changed()
+        running.quit()
+        self.assertEqual(["198.51.100.8/32"], routes())  # the interface goes, and its routes with it
+
+    def test_not_routed(self) -> None:
+        """If the kernel refuses the route, the log says so, and the server goes on."""
+        running = self.begin()
+        self.patch(self.sstp(running)._host, "configure", Mock(side_effect=ConfigError("cannot configure sstp0: no")))
+        with self.logged("cannot configure sstp0: no; clients cannot be reached"):
+            self.sstp(running).service.outside_changed()
+            self.reactor.advance(0)
 
     def test_own(self) -> None:
         """No client may send from the server's address of the pool."""
@@ -127,10 +156,12 @@ class AloneTests(SSTPCase):
     def test_reload(self) -> None:
         """A reload is as ever, and to serve IP-HTTPS takes a restart."""
         running = self.begin()
-        self.write(prefix="2001:db8:2::/64", max_clients=7, authentication="none")
+        self.write(prefix="2001:db8:2::/64", max_clients=7, max_handshakes=5, authentication="none")
         changes = running.reload()
-        self.assertEqual((("authentication", "max-clients"), ("prefix",)), (changes.now, changes.restart))
-        self.assertEqual(7, self.sstp(running).service.table.maximum)
+        now = ("authentication", "max-clients", "max-handshakes")
+        self.assertEqual((now, ("prefix",)), (changes.now, changes.restart))
+        service = self.sstp(running).service
+        self.assertEqual((7, 5), (service.table.seats.maximum, service.limiter._maximum))
 
     def test_mode(self) -> None:
         """There is no Authentication Mode to change."""
@@ -158,8 +189,14 @@ class ControlTests(SSTPCase):
     def test_clients(self) -> None:
         """Clients of both protocols are told of in the order of their numbers, which they share."""
         running = self.begin()
+        now = self.reactor.seconds()
         first = self.user_session(running, "alice")
-        service_of(running).table.add(Mock(), "192.0.2.8:1", None, 0.0)
+        service_of(running).table.add(Mock(), "192.0.2.8:1", None, now)
+        for table in (self.sstp(running).service.table, service_of(running).table):
+            for each in table:
+                each.since = now
+                each.counters.received(1, 1000)
+        self.reactor.advance(2)
         (entry,) = self.sstp(running).service.table
         self.sstp(running).service._policy.assign_ipv4(entry.sources, bytes((10, 99, 0, 2)))
         self.sstp(running).service._policy.assign_interface_id(entry.sources, bytes((0,) * 7 + (7,)))
@@ -171,6 +208,7 @@ class ControlTests(SSTPCase):
             [(client["number"], client["protocol"], client["identity"]) for client in value["clients"]],
         )
         self.assertEqual(["10.99.0.2", "fe80::7"], value["clients"][0]["addresses"])
+        self.assertEqual([{"in": 4000, "out": 0}] * 2, [client["rates"] for client in value["clients"][:2]])
         self.assertEqual("alice", self.ask(running, "POST", "/clients/1/disconnect")["identity"])
         first.disconnect.assert_called_once_with("disconnected by the operator")
 
@@ -224,6 +262,23 @@ class ReloadTests(SSTPCase):
         self.reactor.advance(2)
         self.assertIn("10.99.0.1", str(self.sstp(running).logins.problem))
         self.assertIn("10.99.0.1", str(self.assertRaises(ConfigError, running.reload)))
+
+    def test_fixed_ipv6(self) -> None:
+        """The same holds for a fixed IPv6 address; with a mistake in one family the other stays as it was, too."""
+        self.values["sstp-prefix"] = "2001:db8:3::/64"
+        running = self.begin()
+        service = self.sstp(running).service
+        before = self.users.read_text()
+        self.users.write_text(before + 'address6 = "2001:db8:3::7"\n')
+        self.reactor.advance(2)
+        self.assertEqual(bytes(7) + b"\7", service.reserved.identifier("bob"))
+        self.users.write_text(before + 'address = "10.99.0.200"\naddress6 = "2001:db8:4::7"\n')
+        self.reactor.advance(2)
+        for problem in (self.sstp(running).logins.problem, self.assertRaises(ConfigError, running.reload)):
+            self.assertIn("2001:db8:4::7 is not in 2001:db8:3::/64", str(problem))
+        self.assertEqual(bytes(7) + b"\7", service.reserved.identifier("bob"))
+        assert service.pool is not None
+        self.assertNotEqual(IPv4Address("10.99.0.200"), service.pool.take("bob"))
 
     def test_users_refused(self) -> None:
         """A users file that is wrong leaves everything as it was."""

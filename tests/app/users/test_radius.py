@@ -9,6 +9,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from iphttps.app.users.radius import RadiusLogins
 from iphttps.app.users.radius_exchange import TRIES, WAIT, Server
 from iphttps.core.errors import ConfigError
+from iphttps.core.login_limits import FREE, TOO_MANY
 from iphttps.core.sstp.crypto_binding import NO_HLAK
 from iphttps.core.sstp.ppp.chap import Response
 from iphttps.core.sstp.ppp.mschapv2_authenticator import Verify
@@ -130,6 +131,22 @@ class LoginTests(RadiusCase):
         waited = self.clock.sent(FIRST.port)
         self.clock.advance(40)
         self.assertEqual(([], True), (waited, bool(self.clock.sent(FIRST.port))))
+
+    def test_queue(self) -> None:
+        """Logins of a source at the same time are asked about one after the other, and too many not at all."""
+        for _ in range(FREE + 4):
+            self.logins._limiter.failed(VERIFY.response.name, CLIENT, 0.0)
+        given_up, *_, rejected = (self.logins.check(VERIFY, CLIENT) for _ in range(4))
+        verdict = self.successResultOf(rejected)
+        assert isinstance(verdict, Denied)
+        self.assertIn(TOO_MANY, verdict.sentence)
+        self.clock.advance(7)
+        given_up.cancel()
+        self.failureResultOf(given_up)
+        self.clock.advance(8.5)
+        self.assertEqual(self.clock.sent(FIRST.port), [])
+        self.clock.advance(0.5)
+        self.assertEqual(len(self.clock.sent(FIRST.port)), 1)
 
 
 class ServersTests(RadiusCase):

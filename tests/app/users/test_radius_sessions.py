@@ -5,9 +5,10 @@ from __future__ import annotations
 import struct
 from ipaddress import ip_address
 
+from twisted.logger import capturedLogs
 from twisted.trial.unittest import SynchronousTestCase
 
-from iphttps.app.users.radius import RadiusLogins
+from iphttps.app.users.radius import GOODBYE, RadiusLogins
 from iphttps.app.users.radius_exchange import WAIT, Server
 from iphttps.core.sstp.ppp.pap import AuthenticateRequest
 from iphttps.core.sstp.sessions import SessionEntry
@@ -147,8 +148,55 @@ class AccountingTests(SessionCase):
         self.logins.stop()
         self.assertEqual(self.records(), [])
         session.record.end(session.entry, End.STOPPING)
+        self.assertNoResult(self.logins.finished)
         self.assertEqual([record[40] for record in self.records()], [2, 8])
+        self.successResultOf(self.logins.finished)
         self.assertFalse(any(port.open for port in self.clock.ports))
+
+    def test_stop_again(self) -> None:
+        """While the daemon stops, the records of the end are sent until they are confirmed (RFC 2866 section 2)."""
+        session = Session(self, 1)
+        self.records()
+        self.logins.stop()
+        self.clock.advance(1)
+        session.record.end(session.entry, End.STOPPING)
+        first = self.clock.sent(ACCOUNTING)
+        self.clock.advance(WAIT)
+        again = self.clock.sent(ACCOUNTING)
+        self.assertEqual((len(first), again), (2, first))
+        self.assertNoResult(self.logins.finished)
+        for data, address in again:
+            self.clock.answer(Query(data).reply(5, proved=False), address)
+        self.successResultOf(self.logins.finished)
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_stop_unheard(self) -> None:
+        """The daemon does not wait for ever for a server that confirms nothing; the log says how many are lost."""
+        for ends in (True, False):
+            with self.subTest(ends=ends), capturedLogs() as events:
+                self.setUp()
+                session = Session(self, 1)
+                self.records()
+                self.logins.stop()
+                if ends:
+                    session.record.end(session.entry, End.STOPPING)
+                self.clock.pump([1.0] * int(GOODBYE - 1))
+                self.clock.advance(0.5)
+                self.clock.advance(0.5)
+                self.successResultOf(self.logins.finished)
+                lost = [event["count"] for event in events if event.get("event") == "radius-lost"]
+                self.assertEqual(lost, [2] if ends else [])  # Stop and Accounting-Off
+
+    def test_silent(self) -> None:
+        """A server that confirms no record is a problem that the status shows, until it does."""
+        Session(self, 1)
+        self.clock.pump([WAIT] * 3)
+        self.assertEqual(self.logins.problem, "accounting: no RADIUS server answers: 192.0.2.1:1813")
+        self.clock.sent(ACCOUNTING)
+        session = Session(self, 2)
+        self.records()
+        self.assertIsNone(self.logins.problem)
+        self.assertIsNone(session.ended)
 
 
 class TimeoutTests(SessionCase):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from twisted.trial.unittest import SynchronousTestCase
 
 from iphttps.core.ip.batch import Batch
+from iphttps.core.seats import Seats
 from iphttps.core.sstp.sessions import SessionEntry, SessionTable
 
 
@@ -23,12 +24,12 @@ class TableTests(SynchronousTestCase):
 
     def setUp(self) -> None:
         """Have a table with room for four, two of each user."""
-        self.table = SessionTable(4, 2)
+        self.seats = Seats(4)
+        self.table = SessionTable(self.seats, 2)
 
     def add(self, user: str = "") -> SessionEntry:
         """Add a session, perhaps one that is authenticated."""
         entry = self.table.add(Connection(), "192.0.2.7:1000", 5.0)
-        assert entry
         entry.user = user
         return entry
 
@@ -48,13 +49,19 @@ class TableTests(SynchronousTestCase):
         entry.user = "alice"
         self.assertEqual(str(entry), "client 1 (alice, 192.0.2.7:1000)")
 
-    def test_full(self) -> None:
-        """A full table takes no entry until another has gone."""
-        entries = [self.add() for _ in range(4)]
-        self.assertIsNone(self.table.add(Connection(), "", 0.0))
-        self.table.remove(entries[1])
-        self.add()
-        self.assertEqual([entry.number for entry in self.table], [1, 3, 4, 5])
+    def test_seats(self) -> None:
+        """Only a session whose user is authenticated takes a seat, until its call ends or its connection has gone."""
+        self.seats.maximum = 2
+        entries = [self.add() for _ in range(5)]
+        seated = [self.table.seat(entry, user) for entry, user in zip(entries, ("alice", "bob", "carol"), strict=False)]
+        self.assertEqual((seated, self.table.seated, self.seats.taken), ([True, True, False], 2, 2))
+        self.assertEqual([entry.user for entry in entries[:3]], ["alice", "bob", ""])
+        self.table.vacate(entries[0])
+        self.table.vacate(entries[0])
+        self.assertEqual((self.table.seated, self.seats.taken), (1, 1))
+        for entry in entries[:2]:
+            self.table.remove(entry)
+        self.assertEqual((self.table.seated, self.seats.taken), (0, 0))
 
     def test_surplus(self) -> None:
         """Before one more session of a user begins, the oldest of that user must go; those of others stay."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from ipaddress import IPv4Network
 from itertools import count
 from typing import cast
@@ -9,9 +10,12 @@ from typing import cast
 from twisted.internet.address import IPv4Address
 from twisted.internet.base import DelayedCall
 from twisted.internet.defer import Deferred
+from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import IListeningPort, IProtocolFactory
 from twisted.internet.protocol import Protocol
 from twisted.internet.testing import MemoryReactorClock, StringTransport
+from twisted.logger import LogEvent, formatEvent
+from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from iphttps.core.admission import HandshakeLimiter
@@ -21,6 +25,7 @@ from iphttps.core.ip.address import IPAddress
 from iphttps.core.ip.batch import Batch
 from iphttps.core.ip.router import Router
 from iphttps.core.ip.router_advertisement import RouterAdvertisement
+from iphttps.core.seats import Seats
 from iphttps.core.sstp.crypto_binding import HashProtocol, server_hlak
 from iphttps.core.sstp.ppp import mschapv2
 from iphttps.core.sstp.ppp.mschapv2_authenticator import Verify
@@ -134,7 +139,7 @@ class SSTPCase(SynchronousTestCase):
         self.device = MemoryDevice("sstp", ipv4=True)
         self.addCleanup(self.device.close)
         self.users = Users()
-        self.table = SessionTable(self.maximum, self.per_user)
+        self.table = SessionTable(Seats(self.maximum), self.per_user)
         random = (bytes((number % 256,)) for number in count(1))
         self.pool = AddressPool(POOL)
         self.service = SSTPService(
@@ -202,3 +207,13 @@ def from_far(caller: SSTPClient, length: int = 100, flags: int = ipv4.DONT_FRAGM
 def from_far_ipv6(destination: bytes, length: int = 100) -> bytes:
     """Build a packet of IPv6 for an address, of this length."""
     return ipv6.packet(FAR_IPV6, destination, ipv6.UDP, bytes(length - ipv6.HEADER_LENGTH), 64)
+
+
+def leave(caller: Caller) -> None:
+    """Have the connection end."""
+    caller.session.connectionLost(Failure(ConnectionDone()))
+
+
+def said(events: Sequence[LogEvent], name: str) -> list[str]:
+    """Return the texts of the events with this name."""
+    return [str(formatEvent(event)) for event in events if event.get("event") == name]

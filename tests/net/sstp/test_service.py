@@ -1,105 +1,20 @@
-"""The service: who is admitted, who must go, what each client gets, and what the log says."""
+"""The service: what each client gets, and what the log says."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from ipaddress import IPv4Address
 
-from twisted.internet.address import IPv4Address
-from twisted.internet.error import ConnectionDone
-from twisted.internet.testing import StringTransport
-from twisted.logger import LogEvent, capturedLogs, formatEvent
-from twisted.python.failure import Failure
+from twisted.logger import capturedLogs
 
 from iphttps.core.errors import DropReason
 from iphttps.core.ip import ipv4, ipv6
 from iphttps.core.ip.ndp import recognise
-from iphttps.net.connection import CLOSE_DEADLINE
 from iphttps.net.listen.rejections import LINES
 from iphttps.net.sstp import service
 from iphttps.net.sstp.login import Denied
-from tests.net.sstp.support import FAR, FAR_IPV6, Caller, SSTPCase, from_far, from_far_ipv6, to_far
+from tests.net.sstp.support import FAR, FAR_IPV6, SSTPCase, from_far, from_far_ipv6, leave, said, to_far
 from tests.net.support import PREFIX, SERVER_LINK_LOCAL
-from tests.sstp_client import CALL_DISCONNECT, CALL_DISCONNECT_ACK, REQUEST_HEAD, message, packet
-
-
-def leave(caller: Caller) -> None:
-    """Have the connection end."""
-    caller.session.connectionLost(Failure(ConnectionDone()))
-
-
-def said(events: Sequence[LogEvent], name: str) -> list[str]:
-    """Return the texts of the events with this name."""
-    return [str(formatEvent(event)) for event in events if event.get("event") == name]
-
-
-class AdmissionTests(SSTPCase):
-    """Limits before anybody has shown a password."""
-
-    maximum = 5
-
-    def test_displaced(self) -> None:
-        """Of calls that are not connected the oldest gives way at once, with a word and without waiting for one."""
-        callers = [self.caller() for _ in range(5)]
-        self.assertEqual(len(self.table), 4)
-        transport = callers[0].transport
-        self.assertTrue(transport.disconnecting)
-        callers[0].take()
-        self.assertEqual(callers[0].kinds, [CALL_DISCONNECT])
-        self.clock.advance(CLOSE_DEADLINE)
-        self.assertTrue(transport.disconnected)
-        self.assertEqual([each.transport.disconnecting for each in callers[1:]], [False] * 4)
-
-    def test_authenticated(self) -> None:
-        """A client with valid credentials is displaced after those without."""
-        known = self.caller()
-        known.bind = lambda: b""
-        known.call()
-        silent = [self.caller() for _ in range(4)]
-        self.assertEqual([each.transport.disconnecting for each in (known, *silent)], [False, True] + [False] * 3)
-
-    def test_connected(self) -> None:
-        """A connected client is not displaced."""
-        connected = self.connected()
-        for _ in range(6):
-            self.caller()
-        self.assertFalse(connected.transport.disconnecting)
-
-    def test_full(self) -> None:
-        """A full table rejects without an answer, as IP-HTTPS does."""
-        self.table.maximum = 1
-        self.connected()
-        self.refused(b"")
-
-    def test_source(self) -> None:
-        """So does the limit of a source; what has ended does not count."""
-        self.service.sources.most = 1
-        caller = self.connected(address="192.0.2.8")
-        self.refused(b"", "192.0.2.8")
-        leave(caller)
-        self.connected(address="192.0.2.8")
-
-    def refused(self, answer: bytes, address: str = "192.0.2.7") -> None:
-        """Assert that a client gets this answer and no session."""
-
-        before = len(self.table)
-        protocol, transport = self.listener.buildProtocol(IPv4Address("TCP", address, 1)), StringTransport()
-        protocol.makeConnection(transport)
-        protocol.dataReceived(REQUEST_HEAD)
-        self.assertEqual((transport.value(), transport.disconnecting), (answer, True))
-        self.assertEqual(len(self.table), before)
-
-    def test_wrong_request(self) -> None:
-        """Other requests get a proper HTTP error, and no session ([MS-SSTP] 3.3.7.2)."""
-        for change, status in (
-            ((b"SSTP_DUPLEX_POST", b"GET"), b"405"),
-            ((b"/sra_", b"/"), b"404"),
-            ((b"/1.1", b"/1.0"), b"505"),
-        ):
-            protocol, transport = self.listener.buildProtocol(None), StringTransport()
-            protocol.makeConnection(transport)
-            protocol.dataReceived(REQUEST_HEAD.replace(*change))
-            self.assertEqual(transport.value()[9:12], status)
-        self.assertEqual(len(self.table), 0)
+from tests.sstp_client import CALL_DISCONNECT, CALL_DISCONNECT_ACK, message, packet
 
 
 class UserTests(SSTPCase):
@@ -131,6 +46,60 @@ class UserTests(SSTPCase):
         self.assertEqual(caller.up & set(caller.networks), {0x8057})
         self.assertEqual(len(said(events, "no-address")), 1)
         self.assertIn("all addresses of the pool are in use", said(events, "no-address")[0])
+
+    def test_fixed_identifier(self) -> None:
+        """A user with a fixed IPv6 address gets its interface identifier, whatever the client asks for (RFC 5072 4.1).
+
+        Neither another client's interface identifier nor an address that it forms may be that.
+        """
+        fixed = PREFIX[7]
+        self.service.reserved.reserve({"alice": fixed})
+        identifier = fixed.packed[8:]
+        bob = self.caller("bob")
+        bob.ipv6cp.identifier = identifier
+        bob.call()
+        self.assertTrue(bob.ready)
+        self.assertNotEqual(bob.ipv6cp.identifier, identifier)
+        sent = ipv6.packet(fixed.packed, FAR_IPV6, ipv6.UDP, bytes(8), 64)
+        bob.send(packet(sent))
+        self.assertEqual((self.device.taken, bob.entry.counters.drops), ([], {DropReason.SOURCE_HELD: 1}))
+        alice = self.connected()
+        self.assertEqual(alice.ipv6cp.identifier, identifier)
+        alice.send(packet(sent))
+        self.assertEqual(self.device.taken, [sent])
+
+    def test_fixed_insisting(self) -> None:
+        """A client that takes no other interface identifier than its own does without, and has the fixed one."""
+        self.service.reserved.reserve({"alice": PREFIX[7]})
+        caller = self.caller()
+        caller.ipv6cp._yielding = False
+        caller.call()
+        self.assertTrue(caller.ready)
+        self.assertEqual(caller.entry.sources.link_local[8:], PREFIX[7].packed[8:])
+
+    def test_fixed_twice(self) -> None:
+        """Of two sessions of a user the older one has the fixed addresses; the newer one gets another of IPv6."""
+        self.service.reserved.reserve({"alice": PREFIX[7]})
+        self.pool.reserve({"alice": IPv4Address("10.99.0.5")})
+        older, newer = self.connected(), self.caller()
+        newer.call()
+        self.assertEqual(newer.up & set(newer.networks), {0x8057})
+        self.assertNotEqual(newer.ipv6cp.identifier, older.ipv6cp.identifier)
+        self.table.per_user = 1
+        newest = self.connected()
+        self.assertEqual((newest.ipcp.address, newest.ipv6cp.identifier), (bytes((10, 99, 0, 5)), PREFIX[7].packed[8:]))
+
+    def test_outside(self) -> None:
+        """When a client gets an address outside the pool, and when it has it no longer, the owner is told."""
+        held: list[tuple[IPv4Address, ...]] = []
+        self.service.outside_changed = lambda: held.append(self.pool.outside)
+        address = IPv4Address("198.51.100.7")
+        self.pool.reserve({"alice": address})
+        caller = self.connected()
+        self.connected("bob")
+        self.assertEqual((caller.ipcp.address, held), (address.packed, [(address,)]))
+        leave(caller)
+        self.assertEqual(held, [(address,), ()])
 
     def test_failed_login(self) -> None:
         """A failed login is logged with the user's name and no password; the end of its call is no record."""
@@ -300,4 +269,4 @@ class PacketTests(SSTPCase):
     def test_limits(self) -> None:
         """Limits can be changed while clients are there."""
         self.service.limit(3, 1)
-        self.assertEqual((self.table.maximum, self.table.per_user), (3, 1))
+        self.assertEqual((self.table.seats.maximum, self.table.per_user), (3, 1))

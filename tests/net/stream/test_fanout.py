@@ -8,6 +8,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from iphttps.core.ip.batch import Batch
 from iphttps.core.iphttps.clients import ClientEntry, ClientTable
+from iphttps.core.seats import Seats
 from iphttps.net.stream.fanout import MAXIMUM_WAITING, MAXIMUM_WAITING_OF_SOURCE, TURN, Fanout
 
 FIRST, SECOND = Batch.of([b"first"]), Batch.of([b"second"])
@@ -54,7 +55,7 @@ class FanoutTests(SynchronousTestCase):
         """Make the clients."""
         self.clock = SlowClock()
         self.sent: list[tuple[int, Batch]] = []
-        self.table = ClientTable(10)
+        self.table = ClientTable(Seats(10))
         self.entries: list[ClientEntry] = []
         for number in range(7):
             entry = self.table.add(Connection(self.clock, self.sent, number), "peer", None, 0.0)

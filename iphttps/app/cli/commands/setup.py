@@ -63,6 +63,7 @@ def _checked_by(check: Callable[[str], object]) -> Callable[..., Any]:
 )
 @click.option("--port", metavar="NUMBER", type=click.IntRange(1, 65535), help="Port to listen on; default: 443.")
 @click.option("--sstp", is_flag=True, help="Serve SSTP too, with a random IPv4 network and IPv6 prefix.")
+@click.option("--sstp-only", is_flag=True, help="Serve SSTP alone: users with passwords, no certificates of clients.")
 @click.option("--key", type=click.Choice([kind.value for kind in KeyKind]), default="rsa", help=KEY_TYPE)
 @click.option("--instance", metavar="NAME", default=DEFAULT_NAME, help="Name of this server instance; default: main.")
 @root_option
@@ -72,6 +73,7 @@ def setup(
     routes: tuple[str, ...],
     port: int | None,
     sstp: bool,
+    sstp_only: bool,
     key: str,
     instance: str,
     places: Places,
@@ -80,8 +82,10 @@ def setup(
 
     Existing files are not changed: it is safe to run the command again.
     """
+    if sstp_only and prefix:
+        raise click.UsageError("--prefix is that of IP-HTTPS: leave it out, or --sstp-only")
     demand_root(places, "setup", "writes to /etc/iphttps and /var/lib/iphttps")
-    wanted = ServerSetup(places, instance, hosts, prefix, routes, port, KeyKind(key), sstp)
+    wanted = ServerSetup(places, instance, hosts, prefix, routes, port, KeyKind(key), sstp or sstp_only, not sstp_only)
     changed = False
     for sentence in wanted.perform():
         changed = True
@@ -92,13 +96,17 @@ def setup(
         click.echo("already set up; no changes")
     click.echo(started.sentence)
     if places.root.samefile("/"):
-        _show_obstacles(config.uri.port, config.interface, *([config.sstp_interface] if config.serves_sstp else []))
-    click.echo(f"hosts behind this gateway need a route to {config.prefix} via this gateway")
+        _show_obstacles(
+            config.uri.port,
+            *([config.interface] if config.serves_iphttps else []),
+            *([config.sstp_interface] if config.serves_sstp else []),
+        )
+    networks = [str(each) for each in (config.prefix, config.sstp_pool, config.sstp_prefix) if each]
+    click.echo(f"hosts behind this gateway need routes to these networks via this gateway: {', '.join(networks)}")
     if config.serves_sstp:
-        networks = " and ".join(str(each) for each in (config.sstp_pool, config.sstp_prefix) if each)
-        click.echo(f"for clients of SSTP they need the same for {networks}")
         click.echo(f"if ICMP is filtered, clamp the MSS of TCP to the tunnel: {_clamp(config.sstp_interface)}")
-    click.echo("next: run `iphttps enrol NAME` to enrol a client")
+    if config.serves_iphttps:
+        click.echo("next: run `iphttps enrol NAME` to enrol a client")
     if config.serves_sstp:
         click.echo("next: run `iphttps enrol NAME --sstp` to add a user of SSTP")
     return 0

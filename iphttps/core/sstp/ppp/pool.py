@@ -45,6 +45,7 @@ class AddressPool:
         self._held: dict[IPv4Address, str] = {}
         self._freed: dict[IPv4Address, str] = {}  # the last user of each; the one freed first comes first
         self._last: dict[str, IPv4Address] = {}
+        self._outside: dict[IPv4Address, None] = {}
         self._fixed: dict[str, IPv4Address] = {}
         self._reserved: frozenset[IPv4Address] = frozenset()
         self.reserve(fixed or {})
@@ -57,7 +58,7 @@ class AddressPool:
         """
         taken: dict[IPv4Address, str] = {}
         for user, address in fixed.items():
-            if address in self._none_of_clients:
+            if address in self._none_of_clients or not _is_hosts(address):
                 raise ConfigError(f"{address} is no client's address in {self.network}: give {user} another")
             if address in taken:
                 raise ConfigError(f"{address} is fixed for {taken[address]} and for {user}: give one of them another")
@@ -71,7 +72,7 @@ class AddressPool:
         `fixed` is the user's fixed address if it is known only at login, as from a RADIUS server.
         """
         address = self._fixed.get(user) or fixed
-        if address in self._none_of_clients:
+        if address in self._none_of_clients or (address and not _is_hosts(address)):
             return AddressFault.NOT_A_CLIENTS
         if address is None:
             address = self._sticky(user) or self._never_used() or self._freed_first()
@@ -81,6 +82,8 @@ class AddressPool:
             return AddressFault.FIXED_IN_USE
         self._forget(address)
         self._held[address] = user
+        if address not in self.network:
+            self._outside[address] = None
         return address
 
     def free(self, address: IPv4Address) -> None:
@@ -90,9 +93,15 @@ class AddressPool:
             KeyError: No session holds it, which is a bug of the caller.
         """
         user = self._held.pop(address)
+        self._outside.pop(address, None)
         if address in self.network:
             self._freed[address] = user
             self._last[user] = address
+
+    @property
+    def outside(self) -> tuple[IPv4Address, ...]:
+        """The addresses held that lie outside the network: fixed ones, to which the host needs routes."""
+        return tuple(self._outside)
 
     def __len__(self) -> int:
         """Return the number of addresses in use."""
@@ -121,3 +130,9 @@ class AddressPool:
         before = self._freed.pop(address, None)
         if before is not None and self._last.get(before) == address:
             del self._last[before]
+
+
+def _is_hosts(address: IPv4Address) -> bool:
+    """Tell whether a host can have this address (RFC 1122 section 3.2.1.3)."""
+    never = address.is_multicast or address.is_loopback or address.is_reserved
+    return not never and address.packed[0] != 0

@@ -106,6 +106,29 @@ class SetupTests(EnrolmentCase):
         self.assertIn("already set up; no changes\n", self.good(*self.setup_words("--sstp")))
         self.assertEqual(before, self.everything(self.gateway))
 
+    def test_sstp_only(self) -> None:
+        """SSTP can be served alone: there is no prefix, and `check` finds nothing wrong."""
+        said = self.good(*self.setup_words("--sstp-only"))
+        config = self.configured().config
+        assert config.sstp_pool and config.sstp_prefix
+        self.assertFalse(config.serves_iphttps)
+        self.assertTrue(config.sstp_prefix.subnet_of(config.route[0]))
+        self.assertIn(f"via this gateway: {config.sstp_pool}, {config.sstp_prefix}\n", said)
+        self.assertIn("next: run `iphttps enrol NAME --sstp`", said)
+        for missing in ("next: run `iphttps enrol NAME` ", "iphttps0"):
+            self.assertNotIn(missing, said)
+        self.assertIn("already set up; no changes\n", self.good(*self.setup_words("--sstp-only")))
+        self.good("enrol", "alice", "--sstp", "--root", self.gateway.root)
+        found = self.good("check", "--root", self.gateway.root)
+        self.assertNotRegex(found, "(?m)(error|warning)")
+
+    def test_sstp_only_refused(self) -> None:
+        """It takes no prefix, and changes no server of IP-HTTPS."""
+        words = self.setup_words("--sstp-only", "--prefix", "2001:db8:2::/64")
+        self.assertIn("--prefix is that of IP-HTTPS", self.bad(*words, status=2))
+        self.good(*self.setup_words("--sstp"))
+        self.assertIn("already exists, with IP-HTTPS: remove prefix", self.bad(*self.setup_words("--sstp-only")))
+
     def test_sstp_second_server(self) -> None:
         """Another instance has another pool and another interface, and keeps the users."""
         self.good(*self.setup_words("--sstp"))

@@ -37,6 +37,17 @@ class PoolTests(SynchronousTestCase):
         for address in (self.pool.server, NETWORK.network_address, NETWORK.broadcast_address):
             self.assertEqual(AddressFault.NOT_A_CLIENTS, self.pool.take("carol", address))
 
+    def test_outside(self) -> None:
+        """Addresses outside the network, which need routes, are told of while they are held; some are no host's."""
+        self.pool.take("bob", ELSEWHERE)
+        self.pool.take("carol")
+        self.assertEqual((ELSEWHERE,), self.pool.outside)
+        self.pool.free(ELSEWHERE)
+        self.assertEqual((), self.pool.outside)
+        for text in ("0.0.0.0", "0.1.2.3", "127.0.0.1", "224.0.0.5", "255.255.255.255"):
+            self.assertEqual(AddressFault.NOT_A_CLIENTS, self.pool.take("bob", IPv4Address(text)))
+            self.assertRaises(ConfigError, self.pool.reserve, {"bob": IPv4Address(text)})
+
     def test_exhausted(self) -> None:
         """When all addresses are held the next one gets the reason; a freed one makes room."""
         for number in range(5):

@@ -1,0 +1,28 @@
+"""The seats of a server: its limit on clients, for all protocols on its port together."""
+
+from __future__ import annotations
+
+__all__ = ["Seats"]
+
+
+class Seats:
+    """The seats for clients. `maximum` may change at any time; lowering it takes no seat away."""
+
+    __slots__ = ("maximum", "taken")
+
+    def __init__(self, maximum: int) -> None:
+        """Begin with all seats free."""
+        self.maximum = maximum
+        self.taken = 0
+        """The number of clients that have a seat."""
+
+    def take(self) -> bool:
+        """Take a seat; tell whether there was one."""
+        if self.taken >= self.maximum:
+            return False
+        self.taken += 1
+        return True
+
+    def free(self) -> None:
+        """Free the seat of a client that has gone."""
+        self.taken -= 1
