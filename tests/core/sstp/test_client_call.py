@@ -288,5 +288,5 @@ class HeartbeatTests(SynchronousTestCase):
         talk.expire(120.0)
         self.assertEqual(M.ECHO_REQUEST, talk.messages[-1])
         self.assertEqual(["the server does not answer"], [each.sentence for each in talk.dropped])
-        self.assertEqual((Stage.SSTP, "0x274C"), (talk.reason.stage, talk.reason.code))
+        self.assertEqual((Stage.SSTP, "0x8007274C"), (talk.reason.stage, talk.reason.code))
         self.assertIsInstance(talk.said[-2], LinkDown)
