@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from difflib import get_close_matches
 from functools import partial
@@ -17,6 +16,7 @@ from twisted import __version__ as twisted_version
 from ... import __version__
 from ...core.errors import ConfigError
 from ...host.process.pidfile import PidFile
+from ..complaint import complain
 from .daemon_config import DaemonConfig
 from .kinds import OptionError, WrongValues, quoted
 from .option import Option, rows
@@ -343,9 +343,3 @@ def _collecting(row: Option) -> Callable[[DaemonOptions, str], None]:
 
     take.__doc__ = row.text
     return take
-
-
-def complain(command: str, sentence: str, status: int = 1) -> NoReturn:
-    """Exit with one sentence on the original standard error, which twistd does not redirect to the log."""
-    print(f"twistd {command}: {sentence}", file=sys.__stderr__)
-    raise SystemExit(status)

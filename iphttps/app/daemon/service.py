@@ -29,8 +29,9 @@ from ...host.process.systemd import ServiceManager
 from ...host.process.unix import PrivateSocket
 from ...net.interfaces import IReactor, PacketDevice
 from ...net.log import logger, set_level
+from ..complaint import complain
 from ..config.effective import effective
-from ..config.options import DaemonOptions, complain
+from ..config.options import DaemonOptions
 from ..config.secrets.key_exposure import exposed
 from ..control.resource import Control, Route
 from ..control.status import Now, Value, interface_change

@@ -158,7 +158,7 @@ class ValueTests(SynchronousTestCase):
     def test_empty(self) -> None:
         """An option with a default that must not be empty is rejected if it is."""
         refusal = self.refusal(server_options.Options(), f'{SERVER}interface = ""\n')
-        self.assertEqual("--interface is empty: omit it for the default, iphttps0", refusal)
+        self.assertEqual("interface is empty: omit it for the default, iphttps0", refusal)
 
     def test_unreadable_toml(self) -> None:
         """Input that tomllib fails on is rejected as invalid TOML, without a traceback."""
