@@ -47,9 +47,11 @@ class Namespace:
     def setting(self, name: str, value: str | None = None) -> str:
         """Return a kernel setting of this host's network (`ipv6.conf.all.forwarding`), after setting a value given."""
         path = "/proc/sys/net/" + name.replace(".", "/")
-        if value is not None:
-            self.run("sh", "-c", 'echo "$1" > "$0"', path, value)
-        return self.run("cat", path).stdout.strip()
+        enter = "ip", "netns", "exec", self.name  # these files need no files in /etc
+        if value is None:
+            return _output(*enter, "cat", path).strip()
+        _output(*enter, "sh", "-c", 'echo "$1" > "$0"', path, value)
+        return value
 
     def run(
         self, *command: str, check: bool = True, stdin: str | None = None, deadline: float = 30.0
@@ -131,6 +133,11 @@ def _prefix() -> str:
 
 
 def _ip(*arguments: str, stdin: str = "") -> None:
-    done = subprocess.run(["ip", *arguments], input=stdin, capture_output=True, text=True, check=False)
+    _output("ip", *arguments, stdin=stdin)
+
+
+def _output(*command: str, stdin: str = "") -> str:
+    done = subprocess.run(command, input=stdin, capture_output=True, text=True, check=False)
     if done.returncode != 0:
-        raise LabError(f"ip {' '.join(arguments)} {stdin!r}: {done.stderr.strip()}")
+        raise LabError(f"{' '.join(command)} {stdin!r}: {done.stderr.strip()}")
+    return done.stdout

@@ -10,7 +10,7 @@ from cryptography import x509
 from ...pki.authority.record import Record, whole_days
 from ...pki.authority.store import Authority
 from ...pki.certificates import distinguished
-from ..control.status import iso
+from ..control.times import iso
 from . import tables
 
 Value = dict[str, Any]

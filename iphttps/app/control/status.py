@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from ipaddress import IPv4Interface, IPv6Interface, ip_address, ip_interface
 from typing import Any
 
@@ -19,6 +18,7 @@ from ...net.iphttps.server import Server
 from ...net.session import Session
 from ...pki.verification import CheckedConnection
 from ..daemon.watch.interface_keeper import Change
+from .times import iso
 
 Value = dict[str, Any]
 
@@ -205,11 +205,6 @@ def _since(then: float, now: Now) -> Value:
 
 def _moment(then: float, now: Now, distance: float) -> Value:
     return {"time": now.told(then), "seconds": _seconds(distance)}
-
-
-def iso(then: float) -> str:
-    """Format a time in seconds since 1970 as ISO 8601, in UTC."""
-    return datetime.fromtimestamp(then, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _seconds(distance: float) -> float:

@@ -19,7 +19,8 @@ from ...net.listen.listener import Listener
 from ...net.listen.request import RequestProtocol
 from ...net.listen.static import CONNECTIONS, DEADLINE, PER_SOURCE, StaticService
 from ...pki.verification import ClientCheck
-from ..control.status import Value, iso
+from ..control.status import Value
+from ..control.times import iso
 from .list_upkeep import ListUpkeep
 
 

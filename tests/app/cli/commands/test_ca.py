@@ -2,6 +2,8 @@
 
 import json
 import os
+import subprocess
+import sys
 from contextlib import redirect_stderr, redirect_stdout
 from io import StringIO
 from pathlib import Path
@@ -12,6 +14,18 @@ from twisted.trial.unittest import SynchronousTestCase
 from iphttps.app.cli.entry import main
 from iphttps.pki.certificates import Credentials
 from tests.app.schema import differences, documented
+
+UNWANTED = "twisted", "pyroute2", "iphttps.net", "iphttps.host"
+
+
+class ImportTests(SynchronousTestCase):
+    """What the command waits for before it begins."""
+
+    def test_no_daemon(self) -> None:
+        """An authority is files: nothing of the daemons, of the network or of the kernel is imported."""
+        code = "import sys, iphttps.app.cli.commands.ca; print(*sys.modules)"
+        loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+        self.assertEqual([], [name for name in loaded.stdout.split() if name.startswith(UNWANTED)])
 
 
 class CommandTests(SynchronousTestCase):
