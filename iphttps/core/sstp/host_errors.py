@@ -10,6 +10,7 @@ from itertools import pairwise
 
 from ..ip import icmpv4, icmpv6
 from ..ip.batch import EMPTY, Batch
+from ..ip.ipv4_fragments import fragments, may_be_fragmented
 from ..limits import TokenBucket
 from .table import FIRST_IPV6, gathered
 
@@ -32,16 +33,23 @@ class HostErrors:
         """Return the errors for packets whose destinations no client holds."""
         return self._limited((self._unreachable(packet) for packet in packets), now)
 
-    def fitting(self, batch: Batch, mtu: int, now: float) -> tuple[Batch, Batch]:
-        """Return the packets of a batch that are no longer than the MTU, and the errors for the others.
+    def fitting(self, batch: Batch, mtu: int, now: float) -> tuple[Batch, Batch, int]:
+        """Return what a client with this MTU gets of a batch, the errors for the host, and how many packets it misses.
 
-        A packet of IPv4 that may be fragmented is not: it is dropped without an error.
+        Packets of IPv4 that may be fragmented are (RFC 791 section 3.2); longer ones of both families are errors.
         """
         if all(end - start <= mtu for start, end in pairwise(batch.bounds)):
-            return batch, EMPTY
-        found = [packet for packet in batch if len(packet) <= mtu]
-        longer = (self._too_long(packet, mtu) for packet in batch if len(packet) > mtu)
-        return gathered(found), self._limited(longer, now)
+            return batch, EMPTY, 0
+        found: list[bytes] = []
+        longer: list[bytes] = []
+        for packet in batch:
+            if len(packet) <= mtu:
+                found.append(packet)
+            elif packet[0] < FIRST_IPV6 and may_be_fragmented(packet):
+                found += fragments(packet, mtu)
+            else:
+                longer.append(packet)
+        return gathered(found), self._limited((self._too_long(packet, mtu) for packet in longer), now), len(longer)
 
     def _unreachable(self, packet: bytes) -> bytes | None:
         if packet[0] < FIRST_IPV6:
