@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
+from iphttps.app.control.ask import ask
 from iphttps.app.users import editing
 from iphttps.lab.network import PRIVATE_HOST
 from iphttps.lab.programs import Program
-from iphttps.lab.traffic import wait_reachable
+from iphttps.lab.traffic import transfer, wait_reachable
 from tests.lab.case import LabCase
 from tests.lab.sstp_guest import TLS, SstpGuest
 from tests.lab.sstpc import Sstpc
@@ -63,3 +66,44 @@ class GuestTests(SSTPCase):
             exchange = guest.exchange(self.lab.gateway, address, size, size, deadline=300)
             self.assertTrue(exchange.intact, exchange)
         wait_reachable(self.lab.clients[1], PRIVATE_HOST)
+
+
+class TogetherTests(SSTPCase):
+    """Two users of SSTP and a client of IP-HTTPS, on one port."""
+
+    clients = 3
+
+    def test_at_once(self) -> None:
+        """All three have traffic at the same time, and each what is its own; one that leaves disturbs nobody."""
+        control = self.lab.directory / "control.sock"
+        self.sstp_server("--control", str(control))
+        editing.add(self.lab.directory / "users.toml", "bob", "secret")
+        self.client(3)
+        wait_reachable(self.lab.clients[2], PRIVATE_HOST)
+        alice = SstpGuest(self.lab, self.lab.clients[0])
+        alice.connect(tls=TLS.V12)
+        alice.guest.wait_reachable(SERVER)
+        alice.guest.run("ip", "route", "add", POOL, "dev", "ppp0")
+        bob = Sstpc(self.lab, self.lab.clients[1], "bob")
+        bob.connect()
+        bob.ping(SERVER)
+        shown = {client["identity"]: client for client in ask(control, "GET", "/clients")["clients"]}
+        self.assertEqual(["iphttps", "sstp", "sstp"], sorted(client["protocol"] for client in shown.values()))
+        (its,) = [address for address in shown["alice"]["addresses"] if address.startswith("10.99.0.")]
+        with ThreadPoolExecutor() as pool:
+            down = pool.submit(alice.guest.exchange, self.lab.gateway, SERVER, 10_000_000, 10_000_000, 200.0)
+            beside = pool.submit(transfer, self.lab.clients[2], self.lab.private, PRIVATE_HOST, 10_000_000)
+            pings, active = 0, set()
+            while not (down.done() and beside.done()):
+                bob.ping(SERVER, size=1300, deadline=20)
+                bob.ping(its, deadline=20)  # from one user to another, through the kernel
+                pings += 1
+                clients = ask(control, "GET", "/clients")["clients"]
+                active |= {client["number"] for client in clients if min(client["rates"].values()) > 1000}
+            self.assertTrue(down.result().intact, down.result())
+            self.assertTrue(beside.result().intact, beside.result())
+        self.assertGreater(pings, 1)
+        self.assertEqual({1, 2, 3}, active)
+        bob.close()
+        self.assertTrue(alice.guest.exchange(self.lab.gateway, SERVER, 1000, 1000).intact)
+        wait_reachable(self.lab.clients[2], PRIVATE_HOST)

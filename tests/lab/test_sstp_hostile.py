@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 import time
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -183,6 +184,11 @@ class HostileTests(HostileCase):
             "8021 0101ffff",
         ]
         frames += ["21", "0021", "2145", "57", "5760", "00fd00", "0000", "0100", "feff", "8057 01 01 0004"]
+        # Options of length 0, 1, 255 and one more than there is, in each protocol that has options.
+        frames += [
+            f"{each} 0101 000a 03{size} 00000000" for each in ("8021", "8057") for size in ("00", "01", "ff", "07")
+        ]
+        frames += [f"c021 0101 000a 05{size} 00000000" for size in ("00", "01", "ff", "07")]
         broken = b"".join(struct.pack("!HH", 0x1000, 4 + len(each)) + each for each in map(bytes.fromhex, frames))
         attacker.say(CALL_CONNECT_REQUEST, broken)
         attacker.until(lambda: attacker.ready)
@@ -253,6 +259,14 @@ class HostileTests(HostileCase):
         for _ in range(20):
             attacker.say(message(ECHO_REQUEST) * 200, lcp_echo * 200)
         attacker.until(lambda: len(attacker.kinds) == 4001 and len(attacker.frames) == 4000)
+        attacker.ping()
+        # LCP: unknown codes and protocols are rejected, each of them; discard requests have no answer.
+        attacker.frames.clear()
+        unknown, discarded = data(LCP, bytes.fromhex("63 07 0004")), data(LCP, bytes.fromhex("0b 07 0008 00000000"))
+        for _ in range(5):
+            attacker.say((unknown + discarded + data(0x4021, b"\0")) * 200)
+        attacker.until(lambda: len(attacker.frames) == 2000)
+        self.assertEqual({7: 1000, 8: 1000}, Counter(packet[0] for _, packet in attacker.frames))
         attacker.ping()
         deaf = self.attacker()
         deaf.call()

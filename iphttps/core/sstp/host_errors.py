@@ -10,6 +10,7 @@ from itertools import pairwise
 
 from ..ip import icmpv4, icmpv6
 from ..ip.batch import EMPTY, Batch
+from ..ip.ipv4_fragments import fragments, may_be_fragmented
 from ..limits import TokenBucket
 from .table import FIRST_IPV6, gathered
 
@@ -32,16 +33,23 @@ class HostErrors:
         """Return the Destination Unreachable errors for packets to unassigned addresses."""
         return self._limited((self._unreachable(packet) for packet in packets), now)
 
-    def fitting(self, batch: Batch, mtu: int, now: float) -> tuple[Batch, Batch]:
-        """Return the packets of a batch that fit the MTU, and the ICMP errors for the others.
+    def fitting(self, batch: Batch, mtu: int, now: float) -> tuple[Batch, Batch, int]:
+        """Return the packets for a client with this MTU, the ICMP errors for the host, and the number of dropped packets.
 
-        An IPv4 packet without DF is not fragmented but dropped without an error.
+        IPv4 packets without DF are fragmented (RFC 791 section 3.2); longer packets of both families are dropped.
         """
         if all(end - start <= mtu for start, end in pairwise(batch.bounds)):
-            return batch, EMPTY
-        found = [packet for packet in batch if len(packet) <= mtu]
-        longer = (self._too_long(packet, mtu) for packet in batch if len(packet) > mtu)
-        return gathered(found), self._limited(longer, now)
+            return batch, EMPTY, 0
+        found: list[bytes] = []
+        longer: list[bytes] = []
+        for packet in batch:
+            if len(packet) <= mtu:
+                found.append(packet)
+            elif packet[0] < FIRST_IPV6 and may_be_fragmented(packet):
+                found += fragments(packet, mtu)
+            else:
+                longer.append(packet)
+        return gathered(found), self._limited((self._too_long(packet, mtu) for packet in longer), now), len(longer)
 
     def _unreachable(self, packet: bytes) -> bytes | None:
         if packet[0] < FIRST_IPV6:

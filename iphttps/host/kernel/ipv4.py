@@ -14,7 +14,8 @@ from pathlib import Path
 from pyroute2 import IPRoute
 from pyroute2.netlink.exceptions import NetlinkError
 
-from .settings import read
+from ...core.errors import ConfigError
+from .settings import read, write
 from .undo import IPV4_CONF
 
 RTPROT_STATIC = 4  # linux/rtnetlink.h
@@ -78,6 +79,22 @@ def _route(network: IPv4Network, index: int) -> dict[str, str | int]:
     return {
         "family": socket.AF_INET, "dst": str(network), "oif": index, "proto": RTPROT_STATIC, "scope": RT_SCOPE_LINK,
     }  # fmt: skip
+
+
+def forward_on(interface: str) -> None:
+    """Have an interface forward, and take errors that the server writes into it.
+
+    These have the host's own address as source (RFC 1812 section 4.3.2.4), which the kernel otherwise takes for a
+    forgery; clients may not send from it. Where /proc/sys is read-only, these errors are lost, and nothing else.
+
+    Raises:
+        ConfigError: The kernel refuses.
+    """
+    own = IPV4_CONF / interface / "forwarding"
+    if read(own) != "1":  # as new interfaces begin on some hosts
+        write(own, "1")
+    with suppress(OSError, ConfigError):
+        write(IPV4_CONF / interface / "accept_local", "1")
 
 
 def before_forwarding() -> dict[Path, str]:

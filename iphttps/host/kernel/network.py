@@ -24,7 +24,7 @@ from pyroute2.netlink.exceptions import NetlinkError
 
 from ...core.errors import ConfigError
 from ...core.ip.ipv6 import MINIMUM_MTU
-from .ipv4 import NOTHING, IPv4Config, before_forwarding, set_address, set_routes
+from .ipv4 import NOTHING, IPv4Config, before_forwarding, forward_on, set_address, set_routes
 from .routes import routes
 from .settings import READ_ONLY, REFUSALS, UNPRIVILEGED, demand_writable, read, write
 from .undo import CONF, IPV4_CONF, Note
@@ -200,9 +200,7 @@ class LinuxNetwork:
             if self._note:
                 self._note.write(self._before | before)
             write(everywhere, "1")
-        own = IPV4_CONF / interface / "forwarding"
-        if read(own) != "1":  # as new interfaces begin on some hosts
-            write(own, "1")
+        forward_on(interface)
 
     def restore(self) -> None:
         """Restore the settings that outlive the device.

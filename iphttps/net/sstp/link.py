@@ -135,10 +135,10 @@ class SSTPLink:
         return len(outward.sessions)
 
     def _fitting(self, entry: SessionEntry, batch: Batch) -> Batch:
-        """Return the packets within the client's MRU (RFC 1661 section 6.1); the host gets errors for the others."""
-        fitting, errors = self._errors.fitting(batch, entry.mtu, self.clock.seconds())
-        if len(fitting) < len(batch):
-            entry.counters.dropped(DropReason.OVERSIZE, len(batch) - len(fitting))
+        """Return the packets that the client receives (RFC 1661 section 6.1), and tell the host about the others."""
+        fitting, errors, missing = self._errors.fitting(batch, entry.mtu, self.clock.seconds())
+        if missing:
+            entry.counters.dropped(DropReason.OVERSIZE, missing)
             self._answer(errors)
         return fitting
 

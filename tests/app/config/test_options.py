@@ -5,8 +5,9 @@ from __future__ import annotations
 from functools import partial
 from pathlib import Path
 
+from iphttps.app.complaint import complain
 from iphttps.app.config import client_options, server_options
-from iphttps.app.config.options import DaemonOptions, complain
+from iphttps.app.config.options import DaemonOptions
 
 from ..support import AppCase
 

@@ -8,6 +8,7 @@ from iphttps.core.ip import ipv4, ipv6
 from iphttps.core.ip.batch import EMPTY, Batch
 from iphttps.core.ip.icmpv4 import fragmentation_needed, host_unreachable
 from iphttps.core.ip.icmpv6 import address_unreachable, packet_too_big
+from iphttps.core.ip.ipv4_fragments import fragments
 from iphttps.core.sstp.host_errors import ERROR_BURST, ERROR_RATE, HostErrors
 
 OWN_IPV4, OWN_IPV6 = bytes((10, 99, 0, 1)), bytes.fromhex("20010db8000300000000000000000001")
@@ -36,19 +37,20 @@ class ErrorTests(SynchronousTestCase):
         """Packets up to the MTU pass; the others get the error that says it."""
         errors = HostErrors(OWN_IPV4, OWN_IPV6)
         fitting = Batch.of([one(1300), six(1300)])
-        self.assertEqual(errors.fitting(fitting, 1300, 0.0), (fitting, EMPTY))
-        found, said = errors.fitting(Batch.of([one(1301), one(1300), six(1301), one(1400, 0)]), 1300, 0.0)
-        self.assertEqual(list(found), [one(1300)])
+        self.assertEqual(errors.fitting(fitting, 1300, 0.0), (fitting, EMPTY, 0))
+        free = one(1400, 0)
+        found, said, missing = errors.fitting(Batch.of([one(1301), one(1300), six(1301), free, one()]), 1300, 0.0)
+        self.assertEqual(list(found), [one(1300), *fragments(free, 1300), one()])
         self.assertEqual(
-            list(said),
-            [fragmentation_needed(one(1301), OWN_IPV4, 1300), packet_too_big(six(1301), OWN_IPV6, 1300)],
+            (list(said), missing),
+            ([fragmentation_needed(one(1301), OWN_IPV4, 1300), packet_too_big(six(1301), OWN_IPV6, 1300)], 2),
         )
 
     def test_no_address(self) -> None:
         """If the server has no address of a family, there is no error of it."""
         errors = HostErrors(b"", b"")
         self.assertEqual(errors.unreachable(Batch.of([one(), six()]), 0.0), EMPTY)
-        self.assertEqual(errors.fitting(Batch.of([one(), six()]), 80, 0.0), (EMPTY, EMPTY))
+        self.assertEqual(errors.fitting(Batch.of([one(), six()]), 80, 0.0), (EMPTY, EMPTY, 2))
 
     def test_rate(self) -> None:
         """Their rate is limited (RFC 4443 section 2.4 (f)); what gets no error anyway does not count."""

@@ -104,7 +104,7 @@ def setup(
     networks = [str(each) for each in (config.prefix, config.sstp_pool, config.sstp_prefix) if each]
     click.echo(f"hosts behind this gateway need routes to these networks via this gateway: {', '.join(networks)}")
     if config.serves_sstp:
-        click.echo(f"if ICMP is filtered, clamp the MSS of TCP to the tunnel: {_clamp(config.sstp_interface)}")
+        click.echo(f"if ICMP is filtered, clamp the MSS of TCP to the tunnel: {clamp(config.sstp_interface)}")
     if config.serves_iphttps:
         click.echo("next: run `iphttps enrol NAME` to enrol a client")
     if config.serves_sstp:
@@ -112,7 +112,7 @@ def setup(
     return 0
 
 
-def _clamp(interface: str) -> str:
+def clamp(interface: str) -> str:
     """Return the commands for nftables, with a table of their own: the names of the reader's are unknown."""
     return (
         "nft add table inet iphttps && "
