@@ -39,14 +39,18 @@ from ..host.device.offload import open_tun
 from ..host.device.tun import KernelDevice
 from ..host.kernel.ipv4 import IPv4Config
 from ..host.kernel.network import LinuxNetwork, NetworkConfig
+from ..host.process.allocator import keep_buffers
 from .config.interface_settings import CLIENT
 
 PATIENCE = 15.0
 """Seconds that the negotiation may take."""
 
 CHUNK = 1 << 18
+"""Bytes read from the connection, or decrypted, at once: many TLS records, so that the kernel takes a flow's packets
+as one superpacket."""
+
 MOST_READS = 8
-MOST_RECORDS = 16
+"""Reads of the device before what they returned is sent."""
 
 
 def des(key: bytes, block: bytes) -> bytes:
@@ -55,16 +59,71 @@ def des(key: bytes, block: bytes) -> bytes:
     return encryptor.update(block) + encryptor.finalize()
 
 
+class Stream:
+    """TLS on a connection, with buffers between the two, so that one system call carries many TLS records.
+
+    `ssl.SSLSocket` makes two or three system calls for each record of 16 kB.
+    """
+
+    def __init__(self, connection: socket.socket, context: ssl.SSLContext, name: str) -> None:
+        """Shake hands; raises OSError or ConfigError."""
+        self.connection = connection
+        self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self.tls = context.wrap_bio(self._incoming, self._outgoing, server_hostname=name)
+        while True:
+            try:
+                self.tls.do_handshake()
+                break
+            except ssl.SSLWantReadError:
+                self._flush()
+                self._read()
+        self._flush()
+
+    def fileno(self) -> int:
+        """Return the connection's file descriptor."""
+        return self.connection.fileno()
+
+    def sendall(self, data: bytes) -> None:
+        """Encrypt and send the bytes."""
+        self.tls.write(data)
+        self._flush()
+
+    def receive(self) -> bytes:
+        """Return what one read of the connection brings, perhaps nothing; raises ConfigError at the end of the stream.
+
+        It waits for the connection to become readable.
+        """
+        self._read()
+        pieces = []
+        try:
+            while piece := self.tls.read(CHUNK):
+                pieces.append(piece)
+        except ssl.SSLWantReadError:
+            return b"".join(pieces)
+        raise ConfigError("the server has closed the connection")
+
+    def _read(self) -> None:
+        data = self.connection.recv(CHUNK)
+        if not data:
+            raise ConfigError("the server has closed the connection")
+        self._incoming.write(data)
+
+    def _flush(self) -> None:
+        if self._outgoing.pending:
+            self.connection.sendall(self._outgoing.read())
+
+
 class Client:
     """A call, from the TLS connection on."""
 
     def __init__(self, host: str, ca: str, user: str, password: str) -> None:
-        """Connect to a host, or to one with `:port`; raises OSError."""
+        """Connect to a host, or to one with `:port`; raises OSError or ConfigError."""
         name, _, port = host.partition(":")
         context = ssl.create_default_context(cafile=ca)
         connection = socket.create_connection((name, int(port or 443)))
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self.stream = context.wrap_socket(connection, server_hostname=name)
+        connection.settimeout(PATIENCE)
+        self.stream = Stream(connection, context, name)
         self.codec = SSTPCodec()
         self.lcp = LCP(lambda: int.from_bytes(os.urandom(4)), offered=(Authentication.MSCHAPV2,))
         self.ipcp = ClientIPCP()
@@ -83,12 +142,11 @@ class Client:
     def connect(self) -> None:
         """Do everything until packets pass; raises ConfigError where the server does not want it."""
         end = time.monotonic() + PATIENCE
-        self.stream.settimeout(PATIENCE)
         head = f"{request.METHODS[0]} {request.PATH} HTTP/1.1\r\nHost: {self._host}\r\n"
         self.stream.sendall(f"{head}Content-Length: {request.CONTENT_LENGTH}\r\n\r\n".encode())
         answer = b""
         while b"\r\n\r\n" not in answer:
-            answer += self._received()
+            answer += self.stream.receive()
         if b" 200 " not in answer.split(b"\r\n")[0]:
             raise ConfigError(f"the server answered {answer.splitlines()[0].decode('ascii', 'replace')}")
         self.stream.sendall(message(MessageType.CALL_CONNECT_REQUEST, attributes.encapsulated_protocol()))
@@ -96,7 +154,7 @@ class Client:
         while not self._up:
             if time.monotonic() > end:
                 raise ConfigError("the negotiation takes too long")
-            self._take(self._received())
+            self._take(self.stream.receive())
         self.codec.data_passes = True
         self.codec.compress(address_and_control=self.lcp.acfc, protocol=self.lcp.pfc)
 
@@ -105,21 +163,6 @@ class Client:
         # A family that the server does not offer has ended by a Protocol-Reject.
         states = {self.ipcp.state, self.ipv6cp.state}
         return State.OPENED in states and states <= {State.OPENED, State.STOPPED}
-
-    def _received(self) -> bytes:
-        data = self.stream.recv(CHUNK)
-        if not data:
-            raise ConfigError("the server has closed the connection")
-        return data
-
-    def _waiting(self) -> bytes:
-        """Return what has come, several TLS records at once: the kernel takes the packets of a flow as one."""
-        pieces = [self._received()]
-        for _ in range(MOST_RECORDS):
-            if not self.stream.pending() and not select.select([self.stream], [], [], 0)[0]:
-                break
-            pieces.append(self._received())
-        return b"".join(pieces)
 
     def _take(self, data: bytes) -> None:
         """Process what is no IP packet."""
@@ -178,7 +221,7 @@ class Client:
     def _bind(self, keys: mschapv2.MasterKeys) -> None:
         """Prove that TLS and the login have the same two ends ([MS-SSTP] 3.2.5.2)."""
         protocol = choose_protocol(self._binding.hashes)
-        certificate = self.stream.getpeercert(binary_form=True)
+        certificate = self.stream.tls.getpeercert(binary_form=True)
         if protocol is None or certificate is None:
             raise ConfigError("the server supports no hash protocol of ours")
         shown = certificate_hash(certificate, protocol)
@@ -217,7 +260,7 @@ class Client:
         stream, codec = self.stream, self.codec
         while True:
             ends = (stream.fileno(), device.fileno())
-            ready = [stream.fileno()] if stream.pending() else select.select(ends, [], [])[0]
+            ready = select.select(ends, [], [])[0]
             if device.fileno() in ready:
                 pieces: list[bytes] = []
                 while len(pieces) < MOST_READS and (batch := device.read()):
@@ -225,7 +268,7 @@ class Client:
                 if pieces:
                     stream.sendall(b"".join(pieces))
             if stream.fileno() in ready:
-                batch = codec.feed(self._waiting())
+                batch = codec.feed(stream.receive())
                 while True:
                     if batch:
                         device.write(batch)
@@ -237,8 +280,9 @@ class Client:
 
 def main(host: str, ca: str, user: str, interface: str) -> int:
     """Connect and forward; return the exit status."""
-    client = Client(host, ca, user, sys.stdin.readline().rstrip("\n"))
+    keep_buffers()
     try:
+        client = Client(host, ca, user, sys.stdin.readline().rstrip("\n"))
         client.connect()
         device = client.configure(interface)
         print(f"connected: {IPv4Address(client.ipcp.address)}", flush=True)
