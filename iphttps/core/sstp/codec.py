@@ -99,13 +99,12 @@ class SSTPCodec:
     def encode(self, batch: Batch) -> bytes:
         """Turn packets, of which there are some, into bytes of the stream; MAXIMUM_PACKET bytes each at most."""
         data = batch.data
-        view = memoryview(data)  # its slices are no copies
         ipv4, ipv6 = self._headers
-        pieces: list[bytes | memoryview] = []
+        pieces = []
         start = 0
         for end in batch.bounds[1:]:
             pieces.append((ipv6 if data[start] >= 0x60 else ipv4)[end - start])
-            pieces.append(view[start:end])
+            pieces.append(data[start:end])
             start = end
         return b"".join(pieces)
 
@@ -126,8 +125,7 @@ class SSTPCodec:
                 data, offset = self._held, self._at
         self.pending = False
         control = self.control
-        view = memoryview(data)  # its slices are no copies
-        pieces: list[bytes | memoryview] = []
+        pieces: list[bytes] = []
         bounds = [0]
         total = 0
         size = len(data)
@@ -163,7 +161,7 @@ class SSTPCodec:
                     step = header + length
                     alike = _run(data, offset, step, header, protocol == ipv6)
                     following = offset + alike * step
-                    pieces += [view[at : at + length] for at in range(offset + header, following, step)]
+                    pieces += struct.unpack_from(f"{header}x{length}s" * alike, data, offset)
                     bounds += range(total + length, total + alike * length + 1, length)
                     total += alike * length
                 offset = following
