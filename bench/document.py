@@ -55,8 +55,8 @@ Measured on {date} by `{command}`, {rounds}, on {cores} cores ({processor}).
 - Idle clients are real TLS sessions with two addresses each, after a full handshake. All groups of idle clients exist
   at the same time, each with a server and a busy client; the busy clients take turns. A kB is 1000 bytes.
 - Idle clients of SSTP have a user, authenticated by MS-CHAPv2, an IPv4 address, a link-local address and one more. What
-  they take of a processor is the server's user and system time over two intervals of the hello timer, in which it sends
-  each client two echo requests; all else that it does meanwhile is included.
+  they take of a processor is the server's user and system time while it sends two echo requests to each, which takes
+  two minutes; all else that it does meanwhile is included.
 - A turn is the work of the server's reactor between two polls, during which it serves nothing else. Other programs
   that use the processor lengthen it, hence the second figure. Advertisements come every 3 seconds, as often as
   RFC 4861 allows, and as many as it allows in an hour.
