@@ -5,14 +5,14 @@ import sys
 import time
 
 from bench.document import write
-from bench.groups import batching, curve, flows, handshakes, idle, packets, tunnels, unread
+from bench.groups import batching, curve, flows, handshakes, idle, packets, sstp_idle, tunnels, unread
 from bench.progress import say
 from bench.rows import Row
 from bench.table import tables
 from iphttps.lab import privilege
 from iphttps.lab.errors import LabError, LabUnavailable
 
-MODULES = (tunnels, packets, flows, idle, handshakes, unread, batching, curve)
+MODULES = (tunnels, packets, flows, idle, sstp_idle, handshakes, unread, batching, curve)
 GROUPS = {module.GROUP.name: module.GROUP for module in MODULES}
 ROUNDS = 5
 

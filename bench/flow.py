@@ -9,7 +9,6 @@ from bench import cpu
 from bench.peers.tunnel import Tunnel
 from iphttps.lab.errors import LabError
 from iphttps.lab.namespaces import Namespace
-from iphttps.lab.network import PRIVATE_HOST
 from iphttps.lab.programs import Program
 from iphttps.lab.traffic import ping
 
@@ -48,7 +47,7 @@ class Transfer:
         self._host = host or tunnel.client
         self._command = ("iperf3", "-c", tunnel.target, "-p", str(port), "--json", *flags)
         self._server = Program(
-            tunnel.private, "iperf3", "iperf3", "-s", "-1", "-B", PRIVATE_HOST, "-p", str(port), "--forceflush",
+            tunnel.private, "iperf3", "iperf3", "-s", "-1", "-B", tunnel.host, "-p", str(port), "--forceflush",
             output=self._output.with_suffix(".server"),
         )  # fmt: skip
         self._server.wait_for("Server listening")

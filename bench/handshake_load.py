@@ -1,6 +1,6 @@
 """Clients that come, do a full TLS handshake with their certificate, get the answer to their request, and go.
 
-    python knocks.py AUTHORITY CERTIFICATE KEY ADDRESS PORT SECONDS REQUEST
+    python handshake_load.py AUTHORITY CERTIFICATE KEY ADDRESS PORT SECONDS REQUEST
 
 prints `going`, and at the end how many per second came that far, over all processes, and how many did not. REQUEST is
 the name of one in this file. Run by its path as a program of its own, it needs nothing but Python.

@@ -1,6 +1,6 @@
 """A crowd of clients that do nothing: sessions with two addresses each, which read what comes and send no more.
 
-    python crowd.py AUTHORITY CERTIFICATE KEY ADDRESS FIRST COUNT
+    python idle_clients.py AUTHORITY CERTIFICATE KEY ADDRESS FIRST COUNT
 
 opens COUNT sessions one after the other, with interface identifiers from FIRST on, prints `joined`, and then once a
 second how many sessions are open, and how many Router Advertisements each has heard at least. Run by its path as a

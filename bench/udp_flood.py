@@ -1,6 +1,6 @@
 """UDP for somebody who does not read it.
 
-    python pour.py ADDRESS COUNT RATE
+    python udp_flood.py ADDRESS COUNT RATE
 
 sends COUNT datagrams of 1200 bytes as fast as 40,000 a second, prints `poured`, and goes on at RATE a second until it
 is ended. Run by its path as a program of its own, it needs nothing but Python.

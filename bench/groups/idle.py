@@ -61,7 +61,7 @@ def measure(rounds: int) -> list[Row]:
         crowded: dict[int, Crowded] = {}
         for size in SIZES:
             crowded[size] = _gather(
-                stack.enter_context(ours(*FLAGS, twistd=with_program("turns.py"), another_host=True)), size
+                stack.enter_context(ours(*FLAGS, twistd=with_program("reactor_lag.py"), another_host=True)), size
             )
             say(f"  {size} idle clients joined, {crowded[size].bytes_each / 1000:.1f} kB each")
         largest = max(SIZES)

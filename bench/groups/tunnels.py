@@ -4,9 +4,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from bench.flow import DOWN, UP, Flow, idle_delay, one_flow
+from bench.peers import sstp_server
 from bench.peers.ocserv import OCSERV
 from bench.peers.openvpn import OPENVPN_1280, OPENVPN_1500
-from bench.peers.ours import OURS, PYTHON, SSTP
+from bench.peers.ours import OURS, PYTHON, SSTP, SSTP_IPV4
+from bench.peers.sstp_server import Framing
 from bench.peers.stunnel import STUNNEL
 from bench.peers.tunnel import Peer
 from bench.peers.wireguard import WIREGUARD
@@ -14,7 +16,8 @@ from bench.progress import say
 from bench.rows import Group, Row, at_least, at_most
 from iphttps.lab.errors import LabError
 
-PEERS = (OURS, PYTHON, SSTP, OPENVPN_1500, OPENVPN_1280, OCSERV, WIREGUARD, STUNNEL)
+OWN = (OURS, PYTHON, SSTP, SSTP_IPV4)
+PEERS = (*OWN, OPENVPN_1500, OPENVPN_1280, OCSERV, WIREGUARD, STUNNEL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,21 +56,31 @@ def measure(rounds: int) -> list[Row]:
         if peer.missing:
             say(peer.missing)
     found: list[Round] = []
-    for number in range(rounds):
-        of_round: Round = {}
-        for peer in tuple(peers) if number % 2 == 0 else tuple(reversed(peers)):
-            try:
-                of_round[peer] = _measure(peer)
-            except LabError as error:
-                if peer in (OURS, PYTHON, SSTP):
-                    raise
-                say(f"{peer.name} is left out: {error}")
-                peers.remove(peer)
-                continue
-            say(f"  round {number + 1}, {peer.name}: {_line(of_round[peer])}")
-        found.append(of_round)
+    framings: list[Framing] = []
+    with sstp_server.installed() as python:
+        for number in range(rounds):
+            found.append(_round(number, peers))
+            if python:
+                framings.append(sstp_server.framing(python))
+                say(f"  round {number + 1}, {sstp_server.NAME}: {framings[-1]}")
     complete = [peer for peer in PEERS if peer in peers]
-    return [*_goals(found, complete), *_figures(found, complete)]
+    return [*_goals(found, complete), *_sstp_goals(found, complete, framings), *_figures(found, complete)]
+
+
+def _round(number: int, peers: list[Peer]) -> Round:
+    """Measure every tunnel once; one that fails, and is not ours, leaves the list."""
+    of_round: Round = {}
+    for peer in tuple(peers) if number % 2 == 0 else tuple(reversed(peers)):
+        try:
+            of_round[peer] = _measure(peer)
+        except LabError as error:
+            if peer in OWN:
+                raise
+            say(f"{peer.name} is left out: {error}")
+            peers.remove(peer)
+            continue
+        say(f"  round {number + 1}, {peer.name}: {_line(of_round[peer])}")
+    return of_round
 
 
 def _measure(peer: Peer) -> Measured:
@@ -96,16 +109,6 @@ def _goals(found: Sequence[Round], peers: Sequence[Peer]) -> list[Row]:
         if STUNNEL in peers:
             limit = _column(found, STUNNEL, figure)
             rows.append(Row(f"one TCP flow {name}", unit, own, STUNNEL.name, limit, at_least(0.35)))
-    for name, rival, goal in (
-        ("up", OPENVPN_1500, at_least(4.0)),
-        ("down", OPENVPN_1500, at_least(4.0)),
-        ("CPU", OURS, at_most(1.3)),
-    ):
-        if rival in peers:
-            unit, figure = FIGURES[name]
-            what = "CPU, SSTP" if name == "CPU" else f"one TCP flow {name}, SSTP"
-            own, theirs = _column(found, SSTP, figure), _column(found, rival, figure)
-            rows.append(Row(what, unit, own, rival.name, theirs, goal))
     if OPENVPN_1500 in peers:
         for name, ratio in (
             ("CPU", 0.6), ("ping, idle", 1.5), ("ping during download", 1.0), ("ping during upload", 1.0)
@@ -113,6 +116,26 @@ def _goals(found: Sequence[Round], peers: Sequence[Peer]) -> list[Row]:
             unit, figure = FIGURES[name]
             own, theirs = _column(found, OURS, figure), _column(found, OPENVPN_1500, figure)
             rows.append(Row(name, unit, own, OPENVPN_1500.name, theirs, at_most(ratio)))
+    return rows
+
+
+def _sstp_goals(found: Sequence[Round], peers: Sequence[Peer], framings: Sequence[Framing]) -> list[Row]:
+    rows = []
+    for peer in (SSTP, SSTP_IPV4):
+        kind = peer.name.partition(", ")[2]
+        for name in ("up", "down"):
+            unit, figure = FIGURES[name]
+            own = _column(found, peer, figure)
+            for rival, goal in ((OPENVPN_1500, at_least(4.0)), (OCSERV, None)):
+                if rival in peers:
+                    theirs = _column(found, rival, figure)
+                    rows.append(Row(f"one TCP flow {name}, {kind}", unit, own, rival.name, theirs, goal))
+            if framings:
+                bare = [framing.up if name == "up" else framing.down for framing in framings]
+                rows.append(Row(f"one TCP flow {name}, {kind}", unit, own, sstp_server.NAME, bare, at_least(3.0)))
+        unit, figure = FIGURES["CPU"]
+        own, theirs = _column(found, peer, figure), _column(found, OURS, figure)
+        rows.append(Row(f"CPU, {kind}", unit, own, OURS.name, theirs, at_most(1.3)))
     return rows
 
 

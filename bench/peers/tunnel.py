@@ -23,6 +23,8 @@ class Tunnel:
     """The programs at both ends, whose processor time is the tunnel's."""
     target: str = PRIVATE_HOST
     """The address of the private host's listener as seen from the client."""
+    host: str = PRIVATE_HOST
+    """The address at which the private host listens."""
     gateway: str | None = TUNNEL_SERVER
     """The gateway's address inside the tunnel; None if no packets go through it."""
 

@@ -46,6 +46,9 @@ FIRST_CONTROL_PROTOCOL = 0x4000
 MAXIMUM_PACKET = MAXIMUM_LENGTH - HEADER_LENGTH - 4
 """Maximum bytes of an IP packet that fits after the longest frame header."""
 
+SHORTEST_RUN, LONGEST_RUN = 4, 64
+"""How many packets of the same length in a row are taken at a time: the segments of a flow mostly have one length."""
+
 Unpack = Callable[[bytes, int], tuple[int, bytes, int, int]]
 
 _PLAIN = VERSION << 24  # the first two bytes of a data packet's header, with its length in the low bits
@@ -126,6 +129,7 @@ class SSTPCodec:
         bounds = [0]
         total = 0
         size = len(data)
+        before = alike = 0
         while True:
             unpack, header, ipv4, ipv6 = self._expected
             plain, most = _PLAIN + header, MAXIMUM_LENGTH - header
@@ -147,9 +151,19 @@ class SSTPCodec:
                 following = offset + header + length
                 if first != plain + length or length > most or following > size:
                     break
-                pieces.append(data[offset + header : following])
-                total += length
-                bounds.append(total)
+                alike = alike + 1 if first == before else 1
+                before = first
+                if alike < SHORTEST_RUN:
+                    pieces.append(data[offset + header : following])
+                    total += length
+                    bounds.append(total)
+                else:
+                    step = header + length
+                    alike = _run(data, offset, step, header, protocol == ipv6)
+                    following = offset + alike * step
+                    pieces += struct.unpack_from(f"{header}x{length}s" * alike, data, offset)
+                    bounds += range(total + length, total + alike * length + 1, length)
+                    total += alike * length
                 offset = following
             # The slow path of everything else.
             if offset >= size:
@@ -192,6 +206,29 @@ class SSTPCodec:
         else:
             self._held, self._at = data[offset:], 0
         return Batch(b"".join(pieces), bounds) if pieces else EMPTY
+
+
+def _run(data: bytes, offset: int, step: int, header: int, ipv6: bool) -> int:
+    """Return how many packets, each `step` bytes behind the one before, have the headers of that at `offset`; or 1.
+
+    The headers are those of SSTP and PPP, of `header` bytes together, and what `feed` reads of the one of IP. At each
+    place in them the bytes of all packets are compared in one call.
+    """
+    number = min((len(data) - offset) // step, LONGEST_RUN)
+    for place in _places(header, ipv6):
+        column = data[offset + place : offset + number * step : step]
+        number -= len(column.lstrip(column[:1]))
+        if number < SHORTEST_RUN:
+            return 1
+    return number
+
+
+@cache
+def _places(header: int, ipv6: bool) -> Sequence[int]:
+    """Return the places in a packet that are compared: first those that differ most often, length and protocol."""
+    first = HEADER_LENGTH - 1, header - 1
+    length = header + (ip6.PAYLOAD_LENGTH if ipv6 else ip4.TOTAL_LENGTH)
+    return (*first, *(place for place in range(header + 1) if place not in first), length, length + 1)
 
 
 def _protocol(frame: bytes) -> tuple[int, int]:

@@ -34,7 +34,7 @@ class HostErrors:
         return self._limited((self._unreachable(packet) for packet in packets), now)
 
     def fitting(self, batch: Batch, mtu: int, now: float) -> tuple[Batch, Batch, int]:
-        """Return the packets for a client with this MTU, the ICMP errors for the host, and the number of dropped packets.
+        """Return the packets for a client with this MTU, the ICMP errors for the host, and the number of drops.
 
         IPv4 packets without DF are fragmented (RFC 791 section 3.2); longer packets of both families are dropped.
         """

@@ -150,6 +150,21 @@ class FeedTests(SynchronousTestCase):
             self.assertEqual([PING] * 200, fed(codec, [sent + framed(PING) * 200]))
             self.assertEqual({DropReason.WRONG_LENGTH: 1}, codec.drops)
 
+    def test_runs(self) -> None:
+        """Packets of one length in a row come out like single ones, whichever bit of a header is another (2.2.1)."""
+        for packet, form, number in product((PING, DATAGRAM, BARE), range(4), (3, 4, 5, 12, 64, 70, 150)):
+            alone = framed(packet, form)
+            self.assertEqual([packet] * number, fed(opened(), [alone * number]))
+            headers = 4 + len(HEADERS[packet[0] >> 4][form])
+            for bit, at in product(range(8 * (headers + 6)), {number // 2, number - 1} if number < 64 else ()):
+                other = bytearray(alone)
+                other[bit // 8] ^= 1 << bit % 8
+                stream = alone * at + other + alone * (number - at)
+                pieces = [stream[start : start + 2 * len(alone)] for start in range(0, len(stream), 2 * len(alone))]
+                together, in_pieces = opened(), opened()
+                self.assertEqual(fed(in_pieces, map(bytes, pieces)), fed(together, [bytes(stream)]))
+                self.assertEqual((in_pieces.drops, in_pieces.end), (together.drops, together.end))
+
     def test_padding(self) -> None:
         """Padding behind the packet, which PPP permits, is cut off (RFC 1661 section 2)."""
         for padding in (b"\0", b"\x01\x02\x03", bytes(1000)):
