@@ -182,7 +182,7 @@ class RoamingTests(SSTPClientCase):
     def test_other_network(self) -> None:
         """After the move to another network the client is back within seconds, and the download goes on.
 
-        Its address is the same where a user has one session at a time: the server does not know that the old one is dead.
+        Its address is the same where a user has one session at a time: the old one is dead, but not for the server.
         """
         self.sstp_server("--max-sessions-per-identity", "1")
         client = self.up(uri=f"https://{GATEWAY_NAME_IPV4}")

@@ -74,8 +74,8 @@ Command = bytes | LinkUp | LinkDown | Drop
 class Negotiated:
     """What client and server have agreed on so far, for status.
 
-    `authentication` is "MS-CHAPv2" or "PAP", `mru` what the server receives. `acfc` and `pfc` are what it has asked
-    for. `missing` says, by "IPv4" and "IPv6", why there is none.
+    `authentication` is "MS-CHAPv2", "PAP" or None, `mru` what the server receives. `acfc` and `pfc` are what it has
+    asked for. `missing` says, by "IPv4" and "IPv6", why there is none.
     """
 
     authentication: str | None

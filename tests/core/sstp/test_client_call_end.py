@@ -127,9 +127,12 @@ class LCPTests(EndCase):
         self.assert_ends(talk, Stage.PPP, "718", "the peer does not answer")
 
     def test_no_login(self) -> None:
-        """A server that demands no login proves nothing, and is not trusted."""
+        """A server that demands no login is proved by TLS alone, and taken only where PAP is too."""
         edit = instead(LCP, PPP_REQUEST, lambda packet: configure(PPP_REQUEST, packet[1], (5, b"abcd")))
-        self.ended(edit, Stage.LOGIN, "919", "demands no login")
+        self.ended(edit, Stage.LOGIN, "919", "demands no login", "allow-pap")
+        talk = ClientTalk(client_call(allow_pap=True), edit=edit).start()
+        self.assertEqual((Stage.ADDRESSES, None), (talk.call.stage, talk.call.negotiated.authentication))
+        self.assertEqual([M.CALL_CONNECT_REQUEST, M.CALL_CONNECTED], talk.messages)
 
     def test_other_methods(self) -> None:
         """A server that insists on EAP, MD5, MS-CHAP 1, PAP or what else: the sentence says what it must allow."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import count
 from typing import cast
 
@@ -17,7 +18,7 @@ from iphttps.core.errors import ConfigError
 from iphttps.core.failure import FailureReason, Stage
 from iphttps.core.ip import ipv4, ipv6
 from iphttps.core.reconnect import INITIAL, ReconnectTimer
-from iphttps.core.sstp.client_call import ClientCall, LinkUp
+from iphttps.core.sstp.client_call import ClientCall, LinkDown, LinkUp
 from iphttps.core.sstp.client_request import ANSWER_TIMEOUT, ClientHandshake
 from iphttps.core.sstp.ppp.login import Login
 from iphttps.core.sstp.ppp.mschapv2 import nt_password_hash
@@ -29,6 +30,7 @@ from iphttps.net.connect.remote_server import RemoteServer
 from iphttps.net.device_reader import DeviceReader
 from iphttps.net.sstp.client import SHUTDOWN, Setup, SSTPClientSession
 from iphttps.net.sstp.echo import INTERVAL, REQUESTS, Echo
+from iphttps.net.sstp.session import MOST_OWED
 from iphttps.pki import des
 from tests.net.sstp import support
 from tests.net.sstp.support import FAR, SSTPCase
@@ -200,6 +202,24 @@ class LinkTests(ClientCase):
         self.assertEqual("the server does not answer", self.failure.sentence)
         self.assertEqual(["up", "down"], self.link)
 
+    def test_renumbered(self) -> None:
+        """Other addresses in the same call take the link down and up; the same ones again change nothing."""
+        connection = self.up()
+        call, link = self.session.call, self.ups[0]
+        assert call and link.ipv4
+        self.session._perform(call, [LinkDown()])
+        self.tun.inject(ipv4.packet(link.ipv4.address, FAR, ipv6.UDP, b""))
+        self.client._reader.doRead()
+        connection.settle()
+        self.assertEqual([], self.device.taken)  # nothing passes in between
+        self.session._perform(call, [link])
+        self.assertEqual(["up"], self.link)
+        self.session._perform(call, [LinkDown(), replace(link, mtu=1300)])
+        self.assertEqual((["up", "down", "up"], 1300), (self.link, self.ups[-1].mtu))
+        asked = self.echo.ask()
+        connection.settle()
+        self.assertIsNotNone(self.successResultOf(asked))
+
 
 class EndTests(ClientCase):
     """Why the attempt or the session ends."""
@@ -249,6 +269,25 @@ class EndTests(ClientCase):
         connection.settle()
         self.assertIn("the server aborted the call", self.failure.sentence)
         self.assertEqual(["up", "down"], self.link)
+
+    def test_out_of_step(self) -> None:
+        """A stream that cannot be delineated ends without another word ([MS-SSTP] 3.1.5.1)."""
+        connection = self.up()
+        self.session.dataReceived(b"\x20")
+        self.assertEqual("the server's stream cannot be delineated into SSTP packets", self.session.ending)
+        connection.settle()
+        self.assertEqual(["up", "down"], self.link)
+
+    def test_does_not_read(self) -> None:
+        """A server that asks on without reading the answers is left, before they fill this host's memory."""
+        self.up()
+        session = self.session
+        session.pauseProducing()
+        for _ in range(MOST_OWED // 8):
+            session.dataReceived(message(ECHO_REQUEST))
+        self.assertIsNone(session.ending)
+        session.dataReceived(message(ECHO_REQUEST))
+        self.assertEqual("the server does not read what it is answered", session.ending)
 
     def test_server_stops(self) -> None:
         """When the server disconnects, the client acknowledges that and tries again after the delay."""
