@@ -12,7 +12,15 @@ from iphttps.lab.laboratory import devices
 from iphttps.lab.network import GATEWAY_NAME
 from iphttps.lab.poll import wait_until
 from iphttps.lab.traffic import ping
-from tests.lab.test_five_minutes import IPHTTPS, MachineCase
+from tests.app.schema import violations
+from tests.lab.test_five_minutes import IPHTTPS, ROOT, MachineCase
+
+
+def documented(name: str) -> list[list[str]]:
+    """Return the words of the `iphttps` commands in a block of docs/sstp.md, for the gateway of the laboratory."""
+    found = re.search(rf"^```sh {name}\n(.*?)^```$", (ROOT / "docs" / "sstp.md").read_text(), re.DOTALL | re.MULTILINE)
+    assert found
+    return [line.split()[1:] for line in found[1].replace("vpn.example.org", GATEWAY_NAME).splitlines()]
 
 
 class SSTPCommandTests(MachineCase):
@@ -21,26 +29,29 @@ class SSTPCommandTests(MachineCase):
     def setUp(self) -> None:
         """Set up the gateway, and enrol alice."""
         super().setUp()
-        self.gateway.iphttps("setup", "--name", GATEWAY_NAME, "--sstp", "--key", "ecdsa")
-        self.gateway.iphttps("up")
-        said = self.gateway.iphttps("enrol", "alice", "--sstp")
+        *commands, enrol = documented("gateway")
+        for words in commands:
+            self.gateway.iphttps(*words)
+        said = self.gateway.iphttps(*enrol)
         (self.password,) = re.findall(r"^password: (.*)$", said, re.MULTILINE)
         shutil.copy(self.gateway.home / "alice-sstp.iphttps", self.client_machine.home)
-        self.server = json.loads(self.gateway.iphttps("status", "--json"))["sstp"]["addresses"][0].partition("/")[0]
+        self.address = json.loads(self.gateway.iphttps("status", "--json"))["sstp"]["addresses"][0].partition("/")[0]
 
     def test_joined(self) -> None:
-        """Three commands: join, up, and status, which shows what was negotiated; down leaves nothing behind."""
+        """The commands of docs/sstp.md: join, up, and status with what was negotiated; down leaves nothing behind."""
         machine = self.client_machine
-        machine.iphttps("join", "alice-sstp.iphttps", stdin=f"{self.password}\n")
-        self.assertIn(f"sstp-client/{GATEWAY_NAME} is up: LINK_UP", machine.iphttps("up"))
-        said = machine.iphttps("status")
+        join, up, status = documented("client")
+        machine.iphttps(*join, stdin=f"{self.password}\n")
+        self.assertIn(f"sstp-client/{GATEWAY_NAME} is up: LINK_UP", machine.iphttps(*up))
+        said = machine.iphttps(*status)
         self.assertRegex(said, r"(?m)^login +alice by MS-CHAPv2$")
         self.assertRegex(said, r"(?m)^crypto binding +SHA-256$")
         self.assertNotIn(self.password, said)
-        self.assertEqual(0, ping(machine.host, self.server, 3).lost)
-        status = json.loads(machine.iphttps("status", "--json"))
-        self.assertEqual(("sstp-client", self.server), (status["role"], status["router"]["address"]))
-        self.assertEqual((self.server, {}), (status["sstp"]["peer"], status["sstp"]["missing"]))
+        self.assertEqual(0, ping(machine.host, self.address, 3).lost)
+        value = json.loads(machine.iphttps("status", "--json"))
+        self.assertEqual([], violations("status", value))
+        self.assertEqual(("sstp-client", self.address), (value["role"], value["router"]["address"]))
+        self.assertEqual((self.address, {}), (value["sstp"]["peer"], value["sstp"]["missing"]))
         self.assertIn("password-file", machine.iphttps("config"))
         machine.iphttps("down")
         self.assertNotIn("sstp0", devices(machine.host))
@@ -70,7 +81,7 @@ class SSTPCommandTests(MachineCase):
             f"sstp://alice@{GATEWAY_NAME}", "--ca", str(authority),
         )  # fmt: skip
         command.wait_for("connected: sstp0 ")
-        self.assertEqual(0, ping(host, self.server, 3).lost)
+        self.assertEqual(0, ping(host, self.address, 3).lost)
         os.kill(command.pid, signal.SIGINT)
         self.assertEqual(0, command.wait_ended())
         self.assertNotIn("sstp0", devices(host))
