@@ -147,8 +147,8 @@ def _negotiated(agreed: dict[str, Any] | None) -> Iterator[Row]:
     if agreed["address"]:
         yield "IPv4", " to ".join(filter(None, (agreed["address"], agreed["peer"])))
     yield "MTU", agreed["mtu"] or "not negotiated yet"
-    if agreed["dns_servers"]:
-        yield "DNS servers", " ".join(agreed["dns_servers"])
+    if agreed["dns"]:
+        yield "DNS servers", " ".join(agreed["dns"])
     for family, reason in agreed["missing"].items():
         yield "", f"no {family}: {reason}"
 

@@ -36,6 +36,6 @@ def negotiated(user: str, call: ClientCall, link: LinkUp | None) -> Value:
         "mtu": link and link.mtu,
         "address": ipv4 and str(IPv4Address(ipv4.address)),
         "peer": ipv4.peer and str(IPv4Address(ipv4.peer)) if ipv4 else None,
-        "dns_servers": [str(IPv4Address(each)) for each in ipv4.dns] if ipv4 else [],
+        "dns": [str(IPv4Address(each)) for each in ipv4.dns] if ipv4 else [],
         "missing": dict(agreed.missing),
     }

@@ -126,9 +126,6 @@ class RunningClient:
         """Return what probes the other end, and calls `silent` if it does not answer. Abstract."""
         raise NotImplementedError
 
-    _protocol: Callable[[], Value | None] | None = None
-    """Returns what the protocol itself has for the status; None if that is nothing."""
-
     carries_ipv4: ClassVar[bool] = False
     """Whether the tunnel carries IPv4."""
 
@@ -150,6 +147,10 @@ class RunningClient:
             ConfigError: It cannot.
         """
         return NO_NAMES
+
+    def _protocol(self) -> Value | None:
+        """Return what SSTP has negotiated, for the status; None if it has not, or is not the protocol."""
+        return None
 
     def _came_up(self) -> None:
         """Follow the link: it is up."""
@@ -183,7 +184,7 @@ class RunningClient:
             self._host.device,
             self._host_side,
             self._servers.not_taken,
-            self._protocol,
+            self._protocol if self.options.role == "sstp-client" else None,
         ).routes()
 
     def condition(self) -> DaemonState:

@@ -97,7 +97,6 @@ class RunningSSTPClient(RunningClient):
         self._echo = echo
         self._negotiated: LinkUp | None = None
         self._peer: IPv4Address | None = None
-        self._protocol = self._in_status
         super().__init__(reactor, options, servers, host)
 
     def _network(self, *, up: bool) -> NetworkConfig:
@@ -147,7 +146,7 @@ class RunningSSTPClient(RunningClient):
         side["routes"] = [*through, *side["routes"]]
         return side
 
-    def _in_status(self) -> Value | None:
+    def _protocol(self) -> Value | None:
         tunnel = self.client.tunnel
         if not isinstance(tunnel, SSTPClientSession) or not tunnel.call:
             return None

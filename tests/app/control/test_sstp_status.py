@@ -54,12 +54,10 @@ class SSTPStatusTests(SynchronousTestCase):
     def test_negotiated(self) -> None:
         """Addresses and DNS servers are those of IPCP; before PPP is up there are none."""
         before, after = (negotiated("alice", self.call, link) for link in (None, LinkUp(ADDRESSES, None, 1300)))
-        self.assertEqual(
-            ("CLIENT_CONNECT_REQUEST_SENT", None, []), (before["state"], before["address"], before["dns_servers"])
-        )
+        self.assertEqual(("CLIENT_CONNECT_REQUEST_SENT", None, []), (before["state"], before["address"], before["dns"]))
         self.assertEqual(
             ("alice", "10.99.0.2", "10.99.0.1", ["10.0.0.53"], 1300),
-            tuple(after[name] for name in ("user", "address", "peer", "dns_servers", "mtu")),
+            tuple(after[name] for name in ("user", "address", "peer", "dns", "mtu")),
         )
 
     def test_code(self) -> None:

@@ -34,6 +34,12 @@ class CodeTests(SynchronousTestCase):
         self.assertIsNone(name("1"))
         self.assertEqual(sorted(NAMES, key=lambda code: (code.startswith("0x"), code)), list(NAMES))
 
+    def test_document(self) -> None:
+        """docs/sstp.md explains each, and no other."""
+        text = (ROOT / "docs" / "sstp.md").read_text()
+        table = text[text.index("### Failures and error codes") : text.index("## Other clients on Linux")]
+        self.assertEqual(NAMES.keys(), set(re.findall(r"\b(0x[0-9A-F]{8}|[679][0-9]{2})\b", table)))
+
     def test_every_code(self) -> None:
         """Every code that a failure of the client can have is in the table."""
         found = {

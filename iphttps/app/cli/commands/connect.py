@@ -64,6 +64,7 @@ class Target:
     "--ca", metavar="FILE", type=click.Path(), help="PEM file with the authorities to trust; default: the system's."
 )
 @click.option("--proxy", metavar="URL", help="Web proxy: a URL, environment or auto; default: none.")
+@click.option("--proxy-credentials", metavar="FILE", type=click.Path(), help="TOML file with the login for the proxy.")
 @click.option(
     "--password-file", metavar="FILE", type=click.File("rb"), help="File with the password, or - for standard input."
 )
@@ -74,6 +75,7 @@ def connect(
     more: tuple[str, ...],
     ca: str | None,
     proxy: str | None,
+    proxy_credentials: str | None,
     password_file: BinaryIO | None,
     interface: str | None,
     verbose: bool,
@@ -103,7 +105,8 @@ def connect(
         raise click.UsageError("--password-file is for sstp://")
     chosen = interface or free_interface(Places(), "sstp" if target.user else "iphttps")
     options = ["--uri", target.uri, "--interface", chosen, *more]
-    for name, value in (("--user", target.user), ("--ca", ca), ("--proxy", proxy)):
+    given = {"--user": target.user, "--ca": ca, "--proxy": proxy, "--proxy-credentials": proxy_credentials}
+    for name, value in given.items():
         options += [name, value] if value is not None else []
     signal.signal(signal.SIGTERM, lambda number, frame: signal.raise_signal(signal.SIGINT))
     with Foreground(target.role, options, variables, verbose=verbose) as daemon:
