@@ -42,7 +42,7 @@ class RequestTests(EndCase):
         self.assertFalse(talk.call.ends)
         talk.wait(0.2)
         self.assertEqual(aborted(0, 8).packet, talk.sent[-1])
-        self.assert_ends(talk, Stage.SSTP, "0x274C", "Call Connect ACK", "in time")
+        self.assert_ends(talk, Stage.SSTP, "0x8007274C", "Call Connect ACK", "in time")
 
     def test_naks(self) -> None:
         """Three NAKs get another request, and one more a Call Abort; what they say is told (3.2.5.3.3, note 10)."""
@@ -228,7 +228,7 @@ class LoginTests(EndCase):
         self.assertEqual((False, Stage.LOGIN), (talk.call.ends, talk.call.stage))
         talk.deaf = True
         talk.wait(61.0)
-        self.assert_ends(talk, Stage.LOGIN, "0x274C", "the Challenge of MS-CHAPv2")
+        self.assert_ends(talk, Stage.LOGIN, "0x8007274C", "the Challenge of MS-CHAPv2")
 
     def test_challenges_without_end(self) -> None:
         """A server gets no more than ten answers before it has accepted one; the same Challenge, the same answer."""
