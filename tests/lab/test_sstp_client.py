@@ -130,7 +130,7 @@ class LinkTests(SSTPClientCase):
         self.assertEqual(SERVER, status["router"]["address"])
         self.assertIsNotNone(status["router"]["round_trip"])
         self.assertEqual(
-            ("MS-CHAPv2", "SHA256", 1400, ["10.99.0.1"]),
+            ("MS-CHAPv2", "SHA-256", 1400, ["10.99.0.1"]),
             tuple(status["sstp"][key] for key in ("authentication", "binding", "mtu", "dns")),
         )
         self.assertNotIn("secret", asked.stdout)

@@ -133,7 +133,7 @@ class LifeTests(SSTPClientDaemonCase):
         self.join()
         status = self.running(daemon)._protocol()
         assert status
-        self.assertEqual(("MS-CHAPv2", "SHA256", 1400), (status["authentication"], status["binding"], status["mtu"]))
+        self.assertEqual(("MS-CHAPv2", "SHA-256", 1400), (status["authentication"], status["binding"], status["mtu"]))
         self.assertEqual(f"{INNER}/32", self.running(daemon)._host_side()["addresses"][0])
         self.assertTrue(self.running(daemon).condition().up)
 
