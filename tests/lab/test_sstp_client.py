@@ -14,6 +14,7 @@ from iphttps.lab.programs import Program
 from iphttps.lab.traffic import Transfer, transfer, wait_reachable
 from tests.lab.case import LabCase
 from tests.lab.proxies import BASIC, Proxies
+from tests.lab.test_control import NOBODY
 from tests.lab.test_link_change import SOON
 from tests.lab.test_proxies import skipping
 from tests.lab.test_sstp import POOL, PREFIX, SERVER, SERVER_IPV6
@@ -117,6 +118,28 @@ class LinkTests(SSTPClientCase):
             wait_until(lambda: INTERFACE not in devices(host), "the interface's end")
             after = self.shown("route"), self.shown("-6", "route"), self.shown("address", "show", "outer")
             self.assertEqual(before, after)
+
+    def test_without_root(self) -> None:
+        """Under `twistd --uid` the client still sets addresses and routes, and again after the server was away."""
+        server = self.sstp_server()
+        host = self.lab.clients[0]
+        before = self.shown("route"), self.shown("-6", "route")
+        like = self.sstp_client("--default-route", "yes")
+        like.kill()
+        wait_until(lambda: INTERFACE not in devices(host), "the interface's end")
+        at = like.command.index(self.plugin)
+        client = self.lab.program(host, "nobody's", *like.command[:at], *NOBODY, *like.command[at:])
+        client.wait_for(LINK_UP)
+        wait_reachable(host, SERVER)
+        mark = client.mark()
+        server.kill()
+        client.wait_for(LINK_DOWN, since=mark)
+        self.sstp_server()
+        client.wait_for(LINK_UP, since=mark)
+        wait_reachable(host, SERVER)
+        self.assertIn(f"128.0.0.0/1 dev {INTERFACE}", self.shown("route"))
+        client.stop()
+        self.assertEqual(before, (self.shown("route"), self.shown("-6", "route")))
 
     def test_status(self) -> None:
         """The status shows what was negotiated, and the round trip by SSTP's echo."""
