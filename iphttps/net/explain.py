@@ -19,6 +19,7 @@ REFUSED = "0x274D"
 HOST_NOT_FOUND = "0x2AF9"
 CERTIFICATE_MISSING = "0x90320"
 ILLEGAL_MESSAGE = "0x80090326"
+_RESET = "0x80072746"
 
 _REJECTED_OURS = {
     "server": "the server rejected this client's certificate",
@@ -88,6 +89,11 @@ _UNANSWERED_PLAIN = (
     "the server closed the connection instead of answering the request: it is not an IP-HTTPS server, or the port is "
     "for https://"
 )
+_UNBOUND = (
+    "the server closed the connection after Call Connected, without an answer to it: this is how some servers, such as "
+    "those of Windows, reject the crypto binding; the server has another certificate than this client saw, since TLS "
+    "ends at a front or at somebody in between, or it does not know the keys of the login"
+)
 
 
 def sentence(failure: Failure, peer: str = "peer") -> str:
@@ -118,6 +124,8 @@ def explain_end(
         if stage is Stage.TLS:
             return FailureReason(stage, _BROKEN_OFF)
         return FailureReason(stage, unanswered or (_UNANSWERED if tls else _UNANSWERED_PLAIN))
+    if stage is Stage.BINDING and _hung_up(failure.value):
+        return FailureReason(stage, _UNBOUND, _RESET)
     return explain(failure, stage)
 
 

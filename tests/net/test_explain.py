@@ -166,6 +166,16 @@ class EndTests(SynchronousTestCase):
             self.assertIn("instead of answering the request", trouble.sentence)
             self.assertIn("clientcertnegotiation=enable", trouble.sentence)
 
+    def test_after_call_connected(self) -> None:
+        """An SSTP server that closes the connection after Call Connected may reject the binding ([MS-SSTP] 3.3)."""
+        for reason in self.ENDS:
+            trouble = explain_end(Failure(reason), None, Stage.BINDING, answered=True)
+            self.assertEqual((trouble.stage, trouble.code), (Stage.BINDING, "0x80072746"))
+            self.assertIn("another certificate than this client saw", trouble.sentence)
+            self.assertNotIn("crypto binding", explain_end(Failure(reason), None, Stage.SSTP, answered=True).sentence)
+        other = explain_end(Failure(error.TimeoutError()), None, Stage.BINDING, answered=True)
+        self.assertNotIn("crypto binding", other.sentence)
+
     def test_after_it(self) -> None:
         """The end of a session is that and no more."""
         trouble = explain_end(Failure(error.ConnectionDone()), None, Stage.HTTP, answered=True)

@@ -7,11 +7,10 @@ from dataclasses import dataclass, replace
 from functools import partial
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from ...core.errors import ConfigError
 from ...core.sstp.crypto_binding import HashProtocol
-from ...core.sstp.request import is_path
+from ...core.sstp.request import PATH, is_path
 from ...net.connect.endpoints import URI
 from .addresses.prefixes import any_network
 from .clients.tunnel_config import TunnelConfig, server_uri
@@ -34,18 +33,26 @@ BINDING: dict[str, Sequence[HashProtocol]] = {
 
 
 def parse_server(text: str) -> URI:
-    """Return the URI of an SSTP server: https://, sstp:// for the same, or http://, and the path if it is another.
+    """Return the URI of an SSTP server: https://, sstp:// for the same, or http://.
+
+    Its path is empty for the one of SSTP, and has the query if there is one, such as tenantid=7 for a front ([MS-SSTP]
+    3.2.4.1).
 
     Raises:
         ConfigError: The text is no such URI.
     """
     scheme, separator, rest = text.partition("://")
     uri = URI.parse(
-        f"https://{rest}" if separator and scheme.lower() == "sstp" else text, "/", protocol="SSTP", example=EXAMPLE
+        f"https://{rest}" if separator and scheme.lower() == "sstp" else text,
+        "/",
+        protocol="SSTP",
+        example=EXAMPLE,
+        query=True,
     )
-    # With its own slash at the end, of which the path of SSTP has one.
-    path = urlsplit(text).path
-    return replace(uri, path="" if path == "/" or is_path(path) or is_path(f"{path}/") else path)
+    path, mark, query = uri.path.partition("?")
+    if path not in ("", "/") and not is_path(path) and not is_path(f"{path}/"):
+        return uri
+    return replace(uri, path=f"{PATH}?{query}" if mark else "")
 
 
 def _route(name: str, text: str) -> IPv4Network | IPv6Network:

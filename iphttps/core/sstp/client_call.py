@@ -18,7 +18,7 @@ from .crypto_binding import NO_HLAK, HashProtocol, call_connected, certificate_h
 from .machine import Action, Send
 from .machine import Command as MachineCommand
 from .packet import MAXIMUM_FRAME, data_packet
-from .ppp.client import Authenticated, IPv4Addresses, IPv6Identifiers, PPPClient
+from .ppp.client import Authenticated, IPv4Addresses, IPv6Identifiers, PPPClient, answers_network
 from .ppp.client import Command as PPPCommand
 from .ppp.lcp import Authentication
 from .ppp.link import Ended
@@ -98,7 +98,7 @@ class ClientCall:
     `deadline` the owner calls `expired`.
     """
 
-    __slots__ = ("_certificate", "_hashes", "_hlak", "_link", "_machine", "_reason", "_was_up", "ppp")
+    __slots__ = ("_bound", "_certificate", "_hashes", "_hlak", "_link", "_machine", "_reason", "_was_up", "ppp")
 
     def __init__(
         self,
@@ -116,6 +116,7 @@ class ClientCall:
         self._machine = ClientMachine(sum(each.value for each in self._hashes))
         self._hlak = NO_HLAK
         self._link: LinkUp | None = None
+        self._bound = False
         self._was_up = False
         self._reason: FailureReason | None = None
 
@@ -126,10 +127,16 @@ class ClientCall:
 
     @property
     def stage(self) -> Stage:
-        """How far the attempt has come; SSTP while the link is up, and the stage of the failure afterwards."""
+        """The stage of the attempt; SSTP while the link is up, and the stage of the failure afterwards.
+
+        After Call Connected it is BINDING until the server answers a request that was sent after that message: only
+        then is it known that the server accepts the crypto binding.
+        """
         if self._reason:
             return self._reason.stage
-        return self.ppp.stage if self._machine.control_passes and not self._was_up else Stage.SSTP
+        if self._was_up or not self._machine.control_passes:
+            return Stage.SSTP
+        return Stage.BINDING if self._machine.data_passes and not self._bound else self.ppp.stage
 
     @property
     def data_passes(self) -> bool:
@@ -189,6 +196,8 @@ class ClientCall:
         self._machine.heard(now)
         if not self._machine.control_passes:
             return []  # 3.2.7.2
+        if self._machine.data_passes and not self._bound:
+            self._bound = answers_network(item.data)
         return self._settled(self._linked(self.ppp.receive(item.data, now), now))
 
     def lost_step(self, now: float) -> list[Command]:
@@ -198,7 +207,8 @@ class ClientCall:
 
     def lost(self, now: float) -> list[Command]:
         """End the call: the connection is gone (3.1.7.2); no Drop follows, `reason` says why."""
-        self._note("the connection was lost", code=_RESET)
+        unbound = self.stage is Stage.BINDING
+        self._note("the connection was lost" + (" before the server answered Call Connected" * unbound), code=_RESET)
         return self._run(Event.LOST, now)
 
     def disconnect(self, sentence: str, now: float) -> list[Command]:
@@ -302,7 +312,7 @@ class ClientCall:
                 self._note(f"this client aborted the call{status_words(sent)}", stage, code)
             case State.CALL_ABORT_TIMEOUT_PENDING:
                 about = machine.received_status and machine.received_status.attribute
-                if about == AttributeID.CRYPTO_BINDING and stage is Stage.ADDRESSES:
+                if about == AttributeID.CRYPTO_BINDING and stage in (Stage.BINDING, Stage.ADDRESSES):
                     self._note(_BINDING, Stage.BINDING, code)
                 self._note(f"the server aborted the call{received}", stage, code)
             case State.CALL_DISCONNECT_TIMEOUT_PENDING:

@@ -47,7 +47,10 @@ ANY = "*"
 
 @dataclass(frozen=True, slots=True)
 class URI:
-    """The URI of the server (3.1.1, 3.2.1); if `path` is empty, `default_path` applies."""
+    """The URI of the server (3.1.1, 3.2.1); if `path` is empty, `default_path` applies.
+
+    `path` has the query too, in the URI of an SSTP server.
+    """
 
     secure: bool
     host: str
@@ -80,13 +83,15 @@ class URI:
         *,
         protocol: str = "IP-HTTPS",
         example: str = "https://vpn.example.org/IPHTTPS",
+        query: bool = False,
     ) -> URI:
         """Parse a URI such as https://vpn.example.org/IPHTTPS.
 
-        `protocol` and `example` are for error messages.
+        `protocol` and `example` are for error messages. With `query`, the URI may have a query, and `path` is the whole
+        target of a request: path, slash at its end and query as given (RFC 3986 sections 3.3 and 3.4).
 
         Raises:
-            ConfigError: The text is not an http or https URI, or has a user, a query or a fragment.
+            ConfigError: The text is not an http or https URI, or has a user, a fragment, or a query without `query`.
         """
         like = f"it must look like {example}"
         try:
@@ -98,16 +103,21 @@ class URI:
             raise ConfigError(f"{text!r} is not a URI for {protocol}: {like}")
         if parts.username is not None:  # not quoted: it may contain a password
             raise ConfigError(f"the URI for {parts.hostname} has a user before the host: {like}")
-        if parts.query or parts.fragment:
-            raise ConfigError(f"{text!r} has more than scheme, host, port and path: {like}")
+        if parts.fragment or (parts.query and not query):
+            raise ConfigError(
+                f"{text!r} has more than scheme, host, port{', path and query' if query else ' and path'}: {like}"
+            )
         try:
             host = parts.hostname if parts.hostname.isascii() else parts.hostname.encode("idna").decode("ascii")
-            parts.path.encode("ascii")
+            target = f"{parts.path}?{parts.query}" if parts.query else parts.path
+            target.encode("ascii")
         except UnicodeError as error:
             raise ConfigError(f"{text!r} has characters that are not allowed in a URI: {like}") from error
+        if " " in target or not target.isprintable():
+            raise ConfigError(f"{text!r} has characters that are not allowed in a URI: {like}")
         secure = parts.scheme == "https"
         port = port if port is not None else (443 if secure else 80)
-        return cls(secure, host, port, parts.path.rstrip("/"), default_path=default_path)
+        return cls(secure, host, port, target if query else target.rstrip("/"), default_path=default_path)
 
     @property
     def authority(self) -> str:

@@ -73,7 +73,8 @@ class SSTPClientFlagTests(AppCase):
         self.assertEqual(("fastest", ("intranet.example.org", 443)), (config.select, config.probe))
 
     def test_uri(self) -> None:
-        """The path is that of SSTP unless another is given ([MS-SSTP] 3.2.4.1); sstp:// is https://."""
+        """The path is that of SSTP unless another is given ([MS-SSTP] 3.2.4.1), and the query stays; sstp:// is https://."""
+        front = f"{PATH}?tenantid=7"
         for text, read in (
             ("https://vpn.example.org", "https://vpn.example.org/ "),
             ("https://vpn.example.org/", "https://vpn.example.org/ "),
@@ -83,6 +84,11 @@ class SSTPClientFlagTests(AppCase):
             (f"https://vpn.example.org{PATH.rstrip('/').lower()}", "https://vpn.example.org/ "),
             ("http://vpn.example.org", "http://vpn.example.org/ "),
             ("https://vpn.example.org/other/", "https://vpn.example.org/other/ /other/"),
+            ("https://vpn.example.org/other/?a=1", "https://vpn.example.org/other/?a=1 /other/?a=1"),
+            ("sstp://vpn.example.org?tenantid=7", f"https://vpn.example.org{front} {front}"),
+            ("https://vpn.example.org/?tenantid=7", f"https://vpn.example.org{front} {front}"),
+            (f"https://vpn.example.org{PATH.rstrip('/')}?tenantid=7", f"https://vpn.example.org{front} {front}"),
+            ("https://vpn.example.org/?", "https://vpn.example.org/ "),
         ):
             self.assertEqual(read, self.uri(text), text)
 
@@ -97,6 +103,14 @@ class SSTPClientFlagTests(AppCase):
             (
                 ("--uri", "https://*", "--user", "alice"),
                 "--uri must name the server: * is only for the --uri of a server",
+            ),
+            (
+                ("--uri", "https://vpn/#x", "--user", "a"),
+                f"'https://vpn/#x' has more than scheme, host, port, path and query: {like}",
+            ),
+            (
+                ("--uri", "https://vpn/?a b", "--user", "alice"),
+                f"'https://vpn/?a b' has characters that are not allowed in a URI: {like}",
             ),
             (
                 ("--uri", "sstp://alice@vpn.example.org", "--user", "alice"),

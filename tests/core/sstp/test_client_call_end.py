@@ -131,7 +131,7 @@ class LCPTests(EndCase):
         edit = instead(LCP, PPP_REQUEST, lambda packet: configure(PPP_REQUEST, packet[1], (5, b"abcd")))
         self.ended(edit, Stage.LOGIN, "919", "demands no login", "allow-pap")
         talk = ClientTalk(client_call(allow_pap=True), edit=edit).start()
-        self.assertEqual((Stage.ADDRESSES, None), (talk.call.stage, talk.call.negotiated.authentication))
+        self.assertEqual((Stage.BINDING, None), (talk.call.stage, talk.call.negotiated.authentication))
         self.assertEqual([M.CALL_CONNECT_REQUEST, M.CALL_CONNECTED], talk.messages)
 
     def test_other_methods(self) -> None:
@@ -263,7 +263,7 @@ class LoginTests(EndCase):
         self.assertEqual((False, Stage.LOGIN), (talk.call.ends, talk.call.stage))
         talk.answers = False
         talk.ppp(ProtocolNumber.PAP, Answer(1, True).encode()).ppp(ProtocolNumber.PAP, Answer(1, False).encode())
-        self.assertEqual((False, Stage.ADDRESSES), (talk.call.ends, talk.call.stage))
+        self.assertEqual((False, Stage.BINDING), (talk.call.ends, talk.call.stage))
 
     def test_long_password(self) -> None:
         """PAP cannot carry more than 255 bytes (RFC 1334 section 2.2.1)."""

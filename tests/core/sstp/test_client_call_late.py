@@ -5,6 +5,7 @@ from __future__ import annotations
 from iphttps.core.failure import FailureReason, Stage
 from iphttps.core.sstp.attributes import NO_ERROR, StatusInfo
 from iphttps.core.sstp.client_call import Drop, LinkDown
+from iphttps.core.sstp.codec import Frame
 from iphttps.core.sstp.packet import MessageType, message
 from iphttps.core.sstp.ppp.frame import ProtocolNumber
 from iphttps.core.sstp.ppp.server import Offer
@@ -20,6 +21,11 @@ IPCP, IPV6CP, LCP = ProtocolNumber.IPCP, ProtocolNumber.IPV6CP, ProtocolNumber.L
 NOTHING = bytes(4)
 
 
+def unanswered() -> ClientTalk:
+    """Return a call whose server has accepted the login, and sends nothing of IPCP and IPV6CP."""
+    return ClientTalk(edit=lambda number, packet: () if number in (IPCP, IPV6CP) else None).start()
+
+
 class BindingTests(EndCase):
     """The crypto binding (3.2.5.2)."""
 
@@ -30,13 +36,36 @@ class BindingTests(EndCase):
         self.assert_ends(talk, Stage.BINDING, "619", "crypto binding", "certificate", "somebody in between")
 
     def test_aborted_then(self) -> None:
-        """A server that aborts for another reason, or disconnects: so it is said, at the stage of the addresses."""
+        """A server that aborts for another reason, or disconnects, is reported so, at the stage of the attempt."""
         for packet, words in {
             message(M.CALL_ABORT, StatusInfo(0, 8).build()): "aborted the call: the negotiation takes too long",
             DISCONNECT: "the server disconnected",
         }.items():
-            talk = ClientTalk(edit=lambda number, packet: () if number in (IPCP, IPV6CP) else None).start().tell(packet)
-            self.assert_ends(talk, Stage.ADDRESSES, "619", words)
+            self.assert_ends(unanswered().tell(packet), Stage.BINDING, "619", words)
+            answered = unanswered().ppp(IPCP, configure(PPP_NAK, 1, (3, ASSIGNED)))
+            self.assert_ends(answered.tell(packet), Stage.ADDRESSES, "619", words)
+
+    def test_closed_then(self) -> None:
+        """The stage is the binding until the server answers a request that follows Call Connected (3.2.7.1)."""
+        for number, packet in (
+            (IPCP, configure(REQUEST, 1)),  # a server may send its own request before it has verified the binding
+            (IPCP, b""),
+            (LCP, plain(9, 1, bytes(4))),
+            (ProtocolNumber.CHAP, plain(2, 1)),
+        ):
+            talk = unanswered().ppp(number, packet)
+            talk.act(talk.call.receive(Frame(b"\xff\x03"), 0.0))
+            self.assertIs(Stage.BINDING, talk.call.stage)
+            talk.act(talk.call.lost(0.0))
+            sentence = "the connection was lost before the server answered Call Connected"
+            self.assertEqual(FailureReason(Stage.BINDING, sentence, "0x80072746"), talk.reason)
+        for number, packet in (
+            *((each, configure(code, 1, (3, ASSIGNED))) for each in (IPCP, IPV6CP) for code in (2, PPP_NAK, REJECT)),
+            (LCP, plain(8, 1, b"\x80\x57\x01\x01\x00\x04")),
+        ):
+            talk = unanswered().ppp(number, packet)
+            talk.act(talk.call.lost(0.0))
+            self.assertEqual((Stage.ADDRESSES, "the connection was lost"), (talk.reason.stage, talk.reason.sentence))
 
 
 class AddressTests(EndCase):

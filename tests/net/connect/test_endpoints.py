@@ -76,12 +76,21 @@ class URITests(SynchronousTestCase):
         """A name in another script becomes what DNS knows it by."""
         self.assertEqual(URI.parse("https://bücher.example/IPHTTPS").host, "xn--bcher-kva.example")
 
+    def test_query(self) -> None:
+        """The URI of an SSTP server keeps query and final slash (RFC 3986 sections 3.3 and 3.4)."""
+        for target in ("", "/", "/a/", "/a?tenantid=7", "/a/?b=c/d?e&f=%20", "?tenantid=7"):
+            uri = URI.parse(f"https://vpn.example.org{target}", query=True)
+            self.assertEqual((target, f"https://vpn.example.org{target}"), (uri.path, str(uri)))
+        for target in ("/a#b", "/?a#b", "/?a b", "/?\x7f", "/?ü"):
+            self.assertRaises(ConfigError, URI.parse, f"https://vpn.example.org{target}", query=True)
+
     def test_wrong(self) -> None:
         """An invalid URI is an error that quotes it and shows a valid one."""
         for text in (
             "vpn.example.org", "ftp://vpn.example.org/", "https://", "https:///IPHTTPS", "https://host:port/",
             "https://host:65536/", "https://[::1/", "https://user:secret@host/", "https://host/?query",
-            "https://host/#fragment", "https://host/päth", f"https://{'ü' * 80}.example/",
+            "https://host/#fragment", "https://host/päth", "https://host/a b", "https://host/\x7f",
+            f"https://{'ü' * 80}.example/",
         ):  # fmt: skip
             error = self.assertRaises(ConfigError, URI.parse, text)
             self.assertIn("it must look like https://vpn.example.org/IPHTTPS", str(error))

@@ -54,7 +54,8 @@ class Target:
             )
         if not user:
             raise ConfigError(f"{text!r} names no user: it must look like sstp://alice@vpn.example.org")
-        return cls("sstp-client", f"sstp://{parts.netloc.rpartition('@')[2]}{parts.path}", unquote(user))
+        server = parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+        return cls("sstp-client", server, unquote(user))
 
 
 @click.command(context_settings={"ignore_unknown_options": True})

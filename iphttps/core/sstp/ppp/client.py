@@ -14,7 +14,7 @@ from ..crypto_binding import NO_HLAK
 from . import mschapv2
 from .automaton import RESTART, State
 from .commands import Reason
-from .frame import ProtocolNumber
+from .frame import ProtocolNumber, parse
 from .ipcp import ClientIPCP
 from .ipv6cp import IPV6CP
 from .lcp import LCP, MRU, Authentication
@@ -22,12 +22,18 @@ from .link import Ended, NetworkDown, Phase, PPPLink
 from .login import Command as LoginCommand
 from .login import Login, MSCHAPv2Login, PAPLogin, Rejected
 
-__all__ = ["Authenticated", "Command", "IPv4Addresses", "IPv6Identifiers", "NetworkUp", "PPPClient"]
+__all__ = ["Authenticated", "Command", "IPv4Addresses", "IPv6Identifiers", "NetworkUp", "PPPClient", "answers_network"]
 
 SETTLE = 10.0
 """Seconds after the login in which both families may be negotiated; then the client does without a silent one."""
 
 _FAMILIES = {ProtocolNumber.IPCP: "IPv4", ProtocolNumber.IPV6CP: "IPv6"}
+_NEGOTIATES = (b"\2", b"\3", b"\4")  # Configure-Ack, Configure-Nak, Configure-Reject
+_ANSWERS: dict[int, tuple[bytes, ...]] = {
+    ProtocolNumber.IPCP: _NEGOTIATES,
+    ProtocolNumber.IPV6CP: _NEGOTIATES,
+    ProtocolNumber.LCP: (b"\x08",),  # Protocol-Reject
+}
 _UNIVERSAL = 0x02
 """The bit of an interface identifier that says that it is unique everywhere (RFC 5072 section 4.1)."""
 
@@ -83,6 +89,15 @@ class IPv6Identifiers:
 Own = Authenticated | NetworkUp
 Command = bytes | Own | NetworkDown | Ended
 """Bytes are a frame to send."""
+
+
+def answers_network(data: bytes) -> bool:
+    """Return True if a frame answers a request of IPCP or IPV6CP, or rejects the protocol (RFC 1661 section 5)."""
+    parsed = parse(data)
+    if parsed is None:
+        return False
+    number, start = parsed
+    return data[start : start + 1] in _ANSWERS.get(number, ())
 
 
 class PPPClient(PPPLink[ClientIPCP | IPV6CP, Own]):

@@ -209,6 +209,7 @@ class ConnectTests(ConnectCase):
             ("sstp://EXAMPLE\\alice@vpn.example.org", "EXAMPLE\\alice", "sstp://vpn.example.org"),
             ("sstp://alice@example.org@vpn.example.org:444/", "alice@example.org", "sstp://vpn.example.org:444/"),
             ("SSTP://al%20ice@[2001:db8::1]", "al ice", "sstp://[2001:db8::1]"),
+            ("sstp://alice@vpn.example.org/a/?tenantid=7", "alice", "sstp://vpn.example.org/a/?tenantid=7"),
         ):
             target = connect.Target.parse(text)
             self.assertEqual((user, uri), (target.user, target.uri))
