@@ -40,8 +40,8 @@ Measured on {date} by `{command}`, {rounds}, on {cores} cores ({processor}).
 - Compared programs alternate within the run, and a ratio is computed within its round. Figures are medians of the
   rounds, with minimum and maximum in parentheses. A goal is judged by the median.
 - iphttps runs in a realistic configuration: mode Certificates, TLS 1.3, a revocation list, all policy, MTU 1280.
-- SSTP runs with MS-CHAPv2, TLS 1.3, IPv4 and IPv6, all policy, and an MTU of 1400. Its client is the small one of the
-  demo (`iphttps/app/sstp_client.py`). Flows go by IPv6 as in the other tunnels, and in a second tunnel by IPv4.
+- SSTP runs with MS-CHAPv2, TLS 1.3, IPv4 and IPv6, all policy, and an MTU of 1400. Flows go by IPv6 as in the other
+  tunnels, and in a second tunnel by IPv4.
 - The framing of sstp-server 0.7.2 (PyPI) is what its own objects do with packets of 1400 bytes, on one core: SSTP to
   pppd's stream and back, without TLS, connections or pppd. What they write goes to /dev/null.
 - OpenVPN runs in user space over TCP with AES-128-GCM, ocserv and openconnect without DTLS. All tunnels reach the

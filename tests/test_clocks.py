@@ -42,7 +42,6 @@ TIME_OF_DAY = {
 """The files that may ask for the time of day, and what for."""
 
 RUNNING = {
-    "app/sstp_client.py": "a client without a reactor, for demo and bench",
     "app/cli/commands/instances.py": "a command waits for a daemon",
     "pki/atomic_files.py": "a command waits for another",
     "app/instances/launch.py": "a command waits for daemons",

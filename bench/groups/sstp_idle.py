@@ -5,10 +5,10 @@ import sys
 import time
 
 from bench import cpu, idle_sstp_clients
-from bench.peers.ours import SSTP_PREFIX, SSTP_USER, ours_sstp, with_password
+from bench.peers.ours import SSTP_PASSWORD, SSTP_PREFIX, SSTP_USER, ours_sstp
 from bench.progress import say
 from bench.rows import Group, Row, at_most
-from iphttps.core.sstp.server import HELLO
+from iphttps.core.sstp.states import HELLO
 from iphttps.lab.errors import LabError
 from iphttps.lab.network import GATEWAY_NAME
 from iphttps.lab.poll import wait_until
@@ -32,10 +32,12 @@ def measure(rounds: int) -> list[Row]:
     with ours_sstp(*FLAGS, another_host=True) as tunnel:
         lab, server = tunnel.lab, tunnel.daemons[0]
         before = cpu.resident(server)
+        secret = lab.directory / "password"
+        secret.write_text(f"{SSTP_PASSWORD}\n")
         crowd = lab.program(
             lab.clients[-1],
             "crowd",
-            *with_password(lab, sys.executable, str(idle_sstp_clients.__file__)),
+            *("sh", "-ec", 'exec "$@" <"$0"', str(secret), sys.executable, str(idle_sstp_clients.__file__)),
             *(GATEWAY_NAME, str(lab.authority.certificate), SSTP_USER, SSTP_PREFIX, str(SIZE)),
         )
         crowd.wait_for("joined", JOINING)

@@ -8,8 +8,9 @@ from functools import partial
 from pathlib import Path
 
 from bench.peers.tunnel import Peer, Tunnel
+from iphttps.app.users import editing
 from iphttps.lab.laboratory import LINK_UP, LISTENING, Laboratory
-from iphttps.lab.network import GATEWAY_NAME, PRIVATE_HOST
+from iphttps.lab.network import PRIVATE_HOST
 from iphttps.lab.programs import Program
 from iphttps.lab.traffic import wait_reachable
 
@@ -62,9 +63,8 @@ def ours(
 
 
 SSTP_POOL, SSTP_SERVER = "10.99.0.0/20", "10.99.0.1"
-SSTP_PREFIX, SSTP_INTERFACE = "2001:db8:3::/64", "sstp0"
-SSTP_CLIENT = (sys.executable, "-m", "iphttps.app.sstp_client")
-SSTP_USER = "alice"
+SSTP_PREFIX = "2001:db8:3::/64"
+SSTP_USER, SSTP_PASSWORD = "alice", "a password"
 
 # The private network has IPv4 for these tunnels alone (RFC 1918).
 PRIVATE_IPV4, PRIVATE_ROUTER_IPV4, PRIVATE_HOST_IPV4 = "10.98.0.0/24", "10.98.0.1", "10.98.0.2"
@@ -72,44 +72,32 @@ PRIVATE_IPV4, PRIVATE_ROUTER_IPV4, PRIVATE_HOST_IPV4 = "10.98.0.0/24", "10.98.0.
 
 @contextmanager
 def ours_sstp(*flags: str, ipv4: bool = False, another_host: bool = False) -> Iterator[Tunnel]:
-    """Put a tunnel of SSTP up: our server, and the small client of the demo; the flow goes by IPv6, or by IPv4.
+    """Put a tunnel of SSTP up, perhaps with flags for the server; the flow goes by IPv6, or by IPv4.
 
     `another_host` is one more host, as in `ours`.
     """
     with Laboratory(1 + another_host) as lab:
         users = lab.directory / "users.toml"
-        iphttps = str(Path(sys.executable).with_name("iphttps"))
-        lab.gateway.run(
-            *with_password(lab, iphttps, "users", "add", SSTP_USER, "--password-stdin", "--file", str(users))
-        )
+        editing.add(users, SSTP_USER, SSTP_PASSWORD)
         without_probing(lab)
         sstp = ("--sstp-pool", SSTP_POOL, "--sstp-prefix", SSTP_PREFIX, "--sstp-users", str(users))
         server = start_server(lab, *sstp, *flags)
-        words = (GATEWAY_NAME, str(lab.authority.certificate), SSTP_USER, SSTP_INTERFACE)
-        client = lab.program(lab.clients[0], "sstp", *with_password(lab, *SSTP_CLIENT, *words))
-        client.wait_for("connected")
+        client = lab.sstp_client(1, SSTP_USER, SSTP_PASSWORD, *(("--route", PRIVATE_IPV4) if ipv4 else ()))
+        client.wait_for(LINK_UP, 30)
         wait_reachable(lab.clients[0], PRIVATE_HOST)
         tunnel = Tunnel(lab, (server, client), gateway=SSTP_SERVER)
         yield _by_ipv4(tunnel) if ipv4 else tunnel
 
 
-def with_password(lab: Laboratory, *command: str) -> list[str]:
-    """Return a command whose input has the password of SSTP's user."""
-    secret = lab.directory / "password"
-    secret.write_text("a password\n")
-    return ["sh", "-ec", 'exec "$@" <"$0"', str(secret), *command]
-
-
 def _by_ipv4(tunnel: Tunnel) -> Tunnel:
     tunnel.lab.gateway.ip(f"address add {PRIVATE_ROUTER_IPV4}/24 dev private")
     tunnel.private.ip(f"address add {PRIVATE_HOST_IPV4}/24 dev private", f"route add default via {PRIVATE_ROUTER_IPV4}")
-    tunnel.client.ip(f"route add {PRIVATE_IPV4} dev {SSTP_INTERFACE}")
     wait_reachable(tunnel.client, PRIVATE_HOST_IPV4)
     return replace(tunnel, target=PRIVATE_HOST_IPV4, host=PRIVATE_HOST_IPV4)
 
 
 SSTP, SSTP_IPV4 = Peer("iphttps, SSTP", ours_sstp), Peer("iphttps, SSTP, IPv4", partial(ours_sstp, ipv4=True))
-"""Ours by the other protocol, with a client in Python that is there for measurements alone."""
+"""Ours by the other protocol, and that with a flow of IPv4."""
 
 OURS = Peer("iphttps", ours)
 PYTHON = Peer("iphttps, pure Python", partial(ours, device="plain"))

@@ -17,6 +17,7 @@ from iphttps.lab.laboratory import (
     LINK_DOWN,
     LINK_UP,
     LISTENING,
+    SSTP_INTERFACE,
     TUNNEL_SERVER,
     Laboratory,
     address_in,
@@ -24,16 +25,15 @@ from iphttps.lab.laboratory import (
     tunnel_address,
 )
 from iphttps.lab.namespaces import Namespace, remaining
-from iphttps.lab.network import GATEWAY_NAME, PRIVATE_HOST
+from iphttps.lab.network import PRIVATE_HOST
 from iphttps.lab.programs import Program
 from iphttps.lab.traffic import transfer, wait_reachable
 from iphttps.lab.transcript import Outcome, Result, Transcript
 
 SSTP_POOL, SSTP_SERVER = "10.99.0.0/24", "10.99.0.1"
 SSTP_PREFIX = "2001:db8:3::/64"
-SSTP_INTERFACE = "sstp0"
 SITE = "2001:db8::/46"  # both tunnels and the private network: the clients reach each other
-USER = "bob"
+USER, PASSWORD = "bob", "a password"
 
 # Their standard input is a file, so that the password is no argument.
 _WITH_INPUT = 'file=$1 && shift && exec "$@" <"$file"'
@@ -76,7 +76,7 @@ class Demonstration:
 
     def user(self) -> str:
         """Add a user for SSTP."""
-        self._password.write_text("a password\n")
+        self._password.write_text(f"{PASSWORD}\n")
         iphttps = str(Path(sys.executable).with_name("iphttps"))
         command = ("users", "add", USER, "--password-stdin", "--file", str(self._users))
         self._transcript.command(self._lab.gateway.label, ("iphttps", *self._bare(command)))
@@ -153,16 +153,12 @@ class Demonstration:
 
     def start_sstp(self) -> str:
         """Start an SSTP client on the other host."""
-        begin, mark = time.monotonic(), self._server.mark()
-        module = (sys.executable, "-m", "iphttps.app.sstp_client")
-        words = (GATEWAY_NAME, str(self._lab.authority.certificate), USER, SSTP_INTERFACE)
-        self._transcript.command(self._other.label, ("python", *module[1:], *self._bare(words)))
-        self._sstp = self._lab.program(
-            self._other, "sstp", "sh", "-ec", _WITH_INPUT, "sh", str(self._password), *module, *words
-        )
-        self._sstp.wait_for("connected")
+        begin = time.monotonic()
+        self._sstp = self._lab.sstp_client(2, USER, PASSWORD)
+        self._show_start(self._sstp)
+        self._sstp.wait_for(LINK_UP)
         seconds = time.monotonic() - begin
-        self._show_log(self._server, mark)
+        self._show_log(self._sstp)
         self._other_address = address_in(self._other, IPv6Network(SSTP_PREFIX), SSTP_INTERFACE)
         self._show(self._other, "ip", "-brief", "address", "show", "dev", SSTP_INTERFACE)
         return f"{USER} is logged in after {seconds:.1f} s"
@@ -187,9 +183,12 @@ class Demonstration:
     def stop(self) -> str:
         """Stop all with SIGTERM; each removes its device."""
         slowest = 0.0
-        self._transcript.command(self._other.label, ("kill", "-TERM", str(self._sstp.pid)))
-        self._sstp.stop()
-        for program, host in ((self._client, self._host), (self._server, self._lab.gateway)):
+        stopped = (
+            (self._sstp, self._other, SSTP_INTERFACE),
+            (self._client, self._host, INTERFACE),
+            (self._server, self._lab.gateway, INTERFACE),
+        )
+        for program, host, interface in stopped:
             mark = program.mark()
             self._transcript.command(host.label, ("kill", "-TERM", str(program.pid)))
             begin = time.monotonic()
@@ -198,12 +197,12 @@ class Demonstration:
                 raise LabError(f"{program.name} ended with status {status}\n{program.tail()}")
             slowest = max(slowest, time.monotonic() - begin)
             self._show_log(program, mark)
-            if INTERFACE in devices(host):
-                raise LabError(f"{program.name} has left {INTERFACE} behind")
+            if interface in devices(host):
+                raise LabError(f"{program.name} has left {interface} behind")
         if slowest > SECONDS_TO_STOP:
             raise LabError(f"stopping took {slowest:.1f} s")
-        if left := {SSTP_INTERFACE} & (devices(self._other) | devices(self._lab.gateway)):
-            raise LabError(f"{' '.join(left)} is left")
+        if SSTP_INTERFACE in devices(self._lab.gateway):
+            raise LabError(f"{self._server.name} has left {SSTP_INTERFACE} behind")
         return f"within {slowest:.1f} s, {INTERFACE} and {SSTP_INTERFACE} gone on all sides"
 
     def _start_server(self) -> Program:

@@ -1,4 +1,4 @@
-"""Both daemons in the lab's network, with certificates that they trust."""
+"""The daemons in the lab's network, with certificates that they trust."""
 
 import json
 import sys
@@ -27,6 +27,9 @@ TUNNEL_SERVER = "2001:db8:2::1"
 
 LISTEN_URI = "https://*:443/IPHTTPS"
 CLIENT_URI = f"https://{GATEWAY_NAME}/IPHTTPS"
+
+SSTP_INTERFACE = "sstp0"
+SSTP_URI = f"https://{GATEWAY_NAME}"
 
 # Log lines that show that the daemons are ready.
 LISTENING = "STOPPED -> LISTEN"
@@ -82,6 +85,17 @@ class Laboratory(Network):
             usual += ["--ca", str(self.authority.certificate)]
             usual += _identity_flags(identity or self.authority.client(host.label))
         return self.daemon(host, "iphttps-client", *usual, *flags)
+
+    def sstp_client(self, number: int, user: str, password: str, *flags: str, uri: str = SSTP_URI) -> Program:
+        """Start an SSTP client, with the password in a file of its own; these flags come last and take precedence."""
+        host = self.clients[number - 1]
+        file = self.directory / f"{host.label}.password"
+        file.touch(0o600)
+        file.write_text(f"{password}\n")
+        usual = ["--uri", uri, "--user", user, "--password-file", str(file), "--interface", SSTP_INTERFACE]
+        if uri.startswith("https:"):
+            usual += ["--ca", str(self.authority.certificate)]
+        return self.daemon(host, "sstp-client", *usual, *flags)
 
     def daemon(self, host: Namespace, plugin: str, *flags: str) -> Program:
         """Start a plugin with the `twistd` of this Python."""

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import ssl
-import sys
 
 from twisted.trial.unittest import SkipTest
 
 from iphttps.app.users import editing
 from iphttps.lab.errors import LabError, LabUnavailable
-from iphttps.lab.network import GATEWAY_NAME, PRIVATE_HOST, PROXY_NAME
+from iphttps.lab.laboratory import LINK_UP
+from iphttps.lab.network import PRIVATE_HOST, PROXY_NAME
 from iphttps.lab.programs import Program
 from iphttps.lab.traffic import wait_reachable
 from tests.lab.proxies import BASIC, PASSWORD, USER, Proxies
@@ -144,17 +144,17 @@ class TogetherTests(SSTPCase):
     clients = 3
 
     def test_three(self) -> None:
-        """A guest with pppd, our small client, and a client of IP-HTTPS at once; all reach the private host."""
+        """A guest with pppd, our client, and a client of IP-HTTPS at once; all reach the private host."""
         users = self.lab.directory / "users.toml"
         for name in ("alice", "bob"):
             editing.add(users, name, "secret")
         flags = ("--sstp-pool", POOL, "--sstp-prefix", PREFIX, "--sstp-users", str(users), "--route", SITE)
         server = self.server(*flags)
         self.client(1)
-        small = self.small_client(2, "bob")
+        client = self.lab.sstp_client(2, "bob", "secret")
         guest = SstpGuest(self.lab, self.lab.clients[2])
         guest.connect(tls=TLS.V12)
-        small.wait_for("connected")
+        client.wait_for(LINK_UP)
         guest.guest.wait_reachable(SERVER)
         guest.guest.wait_reachable(SERVER_IPV6)
         wait_reachable(self.lab.clients[1], SERVER)
@@ -162,12 +162,3 @@ class TogetherTests(SSTPCase):
             wait_reachable(host, PRIVATE_HOST)
         for name in ("alice", "bob"):
             self.assertIn(f"({name}, ", server.text)
-
-    def small_client(self, number: int, user: str) -> Program:
-        """Start the client of the demo."""
-        secret = self.lab.directory / "password"
-        secret.write_text("secret\n")
-        module = (sys.executable, "-m", "iphttps.app.sstp_client")
-        words = (GATEWAY_NAME, str(self.lab.authority.certificate), user, "sstp0")
-        host = self.lab.clients[number - 1]
-        return self.lab.program(host, "sstp", "sh", "-ec", 'exec "$@" <"$0"', str(secret), *module, *words)
