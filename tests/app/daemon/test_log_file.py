@@ -210,8 +210,8 @@ class LogrotateTests(LogFileCase):
         """The file that the package brings is understood, and its script signals the daemons."""
         text = SHIPPED.read_text()
         named = re.sub(r"(?m)^ *su .*$", "", text.replace("/var/log/iphttps", str(self.directory)))
-        process = subprocess.Popen(("sh", "-c", "trap 'exit 7' USR1; echo; while :; do read x <&3; done"),
-                                   stdout=subprocess.PIPE, pass_fds=())  # fmt: skip
+        process = subprocess.Popen(("sh", "-c", "trap 'kill $!; exit 7' USR1; sleep 60 & echo; wait"),
+                                   stdout=subprocess.PIPE)  # fmt: skip
         self.addCleanup(process.wait)
         self.addCleanup(process.kill)
         assert process.stdout
