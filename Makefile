@@ -26,7 +26,7 @@ test-versions:  ## tests with the oldest and the newest libraries, on each Pytho
 
 check: $(INSTALLED)  ## types, style and dependencies; what is compiled is fuzzed for a moment
 	@tools/setup programs check
-	$(RUN) -m mypy iphttps tests bench manual tools/sbom.py
+	$(RUN) -m mypy iphttps tests bench manual examples tools/sbom.py
 	$(RUN) -m ruff check
 	$(RUN) -m ruff format --check
 	$(RUN) -m pip check

@@ -1,8 +1,6 @@
-"""An IP-HTTPS server as a library: answers echo requests itself, with no TUN device and without root.
+"""An IP-HTTPS server without a TUN device: python examples/server.py 4433 server.pem server.key
 
-    python examples/server.py 4433 server.pem server.key
-
-Clients need no certificate here. The server advertises a prefix, and every address in it that no client holds answers.
+Clients need no certificate. The server advertises a prefix, and answers echo requests to its unassigned addresses.
 """
 
 from __future__ import annotations
@@ -25,6 +23,7 @@ from iphttps.core.iphttps.link import OwnAddresses, ServerLink
 from iphttps.core.iphttps.neighbors import NeighborCache
 from iphttps.core.iphttps.policy import Policy
 from iphttps.core.iphttps.server import ServerEvent
+from iphttps.core.seats import Seats
 from iphttps.host.device.memory import MemoryDevice
 from iphttps.net.connect.endpoints import URI, listen
 from iphttps.net.device_reader import DeviceReader
@@ -41,7 +40,7 @@ OWN = OwnAddresses(IPv6Address("fe80::1").packed, PREFIX[1].packed)
 
 
 class EchoDevice(MemoryDevice):
-    """Stands in for the kernel: turns each echo request round (RFC 4443 section 4.2)."""
+    """Stands in for the kernel: answers each echo request (RFC 4443 section 4.2)."""
 
     def write(self, batch: Batch) -> None:
         """Take packets from clients; the reader finds the replies."""
@@ -54,7 +53,7 @@ def main(port: str, certificate: str, key: str) -> None:
     """Serve until interrupted."""
     reactor = cast(IReactor, installed)
     tls = ServerTLS(TLSSettings(Credentials.load(Path(certificate), Path(key))))
-    table, cache, device = ClientTable(100), NeighborCache(), EchoDevice("echo")
+    table, cache, device = ClientTable(Seats(100)), NeighborCache(), EchoDevice("echo")
     policy = Policy(AuthenticationMode.NONE, PREFIX, frozenset((OWN.link_local, OWN.unicast)), cache)
     link = ServerLink(table, cache, policy, Router(RouterAdvertisement(PREFIX), OWN.link_local), OWN)
     service = IPHTTPSService(reactor, table, link, device, certificate=CertificatePolicy.OPTIONAL)

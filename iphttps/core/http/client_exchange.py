@@ -105,8 +105,10 @@ class ClientExchange:
     def feed(self, data: bytes) -> tuple[h11.Response, bytes] | None:
         """Take bytes from the server; return the answer's head, of any status, and what is behind it; None before.
 
+        No bytes are the end of the connection.
+
         Raises:
-            ProtocolError: The answer is not HTTP, or too long.
+            ProtocolError: The answer is not HTTP, too long or absent.
         """
         beginning = data[:MAXIMUM_HEAD] if self._first else data[:MAXIMUM_HEAD].lstrip(b"\r\n")
         self._first = (self._first + beginning[: len(_BEGINNING)])[: len(_BEGINNING)]
@@ -121,6 +123,8 @@ class ClientExchange:
                     raise ProtocolError(f"the server sent more than {MAXIMUM_INTERIM} interim responses, and no answer")
                 event = self._connection.next_event()
         except h11.RemoteProtocolError as error:
+            if not data and not self._first:
+                raise ProtocolError("the server closed the connection without an answer") from error
             raise self._not_http(error) from error
         if self._folds.feed(data):
             raise ProtocolError(f"the server's answer is not HTTP: {FOLDED}")

@@ -84,7 +84,7 @@ class ProcessesTests(ProgramCase):
             raise SkipTest("It takes root.")
         nobody = pwd.getpwuid(65534)
         self.patch(launch, "_user", lambda: nobody)
-        self.patch(launch, "_twistd", lambda: "/bin/echo")
+        self.patch(launch, "twistd", lambda: "/bin/echo")
         instance = Instance("server", "main", Path("x"), Places(self.directory))
         log, secret = instance.places.log_file("server", "main"), self.directory / "secret"
         log.parent.mkdir(parents=True)

@@ -169,6 +169,10 @@ class RefusalTests(HandshakeCase):
             self.assertIn(f"the server answered {head.decode()}, where an IP-HTTPS server answers 200 OK: ", sentence)
             self.assertIn(advice, sentence)
 
+    def test_no_answer(self) -> None:
+        """A connection that ends before an answer is said to have had none."""
+        self.assertEqual("the server closed the connection without an answer", self.refused(b""))
+
     def test_redirection(self) -> None:
         """A redirection is not followed, but its target is named, and whose it may be (3.1.5.2)."""
         sentence = self.refused(answer(b"Location: https://portal.example/", status=b"302 Found"))
