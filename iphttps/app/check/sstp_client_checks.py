@@ -1,4 +1,4 @@
-"""Checks of what an SSTP client needs: its password, and on the host its routes; nothing is changed."""
+"""Checks of the requirements of an SSTP client: its password, and on the host its routes; nothing is changed."""
 
 from __future__ import annotations
 

@@ -137,7 +137,7 @@ def sstp_client(status: dict[str, Any]) -> str:
 
 
 def _negotiated(agreed: dict[str, Any] | None) -> Iterator[Row]:
-    """Yield what client and server have agreed on."""
+    """Yield the values that client and server have negotiated."""
     if agreed is None:
         return
     if agreed["authentication"]:
@@ -154,7 +154,7 @@ def _negotiated(agreed: dict[str, Any] | None) -> Iterator[Row]:
 
 
 def _tunnel(status: dict[str, Any]) -> list[Row]:
-    """Return what both clients have to show, apart from their traffic."""
+    """Return the rows that both clients have, apart from those of their traffic."""
     waits = f", {STAGES.get(status['stage'], status['stage'])}" if status["stage"] else ""
     rows: list[Row] = [("state", f"{status['state']} {_since(status)}{waits}"), ("server", status["uri"])]
     if status["waiting"]:

@@ -13,7 +13,7 @@ HASHES = {HashProtocol.SHA1: "SHA-1", HashProtocol.SHA256: "SHA-256"}
 
 
 def sstp_client_status(status: Value, sstp: Value | None) -> Value:
-    """Return the status of an SSTP client: that of an IP-HTTPS client, and what was negotiated, None for nothing yet.
+    """Return the status of an SSTP client, from that of an IP-HTTPS client; `sstp` are the negotiated values, if any.
 
     The code of a failure is the one that the dialog of Windows' VPN connection shows.
     """
@@ -24,7 +24,7 @@ def sstp_client_status(status: Value, sstp: Value | None) -> Value:
 
 
 def negotiated(user: str, call: ClientCall, link: LinkUp | None) -> Value:
-    """Return what an SSTP client and its server have negotiated so far."""
+    """Return the values that an SSTP client and its server have negotiated so far."""
     agreed = call.negotiated
     ipv4 = link.ipv4 if link else None
     return {

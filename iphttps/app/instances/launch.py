@@ -24,7 +24,7 @@ POLL = 0.1
 """Seconds between polls."""
 
 _TWISTD = tuple(f"twistd {command(role)}: " for role in ROLES)
-"""How a daemon's last words begin."""
+"""The beginning of a daemon's error message."""
 
 NONE: Mapping[str, str] = MappingProxyType({})
 """No environment variables."""

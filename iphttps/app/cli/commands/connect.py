@@ -115,7 +115,7 @@ def connect(
 
 
 def _follow(daemon: Foreground) -> int:
-    """Print what happens until Ctrl-C, or a failure before the link was up; return the exit status."""
+    """Print each change until Ctrl-C, or a failure before the link was up; return the exit status."""
     progress = Progress()
     try:
         while True:
@@ -141,13 +141,13 @@ def _status(control: Path) -> dict[str, Any] | None:
 
 
 class Progress:
-    """What has been printed of a client: its step, its link, its last failure."""
+    """The progress of a client as printed so far: its step, its link, its last failure."""
 
     def __init__(self) -> None:
         self.was_up = False
-        """Whether the link has been up."""
+        """True if the link has been up."""
         self.failed: str | None = None
-        """Why the first attempt has failed."""
+        """The reason why the first attempt has failed, or None."""
         self._said: object = None
         self._failure: object = None
 
