@@ -72,14 +72,15 @@ class SSTPCommandTests(MachineCase):
         self.assertEqual(("login", "691"), (found["stage"], found["code"]))
 
     def test_connect(self) -> None:
-        """A first try prints each step, and Ctrl-C ends it with nothing left behind, no file either."""
+        """A first try says what is wrong, or prints each step; Ctrl-C ends it, and no interface and no file is left."""
         host = self.client_machine.host
         authority = self.gateway.directory / "etc" / "iphttps" / "server-ca" / "ca.pem"
         before = sorted(self.client_machine.home.iterdir())
-        command = self.lab.program(
-            host, "connect", "env", f"IPHTTPS_SSTP_PASSWORD={self.password}", IPHTTPS, "connect",
-            f"sstp://alice@{GATEWAY_NAME}", "--ca", str(authority),
-        )  # fmt: skip
+        trying = ("env", f"IPHTTPS_SSTP_PASSWORD={self.password}", IPHTTPS, "connect", f"sstp://alice@{GATEWAY_NAME}")
+        done = host.run(*trying, check=False, deadline=60)
+        self.assertEqual((1, True), (done.returncode, done.stderr.startswith("iphttps: certificate check: ")), done)
+        self.assertIn("Windows error code 0x800B0109", done.stderr)
+        command = self.lab.program(host, "connect", *trying, "--ca", str(authority))
         command.wait_for("connected: sstp0 ")
         self.assertEqual(0, ping(host, self.address, 3).lost)
         os.kill(command.pid, signal.SIGINT)

@@ -11,6 +11,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+import click
+
 from iphttps.app.cli.commands import connect
 from iphttps.app.config.secrets.password_login import PASSWORD
 from iphttps.app.control.ask import AskError
@@ -59,6 +61,14 @@ class Daemon:
         self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
     ) -> None:
         self.is_over = True
+
+
+class Terminal(io.StringIO):
+    """A terminal."""
+
+    def isatty(self) -> bool:
+        """Be one."""
+        return True
 
 
 class ConnectCase(CommandCase):
@@ -152,6 +162,22 @@ class ConnectTests(ConnectCase):
         sentence = self.complaint(self.run_bare("connect", self.uri))
         self.assertIn("there is no terminal to ask for the password of alice", sentence)
         self.assertEqual([], self.daemons)
+
+    def test_asked(self) -> None:
+        """At a terminal the command asks for the password, by name and once, and does not show it."""
+        asked: list[str] = []
+
+        def answer(prompt: str) -> str:
+            asked.append(prompt)
+            return "secret"
+
+        self.patch(sys, "stdin", Terminal())
+        self.patch(click.termui, "hidden_prompt_func", answer)
+        self.plays(KeyboardInterrupt)
+        _, said, complaint = self.run_bare("connect", self.uri)
+        self.assertEqual({PASSWORD: "secret"}, self.daemons[0].variables)
+        self.assertNotIn("secret", said + complaint)
+        self.assertEqual(1, len(asked))
 
     def test_iphttps(self) -> None:
         """https:// is a client of IP-HTTPS, which has no password."""
