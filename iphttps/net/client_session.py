@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Protocol
 
 from twisted.internet.interfaces import IReactorTime
@@ -45,6 +46,8 @@ class ClientSession(Session):
         self._stage = Stage.TLS
         self._answered = False
         self._trouble: FailureReason | None = None
+        self._code: str | None = None
+        """What Windows shows for a connection that just ends."""
 
     @property
     def stage(self) -> Stage:
@@ -83,4 +86,4 @@ class ClientSession(Session):
         # A certificate failure is the cause of any other error.
         if trouble.stage is not Stage.CERTIFICATE and (self._trouble or self.ending):
             trouble = self._trouble or FailureReason(self._stage, str(self.ending))
-        self._client.failed(self, trouble)
+        self._client.failed(self, replace(trouble, code=trouble.code or self._code))

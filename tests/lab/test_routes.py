@@ -190,7 +190,7 @@ class RefusedTests(RoutesCase):
         self.used("2001:db8:2::/64")
         wait_reachable(self.host, PRIVATE_HOST)
         self.assertNotIn("default", self.routes())
-        client.wait_for("the router advertises DNS servers 2001:db8:1::53 and search domains example.org")
+        client.wait_for("the link has DNS servers 2001:db8:1::53 and search domains example.org")
         client.kill()
         wait_until(lambda: self.host.run("ip", "-6", "route").stdout == before, "the routes of before")
 

@@ -86,6 +86,21 @@ class LinkTests(SSTPClientCase):
         client = self.up(uri=f"http://{GATEWAY_NAME}")
         self.assertIn("plain HTTP", client.text)
 
+    def test_one_family(self) -> None:
+        """A server of one family alone gives that one, and no route of the other leads into the tunnel."""
+        users = self.lab.directory / "users.toml"
+        editing.add(users, "alice", "secret")
+        host = self.lab.clients[0]
+        for flag, network, address in (("--sstp-pool", POOL, SERVER), ("--sstp-prefix", PREFIX, SERVER_IPV6)):
+            server = self.server(flag, network, "--sstp-users", str(users))
+            client = self.sstp_client("--default-route", "yes")
+            client.wait_for(LINK_UP)
+            wait_reachable(host, address)
+            self.assertIs(flag == "--sstp-pool", f"0.0.0.0/1 dev {INTERFACE}" in self.shown("route"))
+            self.assertIs(flag == "--sstp-prefix", f"8000::/1 dev {INTERFACE}" in self.shown("-6", "route"))
+            client.stop()
+            server.stop()
+
     def test_routes(self) -> None:
         """--route leads through the tunnel, in both families; a restart of the server brings all of it back."""
         server = self.sstp_server()

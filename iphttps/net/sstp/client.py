@@ -283,6 +283,7 @@ class SSTPClientSession(ClientSession):
             self._stage = self.call.stage
             self._trouble = self._trouble or self.call.reason
             self.call.lost(self.clock.seconds())
+            self._code = self.call.reason.code if self.call.reason else None
         super().connectionLost(reason)
 
     def _cancel_timers(self) -> None:

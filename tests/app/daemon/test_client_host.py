@@ -76,7 +76,7 @@ class HostTests(test_client.ClientDaemonCase):
             self.happen(News(options=(servers("2001:db8:1::53"), domains("example.org"))))
         self.assertRegex(
             str(formatEvent(events[0])),
-            "^the router advertises DNS servers 2001:db8:1::53 and search domains example.org; ",
+            "^the link has DNS servers 2001:db8:1::53 and search domains example.org; ",
         )
 
     def test_changes(self) -> None:

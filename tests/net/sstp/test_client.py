@@ -8,7 +8,7 @@ from twisted.internet.error import ConnectionDone
 from twisted.python.failure import Failure
 
 from iphttps.core.client import ClientState
-from iphttps.core.failure import Stage
+from iphttps.core.failure import FailureReason, Stage
 from iphttps.core.ip import ipv4, ipv6
 from iphttps.core.reconnect import INITIAL
 from iphttps.core.sstp.client_call import LinkDown
@@ -136,6 +136,20 @@ class EndTests(ClientCase):
         session.connectionLost(Failure(ConnectionDone()))
         self.assertIs(Stage.HTTP, self.failure.stage)
         self.assertRegex(self.failure.sentence, "^the server answered 404 Not Found, .* SSTP")
+
+    def test_hung_up(self) -> None:
+        """A server that closes the connection instead of answering is no SSTP server."""
+        self.raw()
+        self.session.connectionLost(Failure(ConnectionDone()))
+        self.assertIn("it is not an SSTP server", self.failure.sentence)
+
+    def test_lost_in_the_call(self) -> None:
+        """A connection that ends while the call is negotiated is reported with that stage."""
+        self.raw()
+        session = self.session
+        session.dataReceived(b"HTTP/1.1 200 OK\r\nContent-Length: 18446744073709551615\r\n\r\n")
+        session.connectionLost(Failure(ConnectionDone()))
+        self.assertEqual(FailureReason(Stage.SSTP, "closed by the server", "0x80072746"), self.failure)
 
     def test_abort(self) -> None:
         """A server that aborts the call is named in the reason, after the last message to it ([MS-SSTP] 3.1.4.1)."""

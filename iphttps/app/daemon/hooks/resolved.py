@@ -50,7 +50,7 @@ class Resolved:
             self._work()
         elif names:
             self.log.info(
-                "the router advertises DNS servers {servers} and search domains {domains}; systemd-resolved is "
+                "the link has DNS servers {servers} and search domains {domains}; systemd-resolved is "
                 "not running here: apply them with an up script",
                 event="names-unused",
                 servers=_listed(names.servers),

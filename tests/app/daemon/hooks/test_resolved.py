@@ -118,15 +118,15 @@ class ResolvedTests(ProgramCase):
         for names in (NO_NAMES, BOTH, BOTH, Names((), ("example.org",)), NO_NAMES):
             resolved.offer(names)
             self.successResultOf(resolved.idle())
-        said = [line.split(";")[0] for line in self.logged if "advertises" in line]
+        said = [line.split(";")[0] for line in self.logged if "the link has" in line]
         self.assertEqual(
             said,
             [
                 (
-                    "the router advertises DNS servers 2001:db8:1::53, 2001:db8:1::54 "
+                    "the link has DNS servers 2001:db8:1::53, 2001:db8:1::54 "
                     "and search domains example.org, corp.example"
                 ),
-                "the router advertises DNS servers (none) and search domains example.org",
+                "the link has DNS servers (none) and search domains example.org",
             ],
         )
 
