@@ -29,7 +29,7 @@ from ..core.sstp.crypto_binding import call_connected, certificate_hash, choose_
 from ..core.sstp.packet import MessageType, data_packet, message
 from ..core.sstp.ppp import chap, frame, mschapv2
 from ..core.sstp.ppp.automaton import State
-from ..core.sstp.ppp.commands import Command, Finished
+from ..core.sstp.ppp.commands import Command, Finished, ProtocolRejected
 from ..core.sstp.ppp.control import ControlProtocol
 from ..core.sstp.ppp.frame import ProtocolNumber
 from ..core.sstp.ppp.ipcp import ClientIPCP
@@ -43,6 +43,12 @@ from .config.interface_settings import CLIENT
 
 PATIENCE = 15.0
 """Seconds that the negotiation may take."""
+
+GRACE = 3.0
+"""Seconds that one family is waited for once the other is up: some servers do not answer IPV6CP at all."""
+
+EXPIRY = 0.5
+"""Seconds between looks at the timers."""
 
 CHUNK = 1 << 18
 MOST_READS = 8
@@ -79,6 +85,7 @@ class Client:
         self._binding = attributes.CryptoBindingRequest(0, b"")
         self._challenge = b""
         self._response: chap.Response | None = None
+        self._since: float | None = None  # when the first family was up
 
     def connect(self) -> None:
         """Do everything until packets pass; raises ConfigError where the server does not want it."""
@@ -94,17 +101,23 @@ class Client:
         self.stream.sendall(message(MessageType.CALL_CONNECT_REQUEST, attributes.encapsulated_protocol()))
         self._take(answer.partition(b"\r\n\r\n")[2])
         while not self._up:
-            if time.monotonic() > end:
+            if (now := time.monotonic()) > end:
                 raise ConfigError("the negotiation takes too long")
-            self._take(self._received())
+            for number, protocol in self._protocols.items():
+                self._perform(number, protocol.expired(now))
+            if self.stream.pending() or select.select([self.stream], [], [], EXPIRY)[0]:
+                self._take(self._received())
         self.codec.data_passes = True
         self.codec.compress(address_and_control=self.lcp.acfc, protocol=self.lcp.pfc)
 
     @property
     def _up(self) -> bool:
-        # A family that the server does not offer has ended by a Protocol-Reject.
         states = {self.ipcp.state, self.ipv6cp.state}
-        return State.OPENED in states and states <= {State.OPENED, State.STOPPED}
+        if State.OPENED not in states:
+            return False
+        self._since = self._since or time.monotonic()
+        # A family that the server does not offer has ended by a Protocol-Reject.
+        return states <= {State.OPENED, State.STOPPED} or time.monotonic() > self._since + GRACE
 
     def _received(self) -> bytes:
         data = self.stream.recv(CHUNK)
@@ -142,7 +155,7 @@ class Client:
                 if binding is None:
                     raise ConfigError("the server's CALL_CONNECT_ACK is wrong")
                 self._binding = binding
-                self._perform(ProtocolNumber.LCP, [*self.lcp.open(0), *self.lcp.up(0)])
+                self._open(ProtocolNumber.LCP)
             case MessageType.ECHO_REQUEST:
                 self.stream.sendall(message(MessageType.ECHO_RESPONSE))
             case MessageType.ECHO_RESPONSE:
@@ -158,6 +171,8 @@ class Client:
             self._chap(chap.parse(data[start:]))
         elif protocol := self._protocols.get(number):
             self._perform(number, protocol.receive(data[start:], time.monotonic()))
+        elif reject := self.lcp.protocol_reject(number, data[start:]):
+            self._send(ProtocolNumber.LCP, reject)
 
     def _chap(self, packet: chap.Challenge | chap.Response | chap.Result | None) -> None:
         match packet:
@@ -171,9 +186,8 @@ class Client:
                 if not packet.succeeded or not proven:
                     raise ConfigError(f"the login has failed: {packet.message.decode('ascii', 'replace')}")
                 self._bind(mschapv2.client_keys(self._nt_hash, self._response.nt_response))
-                for number in (ProtocolNumber.IPCP, ProtocolNumber.IPV6CP):
-                    protocol = self._protocols[number]
-                    self._perform(number, [*protocol.open(0), *protocol.up(0)])
+                self._open(ProtocolNumber.IPCP)
+                self._open(ProtocolNumber.IPV6CP)
 
     def _bind(self, keys: mschapv2.MasterKeys) -> None:
         """Prove that TLS and the login have the same two ends ([MS-SSTP] 3.2.5.2)."""
@@ -184,6 +198,10 @@ class Client:
         shown = certificate_hash(certificate, protocol)
         self.stream.sendall(call_connected(client_hlak(keys.send, keys.receive), self._binding.nonce, shown, protocol))
 
+    def _open(self, number: int) -> None:
+        protocol, now = self._protocols[number], time.monotonic()
+        self._perform(number, [*protocol.open(now), *protocol.up(now)])
+
     def _perform(self, number: int, commands: list[Command]) -> None:
         for command in commands:
             match command:
@@ -191,6 +209,8 @@ class Client:
                     self._send(number, command)
                 case Finished(reason) if number == ProtocolNumber.LCP:
                     raise ConfigError(f"PPP: {reason.value}")
+                case ProtocolRejected(rejected) if protocol := self._protocols.get(rejected):
+                    self._perform(rejected, protocol.rejected(time.monotonic()))
 
     def _send(self, number: int, packet: bytes) -> None:
         self.stream.sendall(data_packet(frame.build(number, packet)))
