@@ -29,16 +29,18 @@ from ..core.sstp.crypto_binding import call_connected, certificate_hash, choose_
 from ..core.sstp.packet import MessageType, data_packet, message
 from ..core.sstp.ppp import chap, frame, mschapv2
 from ..core.sstp.ppp.automaton import State
-from ..core.sstp.ppp.commands import Command, Finished, ProtocolRejected
+from ..core.sstp.ppp.commands import Command, Finished, Layer, ProtocolRejected
 from ..core.sstp.ppp.control import ControlProtocol
 from ..core.sstp.ppp.frame import ProtocolNumber
 from ..core.sstp.ppp.ipcp import ClientIPCP
 from ..core.sstp.ppp.ipv6cp import IPV6CP
 from ..core.sstp.ppp.lcp import LCP, MRU, Authentication
+from ..core.text import ascii_only, shortened
 from ..host.device.offload import open_tun
 from ..host.device.tun import KernelDevice
 from ..host.kernel.ipv4 import IPv4Config
 from ..host.kernel.network import LinuxNetwork, NetworkConfig
+from ..net.interfaces import PacketDevice
 from .config.interface_settings import CLIENT
 
 PATIENCE = 15.0
@@ -50,6 +52,7 @@ GRACE = 3.0
 EXPIRY = 0.5
 """Seconds between looks at the timers."""
 
+LONGEST_HEAD = 1 << 14
 CHUNK = 1 << 18
 MOST_READS = 8
 MOST_RECORDS = 16
@@ -96,8 +99,10 @@ class Client:
         answer = b""
         while b"\r\n\r\n" not in answer:
             answer += self._received()
-        if b" 200 " not in answer.split(b"\r\n")[0]:
-            raise ConfigError(f"the server answered {answer.splitlines()[0].decode('ascii', 'replace')}")
+            if len(answer) > LONGEST_HEAD:
+                raise ConfigError("the head of the server's answer does not end")
+        if b" 200 " not in answer.splitlines()[0]:
+            raise ConfigError(f"the server answered {shortened(ascii_only(answer.splitlines()[0]))}")
         self.stream.sendall(message(MessageType.CALL_CONNECT_REQUEST, attributes.encapsulated_protocol()))
         self._take(answer.partition(b"\r\n\r\n")[2])
         while not self._up:
@@ -107,6 +112,10 @@ class Client:
                 self._perform(number, protocol.expired(now))
             if self.stream.pending() or select.select([self.stream], [], [], EXPIRY)[0]:
                 self._take(self._received())
+        if self.ipcp.state is State.OPENED:
+            own = IPv4Address(self.ipcp.address)
+            if own.is_loopback or own.is_multicast or own.is_reserved:
+                raise ConfigError(f"the server assigns {own}, which no host can have")
         self.codec.data_passes = True
         self.codec.compress(address_and_control=self.lcp.acfc, protocol=self.lcp.pfc)
 
@@ -140,7 +149,9 @@ class Client:
         self.control()
 
     def control(self) -> None:
-        """Process the control packets that the codec has found."""
+        """Process the control packets that the codec has found; raises ConfigError if the call ends by them."""
+        if self.codec.end:
+            raise ConfigError(self.codec.end)
         items, self.codec.control = self.codec.control, []
         for item in items:
             if isinstance(item, ControlPacket):
@@ -151,8 +162,10 @@ class Client:
     def _message(self, found: attributes.Message) -> None:
         match found.kind:
             case MessageType.CALL_CONNECT_ACK:
-                binding = attributes.CryptoBindingRequest.parse(found.attributes[0].value)
-                if binding is None:
+                wanted = attributes.AttributeID.CRYPTO_BINDING_REQ
+                values = [each.value for each in found.attributes if each.number == wanted]
+                binding = attributes.CryptoBindingRequest.parse(values[0]) if values and not found.fault else None
+                if binding is None or choose_protocol(binding.hashes) is None:
                     raise ConfigError("the server's CALL_CONNECT_ACK is wrong")
                 self._binding = binding
                 self._open(ProtocolNumber.LCP)
@@ -184,7 +197,7 @@ class Client:
             case chap.Result() if self._response:
                 proven = mschapv2.check_success(packet.message, self._nt_hash, self._challenge, self._response)
                 if not packet.succeeded or not proven:
-                    raise ConfigError(f"the login has failed: {packet.message.decode('ascii', 'replace')}")
+                    raise ConfigError(f"the login has failed: {shortened(ascii_only(packet.message))}")
                 self._bind(mschapv2.client_keys(self._nt_hash, self._response.nt_response))
                 self._open(ProtocolNumber.IPCP)
                 self._open(ProtocolNumber.IPV6CP)
@@ -209,6 +222,8 @@ class Client:
                     self._send(number, command)
                 case Finished(reason) if number == ProtocolNumber.LCP:
                     raise ConfigError(f"PPP: {reason.value}")
+                case Layer.DOWN if number == ProtocolNumber.LCP and self.lcp.reason:
+                    raise ConfigError(f"PPP: {self.lcp.reason.value}")
                 case ProtocolRejected(rejected) if protocol := self._protocols.get(rejected):
                     self._perform(rejected, protocol.rejected(time.monotonic()))
 
@@ -232,7 +247,7 @@ class Client:
             self.stream.sendall(self.codec.encode(Batch.of([solicitation])))
         return device
 
-    def forward(self, device: KernelDevice) -> None:
+    def forward(self, device: PacketDevice) -> None:
         """Forward packets until the server ends the call; raises ConfigError then."""
         stream, codec = self.stream, self.codec
         while True:
