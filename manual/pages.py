@@ -12,6 +12,7 @@ from iphttps.app.cli.groups import sentence
 from iphttps.app.config.daemons import OPTIONS
 from iphttps.app.config.options import CONFIG, DaemonOptions
 from iphttps.app.config.proxy_options import PASSWORD, USER
+from iphttps.app.config.secrets import password_login
 from iphttps.app.control.ask import VARIABLE
 from iphttps.app.instances import paths
 
@@ -21,9 +22,17 @@ from .troff import Page
 WHAT = {
     "server": "server for IPv6 over HTTPS, for Windows and Linux clients",
     "client": "client for IPv6 over HTTPS",
+    "sstp-client": "client for IPv4 and IPv6 over SSTP",
 }
-DAEMON_PAGES = tuple(f"iphttps-{role}(8)" for role in OPTIONS)
-FILE_PAGES = tuple(f"iphttps-{role}.toml(5)" for role in OPTIONS)
+NAMES = {"server": "IP-HTTPS server", "client": "IP-HTTPS client", "sstp-client": "SSTP client"}
+PROTOCOLS = {
+    "iphttps": "IP-HTTPS is Microsoft's protocol [MS-IPHTTPS] that carries IPv6 packets inside HTTPS.",
+    "sstp": "SSTP is Microsoft's protocol [MS-SSTP] that carries PPP, and so IPv4 and IPv6 packets, inside HTTPS.",
+}
+"""What each daemon's protocol is, by the first word of its command."""
+
+DAEMON_PAGES = tuple(f"{paths.command(role)}(8)" for role in OPTIONS)
+FILE_PAGES = tuple(f"{paths.command(role)}.toml(5)" for role in OPTIONS)
 
 
 def pages() -> Iterator[Page]:
@@ -62,7 +71,7 @@ def _main() -> Page:
     page.item("NO_COLOR", "If set, disables colours, which are only used on a terminal.")
     page.heading("FILES")
     for role in OPTIONS:
-        page.item(f"{paths.CONFIGURATION}/{role}/INSTANCE.toml", f"Configuration of a {role}.")
+        page.item(f"{paths.CONFIGURATION}/{role}/INSTANCE.toml", f"Configuration of an {NAMES[role]}.")
     page.item(f"{paths.STATE}/ca", "Certificate authority for clients.")
     page.item(f"{paths.RUN}/ROLE-INSTANCE.sock", "Control socket of an instance.")
     page.item(f"{paths.LOGS}/ROLE-INSTANCE.log", "Log of an instance that runs without systemd.")
@@ -129,18 +138,18 @@ def _items(page: Page, command: click.Command, context: click.Context) -> None:
 
 def _daemon(role: str) -> Page:
     options = OPTIONS[role]()
-    name = f"iphttps-{role}"
+    name = options.command
     page = Page(name, 8, WHAT[role])
     page.heading("SYNOPSIS")
     page.paragraph(f"`twistd` [twistd options] `{name}` [options]")
     page.paragraph(f"`iphttps up` {role}/INSTANCE")
     page.heading("DESCRIPTION")
     page.paragraph(
-        f"The IP-HTTPS {role}, a plugin of twistd(1). IP-HTTPS is Microsoft's protocol [MS-IPHTTPS] that carries IPv6 "
-        "packets inside HTTPS. The daemon needs root, or the capabilities CAP_NET_ADMIN and CAP_NET_BIND_SERVICE. It "
-        "keeps only these after `twistd --uid` has changed the user."
+        f"The {NAMES[role]}, a plugin of twistd(1). {PROTOCOLS[name.partition('-')[0]]} The daemon needs root, or the "
+        "capabilities CAP_NET_ADMIN and CAP_NET_BIND_SERVICE. It keeps only these after `twistd --uid` has changed the "
+        "user."
     )
-    page.paragraph(f"Options can also be set in the file named by `--config`: see iphttps-{role}.toml(5).")
+    page.paragraph(f"Options can also be set in the file named by `--config`: see {name}.toml(5).")
     page.heading("OPTIONS")
     for flag, value, text in flags(options):
         page.item(f"--{flag}{f' {value}' if value else ''}", text)
@@ -150,10 +159,12 @@ def _daemon(role: str) -> Page:
         "Reload the configuration and the files that it names." if role == "server" else "No effect but a log line."
     )
     page.item("HUP", reload)
-    if role == "client":
+    if role != "server":
         page.heading("ENVIRONMENT")
         page.item(f"{USER}, {PASSWORD}", "Login for the web proxy, unless `--proxy-credentials` names a file.")
-    page.see_also(("iphttps(1)", f"iphttps-{role}.toml(5)", "twistd(1)"))
+    if role == "sstp-client":
+        page.item(password_login.PASSWORD, "Password of the user, unless `--password-file` names a file.")
+    page.see_also(("iphttps(1)", f"{name}.toml(5)", "twistd(1)"))
     return page
 
 
@@ -168,17 +179,18 @@ def flags(options: DaemonOptions) -> Iterator[tuple[str, str, str]]:
 
 
 def _file(role: str) -> Page:
-    page = Page(f"iphttps-{role}.toml", 5, f"configuration of the IP-HTTPS {role}")
+    name = paths.command(role)
+    page = Page(f"{name}.toml", 5, f"configuration of the {NAMES[role]}")
     page.heading("SYNOPSIS")
     page.paragraph(f"`{paths.CONFIGURATION}/{role}/INSTANCE.toml`")
     page.heading("DESCRIPTION")
     page.paragraph(
-        f"A TOML file with lines `key = value`. The keys are the options of iphttps-{role}(8); the command line "
+        f"A TOML file with lines `key = value`. The keys are the options of {name}(8); the command line "
         "overrides the file. `iphttps check` reports errors in it, `iphttps config --effective` the values in force."
     )
     page.heading("KEYS")
     for entry in Example.read(role).entries:
         page.item([f"{key.name} = {key.value}" for key in entry.keys], entry.text)
     page.paragraph("The values shown are the defaults, or examples for keys without a default.")
-    page.see_also((f"iphttps-{role}(8)", "iphttps-check(1)", "iphttps-config(1)"))
+    page.see_also((f"{name}(8)", "iphttps-check(1)", "iphttps-config(1)"))
     return page

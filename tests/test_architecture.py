@@ -41,6 +41,7 @@ PURE = (
     "h11",
     # Of the standard library, what neither does input or output nor knows the time, as far as core uses it.
     "__future__",
+    "abc",
     "base64",
     "binascii",
     "bisect",

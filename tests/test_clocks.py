@@ -18,7 +18,7 @@ VALIDITY, PEOPLE, FILES = "certificates and lists are valid by it", "people or p
 
 TIME_OF_DAY = {
     "pki/authority/store.py": VALIDITY,
-    "app/daemon/client.py": VALIDITY,
+    "app/daemon/running_client.py": VALIDITY,
     "app/control/client_actions.py": PEOPLE,
     "app/daemon/client_servers.py": VALIDITY,
     "app/daemon/service.py": PEOPLE,

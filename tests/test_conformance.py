@@ -1,6 +1,7 @@
 """The table of clauses is whole, true to its document, and names tests that there are."""
 
 import re
+from itertools import chain
 from pathlib import Path
 
 from twisted.trial.runner import ErrorHolder
@@ -10,11 +11,21 @@ from tests.conformance.table import CLAUSES, SSTP_CLAUSES, document, loaded
 
 ROOT = Path(__file__).parents[1]
 
-SSTP_SECTIONS = {f"3.3.5.2.{number}" for number in range(1, 9)} | {
-    *("3.1.2.1", "3.1.2.2", "3.1.2.3", "3.1.5.1", "3.1.6", "3.1.7.1", "3.1.7.2"),
-    *("3.3.2.1", "3.3.4", "3.3.6", "3.3.7.1", "3.3.7.2", "3.3.7.3"),
+SSTP_SECTIONS = {
+    "server": {f"3.3.5.2.{number}" for number in range(1, 9)}
+    | {
+        *("3.1.2.1", "3.1.2.2", "3.1.2.3", "3.1.5.1", "3.1.6", "3.1.7.1", "3.1.7.2"),
+        *("3.3.2.1", "3.3.4", "3.3.6", "3.3.7.1", "3.3.7.2", "3.3.7.3"),
+    },
+    "client": {f"3.2.5.3.{number}" for number in range(1, 9)}
+    | {f"3.2.5.2.{number}" for number in range(1, 5)}
+    | {
+        *("3.1.2.1", "3.1.2.2", "3.1.2.3", "3.1.5.1", "3.1.7.1", "3.1.7.2"),
+        *("3.2.1", "3.2.2.1", "3.2.4.1", "3.2.4.2", "3.2.5.2", "3.2.6", "3.2.7.1", "3.2.7.2"),
+    },
 }
-"""The sections of 3.1 and 3.3 of [MS-SSTP] about messages, timers and interfaces of a server."""
+"""The sections of 3.1 to 3.3 of [MS-SSTP] about messages, timers and interfaces of each side."""
+EVERY = (*CLAUSES, *chain.from_iterable(SSTP_CLAUSES.values()))
 
 
 def cites(text: str, section: str) -> bool:
@@ -28,12 +39,13 @@ class TableTests(SynchronousTestCase):
     def test_complete(self) -> None:
         """Every normative statement about client and server has its row, and none stands twice."""
         self.assertEqual([*range(1, 65)], [clause.number for clause in CLAUSES])
-        self.assertEqual(set(), SSTP_SECTIONS - {clause.section for clause in SSTP_CLAUSES})
-        self.assertEqual([*range(1, len(SSTP_CLAUSES) + 1)], [clause.number for clause in SSTP_CLAUSES])
+        for side, clauses in SSTP_CLAUSES.items():
+            self.assertEqual(set(), SSTP_SECTIONS[side] - {clause.section for clause in clauses})
+            self.assertEqual([*range(1, len(clauses) + 1)], [clause.number for clause in clauses])
 
     def test_tests_exist(self) -> None:
         """Each clause names tests that exist, or says why it has none."""
-        for clause in (*CLAUSES, *SSTP_CLAUSES):
+        for clause in EVERY:
             self.assertTrue(clause.tests or clause.note, clause.number)
             for name in clause.tests:
                 suite = loaded(name)
@@ -42,7 +54,7 @@ class TableTests(SynchronousTestCase):
 
     def test_code_exists(self) -> None:
         """Each clause names files that exist, and those of the core cite its section."""
-        for clause in (*CLAUSES, *SSTP_CLAUSES):
+        for clause in EVERY:
             for name in filter(None, clause.code.split(", ")):
                 self.assertTrue((ROOT / "iphttps" / name).is_file(), name)
                 if name.startswith("core/"):

@@ -21,7 +21,7 @@ from iphttps.host.device import offload
 ROOT = Path(__file__).parents[1]
 SOURCES = ("iphttps", "twisted", "setup.cfg", "setup.py", "pyproject.toml", "README.md", "LICENSE")
 BUILT = shutil.ignore_patterns("__pycache__", "dropin.cache", "*.so")
-PLUGINS = ("iphttps-server", "iphttps-client")
+PLUGINS = ("iphttps-server", "iphttps-client", "sstp-client")
 
 
 def run(*command: str | Path, directory: Path, **environment: str) -> str:
@@ -67,6 +67,7 @@ class WheelTests(SynchronousTestCase):
             "iphttps/py.typed",
             "iphttps/app/config/examples/server.toml",
             "iphttps/app/config/examples/client.toml",
+            "iphttps/app/config/examples/sstp-client.toml",
             "iphttps/app/enrol/windows_scripts/Join.ps1",
             "iphttps/app/enrol/windows_scripts/Leave.ps1",
         ):
@@ -150,16 +151,16 @@ class CompiledTests(SynchronousTestCase):
 
 
 class InstalledTests(SynchronousTestCase):
-    """Where the package is installed, twistd has two more commands."""
+    """Where the package is installed, twistd has three more commands."""
 
     def assert_plugins(self, shown: str) -> None:
-        """Check that both commands stand in twistd's list."""
+        """Check that the commands stand in twistd's list."""
         listed = [line.split()[0] for line in shown.splitlines() if line.strip()]
         for plugin in PLUGINS:
             self.assertIn(plugin, listed)
 
     def test_wheel(self) -> None:
-        """A virtual environment with the wheel in it lists both."""
+        """A virtual environment with the wheel in it lists them."""
         directory = Path(self.mktemp()).absolute()
         run(sys.executable, "-m", "venv", "--without-pip", directory, directory=ROOT)
         python = directory / "bin" / "python"
@@ -184,7 +185,7 @@ class InstalledTests(SynchronousTestCase):
         run(python, "-P", "-c", "import iphttps.lab.demo", directory=directory)
 
     def test_this_environment(self) -> None:
-        """The environment of these tests lists both, from any directory; in a checkout it is an editable install."""
+        """The environment of these tests lists them, from any directory; in a checkout it is an editable install."""
         elsewhere = Path(self.mktemp())
         elsewhere.mkdir()
         twistd = Path(sys.executable).with_name("twistd")

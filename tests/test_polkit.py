@@ -27,12 +27,12 @@ class RuleTests(SynchronousTestCase):
     def test_ours(self) -> None:
         """The daemon's user may set and revert the DNS of its own interfaces."""
         for verb in ("set-dns-servers", "set-domains", "revert"):
-            for name in ("iphttps0", "iphttps12"):
+            for name in ("iphttps0", "iphttps12", "sstp0"):
                 self.assertTrue(self.allowed("iphttps", ACTION + verb, interface=name))
 
     def test_others(self) -> None:
         """No other interface, user or action, and nothing where the interface is not told."""
-        for name in ("eth0", "wlan0", "xiphttps0", "iphttps", "iphttps0x", "iphttps0\nx", ""):
+        for name in ("eth0", "wlan0", "xiphttps0", "iphttps", "iphttps0x", "iphttps0\nx", "xsstp0", ""):
             self.assertFalse(self.allowed("iphttps", ACTION + "set-dns-servers", interface=name), name)
         self.assertFalse(self.allowed("iphttps", ACTION + "set-dns-servers"))
         self.assertFalse(self.allowed("alice", ACTION + "set-dns-servers", interface="iphttps0"))

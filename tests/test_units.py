@@ -24,7 +24,7 @@ def run(*command: str | Path, status: int = 0) -> str:
 
 
 class UnitTests(SynchronousTestCase):
-    """The two units."""
+    """The units of the daemons."""
 
     def placed(self) -> list[Path]:
         """Return copies of the units of which the programs are there."""
@@ -37,8 +37,11 @@ class UnitTests(SynchronousTestCase):
         return copies
 
     def test_there(self) -> None:
-        """There is one for servers and one for clients."""
-        self.assertEqual(["iphttps-client@.service", "iphttps-server@.service"], [unit.name for unit in UNITS])
+        """There is one for servers and one for the clients of each protocol."""
+        self.assertEqual(
+            ["iphttps-client@.service", "iphttps-server@.service", "sstp-client@.service"],
+            [unit.name for unit in UNITS],
+        )
 
     def test_security(self) -> None:
         """They are exposed no more than is needed, as systemd judges it."""
@@ -68,7 +71,7 @@ class UnitTests(SynchronousTestCase):
 
     def test_limits(self) -> None:
         """Memory and descriptors are bounded, those of a server so that it can have as many as it asks for."""
-        for unit, descriptors in zip(UNITS, (4096, 65536), strict=True):
+        for unit, descriptors in zip(UNITS, (4096, 65536, 4096), strict=True):
             text = unit.read_text()
             self.assertRegex(text, r"(?m)^MemoryMax=\d+[MG]$")
             self.assertRegex(text, rf"(?m)^LimitNOFILE={descriptors}$")
@@ -135,6 +138,7 @@ class SnippetTests(SynchronousTestCase):
             ("etc/iphttps", 0o755, 0),
             ("etc/iphttps/server", 0o750, 0),
             ("etc/iphttps/client", 0o750, 0),
+            ("etc/iphttps/sstp-client", 0o750, 0),
         ):
             made = (root / name).stat()
             self.assertEqual((mode, owner), (made.st_mode & 0o7777, made.st_uid), name)

@@ -21,6 +21,7 @@ from cryptography.hazmat.decrepit.ciphers.algorithms import TripleDES
 from cryptography.hazmat.primitives.ciphers import Cipher, modes
 
 from ..core.errors import ConfigError
+from ..core.http.head import CONTENT_LENGTH
 from ..core.ip import icmpv6, ipv6
 from ..core.ip.batch import Batch
 from ..core.sstp import attributes, request
@@ -95,7 +96,7 @@ class Client:
         end = time.monotonic() + PATIENCE
         self.stream.settimeout(PATIENCE)
         head = f"{request.METHODS[0]} {request.PATH} HTTP/1.1\r\nHost: {self._host}\r\n"
-        self.stream.sendall(f"{head}Content-Length: {request.CONTENT_LENGTH}\r\n\r\n".encode())
+        self.stream.sendall(f"{head}Content-Length: {CONTENT_LENGTH}\r\n\r\n".encode())
         answer = b""
         while b"\r\n\r\n" not in answer:
             answer += self._received()

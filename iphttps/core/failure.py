@@ -15,6 +15,11 @@ class Stage(Enum):
     TLS = "tls"  # versions, cipher suites; or the peer does not use TLS
     CERTIFICATE = "certificate"  # the server's or the client's: 4.2.3
     HTTP = "http"  # the request, the response, and the session after it: 3.1.5.2
+    SSTP = "sstp"  # the call, and the session after it: [MS-SSTP] 3.2
+    PPP = "ppp"  # LCP
+    LOGIN = "login"  # MS-CHAPv2 or PAP
+    BINDING = "binding"  # the crypto binding: [MS-SSTP] 3.2.5.2
+    ADDRESSES = "addresses"  # IPCP and IPV6CP
     ROUTER = "router"  # a router advertises itself on the link
     ADDRESS = "address"  # the kernel has formed an address that is unique on the link
 

@@ -103,8 +103,13 @@ def explain(failure: Failure, stage: Stage = Stage.CONNECT) -> FailureReason:
     return trouble
 
 
-def explain_end(failure: Failure, tls: CheckedConnection | None, stage: Stage, *, answered: bool) -> FailureReason:
-    """Return why the connection to the server ended at `stage`; `answered` is whether the server had sent its 200."""
+def explain_end(
+    failure: Failure, tls: CheckedConnection | None, stage: Stage, *, answered: bool, unanswered: str | None = None
+) -> FailureReason:
+    """Return why the connection to the server ended at `stage`; `answered` is whether the server had sent its 200.
+
+    `unanswered` is the sentence about a server that closes the connection instead, if it is not one of IP-HTTPS.
+    """
     if tls and tls.check.failure:
         return FailureReason(Stage.CERTIFICATE, tls.check.failure, tls.check.code)
     if tls and tls.renegotiation_refused and not answered:
@@ -112,7 +117,7 @@ def explain_end(failure: Failure, tls: CheckedConnection | None, stage: Stage, *
     if not answered and _hung_up(failure.value):
         if stage is Stage.TLS:
             return FailureReason(stage, _BROKEN_OFF)
-        return FailureReason(stage, _UNANSWERED if tls else _UNANSWERED_PLAIN)
+        return FailureReason(stage, unanswered or (_UNANSWERED if tls else _UNANSWERED_PLAIN))
     return explain(failure, stage)
 
 

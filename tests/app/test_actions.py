@@ -25,7 +25,7 @@ from iphttps.core.iphttps.authentication import AuthenticationMode
 from iphttps.core.iphttps.neighbors import NeighborCache
 from iphttps.core.iphttps.server import ServerEvent, ServerState
 from iphttps.net.connect.condition import always
-from iphttps.net.iphttps.connect_condition import ConnectCondition
+from iphttps.net.connect_condition import ConnectCondition
 from tests.net.iphttps.test_server import session_of
 from tests.net.support import ClientEnd, ServerEnd
 

@@ -10,7 +10,7 @@ from twisted.internet.testing import MemoryReactorClock, StringTransport
 from twisted.trial.unittest import SynchronousTestCase
 
 from iphttps.app.daemon.process import clock_step
-from iphttps.core.iphttps.client import ClientEvent, ClientState
+from iphttps.core.client import ClientEvent, ClientState
 from iphttps.net.interfaces import IReactor
 from iphttps.net.iphttps.server_session import ServerSession
 from tests.net.support import PRIVATE_HOST, ClientEnd, ServerEnd, client_address, packet

@@ -11,7 +11,8 @@ def main() -> None:
         print(document(), end="")
         return
     failed = False
-    for specification, clauses in (("[MS-IPHTTPS]", CLAUSES), ("[MS-SSTP], server", SSTP_CLAUSES)):
+    tables = {"[MS-IPHTTPS]": CLAUSES, **{f"[MS-SSTP], {side}": clauses for side, clauses in SSTP_CLAUSES.items()}}
+    for specification, clauses in tables.items():
         print(specification)
         for clause in clauses:
             found = verdict(clause)

@@ -75,20 +75,20 @@ CLIENT = (
     ),
     Clause(
         9, "3.1.2.1", "A reconnect timer is used after an unsuccessful connection, or one that ended abnormally",
-        "SHOULD", "core/iphttps/client.py",
+        "SHOULD", "core/client.py",
         (_RECONNECT + "test_comes_back", _SCHEDULE + "test_killed_server"),
     ),
     Clause(
         10, "3.1.2.1", "Its first timeout is 30 seconds, each further one the time since the first failure, up to 15 "
-        "minutes", "algorithm", "core/iphttps/reconnect.py",
-        (_SCHEDULE + "test_refused_at_once", _SCHEDULE + "test_slow_failures", "core.iphttps.test_reconnect"),
+        "minutes", "algorithm", "core/reconnect.py",
+        (_SCHEDULE + "test_refused_at_once", _SCHEDULE + "test_slow_failures", "core.test_reconnect"),
         "The daemon makes each up to a fifth longer at random, so that a server's clients do not all come back at "
         "once; a server's Retry-After can make it longer still, and a change of the network ends it. The multiples "
         "of T in the list of examples do not follow from the rule, which is what we obey.",
     ),
     Clause(
         11, "3.1.2.1", "A successful connection resets the timer", "algorithm",
-        "core/iphttps/client.py, core/iphttps/reconnect.py",
+        "core/client.py, core/reconnect.py",
         (
             _SCHEDULE + "test_server_is_back",
             _CLIENT + "FailureTests.test_success_resets_the_delay",
@@ -99,7 +99,7 @@ CLIENT = (
     ),
     Clause(
         12, "3.1.3", "Enabled, the link is initialized behind a proxy, behind a firewall, by policy, or by the user",
-        "MUST", "net/iphttps/connect_condition.py, app/daemon/client_servers.py",
+        "MUST", "net/connect_condition.py, app/daemon/client_servers.py",
         (
             _OPENING + "test_behind_a_proxy",
             "lab.test_choices.WhenTests.test_blocked",
@@ -115,17 +115,17 @@ CLIENT = (
     ),
     Clause(
         14, "3.1.4.1", "Enable: from Disabled to Enabled", "event",
-        "core/iphttps/client.py, app/control/client_actions.py",
+        "core/client.py, app/control/client_actions.py",
         (_END + "test_disable", "lab.test_control.ClientControlTests.test_disable_and_enable"),
     ),
     Clause(
         15, "3.1.4.2", "Disable: the transports are torn down, nothing works any more", "event",
-        "core/iphttps/client.py, net/iphttps/client.py",
+        "core/client.py, net/client.py",
         (_END + "test_disable", _CLIENT + "DisableTests"),
     ),
     Clause(
         16, "3.1.5.1", "The HTTPS connection is established as RFC 1945, 2616, 2818, 4346 and [SSLPROXY] say", "MUST",
-        "net/iphttps/client.py, net/connect/endpoints.py, net/tls/contexts.py, net/connect/proxy.py",
+        "net/client_session.py, net/connect/endpoints.py, net/tls/contexts.py, net/connect/proxy.py",
         (_OPENING + "test_request_and_answer", _OPENING + "test_certificate", _OPENING + "test_behind_a_proxy"),
         "TLS 1.2 and 1.3 only, where RFC 4346 is 1.1 (RFC 8996).",
     ),
@@ -149,7 +149,7 @@ CLIENT = (
         "With --request-length 2^63-1 it is 9223372036854775807.",
     ),
     Clause(
-        21, "3.1.5.2", "The link is up after a successful response, and not before", "req.", "core/iphttps/client.py",
+        21, "3.1.5.2", "The link is up after a successful response, and not before", "req.", "core/client.py",
         (
             _OPENING + "test_request_and_answer",
             "lab.test_odd_servers.AnswerTests.test_answers",
@@ -173,13 +173,13 @@ CLIENT = (
         (_TRANSFER + "test_packets", "core.ip.test_batch"),
     ),
     Clause(
-        26, "3.1.5.3", "Non-IPv6 packets are discarded", "MUST", "core/ip/batch.py, net/iphttps/client.py",
+        26, "3.1.5.3", "Non-IPv6 packets are discarded", "MUST", "core/ip/batch.py, net/client_session.py",
         (_TRANSFER + "test_no_packets", _WITNESS + "test_rubbish_from_the_server"),
         "Where the next packet would begin is not known after one, so the connection is given up for a new one.",
     ),
     Clause(
         27, "3.1.5.4", "After the loss of any transport the connection is attempted again", "MUST",
-        "core/iphttps/client.py",
+        "core/client.py",
         (
             _END + "test_loss",
             "lab.test_choices.KeepaliveTests.test_frozen_server",
@@ -190,7 +190,7 @@ CLIENT = (
     ),
     Clause(
         28, "3.1.6", "When the timer expires the tunnel is re-established", "MUST",
-        "core/iphttps/client.py, net/iphttps/client.py",
+        "core/client.py, net/client.py",
         (_RECONNECT + "test_comes_back", _SCHEDULE + "test_server_is_back"),
     ),
     Clause(

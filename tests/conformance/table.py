@@ -12,12 +12,13 @@ from twisted.trial.runner import TestLoader
 from tests.conformance.clause import Clause
 from tests.conformance.client import CLIENT
 from tests.conformance.server import SERVER
+from tests.conformance.sstp_client import SSTP_CLIENT
 from tests.conformance.sstp_server import SSTP_SERVER
 
 CLAUSES = tuple(sorted((*CLIENT, *SERVER), key=lambda clause: clause.number))
 """The clauses of [MS-IPHTTPS]."""
-SSTP_CLAUSES = SSTP_SERVER
-"""The clauses of [MS-SSTP]."""
+SSTP_CLAUSES = {"server": SSTP_SERVER, "client": SSTP_CLIENT}
+"""The clauses of [MS-SSTP], by the side that they are about."""
 
 
 def loaded(name: str) -> Any:
@@ -63,7 +64,14 @@ clients that speak by hand or with real kernels; the reconnect timer's look thro
 The same for the server of [MS-SSTP] (sections 3.1 and 3.3, and of section 2 what they rest on). These tests drive the
 state machine, the codec and the attributes; `tests/lab/test_sstp.py` has real clients.
 
-{_table(SSTP_CLAUSES)}
+{_table(SSTP_SERVER)}
+
+## [MS-SSTP], the client
+
+The same for the client (section 3.2, and of section 3.1 what concerns it). In these tests the client's call talks to
+the server's, or to one that breaks its word.
+
+{_table(SSTP_CLIENT)}
 """
 
 

@@ -12,7 +12,8 @@ class StageTests(SynchronousTestCase):
 
     def test_order(self) -> None:
         """They stand in the order in which an attempt passes them, by words that status shows."""
-        words = ["resolve", "connect", "proxy", "tls", "certificate", "http", "router", "address"]
+        words = ["resolve", "connect", "proxy", "tls", "certificate", "http"]
+        words += ["sstp", "ppp", "login", "binding", "addresses", "router", "address"]
         self.assertEqual(words, [stage.value for stage in Stage])
 
     def test_trouble(self) -> None:

@@ -21,7 +21,7 @@ from iphttps.core.sstp.ppp.frame import ProtocolNumber
 from iphttps.core.sstp.ppp.lcp import Authentication
 from iphttps.core.sstp.ppp.mschapv2_authenticator import Verify
 from iphttps.core.sstp.ppp.server import Credentials, Offer
-from iphttps.core.sstp.server import ServerState
+from iphttps.core.sstp.states import State
 
 CERTIFICATE = bytes(range(32))
 HLAK = b"k" * 32
@@ -146,7 +146,7 @@ class Conversation:
                 assert self.bound and self.accepted, "data passes without a login and its crypto binding"
         if not self.over:
             self._perform(self.call.lost(self.now))
-        assert self.call.state is ServerState.SERVER_CALL_DISCONNECTED
+        assert self.call.state is State.SERVER_CALL_DISCONNECTED
 
     def _step(self, what: int) -> None:
         match what % 10:
@@ -215,7 +215,7 @@ class Conversation:
                 case Verify() | pap.AuthenticateRequest():
                     self.credentials = command
                 case _:
-                    assert self.call.data_passes or self.call.state is not ServerState.SERVER_CALL_DISCONNECTED
+                    assert self.call.data_passes or self.call.state is not State.SERVER_CALL_DISCONNECTED
         assert self.call.deadline is None or self.call.deadline >= 0
 
     def _note(self, sent: bytes) -> None:

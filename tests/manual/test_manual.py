@@ -55,10 +55,10 @@ class KeyTests(SynchronousTestCase):
     def test_pages(self) -> None:
         """Every option stands in the manual page of its daemon, every key in that of its file."""
         texts = {page.file: str(page) for page in pages()}
-        for role, kind in OPTIONS.items():
+        for kind in OPTIONS.values():
             for name in kind.table:
-                self.assertIn(f"\\fB{escaped(name)} = ", texts[f"iphttps-{role}.toml.5"])
-                self.assertIn(f"\\fB{escaped(f'--{name}')}", texts[f"iphttps-{role}.8"])
+                self.assertIn(f"\\fB{escaped(name)} = ", texts[f"{kind.command}.toml.5"])
+                self.assertIn(f"\\fB{escaped(f'--{name}')}", texts[f"{kind.command}.8"])
             for name, _, text in flags(kind()):
                 self.assertGreater(len(text), 10, name)
 
@@ -102,7 +102,7 @@ class PageTests(SynchronousTestCase):
             )  # fmt: skip
             self.assertEqual((0, ""), (done.returncode, done.stderr), path.name)
             self.assertNotIn("\\f", done.stdout)
-        self.assertEqual(len(COMMANDS) + 5, len(files))
+        self.assertEqual(len(COMMANDS) + 7, len(files))
 
     def test_completions(self) -> None:
         """Each shell's completion is under the name at which it looks for it."""

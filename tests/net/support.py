@@ -13,6 +13,7 @@ from twisted.internet.interfaces import (
     IProtocol,
     IProtocolFactory,
     IReactorFDSet,
+    IReactorTime,
     IStreamClientEndpoint,
 )
 from twisted.internet.protocol import Protocol
@@ -20,25 +21,28 @@ from twisted.internet.testing import MemoryReactorClock
 from twisted.test.iosim import FakeTransport, IOPump
 from zope.interface import implementer
 
+from iphttps.core.client import ClientMachine, ClientState
 from iphttps.core.http.answer import DEFAULT_SERVER
 from iphttps.core.ip import ipv6
 from iphttps.core.ip.batch import Batch
 from iphttps.core.ip.router import Router
 from iphttps.core.ip.router_advertisement import RouterAdvertisement
 from iphttps.core.iphttps.authentication import AuthenticationMode
-from iphttps.core.iphttps.client import ClientMachine, ClientState
 from iphttps.core.iphttps.client_handshake import ClientHandshake, RequestLength
 from iphttps.core.iphttps.clients import ClientTable
 from iphttps.core.iphttps.link import OwnAddresses, ServerLink
 from iphttps.core.iphttps.neighbors import NeighborCache
 from iphttps.core.iphttps.policy import Policy
-from iphttps.core.iphttps.reconnect import ReconnectTimer
 from iphttps.core.iphttps.request import DEFAULT_PATH
 from iphttps.core.iphttps.server import ServerEvent
+from iphttps.core.reconnect import ReconnectTimer
 from iphttps.host.device.memory import MemoryDevice
+from iphttps.net.client import Client, SessionMaker
+from iphttps.net.client_session import Owner
 from iphttps.net.connect.remote_server import RemoteServer
 from iphttps.net.device_reader import DeviceReader
-from iphttps.net.iphttps.client import Client
+from iphttps.net.iphttps.client import IPHTTPSClientSession
+from iphttps.net.iphttps.liveness import Liveness
 from iphttps.net.iphttps.server import Server
 from iphttps.net.iphttps.service import IPHTTPSService
 from iphttps.net.listen.listener import Listener
@@ -60,6 +64,16 @@ PRIVATE_HOST = IPv6Address("2001:db8:1::80")
 def packet(source: IPv6Address, destination: IPv6Address, payload: bytes = b"payload") -> bytes:
     """Build a UDP-like packet that no policy looks closer at once its source is proven."""
     return ipv6.packet(source.packed, destination.packed, ipv6.UDP, payload, 64)
+
+
+def iphttps_session(authority: str, path: str) -> SessionMaker:
+    """Return what makes the sessions with an IP-HTTPS server of this name and path."""
+    return lambda client, deadline: IPHTTPSClientSession(client, deadline, ClientHandshake(authority, path))
+
+
+def unheard(clock: IReactorTime) -> Callable[[Callable[[], None]], Liveness]:
+    """Return what makes the liveness of a client that has no address on the link."""
+    return lambda silent: Liveness(clock, lambda: None, silent)
 
 
 def client_address(number: int) -> IPv6Address:
@@ -244,14 +258,16 @@ class ClientEnd:
         self.client = Client(
             clock,
             self.machine,
-            [RemoteServer(f"https://{NAME}/IPHTTPS", way, lambda: ClientHandshake(NAME, DEFAULT_PATH, self.length))],
+            [RemoteServer(f"https://{NAME}/IPHTTPS", way, self._session)],
             self.device,
             self._reader,
             bring_up=lambda tunnel: self._switch(up=True),
             take_down=lambda: self._switch(up=False),
-            own_address=lambda: self.own.packed if self.own else None,
-            keepalive=keepalive,
+            liveness=lambda silent: Liveness(clock, lambda: self.own.packed if self.own else None, silent, keepalive),
         )
+
+    def _session(self, client: Owner, deadline: float) -> IPHTTPSClientSession:
+        return IPHTTPSClientSession(client, deadline, ClientHandshake(NAME, DEFAULT_PATH, self.length))
 
     def _switch(self, *, up: bool) -> None:
         self.link.append("up" if up else "down")

@@ -16,8 +16,8 @@ from twisted.internet.testing import MemoryReactorClock
 from twisted.logger import capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 
+from iphttps.core.client import ClientEvent, ClientState
 from iphttps.core.identity import Identity
-from iphttps.core.iphttps.client import ClientEvent, ClientState
 from iphttps.lab.authority import KeyKind
 from iphttps.net.listen.service import CertificatePolicy
 from iphttps.net.tls.contexts import ClientTLS, NullEncryption, ServerTLS, TLSSettings

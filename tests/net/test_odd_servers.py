@@ -7,9 +7,9 @@ from twisted.internet.testing import MemoryReactorClock, StringTransport
 
 from iphttps.core.failure import FailureReason, Stage
 from iphttps.core.iphttps.client_handshake import RequestLength
-from iphttps.core.iphttps.reconnect import INITIAL
+from iphttps.core.reconnect import INITIAL
 from iphttps.net.connection import HANDSHAKE_DEADLINE
-from iphttps.net.iphttps.client import ClientSession
+from iphttps.net.iphttps.client import IPHTTPSClientSession
 
 from .iphttps.test_client import ANSWER, FROM_US, TO_US, ClientCase
 
@@ -69,7 +69,7 @@ class BodyTests(OddServerCase):
     def test_plain(self) -> None:
         """A plain answer's bytes go to the framer without a detour."""
         protocol = self.answered(ANSWER)
-        assert isinstance(protocol, ClientSession)
+        assert isinstance(protocol, IPHTTPSClientSession)
         self.assertEqual(protocol._receive, protocol._packets_received)
 
 
@@ -141,7 +141,7 @@ class RequestLengthTests(OddServerCase):
         self.end.from_host(FROM_US)
         self.assertEqual(transport.value(), b"%x\r\n%b\r\n" % (len(FROM_US), FROM_US))
         transport.clear()
-        assert isinstance(protocol, ClientSession)
+        assert isinstance(protocol, IPHTTPSClientSession)
         protocol.disconnect("enough")
         self.assertEqual((transport.value(), transport.disconnecting), (b"0\r\n\r\n", True))
 

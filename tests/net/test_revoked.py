@@ -9,7 +9,7 @@ from pathlib import Path
 from twisted.internet.testing import MemoryReactorClock
 from twisted.logger import capturedLogs, formatEvent
 
-from iphttps.core.iphttps.client import ClientEvent, ClientState
+from iphttps.core.client import ClientEvent, ClientState
 from iphttps.lab.authority import DAY, Authority, Identity
 from iphttps.net.tls.contexts import ClientTLS, ServerTLS, TLSSettings
 from iphttps.pki.certificates import load_certificates

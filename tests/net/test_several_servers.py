@@ -13,15 +13,14 @@ from twisted.internet.testing import MemoryReactorClock, StringTransport
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
-from iphttps.core.iphttps.client import STABLE_AFTER, ClientEvent, ClientMachine, ClientState
-from iphttps.core.iphttps.client_handshake import ClientHandshake
-from iphttps.core.iphttps.reconnect import INITIAL, ReconnectTimer
+from iphttps.core.client import STABLE_AFTER, ClientEvent, ClientMachine, ClientState
+from iphttps.core.reconnect import INITIAL, ReconnectTimer
 from iphttps.host.device.memory import MemoryDevice
+from iphttps.net.client import Client, Server, SessionMaker
 from iphttps.net.connect.remote_server import Choice, RemoteServer, as_listed
 from iphttps.net.device_reader import DeviceReader
-from iphttps.net.iphttps.client import Client
 
-from .support import Endpoint
+from .support import Endpoint, iphttps_session, unheard
 
 ANSWER = b"HTTP/1.1 200 OK\r\n\r\n"
 
@@ -34,7 +33,7 @@ class SeveralServersTests(SynchronousTestCase):
         self.clock = MemoryReactorClock()
         self.begin(as_listed)
 
-    def begin(self, choose: Choice[ClientHandshake]) -> None:
+    def begin(self, choose: Choice[SessionMaker]) -> None:
         """Make a client that orders its servers so, and enable it."""
         self.endpoints = {name: Endpoint() for name in "abc"}
         servers = [self.server(name, endpoint) for name, endpoint in self.endpoints.items()]
@@ -48,14 +47,15 @@ class SeveralServersTests(SynchronousTestCase):
             lambda deliver: DeviceReader(cast(IReactorFDSet, self.clock), device, deliver, self.fail),
             bring_up=lambda tunnel: None,
             take_down=lambda: None,
+            liveness=unheard(self.clock),
             choose=choose,
         )
         self.client.handle(ClientEvent.ENABLE)
         self.client.handle(ClientEvent.PRECONDITION)
 
-    def server(self, name: str, endpoint: Endpoint) -> RemoteServer[ClientHandshake]:
+    def server(self, name: str, endpoint: Endpoint) -> Server:
         """Return a server with this name."""
-        return RemoteServer(name, cast(IStreamClientEndpoint, endpoint), lambda: ClientHandshake(name, f"/{name}"))
+        return RemoteServer(name, cast(IStreamClientEndpoint, endpoint), iphttps_session(name, f"/{name}"))
 
     def refuse(self, *names: str) -> None:
         """Let these servers refuse the attempt, each in its turn."""
@@ -107,8 +107,8 @@ class SeveralServersTests(SynchronousTestCase):
         choices: list[Deferred[str]] = []
 
         def choose(
-            servers: Sequence[RemoteServer[ClientHandshake]],
-        ) -> Deferred[Sequence[RemoteServer[ClientHandshake]]]:
+            servers: Sequence[Server],
+        ) -> Deferred[Sequence[Server]]:
             choice: Deferred[str] = Deferred()
             choices.append(choice)
             return choice.addCallback(lambda order: [servers["abc".index(name)] for name in order])

@@ -8,11 +8,11 @@ from twisted.internet.testing import MemoryReactorClock
 from twisted.logger import capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 
+from iphttps.core.client import ClientEvent, ClientState
 from iphttps.core.errors import DropReason
 from iphttps.core.identity import Identity
-from iphttps.core.iphttps.client import ClientEvent, ClientState
-from iphttps.core.iphttps.reconnect import INITIAL
 from iphttps.core.iphttps.server import ServerEvent
+from iphttps.core.reconnect import INITIAL
 from iphttps.host.device import memory
 from iphttps.net.connection import CLOSE_DEADLINE, HANDSHAKE_DEADLINE
 

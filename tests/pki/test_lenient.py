@@ -11,8 +11,8 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, ExtensionOID
 from OpenSSL import crypto
 from twisted.trial.unittest import SynchronousTestCase
 
+from iphttps.core.client import ClientState
 from iphttps.core.errors import ConfigError
-from iphttps.core.iphttps.client import ClientState
 from iphttps.net.tls.contexts import ClientTLS, ServerTLS, TLSSettings
 from iphttps.pki import lenient
 from iphttps.pki.certificates import Credentials, alternative_names, load_certificates

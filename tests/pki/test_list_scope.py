@@ -13,8 +13,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 from OpenSSL import crypto
 
+from iphttps.core.client import ClientState
 from iphttps.core.errors import ConfigError
-from iphttps.core.iphttps.client import ClientState
 from iphttps.net.tls.contexts import ServerTLS, TLSSettings
 from iphttps.pki import list_age, revocation
 from iphttps.pki.revocation import RevocationLists

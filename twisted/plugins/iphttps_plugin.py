@@ -1,4 +1,4 @@
-"""Makes `twistd iphttps-server` and `twistd iphttps-client` known to Twisted."""
+"""Makes `twistd iphttps-server`, `twistd iphttps-client` and `twistd sstp-client` known to Twisted."""
 
 import signal
 import sys
@@ -14,9 +14,13 @@ client = ServiceMaker(
     "Reach an IPv6 network through an IP-HTTPS server.",
     "iphttps-client",
 )
+sstp_client = ServiceMaker(
+    "SSTP client", "iphttps.app.daemon.sstp_client", "Reach a network through an SSTP server.", "sstp-client"
+)
 
 # Twisted's plugin loader swallows a KeyboardInterrupt, and elsewhere it ends in a traceback. A daemon that still
 # imports its modules has changed nothing that would have to be undone, so SIGINT ends it as SIGTERM does; then
 # iphttps.app.daemon.process.stop_signals takes over. Nothing of this is for the other commands of twistd.
-if {server.tapname, client.tapname} & set(sys.argv) and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+_ours = {maker.tapname for maker in (server, client, sstp_client)}
+if _ours & set(sys.argv) and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
     signal.signal(signal.SIGINT, signal.SIG_DFL)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from functools import partial
@@ -32,14 +33,17 @@ from ...pki.lenient import original
 from ...pki.list_scope import names_distribution_point
 from ...pki.revocation import RevocationLists
 from ...pki.verification import weakness, wrong_client
+from ..config.addresses.identity_addresses import fixed_addresses
 from ..config.client_config import ClientConfig
+from ..config.clients.tunnel_config import TunnelConfig
 from ..config.daemon_config import DaemonConfig
-from ..config.identity_addresses import fixed_addresses
-from ..config.key_exposure import exposed
 from ..config.proxy_options import ProxyAccess
 from ..config.reload import digest, file_options
+from ..config.secrets.key_exposure import exposed
+from ..config.secrets.password_login import PASSWORD, PasswordLogin
 from ..config.server_config import ServerConfig
-from ..daemon.client_servers import Servers
+from ..config.sstp_client_config import SSTPClientConfig
+from ..daemon.client import servers
 from ..daemon.server_tls import null_warning, tls_settings
 from .findings import Findings, Severity
 from .sstp_checks import check_users
@@ -70,23 +74,38 @@ def check_server_files(config: ServerConfig, findings: Findings, now: datetime) 
 
 
 def check_client_files(config: ClientConfig, findings: Findings, now: datetime) -> None:
-    """Load the files of the client in the same way as the daemon, then check their content."""
-    findings.attempt("proxy-credentials", lambda: ProxyAccess(config))
-    readable = _readable(config, findings, "ca")
-    authorities = _check_authorities(config, findings, now, "ca", SERVER_AUTH) if readable else None
+    """Load the files of the IP-HTTPS client in the same way as the daemon, then check their content."""
+    _check_trust(config, findings, now)
     certificate, key = (_readable(config, findings, name) for name in ("certificate", "private-key"))
     if certificate and key:
         _check_credentials(config, findings, now, ExtendedKeyUsageOID.CLIENT_AUTH)
-    if _readable(config, findings, "crl") and authorities:
-        _check_lists(config, findings, now, "crl", authorities)
     if not findings.errors:
         from twisted.internet import reactor  # created but not run
 
-        findings.attempt("uri", lambda: Servers(cast(IReactor, reactor), config))
-        for uri in config.uri:
-            if not uri.secure:
-                plain = f"{uri} is plain HTTP: packets are not encrypted"
-                findings.add(Severity.WARNING, "uri", plain)
+        findings.attempt("uri", lambda: servers(cast(IReactor, reactor), config))
+
+
+def check_sstp_client_files(config: SSTPClientConfig, findings: Findings, now: datetime) -> None:
+    """Load the files of the SSTP client in the same way as the daemon, then check their content."""
+    _check_trust(config, findings, now)
+    if config.password_file:
+        findings.attempt("password-file", lambda: PasswordLogin.configured(config))
+    elif PASSWORD not in os.environ:
+        findings.add(
+            Severity.NOTE, "password-file", f"the password must be in {PASSWORD} in the environment of the daemon"
+        )
+
+
+def _check_trust(config: TunnelConfig, findings: Findings, now: datetime) -> None:
+    """Check what both clients have: the proxy's files, the authorities and revocation lists, and the URIs."""
+    findings.attempt("proxy-credentials", lambda: ProxyAccess(config))
+    readable = _readable(config, findings, "ca")
+    authorities = _check_authorities(config, findings, now, "ca", SERVER_AUTH) if readable else None
+    if _readable(config, findings, "crl") and authorities:
+        _check_lists(config, findings, now, "crl", authorities)
+    for uri in config.uri:
+        if not uri.secure:
+            findings.add(Severity.WARNING, "uri", f"{uri} is plain HTTP: packets are not encrypted")
 
 
 def _readable(config: DaemonConfig, findings: Findings, name: str) -> bool:

@@ -7,10 +7,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from ..config import client_options, server_options
+from ..config import client_options, server_options, sstp_client_options
 from ..config.daemons import read_options
 from ..instances.instances import Instance
-from .file_checks import check_client_files, check_server_files
+from .file_checks import check_client_files, check_server_files, check_sstp_client_files
 from .findings import Finding, Findings, Severity
 from .system_checks import check_system
 
@@ -62,6 +62,8 @@ def inspect(instance: Instance) -> Inspection:
                 check_server_files(options.config, findings, now)
             case client_options.Options():
                 check_client_files(options.config, findings, now)
+            case sstp_client_options.Options():
+                check_sstp_client_files(options.config, findings, now)
         if instance.places.root == Path("/"):
             check_system(options.config, findings, now, options.config.control or instance.control)
         else:

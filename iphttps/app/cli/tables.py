@@ -85,6 +85,11 @@ STAGES = {
     "http": "waiting for the server's answer",
     "router": "no Router Advertisement received yet",
     "address": "no global address yet",
+    "sstp": "waiting for the server to accept the call",
+    "ppp": "negotiating PPP",
+    "login": "logging in",
+    "binding": "proving the crypto binding",
+    "addresses": "negotiating addresses",
 }
 """The step that the client is at, or what it waits for."""
 
@@ -98,6 +103,11 @@ FAILED_AT = {
     "http": "HTTP exchange",
     "router": "router discovery",
     "address": "address configuration",
+    "sstp": "SSTP call",
+    "ppp": "PPP negotiation",
+    "login": "login",
+    "binding": "crypto binding",
+    "addresses": "address negotiation",
 }
 """The stage at which an attempt or a session failed."""
 

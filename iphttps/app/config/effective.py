@@ -12,7 +12,7 @@ HIDDEN = "***"
 def effective(options: DaemonOptions) -> dict[str, Any]:
     """Return every option that a file can set; secrets are hidden."""
     return {
-        "role": options.command.removeprefix("iphttps-"),
+        "role": options.role,
         "options": [
             {
                 "key": key,

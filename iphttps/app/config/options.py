@@ -1,4 +1,4 @@
-"""The options of the two daemons, from the command line and from a TOML file with the same names."""
+"""The options of the daemons, from the command line and from a TOML file with the same names."""
 
 from __future__ import annotations
 
@@ -92,6 +92,11 @@ class DaemonOptions(usage.Options):
     def _set(self, name: str, value: Any) -> None:
         super().__setitem__(name, value)
         self._values.pop(name, None)
+
+    @property
+    def role(self) -> str:
+        """The role of the daemon: server, client or sstp-client."""
+        return self.command.removeprefix("iphttps-")
 
     def parseOptions(self, options: list[str] | None = None) -> None:
         """Parse the command line; on an error in it or the file, exit with one sentence."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import stat
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -19,8 +18,9 @@ from ...net.connect.spnego import tokens
 from ...net.tls.authorities import load_authorities
 from ...net.tls.contexts import ClientTLS
 from ...pki.authorities import SERVER_AUTH
-from .client_config import ClientConfig, ProxyConfig
+from .clients.tunnel_config import ProxyConfig, TunnelConfig
 from .options import DaemonOptions
+from .secrets.secret_file import SecretFile, readable_by_others
 from .tomlfile import loads
 
 USER = "IPHTTPS_PROXY_USER"
@@ -41,11 +41,11 @@ def check_login(options: DaemonOptions) -> None:
                 f"--proxy has a user in its URL, and every local user can read the command line: {instead}"
             )
         path = options.file
-        if path and (others := _others(path)):
+        if path and (others := readable_by_others(path)):
             raise ConfigError(f"{path} has a user in the URL of `proxy`, and {others}, or {instead}")
 
 
-def check_proxy(config: ClientConfig, environment: Mapping[str, str] = os.environ) -> None:
+def check_proxy(config: TunnelConfig, environment: Mapping[str, str] = os.environ) -> None:
     """Check the proxy options for consistency. Raises ConfigError."""
     source = config.proxy.source
     if config.pac and source is not ProxySource.AUTO:
@@ -74,13 +74,14 @@ class ProxyAccess:
         source()
         named = not config.network_names_proxy
         self._credentials = ProxyCredentials(source, basic_in_clear=config.proxy_basic, named=named)
-        self._headers = config.proxy_header
+        self.headers = config.proxy_header
+        """The headers of the configuration."""
         self._authorities = load_authorities(ca, SERVER_AUTH) if ca else None
 
     def settings(self, proxy: Proxy) -> ProxySettings:
         """Return the settings for one proxy."""
         tls = ClientTLS(proxy.host, self._authorities, None, ca_option="--proxy-ca") if proxy.secure else None
-        headers = self._headers if self._credentials.trusts(proxy) else harmless(self._headers)
+        headers = self.headers if self._credentials.trusts(proxy) else harmless(self.headers)
         return ProxySettings(proxy, self._credentials, tokens, tls, headers)
 
 
@@ -99,26 +100,16 @@ class CredentialsFile:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._last: Login | None = None
+        self._file = SecretFile(path, self._parse)
 
     def login(self) -> Login:
         """Return the current login in the file, or the last one if it is no longer valid; raises ConfigError."""
-        try:
-            self._last = self._read()
-        except ConfigError:
-            # The file is half-written, or unreadable since `twistd` dropped privileges.
-            if self._last is None:
-                raise
-        return self._last
+        return self._file.read()
 
-    def _read(self) -> Login:
+    def _parse(self, content: bytes) -> Login:
         path = self._path
-        if others := _others(path):
-            raise ConfigError(f"{path} holds a password, and {others}")
         try:
-            values = loads(text_of(path.read_bytes()))
-        except OSError as error:
-            raise ConfigError(f"cannot read {path}: {error.strerror}") from error
+            values = loads(text_of(content))
         except ValueError:
             # The parser's error message may quote the password.
             raise ConfigError(f'{path} is not TOML: it must hold user = "..." and password = "..."') from None
@@ -133,12 +124,3 @@ def _checked(login: Login, where: str) -> Login:
     if not all(text.isprintable() for text in (login.user, login.password, login.domain)) or not login.user:
         raise ConfigError(f"the user or the password in {where} is empty or contains unprintable characters")
     return login
-
-
-def _others(path: Path) -> str:
-    """Return a sentence if users other than the owner can read a file; empty if not, or if the file does not exist."""
-    try:
-        mode = stat.S_IMODE(path.stat().st_mode)
-    except OSError:
-        return ""
-    return f"its mode is {mode:04o}: make it 0600" if mode & 0o077 else ""

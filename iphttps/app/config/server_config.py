@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from ipaddress import AddressValueError, IPv4Network, IPv6Address, IPv6Interface, IPv6Network, ip_network
+from ipaddress import AddressValueError, IPv4Network, IPv6Address, IPv6Interface, IPv6Network
 from pathlib import Path
 from typing import ClassVar
 
@@ -16,10 +16,10 @@ from ...core.iphttps.request import DEFAULT_PATH
 from ...net.connect.endpoints import URI
 from ...net.connection import HANDSHAKE_DEADLINE
 from ...net.tls.contexts import NullEncryption
+from .addresses.prefixes import any_network, link_prefix
 from .daemon_config import DAY, MOST
 from .kinds import File, Flag, Locate, Many, Maybe, Number, Parsed, Place, Raw, Text, Whole, Word, Words, ipv6_prefix
 from .option import option
-from .prefixes import link_prefix
 from .sstp_options import SSTPOptions
 
 MOST_DNS_SERVERS = 8
@@ -37,14 +37,6 @@ def _nat64(name: str, text: str) -> IPv6Network:
         lengths = ", ".join(f"/{length}" for length in sorted(PREF64_LENGTHS))
         raise ConfigError(f"--{name} {prefix} must have one of the lengths {lengths}")
     return prefix
-
-
-def _any_network(name: str, text: str) -> IPv4Network | IPv6Network:
-    try:
-        return ip_network(text)
-    except ValueError as error:
-        like = "such as 192.0.2.1, 192.0.2.0/24 or 2001:db8::/64"
-        raise ConfigError(f"--{name} {text!r} is not an address or a prefix without host bits, {like}") from error
 
 
 def _address(name: str, text: str) -> IPv6Address:
@@ -241,7 +233,7 @@ class ServerConfig(SSTPOptions):
     )
     """Seconds for which a client's address may open new connections, at most `valid_lifetime`."""
     trusted_proxy: tuple[IPv4Network | IPv6Network, ...] = option(
-        Many(Parsed(_any_network)),
+        Many(Parsed(any_network)),
         None,
         "address or prefix of a reverse proxy whose PROXY header or forwarding headers are trusted for the client's "
         "address; may be repeated",

@@ -14,10 +14,10 @@ from ...core.ip.address import IPAddress
 from ...core.sstp.crypto_binding import HashProtocol
 from ...core.sstp.ppp.lcp import Authentication
 from ...core.sstp.ppp.pool import LONGEST_PREFIX
+from .addresses.prefixes import link_prefix
 from .daemon_config import DaemonConfig
 from .kinds import File, Many, Maybe, Parsed, Text, Whole, Word, quoted
 from .option import option
-from .prefixes import link_prefix
 
 MOST_DNS = 2
 """IPCP has options for two DNS servers (RFC 1877)."""

@@ -7,9 +7,9 @@ from time import time
 
 from twisted.internet.defer import Deferred, gatherResults
 
+from ...net.client import Client
+from ...net.connect_condition import ConnectCondition
 from ...net.interfaces import PacketDevice
-from ...net.iphttps.client import Client
-from ...net.iphttps.connect_condition import ConnectCondition
 from .resource import Asked, Route
 from .status import Now, Value, client_status
 
@@ -17,7 +17,8 @@ from .status import Now, Value, client_status
 class ClientActions:
     """Queries and commands for the client; `link` returns the state of its interface on the host.
 
-    `not_taken` returns a sentence for each file whose current content is not in use.
+    `not_taken` returns a sentence for each file whose current content is not in use, and `sstp` what an SSTP client has
+    negotiated.
     """
 
     def __init__(
@@ -27,12 +28,14 @@ class ClientActions:
         device: PacketDevice,
         link: Callable[[], Value],
         not_taken: Callable[[], list[str]] = list,
+        sstp: Callable[[], Value | None] = lambda: None,
     ) -> None:
         self._client = client
         self._precondition = precondition
         self._device = device
         self._link = link
         self._not_taken = not_taken
+        self._sstp = sstp
 
     def routes(self) -> Iterable[Route]:
         """Return the paths and their actions."""
@@ -49,7 +52,8 @@ class ClientActions:
     def _status(self, round_trip: float | None = None) -> Value:
         now = Now(self._client.clock.seconds(), time())
         waiting, link = self._precondition.waiting, self._link()
-        return client_status(self._client, waiting, link, self._device.counters, round_trip, now, self._not_taken())
+        counters, sentences = self._device.counters, self._not_taken()
+        return client_status(self._client, waiting, link, counters, round_trip, now, sentences, self._sstp())
 
     def enable(self, asked: Asked) -> Value:
         """Enable the client (3.1.4.1); the request satisfies the condition for the link (3.1.3)."""

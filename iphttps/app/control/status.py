@@ -5,20 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from ipaddress import IPv6Address, IPv6Interface
+from ipaddress import IPv4Address, IPv4Interface, IPv6Interface, ip_address, ip_interface
 from typing import Any
 
 from ... import __version__
+from ...core.client import ClientState
 from ...core.counters import Counters
 from ...core.failure import FailureReason, Stage
-from ...core.iphttps.client import ClientState
 from ...core.iphttps.clients import ClientEntry
+from ...core.sstp.client_call import ClientCall, LinkUp
 from ...core.sstp.sessions import SessionEntry
-from ...net.iphttps.client import Client
+from ...net.client import Client
 from ...net.iphttps.server import Server
 from ...net.session import Session
 from ...pki.verification import CheckedConnection
-from ..daemon.interface_keeper import Change
+from ..daemon.watch.interface_keeper import Change
 
 Value = dict[str, Any]
 
@@ -76,16 +77,17 @@ def client_status(
     round_trip: float | None,
     now: Now,
     not_taken: Iterable[str] = (),
+    sstp: Value | None = None,
 ) -> Value:
     """Return the status of the client daemon.
 
     `waiting` is the reason why it does not connect yet, `link` the state of its interface on the host, and `round_trip`
     the round trip to the router in seconds, if known. `not_taken` has a sentence for each file whose current content is
-    not in use.
+    not in use, and `sstp` what an SSTP client has negotiated.
     """
     tunnel, failure, attempt = client.tunnel, client.last_failure, client.next_attempt
     router = client.liveness.router
-    stage = _stage(client, [IPv6Interface(address) for address in link["addresses"]])
+    stage = _stage(client, [ip_interface(address) for address in link["addresses"]])
     return {
         "role": "client",
         "version": __version__,
@@ -98,14 +100,29 @@ def client_status(
         **link,
         "router": router
         and {
-            "address": str(IPv6Address(router)),
+            "address": str(ip_address(router)),
             "round_trip": None if round_trip is None else round(round_trip, 6),
         },
+        "sstp": sstp,
         "not_taken": list(not_taken),
         "last_failure": failure and trouble(*failure, now),
         "next_attempt": attempt and _moment(attempt, now, -now.seconds(attempt)),
         "tls": tunnel and tls(tunnel.tls),
         "counters": {"device": counters(device), "session": tunnel and counters(tunnel.counters)},
+    }
+
+
+def sstp_client(call: ClientCall, link: LinkUp | None) -> Value:
+    """Return what an SSTP client and its server have negotiated so far."""
+    agreed = call.negotiated
+    dns = link.ipv4.dns if link and link.ipv4 else ()
+    return {
+        "state": call.state.value,
+        "authentication": agreed.authentication,
+        "binding": agreed.hash_protocol and agreed.hash_protocol.name,
+        "mtu": link and link.mtu,
+        "dns": [str(IPv4Address(each)) for each in dns],
+        "missing": dict(agreed.missing),
     }
 
 
@@ -138,13 +155,13 @@ def interface_change(change: Change, now: Now) -> Value:
     }
 
 
-def _stage(client: Client, addresses: Iterable[IPv6Interface]) -> Stage | None:
+def _stage(client: Client, addresses: Iterable[IPv4Interface | IPv6Interface]) -> Stage | None:
     """Return the step that the client is at or waits for, or None."""
     match client.state:
         case ClientState.LINK_DOWN if client.next_attempt is None:
             return Stage.CONNECT
         case ClientState.ESTABLISHED:
-            return Stage.HTTP
+            return client.tunnel.stage if client.tunnel else Stage.HTTP
         case ClientState.LINK_UP if client.liveness.router is None:
             return Stage.ROUTER
         case ClientState.LINK_UP if all(address.is_link_local for address in addresses):

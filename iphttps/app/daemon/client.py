@@ -1,49 +1,27 @@
-"""`twistd iphttps-client`: builds the client's objects and joins them."""
+"""`twistd iphttps-client`: what the client has of IP-HTTPS."""
 
 from __future__ import annotations
 
-import atexit
-import signal
-from collections.abc import Callable, Iterable
-from random import random
-from time import time
-from typing import Any, cast
+from collections.abc import Callable
+from functools import partial
 
-from twisted.internet.defer import Deferred, DeferredList
-
-from ...core.errors import ConfigError
-from ...core.iphttps.client import ClientMachine
-from ...core.iphttps.reconnect import ReconnectTimer
-from ...host.kernel.addresses import addresses, has, usable
-from ...host.kernel.monitor import NetworkMonitor
+from ...core.iphttps.client_handshake import ClientHandshake
+from ...core.iphttps.request import DEFAULT_PATH
+from ...host.kernel.addresses import addresses
 from ...host.kernel.network import LINK, NetworkConfig
-from ...host.kernel.pin import pin
-from ...host.kernel.routes import routes
-from ...host.process import allocator
-from ...net.device_reader import DeviceReader
-from ...net.interfaces import IReactor, PacketDevice
-from ...net.iphttps.client import Client, ClientSession
-from ...net.iphttps.connect_condition import ConnectCondition
-from ...net.log import logger
-from ...net.stream.underlying import underlying_socket
-from ...net.tls.lifetime import LifetimeWatch
+from ...net.client import SessionMaker
+from ...net.client_session import Owner
+from ...net.connect.endpoints import URI
+from ...net.interfaces import IReactor
+from ...net.iphttps.client import IPHTTPSClientSession
+from ...net.iphttps.liveness import Liveness
+from ...pki.certificates import Credentials
 from ..config.client_config import ClientConfig
 from ..config.client_options import Options
 from ..config.interface_settings import client_settings
-from ..control.client_actions import ClientActions
-from ..control.resource import Route
-from ..control.status import Value
-from . import log_file
-from .address_watch import AddressWatch
-from .client_link import ClientLink
 from .client_servers import Servers
-from .hooks.resolved import Resolved, resolvectl
-from .hooks.scripts import LinkFacts, Scripts
-from .host_watch import HostWatch, Monitor
-from .process import clock_step
-from .process.stop_signals import StopSignals
-from .service import Daemon, HostNetwork
-from .state import DaemonState, of_client
+from .running_client import Host, RunningClient, TunnelDaemon, run
+from .watch.address_watch import AddressWatch
 
 
 def network_config(config: ClientConfig, *, up: bool) -> NetworkConfig:
@@ -51,222 +29,76 @@ def network_config(config: ClientConfig, *, up: bool) -> NetworkConfig:
     return NetworkConfig(config.interface, up=up, settings=client_settings(config))
 
 
-class RunningClient:
-    """A client that is ready to connect, with its link and its device.
+def session(config: ClientConfig, uri: URI) -> SessionMaker:
+    """Return what makes the sessions with a server."""
+    handshake = partial(ClientHandshake, uri.authority, uri.path or DEFAULT_PATH, config.request_length)
 
-    `configure` applies an interface configuration and keeps it in force. `device_lost` is called when the device is
-    gone, `fatal` with a sentence after an error that retrying does not fix.
-    """
+    def make(client: Owner, deadline: float) -> IPHTTPSClientSession:
+        return IPHTTPSClientSession(client, deadline, handshake())
 
-    log = logger()
+    return make
 
-    def __init__(
-        self,
-        reactor: IReactor,
-        options: Options,
-        *,
-        servers: Servers,
-        device: PacketDevice,
-        monitor: Monitor,
-        configure: Callable[[NetworkConfig], None],
-        device_lost: Callable[[OSError], None],
-        fatal: Callable[[str], None],
-        interface_changed: Callable[[], Value | None],
-        interface_trouble: Callable[[], list[str]],
-    ) -> None:
-        self.options = options
+
+def servers(reactor: IReactor, config: ClientConfig) -> Servers:
+    """Return the servers of a configuration; raises ConfigError if their files cannot be loaded."""
+    certificate, key = config.file("certificate"), config.file("private-key")
+    shown = certificate and key and any(uri.secure for uri in config.uri)
+    return Servers(
+        reactor,
+        config,
+        partial(session, config),
+        credentials=Credentials.load(certificate, key) if certificate and key and shown else None,
+        renegotiation=config.allow_renegotiation,
+    )
+
+
+class RunningIPHTTPSClient(RunningClient):
+    """An IP-HTTPS client that is ready to connect: its router is probed, and its addresses come from that."""
+
+    def __init__(self, reactor: IReactor, options: Options, servers: Servers, host: Host) -> None:
         self.config: ClientConfig = options.config
-        interface = self.config.interface
-        self._reactor = reactor
-        self._servers = servers
-        self._device = device
-        self._configure = configure
-        self._fatal = fatal
-        self._interface_changed = interface_changed
-        self._interface_trouble = interface_trouble
-        self._link = ClientLink(
-            reactor,
-            LinkFacts(interface),
-            Scripts(reactor, self.config.scripts),
-            Resolved(reactor, interface, resolvectl()),
-            switch=self._switch,
-            addresses=lambda: usable(interface),
-            refuse=self._refuse,
-        )
-        self._watch = HostWatch(
-            reactor,
-            monitor,
-            changed=self._host_changed,
-            addressed=self._link.addressed,
-            announced=self._link.announced,
-        )
-        self.client = client = Client(
-            reactor,
-            ClientMachine(
-                ReconnectTimer(self.config.reconnect_initial, self.config.reconnect_maximum), len(servers.all)
-            ),
-            servers.all,
-            device,
-            lambda deliver: DeviceReader(reactor, device, deliver, device_lost),
-            bring_up=self._bring_up,
-            take_down=self._take_down,
-            choose=servers.choose,
-            own_address=self._own_address,
-            keepalive=self.config.keepalive,
-            random=random,
-        )
+        super().__init__(reactor, options, servers, host)
         self._address_watch = AddressWatch(
-            reactor, interface, LINK | client_settings(self.config), lambda: client.liveness.router is not None
+            reactor,
+            self.config.interface,
+            LINK | client_settings(self.config),
+            lambda: self.client.liveness.router is not None,
         )
-        self._precondition = ConnectCondition(reactor, client, servers.needed, servers.unmet)
-        self._lifetime_watch = LifetimeWatch(reactor, lambda: client.end_overdue(time()))
+
+    def _network(self, *, up: bool) -> NetworkConfig:
+        return network_config(self.config, up=up)
+
+    def _liveness(self, silent: Callable[[], None]) -> Liveness:
+        return Liveness(self._reactor, self._own_address, silent, self.config.keepalive)
 
     def _own_address(self) -> bytes | None:
         found = addresses(self.config.interface)
         return next((address.packed for address in found if address.ip.is_link_local), None)
 
-    def start(self) -> None:
-        """Enable the client."""
-        self._watch.start()
-        signal.signal(signal.SIGHUP, self._hang_up)
-        self._precondition.enable()
-        self._lifetime_watch.start()
+    @property
+    def _obstacle(self) -> str | None:
+        return self._address_watch.obstacle
 
-    def _hang_up(self, number: int, frame: object) -> None:
-        self._reactor.callFromThread(log_file.reopen)
-        self._reactor.callFromThread(
-            self.log.info,
-            "SIGHUP ignored: a client does not reload. Restart it to apply a new configuration; revocation lists and"
-            " proxy credentials are read at each attempt.",
-            event="nothing-to-reload",
-        )
+    def _came_up(self) -> None:
+        self._address_watch.start()
 
-    def routes(self) -> Iterable[Route]:
-        """Return what the control socket offers."""
-        return ClientActions(
-            self.client, self._precondition, self._device, self._host_side, self._servers.not_taken
-        ).routes()
-
-    def condition(self) -> DaemonState:
-        """Return the state of the link and any obstacle."""
-        return of_client(
-            self.client,
-            looking=self._precondition.looking,
-            waiting=self._precondition.waiting,
-            used=self._link.used,
-            obstacle=self._address_watch.obstacle,
-            troubles=[*self._servers.not_taken(), *self._interface_trouble()],
-        )
-
-    def solicit(self) -> None:
-        """Solicit routers, to restore the addresses and routes that another program has removed."""
-        self.client.liveness.solicit()
-
-    def _host_side(self) -> Value:
-        """Return the host's view of the link, for the status."""
-        interface = self.config.interface
-        return {
-            "interface": interface,
-            "interface_changed": self._interface_changed(),
-            "offload": self._device.offload,
-            "addresses": [str(address) for address in addresses(interface)],
-            "routes": [str(prefix) for prefix in routes(interface)],
-            "obstacle": self._address_watch.obstacle,
-        }
-
-    def _bring_up(self, tunnel: ClientSession) -> None:
-        # Not before the session is established: the kernel solicits routers immediately, and only a few times.
-        transport = tunnel.transport
-        if transport is None:
-            return
-        try:
-            if connection := underlying_socket(transport):
-                pin(connection, self.config.interface)
-        except ConfigError as error:
-            self._refuse(str(error))
-        else:
-            self._link.up(self.client.server.uri, str(getattr(transport.getPeer(), "host", "")))
-            self._address_watch.start()
-
-    def _take_down(self) -> None:
+    def _goes_down(self) -> None:
         self._address_watch.stop()
-        self._link.down()
-
-    def _refuse(self, sentence: str) -> None:
-        """End the session for this reason; deferred to the next reactor turn, as the session may still be opening."""
-        if tunnel := self.client.tunnel:
-            self._reactor.callLater(0, tunnel.disconnect, sentence)
-
-    def _host_changed(self, what: str) -> None:
-        """Handle a change on the host that the connection may not have survived."""
-        self.log.info("{what}", event="network-changed", what=what)
-        self._servers.network_changed()
-        self._precondition.network_changed(address_gone=self._address_gone())
-
-    def _address_gone(self) -> bool:
-        tunnel = self.client.tunnel
-        connection = underlying_socket(tunnel.transport) if tunnel and tunnel.transport else None
-        return connection is not None and not has(connection.getsockname()[0])
-
-    def _switch(self, up: bool) -> None:
-        try:
-            self._configure(network_config(self.config, up=up))
-        except ConfigError as error:
-            self._fatal(str(error))
-
-    def quit(self) -> Deferred[Any]:
-        """Take the link down and close the connection."""
-        self._watch.stop()
-        self._lifetime_watch.stop()
-        self._precondition.disable("client shutting down")
-        return DeferredList([self.client.gone(), self._link.ended()])
 
 
-class ClientDaemon(Daemon):
-    """The client as a service."""
+class ClientDaemon(TunnelDaemon):
+    """The IP-HTTPS client as a service."""
 
-    def __init__(
-        self,
-        options: Options,
-        reactor: IReactor,
-        network: HostNetwork | None = None,
-        open_device: Callable[[str], PacketDevice] | None = None,
-        open_monitor: Callable[[str], Monitor] | None = None,
-    ) -> None:
-        super().__init__(options, reactor, network, open_device)
-        self._options = options
-        self._open_monitor = open_monitor or NetworkMonitor
+    _options: Options
 
-    def prepare(self) -> RunningClient:
+    def prepare(self) -> RunningIPHTTPSClient:
         """Load the certificates and create the device; the interface stays down until the link comes up."""
         config = self._options.config
-        servers = Servers(self.reactor, config)
-        device = self.opened(config.interface)
-        self.configure(network_config(config, up=False))
-        monitor = self._open_monitor(device.name)
-        self._opened.callback(monitor.close)
-        return RunningClient(
-            self.reactor,
-            self._options,
-            servers=servers,
-            device=device,
-            monitor=monitor,
-            configure=self.configure,
-            device_lost=self.device_lost,
-            fatal=self.fatal,
-            interface_changed=self.interface_changed,
-            interface_trouble=self.interface_trouble,
-        )
+        reached = servers(self.reactor, config)
+        host = self._host(network_config(config, up=False))
+        return RunningIPHTTPSClient(self.reactor, self._options, reached, host)
 
 
-def makeService(options: Options) -> ClientDaemon:
+def makeService(options: Options) -> TunnelDaemon:
     """Make the service for `twistd`."""
-    from twisted.internet import reactor  # twistd installs it after this module is imported
-
-    signals = StopSignals(reactor)
-    allocator.keep_buffers()
-    clock_step.install(cast(IReactor, reactor))
-    daemon = ClientDaemon(options, cast(IReactor, reactor))
-    atexit.register(daemon.exit_as_failed)
-    daemon.signals = signals
-    return daemon
+    return run(partial(ClientDaemon, options))

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import replace
-from ipaddress import IPv6Address, IPv6Interface
+from ipaddress import IPv4Interface, IPv6Interface, ip_address
 from typing import Any
 
 from twisted.internet.defer import Deferred, DeferredList
 from twisted.internet.interfaces import IDelayedCall
 
-from ...core.ip.rdnss import NO_NAMES, Resolvers
+from ...core.ip.rdnss import NO_NAMES, Names, Resolvers
 from ...net.interfaces import IReactor
 from .hooks.children import Child
 from .hooks.resolved import Resolved
@@ -32,7 +32,7 @@ class ClientLink:
         resolved: Resolved,
         *,
         switch: Callable[[bool], None],
-        addresses: Callable[[], Iterable[IPv6Interface]],
+        addresses: Callable[[], Iterable[IPv4Interface | IPv6Interface]],
         refuse: Callable[[str], None],
     ) -> None:
         self._reactor = reactor
@@ -43,20 +43,27 @@ class ClientLink:
         self._addresses = addresses
         self._refuse = refuse
         self._resolvers = Resolvers()
+        self._assigned = NO_NAMES
         self._expiry: IDelayedCall | None = None
         self._is_up = self._is_used = False
         self._script: Child | None = None
         self._leaving: Child | None = None
         self._running: set[Child] = set()
 
-    def up(self, uri: str, peer: str) -> None:
-        """Bring up the link to the server with this URI; `peer` is the remote address of the connection."""
+    def up(self, uri: str, peer: str, names: Names = NO_NAMES) -> None:
+        """Bring up the link to the server with this URI; `peer` is the remote address of the connection.
+
+        `names` are DNS servers that the server has assigned; those of Router Advertisements come besides.
+        """
         if self._leaving:  # the previous session: its addresses and routes go now, even if its script still runs
             self._leaving.kill("was still running when the link came up again, and was killed")
             self._down()
         self._facts = replace(self._facts, uri=uri, peer=peer, addresses=(), names=NO_NAMES)
         self._is_up = True
+        self._assigned = names
         self._switch(True)
+        if names:
+            self._offer()
 
     @property
     def used(self) -> bool:
@@ -91,7 +98,9 @@ class ClientLink:
     def _offer(self) -> None:
         self._cancel_expiry()
         now = self._reactor.seconds()
-        names = self._resolvers.current(now)
+        heard = self._resolvers.current(now)
+        servers = dict.fromkeys((*self._assigned.servers, *heard.servers))
+        names = Names(tuple(servers), tuple(dict.fromkeys((*self._assigned.domains, *heard.domains))))
         self._facts = replace(self._facts, names=names)
         self._resolved.offer(names)
         if (then := self._resolvers.next_expiry(now)) is not None:
@@ -104,6 +113,7 @@ class ClientLink:
         used, self._is_up, self._is_used = self._is_used, False, False
         self._cancel_expiry()
         self._resolvers.clear()
+        self._assigned = NO_NAMES
         self._resolved.offer(NO_NAMES)
         if self._script and not self._script.ended.called:
             self._script.kill("was still running when the link went down, and was killed")
@@ -155,8 +165,9 @@ def _after(child: Child) -> Deferred[None]:
     return waiting
 
 
-def _holds(address: IPv6Interface, peer: str) -> bool:
+def _holds(address: IPv4Interface | IPv6Interface, peer: str) -> bool:
     try:
-        return IPv6Address(peer) in address.network
-    except ValueError:  # an IPv4 address: never in the tunnel's prefix
+        found = ip_address(peer)
+    except ValueError:
         return False
+    return found.version == address.version and found in address.network

@@ -1,7 +1,9 @@
-"""The client's servers as configured: how to reach each, in which order, and on which condition."""
+"""A client's servers as configured: how to reach each, in which order, and on which condition."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from time import time
 
@@ -9,15 +11,16 @@ from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import HostnameEndpoint
 from twisted.internet.interfaces import IStreamClientEndpoint
 
-from ...core.iphttps.client_handshake import ClientHandshake
-from ...core.iphttps.request import DEFAULT_PATH
+from ...core.proxy.connect import Header
 from ...core.proxy.url import Proxy
+from ...net.client import Server, SessionMaker
 from ...net.connect.addresses import Addresses
 from ...net.connect.condition import Condition, FirewallCondition, always
 from ...net.connect.endpoints import URI, client_endpoint
 from ...net.connect.fallback import FallbackEndpoint
 from ...net.connect.finder import ProxyFinder
 from ...net.connect.pac_process import evaluate
+from ...net.connect.proxy import ProxySettings
 from ...net.connect.race import Fastest
 from ...net.connect.remote_server import Choice, RemoteServer, as_listed
 from ...net.interfaces import IReactor
@@ -27,7 +30,7 @@ from ...net.tls.contexts import ClientTLS
 from ...pki.authorities import SERVER_AUTH
 from ...pki.certificates import Credentials
 from ...pki.revocation import RevocationLists, now_of
-from ..config.client_config import ClientConfig
+from ..config.clients.tunnel_config import TunnelConfig
 from ..config.proxy_options import ProxyAccess
 from ..control.status import crl_not_taken
 from .process.child import RunningProgram
@@ -44,47 +47,70 @@ class Servers:
 
     log = logger()
 
-    def __init__(self, reactor: IReactor, config: ClientConfig) -> None:
+    def __init__(
+        self,
+        reactor: IReactor,
+        config: TunnelConfig,
+        session: Callable[[URI], SessionMaker],
+        *,
+        credentials: Credentials | None = None,
+        renegotiation: bool = False,
+        headers: Sequence[Header] = (),
+    ) -> None:
+        """`session` returns what makes the sessions with a server.
+
+        `credentials` is the client's certificate; with `renegotiation` it is shown after the TLS handshake, too.
+        `headers` are sent to proxies, besides those of the configuration, which come before them.
+        """
         self._reactor = reactor
         self._config = config
         self._access = ProxyAccess(config)
         self._finder = ProxyFinder(
             reactor, config.proxy, config.pac, evaluate=partial(evaluate, partial(RunningProgram, reactor))
         )
+        self._session = session
+        self._credentials = credentials
+        self._renegotiation = renegotiation
+        self._headers = tuple(headers)
         self._checked: list[ClientTLS] = []
         self.all = [self._server(uri) for uri in config.uri]
         fastest = config.select == "fastest" and len(self.all) > 1
-        self.choose: Choice[ClientHandshake] = Fastest(reactor) if fastest else as_listed
+        self.choose: Choice[SessionMaker] = Fastest(reactor) if fastest else as_listed
         self.needed = self._condition()
 
-    def _server(self, uri: URI) -> RemoteServer[ClientHandshake]:
+    def _server(self, uri: URI) -> Server:
         if not uri.secure:
             self.log.warn("{uri} is plain HTTP: packets are not encrypted", event="plain-http", uri=str(uri))
-        handshake = partial(ClientHandshake, uri.authority, uri.path or DEFAULT_PATH, self._config.request_length)
         tls = self._tls(uri) if uri.secure else None
 
         addresses = Addresses()
 
         def through(way: Proxy | None) -> IStreamClientEndpoint:
-            return client_endpoint(self._reactor, uri, tls, self._access.settings(way) if way else None, addresses)
+            return client_endpoint(self._reactor, uri, tls, self._through(way) if way else None, addresses)
 
         ways = FallbackEndpoint(partial(self._finder.find, uri), through, self._finder.forget, addresses)
-        return RemoteServer(str(uri), ways, handshake, lambda: str(ways.latest) if ways.latest else None)
+        return RemoteServer(str(uri), ways, self._session(uri), lambda: str(ways.latest) if ways.latest else None)
+
+    def _through(self, proxy: Proxy) -> ProxySettings:
+        settings = self._access.settings(proxy)
+        given = {name.lower() for name, _ in self._access.headers}
+        own = (header for header in self._headers if header[0].lower() not in given)
+        return replace(settings, headers=(*settings.headers, *own))
 
     def _tls(self, uri: URI) -> ClientTLS:
         config = self._config
-        ca, certificate, key = config.file("ca"), config.file("certificate"), config.file("private-key")
-        crl, now = config.file("crl"), time  # wall-clock time, which the validity of lists refers to
+        ca, crl = config.file("ca"), config.file("crl")
+        now = time  # wall-clock time, which the validity of lists refers to
         authorities = load_authorities(ca, SERVER_AUTH) if ca else None
         tls = ClientTLS(
             uri.host,
             authorities,
-            Credentials.load(certificate, key) if certificate and key else None,
+            self._credentials,
             revocation=RevocationLists.load(crl, authorities, now_of(now()), allow_older=config.allow_older_crl)
             if crl and authorities
             else None,
             pins=frozenset(config.pin),
-            renegotiation=config.allow_renegotiation,
+            renegotiation=self._renegotiation,
             now=now,
             ca_option="--ca",
         )

@@ -20,7 +20,7 @@ from ...net.device_reader import DeviceReader
 from ...net.interfaces import IReactor, PacketDevice
 from ...net.iphttps.service import IPHTTPSService
 from ..config import interface_settings
-from ..config.identity_addresses import fixed_addresses
+from ..config.addresses.identity_addresses import fixed_addresses
 from ..config.server_config import LINK_LOCAL, ServerConfig
 from ..control.served import ServedIPHTTPS
 from ..control.status import Value

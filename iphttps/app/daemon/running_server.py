@@ -19,7 +19,7 @@ from ...net.stream.poller import Poller
 from ...net.tls.credentials_watch import CredentialsWatch
 from ...net.tls.lifetime import LifetimeWatch
 from ...net.tls.revocation_watch import RevocationWatch
-from ..config.identity_addresses import fixed_addresses
+from ..config.addresses.identity_addresses import fixed_addresses
 from ..config.reload import Changes, changed, contents, keep_what_takes_a_restart
 from ..config.server_config import ServerConfig
 from ..config.server_options import Options

@@ -30,16 +30,16 @@ from ...host.process.unix import PrivateSocket
 from ...net.interfaces import IReactor, PacketDevice
 from ...net.log import logger, set_level
 from ..config.effective import effective
-from ..config.key_exposure import exposed
 from ..config.options import DaemonOptions, complain
+from ..config.secrets.key_exposure import exposed
 from ..control.resource import Control, Route
 from ..control.status import Now, Value, interface_change
 from . import log_file
-from .interface_keeper import Change, InterfaceKeeper
 from .json_log import json_observer
 from .process.stop_signals import StopSignals
 from .process.supervision import Supervision
 from .state import DaemonState
+from .watch.interface_keeper import Change, InterfaceKeeper
 
 DEVICES: Mapping[tuple[str, bool], Callable[[str], PacketDevice]] = {
     ("tun", True): open_tun,
@@ -280,7 +280,7 @@ class Daemon(Service):
         """Create the control socket first: if another daemon holds it, nothing else is changed."""
         if self._control_path:
             private = PrivateSocket(self._control_path, *self._control_owner)
-            self._control = Control(self.reactor, private, self._offered, self.command.removeprefix("iphttps-"))
+            self._control = Control(self.reactor, private, self._offered, self.running_parts.options.role)
         if self._note:
             self._restore_host(self._note)
 

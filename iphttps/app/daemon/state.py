@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from ...core.client import ClientState
 from ...core.identity import printable
-from ...core.iphttps.client import ClientState
 from ...core.iphttps.server import ServerState
-from ...net.iphttps.client import Client
+from ...net.client import Client
 from ...net.iphttps.server import Server
 
 

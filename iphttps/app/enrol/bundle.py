@@ -17,6 +17,7 @@ from __future__ import annotations
 import json
 import re
 from base64 import b64decode, b64encode
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from secrets import token_bytes
@@ -57,6 +58,12 @@ _LONGEST_KEY = 8 * 1024
 """Maximum characters of a private key: OpenSSL takes minutes to check one of 100,000 bits."""
 
 _MOST_CERTIFICATES = 10
+
+INVALID = (KeyError, TypeError, RecursionError, OverflowError, ConfigError, *UNREADABLE)
+"""The exceptions with which the parts of an invalid content are read."""
+
+INVALID_CONTENT = "the content of the enrolment is invalid: create another one on the server"
+
 _URI = re.compile(r"https://[A-Za-z0-9.:\[\]-]+(?:/[A-Za-z0-9._~/%+-]*)?")
 
 
@@ -91,6 +98,11 @@ def seal(bundle: Bundle, passphrase: str, cost: int = COST) -> bytes:
         "key": bundle.key_pem.decode("ascii"),
         "ca": bundle.ca_pem.decode("ascii") if bundle.ca_pem else None,
     }
+    return encrypted(content, passphrase, cost)
+
+
+def encrypted(content: Mapping[str, str | None], passphrase: str, cost: int = COST) -> bytes:
+    """Return the enrolment file with this content, encrypted with a passphrase."""
     head = bytes((VERSION, cost)) + token_bytes(_SALT + _NONCE)
     cipher, nonce = _cipher(head, passphrase)
     data = head + cipher.encrypt(nonce, json.dumps(content).encode("ascii"), head)
@@ -133,12 +145,16 @@ def check_data(content: bytes) -> bytes:
 
 def unseal(data: bytes, passphrase: str) -> Bundle:
     """Decrypt the result of `read_bundle`; raises ConfigError if the passphrase is wrong or the content invalid."""
+    return parse(decrypted(data, passphrase))
+
+
+def decrypted(data: bytes, passphrase: str) -> bytes:
+    """Return the plaintext of the result of `read_bundle`; raises ConfigError if the passphrase is wrong."""
     cipher, nonce = _cipher(data[:_HEAD], passphrase)
     try:
-        plain = cipher.decrypt(nonce, data[_HEAD:], data[:_HEAD])
+        return cipher.decrypt(nonce, data[_HEAD:], data[:_HEAD])
     except InvalidTag as error:
         raise ConfigError("the passphrase is wrong for this file") from error
-    return parse(plain)
 
 
 def parse(plain: bytes) -> Bundle:
@@ -148,16 +164,16 @@ def parse(plain: bytes) -> Bundle:
     """
     try:
         content = json.loads(plain)
-        name, uri = checked_person(_text(content, "name")), client_uri(_text(content, "uri"))
-        (certificate,) = _certificates(_text(content, "certificate"))
-        key = load_pem_private_key(_text(content, "key", _LONGEST_KEY).encode("ascii"), password=None)
-        ca = None if content["ca"] is None else _certificates(_text(content, "ca"))
+        name, uri = checked_person(text_in(content, "name")), client_uri(text_in(content, "uri"))
+        (certificate,) = certificates_in(text_in(content, "certificate"))
+        key = load_pem_private_key(text_in(content, "key", _LONGEST_KEY).encode("ascii"), password=None)
+        ca = None if content["ca"] is None else certificates_in(text_in(content, "ca"))
         if not isinstance(key, rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey):
             raise TypeError
         if key.public_key() != certificate.public_key():
             raise ValueError
-    except (KeyError, TypeError, RecursionError, OverflowError, ConfigError, *UNREADABLE) as error:
-        raise ConfigError("the content of the enrolment is invalid: create another one on the server") from error
+    except INVALID as error:
+        raise ConfigError(INVALID_CONTENT) from error
     return Bundle(
         name,
         uri,
@@ -173,13 +189,15 @@ def _cipher(head: bytes, passphrase: str) -> tuple[ChaCha20Poly1305, bytes]:
     return ChaCha20Poly1305(key), nonce
 
 
-def _text(content: Any, name: str, longest: int = LARGEST) -> str:
+def text_in(content: Any, name: str, longest: int = LARGEST) -> str:
+    """Return a string in the content; raises KeyError or TypeError if there is none."""
     if not isinstance(content, dict) or not isinstance(content[name], str) or len(content[name]) > longest:
         raise TypeError
     return str(content[name])
 
 
-def _certificates(text: str) -> list[x509.Certificate]:
+def certificates_in(text: str) -> list[x509.Certificate]:
+    """Return the certificates in PEM text; raises ValueError if it is none, or too many."""
     found = x509.load_pem_x509_certificates(text.encode("ascii"))
     if len(found) > _MOST_CERTIFICATES:
         raise ValueError

@@ -23,9 +23,9 @@ from ...pki.authority.names import LONGEST_COMMON_NAME, SERVERS_DOCUMENT, crl_ur
 from ...pki.authority.store import CERTIFICATE, Authority
 from ...pki.certificate_files import Pair
 from ...pki.certificates import Credentials, alternative_names
+from ..config.addresses.prefixes import link_prefix
 from ..config.config_templates import Value, configuration
 from ..config.kinds import ipv6_prefix
-from ..config.prefixes import link_prefix
 from ..config.server_config import ServerConfig
 from ..config.server_options import Options
 from ..daemon.servers_list import copy_servers_list

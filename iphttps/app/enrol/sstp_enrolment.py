@@ -1,4 +1,4 @@
-"""The enrolment of a user of SSTP: the users file, and a folder for Windows."""
+"""The enrolment of a user of SSTP: the users file, the file for `iphttps join`, and a folder for Windows."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from ..users import editing
 from . import windows
 from .enrolment import Enrolment, only_instance
 from .passphrase import new_passphrase
+from .sstp_bundle import SSTPBundle, seal
 
 JOIN, LEAVE = "JoinSSTP.ps1", "LeaveSSTP.ps1"
 
@@ -50,10 +51,25 @@ class SSTPEnrolment:
         server = host if parsed.port == 443 else f"{host}:{parsed.port}"
         return cls(server, enrolment.ca_pem, places.beneath(config.sstp_users))
 
-    def add(self, name: str) -> str:
-        """Add a user with a random password, and return the password; raises ConfigError."""
+    def add(self, name: str, target: Path | None = None) -> str:
+        """Add a user with a random password, and return the password.
+
+        `target` is the file for `iphttps join` to write, sealed with the password; it has no other secret in it.
+
+        Raises:
+            ConfigError: The user or the file exists already, or one of them cannot be written.
+        """
         password = new_passphrase()
-        editing.add(self.users, name, password)
+        editing.check_new(self.users, name)
+        if target:
+            content = seal(SSTPBundle(name, f"https://{self.server}/", self.ca_pem, password))
+            atomic_files.create(target, content, atomic_files.PRIVATE)
+        try:
+            editing.add(self.users, name, password)
+        except ConfigError:
+            if target:
+                target.unlink()
+            raise
         return password
 
     def write_folder(self, target: Path, name: str) -> None:

@@ -1,4 +1,4 @@
-"""The instances of servers and clients configured on a machine, and their names on the command line."""
+"""The instances of the daemons configured on a machine, and their names on the command line."""
 
 from __future__ import annotations
 
@@ -8,14 +8,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ...core.errors import ConfigError
+from ..config.kinds import one_of
 from ..config.tomlfile import loosely
 from ..control.ask import AskError, is_live
 from .paths import ROLES, Places, checked_name
 
+SSTP_KEYS = {"user", "password-file", "allow-pap", "binding"}
+"""Keys that only a configuration of an SSTP client has, at least the first of them."""
+
 
 @dataclass(frozen=True, slots=True)
 class Instance:
-    """A server or a client with its configuration; the name is None if the file is not in /etc/iphttps."""
+    """A daemon with its configuration; the name is None if the file is not in /etc/iphttps."""
 
     role: str
     name: str | None
@@ -44,7 +48,7 @@ def named(places: Places, word: str, role: str | None = None) -> Instance:
 
     Raises:
         ConfigError: No instance has this name.
-        AskError: A server and a client have this name.
+        AskError: Several roles have an instance of this name.
     """
     first, _, rest = word.partition("/")
     if rest and first in ROLES:
@@ -53,7 +57,7 @@ def named(places: Places, word: str, role: str | None = None) -> Instance:
     roles = [role] if role else ROLES
     found = [_instance(places, role, word) for role in roles if places.config(role, word).exists()]
     if len(found) > 1:
-        raise AskError(f"{word!r} is both a server and a client: use server/{word} or client/{word}", 2)
+        raise AskError(f"several configurations are called {word!r}: use {one_of(map(str, found))}", 2)
     if not found:
         there = f"choose from {_listed(configured(places))}" if configured(places) else "nothing is configured there"
         raise ConfigError(f"no configuration {word!r} in {places.configuration}: {there}")
@@ -67,7 +71,8 @@ def file_or_named(places: Places, word: str, role: str | None = None) -> Instanc
         ConfigError: No such file or instance exists.
         AskError: The name or the role is ambiguous.
     """
-    if word.endswith(".toml") or os.sep in word.removeprefix("server/").removeprefix("client/"):
+    first, _, rest = word.partition("/")
+    if word.endswith(".toml") or os.sep in (rest if first in ROLES else word):
         path = Path(word)
         for instance in configured(places):
             if instance.file.absolute() == path.absolute():
@@ -124,8 +129,11 @@ def find_control(places: Places, control: str | None, word: str | None) -> Path:
 
 def called(path: Path) -> str | None:
     """Return the name of the instance with this control socket, or None if the path is not that of an instance."""
-    role, _, name = path.stem.partition("-")
-    return f"{role}/{name}" if role in ROLES and name else None
+    for role in ROLES:
+        name = path.stem.removeprefix(f"{role}-")
+        if name and name != path.stem:
+            return f"{role}/{name}"
+    return None
 
 
 def _instance(places: Places, role: str, name: str) -> Instance:
@@ -145,6 +153,8 @@ def _role(path: Path) -> str:
         return "server"
     if not path.is_file():
         raise ConfigError(f"no such file: {path}")
+    if keys & SSTP_KEYS:
+        return "sstp-client"
     if keys & {"ca", "proxy", "pin", "crl", "when"} or "uri" in keys:
         return "client"
-    raise AskError(f"cannot tell whether {path} is for a server or a client: give --role", 2)
+    raise AskError(f"cannot tell which daemon {path} is for: give --role", 2)

@@ -16,11 +16,14 @@ from ...core.errors import ConfigError
 from ...host.process.opening import open_for
 from ...host.process.pidfile import number_in
 from .instances import Instance
-from .paths import GROUP, USER, unit
+from .paths import GROUP, ROLES, USER, command, unit
 from .units import booted, systemctl
 
 POLL = 0.1
 """Seconds between polls."""
+
+_TWISTD = tuple(f"twistd {command(role)}: " for role in ROLES)
+"""How a daemon's last words begin."""
 
 _STOPPING = 30.0
 """Seconds for an instance to end its sessions and restore the host."""
@@ -69,10 +72,10 @@ class Processes:
         user = _user()
         for directory in (pid_file.parent, log_file.parent):
             _make(directory, user)
-        command = (
+        words = (
             _twistd(), "-n", f"--pidfile={pid_file}", f"--logfile={log_file}",
             *((f"--uid={USER}", f"--gid={GROUP}") if user else ()),
-            f"iphttps-{instance.role}", *(("--root", str(root)) if (root := instance.places.root) != Path("/") else ()),
+            command(instance.role), *(("--root", str(root)) if (root := instance.places.root) != Path("/") else ()),
             "--config", str(instance.file.absolute()), "--control", str(instance.control),
         )  # fmt: skip
         try:
@@ -80,7 +83,7 @@ class Processes:
             with open(open_for(log_file, os.O_WRONLY | os.O_CREAT | os.O_APPEND, *owner), "ab") as log:
                 begin = log.tell()
                 process = subprocess.Popen(
-                    command, cwd="/", stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+                    words, cwd="/", stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
                 )
         except OSError as error:
             raise ConfigError(f"cannot start {instance}: {error.filename}: {error.strerror}") from error
@@ -189,5 +192,5 @@ def _last_words(log_file: Path, begin: int) -> str:
         log.seek(begin)
         said = log.read().decode("utf-8", "replace")
     lines = [line for line in said.splitlines() if line.strip()]
-    sentences = [line.partition(": ")[2] for line in lines if line.startswith("twistd iphttps-")]
+    sentences = [line.partition(": ")[2] for line in lines if line.startswith(_TWISTD)]
     return (sentences or lines or [""])[-1]

@@ -15,7 +15,9 @@ LOGS = Path("/var/log/iphttps")
 USER = GROUP = "iphttps"
 """The user and group that the daemons run as."""
 
-ROLES = ("server", "client")
+ROLES = ("server", "client", "sstp-client")
+"""What an instance can be; the daemons of the first two are those of IP-HTTPS."""
+
 DEFAULT_NAME = "main"
 """The instance that `setup` creates by default."""
 
@@ -32,9 +34,14 @@ def checked_name(name: str) -> str:
     return name
 
 
+def command(role: str) -> str:
+    """Return the command of `twistd` that is the daemon of a role."""
+    return role if role.startswith("sstp-") else f"iphttps-{role}"
+
+
 def unit(role: str, name: str) -> str:
     """Return the name of the systemd unit that runs an instance."""
-    return f"iphttps-{role}@{checked_name(name)}.service"
+    return f"{command(role)}@{checked_name(name)}.service"
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,9 +114,13 @@ class Places:
         """Return the private key of a client."""
         return self._beside("client", name, ".key")
 
-    def client_ca(self, name: str) -> Path:
+    def ca(self, role: str, name: str) -> Path:
         """Return the certificate of the authority that a client trusts."""
-        return self._beside("client", name, "-ca.pem")
+        return self._beside(role, name, "-ca.pem")
+
+    def password(self, role: str, name: str) -> Path:
+        """Return the file with the password of a client."""
+        return self._beside(role, name, ".password")
 
     def control(self, role: str, name: str) -> Path:
         """Return the control socket of an instance."""

@@ -14,7 +14,7 @@ from ...core.sstp.ppp.server import Credentials
 from ...net.interfaces import IReactor
 from ...net.log import logger
 from ...net.sstp.login import Denied, Granted
-from ..config.key_exposure import exposed
+from ..config.secrets.key_exposure import exposed
 from ..config.sstp_options import SSTPOptions
 from .logins import FileLogins
 from .users_file import User, Users, UsersFile

@@ -6,7 +6,7 @@ import re
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
-from ipaddress import IPv6Address
+from ipaddress import IPv4Address, IPv6Address
 from typing import TypeVar
 
 from .router_advertisement import DNS_SEARCH_LIST, INFINITE_LIFETIME, RECURSIVE_DNS_SERVER
@@ -25,7 +25,7 @@ T = TypeVar("T")
 class Names:
     """The link's DNS servers and search domains."""
 
-    servers: tuple[IPv6Address, ...] = ()
+    servers: tuple[IPv4Address | IPv6Address, ...] = ()
     domains: tuple[str, ...] = ()
 
     def __bool__(self) -> bool:
@@ -40,7 +40,7 @@ class Resolvers:
     """The announced servers and domains that have not expired; times are in seconds, of one clock."""
 
     def __init__(self) -> None:
-        self._servers: dict[IPv6Address, float] = {}
+        self._servers: dict[IPv4Address | IPv6Address, float] = {}
         self._domains: dict[str, float] = {}
 
     def heard(self, option: bytes, now: float) -> None:

@@ -11,15 +11,10 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from ..errors import ProxyError, ProxyFault
+from ..login_lockout import PAUSE, LoginLockout
 from ..text import ascii_only
 from .challenges import BASIC, DIGEST, NEGOTIATE, NTLM, Challenge, Digest, basic
 from .url import Login, Proxy
-
-PAUSE = 900.0
-"""Seconds for which a refused login is not sent to that proxy again, unless it changes."""
-
-MAXIMUM_REFUSALS = 2
-"""Number of proxies that refuse a login before it is sent to no proxy: they may all use the same directory."""
 
 SHOWN_SCHEMES = 6
 """Maximum number of a proxy's schemes that an error sentence names."""
@@ -85,8 +80,7 @@ class ProxyCredentials:
         pause: float = PAUSE,
     ) -> None:
         self._source = source
-        self._pause = pause
-        self._refused: dict[Proxy, tuple[Login, float]] = {}
+        self._lockout: LoginLockout[Proxy, Login] = LoginLockout(pause)
         self._digests: dict[tuple[Proxy, str], tuple[Login, Digest]] = {}
         self.basic_in_clear = basic_in_clear
         self.named = named
@@ -101,26 +95,21 @@ class ProxyCredentials:
 
     def pausing(self, proxy: Proxy, login: Login, now: float) -> float:
         """Return for how many more seconds the login must not be sent to the proxy; 0 if it may be sent."""
-        waits = {by: until - now for by, (refused, until) in self._refused.items() if refused == login and until > now}
-        if len(waits) >= MAXIMUM_REFUSALS:
-            return waits.get(proxy, min(waits.values()))
-        return waits.get(proxy, 0.0)
+        return self._lockout.remaining(proxy, login, now)
 
     def has_refused(self, proxy: Proxy, login: Login | None) -> bool:
         """Tell whether this proxy, and not another one, refused the login."""
-        return login is not None and self._refused.get(proxy, (None, 0.0))[0] == login
+        return login is not None and self._lockout.has_rejected(proxy, login)
 
     def refused(self, proxy: Proxy, login: Login, now: float) -> None:
         """Note that the proxy has refused the login."""
-        # A proxy auto-configuration file may name other proxies every time, so expired entries are removed.
-        self._refused = {by: (shown, until) for by, (shown, until) in self._refused.items() if until > now}
-        self._refused[proxy] = login, now + self._pause
+        self._lockout.rejected(proxy, login, now)
         for key in [key for key in self._digests if key[0] == proxy]:
             del self._digests[key]
 
     def accepted(self, proxy: Proxy, authority: str, login: Login, digest: Digest | None) -> None:
         """Note that the proxy has accepted the login; its Digest nonce is kept for the next connection."""
-        self._refused.pop(proxy, None)
+        self._lockout.accepted(proxy)
         if digest:
             self._digests[proxy, authority] = login, digest
 

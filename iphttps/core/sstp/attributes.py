@@ -32,6 +32,7 @@ __all__ = [
     "Message",
     "Status",
     "StatusInfo",
+    "check_ack",
     "check_bare",
     "check_connected",
     "check_request",
@@ -262,6 +263,31 @@ def check_connected(message: Message) -> StatusInfo | None:
     return StatusInfo(AttributeID.STATUS_INFO, Status.ATTRIB_NOT_SUPPORTED_IN_MSG)
 
 
+def check_ack(message: Message, hashes: int) -> StatusInfo | CryptoBindingRequest:
+    """Return the Crypto Binding Request of a Call Connect ACK, or what the Call Abort for it says (3.2.5.3.2).
+
+    `hashes` are the bits of the hash protocols that the client supports; the server must allow one of them.
+    """
+    if message.fault:
+        return message.fault
+    requests = []
+    for attribute in message.attributes:
+        if attribute.number != AttributeID.CRYPTO_BINDING_REQ:
+            known = attribute.number in (*AttributeID,)
+            unexpected = Status.ATTRIB_NOT_SUPPORTED_IN_MSG if known else Status.UNRECOGNIZED_ATTRIBUTE
+            return StatusInfo(attribute.number, unexpected)
+        requests.append(CryptoBindingRequest.parse(attribute.value))
+    number = AttributeID.CRYPTO_BINDING_REQ
+    if not requests:
+        return StatusInfo(number, Status.REQUIRED_ATTRIBUTE_MISSING)
+    request, *more = requests
+    if more:
+        return StatusInfo(number, Status.DUPLICATE_ATTRIBUTE)
+    if request is None:
+        return StatusInfo(number, Status.INVALID_ATTRIB_VALUE_LENGTH)
+    return request if request.hashes & hashes else StatusInfo(number, Status.VALUE_NOT_SUPPORTED)
+
+
 def check_bare(message: Message) -> StatusInfo | None:
     """Return what the Call Abort says for a message that should have no attributes; None if it has none (2.2.15)."""
     if message.attributes:
@@ -270,9 +296,10 @@ def check_bare(message: Message) -> StatusInfo | None:
 
 
 def peer_status(message: Message) -> StatusInfo | None:
-    """Return what a Call Abort or a Call Disconnect says; None if nothing that can be read (2.2.13, 2.2.14).
+    """Return the first Status Info of a Call Abort, a Call Disconnect or a NAK (2.2.12, 2.2.13, 2.2.14).
 
-    Peers are known that send a Status Info of the wrong length or ID here; the call ends all the same.
+    It is None if there is none that can be read. Peers are known that send one of the wrong length or ID here; the call
+    ends all the same.
     """
     for attribute in message.attributes:
         if attribute.number == AttributeID.STATUS_INFO:

@@ -9,15 +9,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from .attributes import Status, StatusInfo
 from .codec import ControlPacket, Frame
 from .crypto_binding import NO_HLAK, NONCE_LENGTH, HashProtocol, Mismatch, check_call_connected
+from .machine import Action, Send, VerifyBinding
+from .machine import Command as MachineCommand
 from .packet import MAXIMUM_FRAME, data_packet
 from .ppp.lcp import Authentication
 from .ppp.server import Command as PPPCommand
 from .ppp.server import Credentials, Ended, IPv4Up, IPv6Up, NetworkDown, Offer, Phase, PPPServer
-from .server import Action, Send, ServerEvent, ServerMachine, ServerState, VerifyBinding
-from .server import Command as MachineCommand
+from .server import ServerMachine
+from .states import Event, State
+from .status_words import status_words
 
 __all__ = ["Call", "Command", "Drop"]
 
@@ -27,26 +29,6 @@ _MISMATCHES = {
     Mismatch.NONCE: "its nonce is not that of this connection",
     Mismatch.CERTIFICATE_HASH: "the client saw another certificate: TLS ends somewhere in between",
     Mismatch.COMPOUND_MAC: "its MAC does not prove the client's keys",
-}
-
-_RUNS = (
-    ServerState.SERVER_CONNECT_REQUEST_PENDING,
-    ServerState.SERVER_CALL_CONNECTED_PENDING,
-    ServerState.SERVER_CALL_CONNECTED,
-)
-
-_STATUS: dict[int, str] = {
-    Status.DUPLICATE_ATTRIBUTE: "an attribute twice",
-    Status.UNRECOGNIZED_ATTRIBUTE: "an unknown attribute",
-    Status.INVALID_ATTRIB_VALUE_LENGTH: "an attribute of the wrong length",
-    Status.VALUE_NOT_SUPPORTED: "a value that is not supported",
-    Status.UNACCEPTED_FRAME_RECEIVED: "a message that this state does not accept",
-    Status.RETRY_COUNT_EXCEEDED: "too many attempts",
-    Status.INVALID_FRAME_RECEIVED: "an invalid message",
-    Status.NEGOTIATION_TIMEOUT: "the negotiation takes too long",
-    Status.ATTRIB_NOT_SUPPORTED_IN_MSG: "an attribute that this message does not have",
-    Status.REQUIRED_ATTRIBUTE_MISSING: "an attribute is missing",
-    Status.STATUS_INFO_NOT_SUPPORTED_IN_MSG: "a status that this message does not have",
 }
 
 
@@ -89,7 +71,7 @@ class Call:
         self._by_client: bool | None = None
 
     @property
-    def state(self) -> ServerState:
+    def state(self) -> State:
         """The state of [MS-SSTP] 3.3.1."""
         return self._machine.state
 
@@ -101,7 +83,7 @@ class Call:
     @property
     def ends(self) -> bool:
         """Whether the call, which was started, is ending or has ended: nothing passes any more."""
-        return self._machine.state not in _RUNS
+        return not self._machine.runs
 
     @property
     def awaits_verdict(self) -> bool:
@@ -116,7 +98,7 @@ class Call:
 
     def start(self, now: float) -> list[Command]:
         """Begin: the request is answered (3.3.7.2)."""
-        return self._perform(self._machine.handle(ServerEvent.NEW_CONNECTION, now), now)
+        return self._perform(self._machine.handle(Event.NEW_CONNECTION, now), now)
 
     def heard(self, now: float) -> None:
         """Note that data packets have come (3.1.2.3)."""
@@ -136,17 +118,17 @@ class Call:
     def lost_step(self, now: float) -> list[Command]:
         """End the call without a word: the stream cannot be delineated (3.1.5.1)."""
         self._note("the client's stream cannot be delineated into SSTP packets")
-        return self._perform(self._machine.handle(ServerEvent.UNDELINEABLE, now), now)
+        return self._perform(self._machine.handle(Event.UNDELINEABLE, now), now)
 
     def lost(self, now: float) -> list[Command]:
         """End the call: the connection is gone (3.1.7.2)."""
         self._note("the connection was lost", by_client=None)
-        return self._perform(self._machine.handle(ServerEvent.LOST, now), now)
+        return self._perform(self._machine.handle(Event.LOST, now), now)
 
     def disconnect(self, sentence: str, now: float) -> list[Command]:
         """Disconnect the call for this reason (3.3.4)."""
         self._note(sentence)
-        return self._perform(self._machine.handle(ServerEvent.DISCONNECT_TUNNEL, now), now)
+        return self._perform(self._machine.handle(Event.DISCONNECT_TUNNEL, now), now)
 
     def accept(self, offer: Offer, now: float, success: bytes = b"", hlak: bytes = NO_HLAK) -> list[Command]:
         """Admit the client that has shown its credentials.
@@ -158,7 +140,7 @@ class Call:
             return []
         commands = self._linked(self.ppp.accept(offer, now, success), now)
         self._hlak = hlak
-        return commands + self._perform(self._machine.handle(ServerEvent.HLAK, now), now)
+        return commands + self._perform(self._machine.handle(Event.HLAK, now), now)
 
     def reject(self, sentence: str, code: int, now: float) -> list[Command]:
         """Refuse the client with this code of RFC 2759 section 6, for the reason in `sentence`.
@@ -171,9 +153,9 @@ class Call:
         """Handle the timers that have expired."""
         waited = self._waited_for
         expired = self._machine.expired(now)
-        if self.state is ServerState.CALL_ABORT_PENDING:
+        if self.state is State.CALL_ABORT_PENDING:
             self._note(f"the server aborted the call: it has waited too long for {waited}")
-        elif self.state is ServerState.SERVER_CALL_DISCONNECTED:
+        elif self.state is State.SERVER_CALL_DISCONNECTED:
             self._note("the client does not answer", by_client=None)  # 3.1.2.3
         commands = self._perform(expired, now)
         if self._machine.control_passes:
@@ -221,10 +203,10 @@ class Call:
             offered=self._hashes,
         )
         if not wrong:
-            return self._perform(self._machine.handle(ServerEvent.VERIFIED, now), now)
+            return self._perform(self._machine.handle(Event.VERIFIED, now), now)
         words = [words for part, words in _MISMATCHES.items() if part in wrong]
         self._note(f"the server aborted the call: the crypto binding is wrong: {' and '.join(words)}")
-        return self._perform(self._machine.handle(ServerEvent.NOT_VERIFIED, now), now)
+        return self._perform(self._machine.handle(Event.NOT_VERIFIED, now), now)
 
     @property
     def ended_by_client(self) -> bool | None:
@@ -244,12 +226,12 @@ class Call:
     def _note_message(self) -> None:
         """Note why the call ends if it does by the message that has just come."""
         match self.state:
-            case ServerState.CALL_ABORT_PENDING:
-                self._note(f"the server aborted the call{_status(self._machine.sent_status)}")
-            case ServerState.CALL_ABORT_TIMEOUT_PENDING:
-                self._note(f"the client aborted the call{_status(self._machine.received_status)}", by_client=True)
-            case ServerState.CALL_DISCONNECT_TIMEOUT_PENDING:
-                self._note(f"the client disconnected{_status(self._machine.received_status)}", by_client=True)
+            case State.CALL_ABORT_PENDING:
+                self._note(f"the server aborted the call{status_words(self._machine.sent_status)}")
+            case State.CALL_ABORT_TIMEOUT_PENDING:
+                self._note(f"the client aborted the call{status_words(self._machine.received_status)}", by_client=True)
+            case State.CALL_DISCONNECT_TIMEOUT_PENDING:
+                self._note(f"the client disconnected{status_words(self._machine.received_status)}", by_client=True)
 
     @property
     def _waited_for(self) -> str:
@@ -259,9 +241,3 @@ class Call:
         if self.ppp.awaits_verdict:
             return "the verdict on the client's credentials"
         return "Call Connected" if self.ppp.phase is Phase.NETWORK else f"the client; PPP: {self.ppp.phase.value}"
-
-
-def _status(status: StatusInfo | None) -> str:
-    if status is None or status.status == Status.NO_ERROR:
-        return ""
-    return f": {_STATUS.get(status.status, f'status {status.status}')}"

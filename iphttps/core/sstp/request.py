@@ -11,18 +11,16 @@ from urllib.parse import unquote
 
 from ..errors import ProtocolError
 from ..http.answer import head
+from ..http.head import CONTENT_LENGTH
 from ..http.request_head import RequestHead
 
-__all__ = ["CONTENT_LENGTH", "METHODS", "PATH", "WRONG_METHOD", "accept", "is_path", "open_call"]
+__all__ = ["METHODS", "PATH", "WRONG_METHOD", "accept", "is_path", "open_call"]
 
 METHODS = ("SSTP_DUPLEX_POST",)  # [MS-SSTP] 3.2.4.1
 WRONG_METHOD = "only SSTP_DUPLEX_POST opens a call"
 
 PATH = "/sra_{BA195980-CD49-458b-9E23-C84EE0ADCD75}/"
 """The only path ([MS-SSTP] 3.2.4.1)."""
-
-CONTENT_LENGTH = 18446744073709551615
-"""The length that stands in request and answer: the body never ends ([MS-SSTP] 3.2.4.1, 3.3.7.2)."""
 
 
 def is_path(path: str) -> bool:

@@ -16,7 +16,7 @@ import os
 import socket
 from collections.abc import Container, Mapping
 from dataclasses import dataclass, field
-from ipaddress import IPv6Interface
+from ipaddress import IPv6Interface, IPv6Network
 from pathlib import Path
 
 from pyroute2 import IPRoute
@@ -38,7 +38,6 @@ IFF_MULTICAST = 0x1000
 IFA_F_NODAD = 0x02  # linux/if_addr.h
 RTPROT_KERNEL = 2  # linux/rtnetlink.h
 PREFIX_METRIC = 256  # IP6_RT_PRIO_ADDRCONF, linux/ipv6_route.h: the metric of the kernel's own prefix routes
-
 
 QUEUE_LENGTH = 2000
 """Length in packets of the kernel's transmit queue for a device.
@@ -76,8 +75,8 @@ tunnel depends on is listed, even if the kernel's default is right.
 class NetworkConfig:
     """The desired state of the network for one tunnel.
 
-    `settings` are the interface's own, under net.ipv6.conf; `forwarding` makes the whole host a router. Without `ipv4`
-    nothing of IPv4 changes.
+    `settings` are the interface's own, under net.ipv6.conf; `forwarding` makes the whole host a router. `routes` are
+    reached through the interface while its link is up. Without `ipv4` nothing of IPv4 changes.
     """
 
     interface: str
@@ -87,6 +86,7 @@ class NetworkConfig:
     settings: Mapping[str, int | Wanted] = field(default_factory=dict)
     forwarding: bool = False
     ipv4: IPv4Config | None = None
+    routes: tuple[IPv6Network, ...] = ()
 
 
 class LinuxNetwork:
@@ -155,7 +155,8 @@ class LinuxNetwork:
                 )
             # The kernel creates these with an address, but not again after another program has removed them.
             present = routes(config.interface, link_local=True) if config.up else ()
-            for network in {address.network for address in config.addresses}.difference(present):
+            wanted = {address.network for address in config.addresses}.union(config.routes if config.up else ())
+            for network in wanted.difference(present):
                 netlink.route(
                     "replace",
                     family=socket.AF_INET6,

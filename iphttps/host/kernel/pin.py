@@ -12,7 +12,7 @@ from __future__ import annotations
 import errno
 import os
 import socket
-from ipaddress import IPv6Address
+from ipaddress import IPv4Address, IPv6Address, ip_address
 
 from pyroute2 import IPRoute
 from pyroute2.netlink.exceptions import NetlinkError
@@ -21,24 +21,26 @@ from ...core.errors import ConfigError
 
 RTN_LOCAL = 2  # linux/rtnetlink.h
 
+Address = IPv4Address | IPv6Address
 
-def pin(connection: socket.socket, tunnel: str) -> str | None:
+
+def pin(connection: socket.socket, tunnel: str, *, ipv4: bool = False) -> str | None:
     """Bind a TCP connection to the interface that it uses, and return the interface's name.
 
-    Returns None if there is nothing to bind: an IPv4 connection, which an IPv6 tunnel cannot carry, or one that does
-    not leave the host.
+    `ipv4` tells whether the tunnel carries IPv4. Returns None if there is nothing to bind: an IPv4 connection, which an
+    IPv6 tunnel cannot carry, or one that does not leave the host.
 
     Raises:
         ConfigError: The connection uses the tunnel's own interface, or cannot be bound.
     """
-    if connection.family != socket.AF_INET6:
+    if connection.family not in (socket.AF_INET, socket.AF_INET6):
         return None
     try:
         ends = connection.getpeername(), connection.getsockname()
     except OSError as error:
         raise ConfigError(f"the connection to the server is gone: {error.strerror}") from error
-    peer, own = (IPv6Address(end[0].partition("%")[0]) for end in ends)
-    if peer.ipv4_mapped:
+    peer, own = (_plain(ip_address(end[0].partition("%")[0])) for end in ends)
+    if peer.version == 4 and not ipv4:
         return None
     bound = connection.getsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, 16).rstrip(b"\0").decode()
     name = bound or _interface(connection, peer, own)
@@ -52,13 +54,20 @@ def pin(connection: socket.socket, tunnel: str) -> str | None:
     return name
 
 
-def _interface(connection: socket.socket, peer: IPv6Address, own: IPv6Address) -> str | None:
+def _plain(address: Address) -> Address:
+    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
+    return mapped or address
+
+
+def _interface(connection: socket.socket, peer: Address, own: Address) -> str | None:
     """Return the interface through which the peer is reached, or None if it is this host."""
-    if scope := connection.getpeername()[3]:  # a link-local address includes its interface
-        return socket.if_indextoname(scope)
+    end = connection.getpeername()
+    if connection.family == socket.AF_INET6 and end[3]:  # a link-local address includes its interface
+        return socket.if_indextoname(end[3])
+    family = socket.AF_INET if peer.version == 4 else socket.AF_INET6
     try:
         with IPRoute() as netlink:
-            (route,) = netlink.route("get", family=socket.AF_INET6, dst=str(peer), src=str(own))
+            (route,) = netlink.route("get", family=family, dst=str(peer), src=str(own))
         return None if route["type"] == RTN_LOCAL else socket.if_indextoname(route.get_attr("RTA_OIF"))
     except NetlinkError as error:
         raise ConfigError(f"there is no route to {peer} any more: {os.strerror(error.code)}") from error

@@ -15,6 +15,9 @@ _IPV4_LIST = Path("/proc/net/route")
 _REJECT = 0x200
 """RTF_REJECT: an unreachable destination (linux/route.h)."""
 
+_GATEWAY = 0x2
+"""RTF_GATEWAY (linux/route.h)."""
+
 _NO_ROUTE = 0x80000000 | 0x00000200
 """RTF_LOCAL: this host's own address; RTF_REJECT: an unreachable destination (linux/ipv6_route.h, route.h)."""
 
@@ -24,10 +27,11 @@ def routes(interface: str, *, link_local: bool = False) -> list[IPv6Network]:
     return sorted(network for network, name in all_routes(link_local=link_local) if name == interface)
 
 
-def all_routes(*, link_local: bool = False) -> set[tuple[IPv6Network, str]]:
+def all_routes(*, link_local: bool = False, attached: bool = False) -> set[tuple[IPv6Network, str]]:
     """Return every prefix routed through an interface, with the interface's name.
 
-    Multicast prefixes are left out, and link-local ones unless `link_local`.
+    Multicast prefixes are left out, and link-local ones unless `link_local`; with `attached` also those beyond a
+    gateway.
     """
     try:
         lines = _LIST.read_text().splitlines()
@@ -36,7 +40,7 @@ def all_routes(*, link_local: bool = False) -> set[tuple[IPv6Network, str]]:
     found = set()
     for line in lines:
         destination, length, *_, flags, name = line.split()
-        if not int(flags, 16) & _NO_ROUTE:
+        if not int(flags, 16) & (_NO_ROUTE | _GATEWAY * attached):
             network = IPv6Network((int(destination, 16), int(length, 16)))
             if not network.is_multicast and (link_local or not network.is_link_local):
                 found.add((network, name))

@@ -73,20 +73,29 @@ class URI:
         return replace(cls.parse(f"{scheme}://localhost{target}", default_path), socket=path)
 
     @classmethod
-    def parse(cls, text: str, default_path: str = "") -> URI:
+    def parse(
+        cls,
+        text: str,
+        default_path: str = "",
+        *,
+        protocol: str = "IP-HTTPS",
+        example: str = "https://vpn.example.org/IPHTTPS",
+    ) -> URI:
         """Parse a URI such as https://vpn.example.org/IPHTTPS.
+
+        `protocol` and `example` are for error messages.
 
         Raises:
             ConfigError: The text is not an http or https URI, or has a user, a query or a fragment.
         """
-        like = "it must look like https://vpn.example.org/IPHTTPS"
+        like = f"it must look like {example}"
         try:
             parts = urlsplit(text)
             port = parts.port
         except ValueError as error:
             raise ConfigError(f"{text!r} is not a URI ({error}): {like}") from error
         if parts.scheme not in ("https", "http") or not parts.hostname:
-            raise ConfigError(f"{text!r} is not a URI for IP-HTTPS: {like}")
+            raise ConfigError(f"{text!r} is not a URI for {protocol}: {like}")
         if parts.username is not None:  # not quoted: it may contain a password
             raise ConfigError(f"the URI for {parts.hostname} has a user before the host: {like}")
         if parts.query or parts.fragment:

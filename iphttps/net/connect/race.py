@@ -18,7 +18,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from ..log import logger
-from .remote_server import H, RemoteServer
+from .remote_server import RemoteServer, S
 
 PATIENCE = 5.0
 """Seconds to wait for a connection; after that the servers are tried as listed."""
@@ -72,11 +72,11 @@ class Fastest:
     def __init__(self, clock: IReactorTime) -> None:
         self._clock = clock
 
-    def __call__(self, servers: Sequence[RemoteServer[H]]) -> Deferred[Sequence[RemoteServer[H]]]:
+    def __call__(self, servers: Sequence[RemoteServer[S]]) -> Deferred[Sequence[RemoteServer[S]]]:
         """Connect to all servers at once, until one is connected, all have failed, or PATIENCE has passed."""
         self.log.info("trying {count} servers at once", event="trying-servers", count=len(servers))
 
-        def cancel(ordered: Deferred[Sequence[RemoteServer[H]]]) -> None:
+        def cancel(ordered: Deferred[Sequence[RemoteServer[S]]]) -> None:
             ordered.errback(CancelledError())
             trials.cancel()
 
@@ -86,14 +86,14 @@ class Fastest:
             if not ordered.called:
                 ordered.callback([*first, *(server for server in servers if server not in first)])
 
-        ordered: Deferred[Sequence[RemoteServer[H]]] = Deferred(cancel)
+        ordered: Deferred[Sequence[RemoteServer[S]]] = Deferred(cancel)
         every = [Trial().attempt(server.endpoint) for server in servers]
         trials = DeferredList(every, fireOnOneCallback=True, consumeErrors=True)
         trials.addTimeout(PATIENCE, self._clock).addBoth(finish)
         ordered.addCallback(self._stop, every)
         return ordered
 
-    def _stop(self, ordered: Sequence[RemoteServer[H]], every: Sequence[Deferred[None]]) -> Sequence[RemoteServer[H]]:
+    def _stop(self, ordered: Sequence[RemoteServer[S]], every: Sequence[Deferred[None]]) -> Sequence[RemoteServer[S]]:
         for trial in every:
             trial.cancel()
         return ordered

@@ -11,26 +11,26 @@ from twisted.internet.interfaces import IStreamClientEndpoint
 
 __all__ = ["Choice", "RemoteServer", "as_listed"]
 
-H = TypeVar("H")
+S = TypeVar("S")
 
 
 @dataclass(frozen=True, slots=True)
-class RemoteServer(Generic[H]):
-    """A server to connect to: its URI for display, its endpoint, and the handshake of its protocol.
+class RemoteServer(Generic[S]):
+    """A server to connect to: its URI for display, its endpoint, and the session of its protocol.
 
-    `handshake` returns a new handshake for each attempt. `through` returns the proxy tried last, or None.
+    `session` makes the session of a new connection. `through` returns the proxy tried last, or None.
     """
 
     uri: str
     endpoint: IStreamClientEndpoint
-    handshake: Callable[[], H]
+    session: S
     through: Callable[[], str | None] = lambda: None
 
 
-Choice = Callable[[Sequence[RemoteServer[H]]], Deferred[Sequence[RemoteServer[H]]]]
+Choice = Callable[[Sequence[RemoteServer[S]]], Deferred[Sequence[RemoteServer[S]]]]
 """Returns the servers in the order in which to try them."""
 
 
-def as_listed(servers: Sequence[RemoteServer[H]]) -> Deferred[Sequence[RemoteServer[H]]]:
+def as_listed(servers: Sequence[RemoteServer[S]]) -> Deferred[Sequence[RemoteServer[S]]]:
     """Return the servers in the configured order."""
     return succeed(servers)

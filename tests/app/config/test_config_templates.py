@@ -20,12 +20,12 @@ class WrittenTests(SynchronousTestCase):
 
     def test_examples(self) -> None:
         """The examples that are installed are those in etc/."""
-        for role in ("server", "client"):
+        for role in ("server", "client", "sstp-client"):
             self.assertEqual((ROOT / "etc" / f"{role}.toml").read_text(), example(role))
 
     def test_nothing(self) -> None:
         """Without values every key stands commented out, those too that the example sets."""
-        for role in ("server", "client"):
+        for role in ("server", "client", "sstp-client"):
             text = configuration(role, "/etc/x.toml", {})
             self.assertEqual({}, tomllib.loads(text))
             self.assertEqual(example(role).count("\n"), text.count("\n"))

@@ -13,9 +13,9 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from iphttps.app.control.served import ServedIPHTTPS
 from iphttps.app.control.status import Now, client_entry, client_status, counters, server_status, tls
+from iphttps.core.client import ClientEvent
 from iphttps.core.counters import Counters
 from iphttps.core.errors import DropReason
-from iphttps.core.iphttps.client import ClientEvent
 from iphttps.core.iphttps.neighbors import NeighborCache
 from tests.net.certificates import Certificates
 from tests.net.support import PRIVATE_HOST, ClientEnd, ServerEnd, packet

@@ -13,17 +13,18 @@ from twisted.logger import capturedLogs, formatEvent
 from twisted.python.failure import Failure
 
 from iphttps.app.config.client_options import Options
-from iphttps.app.daemon.client import ClientDaemon, RunningClient
-from iphttps.app.daemon.interface_keeper import InterfaceKeeper
+from iphttps.app.daemon.client import ClientDaemon, RunningIPHTTPSClient
+from iphttps.app.daemon.running_client import RunningClient
+from iphttps.app.daemon.watch.interface_keeper import InterfaceKeeper
 from iphttps.core.errors import ConfigError
 from iphttps.core.ip import ipv6
 from iphttps.core.ip.ndp import router_solicitation
-from iphttps.core.iphttps.reconnect import SPREAD
+from iphttps.core.reconnect import SPREAD
 from iphttps.host.device.memory import MemoryInterface
 from iphttps.host.kernel.network import NetworkConfig
+from iphttps.net.client import Client
 from iphttps.net.device_reader import DeviceReader
 from iphttps.net.interfaces import IReactor
-from iphttps.net.iphttps.client import Client
 from iphttps.net.tls.lifetime import INTERVAL
 
 from ..support import DaemonCase, MemoryState
@@ -169,7 +170,7 @@ class LifeTests(ClientDaemonCase):
 
     def test_interface_stripped(self) -> None:
         """Where another program removes the addresses, the link-local one is put back and the router solicited."""
-        self.patch(RunningClient, "_own_address", lambda running: bytes(15) + b"\2")
+        self.patch(RunningIPHTTPSClient, "_own_address", lambda running: bytes(15) + b"\2")
         self.start()
         _, transport = self.connect()
         addresses = {IPv6Interface("fe80::2/64"), IPv6Interface("2001:db8:2::2/64")}

@@ -9,10 +9,10 @@ from twisted.internet.interfaces import IReadDescriptor
 from twisted.logger import capturedLogs, formatEvent
 
 from iphttps.app.config.client_options import Options
-from iphttps.app.daemon import client as module
-from iphttps.app.daemon.host_watch import DEBOUNCE, HostWatch
+from iphttps.app.daemon import running_client as module
+from iphttps.app.daemon.watch.host_watch import DEBOUNCE, HostWatch
+from iphttps.core.client import ClientState
 from iphttps.core.errors import ConfigError
-from iphttps.core.iphttps.client import ClientState
 from iphttps.host.kernel.monitor import News
 from tests.app.daemon import test_client
 from tests.core.ip.test_rdnss import domains, servers
@@ -42,7 +42,9 @@ class HostTests(test_client.ClientDaemonCase):
         """The connection is pinned before the link comes up."""
         pinned = []
         self.patch(module, "underlying_socket", lambda transport: "connection")
-        self.patch(module, "pin", lambda connection, tunnel: pinned.append((connection, tunnel, self.link.up)))
+        self.patch(
+            module, "pin", lambda connection, tunnel, ipv4: pinned.append((connection, tunnel, ipv4, self.link.up))
+        )
         self.start()
         self.connect()
         self.assertEqual((pinned, self.link.up), ([("connection", "iphttps0", False)], True))

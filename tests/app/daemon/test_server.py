@@ -18,9 +18,9 @@ from iphttps.app.config.server_options import Options
 from iphttps.app.daemon.running_server import RunningServer
 from iphttps.app.daemon.server import ServerDaemon
 from iphttps.core.errors import ConfigError
+from iphttps.core.http.head import CONTENT_LENGTH
 from iphttps.core.ip import ipv6
 from iphttps.core.ip.router_advertisement import RouterAdvertisement
-from iphttps.core.iphttps.client_handshake import CONTENT_LENGTH
 from iphttps.host.device.memory import MemoryDevice, MemoryInterface
 from iphttps.net.device_reader import DeviceReader
 from iphttps.net.interfaces import IReactor

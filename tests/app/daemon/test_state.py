@@ -8,10 +8,10 @@ from typing import Any, cast
 from twisted.trial.unittest import SynchronousTestCase
 
 from iphttps.app.daemon.state import DaemonState, of_client, of_server
+from iphttps.core.client import ClientState
 from iphttps.core.failure import FailureReason, Stage
-from iphttps.core.iphttps.client import ClientState
 from iphttps.core.iphttps.server import ServerState
-from iphttps.net.iphttps.client import Client
+from iphttps.net.client import Client
 from iphttps.net.iphttps.server import Server
 
 URI = "https://vpn.example.org/IPHTTPS"

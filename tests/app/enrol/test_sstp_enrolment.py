@@ -12,6 +12,8 @@ from iphttps.core.sstp.ppp.mschapv2 import nt_password_hash
 from tests.app.enrol.test_windows import HOSTILE, constants, shape
 from tests.app.enrolments import HOST, EnrolmentCase
 
+FILE = "alice-sstp.iphttps"
+
 
 class SSTPEnrolmentTests(EnrolmentCase):
     """A gateway that serves SSTP."""
@@ -28,10 +30,13 @@ class SSTPEnrolmentTests(EnrolmentCase):
         (password,) = re.findall(r"^password: ([0-9a-z-]{24})$", said, re.MULTILINE)
         (user,) = users_file.read(self.gateway.users)
         self.assertEqual(("alice", nt_password_hash(password)), (user.name, user.nt_hash))
-        self.assertIn(f"next: connect to {HOST} by SSTP as alice", said)
+        self.assertIn(f"run `iphttps join {FILE}`", said)
+        self.assertIn(f"elsewhere, connect to {HOST} by SSTP as alice", said)
         for name, (_, content) in self.everything(self.gateway).items():
             self.assertNotIn(password.encode(), content, name)
-        self.assertEqual([], [path.name for path in self.directory.iterdir() if "alice" in path.name])
+        (path,) = (path for path in self.directory.iterdir() if "alice" in path.name)
+        self.assertEqual((FILE, 0o600), (path.name, path.stat().st_mode & 0o777))
+        self.assertNotIn(password.encode(), path.read_bytes())
 
     def test_no_certificate(self) -> None:
         """There is no certificate for the user."""
@@ -43,7 +48,9 @@ class SSTPEnrolmentTests(EnrolmentCase):
         self.good("enrol", "alice", *self.words)
         before = self.gateway.users.read_bytes()
         self.assertIn("already has a user alice", self.bad("enrol", "ALICE", *self.words))
+        self.assertIn(f"{FILE} already exists", self.bad("enrol", "alice", *self.words))
         self.assertEqual(before, self.gateway.users.read_bytes())
+        self.assertEqual([FILE], [path.name for path in self.directory.iterdir() if path.name.endswith(".iphttps")])
 
     def test_not_served(self) -> None:
         """A server without SSTP adds nobody."""
@@ -96,8 +103,9 @@ class SSTPEnrolmentTests(EnrolmentCase):
     def test_refused_name(self) -> None:
         """A name that no file or script can have adds no user."""
         for name in ("a\u202eb", "x" * 300):
-            self.bad("enrol", name, *self.words, "--windows")
-            self.assertEqual(b"", self.gateway.users.read_bytes())
+            for flags in (("--windows",), ()):
+                self.bad("enrol", name, *self.words, *flags)
+                self.assertEqual(b"", self.gateway.users.read_bytes())
 
     def text(self, enrolment: SSTPEnrolment, script: str, name: str) -> str:
         """Return a script without what only Windows needs of it."""

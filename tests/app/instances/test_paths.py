@@ -24,7 +24,7 @@ class PlacesTest(TestCase):
                 places.client_config("vpn.example.org"),
                 places.client_certificate("vpn.example.org"),
                 places.client_key("vpn.example.org"),
-                places.client_ca("vpn.example.org"),
+                places.ca("client", "vpn.example.org"),
                 places.authority,
                 places.control("server", "main"),
                 places.pid_file("client", "home"),

@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from iphttps.core.errors import ProtocolError
+from iphttps.core.http.client_exchange import MAXIMUM_INTERIM, MAXIMUM_RETRY_AFTER
 from iphttps.core.http.head import MAXIMUM_HEAD
-from iphttps.core.iphttps.client_handshake import MAXIMUM_INTERIM, MAXIMUM_RETRY_AFTER, ClientHandshake, RequestLength
+from iphttps.core.iphttps.client_handshake import ClientHandshake, RequestLength
 from iphttps.core.iphttps.request import Opened
 from iphttps.core.text import SHOWN_LENGTH
 from tests.support import every_cut, udp

@@ -8,8 +8,9 @@ from base64 import b64encode
 from twisted.trial.unittest import SynchronousTestCase
 
 from iphttps.core.errors import ProxyError, ProxyFault
+from iphttps.core.login_lockout import PAUSE
 from iphttps.core.proxy.challenges import Digest, basic, read_challenges
-from iphttps.core.proxy.login import PAUSE, AuthNegotiation, AuthScheme, NextToken, ProxyCredentials
+from iphttps.core.proxy.login import AuthNegotiation, AuthScheme, NextToken, ProxyCredentials
 from iphttps.core.proxy.url import Login, Proxy
 
 ALICE = Login("alice", "secret")
@@ -302,7 +303,7 @@ class PauseTests(LoginCase):
         """What many proxies have refused is not kept for longer than it counts."""
         for hour in range(100):
             self.credentials.refused(Proxy(False, f"proxy{hour}", 3128), ALICE, hour * 3600.0)
-        self.assertEqual(1, len(self.credentials._refused))
+        self.assertEqual(1, len(self.credentials._lockout))
 
     def test_unauthorized(self) -> None:
         """A 401 says that the credentials are wrong, or that some are missing."""

@@ -7,8 +7,10 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from iphttps.core.errors import DropReason
 from iphttps.core.sstp.codec import ControlPacket, SSTPCodec
+from iphttps.core.sstp.machine import Action, Command, Send, VerifyBinding
 from iphttps.core.sstp.packet import data_packet
-from iphttps.core.sstp.server import Action, Command, Send, ServerEvent, ServerMachine, ServerState, VerifyBinding
+from iphttps.core.sstp.server import ServerMachine
+from iphttps.core.sstp.states import Event, State
 from tests.core.sstp.calls import ABORT, ACK, CONNECTED, DISCONNECT, DISCONNECT_ACK, ECHO, ECHOED, NONCE, REQUEST
 from tests.support import every_cut
 
@@ -21,13 +23,13 @@ RESPONSE = data_packet(b"\xff\x03\xc2\x23\x02")
 class Session:
     """What joins a codec and a machine; `verdict` is what the check of each binding says."""
 
-    def __init__(self, verdict: ServerEvent = ServerEvent.VERIFIED) -> None:
+    def __init__(self, verdict: Event = Event.VERIFIED) -> None:
         self.codec = SSTPCodec()
         self.machine = ServerMachine(NONCE)
         self.verdict = verdict
         self.delivered: list[bytes] = []
         self.done: list[Command] = []
-        self.perform(self.machine.handle(ServerEvent.NEW_CONNECTION, 0.0))
+        self.perform(self.machine.handle(Event.NEW_CONNECTION, 0.0))
 
     def take(self, chunk: bytes) -> None:
         """Take a chunk of the stream."""
@@ -36,7 +38,7 @@ class Session:
             if isinstance(item, ControlPacket):
                 self.perform(self.machine.received(item.data, 0.0))
             elif self.machine.control_passes:
-                self.perform(self.machine.handle(ServerEvent.HLAK, 0.0))
+                self.perform(self.machine.handle(Event.HLAK, 0.0))
         self.codec.control.clear()
         self.codec.data_passes = self.machine.data_passes
         if self.codec.pending:
@@ -75,11 +77,11 @@ class CallTests(SynchronousTestCase):
     def test_wrong_binding(self) -> None:
         """Behind a binding that is wrong nothing passes, whatever follows (3.3.5.2.3)."""
         for pieces in every_cut(REQUEST + RESPONSE + CONNECTED + FIRST + CONNECTED + RESPONSE + SECOND + ABORT):
-            session = Session(ServerEvent.NOT_VERIFIED)
+            session = Session(Event.NOT_VERIFIED)
             for piece in pieces:
                 session.take(piece)
             self.assertEqual(([], 2), (session.delivered, session.codec.drops[DropReason.NOT_CONNECTED]))
-            self.assertEqual(ServerState.CALL_ABORT_TIMEOUT_PENDING, session.machine.state)
+            self.assertEqual(State.CALL_ABORT_TIMEOUT_PENDING, session.machine.state)
 
     def test_no_binding(self) -> None:
         """A client that never sends Call Connected never gets data through (3.3.5.2.3)."""

@@ -10,10 +10,10 @@ from iphttps.core.sstp.codec import ControlPacket
 from iphttps.core.sstp.packet import MessageType, data_packet, message
 from iphttps.core.sstp.ppp.frame import ProtocolNumber
 from iphttps.core.sstp.ppp.server import IPv4Up, IPv6Up, NetworkDown, Offer, Phase
-from iphttps.core.sstp.server import ServerState
+from iphttps.core.sstp.states import State
 from tests.core.sstp.scripted import ASSIGNED, IDENTIFIER, OFFER, OWN, PAP, Client, Talk
 
-M, S = MessageType, ServerState
+M, S = MessageType, State
 LCP, IPCP, IPV6CP = ProtocolNumber.LCP, ProtocolNumber.IPCP, ProtocolNumber.IPV6CP
 NOT_ANSWERED = (M.CALL_ABORT, M.CALL_DISCONNECT, M.ECHO_REQUEST)
 

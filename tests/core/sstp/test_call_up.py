@@ -7,6 +7,7 @@ from itertools import product
 from twisted.trial.unittest import SynchronousTestCase
 
 from iphttps.core.errors import DropReason
+from iphttps.core.sstp import states
 from iphttps.core.sstp.call import Drop
 from iphttps.core.sstp.codec import ControlPacket, Frame
 from iphttps.core.sstp.crypto_binding import HashProtocol, call_connected, certificate_hash
@@ -16,10 +17,9 @@ from iphttps.core.sstp.ppp.automaton import State
 from iphttps.core.sstp.ppp.frame import ProtocolNumber
 from iphttps.core.sstp.ppp.pap import AuthenticateRequest
 from iphttps.core.sstp.ppp.server import IPv4Up, IPv6Up, Phase
-from iphttps.core.sstp.server import ServerState
 from tests.core.sstp.scripted import ASSIGNED, DNS, IDENTIFIER, MSCHAPV2, OWN, PAP, Client, Talk
 
-M, S = MessageType, ServerState
+M, S = MessageType, states.State
 SHA1, SHA256 = HashProtocol
 ABORTED = "the server aborted the call: the crypto binding is wrong: "
 

@@ -8,8 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from iphttps.core.sstp.attributes import Attribute, CryptoBindingRequest, StatusInfo, encapsulated_protocol, read
+from iphttps.core.sstp.machine import Command, Send, VerifyBinding
 from iphttps.core.sstp.packet import message
-from iphttps.core.sstp.server import Command, Send, ServerEvent, ServerMachine, ServerState, VerifyBinding
+from iphttps.core.sstp.server import ServerMachine
+from iphttps.core.sstp.states import Event, State
 from tests.core.sstp.calls import (
     ABORT,
     ACK,
@@ -27,6 +29,7 @@ from tests.core.sstp.calls import (
     PENDING,
     REQUEST,
     START,
+    STATES,
     STOP,
     UNRECOGNIZED,
     UNSUPPORTED,
@@ -50,7 +53,7 @@ EXPECTED = """
     disconnect ack      -     -     -     -     5     7     drop  -     -
     disconnect timeout  -     -     -     -     -     -     -     -     -
 """
-"""What each message does in each state (3.3.5.2.2 to 3.3.5.2.8): a row for each state, in the order of ServerState.
+"""What each message does in each state (3.3.5.2.2 to 3.3.5.2.8): a row for each state, in the order of STATES.
 
 -: ignored; ok: the state's own message; bad: Call Abort with status 5; a number: that message is the answer.
 """
@@ -90,7 +93,7 @@ class EstablishmentTests(MachineTestCase):
 
     def test_gates(self) -> None:
         """Control frames pass in two states, data frames only in Server_Call_Connected (3.3.7.1, 3.3.7.2)."""
-        for state in S:
+        for state in STATES:
             machine = machine_in(state)
             self.assertEqual(state, machine.state)
             self.assertEqual(state is S.SERVER_CALL_CONNECTED, machine.data_passes)
@@ -149,10 +152,10 @@ class PairTests(MachineTestCase):
     def test_all(self) -> None:
         """Each message does in each state what its section says (3.3.5.2.2 to 3.3.5.2.8)."""
         rows = [line.split()[-9:] for line in EXPECTED.strip().splitlines()[1:]]
-        for (state, row), at in product(zip(S, rows, strict=True), range(9)):
+        for (state, row), at in product(zip(STATES, rows, strict=True), range(9)):
             machine = machine_in(state)
             stop = [STOP] if machine.control_passes else []
-            expected: dict[str, tuple[list[Command], ServerState]] = {
+            expected: dict[str, tuple[list[Command], State]] = {
                 "-": ([], state),
                 "bad": ([*stop, BAD], S.CALL_ABORT_PENDING),
                 "5": ([*stop, Send(ABORT)], S.CALL_ABORT_TIMEOUT_PENDING),
@@ -171,7 +174,7 @@ class PairTests(MachineTestCase):
         """A message that violates the syntax is answered by Call Abort, with the reason (3.3.5.2.1, 3.1.5.1)."""
         unread = (UNRECOGNIZED, ECHO[:6], ECHO + b"\0", REQUEST + b"\0", CONNECTED + b"\0")
         more = message(M.ECHO_REQUEST, encapsulated_protocol())
-        for state in S:
+        for state in STATES:
             for wrong, info in (*((each, aborted(0, 7)) for each in unread), (more, aborted(1, 9))):
                 machine = machine_in(state)
                 stop = [STOP] if machine.control_passes else []
@@ -197,13 +200,13 @@ class PairTests(MachineTestCase):
     def test_events(self) -> None:
         """An event that the state does not know raises, and changes nothing."""
         unknown = {
-            E.NEW_CONNECTION: {*S} - {S.SERVER_CALL_DISCONNECTED},
-            E.RETRIES_EXCEEDED: {*S} - {S.SERVER_CONNECT_REQUEST_PENDING},
+            E.NEW_CONNECTION: {*STATES} - {S.SERVER_CALL_DISCONNECTED},
+            E.RETRIES_EXCEEDED: {*STATES} - {S.SERVER_CONNECT_REQUEST_PENDING},
             E.HLAK: {S.SERVER_CONNECT_REQUEST_PENDING},
-            E.VERIFIED: {*S} - {S.SERVER_CALL_CONNECTED_PENDING},
-            E.NOT_VERIFIED: {*S} - {S.SERVER_CALL_CONNECTED_PENDING},
+            E.VERIFIED: {*STATES} - {S.SERVER_CALL_CONNECTED_PENDING},
+            E.NOT_VERIFIED: {*STATES} - {S.SERVER_CALL_CONNECTED_PENDING},
             E.EXPIRED: {S.SERVER_CALL_DISCONNECTED},
-            E.UNANSWERED: {*S} - {S.SERVER_CALL_CONNECTED},
+            E.UNANSWERED: {*STATES} - {S.SERVER_CALL_CONNECTED},
         }
         for event, states in unknown.items():
             for state in states:
@@ -212,7 +215,7 @@ class PairTests(MachineTestCase):
                 self.assertEqual(state, machine.state)
 
     @given(st.lists(st.sampled_from([*MESSAGES, UNSUPPORTED, UNRECOGNIZED, E.HLAK, E.DISCONNECT_TUNNEL, E.LOST])))
-    def test_any_order(self, script: list[bytes | ServerEvent]) -> None:
+    def test_any_order(self, script: list[bytes | Event]) -> None:
         """In any order: data passes only once a binding was verified, and PPP stops as often as it starts."""
         machine = ServerMachine(NONCE)
         commands = play(machine, E.NEW_CONNECTION)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from iphttps.core.sstp.server import Send
+from iphttps.core.sstp.machine import Send
 from tests.core.sstp.calls import (
     ABORT,
     CONNECTED,
@@ -12,6 +12,7 @@ from tests.core.sstp.calls import (
     ECHO,
     ECHOED,
     PENDING,
+    STATES,
     STOP,
     E,
     MachineTestCase,
@@ -38,7 +39,7 @@ class EndTests(MachineTestCase):
 
     def test_lost(self) -> None:
         """When the HTTPS connection is lost nothing is sent, and PPP is told (3.1.7.2)."""
-        for state in S:
+        for state in STATES:
             machine = machine_in(state)
             stop = [STOP] if machine.control_passes else []
             self.assert_step(machine, stop, S.SERVER_CALL_DISCONNECTED, E.LOST)
@@ -46,7 +47,7 @@ class EndTests(MachineTestCase):
 
     def test_undelineable(self) -> None:
         """When the stream cannot be delineated the connection is dropped without a message (3.1.5.1)."""
-        for state in (*S,)[1:]:
+        for state in STATES[1:]:
             machine = machine_in(state)
             stop = [STOP] if machine.control_passes else []
             self.assert_step(machine, [*stop, DROP], S.SERVER_CALL_DISCONNECTED, E.UNDELINEABLE)
@@ -58,13 +59,13 @@ class TimerTests(MachineTestCase):
     def test_deadlines(self) -> None:
         """Each state has its timer: 60 s to negotiate, 3 and 1 s to abort, 5 and 1 s to disconnect (3.1.2, 3.3.2.1)."""
         seconds = (None, 60.0, 60.0, 60.0, 3.0, 1.0, 5.0, 1.0)
-        for state, delay in zip(S, seconds, strict=True):
+        for state, delay in zip(STATES, seconds, strict=True):
             expected = None if delay is None else 100.0 + delay
             self.assertEqual(expected, machine_in(state, 100.0).deadline, state)
 
     def test_too_soon(self) -> None:
         """Before the deadline nothing happens; a shell may ask too often."""
-        for state in S:
+        for state in STATES:
             machine = machine_in(state)
             deadline = machine.deadline
             self.assertEqual([], machine.expired(0.0 if deadline is None else deadline - 0.25))

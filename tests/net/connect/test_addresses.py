@@ -14,11 +14,11 @@ from twisted.logger import capturedLogs, formatEvent
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
-from iphttps.core.iphttps.client import ClientEvent, ClientMachine, ClientState
-from iphttps.core.iphttps.client_handshake import ClientHandshake
-from iphttps.core.iphttps.reconnect import INITIAL, ReconnectTimer
+from iphttps.core.client import ClientEvent, ClientMachine, ClientState
 from iphttps.core.proxy.url import Proxy
+from iphttps.core.reconnect import INITIAL, ReconnectTimer
 from iphttps.host.device.memory import MemoryDevice
+from iphttps.net.client import Client
 from iphttps.net.connect.addresses import Addresses
 from iphttps.net.connect.alternatives import MAXIMUM_CONNECTIONS, PATIENCE
 from iphttps.net.connect.endpoints import URI, client_endpoint
@@ -26,9 +26,8 @@ from iphttps.net.connect.fallback import FallbackEndpoint
 from iphttps.net.connect.remote_server import RemoteServer
 from iphttps.net.connection import HANDSHAKE_DEADLINE
 from iphttps.net.device_reader import DeviceReader
-from iphttps.net.iphttps.client import Client
 
-from ..support import NAME, Endpoint
+from ..support import NAME, Endpoint, iphttps_session, unheard
 from .test_endpoints import Named
 
 V6 = [IPv6Address("TCP", f"2001:db8::{number}", 80) for number in range(1, 4)]
@@ -90,11 +89,12 @@ class AddressesCase(SynchronousTestCase):
         self.client = Client(
             self.clock,
             ClientMachine(ReconnectTimer()),
-            [RemoteServer(f"http://{NAME}", ways, lambda: ClientHandshake(NAME, "/"))],
+            [RemoteServer(f"http://{NAME}", ways, iphttps_session(NAME, "/"))],
             device,
             lambda deliver: DeviceReader(cast(IReactorFDSet, self.clock), device, deliver, self.fail),
             bring_up=lambda tunnel: None,
             take_down=lambda: None,
+            liveness=unheard(self.clock),
         )
         self.client.handle(ClientEvent.ENABLE)
         self.client.handle(ClientEvent.PRECONDITION)

@@ -11,10 +11,10 @@ from twisted.internet.testing import MemoryReactorClock, StringTransport
 from twisted.logger import capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 
+from iphttps.core.client import ClientState
 from iphttps.core.errors import ConfigError
-from iphttps.core.iphttps.client import ClientState
 from iphttps.net.connect.condition import Condition, FirewallCondition, always
-from iphttps.net.iphttps.connect_condition import RECHECK_INTERVAL, ConnectCondition
+from iphttps.net.connect_condition import RECHECK_INTERVAL, ConnectCondition
 
 from ..support import OUTER, ClientEnd, Endpoint
 

@@ -13,7 +13,6 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import directlyProvides
 
-from iphttps.core.iphttps.client_handshake import ClientHandshake
 from iphttps.net.connect.race import PATIENCE, Fastest
 from iphttps.net.connect.remote_server import RemoteServer
 
@@ -27,13 +26,13 @@ class FastestTests(SynchronousTestCase):
         """Let the race begin."""
         self.clock = MemoryReactorClock()
         self.endpoints = [Endpoint() for _ in range(3)]
-        self.order: Deferred[Sequence[RemoteServer[ClientHandshake]]] = Fastest(self.clock)(
+        self.order: Deferred[Sequence[RemoteServer[None]]] = Fastest(self.clock)(
             [self.server(str(number), endpoint) for number, endpoint in enumerate(self.endpoints)]
         )
 
-    def server(self, name: str, endpoint: Endpoint) -> RemoteServer[ClientHandshake]:
+    def server(self, name: str, endpoint: Endpoint) -> RemoteServer[None]:
         """Return a server that is reached through this endpoint."""
-        return RemoteServer(name, cast(IStreamClientEndpoint, endpoint), lambda: ClientHandshake(name, "/"))
+        return RemoteServer(name, cast(IStreamClientEndpoint, endpoint), None)
 
     def assert_order(self, expected: str) -> None:
         """Check the order of the servers, and that nothing is left waiting."""

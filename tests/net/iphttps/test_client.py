@@ -9,11 +9,11 @@ from twisted.logger import capturedLogs, formatEvent
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
+from iphttps.core.client import ClientEvent, ClientState
 from iphttps.core.errors import DropReason
-from iphttps.core.iphttps.client import ClientEvent, ClientState
-from iphttps.core.iphttps.reconnect import INITIAL
+from iphttps.core.reconnect import INITIAL
 from iphttps.net.connection import CLOSE_DEADLINE, HANDSHAKE_DEADLINE
-from iphttps.net.iphttps.client import ClientSession
+from iphttps.net.iphttps.client import IPHTTPSClientSession
 
 from ..support import NAME, PRIVATE_HOST, ClientEnd, client_address, packet
 
@@ -42,12 +42,12 @@ class ClientCase(SynchronousTestCase):
         transport = StringTransport()
         return self.end.endpoint.accept(transport), transport
 
-    def link_up(self) -> tuple[ClientSession, StringTransport]:
+    def link_up(self) -> tuple[IPHTTPSClientSession, StringTransport]:
         """Let the latest attempt succeed and answer the request; forget what was sent so far."""
         protocol, transport = self.established()
         protocol.dataReceived(ANSWER)
         transport.clear()
-        assert isinstance(protocol, ClientSession)
+        assert isinstance(protocol, IPHTTPSClientSession)
         return protocol, transport
 
     def lose(self, protocol: Protocol) -> None:

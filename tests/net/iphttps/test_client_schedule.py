@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from twisted.internet.error import ConnectionRefusedError
 
-from iphttps.core.iphttps.client import ClientState
+from iphttps.core.client import ClientState
 
 from . import test_client
 

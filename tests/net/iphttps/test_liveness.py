@@ -8,7 +8,7 @@ from twisted.internet.testing import MemoryReactorClock, StringTransport
 from twisted.logger import capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 
-from iphttps.core.iphttps.client import ClientEvent, ClientState
+from iphttps.core.client import ClientEvent, ClientState
 from iphttps.net.iphttps.liveness import NO_ROUTER
 
 from ..support import SERVER_LINK_LOCAL, ClientEnd

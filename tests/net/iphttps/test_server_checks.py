@@ -16,9 +16,9 @@ from twisted.internet.testing import MemoryReactorClock
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
+from iphttps.core.client import ClientEvent, ClientState
 from iphttps.core.errors import ConfigError
 from iphttps.core.failure import FailureReason, Stage
-from iphttps.core.iphttps.client import ClientEvent, ClientState
 from iphttps.lab.authority import Authority
 from iphttps.net.explain import explain_end
 from iphttps.net.tls.contexts import ClientTLS, ServerTLS, TLSSettings

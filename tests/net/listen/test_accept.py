@@ -15,8 +15,8 @@ from twisted.logger import capturedLogs, formatEvent
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
+from iphttps.core.client import ClientEvent, ClientState
 from iphttps.core.identity import Identity
-from iphttps.core.iphttps.client import ClientEvent, ClientState
 from iphttps.core.proxy.trusted_proxies import TrustedProxies
 from iphttps.net.listen.accept import HEADER_DEADLINE, AcceptFilter, ProxyHeaderProtocol
 from iphttps.net.listen.service import CertificatePolicy

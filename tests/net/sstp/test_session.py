@@ -13,7 +13,7 @@ from twisted.python.failure import Failure
 
 from iphttps.core.errors import DropReason
 from iphttps.core.ip.batch import Batch
-from iphttps.core.sstp.server import DISCONNECT_1, HELLO, NEGOTIATION, ServerState
+from iphttps.core.sstp.states import DISCONNECT_1, HELLO, NEGOTIATION, State
 from iphttps.net.connection import CLOSE_DEADLINE
 from iphttps.net.paced import BUDGET
 from iphttps.net.sstp.session import SHUTDOWN
@@ -48,7 +48,7 @@ class CallTests(SSTPCase):
         caller.call()
         self.assertEqual((caller.kinds, caller.ready), ([CALL_CONNECT_ACK], True))
         self.assertEqual(caller.ipcp.address, bytes((10, 99, 0, 2)))
-        self.assertIs(caller.session.call.state, ServerState.SERVER_CALL_CONNECTED)
+        self.assertIs(caller.session.call.state, State.SERVER_CALL_CONNECTED)
 
     def test_byte_by_byte(self) -> None:
         """However its bytes are cut, the call goes on as it should."""

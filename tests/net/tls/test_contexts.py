@@ -11,7 +11,7 @@ from twisted.internet.testing import MemoryReactorClock
 from twisted.logger import LogEvent, capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 
-from iphttps.core.iphttps.client import ClientEvent, ClientState
+from iphttps.core.client import ClientEvent, ClientState
 from iphttps.lab.authority import Identity, KeyKind, Usage
 from iphttps.net.tls import contexts as tls
 from iphttps.net.tls.contexts import ClientTLS, ServerTLS, TLSSettings

@@ -9,9 +9,9 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from twisted.logger import capturedLogs, formatEvent
 
+from iphttps.core.client import ClientEvent, ClientState
 from iphttps.core.failure import Stage
 from iphttps.core.iphttps.authentication import AuthenticationMode
-from iphttps.core.iphttps.client import ClientEvent, ClientState
 from iphttps.lab.authority import DAY, Authority
 from iphttps.net.tls.lifetime import INTERVAL, LifetimeWatch
 from iphttps.pki.certificates import load_certificates

@@ -14,7 +14,7 @@ from click.shell_completion import CompletionItem
 
 from ...control.ask import VARIABLE
 from ...instances.instances import configured, find_control
-from ...instances.paths import Places
+from ...instances.paths import ROLES, Places
 
 Command = Callable[..., Any]
 
@@ -71,7 +71,7 @@ def file_argument(command: Command, *, many: bool = False) -> Command:
 def role_option(command: Command) -> Command:
     """Add the option for the role of a file."""
     about = "Role of FILE, if its directory and content do not show it."
-    return click.option("--role", type=click.Choice(["server", "client"]), help=about)(command)
+    return click.option("--role", type=click.Choice(ROLES), help=about)(command)
 
 
 def control_option(command: Command) -> Command:

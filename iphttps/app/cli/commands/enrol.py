@@ -66,11 +66,12 @@ def enrol(
     The file is encrypted with a passphrase, which is shown once. Send the file and the passphrase by different means:
     together they let anyone connect as this client. NAME identifies the client in logs, limits and `iphttps ca revoke`.
 
-    With --sstp, add the user NAME with a random password, which is shown once.
+    With --sstp, add the user NAME with a random password, which is shown once, and write NAME-sstp.iphttps, which the
+    password opens: it has the server's name and authority.
     """
     demand_root(places, "enrol", "reads the authority's key")
     if sstp:
-        _enrol_user(SSTPEnrolment.at(places, instance, uri), name, out if for_windows else None)
+        _enrol_user(SSTPEnrolment.at(places, instance, uri), name, out, for_windows=for_windows)
         return 0
     enrolment = Enrolment.at(places, instance, uri)
     target = out / (windows.folder_name(name) if for_windows else file_name(name, ENDING))
@@ -94,19 +95,21 @@ def enrol(
     return 0
 
 
-def _enrol_user(enrolment: SSTPEnrolment, name: str, out: Path | None) -> None:
-    """Add a user of SSTP; write the folder for Windows to `out`, if that is given."""
-    target = out and out / windows.folder_name(name, "-sstp-windows")
-    if target:
-        check_absent(target)
+def _enrol_user(enrolment: SSTPEnrolment, name: str, out: Path, *, for_windows: bool) -> None:
+    """Add a user of SSTP, and write the folder for Windows or the file for `iphttps join` to `out`."""
+    target = out / (windows.folder_name(name, "-sstp-windows") if for_windows else file_name(name, f"-sstp{ENDING}"))
+    check_absent(target)
+    if for_windows:
         enrolment.script(JOIN, name)  # so that a name which no script can have adds no user
-    password = enrolment.add(name)
-    if target:
+        password = enrolment.add(name)
         enrolment.write_folder(target, name)
-        click.echo(f"wrote {target}")
+    else:
+        password = enrolment.add(name, target)
+    click.echo(f"wrote {target}")
     click.echo(printable(f"added {name} to {enrolment.users}"))
     click.echo(f"password: {password}")
-    if target:
+    if for_windows:
         click.echo(f"next: on the Windows machine, run {windows.JOIN} as administrator; then connect as {name}")
     else:
-        click.echo(f"next: connect to {enrolment.server} by SSTP as {printable(name)}, see docs/sstp.md")
+        join = f"on a Linux client, run `iphttps join {target.name}`, which asks for the password"
+        click.echo(printable(f"next: {join}; elsewhere, connect to {enrolment.server} by SSTP as {name}"))

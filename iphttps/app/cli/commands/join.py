@@ -11,9 +11,12 @@ import click
 from ....core.errors import ConfigError
 from ....core.identity import printable
 from ....core.text import without_mark
-from ...enrol.bundle import Bundle, read_bundle, unseal
+from ...enrol import sstp_client_setup
+from ...enrol.bundle import Bundle, read_bundle
 from ...enrol.client_setup import Joining, default_instance
 from ...enrol.passphrase import read_passphrase
+from ...enrol.sstp_bundle import SSTPBundle, unseal
+from ...enrol.sstp_client_setup import SSTPJoining
 from ...instances import units
 from ...instances.owners import demand_root
 from ...instances.paths import Places
@@ -37,25 +40,33 @@ LONGEST = 1024
 def join(file: Path, passphrase_file: BinaryIO | None, instance: str | None, replace: bool, places: Places) -> int:
     """Set up a client on this machine from a file made by `iphttps enrol`; with systemd, start it.
 
+    The file of `iphttps enrol --sstp` makes a client of SSTP; its passphrase is the user's password.
+
     It is safe to run the command again. Files of other clients are not overwritten.
     """
     demand_root(places, "join", "writes to /etc/iphttps")
     data = read_bundle(file)
-    bundle = _opened(data, passphrase_file)
-    name = instance or default_instance(bundle)
+    setup = _setup(places, _opened(data, passphrase_file), instance, replace)
+    role, name = setup.ROLE, setup.instance
     changed = False
-    for sentence in Joining(places, name, bundle, replace).perform():
+    for sentence in setup.perform():
         changed = True
         click.echo(printable(sentence))
-    started = units.enable(places, "client", name)
+    started = units.enable(places, role, name)
     if not changed and not started.done:
         click.echo(f"{name}: already joined; no changes")
     click.echo(started.sentence)
-    click.echo(f"next: check the client with `iphttps status client/{name}`; {file} is no longer needed")
+    click.echo(f"next: check the client with `iphttps status {role}/{name}`; {file} is no longer needed")
     return 0
 
 
-def _opened(data: bytes, source: BinaryIO | None) -> Bundle:
+def _setup(places: Places, bundle: Bundle | SSTPBundle, instance: str | None, replace: bool) -> Joining | SSTPJoining:
+    if isinstance(bundle, SSTPBundle):
+        return SSTPJoining(places, instance or sstp_client_setup.default_instance(bundle), bundle, replace)
+    return Joining(places, instance or default_instance(bundle), bundle, replace)
+
+
+def _opened(data: bytes, source: BinaryIO | None) -> Bundle | SSTPBundle:
     """Decrypt the file; a passphrase typed by hand may be wrong twice."""
     if source is not None:
         return unseal(data, read_passphrase(without_mark(source.read(LONGEST)).decode("utf-8", "replace")))

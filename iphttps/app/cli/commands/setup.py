@@ -13,8 +13,8 @@ from ....core.identity import printable
 from ....host.kernel import firewall
 from ....pki.authority import names
 from ....pki.authority.issuing import KeyKind
+from ...config.addresses.prefixes import link_prefix
 from ...config.kinds import ipv6_prefix
-from ...config.prefixes import link_prefix
 from ...enrol.server_setup import ServerSetup
 from ...instances import units
 from ...instances.owners import demand_root

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import Enum
-from ipaddress import IPv6Interface
+from ipaddress import IPv4Interface, IPv6Interface
 from pathlib import Path
 
 from ....core.errors import ConfigError
@@ -36,7 +36,7 @@ class LinkFacts:
     interface: str
     uri: str = ""
     peer: str = ""
-    addresses: tuple[IPv6Interface, ...] = ()
+    addresses: tuple[IPv4Interface | IPv6Interface, ...] = ()
     names: Names = NO_NAMES
 
     def environment(self, event: LinkEvent) -> dict[str, str]:

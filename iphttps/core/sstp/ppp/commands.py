@@ -27,6 +27,7 @@ class Reason(Enum):
     LOOPBACK = "the peer sends our own packets back"
     AUTHENTICATION_REFUSED = "the peer accepts no authentication protocol of ours"
     NO_ADDRESS = "the peer assigns no address"
+    WRONG_ADDRESS = "the peer assigns an address that no host may have"
 
 
 @dataclass(frozen=True, slots=True)

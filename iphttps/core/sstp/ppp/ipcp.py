@@ -13,7 +13,7 @@ from .commands import Reason
 from .control import ControlProtocol, Verdict
 from .options import Options
 
-__all__ = ["ClientIPCP", "OptionType", "ServerIPCP"]
+__all__ = ["ClientIPCP", "OptionType", "ServerIPCP", "is_host"]
 
 _UNKNOWN = bytes(4)
 
@@ -24,6 +24,11 @@ class OptionType(IntEnum):
     ADDRESS = 3  # RFC 1332 3.3
     PRIMARY_DNS = 129  # RFC 1877 1.1
     SECONDARY_DNS = 131  # RFC 1877 1.3
+
+
+def is_host(address: bytes) -> bool:
+    """Tell whether a host on the other side of a link may have this address (RFC 1122 section 3.2.1.3)."""
+    return address[0] not in (0, 127) and address[0] < 224
 
 
 class ServerIPCP(ControlProtocol):
@@ -67,7 +72,7 @@ class ClientIPCP(ControlProtocol):
     def __init__(self, address: bytes = _UNKNOWN) -> None:
         super().__init__()
         self.peer_address: bytes | None = None
-        """The server's address; None if it does not tell."""
+        """The server's address; None if it does not tell one that it may have."""
         self._asked: dict[int, bytes] = {
             OptionType.ADDRESS: address,
             OptionType.PRIMARY_DNS: _UNKNOWN,
@@ -76,14 +81,14 @@ class ClientIPCP(ControlProtocol):
 
     @property
     def address(self) -> bytes:
-        """The address assigned; in state Opened it is not 0.0.0.0."""
+        """The address assigned; in state Opened it is one that a host may have."""
         return self._asked[OptionType.ADDRESS]
 
     @property
     def dns(self) -> list[bytes]:
         """The DNS servers, none to two."""
         servers = [self._asked.get(kind, _UNKNOWN) for kind in (OptionType.PRIMARY_DNS, OptionType.SECONDARY_DNS)]
-        return [each for each in servers if each != _UNKNOWN]
+        return [each for each in dict.fromkeys(servers) if is_host(each)]
 
     def _request(self) -> Options:
         return tuple(self._asked.items())
@@ -94,15 +99,25 @@ class ClientIPCP(ControlProtocol):
         return Verdict.REJECT  # among them: the client has no addresses to assign
 
     def _accept(self, options: Options) -> None:
-        self.peer_address = dict(options).get(OptionType.ADDRESS)
+        address = dict(options).get(OptionType.ADDRESS)
+        self.peer_address = address if address and is_host(address) else None
 
     def _acked(self) -> None:
-        if self.address == _UNKNOWN:
+        self._check(self.address)
+
+    def _check(self, address: bytes) -> None:
+        if address == _UNKNOWN:
             self._failure = Reason.NO_ADDRESS
+        elif not is_host(address):
+            self._failure = Reason.WRONG_ADDRESS
 
     def _nakked(self, kind: int, value: bytes) -> None:
         if len(value) == 4:
             self._asked[kind] = value
+            if kind == OptionType.ADDRESS:
+                self._check(value)
+            elif value == _UNKNOWN:
+                del self._asked[kind]  # there is no such DNS server
 
     def _rejected(self, kind: int) -> None:
         if kind == OptionType.ADDRESS:

@@ -67,6 +67,7 @@ class LCP(ControlProtocol):
         "authentication",
         "peer_mru",
         "pfc",
+        "unwanted",
     )
 
     def __init__(
@@ -86,6 +87,8 @@ class LCP(ControlProtocol):
         """Whether the peer has asked for Address-and-Control-Field-Compression."""
         self.pfc = False
         """Whether the peer has asked for Protocol-Field-Compression."""
+        self.unwanted = b""
+        """The authentication protocol that the peer last asked for and did not get, as the data of the option."""
         self._random = magic
         self._magic = magic() or 1  # 6.4: zero is illegal
         self._mru = mru
@@ -124,6 +127,7 @@ class LCP(ControlProtocol):
                 return Verdict.ACK if len(value) == 4 else _EMPTY_ACCM
             case OptionType.AUTHENTICATION if self._offered:
                 known = value in [each.value for each in self._offered]
+                self.unwanted = b"" if known else value
                 return Verdict.ACK if known else self._offered[0].value
             case OptionType.MAGIC_NUMBER:
                 return self._judge_magic(value)

@@ -1,8 +1,5 @@
 """The server's side of a PPP link: LCP, then authentication, then IPCP and IPV6CP (RFC 1661 section 3.2).
 
-The phases are those of RFC 1661. A packet of a later phase is silently discarded (3.5); a frame of an unknown protocol
-gets a Protocol-Reject once LCP is open (5.7). Data frames are not this module's business.
-
 The owner knows the users: it gets the credentials as a command, and answers with `accept` or `reject`, at once or
 later. With `accept` it says what the client is offered.
 """
@@ -11,17 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from enum import Enum
 
-from . import chap, lcp, mschapv2_authenticator, pap
-from .automaton import State
-from .commands import Command as ControlCommand
-from .commands import Finished, Layer, ProtocolRejected, Reason
-from .control import ControlProtocol
-from .frame import ProtocolNumber, build, parse
+from . import chap, mschapv2_authenticator, pap
+from .frame import ProtocolNumber
 from .ipcp import ServerIPCP
 from .ipv6cp import IPV6CP, nobodys
 from .lcp import LCP, Authentication
+from .link import Ended, NetworkDown, Phase, PPPLink
 from .mschapv2_authenticator import Authenticator, Outcome, Send, Verify
 
 __all__ = ["Command", "Credentials", "Ended", "IPv4Up", "IPv6Up", "NetworkDown", "Offer", "PPPServer", "Phase"]
@@ -31,16 +24,6 @@ IDENTIFIER = bytes(7) + b"\x01"
 
 Credentials = Verify | pap.AuthenticateRequest
 """What a client has shown: a response to the challenge, or its password."""
-
-
-class Phase(Enum):
-    """The phases of RFC 1661 section 3.2; the value is the words for status."""
-
-    DEAD = "not started"
-    ESTABLISH = "negotiating LCP"
-    AUTHENTICATE = "authenticating"
-    NETWORK = "up"
-    TERMINATE = "terminating"
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,43 +55,27 @@ class IPv6Up:
     identifier: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class NetworkDown:
-    """The protocol of this number, IPCP or IPV6CP, is open no longer."""
-
-    protocol: int
-
-
-@dataclass(frozen=True, slots=True)
-class Ended:
-    """The link has ended, or must; `sentence` says why, `peer` whether the peer wanted it."""
-
-    sentence: str
-    peer: bool = False
-
-
-Command = bytes | Credentials | IPv4Up | IPv6Up | NetworkDown | Ended
+Own = Credentials | IPv4Up | IPv6Up
+Command = bytes | Own | NetworkDown | Ended
 """Bytes are a frame to send."""
 
 
-class PPPServer:
+class PPPServer(PPPLink[ServerIPCP | IPV6CP, Own]):
     """The server's side of one link.
 
     `random` returns so many random bytes. `name` is the server's name in its challenges. `demanded` are the
-    authentication protocols that a client may use, best first. Each method takes the time `now`, in seconds, and
-    returns the commands to perform, in order; at `deadline` the owner calls `expired`.
+    authentication protocols that a client may use, best first.
     """
+
+    PEER = "client"
 
     __slots__ = (
         "_authenticator",
         "_challenges",
         "_identifier",
         "_name",
-        "_networks",
         "_random",
         "_request",
-        "lcp",
-        "phase",
         "user",
     )
 
@@ -118,92 +85,20 @@ class PPPServer:
         name: bytes,
         demanded: Sequence[Authentication] = (Authentication.MSCHAPV2,),
     ) -> None:
-        self.phase = Phase.DEAD
+        super().__init__(LCP(lambda: int.from_bytes(random(4), "big"), demanded=demanded))
         self.user = b""
         """The name that the client has given, as sent."""
-        self.lcp = LCP(lambda: int.from_bytes(random(4), "big"), demanded=demanded)
         self._random = random
         self._name = name
         self._authenticator: Authenticator | None = None
         self._challenges = 0
         self._identifier = b""
         self._request: pap.AuthenticateRequest | None = None
-        self._networks: dict[int, ServerIPCP | IPV6CP] = {}
 
-    @property
-    def deadline(self) -> float | None:
-        """When to call `expired`, in seconds; None if there is nothing to wait for."""
-        return min((timer for each in self._timed() if (timer := each.deadline) is not None), default=None)
+    def _deadlines(self) -> Iterable[float | None]:
+        return (*super()._deadlines(), self._authenticator.deadline if self._authenticator else None)
 
-    def _timed(self) -> Iterable[ControlProtocol | Authenticator]:
-        return (self.lcp, *([self._authenticator] if self._authenticator else ()), *self._networks.values())
-
-    def start(self, now: float) -> list[Command]:
-        """Begin: frames can be exchanged."""
-        self.phase = Phase.ESTABLISH
-        return self._lcp([*self.lcp.open(now), *self.lcp.up(now)], now)
-
-    def close(self, now: float, reason: Reason = Reason.CLOSED) -> list[Command]:
-        """Terminate the link; Ended follows."""
-        self.phase = Phase.TERMINATE
-        return self._lcp(self.lcp.close(now, reason), now)
-
-    def expired(self, now: float) -> list[Command]:
-        """Handle the timers that have expired."""
-        commands = self._lcp(self.lcp.expired(now), now)
-        if self._authenticator and self.phase is Phase.AUTHENTICATE:
-            commands += self._chap(self._authenticator.expired(now))
-        for number, protocol in tuple(self._networks.items()):
-            commands += self._network(number, protocol.expired(now))
-        return commands
-
-    def receive(self, frame: bytes, now: float) -> list[Command]:
-        """Process a frame that holds no IP packet."""
-        parsed = parse(frame)
-        if parsed is None:
-            return []
-        number, start = parsed
-        # No control packet may be longer than the MRU, which is at most this one (RFC 1661 6.1), or its answer might
-        # not fit into a frame. What a Protocol-Reject sends back may be cut (5.7).
-        data = frame[start : start + lcp.DEFAULT_MRU]
-        if number == ProtocolNumber.LCP:
-            return self._lcp(self.lcp.receive(data, now), now)
-        authenticating = self.phase in (Phase.AUTHENTICATE, Phase.NETWORK)
-        match number:
-            case ProtocolNumber.CHAP if self._authenticator:
-                return self._chap(self._authenticator.receive(data, now)) if authenticating else []
-            case ProtocolNumber.PAP if self.lcp.authentication is Authentication.PAP:
-                return self._pap(data) if authenticating else []
-            case ProtocolNumber.IPCP | ProtocolNumber.IPV6CP if self.phase is not Phase.NETWORK:
-                return []  # RFC 1661 3.5: they may come as soon as the client believes itself authenticated
-        if protocol := self._networks.get(number):
-            return self._network(number, protocol.receive(data, now))
-        rejected = self.lcp.protocol_reject(number, data)
-        return [self._frame(ProtocolNumber.LCP, rejected)] if rejected else []
-
-    # LCP.
-
-    def _lcp(self, commands: list[ControlCommand], now: float) -> list[Command]:
-        found: list[Command] = []
-        for command in commands:
-            match command:
-                case bytes():
-                    found.append(self._frame(ProtocolNumber.LCP, command))
-                case Layer.UP if self.phase is Phase.ESTABLISH:  # else it must end
-                    found += self._authenticate(now)
-                case Layer.DOWN:
-                    found += self._down()
-                case ProtocolRejected(number):
-                    found += self._rejected(number, now)
-                case Finished(Reason.PEER_TERMINATED):
-                    found.append(self._end("the client terminated the PPP link", peer=True))
-                case Finished(reason):
-                    found.append(self._end(f"PPP: {reason.value}"))
-        return found
-
-    def _end(self, sentence: str, *, peer: bool = False) -> Ended:
-        self.phase = Phase.TERMINATE
-        return Ended(sentence, peer)
+    # Authentication.
 
     def _authenticate(self, now: float) -> list[Command]:
         self.phase = Phase.AUTHENTICATE
@@ -213,31 +108,23 @@ class PPPServer:
         self._authenticator = Authenticator(self._random(chap.CHALLENGE_LENGTH), self._name, self._challenges)
         return self._chap(self._authenticator.start(now))
 
-    def _down(self) -> list[Command]:
-        """Leave the phases after LCP's.
+    def _authenticates_by(self, number: int) -> bool:
+        if number == ProtocolNumber.CHAP:
+            return self._authenticator is not None
+        return number == ProtocolNumber.PAP and self.lcp.authentication is Authentication.PAP
 
-        A peer may negotiate again before it has shown its credentials. After that, the verdict, the keys and the
-        addresses belong to this link, and it ends.
-        """
-        again = self.lcp.reason is None
-        afresh = again and self.phase is Phase.AUTHENTICATE and not self.awaits_verdict
-        self.phase = Phase.ESTABLISH if afresh else Phase.TERMINATE
-        opened = [NetworkDown(number) for number, each in self._networks.items() if each.state is State.OPENED]
-        self._networks.clear()
+    def _authentication(self, number: int, data: bytes, now: float) -> list[Command]:
+        return self._chap(self._authenticator.receive(data, now)) if self._authenticator else self._pap(data)
+
+    def _authentication_expired(self, now: float) -> list[Command]:
+        return self._chap(self._authenticator.expired(now)) if self._authenticator else []
+
+    @property
+    def _negotiable(self) -> bool:
+        return not self.awaits_verdict
+
+    def _forget(self) -> None:
         self._authenticator = self._request = None
-        return [*opened, *([self._end("the client negotiates the PPP link again")] if again and not afresh else [])]
-
-    def _rejected(self, number: int, now: float) -> list[Command]:
-        """Send nothing more of a protocol that the peer has rejected, as control protocol or as data (RFC 1661 5.7)."""
-        if number in (ProtocolNumber.CHAP, ProtocolNumber.PAP):
-            return self.close(now, Reason.AUTHENTICATION_REFUSED)
-        protocol = self._networks.get(number | 0x8000)
-        if not protocol:
-            return []
-        down = [NetworkDown(number | 0x8000)] if protocol.state is State.OPENED else []
-        return [*down, *self._without(number | 0x8000, Reason.REJECTED)]
-
-    # Authentication.
 
     def _chap(self, commands: Iterable[Send | Verify | Outcome]) -> list[Command]:
         found: list[Command] = []
@@ -317,29 +204,8 @@ class PPPServer:
 
     # The network layer.
 
-    def _network(self, number: int, commands: list[ControlCommand]) -> list[Command]:
-        found: list[Command] = []
-        for command in commands:
-            match command:
-                case bytes():
-                    found.append(self._frame(number, command))
-                case Layer.UP:
-                    found.append(self._network_up(number))
-                case Layer.DOWN:
-                    found.append(NetworkDown(number))
-                case Finished(reason):
-                    found += self._without(number, reason)
-        return found
-
-    def _without(self, number: int, reason: Reason) -> list[Command]:
-        self._networks.pop(number, None)
-        return [] if self._networks else [self._end(f"PPP: neither IPv4 nor IPv6 is left: {reason.value}")]
-
     def _network_up(self, number: int) -> IPv4Up | IPv6Up:
         protocol = self._networks[number]
         if isinstance(protocol, ServerIPCP):
             return IPv4Up(protocol.assigned)
         return IPv6Up(protocol.peer_identifier or self._identifier)  # after Max-Failure Naks it may do without
-
-    def _frame(self, number: int, packet: bytes) -> bytes:
-        return build(number, packet, acfc=self.lcp.acfc, pfc=self.lcp.pfc)

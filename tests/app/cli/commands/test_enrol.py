@@ -131,7 +131,7 @@ class JoinTests(Enrolled):
         self.assertEqual(0o600, self.laptop.client_key(HOST).stat().st_mode & 0o777)
         own = Credentials.load(self.laptop.client_certificate(HOST), self.laptop.client_key(HOST))
         own.chain[0].verify_directly_issued_by(self.authority.issuer.certificate)
-        self.assertEqual(self.server_authority.certificate_pem, self.laptop.client_ca(HOST).read_bytes())
+        self.assertEqual(self.server_authority.certificate_pem, self.laptop.ca("client", HOST).read_bytes())
 
     def test_repeated(self) -> None:
         """A second time nothing is changed, and that is said."""

@@ -8,8 +8,8 @@ from twisted.internet.epollreactor import EPollReactor
 from twisted.trial.unittest import SynchronousTestCase
 
 from iphttps.app.daemon.process import clock_step
-from iphttps.core.iphttps.reconnect import ReconnectTimer
 from iphttps.core.limits import TokenBucket
+from iphttps.core.reconnect import ReconnectTimer
 from iphttps.net.interfaces import IReactor
 
 DAY = 86400.0

@@ -16,7 +16,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from iphttps.core.sstp.ppp.automaton import State
 from iphttps.core.sstp.ppp.commands import Layer, Reason
-from iphttps.core.sstp.ppp.ipcp import ClientIPCP, ServerIPCP
+from iphttps.core.sstp.ppp.ipcp import ClientIPCP, ServerIPCP, is_host
 from tests.core.sstp.ppp.support import ACK, NAK, REJECT, REQUEST, answer, configure, dissected, opened, started
 
 OWN, ASSIGNED, DNS, DNS2 = (bytes((10, 0, 0, last)) for last in (1, 2, 53, 54))
@@ -145,3 +145,22 @@ class ClientTests(SynchronousTestCase):
         client = ClientIPCP(ASSIGNED)
         opened(client)
         self.assertEqual((ASSIGNED, None), (client.address, client.peer_address))
+
+    def test_hosts(self) -> None:
+        """An address is one that a host may have (RFC 1122 section 3.2.1.3)."""
+        for address in (ASSIGNED, b"\xc6\x33\x64\1", b"\xdf\xff\xff\xfe"):
+            self.assertTrue(is_host(address))
+        for address in (ZERO, b"\0\0\0\1", b"\x7f\0\0\1", b"\xe0\0\0\1", b"\xff\xff\xff\xff"):
+            self.assertFalse(is_host(address))
+
+    def test_nak_of_nothing(self) -> None:
+        """A Nak of 0.0.0.0 for the address ends IPCP; for a DNS server it says that there is none (RFC 1332 3.3)."""
+        protocol = ClientIPCP()
+        request = started(protocol)
+        protocol.receive(configure(NAK, request[1], (3, ASSIGNED), (129, ZERO), (131, DNS2)), 0.0)
+        self.assertEqual((ASSIGNED, [DNS2], None), (protocol.address, protocol.dns, protocol.reason))
+        for wrong, reason in ((ZERO, Reason.NO_ADDRESS), (b"\x7f\0\0\1", Reason.WRONG_ADDRESS)):
+            protocol = ClientIPCP()
+            request = started(protocol)
+            protocol.receive(configure(NAK, request[1], (3, wrong)), 0.0)
+            self.assertEqual((State.CLOSING, reason), (protocol.state, protocol.reason))

@@ -1,0 +1,1 @@
+"""Prefixes and addresses in configurations."""

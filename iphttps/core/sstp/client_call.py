@@ -1,0 +1,309 @@
+"""The client's side of one call: the state machine of SSTP, the PPP link in it, and the crypto binding between the two.
+
+This is where [MS-SSTP] 3.2.7 has SSTP and PPP meet: SSTP starts and stops PPP, PPP says when the login is complete and
+hands over the HLAK, the client proves by it that TLS and the login have the same two ends, and frames pass only in the
+states that allow them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+from ..failure import FailureReason, Stage
+from .attributes import AttributeID, Status, StatusInfo
+from .client import ClientMachine
+from .codec import ControlPacket, Frame
+from .crypto_binding import NO_HLAK, HashProtocol, call_connected, certificate_hash, choose_protocol
+from .machine import Action, Send
+from .machine import Command as MachineCommand
+from .packet import MAXIMUM_FRAME, data_packet
+from .ppp.client import Authenticated, IPv4Addresses, IPv6Identifiers, PPPClient
+from .ppp.client import Command as PPPCommand
+from .ppp.lcp import Authentication
+from .ppp.link import Ended
+from .ppp.login import Login
+from .ppp.mschapv2 import DES
+from .states import Event, State
+from .status_words import status_words
+
+__all__ = ["ClientCall", "Command", "Drop", "LinkDown", "LinkUp", "Negotiated"]
+
+# The codes that Windows' client shows for the same failures (raserror.h, winsock2.h).
+_NOT_CONNECTED = "619"  # ERROR_PORT_NOT_CONNECTED: the call was never up
+_DISCONNECTED = "629"  # ERROR_REMOTE_DISCONNECTION: it was
+_TIMED_OUT = "0x274C"  # WSAETIMEDOUT
+_RESET = "0x2746"  # WSAECONNRESET
+
+_BINDING = (
+    "the server rejected the crypto binding: it has another certificate than this client saw, since TLS ends at a "
+    "front or at somebody in between; or it does not know the keys of the login"
+)
+_NO_HASH = "the server allows no hash protocol for the crypto binding that is allowed here"
+
+
+@dataclass(frozen=True, slots=True)
+class LinkUp:
+    """Packets pass: what IPCP and IPV6CP have given, None where a family is missing, and the greatest packet in bytes.
+
+    The codec has to send frames as `negotiated` says.
+    """
+
+    ipv4: IPv4Addresses | None
+    ipv6: IPv6Identifiers | None
+    mtu: int
+
+
+@dataclass(frozen=True, slots=True)
+class LinkDown:
+    """Packets pass no longer, and the addresses are not this side's any more. Another LinkUp may follow."""
+
+
+@dataclass(frozen=True, slots=True)
+class Drop:
+    """Close the connection, for this reason; what was sent before still goes out."""
+
+    reason: FailureReason
+
+
+Command = bytes | LinkUp | LinkDown | Drop
+"""Bytes are SSTP packets to send."""
+
+
+@dataclass(frozen=True, slots=True)
+class Negotiated:
+    """What client and server have agreed on so far, for status.
+
+    `authentication` is "MS-CHAPv2" or "PAP", `mru` what the server receives. `acfc` and `pfc` are what it has asked
+    for. `missing` says, by "IPv4" and "IPv6", why there is none.
+    """
+
+    authentication: str | None
+    mru: int
+    acfc: bool
+    pfc: bool
+    hash_protocol: HashProtocol | None
+    missing: tuple[tuple[str, str], ...]
+
+
+_METHODS = {Authentication.MSCHAPV2: "MS-CHAPv2", Authentication.PAP: "PAP"}
+
+
+class ClientCall:
+    """One call, from the server's answer to the HTTP request to the end of the connection.
+
+    `random` returns so many random bytes, and `des` encrypts a block of 8 bytes with a key of 8. `certificate` is the
+    one that the server has shown in the TLS handshake, in DER, b"" if there was none; `hashes` are the hash protocols
+    that are allowed. Each method takes the time `now`, in seconds, and returns the commands to perform, in order; at
+    `deadline` the owner calls `expired`.
+    """
+
+    __slots__ = ("_certificate", "_hashes", "_hlak", "_link", "_machine", "_reason", "_was_up", "ppp")
+
+    def __init__(
+        self,
+        random: Callable[[int], bytes],
+        login: Login,
+        certificate: bytes,
+        des: DES,
+        *,
+        hashes: Sequence[HashProtocol] = tuple(HashProtocol),
+        allow_pap: bool = False,
+    ) -> None:
+        self.ppp = PPPClient(random, login, des, allow_pap=allow_pap)
+        self._certificate = certificate
+        self._hashes = tuple(hashes)
+        self._machine = ClientMachine(sum(each.value for each in self._hashes))
+        self._hlak = NO_HLAK
+        self._link: LinkUp | None = None
+        self._was_up = False
+        self._reason: FailureReason | None = None
+
+    @property
+    def state(self) -> State:
+        """The state of [MS-SSTP] 3.2.1."""
+        return self._machine.state
+
+    @property
+    def stage(self) -> Stage:
+        """How far the attempt has come; SSTP while the link is up, and the stage of the failure afterwards."""
+        if self._reason:
+            return self._reason.stage
+        return self.ppp.stage if self._machine.control_passes and not self._was_up else Stage.SSTP
+
+    @property
+    def data_passes(self) -> bool:
+        """Whether data frames pass, both ways (3.2.7.1, 3.2.7.2)."""
+        return self._machine.data_passes
+
+    @property
+    def ends(self) -> bool:
+        """Whether the call, which was started, is ending or has ended: nothing passes any more."""
+        return not self._machine.runs
+
+    @property
+    def reason(self) -> FailureReason | None:
+        """Why the call has ended or is ending; None while it goes on."""
+        return self._reason
+
+    @property
+    def deadline(self) -> float | None:
+        """When to call `expired`, in seconds; None if there is nothing to wait for."""
+        ppp = self.ppp.deadline if self._machine.control_passes else None
+        return min((timer for timer in (self._machine.deadline, ppp) if timer is not None), default=None)
+
+    @property
+    def negotiated(self) -> Negotiated:
+        """What has been agreed on so far."""
+        lcp = self.ppp.lcp
+        return Negotiated(
+            lcp.authentication and _METHODS[lcp.authentication],
+            lcp.peer_mru,
+            lcp.acfc,
+            lcp.pfc,
+            self._hash_protocol,
+            tuple((family, reason.value) for family, reason in self.ppp.missing.items()),
+        )
+
+    @property
+    def _hash_protocol(self) -> HashProtocol | None:
+        """The hash protocol of the binding (ClientHashProtocolChosen)."""
+        binding = self._machine.binding
+        return choose_protocol(binding.hashes, self._hashes) if binding else None
+
+    def start(self, now: float) -> list[Command]:
+        """Begin: the HTTPS connection is there, the server has answered 200 (3.2.4.1)."""
+        return self._run(Event.ESTABLISHED, now)
+
+    def heard(self, now: float) -> None:
+        """Note that data packets have come (3.1.2.3)."""
+        self._machine.heard(now)
+
+    def receive(self, item: ControlPacket | Frame, now: float) -> list[Command]:
+        """Process a control packet, or a frame that holds no IP packet."""
+        if isinstance(item, ControlPacket):
+            stage = self.stage
+            commands = self._machine.received(item.data, now)
+            self._note_message(stage)
+            return self._settled(self._perform(commands, now))
+        self._machine.heard(now)
+        if not self._machine.control_passes:
+            return []  # 3.2.7.2
+        return self._settled(self._linked(self.ppp.receive(item.data, now), now))
+
+    def lost_step(self, now: float) -> list[Command]:
+        """End the call without a word: the stream cannot be delineated (3.1.5.1)."""
+        self._note("the server's stream cannot be delineated into SSTP packets")
+        return self._run(Event.UNDELINEABLE, now)
+
+    def lost(self, now: float) -> list[Command]:
+        """End the call: the connection is gone (3.1.7.2); no Drop follows, `reason` says why."""
+        self._note("the connection was lost", code=_RESET)
+        return self._run(Event.LOST, now)
+
+    def disconnect(self, sentence: str, now: float) -> list[Command]:
+        """Disconnect the call for this reason (3.2.4.2)."""
+        self._note(sentence)
+        return self._run(Event.DISCONNECT_TUNNEL, now)
+
+    def expired(self, now: float) -> list[Command]:
+        """Handle the timers that have expired."""
+        stage, waited = self.stage, self.ppp.awaits if self._machine.control_passes else "Call Connect ACK"
+        expired = self._machine.expired(now)
+        if self.state is State.CALL_ABORT_PENDING:
+            self._note(f"the server did not answer in time: this client has waited for {waited}", stage, _TIMED_OUT)
+        elif self.state is State.CLIENT_CALL_DISCONNECTED:
+            self._note("the server does not answer", stage, _TIMED_OUT)  # 3.1.2.3
+        commands = self._perform(expired, now)
+        if self._machine.control_passes:
+            commands += self._linked(self.ppp.expired(now), now)
+        return self._settled(commands)
+
+    def _run(self, event: Event, now: float) -> list[Command]:
+        return self._settled(self._perform(self._machine.handle(event, now), now))
+
+    def _perform(self, commands: Iterable[MachineCommand], now: float) -> list[Command]:
+        found: list[Command] = []
+        for command in commands:
+            match command:
+                case Send(packet):
+                    found.append(packet)
+                case Action.SEND_CONNECTED:
+                    found.append(self._connected())
+                case Action.START_PPP:
+                    found += self._linked(self.ppp.start(now), now)
+                case Action.DROP:
+                    assert self._reason  # each way here has noted one
+                    found.append(Drop(self._reason))
+                case _:
+                    pass  # to stop PPP and to pass data: two properties of the machine, which have changed already
+        return found
+
+    def _linked(self, commands: Iterable[PPPCommand], now: float) -> list[Command]:
+        """Perform the commands of the PPP link; its frames are sent while they may be (3.2.7.1)."""
+        found: list[Command] = []
+        for command in commands:
+            match command:
+                case bytes():
+                    # What answers a frame that was longer than our MRU may not fit into a packet.
+                    if self._machine.control_passes and len(command) <= MAXIMUM_FRAME:
+                        found.append(data_packet(command))
+                case Authenticated(hlak):
+                    self._hlak = hlak
+                    found += self._perform(self._machine.handle(Event.AUTHENTICATED, now), now)
+                case Ended(sentence, _, code):
+                    self._note(sentence, Stage.PPP if self._was_up else self.ppp.stage, code)
+                    found += self._perform(self._machine.handle(Event.DISCONNECT_TUNNEL, now), now)
+                case _:
+                    pass  # the network layer has changed: `_settled` looks at it
+        return found
+
+    def _connected(self) -> bytes:
+        """Return Call Connected with the crypto binding (3.2.5.2, 3.2.7.1)."""
+        binding, protocol = self._machine.binding, self._hash_protocol
+        assert binding and protocol  # the machine has accepted the ACK
+        shown = certificate_hash(self._certificate, protocol) if self._certificate else bytes(protocol.length)
+        return call_connected(self._hlak, binding.nonce, shown, protocol)
+
+    def _settled(self, commands: list[Command]) -> list[Command]:
+        """Add what has changed of the link to the commands, before the connection is closed."""
+        link = None
+        if self._machine.data_passes and self.ppp.settled:
+            link = LinkUp(self.ppp.ipv4, self.ppp.ipv6, self.ppp.mtu)
+        if link != self._link:
+            changes: list[Command] = [LinkDown()] if self._link else []
+            if link:
+                changes.append(link)
+                self._was_up = True
+            self._link = link
+            at = len(commands) - sum(isinstance(each, Drop) for each in commands)
+            commands[at:at] = changes
+        return commands
+
+    # Why the call ends.
+
+    def _note(self, sentence: str, stage: Stage | None = None, code: str | None = None) -> None:
+        """Note why the call ends; what follows from that is no reason."""
+        if not self._reason:
+            self._reason = FailureReason(stage or self.stage, sentence, code)
+
+    def _note_message(self, stage: Stage) -> None:
+        """Note why the call ends if it does by the message that has come at this stage."""
+        machine = self._machine
+        code = _DISCONNECTED if self._was_up else _NOT_CONNECTED
+        received = status_words(machine.received_status)
+        match machine.state:
+            case State.CALL_ABORT_PENDING:
+                sent = machine.sent_status
+                if sent == StatusInfo(AttributeID.CRYPTO_BINDING_REQ, Status.VALUE_NOT_SUPPORTED):
+                    self._note(_NO_HASH, Stage.BINDING, code)
+                elif sent == StatusInfo(AttributeID.STATUS_INFO, Status.RETRY_COUNT_EXCEEDED):
+                    self._note(f"the server rejected the call{status_words(machine.refused)}", stage, code)
+                self._note(f"this client aborted the call{status_words(sent)}", stage, code)
+            case State.CALL_ABORT_TIMEOUT_PENDING:
+                about = machine.received_status and machine.received_status.attribute
+                if about == AttributeID.CRYPTO_BINDING and stage is Stage.ADDRESSES:
+                    self._note(_BINDING, Stage.BINDING, code)
+                self._note(f"the server aborted the call{received}", stage, code)
+            case State.CALL_DISCONNECT_TIMEOUT_PENDING:
+                self._note(f"the server disconnected{received}", stage, code)

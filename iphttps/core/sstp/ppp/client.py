@@ -1,0 +1,251 @@
+"""The client's side of a PPP link: LCP, then it shows who it is, then IPCP and IPV6CP (RFC 1661 section 3.2).
+
+The client demands no authentication of the server by LCP; MS-CHAPv2 proves both ends to each other. So a server that
+demands none at all proves nothing, and the link ends; with PAP, which has to be allowed, only TLS proves the server.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+from ...failure import Stage
+from . import mschapv2
+from .automaton import RESTART, State
+from .commands import Reason
+from .frame import ProtocolNumber
+from .ipcp import ClientIPCP
+from .ipv6cp import IPV6CP
+from .lcp import LCP, MRU, Authentication
+from .link import Ended, NetworkDown, Phase, PPPLink
+from .login import Command as LoginCommand
+from .login import Login, MSCHAPv2Login, PAPLogin, Rejected
+
+__all__ = ["Authenticated", "Command", "IPv4Addresses", "IPv6Identifiers", "NetworkUp", "PPPClient"]
+
+SETTLE = 10.0
+"""Seconds after the login in which both families may be negotiated; then the client does without a silent one."""
+
+_FAMILIES = {ProtocolNumber.IPCP: "IPv4", ProtocolNumber.IPV6CP: "IPv6"}
+_UNIVERSAL = 0x02
+"""The bit of an interface identifier that says that it is unique everywhere (RFC 5072 section 4.1)."""
+
+_METHODS = {
+    b"\xc2\x27": "EAP",
+    b"\xc2\x23\x05": "CHAP with MD5",
+    b"\xc2\x23\x80": "MS-CHAP of version 1",
+}
+_CODES = {
+    Reason.PEER_TERMINATED: "734",  # ERROR_PPP_LCP_TERMINATED
+    Reason.NO_ANSWER: "718",  # ERROR_PPP_TIMEOUT
+    Reason.NOT_CONVERGING: "732",  # ERROR_PPP_NOT_CONVERGING
+    Reason.LOOPBACK: "737",  # ERROR_PPP_LOOPBACK_DETECTED
+    Reason.AUTHENTICATION_REFUSED: "919",  # ERROR_PEER_REFUSED_AUTH
+    Reason.NO_ADDRESS: "738",  # ERROR_PPP_NO_ADDRESS_ASSIGNED
+    Reason.REJECTED: "733",  # ERROR_PPP_CP_REJECTED
+}
+"""What Windows' client shows (raserror.h)."""
+_NO_NETWORK = "720"  # ERROR_PPP_NO_PROTOCOLS_CONFIGURED
+
+
+@dataclass(frozen=True, slots=True)
+class Authenticated:
+    """The login has succeeded; the client's HLAK, 32 bytes, zero with PAP ([MS-SSTP] 3.2.7.1)."""
+
+    hlak: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkUp:
+    """The protocol of this number, IPCP or IPV6CP, is open."""
+
+    protocol: int
+
+
+@dataclass(frozen=True, slots=True)
+class IPv4Addresses:
+    """What IPCP has given: this side's address, the server's if it has told one, and up to two DNS servers; 4 bytes."""
+
+    address: bytes
+    peer: bytes | None = None
+    dns: tuple[bytes, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class IPv6Identifiers:
+    """The interface identifiers of this side and of the server, if it has told one; 8 bytes."""
+
+    identifier: bytes
+    peer: bytes | None = None
+
+
+Own = Authenticated | NetworkUp
+Command = bytes | Own | NetworkDown | Ended
+"""Bytes are a frame to send."""
+
+
+class PPPClient(PPPLink[ClientIPCP | IPV6CP, Own]):
+    """The client's side of one link.
+
+    `random` returns so many random bytes, `des` encrypts a block. PAP is used with `allow_pap` only, since it shows the
+    server the password.
+    """
+
+    PEER = "server"
+
+    __slots__ = ("_allow_pap", "_des", "_login", "_method", "_random", "_settling", "missing", "stage")
+
+    def __init__(
+        self, random: Callable[[int], bytes], login: Login, des: mschapv2.DES, *, allow_pap: bool = False
+    ) -> None:
+        offered = (Authentication.MSCHAPV2, Authentication.PAP)[: 1 + allow_pap]
+        super().__init__(LCP(lambda: int.from_bytes(random(4), "big"), offered=offered))
+        self.stage = Stage.PPP
+        """How far the link has come: PPP, LOGIN or ADDRESSES."""
+        self.missing: dict[str, Reason] = {}
+        """Why there is no IPv4, or no IPv6."""
+        self._allow_pap = allow_pap
+        self._random = random
+        self._login = login
+        self._des = des
+        self._method: MSCHAPv2Login | PAPLogin | None = None
+        self._settling: float | None = None
+
+    @property
+    def mtu(self) -> int:
+        """The greatest packet to send, in bytes: what the server receives, and fits into 1500 bytes on the way."""
+        return min(MRU, self.lcp.peer_mru)
+
+    @property
+    def settled(self) -> bool:
+        """Whether at least one family is open, and none is still being negotiated."""
+        return bool(self._networks) and all(each.state is State.OPENED for each in self._networks.values())
+
+    @property
+    def ipv4(self) -> IPv4Addresses | None:
+        """What IPCP has given; None if it is not open."""
+        protocol = self._networks.get(ProtocolNumber.IPCP)
+        if not isinstance(protocol, ClientIPCP) or protocol.state is not State.OPENED:
+            return None
+        return IPv4Addresses(protocol.address, protocol.peer_address, tuple(protocol.dns))
+
+    @property
+    def ipv6(self) -> IPv6Identifiers | None:
+        """What IPV6CP has given; None if it is not open."""
+        protocol = self._networks.get(ProtocolNumber.IPV6CP)
+        if not isinstance(protocol, IPV6CP) or protocol.state is not State.OPENED:
+            return None
+        return IPv6Identifiers(protocol.identifier, protocol.peer_identifier)
+
+    @property
+    def awaits(self) -> str:
+        """What the link is waiting for, for a sentence."""
+        if self.phase is Phase.AUTHENTICATE and self._method:
+            return self._method.awaits
+        return f"the server; PPP: {self.phase.value}"
+
+    def expired(self, now: float) -> list[Command]:
+        """Handle the timers that have expired."""
+        commands = super().expired(now)
+        if self._settling is not None and now >= self._settling:
+            waiting = [number for number, each in self._networks.items() if each.state is not State.OPENED]
+            self._settling = now + RESTART if len(waiting) == len(self._networks) else None
+            for number in waiting if self._settling is None else ():
+                commands += self._without(number, Reason.NO_ANSWER)
+        return commands
+
+    def _deadlines(self) -> Iterable[float | None]:
+        return (*super()._deadlines(), self._method.deadline if self._method else None, self._settling)
+
+    # LCP.
+
+    def _finished(self, reason: Reason) -> Ended:
+        if self.lcp.unwanted and self.stage is Stage.PPP:
+            return self._end(self._unwanted(), code=_CODES[Reason.AUTHENTICATION_REFUSED])
+        ended = super()._finished(reason)
+        return Ended(ended.sentence, ended.peer, _CODES.get(reason))
+
+    def _unwanted(self) -> str:
+        """Say that the server demands a method that the client does not have, or may not use."""
+        if self.lcp.unwanted == Authentication.PAP.value:
+            return "the server demands PAP, which would show it the password: allow-pap permits that"
+        method = _METHODS.get(self.lcp.unwanted, "an unknown method")
+        return f"the server demands {method} to log in: MS-CHAPv2 must be allowed there"
+
+    # Authentication.
+
+    def _authenticate(self, now: float) -> list[Command]:
+        self.stage = Stage.LOGIN
+        self.phase = Phase.AUTHENTICATE
+        if self.lcp.authentication is None:
+            code = _CODES[Reason.AUTHENTICATION_REFUSED]
+            return [self._end("the server demands no login, and so proves nothing: it is not trusted", code=code)]
+        if self.lcp.authentication is Authentication.PAP:
+            self._method = PAPLogin(self._login)
+        else:
+            self._method = MSCHAPv2Login(self._login, self._random, self._des)
+        return self._took(self._method, self._method.start(now), now)
+
+    def _authenticates_by(self, number: int) -> bool:
+        return self._method is not None and number == self._method.NUMBER
+
+    def _authentication(self, number: int, data: bytes, now: float) -> list[Command]:
+        assert self._method  # _authenticates_by says so
+        return self._took(self._method, self._method.receive(data, now), now)
+
+    def _authentication_expired(self, now: float) -> list[Command]:
+        return self._took(self._method, self._method.expired(now), now) if self._method else []
+
+    def _forget(self) -> None:
+        self._method = self._settling = None
+        if self.phase is Phase.ESTABLISH:
+            self.stage = Stage.PPP
+
+    def _took(self, method: MSCHAPv2Login | PAPLogin, commands: Iterable[LoginCommand], now: float) -> list[Command]:
+        found: list[Command] = []
+        for command in commands:
+            if isinstance(command, bytes):
+                found.append(self._frame(method.NUMBER, command))
+            elif isinstance(command, Rejected):
+                found.append(self._end(command.sentence, code=command.code))
+            elif self.phase is Phase.AUTHENTICATE:  # a Success that comes later changes nothing
+                found += [Authenticated(command.hlak), *self._start_networks(now)]
+        return found
+
+    # The network layer.
+
+    def _start_networks(self, now: float) -> list[Command]:
+        self.phase = Phase.NETWORK
+        self.stage = Stage.ADDRESSES
+        self._settling = now + SETTLE
+        self._networks[ProtocolNumber.IPCP] = ClientIPCP()
+        self._networks[ProtocolNumber.IPV6CP] = IPV6CP(self._identifier(), self._identifier(), yielding=True)
+        found: list[Command] = []
+        for number, protocol in tuple(self._networks.items()):
+            found += self._network(number, [*protocol.open(now), *protocol.up(now)])
+        return found
+
+    def _identifier(self) -> bytes:
+        """Return a random interface identifier, which is not said to be unique everywhere, and is not zero."""
+        first, *others = self._random(8)
+        return bytes((first & ~_UNIVERSAL | 0x01, *others))
+
+    def _network_up(self, number: int) -> Own:
+        self._settle()
+        return NetworkUp(number)
+
+    def _settle(self) -> None:
+        """Stop the clock once there is nothing more to wait for."""
+        if self.settled:
+            self._settling = None
+
+    def _without(self, number: int, reason: Reason) -> list[Command]:
+        self._networks.pop(number, None)
+        self.missing[_FAMILIES[ProtocolNumber(number)]] = reason
+        self._settle()
+        if self._networks:
+            return []
+        addressless = {Reason.NO_ADDRESS, Reason.WRONG_ADDRESS} & {*self.missing.values()}
+        code = _CODES[Reason.NO_ADDRESS] if addressless else _NO_NETWORK
+        words = "; ".join(f"{family}: {each.value}" for family, each in self.missing.items())
+        return [self._end(f"the server gives neither an IPv4 nor an IPv6 address ({words})", code=code)]

@@ -1,0 +1,320 @@
+"""The client of any protocol: performs its state machine's commands, joins session and device ([MS-IPHTTPS] 3.1)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from itertools import cycle
+from typing import Protocol, cast
+
+from twisted.internet.defer import Deferred, succeed
+from twisted.internet.interfaces import IAddress, IDelayedCall, IReactorTime
+from twisted.internet.protocol import Factory
+from twisted.python.failure import Failure
+
+from ..core.client import Action, ClientEvent, ClientMachine, ClientState, Command, StartTimer
+from ..core.failure import FailureReason, Stage
+from ..core.ip.batch import Batch
+from .client_session import ClientSession, Owner
+from .connect.alternatives import Attempt
+from .connect.remote_server import Choice, RemoteServer, as_listed
+from .device_reader import DeviceReader
+from .explain import explain, explain_expiry
+from .interfaces import PacketDevice
+from .log import logger
+from .session_log import ClientRecord
+
+__all__ = ["Client", "Liveness", "Server"]
+
+SessionMaker = Callable[[Owner, float], ClientSession]
+"""Makes the session of a new connection, which must open it within so many seconds."""
+
+Server = RemoteServer[SessionMaker]
+"""A server, with the sessions of its protocol."""
+
+
+class Liveness(Protocol):
+    """Tells whether the other end of a link is there; one session at a time, from `start` to `stop`."""
+
+    @property
+    def router(self) -> bytes | None:
+        """The link-local address of the router on the link, None if it is not known."""
+
+    @property
+    def listening(self) -> bool:
+        """Whether `hear` must be called with packets from the server."""
+
+    def start(self, send: Callable[[Batch], None], traffic: Callable[[], int]) -> None:
+        """Start; the link has just come up. `send` sends packets to the server, `traffic` counts packets so far."""
+
+    def stop(self) -> None:
+        """Stop; the link goes down."""
+
+    def hear(self, batch: Batch) -> None:
+        """Process packets from the server."""
+
+    def ask(self) -> Deferred[float | None]:
+        """Probe the other end; fires with the round-trip time in seconds, or None without an answer."""
+
+    def check(self) -> None:
+        """Probe the other end, and report it to the client if it does not answer."""
+
+    def solicit(self) -> None:
+        """Send a Router Solicitation (RFC 4861 section 6.3.7), if the link is up."""
+
+
+class Client(Factory):
+    """The client; it calls `bring_up` and `take_down` when the link comes up and goes down.
+
+    `servers` are tried in the order returned by `choose`, which is called again when all have failed. `liveness` makes
+    the object that probes the other end; its argument is called when that does not answer. `random` returns a number
+    from 0 to 1.
+    """
+
+    log = logger()
+    noisy = False
+
+    def __init__(
+        self,
+        clock: IReactorTime,
+        machine: ClientMachine,
+        servers: Sequence[Server],
+        device: PacketDevice,
+        reader: Callable[[Callable[[Batch], int]], DeviceReader],
+        *,
+        bring_up: Callable[[ClientSession], None],
+        take_down: Callable[[], None],
+        liveness: Callable[[Callable[[], None]], Liveness],
+        choose: Choice[SessionMaker] = as_listed,
+        random: Callable[[], float] = float,
+    ) -> None:
+        self.clock = clock
+        self.server = servers[0]
+        """The server of the latest attempt."""
+        self.liveness = liveness(self._router_silent)
+        self._machine = machine
+        self._servers = servers
+        self._turns = cycle(servers)
+        self._device = device
+        self._reader = reader(self._from_host)
+        self._bring_up = bring_up
+        self._take_down = take_down
+        self._choose = choose
+        self._random = random
+        self._tunnel: ClientSession | None = None
+        self._attempt: Deferred[object] | None = None
+        self._timer: IDelayedCall | None = None
+        self._gone: Deferred[None] = succeed(None)
+        self._session: ClientRecord | None = None
+        self._why = ""
+        self.since = clock.seconds()
+        """The time of the last state change."""
+        self.last_failure: tuple[FailureReason, str, float] | None = None
+        """The last failure: its reason, the server's URI, and its time."""
+
+    def handle(self, event: ClientEvent, at_least: float = 0.0) -> None:
+        """Handle an event: perform the commands of the state machine.
+
+        After a failure the next attempt follows no earlier than `at_least` seconds.
+        """
+        before = self._machine.state
+        commands = self._machine.handle(event, self.clock.seconds(), jitter=self._random(), at_least=at_least)
+        after = self._machine.state
+        if after is not before:
+            self.since = self.clock.seconds()
+            self.log.info("{before} -> {after}", event="state-changed", before=before.name, after=after.name)
+        for command in commands:
+            self._perform(command)
+
+    def disable(self, why: str) -> None:
+        """Disable the client in any state (3.1.4.2); `why` is the reason in the session's record."""
+        self._why = why
+        self.handle(ClientEvent.DISABLE)
+
+    def network_changed(self, *, address_gone: bool = False) -> None:
+        """React to a change of the underlying network: check the tunnel if it is up, or else reconnect now.
+
+        `address_gone` means that the host has lost the source address of the connection.
+        """
+        if address_gone and self.state is ClientState.LINK_UP:
+            self._cut_off(
+                FailureReason(Stage.CONNECT, "this host has lost the address that the connection was made from")
+            )
+        elif self.state not in (ClientState.DISABLED, ClientState.ENABLED):
+            self.handle(ClientEvent.NETWORK)
+
+    def end_overdue(self, now: float) -> None:
+        """End the session if a certificate in the server's chain has expired; the server may have a new one."""
+        if self._tunnel and self.state is ClientState.LINK_UP and (trouble := explain_expiry(self._tunnel.tls, now)):
+            self._cut_off(trouble)
+
+    @property
+    def state(self) -> ClientState:
+        """The state (3.1.1)."""
+        return self._machine.state
+
+    @property
+    def tunnel(self) -> ClientSession | None:
+        """The present connection, None without one."""
+        return self._tunnel
+
+    @property
+    def next_attempt(self) -> float | None:
+        """The expiry of the reconnect timer, None if it is not running (3.1.2.1)."""
+        return self._timer.getTime() if self._timer and self._timer.active() else None
+
+    def _perform(self, command: Command) -> None:
+        match command:
+            case Action.CONNECT:
+                self._connect()
+            case Action.CONNECT_NEXT:
+                self._connect_next()
+            case Action.CONNECT_AGAIN:
+                self._connect_again()
+            case Action.SEND_REQUEST:
+                self._current.request()
+            case Action.LINK_UP:
+                self._link_up(self._current)
+            case Action.LINK_DOWN:
+                self.liveness.stop()
+                self._reader.stop()
+                self._take_down()
+                if self._session:
+                    self._session.ended(self.log, self._why, self.clock.seconds())
+            case Action.ASK_ROUTER:
+                self.liveness.check()
+            case Action.DISCONNECT:
+                self._disconnect()
+            case Action.CANCEL_TIMER:
+                if self._timer and self._timer.active():
+                    self._timer.cancel()
+            case StartTimer(delay):
+                self.log.info("next attempt in {delay:.1f} seconds", event="next-attempt", delay=delay)
+                self._timer = self.clock.callLater(delay, self.handle, ClientEvent.TIMER)
+
+    @property
+    def _current(self) -> ClientSession:
+        assert self._tunnel is not None
+        return self._tunnel
+
+    # An attempt, in the order of its life.
+
+    def _connect(self) -> None:
+        chosen = self._choose(self._servers)
+        self._attempt = attempt = cast("Deferred[object]", chosen)
+        chosen.addCallbacks(self._chosen, self._not_connected, errbackArgs=(attempt,))
+
+    def _chosen(self, servers: Sequence[Server]) -> None:
+        # The state machine limits the attempts; after a session the next server in order follows.
+        self._turns = cycle(servers)
+        self._connect_next()
+
+    def _connect_next(self) -> None:
+        self.server = next(self._turns)
+        self._round = Attempt(self.server.uri, self.server.endpoint)
+        self.log.info("connecting to {uri}", event="connecting", uri=self.server.uri)
+        self._connect_again()
+
+    def _connect_again(self) -> None:
+        self._attempt = attempt = cast("Deferred[object]", self.server.endpoint.connect(self))
+        attempt.addErrback(self._not_connected, attempt)
+
+    def _not_connected(self, failure: Failure, attempt: Deferred[object]) -> None:
+        # A cancelled attempt fails, too, and not always with CancelledError: Twisted's resolver reports a name that
+        # was not found.
+        if attempt is self._attempt:
+            self._note_failure(explain(failure))
+
+    def buildProtocol(self, addr: IAddress | None) -> ClientSession:
+        """Build the session of a new connection."""
+        self._round.using(addr)
+        self._tunnel = self.server.session(self, self._round.deadline)
+        return self._tunnel
+
+    def connected(self, tunnel: ClientSession) -> None:
+        """Handle an established HTTPS connection (3.1.5.1)."""
+        self.handle(ClientEvent.CONNECTED)
+
+    def answered(self, tunnel: ClientSession) -> None:
+        """Take note that no other address of the server, or proxy to it, would do better: it has answered, or could."""
+        self._round.opened()
+
+    def responded(self, tunnel: ClientSession) -> None:
+        """Handle a successful response (3.1.5.2)."""
+        self._round.opened()
+        self.handle(ClientEvent.RESPONSE)
+
+    def _link_up(self, tunnel: ClientSession) -> None:
+        counted, suite = tunnel.counters, tunnel.tls.suite if tunnel.tls else None
+        self._session = ClientRecord(self.server.uri, self.server.through(), suite, counted, self.clock.seconds())
+        self._bring_up(tunnel)
+        self._reader.start()
+        self._watch(tunnel)
+
+    def _watch(self, tunnel: ClientSession) -> None:
+        counted = tunnel.counters
+        self.liveness.start(tunnel.send, lambda: counted.packets_in + counted.packets_out)
+
+    def renumbered(self, tunnel: ClientSession) -> None:
+        """Take the link down and bring it up again: the session goes on, and its addresses have changed."""
+        if tunnel is self._tunnel:
+            self.liveness.stop()
+            self._reader.stop()
+            self._take_down()
+            self._bring_up(tunnel)
+            self._reader.start()
+            self._watch(tunnel)
+
+    def failed(self, tunnel: ClientSession, trouble: FailureReason) -> None:
+        """Handle the end of the connection; an abandoned one is ignored."""
+        if tunnel is self._tunnel:
+            self._tunnel = None
+            self._note_failure(trouble)
+
+    def _note_failure(self, trouble: FailureReason) -> None:
+        if self._round.goes_on(trouble):
+            self.handle(ClientEvent.NEXT_ADDRESS)
+        else:
+            self._report_failure(told := self._round.verdict(trouble))
+            self.handle(ClientEvent.FAILED, told.retry_after or 0.0)
+
+    def _report_failure(self, trouble: FailureReason) -> None:
+        self._why = trouble.sentence
+        self.last_failure = trouble, self.server.uri, self.clock.seconds()
+        self.log.warn(
+            "{uri}: {sentence}",
+            event="attempt-failed",
+            uri=self.server.uri,
+            sentence=trouble.sentence,
+            stage=trouble.stage.value,
+            code=trouble.code,
+        )
+
+    def _router_silent(self) -> None:
+        self._cut_off(FailureReason(Stage.ROUTER, "the router on the link does not answer"))
+
+    def _cut_off(self, trouble: FailureReason) -> None:
+        self._report_failure(trouble)
+        self.handle(ClientEvent.CUT_OFF)
+
+    def _disconnect(self) -> None:
+        attempt, self._attempt = self._attempt, None
+        if attempt:
+            attempt.cancel()
+        if self._tunnel:
+            tunnel, self._tunnel = self._tunnel, None
+            self._gone = tunnel.ended
+            tunnel.disconnect("given up")
+
+    def gone(self) -> Deferred[None]:
+        """Return a Deferred that fires when the last abandoned connection has ended."""
+        return self._gone
+
+    def _from_host(self, batch: Batch) -> int:
+        self._current.send(batch)
+        return 1
+
+    def from_server(self, batch: Batch) -> None:
+        """Hand packets from the server to the kernel (3.1.5.3)."""
+        self._device.write(batch)
+        if self.liveness.listening:
+            self.liveness.hear(batch)

@@ -1,0 +1,315 @@
+"""The client's session, in memory against the server's: what makes the link, and why it ends."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import count
+from typing import cast
+
+from twisted.internet.error import ConnectionDone
+from twisted.internet.interfaces import IReactorFDSet, IStreamClientEndpoint
+from twisted.internet.protocol import Protocol
+from twisted.internet.testing import StringTransport
+from twisted.python.failure import Failure
+
+from iphttps.core.client import ClientEvent, ClientMachine, ClientState
+from iphttps.core.errors import ConfigError
+from iphttps.core.failure import FailureReason, Stage
+from iphttps.core.ip import ipv4, ipv6
+from iphttps.core.reconnect import INITIAL, ReconnectTimer
+from iphttps.core.sstp.client_call import ClientCall, LinkUp
+from iphttps.core.sstp.client_request import ANSWER_TIMEOUT, ClientHandshake
+from iphttps.core.sstp.ppp.login import Login
+from iphttps.core.sstp.ppp.mschapv2 import nt_password_hash
+from iphttps.core.sstp.states import HELLO
+from iphttps.host.device.memory import MemoryDevice
+from iphttps.net.client import Client
+from iphttps.net.client_session import ClientSession, Owner
+from iphttps.net.connect.remote_server import RemoteServer
+from iphttps.net.device_reader import DeviceReader
+from iphttps.net.sstp.client import SHUTDOWN, Setup, SSTPClientSession
+from iphttps.net.sstp.echo import INTERVAL, REQUESTS, Echo
+from iphttps.pki import des
+from tests.net.sstp import support
+from tests.net.sstp.support import FAR, SSTPCase
+from tests.net.support import OUTER, Connection, Endpoint
+from tests.sstp_client import CALL_ABORT, ECHO_REQUEST, message
+
+LINK_LOCAL = bytes.fromhex("fe80000000000000")
+
+
+class Account:
+    """A login that a test can change, and what the servers said about it."""
+
+    def __init__(self) -> None:
+        self.user, self.password = "alice", "secret"
+        self.withheld = ""
+        self.said: list[str] = []
+
+    def login(self, now: float) -> Login:
+        """Return the login."""
+        if self.withheld:
+            raise ConfigError(self.withheld)
+        return Login(self.user.encode(), nt_password_hash(self.password))
+
+    def rejected(self, now: float) -> None:
+        """Note that it was rejected."""
+        self.said.append("rejected")
+
+    def accepted(self) -> None:
+        """Note that it was accepted."""
+        self.said.append("accepted")
+
+
+class ClientCase(SSTPCase):
+    """The client with one server, on plain HTTP."""
+
+    def setUp(self) -> None:
+        """Make both ends; without TLS a client has seen no certificate, and its hash is of zeros."""
+        self.patch(support, "CERTIFICATE_HASH", bytes(32))
+        super().setUp()
+        self.account = Account()
+        self.link: list[str] = []
+        self.ups: list[LinkUp] = []
+        self.endpoint = Endpoint()
+        self.tun = MemoryDevice("sstp0", ipv4=True)
+        self.addCleanup(self.tun.close)
+        self.echo = Echo(self.clock, lambda: None)
+        self._random = self._bytes()
+        self.client = Client(
+            self.clock,
+            ClientMachine(ReconnectTimer()),
+            [RemoteServer("http://vpn.example.org", cast(IStreamClientEndpoint, self.endpoint), self._session)],
+            self.tun,
+            lambda deliver: DeviceReader(cast(IReactorFDSet, self.clock), self.tun, deliver, self.fail),
+            bring_up=self._up,
+            take_down=lambda: self.link.append("down"),
+            liveness=self._liveness,
+        )
+        self.client.handle(ClientEvent.ENABLE)
+        self.client.handle(ClientEvent.PRECONDITION)
+
+    def _bytes(self) -> Iterator[bytes]:
+        return (bytes((number % 256,)) for number in count(7))
+
+    def _liveness(self, silent: object) -> Echo:
+        self.echo.silent = lambda: self.client._router_silent()
+        return self.echo
+
+    def _session(self, client: Owner, deadline: float) -> SSTPClientSession:
+        handshake = ClientHandshake("vpn.example.org", bytes(16))
+        return SSTPClientSession(client, deadline, Setup(handshake, self.account, self._call, self.echo))
+
+    def _call(self, login: Login, certificate: bytes) -> ClientCall:
+        return ClientCall(lambda length: next(self._random) * length, login, certificate, des.encrypt)
+
+    def _up(self, session: ClientSession) -> None:
+        self.link.append("up")
+        assert isinstance(session, SSTPClientSession) and session.link
+        self.ups.append(session.link)
+
+    @property
+    def session(self) -> SSTPClientSession:
+        """The present session."""
+        assert isinstance(self.client.tunnel, SSTPClientSession)
+        return self.client.tunnel
+
+    @property
+    def failure(self) -> FailureReason:
+        """The last failure."""
+        assert self.client.last_failure
+        return self.client.last_failure[0]
+
+    def join(self, cut: int = 1 << 20) -> Connection:
+        """Let the latest attempt reach the server, and carry what the two have to say."""
+        factory, attempt = self.endpoint.attempts[-1]
+        protocol = cast(Protocol, factory.buildProtocol(OUTER))
+        connection = Connection(self.clock, cast(Protocol, self.listener.buildProtocol(OUTER)), protocol, cut)
+        attempt.callback(protocol)
+        connection.settle()
+        return connection
+
+    def up(self) -> Connection:
+        """Have the link come up."""
+        connection = self.join()
+        self.assertIs(self.client.state, ClientState.LINK_UP, self.client.last_failure)
+        return connection
+
+    def raw(self) -> StringTransport:
+        """Let the latest attempt reach a server that is a test's own."""
+        transport = StringTransport()
+        self.endpoint.accept(transport)
+        return transport
+
+
+class LinkTests(ClientCase):
+    """The link from the request to the first packets."""
+
+    def test_up(self) -> None:
+        """The link comes up with the addresses of both families, the DNS server and the MTU ([MS-SSTP] 3.2.7)."""
+        self.up()
+        (link,) = self.ups
+        assert link.ipv4 and link.ipv6
+        self.assertEqual((bytes((10, 99, 0, 2)), (bytes((10, 0, 0, 53)),)), (link.ipv4.address, link.ipv4.dns))
+        self.assertEqual((8, 1400), (len(link.ipv6.identifier), link.mtu))
+        self.assertEqual((["up"], ["accepted"]), (self.link, self.account.said))
+        self.assertEqual("alice", next(iter(self.table)).user)
+
+    def test_not_before(self) -> None:
+        """The answer to the request alone opens no link: that takes the whole negotiation ([MS-SSTP] 3.2.5.2)."""
+        transport = self.raw()
+        protocol = self.session
+        protocol.dataReceived(b"HTTP/1.1 200 OK\r\nContent-Length: 18446744073709551615\r\n\r\n")
+        self.assertTrue(transport.value().endswith(bytes.fromhex("1001000e 0001 0001 0001 0006 0001")))
+        self.assertEqual((ClientState.ESTABLISHED, []), (self.client.state, self.link))
+
+    def test_byte_by_byte(self) -> None:
+        """However its bytes are cut, the call goes on as it should."""
+        self.join(cut=1)
+        self.assertIs(self.client.state, ClientState.LINK_UP)
+
+    def test_packets(self) -> None:
+        """Packets pass both ways, of both families ([MS-SSTP] 3.2.7.1)."""
+        connection = self.up()
+        own = self.ups[0].ipv4
+        assert own
+        there = [ipv4.packet(own.address, FAR, ipv6.UDP, bytes(number)) for number in range(3)]
+        for each in there:
+            self.tun.inject(each)
+        self.client._reader.doRead()
+        back = ipv4.packet(FAR, own.address, ipv6.UDP, bytes(8))
+        self.from_host(back)
+        connection.settle()
+        self.assertEqual(there, [each for each in self.device.taken if each[0] == 0x45])
+        self.assertIn(back, self.tun.taken)
+
+    def test_hello(self) -> None:
+        """A server that says nothing for a minute is asked, and its answer keeps the session ([MS-SSTP] 3.1.2.3)."""
+        connection = self.up()
+        for _ in range(5):
+            self.clock.advance(HELLO)
+            connection.settle()
+        self.assertIs(self.client.state, ClientState.LINK_UP)
+
+    def test_silent(self) -> None:
+        """One that does not answer either is given up without a word, and the client tries again."""
+        connection = self.up()
+        self.clock.advance(HELLO)
+        self.clock.advance(HELLO)
+        connection.settle()
+        self.assertEqual("the server does not answer", self.failure.sentence)
+        self.assertEqual(["up", "down"], self.link)
+
+
+class EndTests(ClientCase):
+    """Why the attempt or the session ends."""
+
+    def test_wrong_password(self) -> None:
+        """A wrong password is told once, with Windows' code, and noted so that it is not shown again at once."""
+        self.account.password = "wrong"
+        connection = self.join()
+        self.clock.advance(6)
+        connection.settle()
+        self.assertEqual((Stage.LOGIN, "691"), (self.failure.stage, self.failure.code))
+        self.assertEqual((["rejected"], []), (self.account.said, self.link))
+        self.assertEqual(INITIAL, (self.client.next_attempt or 0) - self.clock.seconds())
+
+    def test_withheld(self) -> None:
+        """A login that is kept back is not sent at all, and neither is the request."""
+        self.account.withheld = "the server has rejected the user or the password"
+        transport = self.raw()
+        self.assertEqual(b"", transport.value())
+        self.session.connectionLost(Failure(ConnectionDone()))
+        self.assertEqual((Stage.LOGIN, self.account.withheld), (self.failure.stage, self.failure.sentence))
+        self.assertEqual(1, len(self.endpoint.attempts))
+
+    def test_answer_late(self) -> None:
+        """The server has 60 seconds to answer the request ([MS-SSTP] 3.2.2)."""
+        transport = self.raw()
+        self.clock.advance(ANSWER_TIMEOUT - 1)
+        self.assertFalse(transport.disconnecting)
+        self.clock.advance(1)
+        self.assertTrue(transport.disconnecting)
+
+    def test_other_answer(self) -> None:
+        """An answer that is no 200 ends the attempt with the answer in a sentence."""
+        self.raw()
+        session = self.session
+        session.dataReceived(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n")
+        session.connectionLost(Failure(ConnectionDone()))
+        self.assertIs(Stage.HTTP, self.failure.stage)
+        self.assertRegex(self.failure.sentence, "^the server answered 404 Not Found, .* SSTP")
+
+    def test_abort(self) -> None:
+        """A server that aborts the call is named in the reason, after the last message to it ([MS-SSTP] 3.1.4.1)."""
+        connection = self.up()
+        self.session.dataReceived(message(CALL_ABORT))
+        connection.settle()
+        self.clock.advance(1)
+        connection.settle()
+        self.assertIn("the server aborted the call", self.failure.sentence)
+        self.assertEqual(["up", "down"], self.link)
+
+    def test_server_stops(self) -> None:
+        """When the server disconnects, the client acknowledges that and tries again after the delay."""
+        connection = self.up()
+        next(iter(self.table)).connection.disconnect("shutting down")
+        connection.settle()
+        self.clock.advance(1)
+        connection.settle()
+        self.assertIn("the server disconnected", self.failure.sentence)
+        self.assertIsNotNone(self.client.next_attempt)
+
+    def test_disabled(self) -> None:
+        """Disabled, the client disconnects the call, and the server acknowledges that ([MS-SSTP] 3.2.4.2)."""
+        connection = self.up()
+        self.client.disable("client shutting down")
+        connection.settle()
+        self.assertEqual((["up", "down"], 0), (self.link, len(self.table)))
+        self.successResultOf(self.client.gone())
+
+    def test_no_acknowledgement(self) -> None:
+        """A server that does not acknowledge the disconnect is waited for two seconds."""
+        self.up()
+        session = self.session
+        self.client.disable("client shutting down")
+        self.assertIsNone(session.ending)
+        self.clock.advance(SHUTDOWN)
+        self.assertEqual("client shutting down", self.client._why)
+        self.assertEqual("given up", session.ending)
+
+    def test_lost(self) -> None:
+        """A connection that ends without a word takes the link down (3.1.5.4)."""
+        self.up().cut_off()
+        self.session.connectionLost(Failure(ConnectionDone()))
+        self.assertEqual((["up", "down"], Stage.SSTP), (self.link, self.failure.stage))
+
+
+class EchoTests(ClientCase):
+    """Whether the server is still there is asked by SSTP's own echo."""
+
+    def test_round_trip(self) -> None:
+        """Asked for, the round trip is measured ([MS-SSTP] 3.1.2.3)."""
+        connection = self.up()
+        asked = self.echo.ask()
+        connection.settle()
+        self.assertEqual(0.0, self.successResultOf(asked))
+
+    def test_network_changed(self) -> None:
+        """After a change of the network the server is asked three times, then the client connects anew at once."""
+        self.up()
+        attempts = len(self.endpoint.attempts)
+        self.client.network_changed()
+        for _ in range(REQUESTS):
+            self.assertEqual(attempts, len(self.endpoint.attempts))
+            self.clock.advance(INTERVAL)
+        self.assertEqual((attempts + 1, ["up", "down"]), (len(self.endpoint.attempts), self.link))
+
+    def test_answered_in_every_state(self) -> None:
+        """The server's Echo Request is answered before the link is up, too: SoftEther sends one every few seconds."""
+        transport = self.raw()
+        session = self.session
+        session.dataReceived(b"HTTP/1.1 200 OK\r\nContent-Length: 18446744073709551615\r\n\r\n")
+        transport.clear()
+        session.dataReceived(message(ECHO_REQUEST))
+        self.assertEqual(bytes.fromhex("10010008 0009 0000"), transport.value())
