@@ -66,7 +66,7 @@ def then(*pieces: bytes | str, after: Callable[[Peer], None], hang_up: bool = Fa
         after(peer)
         peer.say(*(bytes.fromhex(piece) if isinstance(piece, str) else piece for piece in pieces))
         if not hang_up:
-            peer.drain()
+            peer.wait()
 
     return act
 
@@ -101,7 +101,9 @@ class Answering(ControlProtocol):
         self._answers = answers
 
     def receive(self, data: bytes, now: float) -> list[Command]:
-        """Answer a Configure-Request."""
+        """Answer a Configure-Request, and let the client end the negotiation."""
+        if data[0] == Code.TERMINATE_REQUEST:
+            return [packet(Code.TERMINATE_ACK, data[1])]
         return [self._answers(data)] if data[0] == Code.CONFIGURE_REQUEST else []
 
 
@@ -133,7 +135,7 @@ def demand(option: bytes) -> Act:
             if answer_to(peer, identifier) != Code.CONFIGURE_NAK:
                 break
         peer.frame(LCP, packet(Code.TERMINATE_REQUEST, 99, b"another way to log in is required"))
-        peer.drain()
+        peer.disconnect()
 
     return act
 
@@ -155,7 +157,7 @@ def fail(text: bytes) -> Act:
     def act(peer: Peer) -> None:
         peer.challenge()
         peer.result(False, text)
-        peer.drain()
+        peer.wait()
 
     return act
 
@@ -166,7 +168,7 @@ def succeed(text: bytes) -> Act:
     def act(peer: Peer) -> None:
         peer.challenge()
         peer.result(True, text)
-        peer.drain()
+        peer.wait()
 
     return act
 
@@ -245,7 +247,7 @@ def calls() -> Iterator[Row]:
     """Yield the servers with which the call fails."""
     late, broken, aborts = "did not answer in time", "cannot be delineated", "this client aborted the call"
     yield Row("silence after 200", then(after=Peer.called), "sstp", late, slow=True)
-    yield Row("closed after 200", then(after=Peer.accept, hang_up=True), "sstp", "connection was lost", code="0x2746")
+    yield Row("closed after 200", then(after=Peer.accept, hang_up=True), "sstp", "connection lost")
     yield Row("NAK for ever", nak_for_ever, "sstp", "the server rejected the call: a value that is not supported")
     for status in (*Status, 99):
         yield Row(f"abort with status {status:d}", then(abort(status), after=Peer.called), "sstp", "aborted the call")
@@ -278,7 +280,10 @@ def calls() -> Iterator[Row]:
     ):
         yield Row(name, then(literal, after=Peer.called), stage, says)
     yield Row(
-        "a truncated ACK", then("1001 0030 0002 0001 0004 0028", after=Peer.called, hang_up=True), "sstp", "was lost"
+        "a truncated ACK",
+        then("1001 0030 0002 0001 0004 0028", after=Peer.called, hang_up=True),
+        "sstp",
+        "connection lost",
     )
 
 
@@ -309,7 +314,7 @@ def links() -> Iterator[Row]:
         ("an empty success", b""),
     ):
         yield Row(name, succeed(text), "login", "does not prove that it knows the password", code="778")
-    yield Row("closed before the success", then(after=Peer.challenge, hang_up=True), "login", "was lost")
+    yield Row("closed before the success", then(after=Peer.challenge, hang_up=True), "login", "connection lost")
     bound = abort(Status.VALUE_NOT_SUPPORTED, AttributeID.CRYPTO_BINDING)
     yield Row("the binding rejected", then(bound, after=Peer.login), "binding", "rejected the crypto binding")
 
@@ -319,17 +324,19 @@ def networks() -> Iterator[Row]:
     none = "assigns no address"
     yield Row("0.0.0.0", assign("0.0.0.0"), "addresses", none, code="738")
     yield Row("IPCP rejected", network(reject_all), "addresses", none, code="738")
-    yield Row("no protocol at all", network(None), "addresses", "", code="720")
+    yield Row(
+        "no protocol at all", network(None), "addresses", "IPv4: the peer does not support the protocol", code="720"
+    )
     yield Row("another address each time", network(nak_all), "addresses", "does not agree on the options")
     for address in ("127.0.0.1", "224.0.0.1", "255.255.255.255"):
-        yield Row(f"address {address}", assign(address), "addresses", address)
+        yield Row(f"address {address}", assign(address), "addresses", "an address that no host may have", code="738")
 
 
 def sessions() -> Iterator[Row]:
     """Yield the servers that misbehave when the link is up."""
     half = PING[: len(PING) // 2]
     end = data_packet(bytes.fromhex("ff03 c021  05 63 0004"))
-    gone, broken = "connection was lost", "cannot be delineated"
+    gone, broken = "connection lost", "cannot be delineated"
     yield Row("a flood of echoes", echo_flood, "sstp", "the server disconnected", up=True)
     yield Row("disconnect between data", disconnect_with_data, "sstp", "the server disconnected", up=True)
     yield Row("packets that are none", rubbish, "sstp", "the server disconnected", up=True)

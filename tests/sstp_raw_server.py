@@ -175,11 +175,6 @@ class Peer:
             if not self._take():
                 self._receive()
 
-    def drain(self) -> None:
-        """Keep what comes, without negotiating any more, until the client closes the connection."""
-        self.answers_frames = False
-        self.wait()
-
     def wait(self) -> None:
         """Go on until the client closes the connection."""
         self.until(lambda: False)
