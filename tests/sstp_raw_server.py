@@ -251,7 +251,12 @@ class RawServer:
                 act(Peer(wire))
 
     def start(self, act: Act) -> Thread:
-        """Serve the next client in a thread."""
-        thread = Thread(target=self.serve, args=(act,), daemon=True)
+        """Serve the next client in a thread, which ends where none comes."""
+
+        def serve() -> None:
+            with suppress(OSError):
+                self.serve(act)
+
+        thread = Thread(target=serve, daemon=True)
         thread.start()
         return thread

@@ -8,14 +8,13 @@ import tempfile
 from ipaddress import IPv6Network
 from pathlib import Path
 
-from iphttps.lab.laboratory import Laboratory, address_in
+from iphttps.lab.laboratory import LINK_UP, address_in
 from iphttps.lab.namespaces import Namespace
 from iphttps.lab.network import GATEWAY_NAME_IPV4
 from iphttps.lab.poll import wait_until
 from iphttps.lab.programs import Program
 from iphttps.lab.traffic import wait_reachable
 from tests.lab import exchange_end
-from tests.lab.case import LabCase
 from tests.lab.sstp_server import (
     ADVERTISED,
     BOUND,
@@ -26,24 +25,12 @@ from tests.lab.sstp_server import (
     PppdServer,
     SlirpServer,
 )
+from tests.lab.test_sstp_client import INTERFACE, SIZE, SSTPClientCase
 from tests.lab.uml import Exchange
 
-INTERFACE = "sstp0"
-SIZE = 20_000_000
-
-CONNECTED = "connected: "
-REJECTED = "the login has failed: E=691 "
-"""What the client says: its link is up, the server takes the password for wrong."""
-
-# The password is the first line of its input.
-_START = 'printf "%s\\n" "$0" | exec "$@"'
-
-
-def connect(lab: Laboratory, host: Namespace, password: str = "secret") -> Program:
-    """Start the client of alice on a host."""
-    command = (sys.executable, "-m", "iphttps.app.sstp_client")
-    arguments = GATEWAY_NAME_IPV4, str(lab.authority.certificate), "alice", INTERFACE
-    return lab.program(host, "sstp-client", "sh", "-c", _START, password, *command, *arguments)
+REJECTED = "the server rejected the login: the user name or the password is wrong"
+WITHHELD = "is not sent for"
+"""What the client says: the server takes the password for wrong; it is not sent again."""
 
 
 def exchange(connecting: Namespace, address: str, listening: Namespace, own: str) -> Exchange:
@@ -58,14 +45,22 @@ def exchange(connecting: Namespace, address: str, listening: Namespace, own: str
         return Exchange(json.loads(done.stdout), json.loads(other.text.splitlines()[-1]))
 
 
-class SlirpTests(LabCase):
+class ForeignCase(SSTPClientCase):
+    """A client of a server that is not ours."""
+
+    def connect(self, password: str = "secret") -> Program:
+        """Start the client of alice."""
+        return self.sstp_client(uri=f"https://{GATEWAY_NAME_IPV4}", password=password)
+
+
+class SlirpTests(ForeignCase):
     """sstpd on a host, with MS-CHAPv2 and slirp, which has IPv4 only and does not answer IPV6CP at all."""
 
     def test_traffic(self) -> None:
         """The compound MAC is right, a ping is answered, and 20 MB arrive intact each way ([MS-SSTP] 3.2.5.2)."""
         server = SlirpServer(self.lab, self.lab.gateway)
         host = self.lab.clients[0]
-        connect(self.lab, host).wait_for(CONNECTED)
+        self.connect().wait_for(LINK_UP)
         server.program.wait_for(BOUND)
         wait_reachable(host, SLIRP_SERVER)
         exchanged = exchange(host, SLIRP_SERVER, self.lab.gateway, "127.0.0.1")
@@ -75,19 +70,21 @@ class SlirpTests(LabCase):
     def test_wrong_password(self) -> None:
         """The server rejects a wrong password, and the client says so (RFC 2759 section 6)."""
         server = SlirpServer(self.lab, self.lab.gateway)
-        connect(self.lab, self.lab.clients[0], "wrong").wait_for(REJECTED)
+        client = self.connect("wrong")
+        client.wait_for(REJECTED)
+        client.wait_for(WITHHELD)
         wait_until(lambda: "the name or the password is wrong" in server.ppp_log, "the server's word about it")
         self.assertNotIn(BOUND, server.program.text)
 
 
-class PppdTests(LabCase):
+class PppdTests(ForeignCase):
     """sstpd in a guest, with a real pppd and the PPP of Linux."""
 
     def test_traffic(self) -> None:
         """Pings of both families are answered, and 20 MB by IPv4 arrive intact each way; the compound MAC is right."""
         server = PppdServer(self.lab, self.lab.gateway)
         host = self.lab.clients[0]
-        connect(self.lab, host).wait_for(CONNECTED)
+        self.connect().wait_for(LINK_UP)
         server.guest.wait_for(BOUND)
         wait_reachable(host, PPPD_SERVER)
         wait_reachable(host, f"{server.link_local}%{INTERFACE}")
@@ -101,6 +98,8 @@ class PppdTests(LabCase):
     def test_wrong_password(self) -> None:
         """A real pppd rejects a wrong password, and the client says so (RFC 2759 section 6)."""
         server = PppdServer(self.lab, self.lab.gateway)
-        connect(self.lab, self.lab.clients[0], "wrong").wait_for(REJECTED)
+        client = self.connect("wrong")
+        client.wait_for(REJECTED)
+        client.wait_for(WITHHELD)
         server.guest.wait_for("Peer alice failed CHAP authentication")
         self.assertNotIn(BOUND, server.guest.console.text)
