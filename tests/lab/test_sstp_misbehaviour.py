@@ -13,7 +13,8 @@ from iphttps.lab.network import GATEWAY_IPV4, GATEWAY_NAME_IPV4
 from iphttps.lab.programs import Program
 from tests.lab.raw import listen
 from tests.lab.test_sstp_client import INTERFACE, SSTPClientCase
-from tests.sstp_misbehaviour import ROWS, Next, Row, assign
+from tests.sstp_behaviours import assign
+from tests.sstp_misbehaviour import ROWS, Next, Row
 from tests.sstp_raw_server import HungUp, Peer, RawServer
 
 WITHHELD = "is not sent for"
