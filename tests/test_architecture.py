@@ -90,6 +90,7 @@ STARTERS = {
     "iphttps.host.kernel.firewall": "subprocess.run",
     "iphttps.app.instances.units": "subprocess.run",
     "iphttps.app.instances.launch": "subprocess.Popen",  # an instance in the background, which outlives the command
+    "iphttps.app.instances.foreground": "subprocess.Popen",
     "iphttps.app.cli.commands.misc": "subprocess.run",
 }
 """Who starts processes, and how; the lab apart."""

@@ -14,7 +14,7 @@ class IPHTTPSError(Exception):
 
 
 class ProtocolError(IPHTTPSError):
-    """The peer violated HTTP or [MS-IPHTTPS] while a session was being set up.
+    """The peer violated HTTP, [MS-IPHTTPS] or [MS-SSTP] while a session was being set up.
 
     `status` is the HTTP status that a server answers with before it closes, and `allow` the methods that would be right
     where the status is 405. `retry_after` is how many seconds a server has asked its client to leave it alone.

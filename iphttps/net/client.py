@@ -36,6 +36,10 @@ class Liveness(Protocol):
     """Tells whether the other end of a link is there; one session at a time, from `start` to `stop`."""
 
     @property
+    def silence(self) -> FailureReason:
+        """The failure that it is if the other end does not answer."""
+
+    @property
     def router(self) -> bytes | None:
         """The link-local address of the router on the link, None if it is not known."""
 
@@ -90,7 +94,7 @@ class Client(Factory):
         self.clock = clock
         self.server = servers[0]
         """The server of the latest attempt."""
-        self.liveness = liveness(self._router_silent)
+        self.liveness = liveness(self.silent)
         self._machine = machine
         self._servers = servers
         self._turns = cycle(servers)
@@ -289,8 +293,9 @@ class Client(Factory):
             code=trouble.code,
         )
 
-    def _router_silent(self) -> None:
-        self._cut_off(FailureReason(Stage.ROUTER, "the router on the link does not answer"))
+    def silent(self) -> None:
+        """Connect anew: the other end does not answer."""
+        self._cut_off(self.liveness.silence)
 
     def _cut_off(self, trouble: FailureReason) -> None:
         self._report_failure(trouble)

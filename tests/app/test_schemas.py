@@ -12,6 +12,7 @@ from .schema import DOCUMENT, documented, violations
 DOCUMENTED = {
     "server": "status",
     "client": "status",
+    "sstp-client": "status",
     "clients": "clients",
     "configuration": "configuration",
     "list": "ca-list",
@@ -45,7 +46,12 @@ class SchemaTests(MachineCase, CommandCase):
 
     def test_asked(self) -> None:
         """What a daemon answers is printed as it is."""
-        for example, command in (("server", "status"), ("client", "status"), ("clients", "clients")):
+        for example, command in (
+            ("server", "status"),
+            ("client", "status"),
+            ("sstp-client", "status"),
+            ("clients", "clients"),
+        ):
             Answering.prepared = 200, json.dumps(documented(example)).encode()
             self.assertEqual([], violations(command, self.printed(command, "--control", str(self.path))))
 

@@ -1,6 +1,7 @@
 """Our SSTP client with our server, both as daemons."""
 
 import json
+import re
 import threading
 import time
 from ipaddress import IPv6Network
@@ -14,7 +15,8 @@ from iphttps.lab.programs import Program
 from iphttps.lab.traffic import Transfer, transfer, wait_reachable
 from tests.lab.case import LabCase
 from tests.lab.proxies import BASIC, Proxies
-from tests.lab.test_link_change import SOON
+from tests.lab.test_control import NOBODY
+from tests.lab.test_link_change import DEAD, SOON
 from tests.lab.test_proxies import skipping
 from tests.lab.test_sstp import POOL, PREFIX, SERVER, SERVER_IPV6
 
@@ -118,6 +120,28 @@ class LinkTests(SSTPClientCase):
             after = self.shown("route"), self.shown("-6", "route"), self.shown("address", "show", "outer")
             self.assertEqual(before, after)
 
+    def test_without_root(self) -> None:
+        """Under `twistd --uid` the client still sets addresses and routes, and again after the server was away."""
+        server = self.sstp_server()
+        host = self.lab.clients[0]
+        before = self.shown("route"), self.shown("-6", "route")
+        like = self.sstp_client("--default-route", "yes")
+        like.kill()
+        wait_until(lambda: INTERFACE not in devices(host), "the interface's end")
+        at = like.command.index(self.plugin)
+        client = self.lab.program(host, "nobody's", *like.command[:at], *NOBODY, *like.command[at:])
+        client.wait_for(LINK_UP)
+        wait_reachable(host, SERVER)
+        mark = client.mark()
+        server.kill()
+        client.wait_for(LINK_DOWN, since=mark)
+        self.sstp_server()
+        client.wait_for(LINK_UP, since=mark)
+        wait_reachable(host, SERVER)
+        self.assertIn(f"128.0.0.0/1 dev {INTERFACE}", self.shown("route"))
+        client.stop()
+        self.assertEqual(before, (self.shown("route"), self.shown("-6", "route")))
+
     def test_status(self) -> None:
         """The status shows what was negotiated, and the round trip by SSTP's echo."""
         self.sstp_server("--sstp-dns-server", "10.99.0.1")
@@ -130,7 +154,7 @@ class LinkTests(SSTPClientCase):
         self.assertEqual(SERVER, status["router"]["address"])
         self.assertIsNotNone(status["router"]["round_trip"])
         self.assertEqual(
-            ("MS-CHAPv2", "SHA256", 1400, ["10.99.0.1"]),
+            ("MS-CHAPv2", "SHA-256", 1400, ["10.99.0.1"]),
             tuple(status["sstp"][key] for key in ("authentication", "binding", "mtu", "dns")),
         )
         self.assertNotIn("secret", asked.stdout)
@@ -182,7 +206,7 @@ class RoamingTests(SSTPClientCase):
     def test_other_network(self) -> None:
         """After the move to another network the client is back within seconds, and the download goes on.
 
-        Its address is the same where a user has one session at a time: the server does not know that the old one is dead.
+        Its address is the same where a user has one session at a time: the old one is dead, but not for the server.
         """
         self.sstp_server("--max-sessions-per-identity", "1")
         client = self.up(uri=f"https://{GATEWAY_NAME_IPV4}")
@@ -208,6 +232,20 @@ class RoamingTests(SSTPClientCase):
         self.assertIn(f"inet {INNER} peer {SERVER}/32", self.shown("address", "show", INTERFACE))
         download.join()
         self.assertTrue(outcome[0].intact)
+
+    def test_dead_path(self) -> None:
+        """Where the old connection leads nowhere any more, SSTP's echo shows it, and a new one is made."""
+        self.sstp_server()
+        client = self.up()
+        host, gateway = self.lab.clients[0], self.lab.gateway
+        (port,) = re.findall(r":(\d+) +\S+:443 *$", host.run("ss", "-Htn", "dport = :443").stdout.strip(), re.MULTILINE)
+        gateway.run("nft", "-f", "-", stdin=DEAD.format(port=port))
+        mark, began = client.mark(), time.monotonic()
+        host.ip("address add 203.0.113.7/24 dev outer")
+        client.wait_for("the server does not answer", since=mark)
+        client.wait_for(LINK_UP, since=mark)
+        wait_reachable(host, SERVER)
+        self.assertLess(time.monotonic() - began, SOON)
 
 
 class ProxyTests(SSTPClientCase):

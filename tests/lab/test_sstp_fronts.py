@@ -132,7 +132,7 @@ class ProxyTests(SSTPCase):
             mark = server.mark()
             client = Sstpc(self.lab, self.lab.clients[0])
             client.connect(proxy=url, tls=tls)
-            connected = server.wait_for("(alice, ", since=mark)
+            connected = server.wait_for(") connected", since=mark)
             self.assertIn(tls.value, connected)
             client.ping(SERVER)
             client.close()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from functools import partial
@@ -40,9 +39,7 @@ from ..config.daemon_config import DaemonConfig
 from ..config.proxy_options import ProxyAccess
 from ..config.reload import digest, file_options
 from ..config.secrets.key_exposure import exposed
-from ..config.secrets.password_login import PASSWORD, PasswordLogin
 from ..config.server_config import ServerConfig
-from ..config.sstp_client_config import SSTPClientConfig
 from ..daemon.client import servers
 from ..daemon.server_tls import null_warning, tls_settings
 from .findings import Findings, Severity
@@ -75,7 +72,7 @@ def check_server_files(config: ServerConfig, findings: Findings, now: datetime) 
 
 def check_client_files(config: ClientConfig, findings: Findings, now: datetime) -> None:
     """Load the files of the IP-HTTPS client in the same way as the daemon, then check their content."""
-    _check_trust(config, findings, now)
+    check_trust(config, findings, now)
     certificate, key = (_readable(config, findings, name) for name in ("certificate", "private-key"))
     if certificate and key:
         _check_credentials(config, findings, now, ExtendedKeyUsageOID.CLIENT_AUTH)
@@ -85,18 +82,7 @@ def check_client_files(config: ClientConfig, findings: Findings, now: datetime) 
         findings.attempt("uri", lambda: servers(cast(IReactor, reactor), config))
 
 
-def check_sstp_client_files(config: SSTPClientConfig, findings: Findings, now: datetime) -> None:
-    """Load the files of the SSTP client in the same way as the daemon, then check their content."""
-    _check_trust(config, findings, now)
-    if config.password_file:
-        findings.attempt("password-file", lambda: PasswordLogin.configured(config))
-    elif PASSWORD not in os.environ:
-        findings.add(
-            Severity.NOTE, "password-file", f"the password must be in {PASSWORD} in the environment of the daemon"
-        )
-
-
-def _check_trust(config: TunnelConfig, findings: Findings, now: datetime) -> None:
+def check_trust(config: TunnelConfig, findings: Findings, now: datetime) -> None:
     """Check what both clients have: the proxy's files, the authorities and revocation lists, and the URIs."""
     findings.attempt("proxy-credentials", lambda: ProxyAccess(config))
     readable = _readable(config, findings, "ca")

@@ -10,7 +10,8 @@ from typing import Any
 from ..config import client_options, server_options, sstp_client_options
 from ..config.daemons import read_options
 from ..instances.instances import Instance
-from .file_checks import check_client_files, check_server_files, check_sstp_client_files
+from . import sstp_client_checks
+from .file_checks import check_client_files, check_server_files
 from .findings import Finding, Findings, Severity
 from .system_checks import check_system
 
@@ -63,7 +64,7 @@ def inspect(instance: Instance) -> Inspection:
             case client_options.Options():
                 check_client_files(options.config, findings, now)
             case sstp_client_options.Options():
-                check_sstp_client_files(options.config, findings, now)
+                sstp_client_checks.check_files(options.config, findings, now)
         if instance.places.root == Path("/"):
             check_system(options.config, findings, now, options.config.control or instance.control)
         else:

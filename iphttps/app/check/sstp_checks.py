@@ -36,8 +36,11 @@ def check_users(config: ServerConfig, findings: Findings) -> None:
         )
 
 
-def check_owner(path: Path, findings: Findings) -> None:
-    """Check that the daemons' user can read a users file, which is only its owner's; root can read any."""
+def check_owner(path: Path, key: str, findings: Findings) -> None:
+    """Check that the daemons' user can read a file with secrets, which is only its owner's; root can read any.
+
+    `key` is the option that names the file.
+    """
     try:
         user, owner = pwd.getpwnam(USER), path.stat().st_uid
     except (KeyError, OSError):
@@ -45,7 +48,7 @@ def check_owner(path: Path, findings: Findings) -> None:
     if os.geteuid() == 0 and owner != user.pw_uid:
         findings.add(
             Severity.WARNING,
-            "sstp-users",
+            key,
             f"{path} cannot be read by {USER}, the service's user: run `chown {USER} {path}`",
         )
 
@@ -55,7 +58,7 @@ def check_host(config: ServerConfig, findings: Findings, *, serving: bool) -> No
     if not config.serves_sstp:
         return
     if config.sstp_users:
-        check_owner(config.sstp_users, findings)
+        check_owner(config.sstp_users, "sstp-users", findings)
     if not serving:
         findings.attempt("sstp-interface", lambda: check_name(config.sstp_interface))
     if config.sstp_pool:

@@ -18,9 +18,11 @@ from ..config import interface_settings
 from ..config.client_config import ClientConfig
 from ..config.daemon_config import DaemonConfig
 from ..config.server_config import ServerConfig
+from ..config.sstp_client_config import SSTPClientConfig
 from ..control.ask import ask, is_live
 from ..daemon.server_port import local_fronts
-from . import sstp_checks
+from ..daemon.sstp_network import network_config
+from . import sstp_checks, sstp_client_checks
 from .findings import Findings, Severity
 
 PRIVILEGED_PORTS = 1024
@@ -62,7 +64,10 @@ def check_system(config: DaemonConfig, findings: Findings, now: datetime, contro
     if isinstance(config, ServerConfig):
         _check_server(config, findings, serving=status is not None)
         sstp_checks.check_host(config, findings, serving=status is not None)
-    elif ruleset := firewall.nftables():
+        return
+    if isinstance(config, SSTPClientConfig):
+        sstp_client_checks.check_host(config, findings)
+    if ruleset := firewall.nftables():
         purpose = "by which this host gets its address and routes"
         for sentence in firewall.discovery_obstacles(ruleset, config.interface, purpose):
             findings.add(Severity.WARNING, "interface", sentence)
@@ -75,6 +80,8 @@ def _unprepared(config: DaemonConfig) -> list[str]:
             return unprepared(interface_settings.SERVER, forwarding=True)
         case ClientConfig():
             return unprepared(interface_settings.client_settings(config), forwarding=False)
+        case SSTPClientConfig():
+            return unprepared(network_config(config).settings, forwarding=False)
     return []
 
 

@@ -22,6 +22,7 @@ COMMANDS = {
     "setup": "setup",
     "enrol": "enrol",
     "join": "join",
+    "connect": "connect",
     "up": "instances",
     "down": "instances",
     "status": "control",

@@ -82,6 +82,9 @@ def _not_taken(status: dict[str, Any]) -> Iterator[Row]:
 
 STAGES = {
     "connect": "connecting",
+    "resolve": "resolving the server's name",
+    "proxy": "connecting through the proxy",
+    "tls": "TLS handshake",
     "http": "waiting for the server's answer",
     "router": "no Router Advertisement received yet",
     "address": "no global address yet",
@@ -93,7 +96,6 @@ STAGES = {
 }
 """The step that the client is at, or what it waits for."""
 
-
 FAILED_AT = {
     "resolve": "name resolution",
     "connect": "TCP connection",
@@ -101,13 +103,13 @@ FAILED_AT = {
     "tls": "TLS handshake",
     "certificate": "certificate check",
     "http": "HTTP exchange",
-    "router": "router discovery",
-    "address": "address configuration",
     "sstp": "SSTP call",
     "ppp": "PPP negotiation",
     "login": "login",
     "binding": "crypto binding",
     "addresses": "address negotiation",
+    "router": "router discovery",
+    "address": "address configuration",
 }
 """The stage at which an attempt or a session failed."""
 
@@ -117,9 +119,43 @@ def failed_at(failure: dict[str, Any]) -> str:
     return FAILED_AT.get(failure["stage"], str(failure["stage"]))
 
 
+def failure(found: dict[str, Any], status: dict[str, Any]) -> str:
+    """Return a failure in a line: the stage, the server unless it is the current one, the reason, Windows' code."""
+    code = f"; Windows error code {found['code']}" if found["code"] else ""
+    server = f" ({found['uri']})" if found["uri"] != status["uri"] else ""
+    return f"{failed_at(found)}{server}: {found['reason']}{code}"
+
+
 def client(status: dict[str, Any]) -> str:
-    """Return the status of a client daemon as text."""
-    waits = f", {STAGES[status['stage']]}" if status["stage"] else ""
+    """Return the status of an IP-HTTPS client as text."""
+    return table([*_tunnel(status), *_traffic_of(status)])
+
+
+def sstp_client(status: dict[str, Any]) -> str:
+    """Return the status of an SSTP client as text."""
+    return table([*_tunnel(status), *_negotiated(status["sstp"]), *_traffic_of(status)])
+
+
+def _negotiated(agreed: dict[str, Any] | None) -> Iterator[Row]:
+    """Yield the values that client and server have negotiated."""
+    if agreed is None:
+        return
+    if agreed["authentication"]:
+        yield "login", f"{agreed['user']} by {agreed['authentication']}"
+    if agreed["binding"]:
+        yield "crypto binding", agreed["binding"]
+    if agreed["address"]:
+        yield "IPv4", " to ".join(filter(None, (agreed["address"], agreed["peer"])))
+    yield "MTU", agreed["mtu"] or "not negotiated yet"
+    if agreed["dns"]:
+        yield "DNS servers", " ".join(agreed["dns"])
+    for family, reason in agreed["missing"].items():
+        yield "", f"no {family}: {reason}"
+
+
+def _tunnel(status: dict[str, Any]) -> list[Row]:
+    """Return the rows that both clients have, apart from those of their traffic."""
+    waits = f", {STAGES.get(status['stage'], status['stage'])}" if status["stage"] else ""
     rows: list[Row] = [("state", f"{status['state']} {_since(status)}{waits}"), ("server", status["uri"])]
     if status["waiting"]:
         rows.append(("waiting", status["waiting"]))
@@ -134,21 +170,20 @@ def client(status: dict[str, Any]) -> str:
         rows.append(("obstacle", status["obstacle"]))
     if router := status["router"]:
         rows.append(("router", _router(router)))
-    if failure := status["last_failure"]:
-        code = f"; Windows error code {failure['code']}" if failure["code"] else ""
-        server = f" ({failure['uri']})" if failure["uri"] != status["uri"] else ""
-        rows.append(
-            ("last failure", f"{_time(failure['time'])}, {failed_at(failure)}{server}: {failure['reason']}{code}")
-        )
+    if found := status["last_failure"]:
+        rows.append(("last failure", f"{_time(found['time'])}, {failure(found, status)}"))
     rows += _not_taken(status)
     if attempt := status["next_attempt"]:
         rows.append(("next attempt", f"in {duration(attempt['seconds'])}"))
     if tls := status["tls"]:
         rows.append(("TLS", _tls(tls)))
-    rows += _traffic("device", "the host", status["counters"]["device"])
+    return rows
+
+
+def _traffic_of(status: dict[str, Any]) -> Iterator[Row]:
+    yield from _traffic("device", "the host", status["counters"]["device"])
     if session := status["counters"]["session"]:
-        rows += _traffic("session", "the server", session)
-    return table(rows)
+        yield from _traffic("session", "the server", session)
 
 
 def _offload(status: dict[str, Any]) -> Row:

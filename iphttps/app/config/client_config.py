@@ -41,7 +41,7 @@ class ClientConfig(TunnelConfig):
     request_length: RequestLength = option(
         Word({length.value: length for length in RequestLength}),
         "max",
-        "length that the request announces: max, or 2^63-1 or chunked for proxies that refuse max",
+        "length that the request announces: max, or 2^63-1 or chunked for proxies that reject max",
     )
     """The length announced in the request."""
     default_route: bool = option(
@@ -49,8 +49,8 @@ class ClientConfig(TunnelConfig):
         "yes",
         "accept a default route from the server: yes or no",
     )
-    """Whether the client accepts a default route from the server."""
+    """True if the client accepts a default route from the server."""
     allow_renegotiation: bool = option(
         Flag(), None, "present the certificate also to a TLS 1.2 server that requests it after the handshake"
     )
-    """Whether the client presents its certificate also after the TLS 1.2 handshake."""
+    """True if the client presents its certificate also after the TLS 1.2 handshake."""

@@ -22,10 +22,10 @@ from .option import option
 EXAMPLE = "https://vpn.example.org"
 
 SMALLEST_MTU, LARGEST_MTU = 1280, 4091
-"""What a network with IPv6 needs at least (RFC 8200 section 5), and what an SSTP packet has room for at most."""
+"""The minimum of a network with IPv6 (RFC 8200 section 5), and the longest packet that fits into one of SSTP."""
 
 DEFAULT_MTU = 1400
-"""What fits into packets of 1500 bytes, with the headers of TCP, TLS, SSTP and PPP."""
+"""The longest packet that fits into 1500 bytes with the headers of TCP, TLS, SSTP and PPP."""
 
 BINDING: dict[str, Sequence[HashProtocol]] = {
     "sha1,sha256": (HashProtocol.SHA256, HashProtocol.SHA1),
@@ -84,7 +84,7 @@ class SSTPClientConfig(TunnelConfig):
         None,
         "send the password itself to a server that offers only PAP; the crypto binding proves nothing then",
     )
-    """Whether the client authenticates by PAP if the server offers nothing else."""
+    """True if the client authenticates by PAP if the server offers nothing else."""
     binding: Sequence[HashProtocol] = option(
         Word(BINDING),
         "sha1,sha256",
@@ -100,7 +100,7 @@ class SSTPClientConfig(TunnelConfig):
         str(DEFAULT_MTU),
         "maximum MTU of the interface, in bytes; the server can lower it",
     )
-    """The most bytes of a packet through the tunnel; the server's MRU can lower it (RFC 1661 section 6.1)."""
+    """The maximum length of a packet in the tunnel, in bytes; the server's MRU can lower it (RFC 1661 section 6.1)."""
     route: tuple[IPv4Network | IPv6Network, ...] = option(
         Many(Parsed(_route)),
         None,
@@ -112,4 +112,4 @@ class SSTPClientConfig(TunnelConfig):
         "no",
         "route everything through the tunnel, except the connection to the server: yes or no",
     )
-    """Whether the tunnel is the default route of both families."""
+    """True if the tunnel is the default route of both families."""

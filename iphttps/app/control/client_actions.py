@@ -11,14 +11,15 @@ from ...net.client import Client
 from ...net.connect_condition import ConnectCondition
 from ...net.interfaces import PacketDevice
 from .resource import Asked, Route
+from .sstp_status import sstp_client_status
 from .status import Now, Value, client_status
 
 
 class ClientActions:
     """Queries and commands for the client; `link` returns the state of its interface on the host.
 
-    `not_taken` returns a sentence for each file whose current content is not in use, and `sstp` what an SSTP client has
-    negotiated.
+    `not_taken` returns a sentence for each file whose current content is not in use. `sstp` returns what an SSTP client
+    has negotiated, None before there is anything; without it the client is one of IP-HTTPS.
     """
 
     def __init__(
@@ -28,7 +29,7 @@ class ClientActions:
         device: PacketDevice,
         link: Callable[[], Value],
         not_taken: Callable[[], list[str]] = list,
-        sstp: Callable[[], Value | None] = lambda: None,
+        sstp: Callable[[], Value | None] | None = None,
     ) -> None:
         self._client = client
         self._precondition = precondition
@@ -53,7 +54,8 @@ class ClientActions:
         now = Now(self._client.clock.seconds(), time())
         waiting, link = self._precondition.waiting, self._link()
         counters, sentences = self._device.counters, self._not_taken()
-        return client_status(self._client, waiting, link, counters, round_trip, now, sentences, self._sstp())
+        status = client_status(self._client, waiting, link, counters, round_trip, now, sentences)
+        return sstp_client_status(status, self._sstp()) if self._sstp else status
 
     def enable(self, asked: Asked) -> Value:
         """Enable the client (3.1.4.1); the request satisfies the condition for the link (3.1.3)."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from ipaddress import IPv4Address, IPv4Interface, IPv6Interface, ip_address, ip_interface
+from ipaddress import IPv4Interface, IPv6Interface, ip_address, ip_interface
 from typing import Any
 
 from ... import __version__
@@ -13,7 +13,6 @@ from ...core.client import ClientState
 from ...core.counters import Counters
 from ...core.failure import FailureReason, Stage
 from ...core.iphttps.clients import ClientEntry
-from ...core.sstp.client_call import ClientCall, LinkUp
 from ...core.sstp.sessions import SessionEntry
 from ...net.client import Client
 from ...net.iphttps.server import Server
@@ -77,13 +76,12 @@ def client_status(
     round_trip: float | None,
     now: Now,
     not_taken: Iterable[str] = (),
-    sstp: Value | None = None,
 ) -> Value:
-    """Return the status of the client daemon.
+    """Return the status of an IP-HTTPS client.
 
     `waiting` is the reason why it does not connect yet, `link` the state of its interface on the host, and `round_trip`
     the round trip to the router in seconds, if known. `not_taken` has a sentence for each file whose current content is
-    not in use, and `sstp` what an SSTP client has negotiated.
+    not in use.
     """
     tunnel, failure, attempt = client.tunnel, client.last_failure, client.next_attempt
     router = client.liveness.router
@@ -103,26 +101,11 @@ def client_status(
             "address": str(ip_address(router)),
             "round_trip": None if round_trip is None else round(round_trip, 6),
         },
-        "sstp": sstp,
         "not_taken": list(not_taken),
         "last_failure": failure and trouble(*failure, now),
         "next_attempt": attempt and _moment(attempt, now, -now.seconds(attempt)),
         "tls": tunnel and tls(tunnel.tls),
         "counters": {"device": counters(device), "session": tunnel and counters(tunnel.counters)},
-    }
-
-
-def sstp_client(call: ClientCall, link: LinkUp | None) -> Value:
-    """Return what an SSTP client and its server have negotiated so far."""
-    agreed = call.negotiated
-    dns = link.ipv4.dns if link and link.ipv4 else ()
-    return {
-        "state": call.state.value,
-        "authentication": agreed.authentication,
-        "binding": agreed.hash_protocol and agreed.hash_protocol.name,
-        "mtu": link and link.mtu,
-        "dns": [str(IPv4Address(each)) for each in dns],
-        "missing": dict(agreed.missing),
     }
 
 

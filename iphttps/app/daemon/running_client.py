@@ -149,7 +149,7 @@ class RunningClient:
         return NO_NAMES
 
     def _protocol(self) -> Value | None:
-        """Return what the protocol itself has for the status."""
+        """Return what SSTP has negotiated, for the status; None if it has not, or is not the protocol."""
         return None
 
     def _came_up(self) -> None:
@@ -179,7 +179,12 @@ class RunningClient:
     def routes(self) -> Iterable[Route]:
         """Return what the control socket offers."""
         return ClientActions(
-            self.client, self._precondition, self._host.device, self._host_side, self._servers.not_taken, self._protocol
+            self.client,
+            self._precondition,
+            self._host.device,
+            self._host_side,
+            self._servers.not_taken,
+            self._protocol if self.options.role == "sstp-client" else None,
         ).routes()
 
     def condition(self) -> DaemonState:

@@ -28,7 +28,8 @@ from ...pki import des
 from ..config.secrets.password_login import PasswordLogin, UserPassword
 from ..config.sstp_client_config import SSTPClientConfig
 from ..config.sstp_client_options import Options
-from ..control.status import Value, sstp_client
+from ..control.sstp_status import negotiated
+from ..control.status import Value
 from .client_servers import Servers
 from .running_client import Host, RunningClient, TunnelDaemon, run
 from .sstp_network import LINK_LOCAL, check, harmless_peer, network_config
@@ -147,7 +148,9 @@ class RunningSSTPClient(RunningClient):
 
     def _protocol(self) -> Value | None:
         tunnel = self.client.tunnel
-        return sstp_client(tunnel.call, tunnel.link) if isinstance(tunnel, SSTPClientSession) and tunnel.call else None
+        if not isinstance(tunnel, SSTPClientSession) or not tunnel.call:
+            return None
+        return negotiated(self.config.user, tunnel.call, tunnel.link)
 
 
 class SSTPClientDaemon(TunnelDaemon):

@@ -9,8 +9,9 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 from ...core.errors import ConfigError
 from ...host.process.opening import open_for
@@ -23,17 +24,20 @@ POLL = 0.1
 """Seconds between polls."""
 
 _TWISTD = tuple(f"twistd {command(role)}: " for role in ROLES)
-"""How a daemon's last words begin."""
+"""The beginning of a daemon's error message."""
 
-_STOPPING = 30.0
+NONE: Mapping[str, str] = MappingProxyType({})
+"""No environment variables."""
+
+STOPPING = 30.0
 """Seconds for an instance to end its sessions and restore the host."""
 
 
 class Systemd:
     """Runs instances as systemd units."""
 
-    def start(self, instance: Instance) -> Callable[[], str | None]:
-        """Start the unit and wait until systemd reports that it is started.
+    def start(self, instance: Instance, variables: Mapping[str, str] = NONE) -> Callable[[], str | None]:
+        """Start the unit and wait until systemd reports that it is started; it has its own environment.
 
         Raises:
             ConfigError: The unit failed to start.
@@ -60,8 +64,10 @@ class Systemd:
 class Processes:
     """Runs instances as background processes."""
 
-    def start(self, instance: Instance) -> Callable[[], str | None]:
-        """Start a process; return a function that returns why it ended, or None while it is running.
+    def start(self, instance: Instance, variables: Mapping[str, str] = NONE) -> Callable[[], str | None]:
+        """Start a process with additional environment variables.
+
+        Return a function that returns why it ended, or None while it is running.
 
         Raises:
             ConfigError: The process cannot be started.
@@ -73,7 +79,7 @@ class Processes:
         for directory in (pid_file.parent, log_file.parent):
             _make(directory, user)
         words = (
-            _twistd(), "-n", f"--pidfile={pid_file}", f"--logfile={log_file}",
+            twistd(), "-n", f"--pidfile={pid_file}", f"--logfile={log_file}",
             *((f"--uid={USER}", f"--gid={GROUP}") if user else ()),
             command(instance.role), *(("--root", str(root)) if (root := instance.places.root) != Path("/") else ()),
             "--config", str(instance.file.absolute()), "--control", str(instance.control),
@@ -83,7 +89,13 @@ class Processes:
             with open(open_for(log_file, os.O_WRONLY | os.O_CREAT | os.O_APPEND, *owner), "ab") as log:
                 begin = log.tell()
                 process = subprocess.Popen(
-                    words, cwd="/", stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+                    words,
+                    cwd="/",
+                    env=os.environ | variables,
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=log,
+                    start_new_session=True,
                 )
         except OSError as error:
             raise ConfigError(f"cannot start {instance}: {error.filename}: {error.strerror}") from error
@@ -92,7 +104,7 @@ class Processes:
             if process.poll() is None:
                 return None
             _remove(pid_file)
-            return _last_words(log_file, begin) or f"it ended with status {process.returncode}: see {log_file}"
+            return last_words(log_file, begin) or f"it ended with status {process.returncode}: see {log_file}"
 
         return ended
 
@@ -113,7 +125,7 @@ class Processes:
             raise ConfigError(f"cannot stop {instance}, process {pid}: permission denied; run this as root") from error
         except ProcessLookupError:
             return False
-        deadline = time.monotonic() + _STOPPING
+        deadline = time.monotonic() + STOPPING
         while _runs(pid, pid_file):
             if time.monotonic() > deadline:
                 raise ConfigError(f"{instance}, process {pid}, does not end: `kill -9 {pid}` kills it without cleanup")
@@ -135,7 +147,7 @@ def _unit(instance: Instance) -> str:
     return unit(instance.role, instance.name)
 
 
-def _twistd() -> str:
+def twistd() -> str:
     """Return the twistd of this installation."""
     beside = Path(sys.executable).with_name("twistd")
     found = str(beside) if beside.exists() else shutil.which("twistd")
@@ -186,7 +198,7 @@ def _runs(pid: int, pid_file: Path) -> bool:
         return False
 
 
-def _last_words(log_file: Path, begin: int) -> str:
+def last_words(log_file: Path, begin: int = 0) -> str:
     """Return the last error of a daemon from its log."""
     with log_file.open("rb") as log:
         log.seek(begin)

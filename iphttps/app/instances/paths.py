@@ -16,7 +16,7 @@ USER = GROUP = "iphttps"
 """The user and group that the daemons run as."""
 
 ROLES = ("server", "client", "sstp-client")
-"""What an instance can be; the daemons of the first two are those of IP-HTTPS."""
+"""The roles of instances; the daemons of the first two are those of IP-HTTPS."""
 
 DEFAULT_NAME = "main"
 """The instance that `setup` creates by default."""

@@ -102,13 +102,13 @@ class ClientMachine(Machine):
     """The state of the client's one connection.
 
     `hashes` are the bits of the hash protocols that the client supports (ClientHashProtocolSupported). `binding` is
-    what the server has asked for in its Call Connect ACK, `refused` what its last NAK has said.
+    what the server has asked for in its Call Connect ACK, `nak_status` what its last NAK has said.
     """
 
     def __init__(self, hashes: int = HashProtocol.SHA1 | HashProtocol.SHA256) -> None:
         super().__init__(TRANSITIONS, _S.CLIENT_CALL_DISCONNECTED)
         self.binding: CryptoBindingRequest | None = None
-        self.refused: StatusInfo | None = None
+        self.nak_status: StatusInfo | None = None
         self._hashes = hashes
         self._naks = 0
 
@@ -122,7 +122,7 @@ class ClientMachine(Machine):
                 self.binding = self.binding or checked
                 return _E.ACK
             case MessageType.CALL_CONNECT_NAK:
-                self.refused = peer_status(found)
+                self.nak_status = peer_status(found)
                 exceeded = self.state is _S.CLIENT_CONNECT_REQUEST_SENT and self._naks == MAXIMUM_RETRIES
                 return _E.NAKS_EXCEEDED if exceeded else _E.NAK
         return _E.UNACCEPTABLE

@@ -32,8 +32,8 @@ __all__ = ["ClientCall", "Command", "Drop", "LinkDown", "LinkUp", "Negotiated"]
 # The codes that Windows' client shows for the same failures (raserror.h, winsock2.h).
 _NOT_CONNECTED = "619"  # ERROR_PORT_NOT_CONNECTED: the call was never up
 _DISCONNECTED = "629"  # ERROR_REMOTE_DISCONNECTION: it was
-_TIMED_OUT = "0x274C"  # WSAETIMEDOUT
-_RESET = "0x2746"  # WSAECONNRESET
+_TIMED_OUT = "0x8007274C"  # WSAETIMEDOUT, as an HRESULT
+_RESET = "0x80072746"  # WSAECONNRESET, as an HRESULT
 
 _BINDING = (
     "the server rejected the crypto binding: it has another certificate than this client saw, since TLS ends at a "
@@ -74,8 +74,8 @@ Command = bytes | LinkUp | LinkDown | Drop
 class Negotiated:
     """What client and server have agreed on so far, for status.
 
-    `authentication` is "MS-CHAPv2" or "PAP", `mru` what the server receives. `acfc` and `pfc` are what it has asked
-    for. `missing` says, by "IPv4" and "IPv6", why there is none.
+    `authentication` is "MS-CHAPv2", "PAP" or None, `mru` what the server receives. `acfc` and `pfc` are what it has
+    asked for. `missing` says, by "IPv4" and "IPv6", why there is none.
     """
 
     authentication: str | None
@@ -302,7 +302,7 @@ class ClientCall:
                 if sent == StatusInfo(AttributeID.CRYPTO_BINDING_REQ, Status.VALUE_NOT_SUPPORTED):
                     self._note(_NO_HASH, Stage.BINDING, code)
                 elif sent == StatusInfo(AttributeID.STATUS_INFO, Status.RETRY_COUNT_EXCEEDED):
-                    self._note(f"the server rejected the call{status_words(machine.refused)}", stage, code)
+                    self._note(f"the server rejected the call{status_words(machine.nak_status)}", stage, code)
                 self._note(f"this client aborted the call{status_words(sent)}", stage, code)
             case State.CALL_ABORT_TIMEOUT_PENDING:
                 about = machine.received_status and machine.received_status.attribute

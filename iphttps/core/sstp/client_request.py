@@ -9,7 +9,7 @@ import h11
 from ..errors import ProtocolError
 from ..http.client_exchange import ClientExchange, Expected
 from ..http.head import CONTENT_LENGTH, values
-from .request import METHODS, PATH
+from .request import METHODS, PATH, is_path
 
 __all__ = ["ANSWER_TIMEOUT", "CORRELATION_LENGTH", "ClientHandshake", "Opened", "guid"]
 
@@ -65,8 +65,9 @@ def guid(value: bytes) -> str:
 class ClientHandshake:
     """The client's side of the HTTP exchange.
 
-    `host` is the value of the Host header. `target` is the path, with the query `tenantid` for a front, if there is
-    one (3.2.4.1). `correlation` are 16 random bytes, new for each attempt.
+    `host` is the value of the Host header. `target` is the path, with the query `tenantid` for a front, if there is one
+    (3.2.4.1); of the one path that servers know, the slash at its end may be missing. `correlation` are 16 random
+    bytes, new for each attempt.
     """
 
     def __init__(self, host: str, correlation: bytes, target: str = PATH) -> None:
@@ -77,7 +78,9 @@ class ClientHandshake:
             ("Content-Length", str(CONTENT_LENGTH)),
             ("Host", host),
         ]
-        self._exchange = ClientExchange(_EXPECTED, METHODS[0], target, headers)
+        path, mark, query = target.partition("?")
+        slash = "/" if is_path(f"{path}/") else ""
+        self._exchange = ClientExchange(_EXPECTED, METHODS[0], f"{path}{slash}{mark}{query}", headers)
 
     def request(self) -> bytes:
         """Return the head of the request (3.2.4.1). Nothing may follow it before the answer (4.1)."""

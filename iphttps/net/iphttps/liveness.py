@@ -7,6 +7,7 @@ from collections.abc import Callable
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
+from ...core.failure import FailureReason, Stage
 from ...core.ip.batch import Batch
 from ...core.ip.ndp import router_solicitation
 from ...core.iphttps.liveness import INTERVAL, RouterWatch
@@ -25,6 +26,8 @@ class Liveness:
     """
 
     log = logger()
+    silence = FailureReason(Stage.ROUTER, "the router on the link does not answer")
+    """The failure that it is if the router does not answer."""
 
     def __init__(
         self,

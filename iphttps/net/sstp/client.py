@@ -23,6 +23,7 @@ from ...core.sstp.ppp.login import Login
 from ..client_session import ClientSession, Owner
 from ..connection import HANDSHAKE_DEADLINE
 from .echo import Echo
+from .session import MOST_OWED
 
 __all__ = ["SHUTDOWN", "WRONG_LOGIN", "Account", "SSTPClientSession", "Setup"]
 
@@ -81,6 +82,7 @@ class SSTPClientSession(ClientSession):
         self._timer: IDelayedCall | None = None
         self._last_moment: IDelayedCall | None = None
         self._passes = False
+        self._owed = 0
 
     @property
     def stage(self) -> Stage:
@@ -131,6 +133,10 @@ class SSTPClientSession(ClientSession):
         if call is None:
             return
         batch = codec.feed(data)
+        if batch and self._passes and not (codec.control or codec.end or codec.drops):  # the way of nearly all data
+            call.heard(self.clock.seconds())
+            self.deliver(batch)
+            return
         while True:
             for reason, number in codec.drops.items():
                 self.counters.dropped(reason, number)
@@ -218,7 +224,19 @@ class SSTPClientSession(ClientSession):
         if self._answers and not self.ending:
             answers = b"".join(self._answers)
             self._answers.clear()
+            if self.congested:
+                self._owed += len(answers)
+                if self._owed > MOST_OWED:
+                    self._fail(FailureReason(Stage.SSTP, "the server does not read what it is answered"))
+                    return
             self.wire.write(answers)
+
+    def resumeProducing(self) -> None:
+        """Leave congestion; data that waits for a link that has gone meanwhile goes nowhere ([MS-SSTP] 3.2.7.1)."""
+        self._owed = 0
+        if not self._passes:
+            self.backlog.take()
+        super().resumeProducing()
 
     # The end.
 

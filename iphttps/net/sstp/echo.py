@@ -9,8 +9,10 @@ from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 from ...core.counters import Counters
+from ...core.failure import FailureReason, Stage
 from ...core.ip.batch import Batch
 from ...core.ip.ndp import router_solicitation
+from ..explain import TIMED_OUT
 
 __all__ = ["INTERVAL", "REQUESTS", "SOLICITATIONS", "SOLICITATION_INTERVAL", "Echo"]
 
@@ -38,6 +40,8 @@ class Echo:
     another IPv6 address there. `silent` is called when the server does not answer a check.
     """
 
+    silence = FailureReason(Stage.SSTP, "the server does not answer", TIMED_OUT)
+    """The failure that it is if the server does not answer."""
     router: bytes | None = None
     """Nobody looks for the router on the link."""
     listening = False

@@ -71,5 +71,5 @@ class UsersTests(SynchronousTestCase):
         for user, number in ((os.geteuid() + 1, 1), (self.path.stat().st_uid, 0)):
             self.patch(pwd, "getpwnam", lambda name, user=user: SimpleNamespace(pw_uid=user))
             findings = Findings(options)
-            check_owner(self.path, findings)
+            check_owner(self.path, "sstp-users", findings)
             self.assertEqual(number, len(findings.all), user)

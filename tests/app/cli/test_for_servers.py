@@ -17,7 +17,13 @@ class ForServersTests(CommandCase):
         self.patch(Answering, "of_paths", {"/status": documented("client")})
 
     def test_client(self) -> None:
-        """The sentence names the instance and what to do instead, not the paths of the API."""
+        """The sentence names the instance and what to do instead, not the paths of the API; the same with SSTP."""
+        for role in ("client", "sstp-client"):
+            self.patch(Answering, "of_paths", {"/status": documented(role)})
+            self.refused()
+
+    def refused(self) -> None:
+        """Check the sentences."""
         for words, said in (
             (("clients",), "client/vpn is a client: only a server has clients"),
             (("disconnect", "7"), "client/vpn is a client: only a server has clients"),

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from ipaddress import ip_network
+from pathlib import Path
 
 from iphttps.app.config.sstp_client_config import SSTPClientConfig
 from iphttps.app.config.sstp_client_options import Options
@@ -11,6 +13,7 @@ from iphttps.core.sstp.request import PATH
 
 from ..support import AppCase
 
+ROOT = Path(__file__).parents[3]
 NEEDED = ("--uri", "https://vpn.example.org", "--user", "alice")
 
 
@@ -38,6 +41,20 @@ class SSTPClientFlagTests(AppCase):
         self.assertEqual((False, False, ()), (config.allow_pap, config.default_route, config.route))
         self.assertEqual((HashProtocol.SHA256, HashProtocol.SHA1), config.binding)
         self.assertEqual((30.0, 900.0, "always"), (config.reconnect_initial, config.reconnect_maximum, config.when))
+
+    def test_document(self) -> None:
+        """The configuration in docs/sstp.md is valid, and the options that its table names are there."""
+        text = (ROOT / "docs" / "sstp.md").read_text()
+        found = re.search(r"^```toml client\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
+        assert found
+        file = Path(self.mktemp()).absolute()
+        file.write_text(found[1])
+        options = Options()
+        options.parse(["--config", str(file)])
+        self.assertEqual(("alice", (ip_network("10.0.0.0/8"),)), (options.config.user, options.config.route))
+        section = text[text.index("## The Linux client") : text.index("### Passwords")]
+        for name in re.findall(r"^\| `([a-z-]+)` \|", section, re.MULTILINE):
+            self.assertIn(name, Options.table)
 
     def test_every_flag(self) -> None:
         """Every flag is taken, those too that it shares with the client of IP-HTTPS."""

@@ -40,19 +40,19 @@ class HostTests(test_client.ClientDaemonCase):
 
     def test_pinned(self) -> None:
         """The connection is pinned before the link comes up."""
-        pinned = []
+        pinned: list[object] = []
         self.patch(module, "underlying_socket", lambda transport: "connection")
         self.patch(
-            module, "pin", lambda connection, tunnel, ipv4: pinned.append((connection, tunnel, ipv4, self.link.up))
+            module, "pin", lambda connection, tunnel, **which: pinned.append((connection, tunnel, which, self.link.up))
         )
         self.start()
         self.connect()
-        self.assertEqual((pinned, self.link.up), ([("connection", "iphttps0", False)], True))
+        self.assertEqual((pinned, self.link.up), ([("connection", "iphttps0", {"ipv4": False}, False)], True))
 
     def test_not_pinned(self) -> None:
         """Where it cannot be, the link stays down, and the session ends with the reason."""
 
-        def refuse(connection: object, tunnel: str) -> None:
+        def refuse(connection: object, tunnel: str, *, ipv4: bool) -> None:
             raise ConfigError("it is reached through itself")
 
         self.patch(module, "underlying_socket", lambda transport: "connection")

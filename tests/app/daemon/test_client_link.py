@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ipaddress import IPv6Address, IPv6Interface
+from ipaddress import IPv4Address, IPv6Address, IPv6Interface
 from typing import cast
 
 from twisted.internet.testing import MemoryReactorClock
@@ -55,6 +55,20 @@ class ClientLinkCase(ProgramCase):
     def notes(self) -> list[str]:
         """Return what the scripts have written down."""
         return self.note().read_text().splitlines() if self.note().exists() else []
+
+
+class AssignedTests(ClientLinkCase):
+    """The DNS servers that the server has assigned."""
+
+    def test_assigned(self) -> None:
+        """They are there at once, before those of Router Advertisements, until the end."""
+        given = Names((IPv4Address("10.0.0.53"),), ("~.",))
+        link = self.link()
+        link.up("uri", PEER, given)
+        link.announced((servers("2001:db8:1::53"),))
+        link.down()
+        both = Names((*given.servers, *DNS.servers), given.domains)
+        self.assertEqual(["up", given, both, NO_NAMES, "down"], self.events)
 
 
 class ScriptTests(ClientLinkCase):

@@ -8,6 +8,7 @@ import socket
 from http import HTTPStatus
 
 from iphttps.app.control import ask
+from iphttps.app.instances.instances import file_or_named
 from iphttps.app.instances.paths import Places
 
 from ..command import Answering, CommandCase
@@ -59,6 +60,26 @@ class FindTests(CommandCase):
             self.configure(*place)
         self.assertIn("use server/a or client/a", self.complaint(self.find("a"), 2))
         self.assertIn("give only one", self.complaint(self.find("a", "--control", "x"), 2))
+
+    def test_sstp(self) -> None:
+        """A client of SSTP is a third kind, which a file shows by its directory, or by the user that it names."""
+        for place in (("client", "a"), ("sstp-client", "a")):
+            self.configure(*place)
+        self.assertIn("use client/a or sstp-client/a", self.complaint(self.find("a"), 2))
+        self.serve(self.places.control("sstp-client", "a"))
+        self.serve(self.places.control("client", "a"))
+        self.assertIn("name one of client/a, sstp-client/a", self.complaint(self.find(), 2))
+        self.assertEqual(0, self.find("sstp-client/a")[0])
+        for text, role in (
+            ('uri = "https://vpn.example.org"\nuser = "alice"\n', "sstp-client"),
+            ('uri = "https://vpn.example.org"\n', "client"),
+        ):
+            path = self.directory / "x.toml"
+            path.write_text(text)
+            self.assertEqual(role, file_or_named(self.places, str(path)).role)
+        file = self.places.config("sstp-client", "a")
+        self.assertEqual("sstp-client/a", str(file_or_named(self.places, str(file))))
+        self.assertEqual("sstp-client/a", str(file_or_named(self.places, "sstp-client/a")))
 
     def test_none(self) -> None:
         """Without any it is said how to get one."""

@@ -25,6 +25,7 @@ class PlacesTest(TestCase):
                 places.client_certificate("vpn.example.org"),
                 places.client_key("vpn.example.org"),
                 places.ca("client", "vpn.example.org"),
+                places.password("sstp-client", "work"),
                 places.authority,
                 places.control("server", "main"),
                 places.pid_file("client", "home"),
@@ -39,6 +40,7 @@ class PlacesTest(TestCase):
                 Path("/etc/iphttps/client/vpn.example.org.pem"),
                 Path("/etc/iphttps/client/vpn.example.org.key"),
                 Path("/etc/iphttps/client/vpn.example.org-ca.pem"),
+                Path("/etc/iphttps/sstp-client/work.password"),
                 Path("/var/lib/iphttps/ca"),
                 Path("/run/iphttps/server-main.sock"),
                 Path("/run/iphttps/client-home.pid"),
@@ -64,6 +66,8 @@ class PlacesTest(TestCase):
     def test_units(self) -> None:
         """A systemd unit is named after the role and the instance."""
         self.assertEqual(unit("server", "main"), "iphttps-server@main.service")
+        self.assertEqual(unit("client", "main"), "iphttps-client@main.service")
+        self.assertEqual(unit("sstp-client", "main"), "sstp-client@main.service")
 
     def test_instances(self) -> None:
         """The instances of a role are the configurations that are there."""

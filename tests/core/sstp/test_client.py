@@ -108,7 +108,7 @@ class NakTests(MachineTestCase):
         for _ in range(3):
             self.assert_step(machine, [Send(REQUEST)], S.CLIENT_CONNECT_REQUEST_SENT, NAK)
         self.assert_step(machine, [aborted(2, 6)], S.CALL_ABORT_PENDING, NAK)
-        self.assertEqual(StatusInfo(1, 4, b"\0\2"), machine.refused)
+        self.assertEqual(StatusInfo(1, 4, b"\0\2"), machine.nak_status)
 
     def test_timer(self) -> None:
         """Each NAK makes the negotiation timer start again (3.2.5.3.3)."""

@@ -8,13 +8,14 @@ from iphttps.core.failure import Stage
 from iphttps.core.sstp.client_call import LinkDown, LinkUp, Negotiated
 from iphttps.core.sstp.crypto_binding import HashProtocol
 from iphttps.core.sstp.packet import MessageType, data_packet, message
+from iphttps.core.sstp.ppp.chap import Response, parse
 from iphttps.core.sstp.ppp.client import SETTLE, IPv4Addresses, IPv6Identifiers
 from iphttps.core.sstp.ppp.frame import ProtocolNumber, build
 from iphttps.core.sstp.ppp.login import Login
-from iphttps.core.sstp.ppp.mschapv2 import nt_password_hash
+from iphttps.core.sstp.ppp.mschapv2 import authenticator_response, nt_password_hash
 from iphttps.core.sstp.ppp.server import IDENTIFIER, Offer
 from iphttps.core.sstp.states import State
-from tests.core.sstp.client_talk import ClientTalk, client_call
+from tests.core.sstp.client_talk import ALICE, ClientTalk, client_call
 from tests.core.sstp.ppp.support import ACK, NAK, REQUEST, configure, plain
 from tests.core.sstp.scripted import ASSIGNED, DNS, MSCHAPV2, OWN, PAP, SUGGESTED
 
@@ -219,6 +220,17 @@ class AgainTests(SynchronousTestCase):
         self.assertEqual(Stage.PPP, talk.reason.stage)
         self.assertEqual(LinkDown(), talk.said[-1])
 
+    def test_proven_again(self) -> None:
+        """A second Success that proves it changes nothing: the binding is that of the first (3.2.7.1)."""
+        talk = ClientTalk().start()
+        said, messages = [*talk.said], talk.messages
+        talk.answers = False
+        talk.ppp(ProtocolNumber.CHAP, plain(1, 99, b"\x10" + b"c" * 16 + b"server"))
+        response = parse(talk.frames(ProtocolNumber.CHAP)[-1])
+        assert isinstance(response, Response)
+        talk.ppp(ProtocolNumber.CHAP, plain(3, 99, authenticator_response(ALICE.nt_hash, b"c" * 16, response)))
+        self.assertEqual((said, messages, False), (talk.said, talk.messages, talk.call.ends))
+
     def test_unknown_protocols(self) -> None:
         """CCP and whatever else is unknown gets a Protocol-Reject (RFC 1661 5.7)."""
         talk = ClientTalk().start()
@@ -276,5 +288,5 @@ class HeartbeatTests(SynchronousTestCase):
         talk.expire(120.0)
         self.assertEqual(M.ECHO_REQUEST, talk.messages[-1])
         self.assertEqual(["the server does not answer"], [each.sentence for each in talk.dropped])
-        self.assertEqual((Stage.SSTP, "0x274C"), (talk.reason.stage, talk.reason.code))
+        self.assertEqual((Stage.SSTP, "0x8007274C"), (talk.reason.stage, talk.reason.code))
         self.assertIsInstance(talk.said[-2], LinkDown)

@@ -42,7 +42,7 @@ class RequestTests(EndCase):
         self.assertFalse(talk.call.ends)
         talk.wait(0.2)
         self.assertEqual(aborted(0, 8).packet, talk.sent[-1])
-        self.assert_ends(talk, Stage.SSTP, "0x274C", "Call Connect ACK", "in time")
+        self.assert_ends(talk, Stage.SSTP, "0x8007274C", "Call Connect ACK", "in time")
 
     def test_naks(self) -> None:
         """Three NAKs get another request, and one more a Call Abort; what they say is told (3.2.5.3.3, note 10)."""
@@ -127,9 +127,12 @@ class LCPTests(EndCase):
         self.assert_ends(talk, Stage.PPP, "718", "the peer does not answer")
 
     def test_no_login(self) -> None:
-        """A server that demands no login proves nothing, and is not trusted."""
+        """A server that demands no login is proved by TLS alone, and taken only where PAP is too."""
         edit = instead(LCP, PPP_REQUEST, lambda packet: configure(PPP_REQUEST, packet[1], (5, b"abcd")))
-        self.ended(edit, Stage.LOGIN, "919", "demands no login")
+        self.ended(edit, Stage.LOGIN, "919", "demands no login", "allow-pap")
+        talk = ClientTalk(client_call(allow_pap=True), edit=edit).start()
+        self.assertEqual((Stage.ADDRESSES, None), (talk.call.stage, talk.call.negotiated.authentication))
+        self.assertEqual([M.CALL_CONNECT_REQUEST, M.CALL_CONNECTED], talk.messages)
 
     def test_other_methods(self) -> None:
         """A server that insists on EAP, MD5, MS-CHAP 1, PAP or what else: the sentence says what it must allow."""
@@ -233,7 +236,7 @@ class LoginTests(EndCase):
         self.assertEqual((False, Stage.LOGIN), (talk.call.ends, talk.call.stage))
         talk.deaf = True
         talk.wait(61.0)
-        self.assert_ends(talk, Stage.LOGIN, "0x274C", "the Challenge of MS-CHAPv2")
+        self.assert_ends(talk, Stage.LOGIN, "0x8007274C", "the Challenge of MS-CHAPv2")
 
     def test_challenges_without_end(self) -> None:
         """A server gets no more than ten answers before it has accepted one; the same Challenge, the same answer."""

@@ -160,7 +160,7 @@ class LinkTests(EndCase):
         sent = len(talk.sent)
         talk.act(talk.call.lost(0.0))
         self.assertEqual((sent, [LinkDown()]), (len(talk.sent), talk.said[1:]))
-        self.assertEqual(FailureReason(Stage.SSTP, "the connection was lost", "0x2746"), talk.reason)
+        self.assertEqual(FailureReason(Stage.SSTP, "the connection was lost", "0x80072746"), talk.reason)
         self.assertEqual((S.CLIENT_CALL_DISCONNECTED, True), (talk.call.state, talk.call.ends))
         talk.act(talk.call.lost(1.0))
         self.assertEqual([LinkDown()], talk.said[1:])

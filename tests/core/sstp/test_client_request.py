@@ -36,6 +36,9 @@ class RequestTests(SynchronousTestCase):
     def test_target(self) -> None:
         """The path may have the query of a front, and the host a port (3.2.4.1)."""
         target = f"{server.PATH}?tenantid=7"
+        without = ClientHandshake("host", RANDOM, f"{server.PATH[:-1]}?tenantid=7").request()
+        self.assertIn(f" {target} HTTP/1.1\r\n".encode(), without)
+        self.assertIn(b" /elsewhere HTTP/1.1\r\n", ClientHandshake("host", RANDOM, "/elsewhere").request())
         head = ClientHandshake("[2001:db8::1]:4443", RANDOM, target).request()
         self.assertIn(f" {target} HTTP/1.1\r\nHost: [2001:db8::1]:4443\r\n".encode(), head)
 

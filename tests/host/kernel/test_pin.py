@@ -130,6 +130,21 @@ class PinTests(NamespaceCase):
         self.assertIsNone(pin(self.connected("::1"), TUNNEL))
         self.assertIsNone(pin(self.connected("2001:db8:5::2"), TUNNEL))
 
+    def test_ipv4(self) -> None:
+        """Where the tunnel carries IPv4, a connection by that is bound too, whatever the socket."""
+        with IPRoute() as netlink:
+            (index,) = netlink.link_lookup(ifname="uplink")
+            netlink.addr("add", index=index, address="192.0.2.2", prefixlen=24)
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as ipv4:
+            ipv4.connect(("192.0.2.1", 443))
+            self.assertIsNone(pin(ipv4, TUNNEL))
+            self.assertEqual("uplink", pin(ipv4, TUNNEL, ipv4=True))
+        mapped = self.connected("::ffff:192.0.2.1")
+        self.assertEqual("uplink", pin(mapped, TUNNEL, ipv4=True))
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as local:
+            local.connect(("192.0.2.2", 443))
+            self.assertIsNone(pin(local, TUNNEL, ipv4=True))
+
     def test_no_route(self) -> None:
         """Where the route is gone meanwhile, a sentence says so; and where the connection is."""
         one = self.connected()

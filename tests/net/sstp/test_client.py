@@ -2,144 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from itertools import count
-from typing import cast
+from dataclasses import replace
 
 from twisted.internet.error import ConnectionDone
-from twisted.internet.interfaces import IReactorFDSet, IStreamClientEndpoint
-from twisted.internet.protocol import Protocol
-from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
 
-from iphttps.core.client import ClientEvent, ClientMachine, ClientState
-from iphttps.core.errors import ConfigError
-from iphttps.core.failure import FailureReason, Stage
+from iphttps.core.client import ClientState
+from iphttps.core.failure import Stage
 from iphttps.core.ip import ipv4, ipv6
-from iphttps.core.reconnect import INITIAL, ReconnectTimer
-from iphttps.core.sstp.client_call import ClientCall, LinkUp
-from iphttps.core.sstp.client_request import ANSWER_TIMEOUT, ClientHandshake
-from iphttps.core.sstp.ppp.login import Login
-from iphttps.core.sstp.ppp.mschapv2 import nt_password_hash
+from iphttps.core.reconnect import INITIAL
+from iphttps.core.sstp.client_call import LinkDown
+from iphttps.core.sstp.client_request import ANSWER_TIMEOUT
 from iphttps.core.sstp.states import HELLO
-from iphttps.host.device.memory import MemoryDevice
-from iphttps.net.client import Client
-from iphttps.net.client_session import ClientSession, Owner
-from iphttps.net.connect.remote_server import RemoteServer
-from iphttps.net.device_reader import DeviceReader
-from iphttps.net.sstp.client import SHUTDOWN, Setup, SSTPClientSession
-from iphttps.net.sstp.echo import INTERVAL, REQUESTS, Echo
-from iphttps.pki import des
-from tests.net.sstp import support
-from tests.net.sstp.support import FAR, SSTPCase
-from tests.net.support import OUTER, Connection, Endpoint
+from iphttps.net.sstp.client import SHUTDOWN
+from iphttps.net.sstp.session import MOST_OWED
+from tests.net.sstp.client_case import ClientCase
+from tests.net.sstp.support import FAR
 from tests.sstp_client import CALL_ABORT, ECHO_REQUEST, message
-
-LINK_LOCAL = bytes.fromhex("fe80000000000000")
-
-
-class Account:
-    """A login that a test can change, and what the servers said about it."""
-
-    def __init__(self) -> None:
-        self.user, self.password = "alice", "secret"
-        self.withheld = ""
-        self.said: list[str] = []
-
-    def login(self, now: float) -> Login:
-        """Return the login."""
-        if self.withheld:
-            raise ConfigError(self.withheld)
-        return Login(self.user.encode(), nt_password_hash(self.password))
-
-    def rejected(self, now: float) -> None:
-        """Note that it was rejected."""
-        self.said.append("rejected")
-
-    def accepted(self) -> None:
-        """Note that it was accepted."""
-        self.said.append("accepted")
-
-
-class ClientCase(SSTPCase):
-    """The client with one server, on plain HTTP."""
-
-    def setUp(self) -> None:
-        """Make both ends; without TLS a client has seen no certificate, and its hash is of zeros."""
-        self.patch(support, "CERTIFICATE_HASH", bytes(32))
-        super().setUp()
-        self.account = Account()
-        self.link: list[str] = []
-        self.ups: list[LinkUp] = []
-        self.endpoint = Endpoint()
-        self.tun = MemoryDevice("sstp0", ipv4=True)
-        self.addCleanup(self.tun.close)
-        self.echo = Echo(self.clock, lambda: None)
-        self._random = self._bytes()
-        self.client = Client(
-            self.clock,
-            ClientMachine(ReconnectTimer()),
-            [RemoteServer("http://vpn.example.org", cast(IStreamClientEndpoint, self.endpoint), self._session)],
-            self.tun,
-            lambda deliver: DeviceReader(cast(IReactorFDSet, self.clock), self.tun, deliver, self.fail),
-            bring_up=self._up,
-            take_down=lambda: self.link.append("down"),
-            liveness=self._liveness,
-        )
-        self.client.handle(ClientEvent.ENABLE)
-        self.client.handle(ClientEvent.PRECONDITION)
-
-    def _bytes(self) -> Iterator[bytes]:
-        return (bytes((number % 256,)) for number in count(7))
-
-    def _liveness(self, silent: object) -> Echo:
-        self.echo.silent = lambda: self.client._router_silent()
-        return self.echo
-
-    def _session(self, client: Owner, deadline: float) -> SSTPClientSession:
-        handshake = ClientHandshake("vpn.example.org", bytes(16))
-        return SSTPClientSession(client, deadline, Setup(handshake, self.account, self._call, self.echo))
-
-    def _call(self, login: Login, certificate: bytes) -> ClientCall:
-        return ClientCall(lambda length: next(self._random) * length, login, certificate, des.encrypt)
-
-    def _up(self, session: ClientSession) -> None:
-        self.link.append("up")
-        assert isinstance(session, SSTPClientSession) and session.link
-        self.ups.append(session.link)
-
-    @property
-    def session(self) -> SSTPClientSession:
-        """The present session."""
-        assert isinstance(self.client.tunnel, SSTPClientSession)
-        return self.client.tunnel
-
-    @property
-    def failure(self) -> FailureReason:
-        """The last failure."""
-        assert self.client.last_failure
-        return self.client.last_failure[0]
-
-    def join(self, cut: int = 1 << 20) -> Connection:
-        """Let the latest attempt reach the server, and carry what the two have to say."""
-        factory, attempt = self.endpoint.attempts[-1]
-        protocol = cast(Protocol, factory.buildProtocol(OUTER))
-        connection = Connection(self.clock, cast(Protocol, self.listener.buildProtocol(OUTER)), protocol, cut)
-        attempt.callback(protocol)
-        connection.settle()
-        return connection
-
-    def up(self) -> Connection:
-        """Have the link come up."""
-        connection = self.join()
-        self.assertIs(self.client.state, ClientState.LINK_UP, self.client.last_failure)
-        return connection
-
-    def raw(self) -> StringTransport:
-        """Let the latest attempt reach a server that is a test's own."""
-        transport = StringTransport()
-        self.endpoint.accept(transport)
-        return transport
 
 
 class LinkTests(ClientCase):
@@ -200,6 +79,24 @@ class LinkTests(ClientCase):
         self.assertEqual("the server does not answer", self.failure.sentence)
         self.assertEqual(["up", "down"], self.link)
 
+    def test_renumbered(self) -> None:
+        """Other addresses in the same call take the link down and up; the same ones again change nothing."""
+        connection = self.up()
+        call, link = self.session.call, self.ups[0]
+        assert call and link.ipv4
+        self.session._perform(call, [LinkDown()])
+        self.tun.inject(ipv4.packet(link.ipv4.address, FAR, ipv6.UDP, b""))
+        self.client._reader.doRead()
+        connection.settle()
+        self.assertEqual([], self.device.taken)  # nothing passes in between
+        self.session._perform(call, [link])
+        self.assertEqual(["up"], self.link)
+        self.session._perform(call, [LinkDown(), replace(link, mtu=1300)])
+        self.assertEqual((["up", "down", "up"], 1300), (self.link, self.ups[-1].mtu))
+        asked = self.echo.ask()
+        connection.settle()
+        self.assertIsNotNone(self.successResultOf(asked))
+
 
 class EndTests(ClientCase):
     """Why the attempt or the session ends."""
@@ -250,6 +147,25 @@ class EndTests(ClientCase):
         self.assertIn("the server aborted the call", self.failure.sentence)
         self.assertEqual(["up", "down"], self.link)
 
+    def test_out_of_step(self) -> None:
+        """A stream that cannot be delineated ends without another word ([MS-SSTP] 3.1.5.1)."""
+        connection = self.up()
+        self.session.dataReceived(b"\x20")
+        self.assertEqual("the server's stream cannot be delineated into SSTP packets", self.session.ending)
+        connection.settle()
+        self.assertEqual(["up", "down"], self.link)
+
+    def test_does_not_read(self) -> None:
+        """A server that asks on without reading the answers is left, before they fill this host's memory."""
+        self.up()
+        session = self.session
+        session.pauseProducing()
+        for _ in range(MOST_OWED // 8):
+            session.dataReceived(message(ECHO_REQUEST))
+        self.assertIsNone(session.ending)
+        session.dataReceived(message(ECHO_REQUEST))
+        self.assertEqual("the server does not read what it is answered", session.ending)
+
     def test_server_stops(self) -> None:
         """When the server disconnects, the client acknowledges that and tries again after the delay."""
         connection = self.up()
@@ -283,33 +199,3 @@ class EndTests(ClientCase):
         self.up().cut_off()
         self.session.connectionLost(Failure(ConnectionDone()))
         self.assertEqual((["up", "down"], Stage.SSTP), (self.link, self.failure.stage))
-
-
-class EchoTests(ClientCase):
-    """Whether the server is still there is asked by SSTP's own echo."""
-
-    def test_round_trip(self) -> None:
-        """Asked for, the round trip is measured ([MS-SSTP] 3.1.2.3)."""
-        connection = self.up()
-        asked = self.echo.ask()
-        connection.settle()
-        self.assertEqual(0.0, self.successResultOf(asked))
-
-    def test_network_changed(self) -> None:
-        """After a change of the network the server is asked three times, then the client connects anew at once."""
-        self.up()
-        attempts = len(self.endpoint.attempts)
-        self.client.network_changed()
-        for _ in range(REQUESTS):
-            self.assertEqual(attempts, len(self.endpoint.attempts))
-            self.clock.advance(INTERVAL)
-        self.assertEqual((attempts + 1, ["up", "down"]), (len(self.endpoint.attempts), self.link))
-
-    def test_answered_in_every_state(self) -> None:
-        """The server's Echo Request is answered before the link is up, too: SoftEther sends one every few seconds."""
-        transport = self.raw()
-        session = self.session
-        session.dataReceived(b"HTTP/1.1 200 OK\r\nContent-Length: 18446744073709551615\r\n\r\n")
-        transport.clear()
-        session.dataReceived(message(ECHO_REQUEST))
-        self.assertEqual(bytes.fromhex("10010008 0009 0000"), transport.value())

@@ -14,7 +14,7 @@ from ...instances.instances import called
 from .. import tables
 from .common_options import echo_json, json_option, of_daemon, painted
 
-WORKING = {"server": "LISTEN", "client": "LINK_UP"}
+WORKING = {"server": "LISTEN", "client": "LINK_UP", "sstp-client": "LINK_UP"}
 """The state in which a daemon carries traffic."""
 
 NO_CLIENTS = ": only a server has clients"
@@ -23,11 +23,11 @@ NO_CLIENTS = ": only a server has clients"
 NO_RELOAD = ", which cannot reload: restart it with `iphttps down` and `iphttps up`"
 """The same for a client that is asked to reload."""
 
-_STATUS = {"server": tables.server, "client": tables.client}
+_STATUS = {"server": tables.server, "client": tables.client, "sstp-client": tables.sstp_client}
 
 
 def working(status: dict[str, Any]) -> bool:
-    """Tell whether a daemon can carry traffic: a client also needs a router that answers."""
+    """Tell whether a daemon can carry traffic: a client also needs a router that answers, with SSTP the server."""
     if status["state"] != WORKING[status["role"]]:
         return False
     return status["role"] == "server" or bool(status["router"] and status["router"]["round_trip"] is not None)
@@ -39,9 +39,9 @@ def working(status: dict[str, Any]) -> bool:
 def status(path: Path, as_json: bool) -> int:
     """Show the status of a daemon.
 
-    Exit status 0 if the daemon is healthy: a server is listening, or a client's link is up and its router answers. In
-    both cases, changed files must have loaded and changes to the interface by other programs must have been reverted.
-    Otherwise 1.
+    Exit status 0 if the daemon is healthy: a server is listening, or a client's link is up and its router answers, with
+    SSTP the server. In all cases, changed files must have loaded and changes to the interface by other programs must
+    have been reverted. Otherwise 1.
 
     The counters distinguish packets from and to the host (device), the clients (link) and the server (session).
     """
@@ -124,7 +124,7 @@ def _ask_server(path: Path, method: str, resource: str, unsuitable: str) -> Any:
     try:
         return ask(path, method, resource)
     except AskError as error:
-        if error.code == HTTPStatus.NOT_FOUND and ask(path, "GET", "/status").get("role") == "client":
+        if error.code == HTTPStatus.NOT_FOUND and ask(path, "GET", "/status").get("role") != "server":
             raise AskError(f"{called(path) or 'the daemon'} is a client{unsuitable}") from error
         raise
 

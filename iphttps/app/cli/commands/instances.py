@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import Any
 
 import click
@@ -11,11 +12,12 @@ from ....core.errors import ConfigError
 from ....core.identity import printable
 from ...control.ask import AskError, ask, is_live, understanding
 from ...instances.instances import Instance, named, only
-from ...instances.launch import POLL, supervisor
+from ...instances.launch import POLL, Systemd, supervisor
 from ...instances.paths import Places
 from .. import tables
 from .common_options import instance_argument, root_option
 from .control import working
+from .passwords import missing_password
 
 
 @click.command()
@@ -27,8 +29,9 @@ from .control import working
 def up(instance: str | None, timeout: float, places: Places) -> int:
     """Start an instance and wait until it is up.
 
-    A server is up when it is listening, a client when its link is up and its router answers. With systemd this starts
-    the unit of the instance; otherwise a background process that logs to /var/log/iphttps.
+    A server is up when it is listening, a client when its link is up and its router answers, an SSTP client when its
+    link is up. With systemd this starts the unit of the instance; otherwise a background process that logs to
+    /var/log/iphttps. If the password of an SSTP client is missing, the command asks for it.
 
     Exit status: 1 if the instance does not start, or is not up when the timeout expires. In the latter case it keeps
     running.
@@ -36,7 +39,7 @@ def up(instance: str | None, timeout: float, places: Places) -> int:
     meant = named(places, instance) if instance else only(places)
     control = meant.control
     assert control is not None
-    ended = _unknown if is_live(control) else supervisor(meant).start(meant)
+    ended = _unknown if is_live(control) else _start(meant)
     deadline = time.monotonic() + timeout
     while True:
         if why := ended():
@@ -56,6 +59,12 @@ def up(instance: str | None, timeout: float, places: Places) -> int:
         time.sleep(POLL)
     click.echo(printable(f"{meant} is up: {up_to}"))
     return 0
+
+
+def _start(instance: Instance) -> Callable[[], str | None]:
+    """Start an instance, after asking for a password that it lacks."""
+    found = supervisor(instance)
+    return found.start(instance, missing_password(instance, by_systemd=isinstance(found, Systemd)))
 
 
 def _unknown() -> str | None:

@@ -1,1 +1,1 @@
-"""What the configurations of both clients have in common: options, and checks that involve several of them."""
+"""The options that both clients have in common, and the checks that involve several of them."""

@@ -95,15 +95,15 @@ class ProxyConfig(DaemonConfig):
     proxy_basic: bool = option(
         Flag(), None, "send the password in clear text to an http:// proxy that offers only Basic authentication"
     )
-    """Whether the password is sent to an http:// proxy that offers only Basic authentication."""
+    """True if the password is sent to an http:// proxy that offers only Basic authentication."""
     proxy_trust_network: bool = option(
         Flag(), None, "log in also to a proxy that the network names, by WPAD or a PAC file at http://"
     )
-    """Whether the client logs in to a proxy named by the network."""
+    """True if the client logs in to a proxy named by the network."""
 
     @property
     def network_names_proxy(self) -> bool:
-        """Whether an untrusted source on the network, WPAD or a PAC file at http://, names the proxy."""
+        """True if an untrusted source on the network, WPAD or a PAC file at http://, names the proxy."""
         found = self.proxy.source is ProxySource.AUTO and (self.pac is None or self.pac.url.startswith("http:"))
         return found and not self.proxy_trust_network
 
@@ -117,20 +117,20 @@ class TunnelConfig(ProxyConfig):
     uri: tuple[URI, ...] = option(
         Many(Parsed(server_uri)), None, "server to connect to; may be repeated", missing="name the server"
     )
-    """The servers, at least one; each client says how it reads them."""
+    """The servers, at least one; each client has its own form of URI."""
     select: str = option(
         words("ordered", "fastest"),
         "ordered",
         "server to try first: ordered: the first in the list; fastest: the first to answer",
     )
-    """How the server to try first is chosen: ordered or fastest."""
+    """The choice of the server to try first: ordered or fastest."""
     when: str = option(
         words("always", "proxy", "blocked", "command"),
         "always",
         "when to connect: always; proxy: only behind a web proxy; blocked: only where --probe cannot be reached; "
         "command: only after `iphttps enable`",
     )
-    """When to connect: always, proxy, blocked or command."""
+    """The condition for connecting: always, proxy, blocked or command."""
     probe: tuple[str, int] | None = option(
         Maybe(Parsed(_probe)),
         None,
@@ -173,7 +173,7 @@ class TunnelConfig(ProxyConfig):
     allow_older_crl: bool = option(
         Flag(), None, "accept a revocation list in --crl that is older than the one in force; only while rolling back"
     )
-    """Whether an older revocation list may replace the one in force."""
+    """True if an older revocation list may replace the one in force."""
 
     @property
     def scripts(self) -> Mapping[LinkEvent, Path]:

@@ -14,7 +14,7 @@ from .tunnel_config import TunnelConfig
 
 
 class TunnelOptions(DaemonOptions):
-    """The options of a client, of whichever protocol."""
+    """The options of a client of either protocol."""
 
     command = "client"
     configuration = TunnelConfig
@@ -63,7 +63,7 @@ class TunnelOptions(DaemonOptions):
             )
 
     def _check_tls(self, name: str) -> None:
-        """Refuse an option that cannot protect a plain http:// connection."""
+        """Reject an option that cannot protect a plain http:// connection."""
         if self.value(name) and any(not uri.secure for uri in self.values_so_far.uri):
             raise ConfigError("--pin and --crl need https://: an http:// server has no certificate")
 

@@ -1,1 +1,1 @@
-"""Passwords and private keys in files: who may read them, and when a password may be used."""
+"""Passwords and private keys in files: checks of their permissions, and the use of passwords."""

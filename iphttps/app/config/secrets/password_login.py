@@ -1,4 +1,4 @@
-"""The user and password of the SSTP client: where the password comes from, and when it is withheld."""
+"""The user and password of the SSTP client: the source of the password, and the conditions for withholding it."""
 
 from __future__ import annotations
 
@@ -103,15 +103,15 @@ def password_source(path: Path | None, environment: Mapping[str, str] = os.envir
     return lambda: password
 
 
-def checked_password(text: str, what: str) -> str:
-    """Return a password, if it can be one; raises ConfigError, whose sentence begins with `what`, its source."""
+def checked_password(text: str, source: str) -> str:
+    """Return a password, if it can be one; raises ConfigError, whose sentence begins with `source`."""
     try:
         text.encode("utf-8")
     except UnicodeEncodeError:
         # The error may quote the password.
-        raise ConfigError(f"{what} holds no password: it must be UTF-8") from None
+        raise ConfigError(f"{source} holds no password: it must be UTF-8") from None
     if reason := wrong_password(text):
-        raise ConfigError(f"{what} holds no password: {reason}")
+        raise ConfigError(f"{source} holds no password: {reason}")
     return text
 
 

@@ -1,7 +1,7 @@
 """The client's side of a PPP link: LCP, then it shows who it is, then IPCP and IPV6CP (RFC 1661 section 3.2).
 
-The client demands no authentication of the server by LCP; MS-CHAPv2 proves both ends to each other. So a server that
-demands none at all proves nothing, and the link ends; with PAP, which has to be allowed, only TLS proves the server.
+The client demands no authentication of the server by LCP; MS-CHAPv2 proves both ends to each other. With PAP, and with
+a server that demands no login at all, only TLS proves the server: both have to be allowed.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from ...failure import Stage
+from ..crypto_binding import NO_HLAK
 from . import mschapv2
 from .automaton import RESTART, State
 from .commands import Reason
@@ -87,8 +88,8 @@ Command = bytes | Own | NetworkDown | Ended
 class PPPClient(PPPLink[ClientIPCP | IPV6CP, Own]):
     """The client's side of one link.
 
-    `random` returns so many random bytes, `des` encrypts a block. PAP is used with `allow_pap` only, since it shows the
-    server the password.
+    `random` returns so many random bytes, `des` encrypts a block. PAP, which shows the server the
+    password, and no login at all, are accepted with `allow_pap` only.
     """
 
     PEER = "server"
@@ -184,8 +185,10 @@ class PPPClient(PPPLink[ClientIPCP | IPV6CP, Own]):
         self.stage = Stage.LOGIN
         self.phase = Phase.AUTHENTICATE
         if self.lcp.authentication is None:
-            code = _CODES[Reason.AUTHENTICATION_REFUSED]
-            return [self._end("the server demands no login, and so proves nothing: it is not trusted", code=code)]
+            if self._allow_pap:  # [MS-SSTP] 3.2.5.2.2: the HLAK is zero, as with PAP
+                return [Authenticated(NO_HLAK), *self._start_networks(now)]
+            words = "the server demands no login, so that only TLS proves it: allow-pap permits that"
+            return [self._end(words, code=_CODES[Reason.AUTHENTICATION_REFUSED])]
         if self.lcp.authentication is Authentication.PAP:
             self._method = PAPLogin(self._login)
         else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Mapping
 
 from iphttps.app.cli.commands import instances
 from iphttps.app.instances.instances import Instance
@@ -14,7 +15,7 @@ from ...command import Answering, CommandCase
 class Runs:
     """A supervisor whose daemon runs, whatever else it does."""
 
-    def start(self, instance: Instance) -> object:
+    def start(self, instance: Instance, variables: Mapping[str, str]) -> object:
         """Start nothing."""
         return lambda: None
 
