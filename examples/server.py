@@ -1,4 +1,4 @@
-"""An IP-HTTPS server without a TUN device: python examples/server.py 4433 server.pem server.key
+"""An IP-HTTPS server without a TUN device; run it with `python examples/server.py 4433 server.pem server.key`.
 
 Clients need no certificate. The server advertises a prefix, and answers echo requests to its unassigned addresses.
 """

@@ -302,6 +302,10 @@ class ClientCall:
         machine = self._machine
         code = _DISCONNECTED if self._was_up else _NOT_CONNECTED
         received = status_words(machine.received_status)
+        ended = machine.state in (State.CALL_ABORT_TIMEOUT_PENDING, State.CALL_DISCONNECT_TIMEOUT_PENDING)
+        if ended and (unwanted := self.ppp.unwanted):
+            # Many servers disconnect where their only method is rejected, and do not say why.
+            self._note(unwanted.sentence, Stage.PPP, unwanted.code)
         match machine.state:
             case State.CALL_ABORT_PENDING:
                 sent = machine.sent_status

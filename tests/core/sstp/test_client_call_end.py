@@ -152,6 +152,14 @@ class LCPTests(EndCase):
             talk.wait(10.0)
             self.assert_ends(talk, Stage.PPP, "919", words)
 
+    def test_other_method_and_end(self) -> None:
+        """A server that ends the call where its method is rejected: the sentence still says what it must allow."""
+        for kind in (M.CALL_DISCONNECT, M.CALL_ABORT):
+            talk = ClientTalk(edit=instead(LCP, PPP_REQUEST)).start()
+            talk.answers = False
+            talk.ppp(LCP, configure(PPP_REQUEST, 1, (3, EAP))).tell(message(kind))
+            self.assert_ends(talk, Stage.PPP, "919", "the server demands EAP")
+
     def test_terminated(self) -> None:
         """A server that terminates the link: at the stage at which it does so (RFC 1661 5.5)."""
         talk = ClientTalk()

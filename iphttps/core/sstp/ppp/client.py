@@ -154,6 +154,13 @@ class PPPClient(PPPLink[ClientIPCP | IPV6CP, Own]):
         return IPv6Identifiers(protocol.identifier, protocol.peer_identifier)
 
     @property
+    def unwanted(self) -> Ended | None:
+        """Why LCP ends if the server demands a login that the client does not have, or may not use; None if not."""
+        if not self.lcp.unwanted or self.stage is not Stage.PPP:
+            return None
+        return Ended(self._unwanted(), code=_CODES[Reason.AUTHENTICATION_REFUSED])
+
+    @property
     def awaits(self) -> str:
         """What the link is waiting for, for a sentence."""
         if self.phase is Phase.AUTHENTICATE and self._method:
@@ -176,13 +183,12 @@ class PPPClient(PPPLink[ClientIPCP | IPV6CP, Own]):
     # LCP.
 
     def _finished(self, reason: Reason) -> Ended:
-        if self.lcp.unwanted and self.stage is Stage.PPP:
-            return self._end(self._unwanted(), code=_CODES[Reason.AUTHENTICATION_REFUSED])
+        if unwanted := self.unwanted:
+            return self._end(unwanted.sentence, code=unwanted.code)
         ended = super()._finished(reason)
         return Ended(ended.sentence, ended.peer, _CODES.get(reason))
 
     def _unwanted(self) -> str:
-        """Say that the server demands a method that the client does not have, or may not use."""
         if self.lcp.unwanted == Authentication.PAP.value:
             return "the server demands PAP, which would show it the password: allow-pap permits that"
         method = _METHODS.get(self.lcp.unwanted, "an unknown method")
