@@ -1,6 +1,6 @@
 """The parsers of SSTP and PPP, and a whole call, on inputs of a fuzzer: nothing raises, nothing grows, nothing leaks.
 
-`one_input` takes an input, whose first byte chooses the target. `python -m tests.fuzz` runs it under atheris.
+`one_input` takes an input, whose first byte chooses the target. `python -m tests.fuzz sstp` runs it under atheris.
 """
 
 from __future__ import annotations
@@ -230,8 +230,8 @@ def hold_call(data: bytes) -> None:
     Conversation(data).run()
 
 
-SEED = b"\3" + LOGIN
-"""An input for `one_input` to begin with."""
+SEEDS = {"login": b"\3" + LOGIN}
+"""Inputs for `one_input` to begin with, by name."""
 
 
 def log_in(data: bytes) -> None:

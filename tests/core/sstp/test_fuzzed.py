@@ -6,11 +6,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
+from tests.fuzz import sstp_client as client
 from tests.fuzz.sstp import LOGIN, TARGETS, Conversation, one_input
 
 
 class FuzzedTests(SynchronousTestCase):
-    """The targets."""
+    """The targets for the server."""
 
     def test_depth(self) -> None:
         """An input can reach the state in which data passes, and none of its steps can be left out."""
@@ -37,3 +38,32 @@ class FuzzedTests(SynchronousTestCase):
     def test_after_login(self, cut: int, data: bytes) -> None:
         """The same for a call that has begun well."""
         Conversation(LOGIN[:cut] + data).run()
+
+
+class FuzzedClientTests(SynchronousTestCase):
+    """The targets for the client."""
+
+    def test_depth(self) -> None:
+        """An input can bring the link up, and not without the ACK, the login, its proof, or an answer of IPCP."""
+        call = client.CALL
+        for cut, passed in (
+            (call, True),
+            (call.replace(b"\1\3", b"\3"), False),
+            (call.replace(b"\7\7", b"\7"), False),
+            (call[:-4], False),
+        ):
+            held = client.Conversation(cut)
+            held.run()
+            self.assertEqual(passed, held.passed, cut)
+
+    def test_answers(self) -> None:
+        """The seed of the answer opens a call, whose first packet belongs to it ([MS-SSTP] 3.2.4.1)."""
+        seed = client.SEEDS["answer"][1:]
+        self.assertEqual(b"\x10\1\0\x08\0\x08\0\0", client.answer([seed]))
+        self.assertIsNone(client.answer([seed.replace(b"200", b"503")]))
+
+    @settings(max_examples=300, deadline=None)
+    @given(st.sampled_from([b"", *client.SEEDS.values()]), st.integers(0, 200), st.binary(max_size=200))
+    def test_anything(self, seed: bytes, cut: int, data: bytes) -> None:
+        """Nothing raises, and no link comes up before the login, its proof and the crypto binding."""
+        client.one_input(seed[:cut] + data)
