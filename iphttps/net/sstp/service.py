@@ -182,6 +182,8 @@ class SSTPService(SSTPLink):
         for old in self.table.surplus(verdict.user):
             limit = self.table.per_user
             old.connection.disconnect(f"{verdict.user} logged in again, and may have only {limit} sessions at a time")
+        for old in self._holders(verdict):
+            old.connection.disconnect(f"{verdict.user} logged in again, and only one session can have a fixed address")
         if obstacle := self._seat(entry, verdict.user):
             self._unconnected[entry] = FULL
             return call.disconnect(f"there is no room for {verdict.user}: {obstacle}", now)
@@ -191,6 +193,16 @@ class SSTPService(SSTPLink):
         if verdict.record:
             self._records[entry] = verdict.record
         return call.accept(self._offer(entry, verdict), now, verdict.success, verdict.hlak)
+
+    def _holders(self, verdict: Granted) -> list[SessionEntry]:
+        """Return the user's sessions that hold the fixed addresses of the user: after roaming they may be dead."""
+        fixed = (self.pool and self.pool.fixed(verdict.user)) or verdict.address
+        identifier = self.reserved.identifier(verdict.user)
+        return [
+            each
+            for each in self.table.of_user(verdict.user)
+            if (fixed and each.address == fixed.packed) or (identifier and each.sources.link_local[8:] == identifier)
+        ]
 
     def _seat(self, entry: SessionEntry, user: str) -> str | None:
         """Give a user's session a seat; return why there is none."""

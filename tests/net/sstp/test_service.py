@@ -78,16 +78,17 @@ class UserTests(SSTPCase):
         self.assertEqual(caller.entry.sources.link_local[8:], PREFIX[7].packed[8:])
 
     def test_fixed_twice(self) -> None:
-        """Of two sessions of a user the older one has the fixed addresses; the newer one gets another of IPv6."""
+        """A user with a fixed address of either family has one session: the newest, as the older may be dead."""
         self.service.reserved.reserve({"alice": PREFIX[7]})
-        self.pool.reserve({"alice": IPv4Address("10.99.0.5")})
-        older, newer = self.connected(), self.caller()
-        newer.call()
-        self.assertEqual(newer.up & set(newer.networks), {0x8057})
-        self.assertNotEqual(newer.ipv6cp.identifier, older.ipv6cp.identifier)
-        self.table.per_user = 1
-        newest = self.connected()
-        self.assertEqual((newest.ipcp.address, newest.ipv6cp.identifier), (bytes((10, 99, 0, 5)), PREFIX[7].packed[8:]))
+        self.pool.reserve({"bob": IPv4Address("10.99.0.5")})
+        for user in ("alice", "bob", "carol"):
+            older, newer = self.connected(user), self.connected(user)
+            self.assertEqual(older.entry.ending, user != "carol")
+            self.assertFalse(newer.entry.ending)
+            if user == "alice":
+                self.assertEqual(newer.ipv6cp.identifier, PREFIX[7].packed[8:])
+            if user == "bob":
+                self.assertEqual(newer.ipcp.address, bytes((10, 99, 0, 5)))
 
     def test_outside(self) -> None:
         """When a client gets an address outside the pool, and when it has it no longer, the owner is told."""

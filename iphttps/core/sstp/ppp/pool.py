@@ -66,6 +66,10 @@ class AddressPool:
         self._fixed = dict(fixed)
         self._reserved = frozenset(taken)
 
+    def fixed(self, user: str) -> IPv4Address | None:
+        """Return the fixed address of a user; None without one."""
+        return self._fixed.get(user)
+
     def take(self, user: str, fixed: IPv4Address | None = None) -> IPv4Address | AddressFault:
         """Return the address for a user's new session, which holds it until `free`, or the reason why there is none.
 
