@@ -13,7 +13,7 @@ from twisted.internet.interfaces import IDelayedCall
 from ...core.ip.rdnss import NO_NAMES, Names, Resolvers
 from ...net.interfaces import IReactor
 from .hooks.children import Child
-from .hooks.resolved import Resolved
+from .hooks.dns_settings import DNSSettings
 from .hooks.scripts import LinkEvent, LinkFacts, Scripts
 
 
@@ -29,7 +29,7 @@ class ClientLink:
         reactor: IReactor,
         facts: LinkFacts,
         scripts: Scripts,
-        resolved: Resolved,
+        dns: DNSSettings,
         *,
         switch: Callable[[bool], None],
         addresses: Callable[[], Iterable[IPv4Interface | IPv6Interface]],
@@ -38,7 +38,7 @@ class ClientLink:
         self._reactor = reactor
         self._facts = facts
         self._scripts = scripts
-        self._resolved = resolved
+        self._dns = dns
         self._switch = switch
         self._addresses = addresses
         self._refuse = refuse
@@ -102,7 +102,7 @@ class ClientLink:
         servers = dict.fromkeys((*self._assigned.servers, *heard.servers))
         names = Names(tuple(servers), tuple(dict.fromkeys((*self._assigned.domains, *heard.domains))))
         self._facts = replace(self._facts, names=names)
-        self._resolved.offer(names)
+        self._dns.offer(names)
         if (then := self._resolvers.next_expiry(now)) is not None:
             self._expiry = self._reactor.callLater(then - now, self._offer)
 
@@ -114,7 +114,7 @@ class ClientLink:
         self._cancel_expiry()
         self._resolvers.clear()
         self._assigned = NO_NAMES
-        self._resolved.offer(NO_NAMES)
+        self._dns.offer(NO_NAMES)
         if self._script and not self._script.ended.called:
             self._script.kill("was still running when the link went down, and was killed")
         self._leaving = self._run(LinkEvent.DOWN) if used else None
@@ -150,7 +150,7 @@ class ClientLink:
 
     def ended(self) -> Deferred[Any]:
         """Return a Deferred that fires when every program started here has ended."""
-        return DeferredList([*map(_after, self._running), self._resolved.idle()])
+        return DeferredList([*map(_after, self._running), self._dns.idle()])
 
 
 def _after(child: Child) -> Deferred[None]:

@@ -39,7 +39,7 @@ from ..control.status import Value
 from . import log_file
 from .client_link import ClientLink
 from .client_servers import Servers
-from .hooks.resolved import Resolved, resolvectl
+from .hooks.resolvconf import dns_settings
 from .hooks.scripts import LinkFacts, Scripts
 from .process import clock_step
 from .process.stop_signals import StopSignals
@@ -83,11 +83,12 @@ class RunningClient:
         self._reactor = reactor
         self._servers = servers
         self._host = host
+        self._dns = dns_settings(reactor, interface)
         self._link = ClientLink(
             reactor,
             LinkFacts(interface),
             Scripts(reactor, self.config.scripts),
-            Resolved(reactor, interface, resolvectl()),
+            self._dns,
             switch=self._switch,
             addresses=self._usable,
             refuse=self._refuse,
@@ -162,6 +163,7 @@ class RunningClient:
 
     def start(self) -> None:
         """Enable the client."""
+        self._dns.start()
         self._watch.start()
         signal.signal(signal.SIGHUP, self._hang_up)
         self._precondition.enable()

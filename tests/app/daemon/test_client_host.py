@@ -10,6 +10,7 @@ from twisted.logger import capturedLogs, formatEvent
 
 from iphttps.app.config.client_options import Options
 from iphttps.app.daemon import running_client as module
+from iphttps.app.daemon.hooks.dns_settings import DNSSettings
 from iphttps.app.daemon.watch.host_watch import DEBOUNCE, HostWatch
 from iphttps.core.client import ClientState
 from iphttps.core.errors import ConfigError
@@ -69,7 +70,7 @@ class HostTests(test_client.ClientDaemonCase):
 
     def test_names(self) -> None:
         """DNS settings announced on the link are passed on; without systemd-resolved, to the log."""
-        self.patch(module, "resolvectl", lambda: None)
+        self.patch(module, "dns_settings", DNSSettings)
         self.start()
         self.connect()
         with capturedLogs() as events:

@@ -8,7 +8,7 @@ from typing import cast
 from twisted.internet.testing import MemoryReactorClock
 
 from iphttps.app.daemon.client_link import ClientLink
-from iphttps.app.daemon.hooks.resolved import Resolved
+from iphttps.app.daemon.hooks.dns_settings import DNSSettings
 from iphttps.app.daemon.hooks.scripts import LinkEvent, LinkFacts, Scripts
 from iphttps.core.ip.rdnss import NO_NAMES, Names
 from iphttps.net.interfaces import IReactor
@@ -21,7 +21,7 @@ PEER = "2001:db8:ffff::1"
 DNS = Names((IPv6Address("2001:db8:1::53"),), ("example.org",))
 
 
-class RecordingResolved(Resolved):
+class RecordingDNS(DNSSettings):
     """One that notes what it is offered."""
 
     def __init__(self, reactor: IReactor, events: list[object]) -> None:
@@ -46,7 +46,7 @@ class ClientLinkCase(ProgramCase):
             reactor,
             LinkFacts("iphttps0"),
             Scripts(reactor, paths),
-            RecordingResolved(reactor, self.events),
+            RecordingDNS(reactor, self.events),
             switch=lambda up: self.events.append("up" if up else "down"),
             addresses=lambda: self.addresses,
             refuse=self.events.append,

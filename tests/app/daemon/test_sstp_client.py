@@ -13,6 +13,7 @@ from iphttps.app.config.secrets.password_login import PASSWORD
 from iphttps.app.config.sstp_client_config import SSTPClientConfig
 from iphttps.app.config.sstp_client_options import Options
 from iphttps.app.daemon import running_client, sstp_network
+from iphttps.app.daemon.hooks.dns_settings import DNSSettings
 from iphttps.app.daemon.sstp_client import RunningSSTPClient, SSTPClientDaemon
 from iphttps.app.daemon.sstp_network import EVERYTHING, check, harmless_peer, network_config
 from iphttps.core.client import ClientState
@@ -55,7 +56,7 @@ class SSTPClientDaemonCase(DaemonCase, SSTPCase):
         password.touch(0o600)
         password.write_text("secret\n")
         self.password: tuple[str, ...] = ("--password-file", str(password))
-        self.patch(running_client, "resolvectl", lambda: None)
+        self.patch(running_client, "dns_settings", DNSSettings)
 
     def daemon(self, *flags: str) -> SSTPClientDaemon:
         """Make the daemon with these flags besides those it must have."""

@@ -32,8 +32,9 @@ class Child:
         environment: Mapping[str, str],
         limit: float,
         said: Callable[[str], None],
+        given: bytes = b"",
     ) -> None:
-        """Start the program.
+        """Start the program, with `given` as its input.
 
         Raises:
             ConfigError: The program cannot be run.
@@ -49,6 +50,7 @@ class Child:
                 limit=limit,
                 late=f"did not end within {limit:g} seconds, and was killed",
                 output=self._note,
+                given=given,
             )
         except OSError as error:
             raise ConfigError(f"cannot run {command[0]}: {error.strerror}") from error

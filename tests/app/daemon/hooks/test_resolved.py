@@ -6,7 +6,9 @@ import os
 from ipaddress import IPv6Address
 from pathlib import Path
 
+from iphttps.app.daemon.hooks import dns_settings
 from iphttps.app.daemon.hooks import resolved as module
+from iphttps.app.daemon.hooks.dns_settings import DNSSettings
 from iphttps.app.daemon.hooks.resolved import Resolved, resolvectl
 from iphttps.core.ip.rdnss import NO_NAMES, Names
 
@@ -99,7 +101,7 @@ class ResolvedTests(ProgramCase):
 
     async def test_hangs(self) -> None:
         """It has a time limit."""
-        self.patch(module, "LIMIT", 0.2)
+        self.patch(dns_settings, "LIMIT", 0.2)
         resolved = self.resolved("exec /bin/sleep 60")
         resolved.offer(BOTH)
         await resolved.idle()
@@ -114,7 +116,7 @@ class ResolvedTests(ProgramCase):
 
     def test_not_here(self) -> None:
         """If it does not run, the log has what could have been told, each time that it changes."""
-        resolved = Resolved(self.reactor, "iphttps0", None)
+        resolved = DNSSettings(self.reactor, "iphttps0")
         for names in (NO_NAMES, BOTH, BOTH, Names((), ("example.org",)), NO_NAMES):
             resolved.offer(names)
             self.successResultOf(resolved.idle())
