@@ -184,6 +184,7 @@ class RunningClient:
             self._host_side,
             self._servers.not_taken,
             self._protocol,
+            self._usable,
         ).routes()
 
     def condition(self) -> DaemonState:
