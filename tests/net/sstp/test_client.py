@@ -222,7 +222,7 @@ class LinkTests(ClientCase):
 
 
 class EndTests(ClientCase):
-    """The reason for the end of an attempt or a session."""
+    """Why the attempt or the session ends."""
 
     def test_wrong_password(self) -> None:
         """A wrong password is told once, with Windows' code, and noted so that it is not shown again at once."""
@@ -325,7 +325,7 @@ class EndTests(ClientCase):
 
 
 class EchoTests(ClientCase):
-    """SSTP's echo probes whether the server is alive."""
+    """Whether the server is still there is asked by SSTP's own echo."""
 
     def test_round_trip(self) -> None:
         """Asked for, the round trip is measured ([MS-SSTP] 3.1.2.3)."""

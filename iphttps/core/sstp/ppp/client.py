@@ -182,7 +182,7 @@ class PPPClient(PPPLink[ClientIPCP | IPV6CP, Own]):
         return Ended(ended.sentence, ended.peer, _CODES.get(reason))
 
     def _unwanted(self) -> str:
-        """Return the sentence about a server that demands a method which is not supported or not allowed."""
+        """Say that the server demands a method that the client does not have, or may not use."""
         if self.lcp.unwanted == Authentication.PAP.value:
             return "the server demands PAP, which sends it the password: allow-pap permits that"
         method = _METHODS.get(self.lcp.unwanted, "an unknown method")
