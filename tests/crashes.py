@@ -1,4 +1,4 @@
-"""What a command that is killed half-way leaves on the disk: every state that is there for a moment.
+"""The states of the disk in the middle of a command, which remain if it is killed.
 
 A kill changes nothing on the disk: it only keeps what comes next from happening, and what the process has not yet
 handed to the kernel is lost. So the states that kills leave are those before each thing that the command does to files,

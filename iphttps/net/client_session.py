@@ -51,7 +51,7 @@ class ClientSession(Session):
 
     @property
     def stage(self) -> Stage:
-        """How far the attempt has come."""
+        """The stage of the attempt."""
         return self._stage
 
     def established(self) -> None:

@@ -92,7 +92,7 @@ _UNANSWERED_PLAIN = (
 _UNBOUND = (
     "the server closed the connection after Call Connected, without an answer to it: this is how some servers, such as "
     "those of Windows, reject the crypto binding; the server has another certificate than this client saw, since TLS "
-    "ends at a front or at somebody in between, or it does not know the keys of the login"
+    "ends at a front or at a man in the middle, or it does not know the keys of the login"
 )
 
 

@@ -1,4 +1,4 @@
-"""What [MS-SSTP] says of the client, clause by clause: section 3.2, and of 3.1 what concerns the client.
+"""The clauses of [MS-SSTP] for the client: section 3.2, and the clauses of 3.1 that apply to the client.
 
 What 3.1 and section 2 say of both sides, and the codec and the attributes obey, is in the server's table.
 """

@@ -131,7 +131,7 @@ class Conversation:
         assert self.call.state is State.CLIENT_CALL_DISCONNECTED
 
     def _step(self, what: int) -> None:
-        match what % 12:
+        match what % 13:
             case 0:
                 self._feed(self._take(self._byte()))
             case 1:
@@ -165,6 +165,9 @@ class Conversation:
                 self._frame(protocol, packet(self._byte(), self._byte(), self._take(self._byte())))
             case 11:
                 self._perform(self.call.disconnect("by the operator", self.now))
+            case 12 if self.response:  # a Success without a valid proof
+                said = self._take(self._byte())
+                self._frame(ProtocolNumber.CHAP, chap.Result(self.response.identifier, True, said).encode())
 
     def _log_in(self) -> None:
         """Challenge the client, and then prove that the server knows the password (RFC 2759 section 5)."""

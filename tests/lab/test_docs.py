@@ -45,7 +45,7 @@ PLACES = {
     "unbound": "unbound/unbound.conf.d/iphttps.conf",
     "tayga": "tayga.conf",
 }
-"""Where in /etc of the gateway the page has its configurations."""
+"""The directory in the gateway's /etc with the configurations of the page."""
 
 
 def page(name: str) -> str:

@@ -66,7 +66,7 @@ class SSTPClientCase(LabCase):
 
 
 class LinkTests(SSTPClientCase):
-    """What the link is like, and what is left of it."""
+    """The link while it is up, and the state of the host after it."""
 
     def test_both_families(self) -> None:
         """Both families reach the server, and 20 MB each way arrive intact ([MS-SSTP] 3.2)."""
@@ -188,7 +188,7 @@ class LinkTests(SSTPClientCase):
 
 
 class FailureTests(SSTPClientCase):
-    """What does not work ends in one sentence."""
+    """Each failure gives one sentence."""
 
     def test_wrong_password(self) -> None:
         """A wrong password is shown to the server once, then kept back; corrected, it is sent at once."""

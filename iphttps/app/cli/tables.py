@@ -87,7 +87,7 @@ STAGES = {
     "tls": "TLS handshake",
     "http": "waiting for the server's answer",
     "router": "no Router Advertisement received yet",
-    "address": "no global address yet",
+    "address": "no global address has passed duplicate address detection yet",
     "sstp": "waiting for the server to accept the call",
     "ppp": "negotiating PPP",
     "login": "logging in",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from ipaddress import IPv4Interface, IPv6Interface
 from time import time
 
 from twisted.internet.defer import Deferred, gatherResults
@@ -18,6 +19,8 @@ from .status import Now, Value, client_status
 class ClientActions:
     """Queries and commands for the client; `link` returns the state of its interface on the host.
 
+    `usable` returns the addresses of the interface without those for which Duplicate Address Detection is not over.
+
     `not_taken` returns a sentence for each file whose current content is not in use. `sstp` returns what an SSTP client
     has negotiated, None before there is anything; without it the client is one of IP-HTTPS.
     """
@@ -30,6 +33,7 @@ class ClientActions:
         link: Callable[[], Value],
         not_taken: Callable[[], list[str]] = list,
         sstp: Callable[[], Value | None] | None = None,
+        usable: Callable[[], Iterable[IPv4Interface | IPv6Interface]] | None = None,
     ) -> None:
         self._client = client
         self._precondition = precondition
@@ -37,6 +41,7 @@ class ClientActions:
         self._link = link
         self._not_taken = not_taken
         self._sstp = sstp
+        self._usable = usable
 
     def routes(self) -> Iterable[Route]:
         """Return the paths and their actions."""
@@ -54,7 +59,8 @@ class ClientActions:
         now = Now(self._client.clock.seconds(), time())
         waiting, link = self._precondition.waiting, self._link()
         counters, sentences = self._device.counters, self._not_taken()
-        status = client_status(self._client, waiting, link, counters, round_trip, now, sentences)
+        usable = self._usable() if self._usable else None
+        status = client_status(self._client, waiting, link, counters, round_trip, now, sentences, usable)
         return sstp_client_status(status, self._sstp()) if self._sstp else status
 
     def enable(self, asked: Asked) -> Value:

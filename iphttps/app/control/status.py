@@ -76,16 +76,19 @@ def client_status(
     round_trip: float | None,
     now: Now,
     not_taken: Iterable[str] = (),
+    usable: Iterable[IPv4Interface | IPv6Interface] | None = None,
 ) -> Value:
     """Return the status of an IP-HTTPS client.
 
     `waiting` is the reason why it does not connect yet, `link` the state of its interface on the host, and `round_trip`
     the round trip to the router in seconds, if known. `not_taken` has a sentence for each file whose current content is
-    not in use.
+    not in use. `usable` are the addresses that can be used; None for all.
     """
     tunnel, failure, attempt = client.tunnel, client.last_failure, client.next_attempt
     router = client.liveness.router
-    stage = _stage(client, [ip_interface(address) for address in link["addresses"]])
+    if usable is None:
+        usable = [ip_interface(address) for address in link["addresses"]]
+    stage = _stage(client, usable)
     return {
         "role": "client",
         "version": __version__,

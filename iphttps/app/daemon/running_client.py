@@ -187,6 +187,7 @@ class RunningClient:
             self._host_side,
             self._servers.not_taken,
             self._protocol if self.options.role == "sstp-client" else None,
+            self._usable,
         ).routes()
 
     def condition(self) -> DaemonState:

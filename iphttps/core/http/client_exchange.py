@@ -1,8 +1,8 @@
 """The client's side of one HTTP exchange that opens a session: the request's head out, the head of the answer in.
 
-The answer's body never ends, and what arrives behind its head belongs to the session already. What is the same for
-every protocol is here: what is no HTTP at all, how long a head may be, interim responses, and the sentence about an
-answer that is no success.
+The body of the answer never ends: the bytes after its head belong to the session. This module has the parts that are
+the same for every protocol: bytes that are not HTTP, the maximum length of a head, interim responses, and the sentence
+about an answer without success.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ from .response_head import HeadCleaner
 __all__ = ["MAXIMUM_INTERIM", "MAXIMUM_RETRY_AFTER", "ClientExchange", "Expected"]
 
 MAXIMUM_INTERIM = 16
-"""How many interim responses (1xx) a server may send before the one that counts."""
+"""Maximum interim responses (1xx) before the final one (RFC 9110 section 15.2)."""
 
 MAXIMUM_RETRY_AFTER = 3600.0
-"""The longest that a server's Retry-After is heeded, in seconds."""
+"""Maximum seconds that the client waits because of a Retry-After."""
 
 _WEB_PAGES = (b"text/html", b"application/xhtml+xml")
 _BEGINNING = b"HTTP/"
@@ -33,21 +33,21 @@ _BEGINNING = b"HTTP/"
 
 @dataclass(frozen=True, slots=True)
 class Expected:
-    """What should answer, for sentences: its name, such as "an SSTP server", and advice by the status of the answer."""
+    """The expected server, for sentences: its name, such as "an SSTP server", and advice by the status of an answer."""
 
     server: str
     advice: Mapping[int, str]
 
     @property
     def portal(self) -> str:
-        """What may answer in its place."""
+        """A phrase that names the other programs that may answer instead."""
         return (
             "a captive portal, which wants somebody to sign in first, or a web server or proxy answers in the place of "
             f"{self.server}"
         )
 
     def stranger(self, first: bytes) -> str | None:
-        """Say who answers in these first bytes if it is no web server at all."""
+        """Name the protocol of an answer that begins with these bytes; return None if it is not recognized."""
         strangers = {
             b"\x15": "it speaks TLS: --uri must begin with https://",  # an alert: RFC 8446 section 5.1
             b"SSH-": "it speaks SSH",  # RFC 4253 section 4.2
@@ -56,7 +56,7 @@ class Expected:
         return next((words for begin, words in strangers.items() if first.startswith(begin)), None)
 
     def refusal(self, response: h11.Response) -> ProtocolError:
-        """Put an answer that is no success into words, and into seconds if it says when to come again."""
+        """Return the error for an answer without success, with the seconds of its Retry-After."""
         status = response.status_code
         target = b"".join(values(response, b"location")[:1])
         after = _retry_after(response)
@@ -70,7 +70,7 @@ class Expected:
         return ProtocolError(f"the server answered {words}, {advice}{waiting}", retry_after=after)
 
     def check_content(self, response: h11.Response) -> None:
-        """Check that the body of a success can be packets.
+        """Check that the body of a successful answer can contain packets.
 
         Raises:
             ProtocolError: It is a web page, or encoded.
@@ -87,7 +87,7 @@ class Expected:
 
 
 class ClientExchange:
-    """One request, and the head of its answer, which `expected` puts into words if it is no success."""
+    """One request, and the head of its answer; `expected` is for the sentences about other answers."""
 
     def __init__(self, expected: Expected, method: str, target: str, headers: list[tuple[str, str]]) -> None:
         self._connection = h11.Connection(h11.CLIENT, max_incomplete_event_size=MAXIMUM_HEAD)
@@ -103,7 +103,9 @@ class ClientExchange:
         return self._connection.send(self._request) or b""
 
     def feed(self, data: bytes) -> tuple[h11.Response, bytes] | None:
-        """Take bytes from the server; return the answer's head, of any status, and what is behind it; None before.
+        """Process bytes from the server; return the head of the answer and the bytes after it, None while incomplete.
+
+        The answer may have any status.
 
         No bytes are the end of the connection.
 
@@ -135,7 +137,7 @@ class ClientExchange:
         return event, self._connection.trailing_data[0]
 
     def _check_beginning(self) -> None:
-        """Refuse at once what can never become an answer: who speaks another protocol may wait for us."""
+        """Reject other protocols by the first bytes: their server may wait for the client and never end the answer."""
         if len(self._first) == len(_BEGINNING) and self._first != _BEGINNING:
             words = shortened(ascii_only(self._connection.trailing_data[0].strip()))
             raise ProtocolError(f"the server's answer is not HTTP: {self._stranger or f'it begins with {words}'}")
@@ -145,7 +147,7 @@ class ClientExchange:
         return self._expected.stranger(self._first)
 
     def _not_http(self, error: h11.RemoteProtocolError) -> ProtocolError:
-        """Say of the server that it breaks HTTP, or what it speaks instead."""
+        """Return the error for an answer that violates HTTP, or belongs to another protocol."""
         if error.error_status_hint == 431:
             return ProtocolError(f"the head of the server's answer is longer than {MAXIMUM_HEAD} bytes")
         if error.error_status_hint == 501:
@@ -154,12 +156,12 @@ class ClientExchange:
 
 
 def _retry_after(response: h11.Response) -> float | None:
-    """Return how many seconds the server asks to be left alone, at most `MAXIMUM_RETRY_AFTER` (RFC 9110 10.2.3)."""
+    """Return the seconds of the server's Retry-After, at most `MAXIMUM_RETRY_AFTER` (RFC 9110 10.2.3)."""
     wanted = b"".join(values(response, b"retry-after")[:1]).strip().decode("latin-1")
     if wanted.isascii() and wanted.isdigit():
         seconds = float(wanted[:9])
     else:
-        # Counted from the server's own idea of the time, so that nobody's clock has to be right.
+        # Relative to the server's own Date, so that the clocks need not agree.
         try:
             until, now = parsedate_to_datetime(wanted), parsedate_to_datetime(_date(response))
             seconds = (until - now).total_seconds()

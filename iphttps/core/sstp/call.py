@@ -83,7 +83,7 @@ class Call:
 
     @property
     def ends(self) -> bool:
-        """Whether the call, which was started, is ending or has ended: nothing passes any more."""
+        """True if the call is ending or has ended: no frame passes any more. Valid after the start of the call."""
         return not self._machine.runs
 
     @property

@@ -1,10 +1,11 @@
-"""The client's state machine ([MS-SSTP] 3.2.1): messages, timers and the word of PPP in, commands out.
+"""The client's state machine ([MS-SSTP] 3.2.1): its input is messages, timers and PPP's results, its output commands.
 
 The machine is the table `_TABLE`, a row for each event and a column for each state of the client's own, with the
 columns of the states that end a call from `machine.py`.
 
-One row differs from the letter. 3.2.5.3.7 has an Echo Request answered in Client_Call_Connected only, and any other
-state abort the call; servers are known that send one every few seconds from the beginning, so it is answered there too.
+One row deviates from the specification. By 3.2.5.3.7 the client answers an Echo Request in Client_Call_Connected only,
+and aborts the call in any other state. Some servers send one every few seconds from the start of the call, so this
+client answers it in each state of a call.
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ from .states import Event, State
 __all__ = ["CLIENT_STATES", "MAXIMUM_RETRIES", "TRANSITIONS", "ClientMachine"]
 
 MAXIMUM_RETRIES = 3
-"""How many NAKs get another request; one more is answered by Call Abort (3.2.5.3.3, note 10)."""
+"""Maximum NAKs that the client answers by another request; the next gets a Call Abort (3.2.5.3.3, note 10)."""
 
 _S, _E = State, Event
 
@@ -102,7 +103,7 @@ class ClientMachine(Machine):
     """The state of the client's one connection.
 
     `hashes` are the bits of the hash protocols that the client supports (ClientHashProtocolSupported). `binding` is
-    what the server has asked for in its Call Connect ACK, `nak_status` what its last NAK has said.
+    the request for the crypto binding from the server's Call Connect ACK, `nak_status` the status of its last NAK.
     """
 
     def __init__(self, hashes: int = HashProtocol.SHA1 | HashProtocol.SHA256) -> None:

@@ -1,7 +1,7 @@
 """The client's side of one call: the state machine of SSTP, the PPP link in it, and the crypto binding between the two.
 
-This is where [MS-SSTP] 3.2.7 has SSTP and PPP meet: SSTP starts and stops PPP, PPP says when the login is complete and
-hands over the HLAK, the client proves by it that TLS and the login have the same two ends, and frames pass only in the
+This is the interface between SSTP and PPP of [MS-SSTP] 3.2.7. SSTP starts and stops PPP. PPP reports the end of the
+login and the HLAK, with which the client proves that TLS and the login have the same two ends. Frames pass only in the
 states that allow them.
 """
 
@@ -30,23 +30,23 @@ from .status_words import status_words
 __all__ = ["ClientCall", "Command", "Drop", "LinkDown", "LinkUp", "Negotiated"]
 
 # The codes that Windows' client shows for the same failures (raserror.h, winsock2.h).
-_NOT_CONNECTED = "619"  # ERROR_PORT_NOT_CONNECTED: the call was never up
-_DISCONNECTED = "629"  # ERROR_REMOTE_DISCONNECTION: it was
+_NOT_CONNECTED = "619"  # ERROR_PORT_NOT_CONNECTED: the call was not up
+_DISCONNECTED = "629"  # ERROR_REMOTE_DISCONNECTION: the call was up
 _TIMED_OUT = "0x8007274C"  # WSAETIMEDOUT, as an HRESULT
 _RESET = "0x80072746"  # WSAECONNRESET, as an HRESULT
 
 _BINDING = (
     "the server rejected the crypto binding: it has another certificate than this client saw, since TLS ends at a "
-    "front or at somebody in between; or it does not know the keys of the login"
+    "front or at a man in the middle; or it does not know the keys of the login"
 )
 _NO_HASH = "the server allows no hash protocol for the crypto binding that is allowed here"
 
 
 @dataclass(frozen=True, slots=True)
 class LinkUp:
-    """Packets pass: what IPCP and IPV6CP have given, None where a family is missing, and the greatest packet in bytes.
+    """Packets pass: the results of IPCP and IPV6CP, None for a family that is not open, and the MTU in bytes.
 
-    The codec has to send frames as `negotiated` says.
+    The codec must compress the headers of frames as `negotiated` says.
     """
 
     ipv4: IPv4Addresses | None
@@ -56,12 +56,12 @@ class LinkUp:
 
 @dataclass(frozen=True, slots=True)
 class LinkDown:
-    """Packets pass no longer, and the addresses are not this side's any more. Another LinkUp may follow."""
+    """No packets pass any more, and the addresses are no longer assigned. Another LinkUp may follow."""
 
 
 @dataclass(frozen=True, slots=True)
 class Drop:
-    """Close the connection, for this reason; what was sent before still goes out."""
+    """Close the connection for this reason, after everything sent before."""
 
     reason: FailureReason
 
@@ -72,10 +72,10 @@ Command = bytes | LinkUp | LinkDown | Drop
 
 @dataclass(frozen=True, slots=True)
 class Negotiated:
-    """What client and server have agreed on so far, for status.
+    """The options negotiated so far, for status.
 
-    `authentication` is "MS-CHAPv2", "PAP" or None, `mru` what the server receives. `acfc` and `pfc` are what it has
-    asked for. `missing` says, by "IPv4" and "IPv6", why there is none.
+    `authentication` is "MS-CHAPv2", "PAP" or None, `mru` the MRU of the server. `acfc` and `pfc` are True if the server
+    has asked for the compression. `missing` has pairs of a family, "IPv4" or "IPv6", and the reason why it is absent.
     """
 
     authentication: str | None
@@ -92,9 +92,9 @@ _METHODS = {Authentication.MSCHAPV2: "MS-CHAPv2", Authentication.PAP: "PAP"}
 class ClientCall:
     """One call, from the server's answer to the HTTP request to the end of the connection.
 
-    `random` returns so many random bytes, and `des` encrypts a block of 8 bytes with a key of 8. `certificate` is the
-    one that the server has shown in the TLS handshake, in DER, b"" if there was none; `hashes` are the hash protocols
-    that are allowed. Each method takes the time `now`, in seconds, and returns the commands to perform, in order; at
+    `random` returns a number of random bytes, and `des` encrypts a block of 8 bytes with a key of 8. `certificate` is
+    the server's certificate from the TLS handshake, in DER, b"" without TLS; `hashes` are the allowed hash protocols,
+    best first. Each method takes the time `now`, in seconds, and returns the commands to perform, in order; at
     `deadline` the owner calls `expired`.
     """
 
@@ -140,28 +140,28 @@ class ClientCall:
 
     @property
     def data_passes(self) -> bool:
-        """Whether data frames pass, both ways (3.2.7.1, 3.2.7.2)."""
+        """True if data frames pass, both ways (3.2.7.1, 3.2.7.2)."""
         return self._machine.data_passes
 
     @property
     def ends(self) -> bool:
-        """Whether the call, which was started, is ending or has ended: nothing passes any more."""
+        """True if the call is ending or has ended: no frame passes any more. Valid after the start of the call."""
         return not self._machine.runs
 
     @property
     def reason(self) -> FailureReason | None:
-        """Why the call has ended or is ending; None while it goes on."""
+        """The reason for the end of the call; None while it runs."""
         return self._reason
 
     @property
     def deadline(self) -> float | None:
-        """When to call `expired`, in seconds; None if there is nothing to wait for."""
+        """The time to call `expired`, in seconds; None if no timer runs."""
         ppp = self.ppp.deadline if self._machine.control_passes else None
         return min((timer for timer in (self._machine.deadline, ppp) if timer is not None), default=None)
 
     @property
     def negotiated(self) -> Negotiated:
-        """What has been agreed on so far."""
+        """The options negotiated so far."""
         lcp = self.ppp.lcp
         return Negotiated(
             lcp.authentication and _METHODS[lcp.authentication],
@@ -179,15 +179,15 @@ class ClientCall:
         return choose_protocol(binding.hashes, self._hashes) if binding else None
 
     def start(self, now: float) -> list[Command]:
-        """Begin: the HTTPS connection is there, the server has answered 200 (3.2.4.1)."""
+        """Start the call: the server has answered the HTTP request with 200 (3.2.4.1)."""
         return self._run(Event.ESTABLISHED, now)
 
     def heard(self, now: float) -> None:
-        """Note that data packets have come (3.1.2.3)."""
+        """Note that data packets were received (3.1.2.3)."""
         self._machine.heard(now)
 
     def receive(self, item: ControlPacket | Frame, now: float) -> list[Command]:
-        """Process a control packet, or a frame that holds no IP packet."""
+        """Process a control packet, or a frame that contains no IP packet."""
         if isinstance(item, ControlPacket):
             stage = self.stage
             commands = self._machine.received(item.data, now)
@@ -201,12 +201,12 @@ class ClientCall:
         return self._settled(self._linked(self.ppp.receive(item.data, now), now))
 
     def lost_step(self, now: float) -> list[Command]:
-        """End the call without a word: the stream cannot be delineated (3.1.5.1)."""
+        """End the call and send nothing: the stream cannot be delineated (3.1.5.1)."""
         self._note("the server's stream cannot be delineated into SSTP packets")
         return self._run(Event.UNDELINEABLE, now)
 
     def lost(self, now: float) -> list[Command]:
-        """End the call: the connection is gone (3.1.7.2); no Drop follows, `reason` says why."""
+        """End the call: the connection was lost (3.1.7.2). No Drop follows."""
         unbound = self.stage is Stage.BINDING
         self._note("the connection was lost" + (" before the server answered Call Connected" * unbound), code=_RESET)
         return self._run(Event.LOST, now)
@@ -243,19 +243,19 @@ class ClientCall:
                 case Action.START_PPP:
                     found += self._linked(self.ppp.start(now), now)
                 case Action.DROP:
-                    assert self._reason  # each way here has noted one
+                    assert self._reason  # noted before each Action.DROP
                     found.append(Drop(self._reason))
                 case _:
-                    pass  # to stop PPP and to pass data: two properties of the machine, which have changed already
+                    pass  # STOP_PPP and PASS_DATA: control_passes and data_passes have changed already
         return found
 
     def _linked(self, commands: Iterable[PPPCommand], now: float) -> list[Command]:
-        """Perform the commands of the PPP link; its frames are sent while they may be (3.2.7.1)."""
+        """Perform the commands of the PPP link; send its frames in the states that allow it (3.2.7.1)."""
         found: list[Command] = []
         for command in commands:
             match command:
                 case bytes():
-                    # What answers a frame that was longer than our MRU may not fit into a packet.
+                    # The answer to a frame that was longer than our MRU may not fit into a packet.
                     if self._machine.control_passes and len(command) <= MAXIMUM_FRAME:
                         found.append(data_packet(command))
                 case Authenticated(hlak):
@@ -265,7 +265,7 @@ class ClientCall:
                     self._note(sentence, Stage.PPP if self._was_up else self.ppp.stage, code)
                     found += self._perform(self._machine.handle(Event.DISCONNECT_TUNNEL, now), now)
                 case _:
-                    pass  # the network layer has changed: `_settled` looks at it
+                    pass  # a change of the network layer: see _settled
         return found
 
     def _connected(self) -> bytes:
@@ -276,7 +276,7 @@ class ClientCall:
         return call_connected(self._hlak, binding.nonce, shown, protocol)
 
     def _settled(self, commands: list[Command]) -> list[Command]:
-        """Add what has changed of the link to the commands, before the connection is closed."""
+        """Add LinkUp and LinkDown to the commands, before a Drop."""
         link = None
         if self._machine.data_passes and self.ppp.settled:
             link = LinkUp(self.ppp.ipv4, self.ppp.ipv6, self.ppp.mtu)
@@ -290,15 +290,15 @@ class ClientCall:
             commands[at:at] = changes
         return commands
 
-    # Why the call ends.
+    # The reason for the end.
 
     def _note(self, sentence: str, stage: Stage | None = None, code: str | None = None) -> None:
-        """Note why the call ends; what follows from that is no reason."""
+        """Note the reason for the end of the call, unless one is known: later ones are consequences of the first."""
         if not self._reason:
             self._reason = FailureReason(stage or self.stage, sentence, code)
 
     def _note_message(self, stage: Stage) -> None:
-        """Note why the call ends if it does by the message that has come at this stage."""
+        """Note the reason for the end of the call if a message that was received at this stage ends it."""
         machine = self._machine
         code = _DISCONNECTED if self._was_up else _NOT_CONNECTED
         received = status_words(machine.received_status)

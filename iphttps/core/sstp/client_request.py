@@ -1,4 +1,4 @@
-"""The request that opens a call, and what the answer to it means: the client's side ([MS-SSTP] 3.2.4.1, 4.1)."""
+"""The client's HTTP request that opens a call, and the check of the answer ([MS-SSTP] 3.2.4.1, 4.1)."""
 
 from __future__ import annotations
 
@@ -14,43 +14,43 @@ from .request import METHODS, PATH, is_path
 __all__ = ["ANSWER_TIMEOUT", "CORRELATION_LENGTH", "ClientHandshake", "Opened", "guid"]
 
 ANSWER_TIMEOUT = 60.0
-"""Seconds in which the head of the answer must have come (4.1)."""
+"""Maximum seconds until the head of the answer is complete (4.1)."""
 
 CORRELATION_LENGTH = 16
 """Bytes of a GUID."""
 
 SHORTEST = 1 << 62
-"""A body that is announced to be shorter than this is no call: it would end in it."""
+"""Minimum Content-Length of the answer, in bytes: a call must not reach the end of the body."""
 
-_FRONT = "a front before it does not pass such a request on: it must forward TCP, or be one that does"
-_NO_SSTP = "what answers is a web server, and knows no SSTP"
+_FRONT = "a front does not forward requests of SSTP: it must forward TCP, or support such requests"
+_NO_SSTP = "this is a web server that does not support SSTP"
 _ADVICE = {
     400: _FRONT,
-    401: "it demands a login for a web page, while an SSTP server asks for it later: check --uri",
-    403: "it does not let us in: it may filter by name or address",
+    401: "the server demands an HTTP login, which no SSTP server does: check --uri",
+    403: "the server forbids the request: it may filter by host name or client address",
     404: "there is no SSTP server at this host and path: check --uri",
     405: _NO_SSTP,
-    407: "a web proxy in between demands a user and a password: see --proxy",
-    408: "it has waited for the end of the request, which has none: a front that passes packets on at once is needed",
+    407: "a web proxy demands a user and a password: see --proxy",
+    408: "a front waits for the end of the request, whose body never ends: it must forward the body at once",
     411: _FRONT,
     413: _FRONT,
-    421: "it does not know the host in --uri",
-    429: "we came too often",
-    500: "it has failed",
+    421: "the server does not serve the host in --uri",
+    429: "this client has sent too many requests",
+    500: "the server has an internal error",
     501: _NO_SSTP,
-    502: "the front that answers cannot reach the SSTP server behind it",
-    503: "it is overloaded, out of service, or has no port left for another client",
-    504: "the front that answers got no answer from the SSTP server behind it",
-    505: "a front before it made a request of HTTP/1.0 of ours",
+    502: "the front cannot reach the SSTP server",
+    503: "the server is overloaded, out of service, or has no free port",
+    504: "the front got no answer from the SSTP server",
+    505: "a front has changed the request to HTTP/1.0",
 }
-"""What to do about an answer, by its status."""
+"""Explanation of an answer, and advice, by its status."""
 
 _EXPECTED = Expected("an SSTP server", _ADVICE)
 
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """The server has answered 200; `rest` are the bytes that came behind the head, which belong to the call."""
+    """The server has answered 200; `rest` is the bytes after the head, which belong to the call."""
 
     rest: bytes
 
@@ -65,14 +65,14 @@ def guid(value: bytes) -> str:
 class ClientHandshake:
     """The client's side of the HTTP exchange.
 
-    `host` is the value of the Host header. `target` is the path, with the query `tenantid` for a front, if there is one
-    (3.2.4.1); of the one path that servers know, the slash at its end may be missing. `correlation` are 16 random
-    bytes, new for each attempt.
+    `host` is the value of the Host header. `target` is the path, with a query such as `tenantid` for a front (3.2.4.1);
+    the slash at the end of the path of SSTP is added if it is missing. `correlation` is 16 random bytes, new for each
+    attempt.
     """
 
     def __init__(self, host: str, correlation: bytes, target: str = PATH) -> None:
         self.correlation = guid(correlation)
-        """What the server may log too, to find this attempt again."""
+        """The GUID of this attempt, which the server may log too."""
         headers = [
             ("SSTPCORRELATIONID", self.correlation),
             ("Content-Length", str(CONTENT_LENGTH)),
@@ -83,14 +83,14 @@ class ClientHandshake:
         self._exchange = ClientExchange(_EXPECTED, METHODS[0], f"{path}{slash}{mark}{query}", headers)
 
     def request(self) -> bytes:
-        """Return the head of the request (3.2.4.1). Nothing may follow it before the answer (4.1)."""
+        """Return the head of the request (3.2.4.1). The client must send nothing more before the answer (4.1)."""
         return self._exchange.request()
 
     def feed(self, data: bytes) -> Opened | None:
-        """Take bytes from the server, b"" for the end of its connection; return None until the head of a 200 is whole.
+        """Process bytes from the server, b"" for the end of its stream; return None until a 200 has a complete head.
 
         Raises:
-            ProtocolError: For any other answer, with the answer in its text.
+            ProtocolError: The server gave another answer, which the error describes.
         """
         answer = self._exchange.feed(data)
         if answer is None:
@@ -103,14 +103,14 @@ class ClientHandshake:
 
 
 def _check_endless(response: h11.Response) -> None:
-    """Check that the body of a 200 is one that packets can come in for ever.
+    """Check that the body of a 200 can contain a call, which has no end.
 
     Raises:
-        ProtocolError: It is something else.
+        ProtocolError: It cannot.
     """
     _EXPECTED.check_content(response)
     if values(response, b"transfer-encoding"):
-        raise ProtocolError("the server's answer comes in chunks, which a call never does: a front before it does that")
+        raise ProtocolError("the server's answer is chunked, which SSTP does not allow: a front does that")
     lengths = values(response, b"content-length")
     if lengths and int(lengths[0]) < SHORTEST:
         raise ProtocolError(f"the server's answer ends after {int(lengths[0])} bytes: {_EXPECTED.portal}")

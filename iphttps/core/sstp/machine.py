@@ -1,14 +1,14 @@
-"""What the state machines of client and server have in common ([MS-SSTP] 3.1): states, timers, abort and disconnect.
+"""The common part of the state machines of client and server ([MS-SSTP] 3.1): states, timers, abort and disconnect.
 
 Each side's table has a row for each event and a column for each state of its own. The four columns in which a call is
-aborted or disconnected are the same on both sides, and are here, in `ending`. The four states named
-Call_Abort_In_Progress_1 and _2, Call_Disconnect_In_Progress_1 and _2 are in no table: the specification leaves each of
-them within the step that enters it.
+aborted or disconnected are the same on both sides; `ending` returns them. The four states named
+Call_Abort_In_Progress_1 and _2, Call_Disconnect_In_Progress_1 and _2 are in no table: the specification enters and
+leaves each of them in one step.
 
-Two rules are in no table. PPP is told that its lower layer is down whenever a machine leaves the two states in which
-PPP runs (3.1.7.1). And each state has one timer at most, which starts when the state is entered (3.1.2, 3.2.2.1,
-3.3.2.1); only the Hello timer starts again, with each packet received (3.1.2.3), and the client's negotiation timer,
-with each NAK (3.2.5.3.3).
+Two rules are in no table. When a machine leaves the two states in which PPP runs, PPP's lower layer goes down
+(3.1.7.1). Each state has at most one timer, which starts when the state is entered (3.1.2, 3.2.2.1, 3.3.2.1). Two
+timers restart: the Hello timer with each packet received (3.1.2.3), and the client's negotiation timer with each NAK
+(3.2.5.3.3).
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _IGNORED = (
     *(_E.REQUEST, _E.REQUEST_REFUSED, _E.CONNECTED, _E.CONNECTED_REFUSED, _E.ACK, _E.ACK_REFUSED, _E.NAK),
     *(_E.HLAK, _E.AUTHENTICATED, _E.DISCONNECT_TUNNEL),
 )
-"""What changes nothing while a call ends."""
+"""The events that are ignored while a call ends."""
 
 
 class Action(Enum):
@@ -47,9 +47,9 @@ class Action(Enum):
 
     START_PPP = auto()  # 3.1.7.1: Lower Link Up
     STOP_PPP = auto()  # Lower Link Down
-    SEND_CONNECTED = auto()  # 3.2.7.1: the client's Call Connected, which its owner computes
+    SEND_CONNECTED = auto()  # 3.2.7.1: the client's Call Connected; the owner computes it
     PASS_DATA = auto()  # 3.2.7.1, 3.3.5.2.3: from now on PPP data frames pass
-    DROP = auto()  # close the HTTPS connection; what was sent before may still go out
+    DROP = auto()  # close the HTTPS connection, after everything sent before
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,12 +70,12 @@ Command = Action | Send | VerifyBinding
 
 
 class Step(Enum):
-    """What takes a value that no table has."""
+    """The steps that need a value from outside the table."""
 
     ABORT = auto()  # send Call Abort with the fault of the message
     ACK = auto()  # the server's: send Call Connect ACK with the nonce
     NAK = auto()  # the server's: send Call Connect NAK with the faults of the request
-    VERIFY = auto()  # the server's: once there are both a Call Connected and the HLAK
+    VERIFY = auto()  # the server's: once it has received Call Connected and knows the HLAK
     RETRY = auto()  # the client's: send Call Connect Request again, and start the negotiation timer again
 
 
@@ -83,7 +83,7 @@ Steps = tuple[Action | Send | StatusInfo | Step, ...]
 """A StatusInfo is sent in a Call Abort."""
 
 Cell = tuple[State | None, Steps] | None
-"""The new state, None if it does not change, and the steps; a cell that is None is a bug of the caller."""
+"""The new state, None for no change, and the steps. A cell is None if the event is impossible in the state."""
 
 Transitions = dict[tuple[State, Event], tuple[State, Steps]]
 
@@ -112,7 +112,7 @@ def drop(disconnected: State) -> Cell:
 
 
 def ending(disconnected: State) -> dict[Event, tuple[Cell, Cell, Cell, Cell]]:
-    """Return the columns of the states that end a call; `disconnected` is the side's first state, and its last."""
+    """Return the columns of the states that end a call; `disconnected` is the first and the last state of the side."""
     _no, _drop, _gone = IGNORE, drop(disconnected), (disconnected, ())
     _wait: Cell = (_S.CALL_ABORT_TIMEOUT_PENDING, ())
     # fmt: off
@@ -154,12 +154,12 @@ _ENDS = (_E.ABORT, _E.DISCONNECT)
 
 
 class Machine(ABC):
-    """One connection's state, and what led to its end.
+    """The state of one connection, and the statuses of its end.
 
-    `transitions` is the side's whole table, `disconnected` its first state. `deadline` is when to call `expired`, None
-    for never. An earlier call does no harm: the deadline of the Hello timer moves with each packet, and needs no new
-    timer. `sent_status` is what this side's Call Abort has said, `received_status` what the peer's Call Abort or Call
-    Disconnect has said.
+    `transitions` is the whole table of the side, `disconnected` its first state. `deadline` is the time to call
+    `expired`, None if no timer runs. Earlier calls of `expired` do nothing, so that the owner need not set a new timer
+    for each packet that moves the deadline of the Hello timer. `sent_status` is the status in this side's Call Abort,
+    `received_status` the one in the peer's Call Abort or Call Disconnect.
     """
 
     def __init__(self, transitions: Transitions, disconnected: State) -> None:
@@ -173,21 +173,21 @@ class Machine(ABC):
 
     @property
     def runs(self) -> bool:
-        """Whether the call has begun and does not end."""
+        """True if the call has started and is not ending."""
         return self.state in RUNNING
 
     @property
     def control_passes(self) -> bool:
-        """Whether PPP control frames pass, both ways (3.2.7.1, 3.2.7.2, 3.3.7.1, 3.3.7.2)."""
+        """True if PPP control frames pass, both ways (3.2.7.1, 3.2.7.2, 3.3.7.1, 3.3.7.2)."""
         return self.state in PPP_RUNS
 
     @property
     def data_passes(self) -> bool:
-        """Whether PPP data frames pass, both ways (3.2.7.1, 3.2.7.2, 3.3.5.2.3, 3.3.7.1, 3.3.7.2)."""
+        """True if PPP data frames pass, both ways (3.2.7.1, 3.2.7.2, 3.3.5.2.3, 3.3.7.1, 3.3.7.2)."""
         return self.state in CONNECTED
 
     def heard(self, now: float) -> None:
-        """Note that a packet has come, of data or control: the Hello timer starts again (3.1.2.3)."""
+        """Note that a data or control packet was received: restart the Hello timer (3.1.2.3)."""
         if self.data_passes:
             self.deadline = now + HELLO
             self._asked = False
@@ -202,10 +202,10 @@ class Machine(ABC):
         return self.handle(event, now)
 
     def _event(self, found: Message, packet: bytes) -> Event:
-        """Return the event that a message is; what is wrong with it stays in `_faults`."""
+        """Return the event for a message; keep its faults in `_faults`."""
         kind = found.kind
         event = None if kind is None else _COMMON.get(kind)
-        # Whatever a Call Abort or a Call Disconnect has in it, the call ends, and the answer is the same.
+        # A Call Abort or Call Disconnect ends the call, and gets the same answer, even if its attributes are invalid.
         if kind is None or (found.fault == NO_FRAME and event not in _ENDS):
             self._faults = (NO_FRAME,)
             return _E.INVALID
@@ -218,10 +218,10 @@ class Machine(ABC):
 
     @abstractmethod
     def _one_sided(self, found: Message, packet: bytes) -> Event:
-        """Return the event that a message is which only one side sends."""
+        """Return the event for a message that only one side sends."""
 
     def expired(self, now: float) -> list[Command]:
-        """Process the end of the state's timer, if that is now or past; return the commands to perform."""
+        """Process the expiry of the state's timer if it is due; return the commands to perform."""
         if self.deadline is None or now < self.deadline:
             return []
         commands = self.handle(_E.UNANSWERED if self._asked else _E.EXPIRED, now)
@@ -231,7 +231,7 @@ class Machine(ABC):
         return commands
 
     def handle(self, event: Event, now: float) -> list[Command]:
-        """Process an event that is no message, at the time `now` in seconds; return the commands to perform, in order.
+        """Process an event other than a message at the time `now`, in seconds; return the commands to perform in order.
 
         Raises:
             KeyError: The table has no such event in this state, which is a bug of the caller.
@@ -263,4 +263,4 @@ class Machine(ABC):
 
     @abstractmethod
     def _take(self, step: Step) -> list[Command]:
-        """Take a step of one side."""
+        """Perform a step of one side."""

@@ -95,7 +95,7 @@ class SessionTable:
 
     @property
     def seated(self) -> int:
-        """How many sessions have a seat."""
+        """The number of sessions that have a seat."""
         return sum(entry.seated for entry in self._entries.values())
 
     def surplus(self, user: str) -> list[SessionEntry]:

@@ -13,7 +13,7 @@ DISCONNECT_2 = 1.0
 
 
 class State(Enum):
-    """The values of CurrentState: those of the client (3.2.1), of the server (3.3.1), and of both (3.1.1)."""
+    """The values of CurrentState: for the client (3.2.1), for the server (3.3.1), and for both (3.1.1)."""
 
     CLIENT_CALL_DISCONNECTED = auto()
     CLIENT_CONNECT_REQUEST_SENT = auto()
@@ -45,7 +45,7 @@ RUNNING = (
     _S.SERVER_CALL_CONNECTED_PENDING,
     _S.SERVER_CALL_CONNECTED,
 )
-"""The states in which a call has begun and does not end."""
+"""The states of a call that has started and is not ending."""
 CONNECTED = (_S.CLIENT_CALL_CONNECTED, _S.SERVER_CALL_CONNECTED)
 """The states in which data passes (3.2.7.1, 3.3.7.1)."""
 PPP_RUNS = (_S.CLIENT_CONNECT_ACK_RECEIVED, _S.SERVER_CALL_CONNECTED_PENDING, *CONNECTED)
@@ -65,29 +65,29 @@ class Event(Enum):
     INVALID = auto()  # 3.2.5.3.1, 3.3.5.2.1: a message that violates the syntax
     # Messages of the client.
     REQUEST = auto()  # 3.3.5.2.2: an acceptable Call Connect Request
-    REQUEST_REFUSED = auto()  # one that is not acceptable
-    RETRIES_EXCEEDED = auto()  # one more of these than there are NAKs
+    REQUEST_REFUSED = auto()  # 3.3.5.2.2: an unacceptable one
+    RETRIES_EXCEEDED = auto()  # 3.3.5.2.2: an unacceptable one after the maximum number of NAKs
     CONNECTED = auto()  # 3.3.5.2.3: a Call Connected with a Crypto Binding
-    CONNECTED_REFUSED = auto()  # one with something else
+    CONNECTED_REFUSED = auto()  # 3.3.5.2.3: a Call Connected with other attributes
     # Messages of the server.
     ACK = auto()  # 3.2.5.3.2: an acceptable Call Connect ACK
-    ACK_REFUSED = auto()  # one that is not acceptable
+    ACK_REFUSED = auto()  # 3.2.5.3.2: an unacceptable one
     NAK = auto()  # 3.2.5.3.3
-    NAKS_EXCEEDED = auto()  # one more of these than there are retries
-    # What happens at the server.
-    NEW_CONNECTION = auto()  # 3.3.7.2: the HTTPS connection is there, the request is answered
-    HLAK = auto()  # 3.3.7.1: PPP's authentication is completed, the HLAK known
-    VERIFIED = auto()  # 3.3.5.2.3: the binding is right
-    NOT_VERIFIED = auto()  # nonce, certificate hash, hash protocol or compound MAC is not
-    # What happens at the client.
-    ESTABLISHED = auto()  # 3.2.4.1, 3.2.7.2: the HTTPS connection is there, the request is answered
-    AUTHENTICATED = auto()  # 3.2.7.1: PPP's authentication is completed, the HLAK known
-    # What happens at both.
+    NAKS_EXCEEDED = auto()  # 3.2.5.3.3: a NAK after the maximum number of retries
+    # Other events of the server.
+    NEW_CONNECTION = auto()  # 3.3.7.2: the server has answered the HTTP request with 200
+    HLAK = auto()  # 3.3.7.1: PPP's authentication is complete, and the HLAK is known
+    VERIFIED = auto()  # 3.3.5.2.3: the crypto binding is correct
+    NOT_VERIFIED = auto()  # 3.3.5.2.3: nonce, certificate hash, hash protocol or compound MAC is wrong
+    # Other events of the client.
+    ESTABLISHED = auto()  # 3.2.4.1, 3.2.7.2: the server has answered the HTTP request with 200
+    AUTHENTICATED = auto()  # 3.2.7.1: PPP's authentication is complete, and the HLAK is known
+    # Other events of both.
     UNDELINEABLE = auto()  # 3.1.5.1: the stream cannot be delineated
-    LOST = auto()  # 3.1.7.2: the HTTPS connection is gone
-    DISCONNECT_TUNNEL = auto()  # 3.2.4.2, 3.3.4: the owner wants it, or authentication has failed
-    EXPIRED = auto()  # 3.1.6, 3.2.6, 3.3.6: the state's timer
-    UNANSWERED = auto()  # 3.1.2.3: the Hello timer, after an Echo Request that nothing has followed
+    LOST = auto()  # 3.1.7.2: the HTTPS connection was lost
+    DISCONNECT_TUNNEL = auto()  # 3.2.4.2, 3.3.4: the owner disconnects, or authentication has failed
+    EXPIRED = auto()  # 3.1.6, 3.2.6, 3.3.6: the state's timer has expired
+    UNANSWERED = auto()  # 3.1.2.3: the Hello timer has expired again after an Echo Request without an answer
 
 
 TIMERS = {

@@ -1,4 +1,4 @@
-"""The statuses of Call Abort, Call Disconnect and Call Connect NAK in words ([MS-SSTP] 2.2.8)."""
+"""Descriptions of the statuses of Call Abort, Call Disconnect and Call Connect NAK ([MS-SSTP] 2.2.8)."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _STATUS: dict[int, str] = {
 
 
 def status_words(status: StatusInfo | None) -> str:
-    """Return a colon and what a Status Info says, for the end of a sentence; nothing if it says nothing."""
+    """Return a colon and the description of a Status Info, for the end of a sentence; "" without a status."""
     if status is None or status.status == Status.NO_ERROR:
         return ""
     return f": {_STATUS.get(status.status, f'status {status.status}')}"

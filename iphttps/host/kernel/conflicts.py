@@ -1,4 +1,4 @@
-"""Whether what a tunnel brings collides with networks that this host is attached to already."""
+"""Conflicts between a tunnel's addresses and routes and the networks to which this host is attached."""
 
 from __future__ import annotations
 

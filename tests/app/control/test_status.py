@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from ipaddress import IPv6Interface
 from pathlib import Path
 from unittest.mock import Mock
 
@@ -156,6 +157,19 @@ class ClientStatusTests(StatusCase):
         client.handle(ClientEvent.DISABLE)
         stages.append(self.client_status()["stage"])
         self.assertEqual([None, "connect", "router", None, "address", None], stages)
+
+    def test_detection(self) -> None:
+        """While Duplicate Address Detection runs, the client waits for its address (RFC 4862 section 5.4)."""
+        self.enable()
+        connection = self.client.connect(self.server)
+        self.client.from_host(bytes(IPv6(src="fe80::2", dst="ff02::2", hlim=255) / ICMPv6ND_RS()))
+        connection.settle()
+        formed = {"addresses": ["2001:db8::2/64", "fe80::2/64"]}
+        for usable, stage in (([], "address"), ([IPv6Interface("2001:db8::2/64")], None), (None, None)):
+            status = client_status(
+                self.client.client, None, formed, self.client.device.counters, None, Now(0.0, 0.0), (), usable
+            )
+            self.assertEqual((stage, formed["addresses"]), (status["stage"], status["addresses"]))
 
     def test_failure(self) -> None:
         """A failure is told with its time, and with the time of the next attempt; it is kept (3.1.2.1)."""

@@ -73,9 +73,9 @@ class ClientTalk:
         self.now = 0.0
         self.judges = True
         self.answers = True
-        """Whether the server gets what the client sends."""
+        """True if the server gets the packets of the client."""
         self.deaf = False
-        """Whether the client gets nothing of what the server sends."""
+        """True if the client gets no packets of the server."""
 
     def start(self) -> ClientTalk:
         """Begin, and carry on until nobody has anything to send."""
@@ -168,13 +168,13 @@ class ClientTalk:
 
     @property
     def link(self) -> LinkUp | None:
-        """What the last LinkUp has said, None if the link is down."""
+        """The last LinkUp; None if the link is down."""
         last = next((each for each in self.said[::-1] if isinstance(each, LinkUp | LinkDown)), None)
         return last if isinstance(last, LinkUp) else None
 
     @property
     def reason(self) -> FailureReason:
-        """Why the call has ended or is ending."""
+        """The reason for the end of the call."""
         assert self.call.reason
         return self.call.reason
 

@@ -1,4 +1,4 @@
-"""Tests for iphttps.core.sstp.client and what machine.py gives it: events as a script, commands compared."""
+"""Tests for iphttps.core.sstp.client and its part of machine.py: scripts of events, and the commands for them."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ EXPECTED = """
     disconnect ack      -     -     -     -     5     7     drop  -     -
     disconnect timeout  -     -     -     -     -     -     -     -     -
 """
-"""What each message does in each state (3.2.5.3.2 to 3.2.5.3.8): a row for each state, in the order of STATES.
+"""The effect of each message in each state (3.2.5.3.2 to 3.2.5.3.8): a row for each state, in the order of STATES.
 
 -: ignored; ok: the state's own message; bad: Call Abort with status 5; a number: that message is the answer.
 """
@@ -103,7 +103,7 @@ class NakTests(MachineTestCase):
     """Call Connect NAK (3.2.5.3.3)."""
 
     def test_retries(self) -> None:
-        """Three get another request, one more gets a Call Abort with RETRY_COUNT_EXCEEDED (3.2.5.3.3)."""
+        """The first three get another request, the fourth a Call Abort with RETRY_COUNT_EXCEEDED (3.2.5.3.3)."""
         machine = client_in(S.CLIENT_CONNECT_REQUEST_SENT)
         for _ in range(3):
             self.assert_step(machine, [Send(REQUEST)], S.CLIENT_CONNECT_REQUEST_SENT, NAK)
@@ -111,7 +111,7 @@ class NakTests(MachineTestCase):
         self.assertEqual(StatusInfo(1, 4, b"\0\2"), machine.nak_status)
 
     def test_timer(self) -> None:
-        """Each NAK makes the negotiation timer start again (3.2.5.3.3)."""
+        """Each NAK restarts the negotiation timer (3.2.5.3.3)."""
         machine = client_in(S.CLIENT_CONNECT_REQUEST_SENT)
         play(machine, NAK, now=30.0)
         self.assertEqual(90.0, machine.deadline)
@@ -127,7 +127,7 @@ class PairTests(MachineTestCase):
     """All pairs of state and message."""
 
     def test_all(self) -> None:
-        """Each message does in each state what its section says (3.2.5.3.2 to 3.2.5.3.8)."""
+        """Each message has in each state the effect that its section specifies (3.2.5.3.2 to 3.2.5.3.8)."""
         rows = [line.split()[-9:] for line in EXPECTED.strip().splitlines()[1:]]
         for (state, row), at in product(zip(STATES, rows, strict=True), range(9)):
             machine = client_in(state)
@@ -172,7 +172,7 @@ class PairTests(MachineTestCase):
                 self.assert_step(machine, [], state, wrong)
 
     def test_events(self) -> None:
-        """An event that the state does not know raises, and changes nothing."""
+        """An event that is impossible in the state raises an error, and changes nothing."""
         everywhere = {*STATES}
         unknown: dict[Event, set[State]] = {
             E.ESTABLISHED: everywhere - {S.CLIENT_CALL_DISCONNECTED},
@@ -190,7 +190,7 @@ class PairTests(MachineTestCase):
 
     @given(st.lists(st.sampled_from([*MESSAGES, UNRECOGNIZED, E.AUTHENTICATED, E.DISCONNECT_TUNNEL, E.LOST])))
     def test_any_order(self, script: list[bytes | Event]) -> None:
-        """In any order: data passes only once the binding was sent, and PPP stops as often as it starts."""
+        """In any order of events, data passes only after the binding was sent, and PPP stops as often as it starts."""
         machine = ClientMachine()
         commands = play(machine, E.ESTABLISHED)
         for each in script:
@@ -205,10 +205,10 @@ class PairTests(MachineTestCase):
 
 
 class EndTests(MachineTestCase):
-    """Disconnection, abort and timers, as far as the client is concerned (3.1.1.1, 3.1.2, 3.2.2)."""
+    """Disconnection, abort and timers of the client (3.1.1.1, 3.1.2, 3.2.2)."""
 
     def test_disconnect(self) -> None:
-        """The owner disconnects: Call Disconnect, and on its acknowledgement the connection goes (3.2.4.2)."""
+        """The owner disconnects: Call Disconnect is sent, and its acknowledgement closes the connection (3.2.4.2)."""
         for state in RUNNING:
             machine = client_in(state)
             stop = [STOP] if machine.control_passes else []
@@ -219,7 +219,7 @@ class EndTests(MachineTestCase):
             self.assert_step(client_in(state), [], state, E.DISCONNECT_TUNNEL)
 
     def test_lost(self) -> None:
-        """When the HTTPS connection is lost nothing is sent, and PPP is told (3.1.7.2)."""
+        """When the HTTPS connection is lost, nothing is sent, and PPP stops (3.1.7.2)."""
         for state in STATES:
             machine = client_in(state)
             stop = [STOP] if machine.control_passes else []
@@ -241,7 +241,7 @@ class EndTests(MachineTestCase):
             self.assertEqual(expected, client_in(state, 100.0).deadline, state)
 
     def test_negotiation(self) -> None:
-        """No ACK, or no end of the login, in time: Call Abort (3.2.6.1)."""
+        """Without an ACK, or the end of the login, in time: Call Abort (3.2.6.1)."""
         for state in RUNNING[:2]:
             machine = client_in(state)
             stop = [STOP] if machine.control_passes else []

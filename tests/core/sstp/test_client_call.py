@@ -43,7 +43,7 @@ class UpTests(SynchronousTestCase):
         self.assertEqual(60.0, talk.call.deadline)
 
     def test_negotiated(self) -> None:
-        """Status learns of method, MRU, compression and hash protocol as they are agreed on."""
+        """Status shows method, MRU, compression and hash protocol once they are negotiated."""
         talk = ClientTalk()
         self.assertEqual(Negotiated(None, 1500, False, False, None, ()), talk.call.negotiated)
         talk.start()
@@ -83,7 +83,7 @@ class UpTests(SynchronousTestCase):
             self.assertIsNotNone(talk.link, at)
 
     def test_hash_protocols(self) -> None:
-        """SHA-256 is preferred, SHA-1 used where it is all that is allowed on either side (3.2.5.3.2)."""
+        """SHA-256 is preferred; SHA-1 is used if one side allows nothing else (3.2.5.3.2)."""
         sha1, sha256 = HashProtocol.SHA1, HashProtocol.SHA256
         for (mine, theirs), chosen in {
             ((sha1, sha256), (sha1, sha256)): sha256,
@@ -96,7 +96,7 @@ class UpTests(SynchronousTestCase):
             self.assertIs(chosen, talk.call.negotiated.hash_protocol)
 
     def test_families(self) -> None:
-        """A server may offer one family only; the other is missing, and status says why."""
+        """A server may offer one family only; status shows the reason why the other is missing."""
         talk = ClientTalk(offer=Offer(OWN, ASSIGNED)).start()
         assert talk.link
         self.assertEqual((IPv4Addresses(ASSIGNED, OWN), None), (talk.link.ipv4, talk.link.ipv6))
@@ -107,7 +107,7 @@ class UpTests(SynchronousTestCase):
         self.assertIsNotNone(talk.link.ipv6)
 
     def test_silent_family(self) -> None:
-        """A family about which the server says nothing is done without after a while."""
+        """The client gives up a family that the server does not negotiate within 10 s."""
         talk = ClientTalk(edit=lambda number, packet: () if number == IPV6CP else None).start()
         self.assertEqual(([], Stage.ADDRESSES), (talk.said, talk.call.stage))
         talk.wait(SETTLE - 0.5)
@@ -128,13 +128,13 @@ class UpTests(SynchronousTestCase):
         self.assertIsNotNone(talk.link.ipv6)
 
     def test_pap(self) -> None:
-        """With PAP, where it is allowed, the binding has no key, and the server takes it (3.2.5.2.2)."""
+        """With PAP, if it is allowed, the HLAK is zero, and the server accepts the binding (3.2.5.2.2)."""
         talk = ClientTalk(client_call(allow_pap=True), demanded=(PAP,)).start()
         self.assertIsNotNone(talk.link)
         self.assertEqual("PAP", talk.call.negotiated.authentication)
 
     def test_mschapv2_is_better(self) -> None:
-        """A server that takes both methods is asked for MS-CHAPv2, though PAP is allowed."""
+        """The client asks for MS-CHAPv2 if the server accepts both methods, even if PAP is allowed."""
         talk = ClientTalk(client_call(allow_pap=True), demanded=(MSCHAPV2, PAP)).start()
         self.assertEqual("MS-CHAPv2", talk.call.negotiated.authentication)
         talk = ClientTalk(demanded=(PAP, MSCHAPV2)).start()
@@ -148,7 +148,7 @@ class UpTests(SynchronousTestCase):
         self.assertEqual(b"EXAMPLE\\alice", talk.server.ppp.user)
 
     def test_odd_peer(self) -> None:
-        """A peer that asks for MRU 4091, callback and multilink gets these rejected, and the rest (RFC 1661 6)."""
+        """The client rejects callback and multilink, and accepts the other options, such as MRU 4091 (RFC 1661 6)."""
         asked = ((1, b"\x0f\xfb"), (3, MSCHAPV2.value), (5, b"abcd"), (7, b""), (8, b""))
         odd = ((13, b"\x06"), (17, b"\x06\x4e"), (19, b"\x01xyz"))
 
@@ -168,7 +168,7 @@ class UpTests(SynchronousTestCase):
         self.assertEqual(Negotiated("MS-CHAPv2", 4087, True, True, HashProtocol.SHA256, ()), talk.call.negotiated)
 
     def test_small_mru(self) -> None:
-        """The MTU is what the server receives, if that is less than 1400 (RFC 1661 6.1)."""
+        """The MTU is the MRU of the server, if that is less than 1400 (RFC 1661 6.1)."""
         for mru, mtu in ((1280, 1280), (1399, 1399), (1452, 1400), (4091, 1400)):
 
             def smaller(number: int, packet: bytes, mru: int = mru) -> list[bytes] | None:
@@ -196,7 +196,7 @@ class AgainTests(SynchronousTestCase):
     """The network layer of a link that is up changes."""
 
     def test_family_again(self) -> None:
-        """A family that is negotiated again takes the link down, and up again with what has come of it."""
+        """If a family is negotiated again, the link goes down, and up again with the new result."""
         talk = ClientTalk().start()
         first = talk.link
         talk.ppp(IPCP, configure(REQUEST, 77, (3, OWN)))
@@ -210,7 +210,7 @@ class AgainTests(SynchronousTestCase):
         self.assertEqual([LinkDown(), LinkUp(IPV4, None, 1400)], talk.said[1:])
 
     def test_challenged_again(self) -> None:
-        """A server may challenge a client again; a Success must prove it again (RFC 1994 section 4.1)."""
+        """A server may challenge the client again; the new Success must have a valid S= (RFC 1994 section 4.1)."""
         talk = ClientTalk().start()
         responses = len(talk.frames(ProtocolNumber.CHAP))
         talk.answers = False
@@ -221,7 +221,7 @@ class AgainTests(SynchronousTestCase):
         self.assertEqual(LinkDown(), talk.said[-1])
 
     def test_proven_again(self) -> None:
-        """A second Success that proves it changes nothing: the binding is that of the first (3.2.7.1)."""
+        """A second valid Success changes nothing: the binding is from the first (3.2.7.1)."""
         talk = ClientTalk().start()
         said, messages = [*talk.said], talk.messages
         talk.answers = False
@@ -232,7 +232,7 @@ class AgainTests(SynchronousTestCase):
         self.assertEqual((said, messages, False), (talk.said, talk.messages, talk.call.ends))
 
     def test_unknown_protocols(self) -> None:
-        """CCP and whatever else is unknown gets a Protocol-Reject (RFC 1661 5.7)."""
+        """CCP and unknown protocols get a Protocol-Reject (RFC 1661 5.7)."""
         talk = ClientTalk().start()
         for number in (ProtocolNumber.CCP, ProtocolNumber.EAP, 0x8053, 0xC029):
             talk.ppp(number, configure(REQUEST, 1))
@@ -241,7 +241,7 @@ class AgainTests(SynchronousTestCase):
         self.assertIsNotNone(talk.link)
 
     def test_oversize(self) -> None:
-        """What answers a frame that is longer than our MRU is not sent if it does not fit into a packet."""
+        """The answer to a frame longer than our MRU is not sent if it does not fit into a packet."""
         talk = ClientTalk().start()
         talk.call.ppp.lcp.peer_mru = 4200
         sent = len(talk.sent)
@@ -279,7 +279,7 @@ class HeartbeatTests(SynchronousTestCase):
         self.assertFalse(talk.call.ends)
 
     def test_unanswered(self) -> None:
-        """Nothing within another 60 s: the connection is dropped without a word (3.1.2.3)."""
+        """Without a packet for another 60 s, the connection is dropped, and nothing is sent (3.1.2.3)."""
         talk = ClientTalk().start()
         talk.answers = False
         talk.server._machine.deadline = None

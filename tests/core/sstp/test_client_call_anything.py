@@ -1,4 +1,4 @@
-"""Tests for iphttps.core.sstp.client_call: whatever a server does, and whenever its owner and the timers act."""
+"""Tests for iphttps.core.sstp.client_call: arbitrary servers, with the owner and the timers at arbitrary times."""
 
 from __future__ import annotations
 
@@ -26,19 +26,19 @@ MOST = 400
 
 
 class Watched(ClientTalk):
-    """A client's call of which nothing happens by itself, and which is watched."""
+    """A client's call that proceeds only by the steps of a script, with checks after each."""
 
     limit = MOST
 
     def act(self, commands: Iterable[Command]) -> None:
-        """Act as the owner, after a look at the commands and at the call."""
+        """Act as the owner, and check the commands and the call."""
         commands = [*commands]
         assert sum(len(each) for each in commands if isinstance(each, bytes)) <= self.limit, commands
         super().act(commands)
         self.check()
 
     def check(self) -> None:
-        """Assert that data passes after the binding only, and that the owner is told of link and end in order."""
+        """Assert that data passes after the binding only, and that LinkUp, LinkDown and Drop come in order."""
         call = self.call
         assert call.data_passes == (call.state is S.CLIENT_CALL_CONNECTED)
         assert not call.data_passes or M.CALL_CONNECTED in self.messages
@@ -122,7 +122,7 @@ class AnythingTests(SynchronousTestCase):
                 watched.step(step)
 
     def test_reaches(self) -> None:
-        """The scripts above get to where data passes, or they would show nothing."""
+        """The scripts above reach the state in which data passes."""
         for pap in (False, True):
             talk = Watched(client_call(allow_pap=pap), demanded=(PAP,) if pap else (MSCHAPV2,)).come(14)
             self.assertIsNotNone(talk.link)

@@ -45,7 +45,7 @@ class RequestTests(EndCase):
         self.assert_ends(talk, Stage.SSTP, "0x8007274C", "Call Connect ACK", "in time")
 
     def test_naks(self) -> None:
-        """Three NAKs get another request, and one more a Call Abort; what they say is told (3.2.5.3.3, note 10)."""
+        """Three NAKs get another request, the fourth a Call Abort; the reason has its status (3.2.5.3.3, note 10)."""
         talk = ClientTalk()
         talk.answers = False
         talk.start()
@@ -57,14 +57,14 @@ class RequestTests(EndCase):
         self.assert_ends(talk, Stage.SSTP, "619", "the server rejected the call: a value that is not supported")
 
     def test_bare_nak(self) -> None:
-        """A NAK that says nothing is one too."""
+        """A NAK without a status counts too."""
         talk = ClientTalk()
         talk.answers = False
         talk.start().tell(*[message(M.CALL_CONNECT_NAK)] * 4)
         self.assert_ends(talk, Stage.SSTP, "619", "the server rejected the call")
 
     def test_wrong_ack(self) -> None:
-        """An ACK without one right Crypto Binding Request: Call Abort that says why (3.2.5.3.2)."""
+        """An ACK without exactly one valid Crypto Binding Request: Call Abort with the status (3.2.5.3.2)."""
         right = CryptoBindingRequest(3, bytes(32)).build()
         for attributes, status in {
             (): (4, 10),
@@ -91,7 +91,7 @@ class RequestTests(EndCase):
             self.assert_ends(talk, Stage.BINDING, "619", "no hash protocol")
 
     def test_abort_with_each_status(self) -> None:
-        """A server that aborts is answered, and what it says is told (2.2.8, 3.2.5.3.4)."""
+        """A Call Abort is answered, and the reason has its status (2.2.8, 3.2.5.3.4)."""
         for status in range(13):
             packet = message(M.CALL_ABORT, StatusInfo(1, status).build())
             talk = self.ended(instead(0, M.CALL_CONNECT_ACK, packet), Stage.SSTP, "619", "the server aborted the call")
@@ -100,7 +100,7 @@ class RequestTests(EndCase):
         self.ended(instead(0, M.CALL_CONNECT_ACK, message(M.CALL_ABORT)), Stage.SSTP, "619", "aborted")
 
     def test_wrong_state(self) -> None:
-        """A message that has no place here: Call Abort with UNACCEPTED_FRAME_RECEIVED, if it is known at all."""
+        """A message in a wrong state: UNACCEPTED_FRAME_RECEIVED; an unknown one: INVALID_FRAME_RECEIVED (2.2.8)."""
         for packet in (REQUEST, DISCONNECT_ACK, message(M.ECHO_RESPONSE)):
             talk = self.ended(instead(0, M.CALL_CONNECT_ACK, packet), Stage.SSTP, "619", "does not accept")
             self.assertIn(aborted(0, 5).packet, talk.sent)
@@ -109,7 +109,7 @@ class RequestTests(EndCase):
             self.assertIn(aborted(0, 7).packet, talk.sent)
 
     def test_stream(self) -> None:
-        """A stream that cannot be delineated: the connection is dropped without a word (3.1.5.1)."""
+        """A stream that cannot be delineated: the connection is dropped, and nothing is sent (3.1.5.1)."""
         talk = ClientTalk().start()
         sent = len(talk.sent)
         talk.take(b"HTTP/1.1 500 Internal Server Error")
@@ -127,7 +127,7 @@ class LCPTests(EndCase):
         self.assert_ends(talk, Stage.PPP, "718", "the peer does not answer")
 
     def test_no_login(self) -> None:
-        """A server that demands no login is proved by TLS alone, and taken only where PAP is too."""
+        """A server that demands no login is authenticated by TLS only, and accepted only if PAP is allowed."""
         edit = instead(LCP, PPP_REQUEST, lambda packet: configure(PPP_REQUEST, packet[1], (5, b"abcd")))
         self.ended(edit, Stage.LOGIN, "919", "demands no login", "allow-pap")
         talk = ClientTalk(client_call(allow_pap=True), edit=edit).start()
@@ -135,7 +135,7 @@ class LCPTests(EndCase):
         self.assertEqual([M.CALL_CONNECT_REQUEST, M.CALL_CONNECTED], talk.messages)
 
     def test_other_methods(self) -> None:
-        """A server that insists on EAP, MD5, MS-CHAP 1, PAP or what else: the sentence says what it must allow."""
+        """A server that demands EAP, MD5, MS-CHAP 1, PAP or another method: the sentence names the method to allow."""
         for value, words in {
             EAP: "EAP",
             b"\xc2\x23\x05": "MD5",
@@ -161,7 +161,7 @@ class LCPTests(EndCase):
             self.assert_ends(talk, Stage.PPP, "919", "the server demands EAP")
 
     def test_terminated(self) -> None:
-        """A server that terminates the link: at the stage at which it does so (RFC 1661 5.5)."""
+        """A server that terminates the link: the stage is the one of the attempt (RFC 1661 5.5)."""
         talk = ClientTalk()
         talk.judges = False
         talk.start()
@@ -170,7 +170,7 @@ class LCPTests(EndCase):
         self.assert_ends(talk, Stage.LOGIN, "734", "the server terminated the PPP link")
 
     def test_again(self) -> None:
-        """LCP again before the login is a new beginning; after it, the end (RFC 1661 3.4)."""
+        """The server may negotiate LCP again before the login; afterwards that ends the call (RFC 1661 3.4)."""
         talk = ClientTalk()
         talk.judges = False
         talk.start()
@@ -205,7 +205,7 @@ class LoginTests(EndCase):
         self.assert_ends(talk, Stage.LOGIN, "691", "the user name or the password is wrong")
 
     def test_failures(self) -> None:
-        """Each code has its sentence, and R=1 leads to nothing (RFC 2759 section 6)."""
+        """Each code has its sentence, and R=1 is ignored (RFC 2759 section 6)."""
         for code, words in {
             646: "at this time",
             647: "disabled",
@@ -250,7 +250,7 @@ class LoginTests(EndCase):
         for identifier in range(2, 30):
             talk.ppp(CHAP, plain(1, identifier, b"\x10" + b"c" * 16))
         self.assertEqual(11, len(talk.frames(CHAP)))
-        self.assert_ends(talk, Stage.LOGIN, "691", "again and again")
+        self.assert_ends(talk, Stage.LOGIN, "691", "too many Challenges")
 
     def test_silent_pap(self) -> None:
         """PAP's request is sent ten times, 3 s apart (RFC 1334 section 2.1)."""
@@ -262,7 +262,7 @@ class LoginTests(EndCase):
         self.assert_ends(talk, Stage.LOGIN, "718", "does not answer the login")
 
     def test_answers_of_pap(self) -> None:
-        """Only an answer to a request of ours counts (RFC 1334 section 2.2)."""
+        """Only an answer to a request of this client counts (RFC 1334 section 2.2)."""
         talk = ClientTalk(client_call(allow_pap=True), demanded=(PAP,))
         talk.judges = False
         talk.start()

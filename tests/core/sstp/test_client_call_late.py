@@ -30,10 +30,10 @@ class BindingTests(EndCase):
     """The crypto binding (3.2.5.2)."""
 
     def test_another_certificate(self) -> None:
-        """A server with another certificate than the client saw aborts; the client says what that means (3.3.5.2.3)."""
+        """A server with another certificate than the client saw aborts; the sentence names the cause (3.3.5.2.3)."""
         talk = ClientTalk(client_call(certificate=b"that of a man in the middle")).start()
         self.assertEqual(StatusInfo(3, 4), talk.server._machine.sent_status)
-        self.assert_ends(talk, Stage.BINDING, "619", "crypto binding", "certificate", "somebody in between")
+        self.assert_ends(talk, Stage.BINDING, "619", "crypto binding", "certificate", "man in the middle")
 
     def test_aborted_then(self) -> None:
         """A server that aborts for another reason, or disconnects, is reported so, at the stage of the attempt."""
@@ -69,7 +69,7 @@ class BindingTests(EndCase):
 
 
 class AddressTests(EndCase):
-    """IPCP and IPV6CP that give nothing."""
+    """Failures of IPCP and IPV6CP."""
 
     def test_nothing(self) -> None:
         """A server that offers neither family (RFC 1661 5.7)."""
@@ -77,12 +77,12 @@ class AddressTests(EndCase):
         self.assert_ends(talk, Stage.ADDRESSES, "720", "neither an IPv4 nor an IPv6 address", "does not support")
 
     def test_silence(self) -> None:
-        """A server that answers neither: PPP's own timer, after 30 s (RFC 1661 4.6)."""
+        """A server that answers neither family: PPP's restart timer gives up after 30 s (RFC 1661 4.6)."""
         talk = ClientTalk(edit=lambda number, packet: () if number in (IPCP, IPV6CP) else None).start().wait(31.0)
         self.assert_ends(talk, Stage.ADDRESSES, "720", "IPv4: the peer does not answer; IPv6: the peer does not answer")
 
     def addressed(self, code: int, address: bytes, *words: str) -> None:
-        """Assert how a call ends whose server answers IPCP's request in this way, and has no IPv6."""
+        """Assert the end of a call whose server answers IPCP's request in this way, and has no IPv6."""
         talk = ClientTalk(
             offer=Offer(OWN, ASSIGNED),
             edit=lambda number, packet: (
@@ -98,7 +98,7 @@ class AddressTests(EndCase):
             self.addressed(code, NOTHING, "IPv4: the peer assigns no address")
 
     def test_wrong_address(self) -> None:
-        """An address that no host may have is none (RFC 1122 section 3.2.1.3)."""
+        """An address that no host can have is not accepted (RFC 1122 section 3.2.1.3)."""
         for address in (b"\x7f\0\0\1", b"\xe0\0\0\1", b"\xff\xff\xff\xff", b"\0\0\0\1"):
             self.addressed(PPP_NAK, address, "an address that no host may have")
 
@@ -114,7 +114,7 @@ class AddressTests(EndCase):
         self.assert_ends(talk, Stage.ADDRESSES, "738", "assigns no address")
 
     def test_one_is_enough(self) -> None:
-        """Where one family comes to nothing, the other makes a link."""
+        """One family is enough for a link."""
         edit = instead(IPCP, PPP_NAK, lambda packet: configure(PPP_NAK, packet[1], (3, NOTHING)))
         talk = ClientTalk(edit=edit).start().wait(8.0)
         assert talk.link
@@ -122,14 +122,14 @@ class AddressTests(EndCase):
         self.assertEqual((("IPv4", "the peer assigns no address"),), talk.call.negotiated.missing)
 
     def test_odd_neighbors(self) -> None:
-        """Addresses that no host may have are neither taken for the server's nor for those of DNS servers."""
+        """Addresses that no host can have are ignored, for the server and for DNS servers."""
         talk = ClientTalk(offer=Offer(b"\xe0\0\0\1", ASSIGNED, (b"\x7f\0\0\1", OWN))).start()
         assert talk.link
         assert talk.link.ipv4
         self.assertEqual((None, (OWN,)), (talk.link.ipv4.peer, talk.link.ipv4.dns))
 
     def test_no_dns(self) -> None:
-        """A Nak of 0.0.0.0 for a DNS server: there is none (RFC 1877)."""
+        """A Nak of 0.0.0.0 means no DNS server (RFC 1877)."""
 
         def without(packet: bytes) -> bytes:
             return configure(PPP_NAK, packet[1], (3, ASSIGNED), (129, NOTHING), (131, NOTHING))
@@ -159,7 +159,7 @@ class LinkTests(EndCase):
         self.assert_ends(talk, Stage.SSTP, "629", "the server disconnected")
 
     def test_aborted_by_server(self) -> None:
-        """Call Abort is answered; about the crypto binding it can no longer be (3.2.5.3.4)."""
+        """Call Abort is answered; it is not about the crypto binding, which the server has accepted (3.2.5.3.4)."""
         for status in (NO_ERROR, StatusInfo(3, 4)):
             talk = ClientTalk().start().tell(message(M.CALL_ABORT, status.build()))
             self.assertEqual((ABORT, LinkDown()), (talk.sent[-1], talk.said[-1]))
@@ -175,7 +175,7 @@ class LinkTests(EndCase):
         self.assert_ends(talk, Stage.SSTP, None, "this client stops")
 
     def test_disconnected_early(self) -> None:
-        """That ends a call in progress too, at its stage; before and after one it changes nothing (3.2.4.2)."""
+        """The owner may disconnect during the negotiation; when the call ends already, it changes nothing (3.2.4.2)."""
         talk = ClientTalk(edit=lambda number, packet: () if number == LCP else None)
         talk.start()
         talk.act(talk.call.disconnect("this client stops", 0.0))
@@ -195,14 +195,14 @@ class LinkTests(EndCase):
         self.assertEqual([LinkDown()], talk.said[1:])
 
     def test_lost_at_the_end(self) -> None:
-        """What ends a call stays the reason when the connection is lost then."""
+        """If the connection is lost while a call ends, the first reason is kept."""
         talk = ClientTalk().start().tell(DISCONNECT)
         talk.act(talk.call.lost(0.5))
         self.assertEqual("the server disconnected", talk.reason.sentence)
         self.assertEqual([], talk.dropped)
 
     def test_wrong_messages(self) -> None:
-        """The messages of the beginning abort a call that is up (3.2.5.3.2, 3.2.5.3.3)."""
+        """Call Connect ACK and NAK abort a call that is up (3.2.5.3.2, 3.2.5.3.3)."""
         for packet in (ACK, NAK, message(M.CALL_CONNECT_ACK)):
             talk = ClientTalk().start().tell(packet)
             self.assertIn(aborted(0, 5).packet, talk.sent)
@@ -218,7 +218,7 @@ class LinkTests(EndCase):
         self.assert_ends(talk, Stage.PPP, "734", "the server terminated the PPP link")
 
     def test_families_gone(self) -> None:
-        """So does one that rejects both families as data (RFC 1661 5.7)."""
+        """Protocol-Rejects of the data of both families end the call (RFC 1661 5.7)."""
         talk = ClientTalk().start()
         talk.ppp(LCP, plain(8, 1, b"\x00\x21abc")).ppp(LCP, plain(8, 2, b"\x00\x57abc"))
         self.assert_ends(talk, Stage.PPP, "720", "neither an IPv4 nor an IPv6 address")

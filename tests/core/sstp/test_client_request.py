@@ -1,4 +1,4 @@
-"""Tests for iphttps.core.sstp.client_request: the request that opens a call, and what becomes of each answer."""
+"""Tests for iphttps.core.sstp.client_request: the request that opens a call, and the check of the answer."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ PACKET = bytes.fromhex("1001000800080000")
 
 
 class RequestTests(SynchronousTestCase):
-    """What the client says (3.2.4.1)."""
+    """The request (3.2.4.1)."""
 
     def test_request(self) -> None:
-        """SSTP_DUPLEX_POST to the one path, with the greatest length and a GUID, and no body yet (3.2.4.1, 4.1)."""
+        """SSTP_DUPLEX_POST to the path of SSTP, with the maximum length and a GUID, and no body yet (3.2.4.1, 4.1)."""
         self.assertEqual(
             b"SSTP_DUPLEX_POST /sra_{BA195980-CD49-458b-9E23-C84EE0ADCD75}/ HTTP/1.1\r\n"
             b"Host: vpn.example.org\r\n"
@@ -29,7 +29,7 @@ class RequestTests(SynchronousTestCase):
         )
 
     def test_correlation(self) -> None:
-        """The GUID is there for the log, in the form of [MS-DTYP] 2.3.4.3."""
+        """The GUID is available for the log, in the form of [MS-DTYP] 2.3.4.3."""
         self.assertEqual("{FFFFFFFF-FFFF-FFFF-FFFF-FFFFFFFFFFFF}", guid(b"\xff" * 16))
         self.assertEqual(guid(RANDOM), ClientHandshake("host", RANDOM).correlation)
 
@@ -43,7 +43,7 @@ class RequestTests(SynchronousTestCase):
         self.assertIn(f" {target} HTTP/1.1\r\nHost: [2001:db8::1]:4443\r\n".encode(), head)
 
     def test_server_takes_it(self) -> None:
-        """Our own server takes it, and the client the server's answer (3.3.7.2)."""
+        """Our own server accepts the request, and the client the server's answer (3.3.7.2)."""
         handshake = ClientHandshake("vpn.example.org", RANDOM)
         found = RequestReader().feed(handshake.request())
         assert isinstance(found, RequestHead)
@@ -53,7 +53,7 @@ class RequestTests(SynchronousTestCase):
 
 
 class AnswerTests(SynchronousTestCase):
-    """What the server says (3.2.4.1, 4.1)."""
+    """The answer (3.2.4.1, 4.1)."""
 
     def opened(self, *pieces: bytes) -> bytes | None:
         """Return what belongs to the call, None if the answer is not complete."""
@@ -68,14 +68,14 @@ class AnswerTests(SynchronousTestCase):
         return rest
 
     def refused(self, *pieces: bytes) -> ProtocolError:
-        """Return the error with which the answer is refused."""
+        """Return the error for a rejected answer."""
         error = self.assertRaises(ProtocolError, self.opened, *pieces)
         assert isinstance(error, ProtocolError)
         self.assertTrue(str(error).isascii() and str(error).isprintable(), str(error))
         return error
 
     def test_every_cut(self) -> None:
-        """A 200 opens the call, and what follows its head belongs to it already."""
+        """A 200 opens the call, and the bytes after its head belong to the call."""
         for pieces in every_cut(ANSWER + PACKET):
             self.assertEqual(PACKET, self.opened(*pieces))
 
@@ -85,20 +85,20 @@ class AnswerTests(SynchronousTestCase):
             self.assertIsNone(self.opened(ANSWER[:at]))
 
     def test_lengths(self) -> None:
-        """Some servers and fronts announce another endless length, or none."""
+        """Some servers and fronts send another huge Content-Length, or none."""
         for header in (b"", b"Content-Length: 9223372036854775807\r\n", b"Content-Encoding: identity\r\n"):
             self.assertEqual(PACKET, self.opened(b"HTTP/1.1 200 OK\r\n" + header + b"\r\n" + PACKET))
 
     def test_statuses(self) -> None:
-        """Any other status is an error, with the status and what to do about it."""
+        """Any other status is an error, with the status and advice."""
         for status, words in {
-            b"400 Bad Request": "a front before it",
+            b"400 Bad Request": "a front does not forward",
             b"401 Unauthorized": "check --uri",
-            b"403 Forbidden": "does not let us in",
+            b"403 Forbidden": "forbids the request",
             b"404 Not Found": "no SSTP server at this host and path",
-            b"405 Method Not Allowed": "knows no SSTP",
+            b"405 Method Not Allowed": "does not support SSTP",
             b"407 Proxy Authentication Required": "--proxy",
-            b"503 Service Unavailable": "no port left",
+            b"503 Service Unavailable": "no free port",
             b"505 HTTP Version Not Supported": "HTTP/1.0",
             b"418 I'm a teapot": "an SSTP server answers 200 OK: check --uri",
             b"204 No Content": "an SSTP server answers 200 OK",
@@ -109,24 +109,24 @@ class AnswerTests(SynchronousTestCase):
             self.assertIn(words, str(error))
 
     def test_retry_after(self) -> None:
-        """When the server asks to be left alone, the error says how long (RFC 9110 10.2.3)."""
+        """The error has the seconds of the server's Retry-After (RFC 9110 10.2.3)."""
         error = self.refused(b"HTTP/1.1 503 Busy\r\nRetry-After: 120\r\n\r\n")
         self.assertEqual(120.0, error.retry_after)
         self.assertIsNone(self.refused(b"HTTP/1.1 503 Busy\r\n\r\n").retry_after)
 
     def test_no_call(self) -> None:
-        """A 200 that cannot be a call: a web page, an answer that ends, one in chunks or encoded."""
+        """A 200 that cannot be a call: a web page, a short answer, one that is chunked or encoded."""
         for header, words in {
             b"Content-Type: text/html": "captive portal",
             b"Content-Length: 0": "ends after 0 bytes",
             b"Content-Length: 4000": "ends after 4000 bytes",
-            b"Transfer-Encoding: chunked": "chunks",
+            b"Transfer-Encoding: chunked": "chunked",
             b"Content-Encoding: gzip": "encoded (gzip)",
         }.items():
             self.assertIn(words, str(self.refused(b"HTTP/1.1 200 OK\r\n" + header + b"\r\n\r\n")))
 
     def test_no_http(self) -> None:
-        """What is no HTTP is told by its first bytes."""
+        """Other protocols are recognized by their first bytes."""
         for first, words in {
             b"\x15\x03\x01\x00\x02\x02\x46": "https://",
             b"SSH-2.0-OpenSSH_9.2\r\n": "SSH",

@@ -50,6 +50,7 @@ class FuzzedClientTests(SynchronousTestCase):
             (call, True),
             (call.replace(b"\1\3", b"\3"), False),
             (call.replace(b"\7\7", b"\7"), False),
+            (call.replace(b"\7\7", b"\7\x0c\0"), False),
             (call[:-4], False),
         ):
             held = client.Conversation(cut)

@@ -14,7 +14,7 @@ PREFIX = SERVER.packed[:8]
 
 
 class ReservedTests(SynchronousTestCase):
-    """Whose an address is."""
+    """The owner of an address."""
 
     def setUp(self) -> None:
         """Fix an address for alice."""

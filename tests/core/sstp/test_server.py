@@ -53,7 +53,7 @@ EXPECTED = """
     disconnect ack      -     -     -     -     5     7     drop  -     -
     disconnect timeout  -     -     -     -     -     -     -     -     -
 """
-"""What each message does in each state (3.3.5.2.2 to 3.3.5.2.8): a row for each state, in the order of STATES.
+"""The effect of each message in each state (3.3.5.2.2 to 3.3.5.2.8): a row for each state, in the order of STATES.
 
 -: ignored; ok: the state's own message; bad: Call Abort with status 5; a number: that message is the answer.
 """

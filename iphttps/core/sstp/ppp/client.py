@@ -1,7 +1,7 @@
-"""The client's side of a PPP link: LCP, then it shows who it is, then IPCP and IPV6CP (RFC 1661 section 3.2).
+"""The client's side of a PPP link: LCP, then the login, then IPCP and IPV6CP (RFC 1661 section 3.2).
 
-The client demands no authentication of the server by LCP; MS-CHAPv2 proves both ends to each other. With PAP, and with
-a server that demands no login at all, only TLS proves the server: both have to be allowed.
+The client does not ask the server to authenticate by LCP: MS-CHAPv2 is mutual. With PAP, and with a server that demands
+no login, only TLS authenticates the server, so that the configuration must allow both.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from .login import Login, MSCHAPv2Login, PAPLogin, Rejected
 __all__ = ["Authenticated", "Command", "IPv4Addresses", "IPv6Identifiers", "NetworkUp", "PPPClient", "answers_network"]
 
 SETTLE = 10.0
-"""Seconds after the login in which both families may be negotiated; then the client does without a silent one."""
+"""Seconds after the login until the client gives up a family that is not open if the other one is."""
 
 _FAMILIES = {ProtocolNumber.IPCP: "IPv4", ProtocolNumber.IPV6CP: "IPv6"}
 _NEGOTIATES = (b"\2", b"\3", b"\4")  # Configure-Ack, Configure-Nak, Configure-Reject
@@ -35,7 +35,7 @@ _ANSWERS: dict[int, tuple[bytes, ...]] = {
     ProtocolNumber.LCP: (b"\x08",),  # Protocol-Reject
 }
 _UNIVERSAL = 0x02
-"""The bit of an interface identifier that says that it is unique everywhere (RFC 5072 section 4.1)."""
+"""The universal/local bit of an interface identifier; 1 means globally unique (RFC 5072 section 4.1)."""
 
 _METHODS = {
     b"\xc2\x27": "EAP",
@@ -51,13 +51,13 @@ _CODES = {
     Reason.NO_ADDRESS: "738",  # ERROR_PPP_NO_ADDRESS_ASSIGNED
     Reason.REJECTED: "733",  # ERROR_PPP_CP_REJECTED
 }
-"""What Windows' client shows (raserror.h)."""
+"""The error codes of Windows' client (raserror.h)."""
 _NO_NETWORK = "720"  # ERROR_PPP_NO_PROTOCOLS_CONFIGURED
 
 
 @dataclass(frozen=True, slots=True)
 class Authenticated:
-    """The login has succeeded; the client's HLAK, 32 bytes, zero with PAP ([MS-SSTP] 3.2.7.1)."""
+    """The login has succeeded; `hlak` is the client's HLAK, 32 bytes, zero with PAP ([MS-SSTP] 3.2.7.1)."""
 
     hlak: bytes = field(repr=False)
 
@@ -71,7 +71,7 @@ class NetworkUp:
 
 @dataclass(frozen=True, slots=True)
 class IPv4Addresses:
-    """What IPCP has given: this side's address, the server's if it has told one, and up to two DNS servers; 4 bytes."""
+    """The result of IPCP: this side's address, the server's if known, and up to two DNS servers; 4 bytes each."""
 
     address: bytes
     peer: bytes | None = None
@@ -80,7 +80,7 @@ class IPv4Addresses:
 
 @dataclass(frozen=True, slots=True)
 class IPv6Identifiers:
-    """The interface identifiers of this side and of the server, if it has told one; 8 bytes."""
+    """The result of IPV6CP: the interface identifiers of this side and of the server, if known; 8 bytes each."""
 
     identifier: bytes
     peer: bytes | None = None
@@ -103,8 +103,8 @@ def answers_network(data: bytes) -> bool:
 class PPPClient(PPPLink[ClientIPCP | IPV6CP, Own]):
     """The client's side of one link.
 
-    `random` returns so many random bytes, `des` encrypts a block. PAP, which shows the server the
-    password, and no login at all, are accepted with `allow_pap` only.
+    `random` returns a number of random bytes, `des` encrypts a block. The client accepts PAP, which sends the password
+    to the server, and no login at all only with `allow_pap`.
     """
 
     PEER = "server"
@@ -117,9 +117,9 @@ class PPPClient(PPPLink[ClientIPCP | IPV6CP, Own]):
         offered = (Authentication.MSCHAPV2, Authentication.PAP)[: 1 + allow_pap]
         super().__init__(LCP(lambda: int.from_bytes(random(4), "big"), offered=offered))
         self.stage = Stage.PPP
-        """How far the link has come: PPP, LOGIN or ADDRESSES."""
+        """The stage of the link: PPP, LOGIN or ADDRESSES."""
         self.missing: dict[str, Reason] = {}
-        """Why there is no IPv4, or no IPv6."""
+        """The reason why a family, IPv4 or IPv6, is not open."""
         self._allow_pap = allow_pap
         self._random = random
         self._login = login
@@ -129,17 +129,17 @@ class PPPClient(PPPLink[ClientIPCP | IPV6CP, Own]):
 
     @property
     def mtu(self) -> int:
-        """The greatest packet to send, in bytes: what the server receives, and fits into 1500 bytes on the way."""
+        """The MTU in bytes: the MRU of the server, and at most the one of this client."""
         return min(MRU, self.lcp.peer_mru)
 
     @property
     def settled(self) -> bool:
-        """Whether at least one family is open, and none is still being negotiated."""
+        """True if at least one family is open, and none is being negotiated."""
         return bool(self._networks) and all(each.state is State.OPENED for each in self._networks.values())
 
     @property
     def ipv4(self) -> IPv4Addresses | None:
-        """What IPCP has given; None if it is not open."""
+        """The result of IPCP; None if it is not open."""
         protocol = self._networks.get(ProtocolNumber.IPCP)
         if not isinstance(protocol, ClientIPCP) or protocol.state is not State.OPENED:
             return None
@@ -147,7 +147,7 @@ class PPPClient(PPPLink[ClientIPCP | IPV6CP, Own]):
 
     @property
     def ipv6(self) -> IPv6Identifiers | None:
-        """What IPV6CP has given; None if it is not open."""
+        """The result of IPV6CP; None if it is not open."""
         protocol = self._networks.get(ProtocolNumber.IPV6CP)
         if not isinstance(protocol, IPV6CP) or protocol.state is not State.OPENED:
             return None
@@ -162,7 +162,7 @@ class PPPClient(PPPLink[ClientIPCP | IPV6CP, Own]):
 
     @property
     def awaits(self) -> str:
-        """What the link is waiting for, for a sentence."""
+        """The message that the link waits for, as a phrase."""
         if self.phase is Phase.AUTHENTICATE and self._method:
             return self._method.awaits
         return f"the server; PPP: {self.phase.value}"
@@ -190,7 +190,7 @@ class PPPClient(PPPLink[ClientIPCP | IPV6CP, Own]):
 
     def _unwanted(self) -> str:
         if self.lcp.unwanted == Authentication.PAP.value:
-            return "the server demands PAP, which would show it the password: allow-pap permits that"
+            return "the server demands PAP, which sends it the password: allow-pap permits that"
         method = _METHODS.get(self.lcp.unwanted, "an unknown method")
         return f"the server demands {method} to log in: MS-CHAPv2 must be allowed there"
 
@@ -202,7 +202,7 @@ class PPPClient(PPPLink[ClientIPCP | IPV6CP, Own]):
         if self.lcp.authentication is None:
             if self._allow_pap:  # [MS-SSTP] 3.2.5.2.2: the HLAK is zero, as with PAP
                 return [Authenticated(NO_HLAK), *self._start_networks(now)]
-            words = "the server demands no login, so that only TLS proves it: allow-pap permits that"
+            words = "the server demands no login, so that only TLS authenticates it: allow-pap permits that"
             return [self._end(words, code=_CODES[Reason.AUTHENTICATION_REFUSED])]
         if self.lcp.authentication is Authentication.PAP:
             self._method = PAPLogin(self._login)
@@ -232,7 +232,7 @@ class PPPClient(PPPLink[ClientIPCP | IPV6CP, Own]):
                 found.append(self._frame(method.NUMBER, command))
             elif isinstance(command, Rejected):
                 found.append(self._end(command.sentence, code=command.code))
-            elif self.phase is Phase.AUTHENTICATE:  # a Success that comes later changes nothing
+            elif self.phase is Phase.AUTHENTICATE:  # later ones change nothing
                 found += [Authenticated(command.hlak), *self._start_networks(now)]
         return found
 
@@ -250,7 +250,7 @@ class PPPClient(PPPLink[ClientIPCP | IPV6CP, Own]):
         return found
 
     def _identifier(self) -> bytes:
-        """Return a random interface identifier, which is not said to be unique everywhere, and is not zero."""
+        """Return a random interface identifier, not zero, without the universal bit."""
         first, *others = self._random(8)
         return bytes((first & ~_UNIVERSAL | 0x01, *others))
 
@@ -259,7 +259,7 @@ class PPPClient(PPPLink[ClientIPCP | IPV6CP, Own]):
         return NetworkUp(number)
 
     def _settle(self) -> None:
-        """Stop the clock once there is nothing more to wait for."""
+        """Stop the timer of `SETTLE` once no family is being negotiated."""
         if self.settled:
             self._settling = None
 

@@ -86,7 +86,7 @@ class LCP(ControlProtocol):
         self.acfc = False
         """True if the peer has negotiated Address-and-Control-Field-Compression."""
         self.pfc = False
-        """Whether the peer has asked for Protocol-Field-Compression."""
+        """True if the peer has asked for Protocol-Field-Compression."""
         self.unwanted = b""
         """The authentication protocol that the peer last asked for and did not get, as the data of the option."""
         self._random = magic

@@ -1,7 +1,7 @@
-"""What both ends of a PPP link have in common: LCP, the phases, the control protocols above it (RFC 1661 section 3.2).
+"""The common part of both ends of a PPP link: LCP, the phases, the control protocols above it (RFC 1661 section 3.2).
 
-The phases are those of RFC 1661. A packet of a later phase is silently discarded (3.5); a frame of an unknown protocol
-gets a Protocol-Reject once LCP is open (5.7). Data frames are not this module's business.
+A packet of a later phase is silently discarded (3.5); a frame of an unknown protocol gets a Protocol-Reject once LCP is
+open (5.7). This module does not process data frames.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ __all__ = ["Command", "Ended", "NetworkDown", "PPPLink", "Phase"]
 
 
 class Phase(Enum):
-    """The phases of RFC 1661 section 3.2; the value is the words for status."""
+    """The phases of RFC 1661 section 3.2; the value is the phrase in status."""
 
     DEAD = "not started"
     ESTABLISH = "negotiating LCP"
@@ -35,16 +35,16 @@ class Phase(Enum):
 
 @dataclass(frozen=True, slots=True)
 class NetworkDown:
-    """The protocol of this number, IPCP or IPV6CP, is open no longer."""
+    """The protocol of this number, IPCP or IPV6CP, is no longer open."""
 
     protocol: int
 
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """The link has ended, or must; `sentence` says why, `peer` whether the peer wanted it.
+    """The link has ended or must end; `sentence` is the reason, and `peer` is True if the peer has terminated it.
 
-    `code` is the error code that Windows' client shows for it, if it has one.
+    `code` is the error code of Windows' client for it, or None.
     """
 
     sentence: str
@@ -56,7 +56,7 @@ P = TypeVar("P", bound=ControlProtocol)
 C = TypeVar("C")
 
 Command: TypeAlias = bytes | NetworkDown | Ended | C
-"""What both sides want done; C is what one side has besides. Bytes are a frame to send."""
+"""The commands of both sides; C is the commands of one side only. Bytes are a frame to send."""
 
 
 class PPPLink(ABC, Generic[P, C]):
@@ -67,7 +67,7 @@ class PPPLink(ABC, Generic[P, C]):
     """
 
     PEER: ClassVar[str]
-    """What the peer is."""
+    """The role of the peer in sentences: client or server."""
 
     __slots__ = ("_networks", "lcp", "phase")
 
@@ -78,14 +78,14 @@ class PPPLink(ABC, Generic[P, C]):
 
     @property
     def deadline(self) -> float | None:
-        """When to call `expired`, in seconds; None if there is nothing to wait for."""
+        """The time to call `expired`, in seconds; None if no timer runs."""
         return min((timer for timer in self._deadlines() if timer is not None), default=None)
 
     def _deadlines(self) -> Iterable[float | None]:
         return (self.lcp.deadline, *(each.deadline for each in self._networks.values()))
 
     def start(self, now: float) -> list[Command[C]]:
-        """Begin: frames can be exchanged."""
+        """Start LCP: the lower layer is up."""
         self.phase = Phase.ESTABLISH
         return self._lcp([*self.lcp.open(now), *self.lcp.up(now)], now)
 
@@ -104,7 +104,7 @@ class PPPLink(ABC, Generic[P, C]):
         return commands
 
     def receive(self, frame: bytes, now: float) -> list[Command[C]]:
-        """Process a frame that holds no IP packet."""
+        """Process a frame that contains no IP packet."""
         parsed = parse(frame)
         if parsed is None:
             return []
@@ -132,7 +132,7 @@ class PPPLink(ABC, Generic[P, C]):
             match command:
                 case bytes():
                     found.append(self._frame(ProtocolNumber.LCP, command))
-                case Layer.UP if self.phase is Phase.ESTABLISH:  # else it must end
+                case Layer.UP if self.phase is Phase.ESTABLISH:  # otherwise the link must end
                     found += self._authenticate(now)
                 case Layer.DOWN:
                     found += self._down()
@@ -143,7 +143,7 @@ class PPPLink(ABC, Generic[P, C]):
         return found
 
     def _finished(self, reason: Reason) -> Ended:
-        """Say why LCP has finished."""
+        """Return the end of the link after LCP has finished."""
         if reason is Reason.PEER_TERMINATED:
             return self._end(f"the {self.PEER} terminated the PPP link", peer=True)
         return self._end(f"PPP: {reason.value}")
@@ -153,10 +153,10 @@ class PPPLink(ABC, Generic[P, C]):
         return Ended(sentence, peer, code)
 
     def _down(self) -> list[Command[C]]:
-        """Leave the phases after LCP's.
+        """Leave the phases above LCP.
 
-        The link may be negotiated again before it depends on the credentials. After that, the verdict, the keys and the
-        addresses belong to this link, and it ends.
+        The link may be negotiated again before the credentials are used. After that, the result of the authentication,
+        the keys and the addresses belong to the old link, and it ends.
         """
         again = self.lcp.reason is None
         afresh = again and self.phase is Phase.AUTHENTICATE and self._negotiable
@@ -169,7 +169,7 @@ class PPPLink(ABC, Generic[P, C]):
         return [*opened]
 
     def _rejected(self, number: int, now: float) -> list[Command[C]]:
-        """Send nothing more of a protocol that the peer has rejected, as control protocol or as data (RFC 1661 5.7)."""
+        """Stop a protocol that the peer has rejected, by its control protocol or by its data (RFC 1661 5.7)."""
         if number in (ProtocolNumber.CHAP, ProtocolNumber.PAP):
             return self.close(now, Reason.AUTHENTICATION_REFUSED)
         protocol = self._networks.get(number | 0x8000)
@@ -178,20 +178,20 @@ class PPPLink(ABC, Generic[P, C]):
         down = [NetworkDown(number | 0x8000)] if protocol.state is State.OPENED else []
         return [*down, *self._without(number | 0x8000, Reason.REJECTED)]
 
-    # Authentication, in which the sides differ.
+    # Authentication, which each side implements.
 
     @property
     def _negotiable(self) -> bool:
-        """Whether the link may be negotiated again during the authentication."""
+        """True if the link may be negotiated again during the authentication."""
         return True
 
     @abstractmethod
     def _authenticate(self, now: float) -> list[Command[C]]:
-        """Begin the authentication: LCP is open."""
+        """Start the authentication: LCP is open."""
 
     @abstractmethod
     def _authenticates_by(self, number: int) -> bool:
-        """Tell whether packets of this protocol belong to the authentication."""
+        """Return True if packets of this protocol belong to the authentication."""
 
     @abstractmethod
     def _authentication(self, number: int, data: bytes, now: float) -> list[Command[C]]:
@@ -223,10 +223,10 @@ class PPPLink(ABC, Generic[P, C]):
 
     @abstractmethod
     def _network_up(self, number: int) -> C:
-        """Say that a protocol is open."""
+        """Return the command that reports an open protocol."""
 
     def _without(self, number: int, reason: Reason) -> list[Command[C]]:
-        """Do without a protocol, for this reason."""
+        """Give up a protocol for this reason."""
         self._networks.pop(number, None)
         return [] if self._networks else [self._end(f"PPP: neither IPv4 nor IPv6 is left: {reason.value}")]
 

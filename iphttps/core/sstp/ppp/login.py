@@ -1,8 +1,8 @@
-"""How a client shows who it is: the peer's side of MS-CHAPv2 (RFC 2759) and of PAP (RFC 1334).
+"""The client's login: the peer's side of MS-CHAPv2 (RFC 2759) and of PAP (RFC 1334).
 
-The peer answers, and the authenticator has the last word: with MS-CHAPv2 the word is `S=` and a proof that the server
-knows the password too, and anything else ends the link. No second password is tried on a link (`R=1`), and none is
-changed: both are for a person, who has not been asked.
+The peer answers, and the authenticator sends the result. With MS-CHAPv2 a Success must have `S=` and a proof that the
+server knows the password; otherwise the client ends the link. The client neither tries a second password on a link
+(`R=1`) nor changes an expired one: both need a user at the keyboard.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from .frame import ProtocolNumber
 __all__ = ["MAXIMUM_CHALLENGES", "Command", "Login", "MSCHAPv2Login", "PAPLogin", "Proven", "Rejected"]
 
 MAXIMUM_CHALLENGES = 10
-"""How many Challenges are answered before one answer has been accepted."""
+"""Maximum Challenges that the client answers before the server accepts an answer."""
 
 _CHANGING = "changing it over the connection is not supported"
 _FAILURES: dict[int, str] = {
@@ -30,9 +30,9 @@ _FAILURES: dict[int, str] = {
     FailureCode.PASSWD_EXPIRED: f"the password has expired and must be changed first: {_CHANGING}",
     FailureCode.NO_DIALIN_PERMISSION: "this account has no permission to dial in",
     FailureCode.AUTHENTICATION_FAILURE: "the user name or the password is wrong",
-    FailureCode.CHANGING_PASSWORD: f"it wants another password: {_CHANGING}",
+    FailureCode.CHANGING_PASSWORD: f"the server demands a new password: {_CHANGING}",
 }
-"""What the codes of RFC 2759 section 6 mean."""
+"""The meaning of the codes of RFC 2759 section 6."""
 
 _UNPROVEN = "778"  # ERROR_UNABLE_TO_AUTHENTICATE_SERVER
 _WRONG = str(FailureCode.AUTHENTICATION_FAILURE.value)
@@ -40,7 +40,7 @@ _WRONG = str(FailureCode.AUTHENTICATION_FAILURE.value)
 
 @dataclass(frozen=True, slots=True)
 class Login:
-    """Who logs in: the name as sent, the NT hash of the password, 16 bytes, and for PAP alone the password itself."""
+    """The credentials: the name as sent, the NT hash of the password, 16 bytes, and for PAP only the password."""
 
     user: bytes
     nt_hash: bytes = field(repr=False)
@@ -49,14 +49,14 @@ class Login:
 
 @dataclass(frozen=True, slots=True)
 class Proven:
-    """The server has accepted the login, and proved itself if the method can; with the client's HLAK, 32 bytes."""
+    """The server has accepted the login, and with MS-CHAPv2 proved itself; `hlak` is the client's HLAK, 32 bytes."""
 
     hlak: bytes = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Rejected:
-    """The login has failed; why, and the code that Windows' client shows for it."""
+    """The login has failed: the reason, and the error code of Windows' client for it."""
 
     sentence: str
     code: str
@@ -69,8 +69,8 @@ Command = bytes | Proven | Rejected
 class MSCHAPv2Login:
     """The peer's side of MS-CHAPv2 on one link.
 
-    `random` returns so many random bytes. A Challenge may come at any time (RFC 1994 section 4.1), and each has its own
-    Success; the keys are those of the first.
+    `random` returns a number of random bytes. The server may send a Challenge at any time (RFC 1994 section 4.1), and
+    each gets its own Success; the keys are from the first.
     """
 
     NUMBER: ClassVar[int] = ProtocolNumber.CHAP
@@ -86,15 +86,15 @@ class MSCHAPv2Login:
         self._answered = 0
 
     def start(self, now: float) -> list[Command]:
-        """Begin: the server sends the first packet."""
+        """Send nothing: the server sends the first packet."""
         return []
 
     def expired(self, now: float) -> list[Command]:
-        """Handle no timer: the server has one."""
+        """Do nothing: only the server has a timer."""
         return []
 
     def receive(self, packet: bytes, now: float) -> list[Command]:
-        """Process a packet of CHAP; one that is malformed or answers nothing is discarded (RFC 1994 section 4)."""
+        """Process a packet of CHAP; discard one that is malformed or answers no Response (RFC 1994 section 4)."""
         match chap.parse(packet):
             case chap.Challenge() as challenge:
                 return self._respond(challenge)
@@ -104,9 +104,9 @@ class MSCHAPv2Login:
 
     def _respond(self, challenge: chap.Challenge) -> list[Command]:
         if self._response and challenge == self._challenge:
-            return [self._response.encode()]  # RFC 1994 4.1: the first one was lost, or is under way
+            return [self._response.encode()]  # RFC 1994 4.1: a retransmission
         if self._answered == MAXIMUM_CHALLENGES:
-            return [Rejected("the server challenges this client again and again", _WRONG)]
+            return [Rejected("the server sends too many Challenges", _WRONG)]
         self._answered += 1
         self._challenge = challenge
         self._response = mschapv2.respond(
@@ -127,14 +127,18 @@ class MSCHAPv2Login:
         login, response = self._login, self._response
         if not mschapv2.check_success(message, login.nt_hash, self._challenge.value, response):
             # RFC 2759 section 5: the peer must end the link.
-            return [Rejected("the server does not prove that it knows the password (S=): it is not trusted", _UNPROVEN)]
+            return [
+                Rejected(
+                    "the server does not prove that it knows the password (S=): it may not be the real one", _UNPROVEN
+                )
+            ]
         self._answered = 0
         keys = mschapv2.client_keys(login.nt_hash, response.nt_response)
         return [Proven(client_hlak(keys.send, keys.receive))]
 
 
 def _failed(message: bytes) -> Rejected:
-    """Put a Failure into words (RFC 2759 section 6)."""
+    """Return the reason in a Failure (RFC 2759 section 6)."""
     failure = chap.Failure.parse(message)
     if failure is None:
         return Rejected(f"the server rejected the login without a code{_quoted(message)}", _WRONG)
@@ -143,12 +147,12 @@ def _failed(message: bytes) -> Rejected:
 
 
 def _quoted(text: bytes) -> str:
-    """Return the server's own words for the end of a sentence."""
+    """Return the server's message for the end of a sentence."""
     return f' (it says "{shortened(ascii_only(text))}")' if text else ""
 
 
 class PAPLogin:
-    """The peer's side of PAP on one link: it repeats its request until there is an answer (RFC 1334 section 2.1)."""
+    """The peer's side of PAP on one link: it repeats its request until it gets an answer (RFC 1334 section 2.1)."""
 
     NUMBER: ClassVar[int] = ProtocolNumber.PAP
     awaits: ClassVar[str] = "the answer to the password (PAP)"
@@ -168,7 +172,7 @@ class PAPLogin:
         return [pap.AuthenticateRequest(self._sent, self._login.user, self._login.password).encode()]
 
     def expired(self, now: float) -> list[Command]:
-        """Send the request again, or give up, if the deadline has come."""
+        """Send the request again, or give up, if the timer has expired."""
         if self.deadline is None or now < self.deadline:
             return []
         if self._sent < MAX_CONFIGURE:
@@ -177,7 +181,7 @@ class PAPLogin:
         return [Rejected("the server does not answer the login (PAP)", "718")]
 
     def receive(self, packet: bytes, now: float) -> list[Command]:
-        """Process a packet of PAP; one that is malformed or answers no request is discarded (RFC 1334 section 2.2)."""
+        """Process a packet of PAP; discard one that is malformed or answers no request (RFC 1334 section 2.2)."""
         answer = pap.Answer.parse(packet)
         if answer is None or not 1 <= answer.identifier <= self._sent or self._proven:
             return []

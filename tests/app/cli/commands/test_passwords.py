@@ -18,7 +18,7 @@ from iphttps.core.errors import ConfigError
 
 
 class MissingPasswordTests(SynchronousTestCase):
-    """What is asked for, and where the answer goes."""
+    """The prompt for a password, and the file for the answer."""
 
     def setUp(self) -> None:
         """Make a machine with an SSTP client, and have alice at the terminal."""

@@ -1,4 +1,4 @@
-"""Tests for iphttps.core.sstp.ppp.client: what whole calls do not show of the client's side of a link."""
+"""Tests for iphttps.core.sstp.ppp.client: cases that the tests of whole calls do not cover."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class ClientTests(SynchronousTestCase):
         return PPPClient(numbers(), Login(b"alice", bytes(16), b"secret"), encrypt, allow_pap=allow_pap)
 
     def opened(self, client: PPPClient, method: bytes) -> list[object]:
-        """Have a server open LCP and demand this method; return what the client does then."""
+        """Have a server open LCP and demand this method; return the client's commands."""
         (request,) = client.start(0.0)
         assert isinstance(request, bytes)
         parsed = parse(request)
@@ -48,7 +48,7 @@ class ClientTests(SynchronousTestCase):
         ))  # fmt: skip
 
     def test_methods(self) -> None:
-        """PAP is granted only where it is allowed, and its request follows at once."""
+        """PAP is accepted only if it is allowed, and its request follows at once."""
         client = self.make(allow_pap=True)
         found = self.opened(client, PAP.value)
         self.assertEqual((Stage.LOGIN, 2), (client.stage, len(found)))
@@ -66,13 +66,13 @@ class ClientTests(SynchronousTestCase):
         self.assertEqual("the Challenge of MS-CHAPv2, or the answer to it", client.awaits)
 
     def test_no_timer_of_its_own(self) -> None:
-        """While MS-CHAPv2 is under way the server has the timers."""
+        """During MS-CHAPv2 only the server has timers."""
         client = self.make()
         self.opened(client, MSCHAPV2.value)
         self.assertEqual((None, []), (client.deadline, client.expired(100.0)))
 
     def test_close(self) -> None:
-        """A link that is closed here terminates, and says so (RFC 1661 3.7)."""
+        """A link that this side closes terminates, and reports its end (RFC 1661 3.7)."""
         client = self.make()
         client.start(0.0)
         client.close(0.0, Reason.CLOSED)

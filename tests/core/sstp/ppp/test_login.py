@@ -45,7 +45,7 @@ class MSCHAPv2Tests(SynchronousTestCase):
         self.assertEqual(server_hlak(of_server.send, of_server.receive), client_hlak(keys.send, keys.receive))
 
     def test_proof(self) -> None:
-        """Without the right S= the server is not trusted; lower case and a message behind it are right (section 5)."""
+        """A Success without a valid S= is not accepted; lower case and a message after it are valid (section 5)."""
         self.login.receive(ASKED, 0.0)
         for said in (PROOF[:2] + PROOF[2:].lower(), PROOF + b" M=Welcome"):
             self.assertIsInstance(self.login.receive(success(said=said), 0.0)[0], Proven)
@@ -55,7 +55,7 @@ class MSCHAPv2Tests(SynchronousTestCase):
             self.assertEqual("778", rejected.code)
 
     def test_discarded(self) -> None:
-        """Before a Challenge, and with another identifier, a result says nothing; malformed packets neither."""
+        """A result before a Challenge or with another identifier is discarded; so are malformed packets."""
         for packet in (success(), Result(7, False, b"E=691").encode(), b"", ASKED[:-1], ASKED[:4], b"\x09\x07\x00\x04"):
             self.assertEqual([], self.login.receive(packet, 0.0))
         self.login.receive(ASKED, 0.0)
