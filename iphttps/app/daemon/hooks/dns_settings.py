@@ -36,7 +36,7 @@ class DNSSettings:
         self._program = program
         self._wanted = NO_NAMES
         self._set: Names | None = None if self.outlives else NO_NAMES
-        self._busy = False
+        self._busy = self._expected_to_fail = False
         self._output = ""
         self._complaint = ""
         self._waiting: list[Deferred[None]] = []
@@ -81,6 +81,8 @@ class DNSSettings:
             for deferred in waiting:
                 deferred.callback(None)
             return
+        # openresolv fails if there is nothing to remove.
+        self._expected_to_fail = self._set is None and not self._wanted
         self._busy, self._set = True, self._wanted
         self._next(self.commands(self._interface, self._wanted))
 
@@ -106,7 +108,9 @@ class DNSSettings:
 
     def _ended(self, sentence: str, commands: list[Command]) -> None:
         complaint = f"{self._output or self.service} ({sentence})" if sentence else ""
-        if complaint and complaint != self._complaint:
+        if self._expected_to_fail:
+            complaint = ""
+        elif complaint and complaint != self._complaint:
             self.log.warn(
                 "{service} rejected the advertised DNS settings: {complaint}; {advice}",
                 event="names-refused",

@@ -60,6 +60,8 @@ class ResolvconfTests(ProgramCase):
         """A failure is logged once, with its cause and what to do."""
         settings = self.settings("echo 'resolvconf: Permission denied' >&2", "exit 1")
         settings.start()
+        await settings.idle()
+        self.assertEqual([], [line for line in self.logged if "rejected" in line], "there may be nothing to remove")
         for names in (NAMES, NO_NAMES):
             settings.offer(names)
             await settings.idle()
