@@ -36,7 +36,7 @@ LONGEST_NAME = 256
 """Bytes of a name that count (RFC 2759 section 4), so that long names take no more memory."""
 
 TOO_MANY = "too many logins wait after failures at its source"
-"""Why a login is rejected without a check."""
+"""The reason for rejecting a login without a check."""
 
 _FIRST, _GROWTH = 1.0, 2.0
 

@@ -45,7 +45,7 @@ class Liveness(Protocol):
 
     @property
     def listening(self) -> bool:
-        """Whether `hear` must be called with packets from the server."""
+        """True if `hear` must be called with packets from the server."""
 
     def start(self, send: Callable[[Batch], None], traffic: Callable[[], int]) -> None:
         """Start; the link has just come up. `send` sends packets to the server, `traffic` counts packets so far."""

@@ -47,11 +47,11 @@ class ClientSession(Session):
         self._answered = False
         self._trouble: FailureReason | None = None
         self._code: str | None = None
-        """What Windows shows for a connection that just ends."""
+        """The error that Windows shows for a connection that ends without a reason."""
 
     @property
     def stage(self) -> Stage:
-        """How far the attempt has come."""
+        """The current stage of the attempt."""
         return self._stage
 
     def established(self) -> None:

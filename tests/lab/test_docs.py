@@ -45,7 +45,7 @@ PLACES = {
     "unbound": "unbound/unbound.conf.d/iphttps.conf",
     "tayga": "tayga.conf",
 }
-"""Where in /etc of the gateway the page has its configurations."""
+"""The paths below /etc of the gateway of the configurations in the page."""
 
 
 def page(name: str) -> str:

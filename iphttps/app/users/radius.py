@@ -92,7 +92,7 @@ class RadiusLogins:
 
     @property
     def problem(self) -> str | None:
-        """What is wrong with the servers; None if they answer."""
+        """The problem with the servers, a sentence; None if they answer."""
         if self._servers.silent:
             return self._servers.silence
         return f"accounting: {self._accounting.silence}" if self._accounting.silent else None

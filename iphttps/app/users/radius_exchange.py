@@ -53,9 +53,9 @@ class RadiusServers:
     def __init__(self, reactor: IReactor, servers: Sequence[Server]) -> None:
         self.servers = tuple(servers)
         self.silent = False
-        """Whether no server has answered the last request."""
+        """True if no server has answered the last request."""
         self.unanswered = 0
-        """How many requests have ended without an answer."""
+        """The number of requests that have ended without an answer."""
         self._unproved = False
         self._reactor = reactor
         self._turn = 0

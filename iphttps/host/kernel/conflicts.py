@@ -1,4 +1,4 @@
-"""Whether what a tunnel brings collides with networks that this host is attached to already."""
+"""Detects conflicts of a tunnel's addresses and prefixes with the networks that this host is attached to."""
 
 from __future__ import annotations
 

@@ -95,7 +95,7 @@ class SSTPService(SSTPLink):
         self.memory = SharedMemory()
         """The memory queued for all clients together."""
         self.sources = Sources()
-        """Where the sessions of users come from."""
+        """The number of users' sessions per source."""
         self.past = Counters()
         """The total counters of former clients."""
         self.pool = pool

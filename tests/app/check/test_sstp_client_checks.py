@@ -1,4 +1,4 @@
-"""What `iphttps check` finds in the configuration of an SSTP client, and on its host."""
+"""The findings of `iphttps check` in the configuration of an SSTP client, and on its host."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class FileTests(MachineCase):
         return self.found("sstp-client", severity)
 
     def test_good(self) -> None:
-        """What the daemon takes has neither errors nor warnings."""
+        """A configuration that the daemon accepts has neither errors nor warnings."""
         self.assertEqual([], self.errors())
         self.assertEqual([], self.errors(Severity.WARNING))
 

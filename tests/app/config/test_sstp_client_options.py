@@ -34,7 +34,7 @@ class SSTPClientFlagTests(AppCase):
         return f"{uri} {uri.path}"
 
     def test_defaults(self) -> None:
-        """What is not given has its default: no PAP, no route, and an MTU of 1400 as on Windows."""
+        """Options that are not given have their defaults: no PAP, no route, and an MTU of 1400 as on Windows."""
         config = self.config()
         self.assertEqual(("alice", None, None), (config.user, config.password_file, config.ca))
         self.assertEqual(("sstp0", "tun", 1400), (config.interface, config.device, config.mtu))
@@ -93,7 +93,7 @@ class SSTPClientFlagTests(AppCase):
             self.assertEqual(read, self.uri(text), text)
 
     def test_wrong(self) -> None:
-        """What is wrong is named, with what would be right."""
+        """The error for an invalid value quotes it and gives a valid form."""
         like = "it must look like https://vpn.example.org"
         for arguments, sentence in (
             (("--user", "alice"), "--uri is missing: name the server, such as https://vpn.example.org"),

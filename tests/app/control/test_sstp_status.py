@@ -21,7 +21,7 @@ ADDRESSES = IPv4Addresses(
 
 
 class SSTPStatusTests(SynchronousTestCase):
-    """What was negotiated, and the rest."""
+    """The negotiated parameters, and the other fields of the status."""
 
     def setUp(self) -> None:
         """Begin a call."""

@@ -84,7 +84,7 @@ class SSTPClientDaemonCase(DaemonCase, SSTPCase):
 
     @property
     def link(self) -> MemoryInterface:
-        """What the network has of the interface."""
+        """The interface as the network has it."""
         return self.network.interfaces["sstp0"]
 
 
@@ -138,7 +138,7 @@ class LifeTests(SSTPClientDaemonCase):
         self.assertTrue(self.running(daemon).condition().up)
 
     def test_conflict(self) -> None:
-        """Where the address cannot be used, the link stays down, and the reason is that of the failure."""
+        """If the address cannot be used, the link stays down, and the failure names the reason."""
         self.patch(sstp_network, "attached", lambda address, tunnel: (IPv4Network("10.99.0.0/16"), "eth0"))
         daemon = self.start()
         connection = self.join()
@@ -171,7 +171,7 @@ class LifeTests(SSTPClientDaemonCase):
 
 
 class NetworkTests(SSTPClientDaemonCase):
-    """What is made of the negotiation."""
+    """The network configuration that follows from the negotiation."""
 
     def test_routes(self) -> None:
         """--route leads through the tunnel, of the families that it carries."""
@@ -203,7 +203,7 @@ class NetworkTests(SSTPClientDaemonCase):
         self.assertEqual(PEER, harmless_peer(configured(), LINK, OUTSIDE))
 
     def test_strict_reverse_path(self) -> None:
-        """Where the kernel would drop the connection's own packets, a sentence names the setting (RFC 3704)."""
+        """If the kernel would drop the connection's own packets, a sentence names the setting (RFC 3704)."""
         self.patch(sstp_network, "ipv4_routes", lambda: {(IPv4Network("0.0.0.0/0"), "eth0", False)})
         self.patch(sstp_network, "strict_reverse_path", lambda name: name == "eth0")
         check(configured(), LINK, OUTSIDE)

@@ -20,7 +20,7 @@ PASSWORD = "0123-4567-89ab-cdef-ghjk"
 
 
 class SSTPBundleTests(BundleCase):
-    """What stands in the file."""
+    """The contents of the enrolment file."""
 
     def setUp(self) -> None:
         """Enrol a user."""

@@ -56,7 +56,7 @@ class LoginsCase(SynchronousTestCase):
 
 
 class DelayTests(LoginsCase):
-    """How long a verdict takes after failures."""
+    """The delay of a verdict after failures."""
 
     def test_parallel(self) -> None:
         """Attempts of a source at the same time are judged one after the other; the rest is rejected unchecked."""
@@ -104,7 +104,7 @@ class DelayTests(LoginsCase):
 
 
 class ChangeTests(LoginsCase):
-    """What becomes of sessions when the file changes."""
+    """The effect of changes to the file on sessions."""
 
     def test_ended(self) -> None:
         """Removed and disabled users, and those with a new password, lose their sessions within a moment."""

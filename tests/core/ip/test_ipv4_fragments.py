@@ -31,7 +31,7 @@ def packet(length: int, options: bytes = b"", flags: int = 0) -> bytes:
 
 
 class FragmentTests(SynchronousTestCase):
-    """What a packet becomes."""
+    """The fragments of a packet."""
 
     @given(st.integers(80, 4000), st.integers(68, 1400))
     def test_together(self, length: int, mtu: int) -> None:

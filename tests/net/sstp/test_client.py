@@ -99,7 +99,7 @@ class LinkTests(ClientCase):
 
 
 class EndTests(ClientCase):
-    """Why the attempt or the session ends."""
+    """The reasons for which the attempt or the session ends."""
 
     def test_wrong_password(self) -> None:
         """A wrong password is told once, with Windows' code, and noted so that it is not shown again at once."""

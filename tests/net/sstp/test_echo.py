@@ -1,4 +1,4 @@
-"""Whether an SSTP server still answers, in memory."""
+"""Detection of an SSTP server that no longer answers, in memory."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ LINK_LOCAL = bytes.fromhex("fe80000000000000 0102030405060708")
 
 
 class EchoTests(ClientCase):
-    """Whether the server is still there is asked by SSTP's own echo."""
+    """SSTP's own echo shows that the server still answers."""
 
     def test_round_trip(self) -> None:
         """Asked for, the round trip is measured ([MS-SSTP] 3.1.2.3)."""

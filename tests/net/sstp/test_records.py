@@ -1,4 +1,4 @@
-"""What the users' database is told of each session: when it begins, when it ends, and who has ended it."""
+"""The users' database gets a record of each session: its start, its end, and the side that has ended it."""
 
 from __future__ import annotations
 

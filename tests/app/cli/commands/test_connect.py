@@ -212,7 +212,7 @@ class ConnectTests(ConnectCase):
         self.assertEqual(2, said.count("connected: "))
 
     def test_refused(self) -> None:
-        """What the daemon refuses to start with is said as it said it."""
+        """If the daemon rejects its options, the command prints the daemon's sentence unchanged."""
         self.plays("--ca: cannot read ca.pem: No such file or directory")
         self.assertIn("cannot read ca.pem", self.complaint(self.connect(self.uri)))
 

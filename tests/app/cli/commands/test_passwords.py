@@ -18,7 +18,7 @@ from iphttps.core.errors import ConfigError
 
 
 class MissingPasswordTests(SynchronousTestCase):
-    """What is asked for, and where the answer goes."""
+    """The prompt for a missing password, and the place where the answer is stored."""
 
     def setUp(self) -> None:
         """Make a machine with an SSTP client, and have alice at the terminal."""

@@ -83,7 +83,7 @@ class SourceTests(PasswordCase):
             self.assertNotIn("secret", sentence)
 
     def test_configured(self) -> None:
-        """What the options name is read when the daemon starts, so that a mistake does not wait for an attempt."""
+        """The password is read when the daemon starts, so that a mistake shows before an attempt."""
         options = Options()
         options.parse(["--uri", A, "--user", "alice", "--password-file", str(self.file(b"secret"))])
         login = PasswordLogin.configured(options.config, {}).login(A, 0.0)
@@ -135,7 +135,7 @@ class WithheldTests(PasswordCase):
         self.assertIn("other servers have rejected", self.withheld(C, 1.0))
 
     def test_accepted(self) -> None:
-        """What a server has accepted is not withheld from it."""
+        """A login that a server has accepted is not withheld from it."""
         login = self.logins.login(A, 0.0)
         self.logins.rejected(A, login, 0.0)
         self.logins.accepted(A)
