@@ -50,15 +50,15 @@ class FileTests(MachineCase):
     def test_wrong(self) -> None:
         """Every mistake has its line, and no sentence has the password."""
         for values, words in (
-            ({"user": ""}, "--user is missing"),
-            ({"uri": []}, "--uri is missing"),
-            ({"password_file": "/nowhere"}, "--password-file: cannot read"),
-            ({"ca": "/nowhere"}, "--ca: cannot read"),
+            ({"user": ""}, "user is missing"),
+            ({"uri": []}, "uri is missing"),
+            ({"password_file": "/nowhere"}, "password-file: cannot read"),
+            ({"ca": "/nowhere"}, "ca: cannot read"),
             ({"route": "10.0.0.1/8"}, "without host bits"),
             ({"mtu": 100}, "at least 1280"),
-            ({"device": "tap"}, "--device is tun"),
+            ({"device": "tap"}, "device is tun"),
             ({"certificate": "x"}, "unknown key 'certificate'"),
-            ({"proxy": "auto", "proxy_credentials": "/nowhere"}, "--proxy-credentials: cannot read"),
+            ({"proxy": "auto", "proxy_credentials": "/nowhere"}, "proxy-credentials: cannot read"),
         ):
             self.assertIn(words, " ".join(self.errors(**values)))
         self.password.chmod(0o644)

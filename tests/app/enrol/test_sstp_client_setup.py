@@ -28,7 +28,7 @@ class SSTPBundleTests(BundleCase):
         self.enrolment = SSTPBundle("alice", "https://vpn.example.org/", self.bundle.ca_pem, PASSWORD)
 
     def test_there_and_back(self) -> None:
-        """The password opens it, and comes out with what was put in."""
+        """The password decrypts the file, and all values come back unchanged."""
         for enrolment in (self.enrolment, SSTPBundle("Zo\u00eb", "https://[2001:db8::1]:8443/", None, PASSWORD)):
             sealed = seal(enrolment, COSTS[0])
             self.assertEqual(enrolment, unseal(check_data(sealed), PASSWORD))
@@ -159,7 +159,7 @@ class SSTPJoinTests(EnrolmentCase):
         self.assertEqual(secret.read_bytes(), self.laptop.password("sstp-client", HOST).read_bytes())
 
     def test_wrong_password(self) -> None:
-        """Another password opens nothing."""
+        """Another password does not decrypt the file."""
         self.secret.write_text(PASSWORD)
         self.assertIn("passphrase is wrong", self.bad(*self.words))
         self.assertEqual({}, self.everything(self.laptop))

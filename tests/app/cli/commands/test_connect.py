@@ -220,7 +220,7 @@ class ConnectTests(ConnectCase):
         """A URI without a user, or with a password, is refused; the password is not repeated."""
         for uri, words in (
             ("sstp://vpn.example.org", "names no user"),
-            ("sstp://alice:hunter2@vpn.example.org", "has a password"),
+            ("sstp://alice:hunter2@vpn.example.org", "contains a password"),
             ("sstp://alice@[::1", "the URI is invalid"),
         ):
             sentence = self.complaint(self.connect(uri))
