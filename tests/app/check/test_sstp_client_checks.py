@@ -67,7 +67,7 @@ class FileTests(MachineCase):
         self.assertNotIn("secret", sentence)
 
     def test_risks(self) -> None:
-        """PAP, plain HTTP and a password that has to come from elsewhere are pointed out."""
+        """PAP and plain HTTP are warnings, and a password that must be in the environment is a note."""
         self.assertIn("gets the password itself", " ".join(self.errors(Severity.WARNING, allow_pap=True)))
         self.assertIn("plain HTTP", " ".join(self.errors(Severity.WARNING, uri="http://vpn.example.org", ca="")))
         notes = self.errors(Severity.NOTE, password_file="")

@@ -18,7 +18,7 @@ NEEDED = ("--uri", "https://vpn.example.org", "--user", "alice")
 
 
 class SSTPClientFlagTests(AppCase):
-    """The SSTP client's flags, which are a contract."""
+    """The SSTP client's flags, a stable interface."""
 
     def config(self, *flags: str) -> SSTPClientConfig:
         """Return the configuration of these flags, after those that are needed."""

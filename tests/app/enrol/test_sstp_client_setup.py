@@ -1,4 +1,4 @@
-"""The file of `iphttps enrol --sstp`, and the client of SSTP that `iphttps join` makes of it."""
+"""The file of `iphttps enrol --sstp`, and the SSTP client that `iphttps join` sets up from it."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class SSTPBundleTests(BundleCase):
             unseal(check_data(sealed), PASSWORD[:-1] + "0")
 
     def test_either(self) -> None:
-        """The enrolment of an IP-HTTPS client is told apart."""
+        """The enrolment of an IP-HTTPS client is recognised as such."""
         self.assertIsInstance(unseal(check_data(self.sealed), PASSWORD), Bundle)
 
     def test_instance(self) -> None:
@@ -45,7 +45,7 @@ class SSTPBundleTests(BundleCase):
         self.assertEqual("vpn.example.org", default_instance(self.enrolment))
 
     def test_invalid(self) -> None:
-        """Nothing but a complete enrolment is taken, whoever sealed it."""
+        """Only a complete enrolment is accepted, whoever encrypted it."""
         good = {"protocol": "sstp", "user": "alice", "uri": "https://vpn.example.org/", "ca": None}
         self.assertIsInstance(self.opened(good), SSTPBundle)
         for changed in (
@@ -118,13 +118,13 @@ class SSTPJoinTests(EnrolmentCase):
         self.assertNotIn(self.secret.read_text().strip(), said)
 
     def test_checked(self) -> None:
-        """`iphttps check` has no fault to find with it."""
+        """`iphttps check` finds no errors in the result."""
         self.good(*self.words)
         said = self.good("check", "--root", self.laptop.root)
         self.assertIn(f"sstp-client/{HOST}: no problems found", said)
 
     def test_repeated(self) -> None:
-        """Once more changes nothing."""
+        """A second run changes nothing."""
         self.good(*self.words)
         before = self.everything(self.laptop)
         self.assertIn("already joined; no changes", self.good(*self.words))
@@ -139,7 +139,7 @@ class SSTPJoinTests(EnrolmentCase):
         self.assertEqual("sstp0", self.options().config.interface)
 
     def test_other_user(self) -> None:
-        """Another user of the same server takes no other's place, unless that is what is wanted."""
+        """Another user of the same server needs another --instance: existing files are not overwritten."""
         self.good(*self.words)
         before = self.everything(self.laptop)
         path, secret = self.enrolled("bob")

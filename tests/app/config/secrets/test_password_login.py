@@ -1,4 +1,4 @@
-"""The SSTP client's password: where it comes from, and when it is withheld."""
+"""The SSTP client's password: its source, and the conditions for withholding it."""
 
 from __future__ import annotations
 
@@ -129,7 +129,7 @@ class WithheldTests(PasswordCase):
         self.assertEqual("right", self.logins.login(A, 1.0).password)
 
     def test_several_servers(self) -> None:
-        """After two servers have rejected it, no third one sees it."""
+        """After two servers have rejected a login, no other server gets it."""
         self.logins.rejected(A, self.logins.login(A, 0.0), 0.0)
         self.logins.rejected(B, self.logins.login(B, 0.0), 0.0)
         self.assertIn("other servers have rejected", self.withheld(C, 1.0))
