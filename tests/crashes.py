@@ -1,8 +1,8 @@
-"""The states of the disk in the middle of a command, which remain if it is killed.
+"""The states that a command leaves on the disk if it is killed half-way: every intermediate state.
 
-A kill changes nothing on the disk: it only keeps what comes next from happening, and what the process has not yet
-handed to the kernel is lost. So the states that kills leave are those before each thing that the command does to files,
-and one run of it, in which they are kept, shows them all.
+A kill changes nothing on the disk: it only prevents the following steps, and data that the process has not yet handed
+to the kernel is lost. So the states that kills leave are those before each file operation of the command, and one run
+that records them shows them all.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""What a server of SSTP may do to a client instead of serving it: the behaviours of which the rows are made.
+"""The misbehaviours of an SSTP server towards a client, from which the rows are built.
 
-What is wrong is written out as bytes; what is right comes from the steps of `Peer`.
+Malformed messages are written out as bytes; valid ones come from the steps of `Peer`.
 """
 
 from __future__ import annotations

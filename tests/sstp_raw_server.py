@@ -70,9 +70,9 @@ class Peer:
         self.ipcp: ControlProtocol | None = ServerIPCP(IPv4Address(OWN).packed, IPv4Address(ASSIGNED).packed)
         self.ipv6cp: ControlProtocol | None = IPV6CP(b"\2" + bytes(6) + b"\1", b"\2" + bytes(6) + b"\2")
         self.answers_frames = True
-        """Whether it negotiates; else the frames that come are only kept."""
+        """True if it negotiates; else received frames are only kept."""
         self.polite = True
-        """Whether it answers a Call Abort, a Call Disconnect and an Echo Request of the client."""
+        """True if it answers a Call Abort, a Call Disconnect and an Echo Request of the client."""
         self._heard: Counter[MessageType | None] = Counter()
         self._stream = b""
 
@@ -230,7 +230,7 @@ class Peer:
 
 
 Act = Callable[[Peer], None]
-"""What the server does with a client; when it returns, the connection is closed."""
+"""The server's treatment of a client; when it returns, the connection is closed."""
 
 
 class RawServer:

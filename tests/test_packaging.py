@@ -151,7 +151,7 @@ class CompiledTests(SynchronousTestCase):
 
 
 class InstalledTests(SynchronousTestCase):
-    """An installed package adds three commands to twistd."""
+    """With the package installed, twistd has three more commands."""
 
     def assert_plugins(self, shown: str) -> None:
         """Check that the commands stand in twistd's list."""

@@ -13,16 +13,16 @@
     LINK_DOWN     NEXT_ADDRESS    LINK_DOWN     connect to the same server again
     ESTABLISHED   NEXT_ADDRESS    LINK_DOWN     connect to the same server again
     LINK_DOWN     TIMER           LINK_DOWN     connect
-    LINK_DOWN     NETWORK         LINK_DOWN     give up the attempt or the timer, connect
-    ESTABLISHED   NETWORK         LINK_DOWN     give up the attempt, connect
+    LINK_DOWN     NETWORK         LINK_DOWN     cancel the attempt or the timer, connect
+    ESTABLISHED   NETWORK         LINK_DOWN     cancel the attempt, connect
     LINK_UP       NETWORK         LINK_UP       probe the router
     LINK_UP       CUT_OFF         LINK_DOWN     take the link down, disconnect, connect
     (any)         DISABLE         DISABLED      link down, disconnect, stop the timer, as far as they apply
 
-"Try again" starts the reconnect timer. Before that, each further address of a server, and each further server, is tried
-once without a pause. NEXT_ADDRESS, NETWORK and CUT_OFF are additions to the specification. NETWORK: the network under
-the client has changed (an address, a route, the end of a suspension), so earlier failures no longer count. CUT_OFF: the
-session is dead although its connection has not ended. Both lead to an immediate attempt.
+"Try again" starts the reconnect timer. Before that, the client tries each other address of a server, and each other
+server, once without a pause. NEXT_ADDRESS, NETWORK and CUT_OFF are additions to the specification. NETWORK: the network
+under the client has changed (an address, a route, the end of a suspension), so earlier failures no longer count.
+CUT_OFF: the session is dead although its connection has not ended. Both lead to an immediate attempt.
 
 In 3.1.2.1 "a successful HTTPS connection" resets the reconnect timer. Success here is the successful response:
 otherwise a client would connect every 30 seconds for ever to a server that accepts connections only to drop them.

@@ -1,10 +1,11 @@
 """Limits on failed logins: each failure delays the next attempts for the same user, and from the same source.
 
-The delay of a source grows to half a minute, and its attempts queue: each waits for that long after the one before, so
-parallel connections try no faster than one. The delay of a user, whose failures may all be an attacker's with many
-sources, grows to a few seconds and no further, and there is no queue: the user waits as long, and gets in. A user who
-has logged in from a source before does not wait for others there. The right password ends the user's delay. It takes
-from the source only that user's failures, so nobody can use an account of his own to try those of others.
+The delay of a source grows to half a minute, and its attempts queue: each starts one delay after the previous one, so
+parallel connections are no faster than a single one. The failures of a user may all come from an attacker with many
+sources, so the delay of a user grows only to a few seconds, and its attempts do not queue: the user always gets in
+after one delay. A user who has logged in from a source before is not delayed by the failures of others there. A
+successful login ends the user's delay. It clears only that user's failures from the source, so an attacker with an
+account of his own cannot use it to guess the passwords of others.
 """
 
 from __future__ import annotations
@@ -18,22 +19,22 @@ from .sources import Prefix, place
 __all__ = ["FORGOTTEN", "FREE", "LONGEST", "LONGEST_FOR_USER", "MOST", "TOO_MANY", "LoginLimiter", "Turn"]
 
 FREE = 3
-"""Failures without a delay: typing errors."""
+"""The number of failures without a delay, for typing errors."""
 
 LONGEST = 30.0
-"""The longest delay of a source, and the longest time in its queue, in seconds: clients do not wait longer."""
+"""The longest delay of a source, and the longest wait in its queue, in seconds: clients do not wait longer."""
 
 LONGEST_FOR_USER = 5.0
 """The longest delay of a user, whose failures may be an attacker's, in seconds."""
 
 FORGOTTEN = 900.0
-"""Seconds after which a failure counts no longer."""
+"""Seconds after which a failure no longer counts."""
 
 MOST = 10_000
 """Maximum number of users, sources, and users at a source remembered; the oldest failure is forgotten first."""
 
 LONGEST_NAME = 256
-"""Bytes of a name that count (RFC 2759 section 4), so that long names take no more memory."""
+"""Significant bytes of a name (RFC 2759 section 4), so that long names take no more memory."""
 
 TOO_MANY = "too many logins wait after failures at its source"
 """The reason for rejecting a login without a check."""
@@ -48,12 +49,12 @@ class _Failures:
     count: int = 0
     last: float = 0.0
     booked: float = float("-inf")
-    """When the last attempt in the queue is due."""
+    """The time at which the last attempt in the queue is due."""
 
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """When a login may be checked: after `wait` seconds; `due` is the moment in the queue of `source`."""
+    """Permission to check a login after `wait` seconds; `due` is its slot in the queue of `source`."""
 
     wait: float
     source: Prefix | None = None
@@ -64,7 +65,7 @@ class Turn:
 class LoginLimiter:
     """Counts failed logins by user and by source, which is an IPv4 address or an IPv6 /64.
 
-    A name means the same user in upper and lower case; the caller cuts off what else does not matter.
+    Names are compared without regard to case; the caller removes domain and realm.
     """
 
     def __init__(self) -> None:
@@ -73,9 +74,9 @@ class LoginLimiter:
         """Users at sources from which they have logged in."""
 
     def book(self, name: bytes, address: IPAddress | None, now: float) -> Turn | None:
-        """Return when a login may be checked, and keep that moment in the queue of its source free.
+        """Return the time at which a login may be checked, and reserve its slot in the queue of its source.
 
-        None means that the queue is too long: the login must be rejected.
+        None means that the queue is full: the login must be rejected.
         """
         user, source, both = _keys(name, address)
         by_user = self._delay(user, LONGEST_FOR_USER, now)
@@ -90,7 +91,7 @@ class LoginLimiter:
         return Turn(max(due - now, by_user), source, due, before)
 
     def cancel(self, turn: Turn) -> None:
-        """Free the moment of a login that is checked no more, unless others are behind it in the queue."""
+        """Free the slot of a login that is no longer wanted, unless others follow it in the queue."""
         failures = self._failures.get(turn.source) if turn.source else None
         if failures and failures.booked == turn.due:
             failures.booked = turn.before
@@ -100,7 +101,7 @@ class LoginLimiter:
         return min(_FIRST * _GROWTH ** min(over - 1, 10), longest) if over > 0 else 0.0
 
     def _counted(self, key: _Key, now: float) -> int:
-        """Return how many failures count; forget them if the last one is long past."""
+        """Return the number of failures that count; forget them if the last one has expired."""
         found = self._failures.get(key)
         if found is None:
             return 0
@@ -123,7 +124,7 @@ class LoginLimiter:
                 self._failures.popitem(last=False)
 
     def succeeded(self, name: bytes, address: IPAddress | None) -> None:
-        """Forget the failures of a user who has logged in, whom the failures of others at this source delay no more."""
+        """Forget the failures of a user who has logged in, and delay the user no more for others at this source."""
         user, source, both = _keys(name, address)
         self._failures.pop(user, None)
         if source is None or both is None:

@@ -31,7 +31,7 @@ class ReconnectTimer:
         """
         if self._first_failure is None:
             self._first_failure = now
-        # The second failure can follow at once; so the initial timeout is also the minimum.
+        # The second failure can follow immediately, so the initial timeout is also the minimum.
         delay = min(max(now - self._first_failure, self.initial), self.maximum)
         return max(delay * (1 + SPREAD * jitter), at_least)
 

@@ -1,4 +1,4 @@
-"""The seats of a server: its limit on clients, for all protocols on its port together."""
+"""The seats of a server: its limit on the number of clients, for all protocols on its port together."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ __all__ = ["Seats"]
 
 
 class Seats:
-    """The seats for clients. `maximum` may change at any time; lowering it takes no seat away."""
+    """The seats for clients. `maximum` may change at any time; lowering it frees no seat."""
 
     __slots__ = ("maximum", "taken")
 
@@ -17,12 +17,12 @@ class Seats:
         """The number of clients that have a seat."""
 
     def take(self) -> bool:
-        """Take a seat; tell whether there was one."""
+        """Take a seat; return False if none is free."""
         if self.taken >= self.maximum:
             return False
         self.taken += 1
         return True
 
     def free(self) -> None:
-        """Free the seat of a client that has gone."""
+        """Free the seat of a disconnected client."""
         self.taken -= 1

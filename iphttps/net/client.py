@@ -1,4 +1,4 @@
-"""The client of any protocol: performs its state machine's commands, joins session and device ([MS-IPHTTPS] 3.1)."""
+"""The client of any protocol: performs its state machine's commands, connects session and device ([MS-IPHTTPS] 3.1)."""
 
 from __future__ import annotations
 
@@ -26,32 +26,32 @@ from .session_log import ClientRecord
 __all__ = ["Client", "Liveness", "Server"]
 
 SessionMaker = Callable[[Owner, float], ClientSession]
-"""Makes the session of a new connection, which must open it within so many seconds."""
+"""Makes the session of a new connection; the argument is the time limit for opening it, in seconds."""
 
 Server = RemoteServer[SessionMaker]
-"""A server, with the sessions of its protocol."""
+"""A server, with the function that makes the sessions of its protocol."""
 
 
 class Liveness(Protocol):
-    """Tells whether the other end of a link is there; one session at a time, from `start` to `stop`."""
+    """Detects that the other end of a link no longer answers; one session at a time, from `start` to `stop`."""
 
     @property
     def silence(self) -> FailureReason:
-        """The failure that it is if the other end does not answer."""
+        """The failure to report if the other end does not answer."""
 
     @property
     def router(self) -> bytes | None:
-        """The link-local address of the router on the link, None if it is not known."""
+        """The link-local address of the router on the link; None if it is unknown."""
 
     @property
     def listening(self) -> bool:
         """True if `hear` must be called with packets from the server."""
 
     def start(self, send: Callable[[Batch], None], traffic: Callable[[], int]) -> None:
-        """Start; the link has just come up. `send` sends packets to the server, `traffic` counts packets so far."""
+        """Start, as the link has come up. `send` sends packets to the server; `traffic` returns the packet count."""
 
     def stop(self) -> None:
-        """Stop; the link goes down."""
+        """Stop, as the link goes down."""
 
     def hear(self, batch: Batch) -> None:
         """Process packets from the server."""
@@ -70,8 +70,8 @@ class Client(Factory):
     """The client; it calls `bring_up` and `take_down` when the link comes up and goes down.
 
     `servers` are tried in the order returned by `choose`, which is called again when all have failed. `liveness` makes
-    the object that probes the other end; its argument is called when that does not answer. `random` returns a number
-    from 0 to 1.
+    the object that probes the other end; its argument is called if the other end does not answer. `random` returns a
+    number from 0 to 1.
     """
 
     log = logger()
@@ -147,7 +147,7 @@ class Client(Factory):
             self.handle(ClientEvent.NETWORK)
 
     def end_overdue(self, now: float) -> None:
-        """End the session if a certificate in the server's chain has expired; the server may have a new one."""
+        """End the session if a certificate in the server's chain has expired; the server may present a new one."""
         if self._tunnel and self.state is ClientState.LINK_UP and (trouble := explain_expiry(self._tunnel.tls, now)):
             self._cut_off(trouble)
 
@@ -158,12 +158,12 @@ class Client(Factory):
 
     @property
     def tunnel(self) -> ClientSession | None:
-        """The present connection, None without one."""
+        """The current connection; None if there is none."""
         return self._tunnel
 
     @property
     def next_attempt(self) -> float | None:
-        """The expiry of the reconnect timer, None if it is not running (3.1.2.1)."""
+        """The expiry time of the reconnect timer; None if it is not running (3.1.2.1)."""
         return self._timer.getTime() if self._timer and self._timer.active() else None
 
     def _perform(self, command: Command) -> None:
@@ -223,8 +223,8 @@ class Client(Factory):
         attempt.addErrback(self._not_connected, attempt)
 
     def _not_connected(self, failure: Failure, attempt: Deferred[object]) -> None:
-        # A cancelled attempt fails, too, and not always with CancelledError: Twisted's resolver reports a name that
-        # was not found.
+        # A cancelled attempt also fails, and not always with CancelledError: Twisted's resolver reports a name that was
+        # not found.
         if attempt is self._attempt:
             self._note_failure(explain(failure))
 
@@ -239,7 +239,7 @@ class Client(Factory):
         self.handle(ClientEvent.CONNECTED)
 
     def answered(self, tunnel: ClientSession) -> None:
-        """Take note that no other address of the server, or proxy to it, would do better: it has answered, or could."""
+        """Note that the server has answered, or could have: no other address or proxy would give a better result."""
         self._round.opened()
 
     def responded(self, tunnel: ClientSession) -> None:
@@ -259,7 +259,7 @@ class Client(Factory):
         self.liveness.start(tunnel.send, lambda: counted.packets_in + counted.packets_out)
 
     def renumbered(self, tunnel: ClientSession) -> None:
-        """Take the link down and bring it up again: the session goes on, and its addresses have changed."""
+        """Take the link down and bring it up again: the session continues with other addresses."""
         if tunnel is self._tunnel:
             self.liveness.stop()
             self._reader.stop()
@@ -269,7 +269,7 @@ class Client(Factory):
             self._watch(tunnel)
 
     def failed(self, tunnel: ClientSession, trouble: FailureReason) -> None:
-        """Handle the end of the connection; an abandoned one is ignored."""
+        """Handle the end of the connection; the end of an abandoned connection is ignored."""
         if tunnel is self._tunnel:
             self._tunnel = None
             self._note_failure(trouble)
@@ -294,7 +294,7 @@ class Client(Factory):
         )
 
     def silent(self) -> None:
-        """Connect anew: the other end does not answer."""
+        """Reconnect, because the other end does not answer."""
         self._cut_off(self.liveness.silence)
 
     def _cut_off(self, trouble: FailureReason) -> None:

@@ -1,4 +1,4 @@
-"""The client's session with a server, as far as all protocols have it in common."""
+"""The part of the client's session with a server that all protocols have in common."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ class Owner(Protocol):
 
 
 class ClientSession(Session):
-    """One connection to the server; it reports its end to the client once, by `failed`.
+    """One connection to the server; it reports its end to the client once, through `failed`.
 
-    Subclasses implement `request` and `head_received`. `unanswered` is the sentence about a server that closes the
-    connection instead of answering, None for that of IP-HTTPS.
+    Subclasses implement `request` and `head_received`. `unanswered` is the sentence for a server that closes the
+    connection without an answer; None selects the sentence for IP-HTTPS.
     """
 
     unanswered: str | None = None
@@ -47,11 +47,11 @@ class ClientSession(Session):
         self._answered = False
         self._trouble: FailureReason | None = None
         self._code: str | None = None
-        """What Windows shows for a connection that just ends."""
+        """The error that Windows shows for a connection that ends without a reason."""
 
     @property
     def stage(self) -> Stage:
-        """The stage of the attempt."""
+        """The current stage of the attempt."""
         return self._stage
 
     def established(self) -> None:

@@ -30,7 +30,7 @@ class FrontFlagTests(AppCase):
         self.assertEqual(["127.0.0.1/32", "2001:db8:f::/48"], [str(each) for each in options.config.trusted_proxy])
 
     def test_not_an_address(self) -> None:
-        """Anything else is quoted, with what would be right."""
+        """The error for any other value quotes it and gives a valid form."""
         for value in ("front.example.org", "192.0.2.1/24", "192.0.2.0/33", ""):
             refusal = self.refusal(
                 server_options.Options(), *PLAIN, "--authentication", "none", "--trusted-proxy", value

@@ -45,7 +45,7 @@ class SchemaTests(MachineCase, CommandCase):
             self.assertNotEqual([], violations(schema, value | {"more": 1}))
 
     def test_asked(self) -> None:
-        """The command prints the daemon's answer unchanged."""
+        """A daemon's answer is printed unchanged."""
         for example, command in (
             ("server", "status"),
             ("client", "status"),

@@ -8,7 +8,7 @@ from bench.peers import sstp_server
 
 
 class InstalledTests(SynchronousTestCase):
-    """What is said where the package cannot be installed."""
+    """The sentence for a host on which the package cannot be installed."""
 
     def test_no_python(self) -> None:
         """Without Python 3.12 or later a sentence says that it is left out, why, and what to do."""

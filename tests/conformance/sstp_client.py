@@ -1,6 +1,6 @@
-"""The clauses of [MS-SSTP] for the client: section 3.2, and the clauses of 3.1 that apply to the client.
+"""The clauses of [MS-SSTP] for the client: section 3.2, and those of 3.1 that concern the client.
 
-What 3.1 and section 2 say of both sides, and the codec and the attributes obey, is in the server's table.
+The clauses of 3.1 and section 2 for both sides, which the codec and the attributes obey, are in the server's table.
 """
 
 from __future__ import annotations

@@ -42,7 +42,7 @@ class LegibleTests(SynchronousTestCase):
     """A sentence that contains a peer's words, fit for a log."""
 
     def test_escapes(self) -> None:
-        """Invisible characters, and those that end a line or change its direction, are escaped; letters stay."""
+        """Invisible characters, and those that end a line or change its direction, are escaped; all letters stay."""
         for text, written in (
             ("Jos\xe9: \u0434\u0430", "Jos\xe9: \u0434\u0430"),
             ("a\nb\x1b[31m", r"a\0Ab\1B[31m"),

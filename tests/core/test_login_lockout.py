@@ -8,7 +8,7 @@ from iphttps.core.login_lockout import PAUSE, LoginLockout
 
 
 class LockoutTests(SynchronousTestCase):
-    """The passwords that are withheld, the peers, and the time."""
+    """The withheld logins, their servers, and the duration."""
 
     def setUp(self) -> None:
         """Begin without a rejection."""
@@ -35,14 +35,14 @@ class LockoutTests(SynchronousTestCase):
         self.assertEqual(0.0, self.lockout.remaining("c", "secret", PAUSE))
 
     def test_accepted(self) -> None:
-        """A password that a peer has accepted is no longer withheld from it."""
+        """A login that a peer has accepted is no longer withheld from it."""
         self.lockout.rejected("a", "secret", 0.0)
         self.lockout.accepted("a")
         self.lockout.accepted("b")
         self.assertEqual(0.0, self.lockout.remaining("a", "secret", 1.0))
 
     def test_forgotten(self) -> None:
-        """Expired entries take no memory."""
+        """An expired entry takes no memory."""
         for number in range(100):
             self.lockout.rejected(f"p{number}", "secret", number * PAUSE)
         self.assertEqual(1, len(self.lockout))

@@ -30,7 +30,7 @@ CHANGING = (
     *("/proc", "/sys", "/dev", "/run", "/tmp"),
     *("/var/tmp", "/var/log", "/var/cache", "/var/lib/dpkg", "/var/lib/systemd"),
 )
-"""The directories in which files come and go whatever is installed."""
+"""Directories in which files come and go whatever is installed."""
 
 # Everything that would be left on the host is in mounts of this process's own, but for the control group: like that it
 # works wherever root may mount, whatever the host has for control groups itself.

@@ -1,4 +1,4 @@
-"""What a foreign SSTP server runs in place of pppd where the kernel has no PPP: an MS-CHAPv2 login, then slirp's PPP.
+"""A stand-in for pppd under a foreign SSTP server if the kernel has no PPP: an MS-CHAPv2 login, then slirp's PPP.
 
     slirp_ppp.py TERMINAL file CONFIG LOCAL:REMOTE ... [plugin NAME sstp-sock SOCKET] ...
 

@@ -25,7 +25,7 @@ PROGRAM = ROOT / "build" / "sstp-server" / "bin" / "sstpd"
 
 LISTENING = "Listening on"
 BOUND = "Crypto Binding is valid"
-"""What sstpd logs: it is ready, and the client's compound MAC is right."""
+"""Log lines of sstpd: it is ready; the client's compound MAC is valid."""
 
 SLIRP_SERVER = "10.0.2.2"
 ADVERTISED, PPPD_SERVER_IPV6 = "2001:db8:9::/64", "2001:db8:9::1"
@@ -101,7 +101,7 @@ class SlirpServer:
 
     @property
     def ppp_log(self) -> str:
-        """What its PPP end has logged."""
+        """The log of its PPP end."""
         return self._log.read_text() if self._log.exists() else ""
 
 

@@ -45,7 +45,7 @@ PLACES = {
     "unbound": "unbound/unbound.conf.d/iphttps.conf",
     "tayga": "tayga.conf",
 }
-"""The directory in the gateway's /etc with the configurations of the page."""
+"""The paths below /etc of the gateway of the configurations in the page."""
 
 
 def page(name: str) -> str:

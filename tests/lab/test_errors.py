@@ -28,7 +28,7 @@ class StartTests(LabCase):
         return sentence
 
     def test_command_line(self) -> None:
-        """A wrong word on the command line is named, with what would be right, and the exit status is 2."""
+        """The error for an invalid word on the command line names it and a valid one; the exit status is 2."""
         for flags, said in (
             (("--prefix", "2001:db8::1/64"), "did you mean 2001:db8::/64?"),
             (("--prefix", "10.0.0.0/8"), "it must look like 2001:db8:2::/64"),

@@ -36,7 +36,7 @@ class ThreeCommandsTests(MachineCase):
         for command in block("sh", "gateway").splitlines():
             said += self.gateway.run(IPHTTPS, *command.split()[1:]).stdout
         (password,) = re.findall(r"^password: (.*)$", said, re.MULTILINE)
-        (rules,) = re.findall(r"clamp the MSS of TCP to the tunnel: (nft .*)$", said, re.MULTILINE)
+        (rules,) = re.findall(r"clamp the TCP MSS to the tunnel's MTU: (nft .*)$", said, re.MULTILINE)
         self.lab.gateway.run("sh", "-ec", rules)
         self.assertEqual(2, self.lab.gateway.run("nft", "list", "table", "inet", "iphttps").stdout.count("rt mtu"))
         pool, prefix = re.findall(r"clients of SSTP get addresses in (\S+) and (\S+)$", said, re.MULTILINE)[0]

@@ -1,4 +1,4 @@
-"""What a client of SSTP sends while its call ends, while another client's ping goes on."""
+"""Messages that an SSTP client sends while its call ends, while another client's ping goes on."""
 
 from __future__ import annotations
 

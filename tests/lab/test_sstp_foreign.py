@@ -30,7 +30,7 @@ from tests.lab.uml import Exchange
 
 REJECTED = "the server rejected the login: the user name or the password is wrong"
 WITHHELD = "is not sent for"
-"""What the client says: the server takes the password for wrong; it is not sent again."""
+"""The client's sentences if the server rejects the password, and if it is not sent again."""
 
 
 def exchange(connecting: Namespace, address: str, listening: Namespace, own: str) -> Exchange:

@@ -84,7 +84,7 @@ class OneAfterTheOtherTests(MisbehaviourCase):
         self.assertTrue(client.running)
 
     def test_http(self) -> None:
-        """What is no answer of an SSTP server ends the attempt at the stage http ([MS-SSTP] 3.2.4.1)."""
+        """An answer that no SSTP server sends ends the attempt at the stage http ([MS-SSTP] 3.2.4.1)."""
         self.check_all(lambda row: row.stage == "http")
 
     def test_calls(self) -> None:

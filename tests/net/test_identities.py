@@ -222,7 +222,7 @@ class LimitTests(IdentityCase):
         self.assertEqual([2, 3], self.there)
 
     def test_full_table(self) -> None:
-        """A client that replaces its own session finds room in a full table."""
+        """A client that replaces its own session is admitted to a full table."""
         self.server.table.seats.maximum = 2
         for shown in (self.alice, self.alice, self.alice):
             self.join(shown)

@@ -19,7 +19,7 @@ class Severity(Enum):
     """The severity of a finding."""
 
     ERROR = "error"
-    """The daemon refuses to start, or no client can connect."""
+    """The daemon does not start, or no client can connect."""
     WARNING = "warning"
     """It works, but not for long, or not for every client."""
     NOTE = "note"

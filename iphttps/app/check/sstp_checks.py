@@ -1,4 +1,4 @@
-"""Checks of what SSTP needs: its users file, and on the host its interface and addresses; nothing is changed."""
+"""Checks of the requirements of SSTP: its users file, and on the host its interface and addresses; changes nothing."""
 
 from __future__ import annotations
 
@@ -39,14 +39,14 @@ def check_users(config: ServerConfig, findings: Findings) -> None:
 
 
 def check_owner(path: Path, key: str, findings: Findings) -> None:
-    """Check that the daemons' user can read a file with secrets, which is only its owner's; root can read any.
+    """Check that the daemons' user can read a file with secrets, which only its owner may read; root can read any.
 
     `key` is the option that names the file.
     """
     try:
         user, owner = pwd.getpwnam(USER), path.stat().st_uid
     except (KeyError, OSError):
-        return  # without this user the daemons run as root; a missing file is reported when it is loaded
+        return  # without this user the daemons run as root; loading the file reports that it is missing
     if os.geteuid() == 0 and owner != user.pw_uid:
         findings.add(
             Severity.WARNING,
@@ -56,7 +56,7 @@ def check_owner(path: Path, key: str, findings: Findings) -> None:
 
 
 def check_host(config: ServerConfig, findings: Findings, *, serving: bool) -> None:
-    """Check that the interface's name is free, and the addresses of the pool are nowhere else."""
+    """Check that the interface's name is free, and that the pool conflicts with no other network."""
     if not config.serves_sstp:
         return
     if config.sstp_users:
@@ -72,18 +72,18 @@ def _check_pool(pool: IPv4Network, interface: str, findings: Findings) -> None:
         if name == interface:
             continue
         if network.subnet_of(pool):
-            sentence = f"{network} is already routed to {name}, and --sstp-pool {pool} must be the tunnel's alone"
+            sentence = f"{network} is already routed to {name}, and --sstp-pool {pool} is for the tunnel alone"
             findings.add(Severity.ERROR, "sstp-pool", f"{sentence}: use another")
         elif attached and pool.subnet_of(network) and network.prefixlen:
             findings.add(
                 Severity.WARNING,
                 "sstp-pool",
-                f"--sstp-pool {pool} lies in {network}, the network of {name}, whose hosts look for clients there, not "
+                f"--sstp-pool {pool} lies in {network}, the network of {name}, whose hosts expect clients there, not "
                 "behind this host: use another",
             )
     findings.add(
         Severity.NOTE,
         "sstp-pool",
-        f"your network's routers must route {pool} to this host, or it must translate addresses; this cannot be "
+        f"your network's routers must route {pool} to this host, or this host must masquerade; this cannot be "
         "checked here",
     )

@@ -1,4 +1,4 @@
-"""Checks of the requirements of an SSTP client: its password, and on the host its routes; nothing is changed."""
+"""Checks of the requirements of an SSTP client: its password, and on the host its routes; changes nothing."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from .findings import Findings, Severity
 from .sstp_checks import check_owner
 
 PAP_WARNING = (
-    "a server that demands PAP gets the password itself, and the crypto binding proves nothing: leave allow-pap out "
-    "unless the server can do nothing else"
+    "a server that demands PAP gets the password itself, and the crypto binding proves nothing: leave out allow-pap "
+    "unless the server supports nothing else"
 )
 
 

@@ -21,10 +21,10 @@ from .option import option
 EXAMPLE = "https://vpn.example.org"
 
 SMALLEST_MTU, LARGEST_MTU = 1280, 4091
-"""The minimum of a network with IPv6 (RFC 8200 section 5), and the longest packet that fits into one of SSTP."""
+"""The minimum MTU of an IPv6 link (RFC 8200 section 5), and the longest packet that fits into an SSTP data packet."""
 
 DEFAULT_MTU = 1400
-"""The longest packet that fits into 1500 bytes with the headers of TCP, TLS, SSTP and PPP."""
+"""The longest packet that fits into a 1500-byte packet with the headers of TCP, TLS, SSTP and PPP."""
 
 BINDING: dict[str, Sequence[HashProtocol]] = {
     "sha1,sha256": (HashProtocol.SHA256, HashProtocol.SHA1),
@@ -35,11 +35,10 @@ BINDING: dict[str, Sequence[HashProtocol]] = {
 def parse_server(text: str) -> URI:
     """Return the URI of an SSTP server: https://, sstp:// for the same, or http://.
 
-    Its path is empty for the one of SSTP, and has the query if there is one, such as tenantid=7 for a front ([MS-SSTP]
-    3.2.4.1).
+    An empty path means that of SSTP. The query is kept, such as tenantid=7 for a front ([MS-SSTP] 3.2.4.1).
 
     Raises:
-        ConfigError: The text is no such URI.
+        ConfigError: The text is not such a URI.
     """
     scheme, separator, rest = text.partition("://")
     uri = URI.parse(
@@ -89,7 +88,7 @@ class SSTPClientConfig(TunnelConfig):
     allow_pap: bool = option(
         Flag(),
         None,
-        "send the password itself to a server that offers only PAP; the crypto binding proves nothing then",
+        "send the password itself to a server that offers only PAP, with which the crypto binding proves nothing",
     )
     """True if the client authenticates by PAP if the server offers nothing else."""
     binding: Sequence[HashProtocol] = option(

@@ -1,4 +1,4 @@
-"""The rates of the server's clients: bits per second each way, over the last seconds."""
+"""The rates of the server's clients: bits per second in each direction, over the last seconds."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from .status import Value
 __all__ = ["INTERVAL", "Rated", "Rates"]
 
 INTERVAL = 5.0
-"""Seconds between two readings of the counters; a rate is that since the one before the last."""
+"""Seconds between two readings of the counters; a rate is the average since the reading before the last."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rated:
-    """A client whose rates can be told: its `number`, its `counters`, and when it connected."""
+    """A client whose rates are measured: its `number`, its `counters`, and the time at which it connected."""
 
     number: int
     counters: Counters
@@ -27,7 +27,7 @@ class Rated:
 
 
 class Rates(Poller):
-    """Reads the counters of all clients from time to time; `clients` returns these."""
+    """Reads the counters of all clients at intervals; `clients` returns the clients."""
 
     def __init__(self, clock: IReactorTime, clients: Callable[[], Iterable[Rated]]) -> None:
         super().__init__(clock, INTERVAL)
@@ -37,7 +37,7 @@ class Rates(Poller):
         self._last: dict[int, tuple[float, int, int]] = {}
 
     def look(self) -> None:
-        """Read the counters; those of clients that have gone are forgotten."""
+        """Read the counters; forget those of disconnected clients."""
         now = self._clock.seconds()
         self._before = self._last
         self._last = {

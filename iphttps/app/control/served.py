@@ -1,4 +1,4 @@
-"""The clients of each protocol that a server serves, and their part of the status."""
+"""The protocols that a server serves: their clients, and their parts of the status."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ __all__ = ["Client", "Served", "ServedIPHTTPS", "ServedSSTP"]
 
 @dataclass(frozen=True, slots=True)
 class Client(Rated):
-    """A client, with what ends its session for a reason, and what returns its status without its rates."""
+    """A client; `disconnect` ends its session for a reason, `told` returns its status without its rates."""
 
     disconnect: Callable[[str], None]
     told: Callable[[Now], Value]
@@ -40,7 +40,7 @@ class Served(Protocol):
 
 
 class ServedIPHTTPS:
-    """IP-HTTPS on the port."""
+    """IP-HTTPS, served on the port."""
 
     def __init__(self, service: IPHTTPSService, link: ServerLink, cache: NeighborCache, device: PacketDevice) -> None:
         self._service = service
@@ -69,7 +69,7 @@ class ServedIPHTTPS:
 
 
 class ServedSSTP:
-    """SSTP on the port; `settings` returns the part of its status that reflects the options in force."""
+    """SSTP, served on the port; `settings` returns the part of its status that reflects the options in force."""
 
     def __init__(self, service: SSTPService, device: PacketDevice, settings: Callable[[], Value]) -> None:
         self._service = service
@@ -77,7 +77,7 @@ class ServedSSTP:
         self._settings = settings
 
     def clients(self) -> Iterable[Client]:
-        """Return the clients, oldest first; also those that are not authenticated yet."""
+        """Return the clients, oldest first, including those that are not authenticated yet."""
         return [
             Client(entry.number, entry.counters, entry.since, entry.connection.disconnect, self._told(entry))
             for entry in self._service.table
@@ -87,14 +87,14 @@ class ServedSSTP:
         return lambda now: client_entry(entry, "sstp", entry.user or None, _addresses(entry), now)
 
     def status(self) -> Value:
-        """Return the settings, the number of authenticated clients, and what was counted."""
+        """Return the settings, the number of authenticated clients, and the counters."""
         table, service = self._service.table, self._service
         link = _sum(service.counters, service.past, *(entry.counters for entry in table))
         return self._settings() | _status(table.seated, table.seats.maximum, self._device.counters, link)
 
 
 def _addresses(entry: SessionEntry) -> list[str]:
-    """Return the addresses that a client of SSTP sends from: of IPv4, then of IPv6."""
+    """Return the source addresses of an SSTP client: IPv4, then IPv6."""
     sources = entry.sources
     ipv4 = [str(IPv4Address(sources.ipv4))] if sources.ipv4 else []
     ipv6 = [*([sources.link_local] if sources.link_local else ()), *sources.bound]

@@ -13,9 +13,9 @@ HASHES = {HashProtocol.SHA1: "SHA-1", HashProtocol.SHA256: "SHA-256"}
 
 
 def sstp_client_status(status: Value, sstp: Value | None) -> Value:
-    """Return the status of an SSTP client, from that of an IP-HTTPS client; `sstp` are the negotiated values, if any.
+    """Return the status of an SSTP client, from that of an IP-HTTPS client; `sstp` holds the negotiated values, if any.
 
-    The code of a failure is the one that the dialog of Windows' VPN connection shows.
+    The code of a failure becomes the one that the dialog of a Windows VPN connection shows.
     """
     failure = status["last_failure"]
     if failure and failure["code"]:

@@ -1,4 +1,4 @@
-"""Times in JSON; apart from the status, so that a command that lists certificates need not import the daemons."""
+"""Times in JSON; a module of their own, so that a command that lists certificates does not import the daemons."""
 
 from __future__ import annotations
 
@@ -6,5 +6,5 @@ from datetime import UTC, datetime
 
 
 def iso(then: float) -> str:
-    """Format a time in seconds since 1970 as ISO 8601, in UTC."""
+    """Format a time, in seconds since 1970, as ISO 8601 in UTC."""
     return datetime.fromtimestamp(then, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -1,8 +1,7 @@
-"""The error codes of Windows for failures of an SSTP client: the form in which its dialog shows them, and their names.
+"""The Windows error codes for failures of an SSTP client, as the dialog of a VPN connection shows them; their names.
 
-core, pki and net set the codes, each at the failure that it belongs to. For IP-HTTPS they are those that `netsh
-interface httpstunnel show interfaces` prints. The dialog of a VPN connection shows the codes of the network stack as
-HRESULTs instead.
+core, pki and net set the code of each failure. For IP-HTTPS the codes are those that `netsh interface httpstunnel show
+interfaces` prints. The dialog of a VPN connection shows the codes of the network stack as HRESULTs instead.
 """
 
 from __future__ import annotations
@@ -49,7 +48,7 @@ _MOST = 0xFFFF
 
 
 def vpn_code(code: str) -> str:
-    """Return the code that the dialog of a VPN connection shows: an HRESULT, or a decimal code of RAS as it is."""
+    """Return the code that the dialog of a VPN connection shows: an HRESULT, or a decimal RAS code unchanged."""
     if not code.startswith("0x"):
         return code
     value = int(code, 16)
@@ -57,5 +56,5 @@ def vpn_code(code: str) -> str:
 
 
 def name(code: str) -> str | None:
-    """Return the name of a code, None if it is not in the table."""
+    """Return the name of a code, or None if it is not in the table."""
     return NAMES.get(code)

@@ -50,7 +50,7 @@ from .watch.host_watch import HostWatch, Monitor
 
 @dataclass(frozen=True, slots=True)
 class Host:
-    """What a client has of its daemon, and of the host.
+    """The parts of its daemon and of the host that a client uses.
 
     `configure` applies an interface configuration and keeps it in force. `device_lost` is called when the device is
     gone, `fatal` with a sentence after an error that retrying does not fix.
@@ -128,7 +128,7 @@ class RunningClient:
         raise NotImplementedError
 
     carries_ipv4: ClassVar[bool] = False
-    """Whether the tunnel carries IPv4."""
+    """True if the tunnel carries IPv4."""
 
     def _usable(self) -> Iterable[IPv4Interface | IPv6Interface]:
         """Return the addresses that make the link usable."""

@@ -1,4 +1,4 @@
-"""What an SSTP client makes of the host's network: addresses and routes as negotiated, unless they do harm."""
+"""The network configuration of an SSTP client: negotiated addresses and routes, unless they break connectivity."""
 
 from __future__ import annotations
 

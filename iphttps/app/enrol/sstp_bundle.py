@@ -1,7 +1,7 @@
-"""The enrolment file of a user of SSTP: the server, the authority and the user's name, sealed with the password.
+"""The enrolment file of a user of SSTP: the server, the authority and the user's name, encrypted with the password.
 
-The password that `iphttps enrol --sstp` makes up has 100 random bits, as a passphrase has. So the user needs one
-secret, and the file alone lets nobody in.
+The password that `iphttps enrol --sstp` generates has 100 random bits, like a passphrase. So the user needs only one
+secret, and the file alone grants no access.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from .bundle import COST, INVALID, INVALID_CONTENT, Bundle, certificates_in, tex
 __all__ = ["SSTPBundle", "seal", "unseal"]
 
 PROTOCOL = "sstp"
-"""The value of `protocol` in the content, a key that the enrolment of an IP-HTTPS client lacks."""
+"""The value of `protocol` in the content; the enrolment of an IP-HTTPS client lacks this key."""
 
 
 @dataclass(frozen=True, slots=True)
 class SSTPBundle:
-    """An enrolment: the user, the server's URI, the trusted authority as PEM, and the password, never shown.
+    """An enrolment: the user, the server's URI, the trusted authority as PEM, and the password, not in its repr.
 
     `ca_pem` is None if the server's certificate is issued by a public authority.
     """
@@ -36,7 +36,7 @@ class SSTPBundle:
 
 
 def seal(enrolment: SSTPBundle, cost: int = COST) -> bytes:
-    """Return the content of the enrolment file."""
+    """Return the content of the enrolment file, encrypted."""
     content = {
         "protocol": PROTOCOL,
         "user": enrolment.user,
@@ -50,7 +50,7 @@ def unseal(data: bytes, passphrase: str) -> Bundle | SSTPBundle:
     """Decrypt the result of `read_bundle`, an enrolment of either protocol.
 
     Raises:
-        ConfigError: The passphrase is wrong or the content invalid.
+        ConfigError: The passphrase is wrong or the content is invalid.
     """
     plain = bundle.decrypted(data, passphrase)
     return _parse(plain, passphrase) if _is_sstp(plain) else bundle.parse(plain)

@@ -1,6 +1,6 @@
 """SSTP client setup from an enrolment: password, authority and configuration.
 
-The configuration is written last, so an interrupted setup can be repeated. Files of other clients stay as they are.
+The configuration is written last, so an interrupted setup can be repeated. Files of other clients stay unchanged.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ class SSTPJoining(ClientSetup[SSTPBundle]):
         return values | ({"ca": str(there.ca(self.ROLE, name))} if self.bundle.ca_pem else {})
 
     def check(self, options: Options) -> None:
-        """Check that an existing configuration is for this user, too; raises ConfigError."""
+        """Check that an existing configuration is for the same user; raises ConfigError."""
         if options.config.user != self.bundle.user:
             raise ConfigError(
                 f"{options.file} already exists, for the user {options.config.user}: choose another --instance"

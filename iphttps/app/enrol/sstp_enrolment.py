@@ -54,10 +54,10 @@ class SSTPEnrolment:
     def add(self, name: str, target: Path | None = None) -> str:
         """Add a user with a random password, and return the password.
 
-        `target` is the file for `iphttps join` to write, sealed with the password; it has no other secret in it.
+        `target` is the file to write for `iphttps join`, encrypted with the password; it contains no other secret.
 
         Raises:
-            ConfigError: The user or the file exists already, or one of them cannot be written.
+            ConfigError: The user or the file already exists, or a file cannot be written.
         """
         password = new_passphrase()
         editing.check_new(self.users, name)
@@ -73,7 +73,7 @@ class SSTPEnrolment:
         return password
 
     def write_folder(self, target: Path, name: str) -> None:
-        """Write the folder for Windows, which has no secret in it; raises ConfigError."""
+        """Write the folder for Windows, which contains no secret; raises ConfigError."""
         contents = {
             windows.JOIN: (self.script(JOIN, name), atomic_files.PUBLIC),
             windows.LEAVE: (self.script(LEAVE, name), atomic_files.PUBLIC),
@@ -83,7 +83,7 @@ class SSTPEnrolment:
         windows.write_files(target, contents)
 
     def script(self, script: str, name: str) -> bytes:
-        """Return one of the scripts for a user."""
+        """Return a script, filled in for a user; raises ConfigError if it cannot contain the name."""
         authority = self._authority
         values = {
             "@SERVER@": windows.quoted(self.server),

@@ -1,4 +1,4 @@
-"""A daemon in the foreground: it lives as long as the command, and its control socket and log are temporary."""
+"""A daemon in the foreground: it ends with the command, and its control socket and log are temporary."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from .paths import command
 
 
 class Foreground:
-    """A daemon of a role, started with options and additional environment variables; a context manager ends it.
+    """A daemon of a role, run with options and additional environment variables while the context is entered.
 
-    With `verbose` its log goes to this process's standard error.
+    With `verbose` its log goes to this process's standard output and standard error.
     """
 
     def __init__(
@@ -51,7 +51,7 @@ class Foreground:
                     stdin=subprocess.DEVNULL,
                     stdout=None if self._verbose else log,
                     stderr=None if self._verbose else log,
-                    # Ctrl-C ends the command, which ends the daemon.
+                    # Without a session of its own the daemon would get the terminal's SIGINT as well as our SIGTERM.
                     start_new_session=True,
                 )
         except OSError as error:
@@ -73,7 +73,7 @@ class Foreground:
         shutil.rmtree(self._directory, ignore_errors=True)
 
     def ended(self) -> str | None:
-        """Return why the daemon has ended, or None while it is running."""
+        """Return the reason for which the daemon has ended, or None while it is running."""
         assert self._process
         if self._process.poll() is None:
             return None

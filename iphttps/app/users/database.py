@@ -1,4 +1,4 @@
-"""The users' database of SSTP, as configured: a file, or RADIUS servers."""
+"""The configured user database of SSTP: a file, or RADIUS servers."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ _log = logger()
 
 
 class Database(Protocol):
-    """The users' database, as the service and the daemon use it.
+    """The user database, as the service and the daemon use it.
 
-    `ended` is called with a user's name and the reason why the user's sessions end. `problem` is what is wrong with the
-    database, None if nothing is. `finished` fires once there is nothing more to do after `stop`.
+    `ended` is called with a user's name and the reason for ending the user's sessions. `problem` is a sentence that
+    names the problem with the database, or None. `finished` fires after `stop`, when all work is done.
     """
 
     ended: Callable[[str, str], None]
@@ -48,7 +48,7 @@ def open_logins(reactor: IReactor, config: SSTPOptions) -> Database:
     """Open the configured database.
 
     Raises:
-        ConfigError: A file cannot be used, or the port for requests of RADIUS servers cannot be opened.
+        ConfigError: A file cannot be read or is invalid, or the port for requests of RADIUS servers cannot be opened.
     """
     if config.sstp_radius and config.sstp_radius_secret:
         from .radius import RadiusLogins  # its library is optional

@@ -1,7 +1,7 @@
 """Edits of the users file that preserve everything else in it, comments included.
 
-Only the lines of one user's table change. The new content is parsed before it is written; if it does not give the
-expected users, because the file uses another TOML syntax, the file stays as it is.
+Only the lines of one user's table change. The new content is parsed before it is written; if the result is not the
+expected users, because the file uses another TOML syntax, the file stays unchanged.
 """
 
 from __future__ import annotations
@@ -133,7 +133,7 @@ def _write(path: Path, text: str, expected: Users) -> None:
     except ConfigError:
         said = None
     if said != expected:
-        raise ConfigError(f"{path}: this user is not written as a [table] with one key a line: change it by hand")
+        raise ConfigError(f"{path}: this user is not written as a [table] with one key per line: change it by hand")
     before = path.stat()
     atomic_files.write(path, content, atomic_files.PRIVATE)
     if os.geteuid() == 0 and (before.st_uid, before.st_gid) != (0, 0):

@@ -68,7 +68,7 @@ class FileLogins(Poller):
         self._end(ended)
 
     def replace(self, file: UsersFile) -> None:
-        """Switch to another file, or to a new reading of the same file, whose users are already checked."""
+        """Switch to another file, or to the same file read again; the caller has checked its users."""
         self.changed(file.users)
         before, self.file, self.problem = self.users, file, None
         self._end(changes(before, file.users))
@@ -116,7 +116,7 @@ class FileLogins(Poller):
 
 
 def _plain(name: bytes) -> bytes:
-    """Return the name without domain and realm, so that all spellings count as one user."""
+    """Return the name without domain and realm, so that all forms count as one user."""
     bare = without_domain(name)
     return bare.rpartition(b"@")[0] or bare
 

@@ -32,9 +32,9 @@ from .users_file import User
 __all__ = ["GOODBYE", "RadiusLogins"]
 
 GOODBYE = 10.0
-"""Seconds after the stop within which the servers must have confirmed the last records.
+"""Seconds after `stop` within which the servers must confirm the last records.
 
-The sessions need up to three of them to end, and systemd gives the daemon 30.
+The sessions take up to three seconds to end, and systemd gives the daemon 30.
 """
 
 
@@ -92,7 +92,7 @@ class RadiusLogins:
 
     @property
     def problem(self) -> str | None:
-        """What is wrong with the servers; None if they answer."""
+        """The problem with the servers, a sentence; None if they answer."""
         if self._servers.silent:
             return self._servers.silence
         return f"accounting: {self._accounting.silence}" if self._accounting.silent else None
@@ -130,7 +130,7 @@ class RadiusLogins:
             self._last_moment.cancel()
         if lost := self._accounting.unanswered - self._lost:
             self.log.warn(
-                "{count} accounting records of the end are lost: {reason}",
+                "{count} accounting records are lost at shutdown: {reason}",
                 event="radius-lost",
                 count=lost,
                 reason=self._accounting.silence,
@@ -138,7 +138,7 @@ class RadiusLogins:
         self.finished.callback(None)
 
     def check(self, credentials: Credentials, address: IPAddress | None) -> Deferred[Granted | Denied]:
-        """Ask the servers, delayed after repeated failures of this user or source."""
+        """Check credentials with the servers, delayed after repeated failures of this user or source."""
         name = radius.user_name(credentials)
         identifier = self._random(8).hex().encode("ascii")
         try:
@@ -164,7 +164,7 @@ class RadiusLogins:
         return self._turn(turn).addCallback(lambda _: self._servers.ask(make)).addCallback(judge)
 
     def _turn(self, turn: Turn) -> Deferred[None]:
-        """Fire when it is a login's turn."""
+        """Return a Deferred that fires when the login may be checked."""
         if not turn.wait:
             return succeed(None)
 
@@ -187,7 +187,7 @@ class RadiusLogins:
             code, words = radius.read_reject(answer.attributes)
             return _denied(f"{who!r}: the RADIUS server rejects the login{words and f': {words}'}", code)
         if answer.outcome is not Outcome.ACCEPT:
-            return _denied(f"{who!r}: the RADIUS server wants more than a password")
+            return _denied(f"{who!r}: the RADIUS server demands more than a password")
         try:
             accepted = radius.read_accept(answer.attributes, credentials, self._secret, answer.authenticator)
         except ProtocolError as error:

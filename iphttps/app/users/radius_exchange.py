@@ -53,9 +53,9 @@ class RadiusServers:
     def __init__(self, reactor: IReactor, servers: Sequence[Server]) -> None:
         self.servers = tuple(servers)
         self.silent = False
-        """Whether no server has answered the last request."""
+        """True if no server has answered the last request."""
         self.unanswered = 0
-        """How many requests have ended without an answer."""
+        """The number of requests that have ended without an answer."""
         self._unproved = False
         self._reactor = reactor
         self._turn = 0
@@ -87,9 +87,9 @@ class RadiusServers:
         return asking.answered
 
     def close(self, *, at_once: bool) -> Deferred[None]:
-        """Close the ports, at once or when no request waits any more; fires when that is done.
+        """Close the ports, at once or when no request is outstanding; fires when they are closed.
 
-        At once, requests end as if there were no answer.
+        If they are closed at once, outstanding requests end without an answer.
         """
         self._idle = self._idle or Deferred()
         self._closed = self._closed or at_once
@@ -111,8 +111,10 @@ class RadiusServers:
     @property
     def silence(self) -> str:
         """The sentence for log and status if no server answers."""
-        what = " as expected, but with another secret or without a Message-Authenticator" if self._unproved else ""
-        return f"no RADIUS server answers{what}: {', '.join(map(str, self.servers))}"
+        servers = ", ".join(map(str, self.servers))
+        if self._unproved:
+            return f"RADIUS servers answer only with another secret or without a Message-Authenticator: {servers}"
+        return f"no RADIUS server answers: {servers}"
 
     # The interface used by _Asking.
 
@@ -177,7 +179,7 @@ class _Asking:
         self._timer: IDelayedCall | None = None
 
     def start(self) -> None:
-        """Send to the next server; without one, end without an answer."""
+        """Send to the next server; if there is none, end without an answer."""
         if not self._left:
             self._servers.answered(None)
             self.answered.callback(None)
@@ -200,7 +202,7 @@ class _Asking:
         self._timer = self._reactor.callLater(WAIT, self._send)
 
     def received(self, data: bytes) -> None:
-        """Accept an answer with the right authenticator; a forged one must not end the wait."""
+        """Accept an answer with a valid authenticator; a forged one must not end the wait."""
         answer = self._request.read(data)
         if answer:
             self._servers.answered(self._server)

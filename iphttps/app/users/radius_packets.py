@@ -1,7 +1,7 @@
 """RADIUS packets, encoded and authenticated by pyrad (RFC 2865, 2866, 5176).
 
 Each request has a Message-Authenticator, and an answer to a login must have one (RFC 2869 section 5.14): otherwise
-somebody on the path to the server can change an Access-Reject into an Access-Accept (CVE-2024-3596, BlastRADIUS).
+an attacker on the path to the server can change an Access-Reject into an Access-Accept (CVE-2024-3596, BlastRADIUS).
 """
 
 from __future__ import annotations

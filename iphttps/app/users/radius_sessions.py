@@ -26,7 +26,7 @@ _CAUSES = {
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """Sends an Accounting-Request with these attributes."""
+    """The sender of Accounting-Requests; `send` sends one with the given attributes."""
 
     clock: IReactorTime
     day: Callable[[], float]
@@ -95,7 +95,7 @@ class RadiusSession:
     def begin(self, entry: SessionEntry) -> None:
         """Send Accounting-Start, and set the timers."""
         self._entry = entry
-        self._address = entry.address  # kept here: the entry's is freed before the end is reported
+        self._address = entry.address  # a copy: the service frees the entry's before it reports the end
         self._since = self._account.clock.seconds()
         self._sessions.add(self)
         self._report(entry, Status.START, [])
@@ -131,7 +131,7 @@ class RadiusSession:
 
     def _session_timeout(self) -> None:
         self.disconnect(
-            TerminateCause.SESSION_TIMEOUT, f"its time is over: {self._accepted.session_timeout} s by RADIUS"
+            TerminateCause.SESSION_TIMEOUT, f"it has reached the Session-Timeout of {self._accepted.session_timeout} s"
         )
 
     def _idle(self) -> None:
@@ -142,7 +142,7 @@ class RadiusSession:
         self._seen = (counters.packets_in, counters.packets_out)
         if self._seen == before:
             self.disconnect(
-                TerminateCause.IDLE_TIMEOUT, f"no packet has passed for {self._accepted.idle_timeout} s, by RADIUS"
+                TerminateCause.IDLE_TIMEOUT, f"it has reached the Idle-Timeout of {self._accepted.idle_timeout} s"
             )
         else:
             self._call("idle", self._accepted.idle_timeout, self._idle)

@@ -80,7 +80,7 @@ class UserChanges:
     """The users with a new password."""
 
     def __bool__(self) -> bool:
-        """Tell whether any session must end."""
+        """Return True if any session must end."""
         return bool(self.removed or self.disabled or self.password)
 
 
@@ -131,7 +131,7 @@ def read(path: Path) -> Users:
 
     Raises:
         ConfigError: The file cannot be read, or others can read it.
-        Problem: Its content is wrong; the error names the line.
+        Problem: Its content is invalid; the error names the line.
     """
     return parse(path, content(path))
 
@@ -146,11 +146,11 @@ def content(path: Path) -> bytes:
                 raise ConfigError(f"{path} holds passwords, and {who} has access to it: run `chmod 0600 {path}`")
             found = file.read(LARGEST_FILE + 1)
     except FileNotFoundError as error:
-        raise ConfigError(f"there is no {path}: `iphttps users add NAME` makes it") from error
+        raise ConfigError(f"{path} does not exist: `iphttps users add NAME` creates it") from error
     except OSError as error:
         raise ConfigError(f"cannot read {path}: {error.strerror}") from error
     if len(found) > LARGEST_FILE:
-        raise ConfigError(f"{path} is larger than {LARGEST_FILE >> 20} MB: it is no users file")
+        raise ConfigError(f"{path} is larger than {LARGEST_FILE >> 20} MB: it is not a users file")
     return found
 
 
@@ -168,7 +168,7 @@ def parse(path: Path, text: bytes) -> Users:
             raise place.problem(f'is not a table: write [{name}], and below it nt-hash = "..."')
         user = _user(place, table)
         if other := users.get(name.casefold()):
-            raise place.problem(f"is the same user as {other.name}: upper and lower case do not count; remove one")
+            raise place.problem(f"is the same user as {other.name}, because case is ignored: remove one")
         users[name.casefold()] = user
         for key, address in (("address", user.address), ("address6", user.address6)):
             if address and (holder := holders.setdefault(address, name)) != name:
@@ -179,7 +179,7 @@ def parse(path: Path, text: bytes) -> Users:
 def wrong_name(name: str) -> str | None:
     """Return the reason why this is not a valid user name, or None if it is valid."""
     if not name or not name.isprintable() or name != name.strip():
-        return "it must consist of characters that can be shown, without a space before or after them"
+        return "it must consist of printable characters, without a space before or after them"
     if len(name.encode("utf-8")) > LONGEST_NAME:
         return f"it must have at most {LONGEST_NAME} bytes"
     return None

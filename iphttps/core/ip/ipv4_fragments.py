@@ -14,14 +14,14 @@ _END_OF_OPTIONS, _NO_OPERATION, _COPIED = 0, 1, 0x80
 
 
 def may_be_fragmented(packet: bytes) -> bool:
-    """Tell whether a packet may be fragmented: Don't Fragment is not set."""
+    """Return True if a packet may be fragmented, because Don't Fragment is not set."""
     return not _flags(packet) & ipv4.DONT_FRAGMENT
 
 
 def fragments(packet: bytes, mtu: int) -> list[bytes]:
-    """Return the fragments of a packet that is longer than the MTU, which is at least 68 (RFC 791 section 3.2).
+    """Return the fragments of a packet that is longer than the MTU, at least 68 bytes (RFC 791 section 3.2).
 
-    The packet may be a fragment itself. The first fragment has all options, the others those with the copied flag.
+    The packet may be a fragment itself. The first fragment has all options; the others have those with the copied flag.
     """
     header, payload = _split(packet)
     flags = _flags(packet)
@@ -59,7 +59,7 @@ def _fragment(header: bytes, payload: bytes, flags: int) -> bytes:
 
 
 def _copied(header: bytes) -> bytes:
-    """Return the header of later fragments: with the options that are copied, padded to words of 4 bytes."""
+    """Return the header of all fragments but the first: only copied options, padded to a multiple of 4 bytes."""
     options, kept = header[ipv4.HEADER_LENGTH :], b""
     while options and options[0] != _END_OF_OPTIONS:
         length = 1 if options[0] == _NO_OPERATION else max(options[1], 2) if len(options) > 1 else 1

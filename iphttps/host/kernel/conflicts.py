@@ -1,4 +1,4 @@
-"""Conflicts between a tunnel's addresses and routes and the networks to which this host is attached."""
+"""Detects conflicts of a tunnel's addresses and prefixes with the networks that this host is attached to."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _CONF = Path("/proc/sys/net/ipv4/conf")
 
 
 def attached(address: IPv4Address, tunnel: str) -> tuple[IPv4Network, str] | None:
-    """Return the network of another interface that an address lies in, and the interface; None if in none."""
+    """Return the attached network of another interface that contains an address, and the interface; or else None."""
     found = [
         (network, name)
         for network, name, direct in ipv4_routes()
@@ -24,9 +24,9 @@ def attached(address: IPv4Address, tunnel: str) -> tuple[IPv4Network, str] | Non
 def hidden(
     routes: Iterable[IPv4Network | IPv6Network], tunnel: str
 ) -> tuple[IPv4Network | IPv6Network, IPv4Network | IPv6Network, str] | None:
-    """Return a route that would hide an attached network or a part of it, with that network and its interface.
+    """Return a route that would hide all or part of an attached network, with that network and its interface.
 
-    A route to a larger network hides nothing: the kernel prefers the smaller.
+    A route to a larger network hides nothing, because the kernel prefers the longer prefix.
     """
     local: list[tuple[IPv4Network | IPv6Network, str]] = [
         (network, name) for network, name, direct in ipv4_routes() if direct and network.prefixlen
@@ -40,7 +40,7 @@ def hidden(
 
 
 def strict_reverse_path(interface: str) -> bool:
-    """Tell whether an interface drops IPv4 packets whose source is routed through another (rp_filter=1, RFC 3704)."""
+    """Return True if an interface drops IPv4 packets whose source is routed through another (rp_filter=1, RFC 3704)."""
     values = []
     for name in ("all", interface):
         try:

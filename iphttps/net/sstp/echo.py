@@ -18,7 +18,7 @@ __all__ = ["INTERVAL", "REQUESTS", "SOLICITATIONS", "SOLICITATION_INTERVAL", "Ec
 
 REQUESTS = 3
 INTERVAL = 1.0
-"""Number of unanswered Echo Requests after which the server counts as dead, and seconds between two of them."""
+"""Echo Requests without an answer after which the server counts as lost, and the seconds between them."""
 
 SOLICITATIONS = 3
 SOLICITATION_INTERVAL = 4.0
@@ -45,7 +45,7 @@ class Echo:
     router: bytes | None = None
     """Nobody looks for the router on the link."""
     listening = False
-    """True if `hear` must be called with packets from the server; it need not."""
+    """False: `hear` needs no packets from the server."""
 
     def __init__(
         self, clock: IReactorTime, own: Callable[[], bytes | None], addressed: Callable[[], bool] = bool

@@ -42,7 +42,7 @@ from .session import SSTPSession
 __all__ = ["FAILURES", "FULL", "LOGIN_FAILED", "UNCONNECTED", "Binding", "SSTPService"]
 
 LOGIN_FAILED, UNCONNECTED, FULL = "login failed", "call not connected", "no room"
-"""The kinds of refusals of SSTP."""
+"""The kinds of SSTP rejections."""
 
 FAILURES = 64.0
 """Maximum number of failed logins logged individually per WINDOW; the others are only counted."""
@@ -95,19 +95,19 @@ class SSTPService(SSTPLink):
         self.memory = SharedMemory()
         """The memory queued for all clients together."""
         self.sources = Sources()
-        """The addresses from which users have sessions."""
+        """The number of users' sessions per source."""
         self.past = Counters()
         """The total counters of former clients."""
         self.pool = pool
         self.outside_changed: Callable[[], None] = _nothing
-        """Called when a client has got an address outside the pool's network, or has it no longer."""
+        """Called when a client gets or frees an address outside the pool's network."""
         self.binding = binding
         self.dns = tuple(dns)
         self.stopping = False
         self._logins = logins
         self._random = random
         self.limiter = HandshakeLimiter[SSTPSession]() if limiter is None else limiter
-        """The sessions that are not connected yet."""
+        """The limiter of the sessions that are not connected yet."""
         self._name = name
         self._day = day
         self._outer: dict[SessionEntry, IPAddress | None] = {}
@@ -119,7 +119,7 @@ class SSTPService(SSTPLink):
         self._rejections = RejectionLog(clock, self.log)
 
     def serves(self, path: str) -> bool:
-        """Tell whether this path opens calls."""
+        """Return True if this path opens calls."""
         return is_path(path)
 
     def start(self) -> None:
@@ -135,15 +135,15 @@ class SSTPService(SSTPLink):
         self.stop_advertising()
 
     def limit(self, sessions: int, per_user: int) -> None:
-        """Change the limits; no session ends by it."""
+        """Change the limits; no session ends."""
         self.table.seats.maximum, self.table.per_user = sessions, per_user
 
-    # Clients, in the order of their life.
+    # The life of a client, in order.
 
     def admit(self, peer: Peer, request: RequestHead) -> SSTPSession:
-        """Return a session for the client, whose user is not known yet.
+        """Return a session for the client, whose user is unknown so far.
 
-        Until its user is authenticated it takes no seat; the limiter bounds these sessions.
+        It takes no seat until its user is authenticated; the limiter bounds the number of these sessions.
 
         Raises:
             ProtocolError: The request opens no call.
@@ -189,7 +189,7 @@ class SSTPService(SSTPLink):
             return call.disconnect(f"there is no room for {verdict.user}: {obstacle}", now)
         session = entry.connection
         assert isinstance(session, SSTPSession)
-        self.limiter.heard(session)  # its place is safe from those who have shown nothing
+        self.limiter.heard(session)  # unauthenticated sessions no longer displace it
         if verdict.record:
             self._records[entry] = verdict.record
         return call.accept(self._offer(entry, verdict), now, verdict.success, verdict.hlak)
@@ -205,7 +205,7 @@ class SSTPService(SSTPLink):
         ]
 
     def _seat(self, entry: SessionEntry, user: str) -> str | None:
-        """Give a user's session a seat; return why there is none."""
+        """Give a user's session a seat; return the reason if there is none."""
         address = self._outer[entry]
         if source := self.sources.full(address):
             return f"{source} has reached --max-sessions-per-source"
@@ -233,9 +233,9 @@ class SSTPService(SSTPLink):
         return Offer(self.pool.server.packed, address.packed, self.dns, identifier, taken)
 
     def _identifier(self, entry: SessionEntry) -> tuple[bytes, Callable[[bytes], bool]]:
-        """Return the interface identifier for a client, empty without IPv6, and what tells which it may not have.
+        """Return the interface identifier for a client, empty without IPv6, and a test for identifiers it may not have.
 
-        That of a fixed address is the only one, unless another session of the user has it.
+        With a fixed address only its identifier is allowed, unless another session of the user has it.
         """
         if not self._router:
             return b"", nobodys
@@ -244,7 +244,7 @@ class SSTPService(SSTPLink):
         return (fixed, fixed.__ne__) if fixed and not taken(fixed) else (self._random(8), taken)
 
     def connected(self, entry: SessionEntry) -> None:
-        """Log a client with a valid crypto binding: its packets pass from now on."""
+        """Log a client with a valid crypto binding, whose packets pass from now on."""
         self._established(entry)
         self._sessions.opened(entry, self._outer[entry], entry.user)
         if record := self._records.get(entry):

@@ -1,4 +1,4 @@
-"""What `iphttps check` finds in the configuration of an SSTP client, and on its host."""
+"""The findings of `iphttps check` in the configuration of an SSTP client, and on its host."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class FileTests(MachineCase):
         return self.found("sstp-client", severity)
 
     def test_good(self) -> None:
-        """What the daemon takes has neither errors nor warnings."""
+        """A configuration that the daemon accepts has neither errors nor warnings."""
         self.assertEqual([], self.errors())
         self.assertEqual([], self.errors(Severity.WARNING))
 
@@ -67,7 +67,7 @@ class FileTests(MachineCase):
         self.assertNotIn("secret", sentence)
 
     def test_risks(self) -> None:
-        """PAP, plain HTTP and a password that has to come from elsewhere are pointed out."""
+        """PAP and plain HTTP are warnings, and a password that must be in the environment is a note."""
         self.assertIn("gets the password itself", " ".join(self.errors(Severity.WARNING, allow_pap=True)))
         self.assertIn("plain HTTP", " ".join(self.errors(Severity.WARNING, uri="http://vpn.example.org", ca="")))
         notes = self.errors(Severity.NOTE, password_file="")

@@ -84,7 +84,7 @@ class SystemTests(NamespaceCase):
         self.assertIn("warning: --sstp-pool 10.99.0.0/24 lies in 10.99.0.0/16, the network of eth0", self.only(*sstp))
         self.assertEqual([], self.found(*sstp, "--sstp-pool", "10.98.0.0/24"))
         self.assertIn(
-            "error: 10.99.0.0/16 is already routed to eth0, and --sstp-pool 10.0.0.0/8 must be the tunnel's alone",
+            "error: 10.99.0.0/16 is already routed to eth0, and --sstp-pool 10.0.0.0/8 is for the tunnel alone",
             self.only(*sstp, "--sstp-pool", "10.0.0.0/8"),
         )
 

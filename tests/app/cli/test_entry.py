@@ -104,7 +104,7 @@ TABLE = [
     "  2001:db8:3::2",
     "11  iphttps  -  [2001:db8::7]:1  45 s  800 B  9 kB  142 bit/s  1.6 kbit/s  1",
 ]
-"""The rows for the clients in the document and one more, without the alignment of columns."""
+"""The table of the clients in the document, and of one more, without the alignment of columns."""
 
 
 class ClientsTests(CommandCase):

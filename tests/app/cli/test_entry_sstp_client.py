@@ -1,4 +1,4 @@
-"""What `iphttps status` says of an SSTP client, and when it calls that a problem."""
+"""The output of `iphttps status` for an SSTP client, and the states that it reports as problems."""
 
 from __future__ import annotations
 

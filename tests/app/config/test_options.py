@@ -83,7 +83,7 @@ class ServerFlagTests(AppCase):
         parsed(server_options.Options(), *PLAIN)
 
     def test_wrong_values(self) -> None:
-        """A wrong value is quoted, with what would be right."""
+        """The error for an invalid value quotes it and gives a valid form."""
         for flag, value, sentence in (
             ("--uri", "vpn.example.org", ("'vpn.example.org' is not a URI for IP-HTTPS: "
                 "it must look like https://vpn.example.org/IPHTTPS")),

@@ -18,7 +18,7 @@ NEEDED = ("--uri", "https://vpn.example.org", "--user", "alice")
 
 
 class SSTPClientFlagTests(AppCase):
-    """The SSTP client's flags, which are a contract."""
+    """The SSTP client's flags, a stable interface."""
 
     def config(self, *flags: str) -> SSTPClientConfig:
         """Return the configuration of these flags, after those that are needed."""
@@ -34,7 +34,7 @@ class SSTPClientFlagTests(AppCase):
         return f"{uri} {uri.path}"
 
     def test_defaults(self) -> None:
-        """Omitted options have their defaults: no PAP, no route, and an MTU of 1400 as on Windows."""
+        """Options that are not given have their defaults: no PAP, no route, and an MTU of 1400 as on Windows."""
         config = self.config()
         self.assertEqual(("alice", None, None), (config.user, config.password_file, config.ca))
         self.assertEqual(("sstp0", "tun", 1400), (config.interface, config.device, config.mtu))
@@ -93,7 +93,7 @@ class SSTPClientFlagTests(AppCase):
             self.assertEqual(read, self.uri(text), text)
 
     def test_wrong(self) -> None:
-        """An error quotes the wrong value, and shows a valid one."""
+        """The error for an invalid value quotes it and gives a valid form."""
         like = "it must look like https://vpn.example.org"
         for arguments, sentence in (
             (("--user", "alice"), "--uri is missing: name the server, such as https://vpn.example.org"),

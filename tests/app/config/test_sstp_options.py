@@ -89,7 +89,7 @@ class SSTPOptionTests(AppCase):
         )  # fmt: skip
 
     def test_wrong_values(self) -> None:
-        """A wrong value is quoted, with what would be right."""
+        """The error for an invalid value quotes it and gives a valid form."""
         for name, value, sentence in (
             ("pool", "many", "'many' is not an IPv4 network: it must look like 10.99.0.0/24"),
             ("pool", "10.99.0.1/24", "10.99.0.1/24 has host bits set: is 10.99.0.0/24 meant?"),

@@ -21,7 +21,7 @@ ADDRESSES = IPv4Addresses(
 
 
 class SSTPStatusTests(SynchronousTestCase):
-    """The negotiated options, and the other parts of status."""
+    """The negotiated parameters, and the other fields of the status."""
 
     def setUp(self) -> None:
         """Begin a call."""

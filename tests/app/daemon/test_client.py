@@ -169,7 +169,7 @@ class LifeTests(ClientDaemonCase):
             self.assertTrue(least <= seconds <= most * (1 + SPREAD) + 0.05, waited)  # they are rounded in the log
 
     def test_interface_stripped(self) -> None:
-        """If another program removes the addresses, the link-local one is restored and the router solicited."""
+        """If another program removes the addresses, the link-local one is put back and the router solicited."""
         self.patch(RunningIPHTTPSClient, "_own_address", lambda running: bytes(15) + b"\2")
         self.start()
         _, transport = self.connect()

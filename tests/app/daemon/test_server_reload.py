@@ -177,7 +177,7 @@ class EffectTests(ReloadCase):
         self.assertEqual((7, 3.0, 5), (service.table.seats.maximum, listener.handshake_deadline, service.sources.most))
 
     def test_refused(self) -> None:
-        """An error in the configuration changes nothing, and the sentence names the option."""
+        """If the new configuration is invalid, nothing changes, and the error names the file and line."""
         running = self.begin()
         self.write(max_clients=7, identity_addresses="/nowhere.toml")
         error = self.assertRaises(ConfigError, running.reload)

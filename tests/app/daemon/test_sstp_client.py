@@ -77,7 +77,7 @@ class SSTPClientDaemonCase(DaemonCase, SSTPCase):
         return cast(RunningSSTPClient, daemon.running_parts)
 
     def join(self) -> Connection:
-        """Let the latest attempt reach the server, and carry what the two have to say."""
+        """Connect the latest attempt to the server, and carry bytes until both ends are idle."""
         protocol = cast(Protocol, self.reactor.tcpClients[-1][2].buildProtocol(OUTER))
         connection = Connection(self.clock, cast(Protocol, self.listener.buildProtocol(OUTER)), protocol)
         connection.settle()
@@ -85,7 +85,7 @@ class SSTPClientDaemonCase(DaemonCase, SSTPCase):
 
     @property
     def link(self) -> MemoryInterface:
-        """The state of the interface in the network."""
+        """The interface as the network has it."""
         return self.network.interfaces["sstp0"]
 
 
@@ -112,7 +112,7 @@ class LifeTests(SSTPClientDaemonCase):
         self.assertEqual((1, 0), (self.link.settings["addr_gen_mode"], self.link.settings["accept_ra_defrtr"]))
 
     def test_dns(self) -> None:
-        """The DNS servers of IPCP are told; without systemd-resolved by the log."""
+        """The DNS servers of IPCP are passed on; without systemd-resolved the log has them."""
         with capturedLogs() as events:
             self.start()
             self.join()
@@ -139,7 +139,7 @@ class LifeTests(SSTPClientDaemonCase):
         self.assertTrue(self.running(daemon).condition().up)
 
     def test_conflict(self) -> None:
-        """If the address cannot be used, the link stays down, and the failure has the reason."""
+        """If the address cannot be used, the link stays down, and the failure names the reason."""
         self.patch(sstp_network, "attached", lambda address, tunnel: (IPv4Network("10.99.0.0/16"), "eth0"))
         daemon = self.start()
         connection = self.join()
@@ -152,7 +152,7 @@ class LifeTests(SSTPClientDaemonCase):
         self.assertFalse(self.link.up)
 
     def test_no_password(self) -> None:
-        """Without a password the daemon does not start, and says where one is looked for."""
+        """Without a password the daemon does not start, and the error names the places for one."""
         self.password = ()
         self.service.stop_advertising()
         self.assert_refuses_to_start(
@@ -160,7 +160,7 @@ class LifeTests(SSTPClientDaemonCase):
         )
 
     def test_proxy(self) -> None:
-        """A proxy is told that SSTP asks ([MS-SSTP] 3.2.4.1), and a header of the same name replaces that."""
+        """The CONNECT request has the SSTPVERSION header ([MS-SSTP] 3.2.4.1), which a header of that name replaces."""
         for flags, expected in (((), b"\r\nSSTPVERSION: 1.0\r\n"), (("--proxy-header", "SSTPVERSION: 2"), b": 2\r\n")):
             self.start("--proxy", "http://127.0.0.1:3128", *flags)
             transport = StringTransport()
@@ -185,7 +185,7 @@ class NetworkTests(SSTPClientDaemonCase):
         self.assertEqual(((), ()), (alone.routes, alone.addresses))
 
     def test_default_route(self) -> None:
-        """A default route is two halves, which replace none of the host's, so that nothing has to be put back."""
+        """A default route is two routes to halves, which replace none of the host's and need no restoration."""
         made = network_config(configured("--default-route", "yes"), LINK)
         assert made.ipv4
         self.assertEqual((EVERYTHING[4], EVERYTHING[6]), (made.ipv4.routes, made.routes))
@@ -197,7 +197,7 @@ class NetworkTests(SSTPClientDaemonCase):
             self.assertEqual(expected, network_config(configured(*flags), LinkUp(LINK.ipv4, None, negotiated)).mtu)
 
     def test_server_inside(self) -> None:
-        """The server's own outer address is no inner one, and gets no route through the tunnel."""
+        """The server's outer address cannot be an inner one, and gets no route through the tunnel."""
         error = self.assertRaises(ConfigError, check, configured(), LINK, str(INNER))
         self.assertIn("the address at which it is reached", str(error))
         self.assertIsNone(harmless_peer(configured(), LINK, str(PEER)))

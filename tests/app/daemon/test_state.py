@@ -96,7 +96,7 @@ class ClientConditionTests(SynchronousTestCase):
         self.assertTrue(again.up and again.text.endswith(f"; connecting to {URI}"))
 
     def test_not_wanted(self) -> None:
-        """A client that needs no connection counts as up, but not while it still examines the condition."""
+        """A client that wants no connection counts as up, unless it is still finding out whether it wants one."""
         idle = client(ClientState.ENABLED, waiting="for `iphttps enable`")
         self.assertEqual(DaemonState(up=True, text="not connected: for `iphttps enable`"), idle)
         self.assertFalse(client(ClientState.ENABLED, waiting="for a proxy", looking=True).up)

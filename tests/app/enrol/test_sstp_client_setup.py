@@ -1,4 +1,4 @@
-"""The file of `iphttps enrol --sstp`, and the client of SSTP that `iphttps join` makes of it."""
+"""The file of `iphttps enrol --sstp`, and the SSTP client that `iphttps join` sets up from it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ PASSWORD = "0123-4567-89ab-cdef-ghjk"
 
 
 class SSTPBundleTests(BundleCase):
-    """The content of the file."""
+    """The contents of the enrolment file."""
 
     def setUp(self) -> None:
         """Enrol a user."""
@@ -28,7 +28,7 @@ class SSTPBundleTests(BundleCase):
         self.enrolment = SSTPBundle("alice", "https://vpn.example.org/", self.bundle.ca_pem, PASSWORD)
 
     def test_there_and_back(self) -> None:
-        """The password opens it, and comes out with what was put in."""
+        """The password decrypts the file, and all values come back unchanged."""
         for enrolment in (self.enrolment, SSTPBundle("Zo\u00eb", "https://[2001:db8::1]:8443/", None, PASSWORD)):
             sealed = seal(enrolment, COSTS[0])
             self.assertEqual(enrolment, unseal(check_data(sealed), PASSWORD))
@@ -37,7 +37,7 @@ class SSTPBundleTests(BundleCase):
             unseal(check_data(sealed), PASSWORD[:-1] + "0")
 
     def test_either(self) -> None:
-        """The enrolment of an IP-HTTPS client is told apart."""
+        """The enrolment of an IP-HTTPS client is recognised as such."""
         self.assertIsInstance(unseal(check_data(self.sealed), PASSWORD), Bundle)
 
     def test_instance(self) -> None:
@@ -45,7 +45,7 @@ class SSTPBundleTests(BundleCase):
         self.assertEqual("vpn.example.org", default_instance(self.enrolment))
 
     def test_invalid(self) -> None:
-        """Nothing but a complete enrolment is taken, whoever sealed it."""
+        """Only a complete enrolment is accepted, whoever encrypted it."""
         good = {"protocol": "sstp", "user": "alice", "uri": "https://vpn.example.org/", "ca": None}
         self.assertIsInstance(self.opened(good), SSTPBundle)
         for changed in (
@@ -118,13 +118,13 @@ class SSTPJoinTests(EnrolmentCase):
         self.assertNotIn(self.secret.read_text().strip(), said)
 
     def test_checked(self) -> None:
-        """`iphttps check` has no fault to find with it."""
+        """`iphttps check` finds no errors in the result."""
         self.good(*self.words)
         said = self.good("check", "--root", self.laptop.root)
         self.assertIn(f"sstp-client/{HOST}: no problems found", said)
 
     def test_repeated(self) -> None:
-        """Once more changes nothing."""
+        """A second run changes nothing."""
         self.good(*self.words)
         before = self.everything(self.laptop)
         self.assertIn("already joined; no changes", self.good(*self.words))
@@ -139,7 +139,7 @@ class SSTPJoinTests(EnrolmentCase):
         self.assertEqual("sstp0", self.options().config.interface)
 
     def test_other_user(self) -> None:
-        """Another user of the same server takes no other's place, unless that is what is wanted."""
+        """Another user of the same server needs another --instance: existing files are not overwritten."""
         self.good(*self.words)
         before = self.everything(self.laptop)
         path, secret = self.enrolled("bob")
@@ -159,7 +159,7 @@ class SSTPJoinTests(EnrolmentCase):
         self.assertEqual(secret.read_bytes(), self.laptop.password("sstp-client", HOST).read_bytes())
 
     def test_wrong_password(self) -> None:
-        """Another password opens nothing."""
+        """Another password does not decrypt the file."""
         self.secret.write_text(PASSWORD)
         self.assertIn("passphrase is wrong", self.bad(*self.words))
         self.assertEqual({}, self.everything(self.laptop))

@@ -115,7 +115,9 @@ class EditingTests(SynchronousTestCase):
             self.assertIn(sentence, str(self.assertRaises(ConfigError, act)))
             self.assertEqual(EXAMPLE, self.path.read_text())
         self.path.unlink()
-        self.assertIn("`iphttps users add NAME` makes it", str(self.assertRaises(ConfigError, remove, self.path, "a")))
+        self.assertIn(
+            "`iphttps users add NAME` creates it", str(self.assertRaises(ConfigError, remove, self.path, "a"))
+        )
         self.assertFalse(self.path.exists())
 
     def test_by_hand(self) -> None:

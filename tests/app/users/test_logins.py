@@ -104,7 +104,7 @@ class DelayTests(LoginsCase):
 
 
 class ChangeTests(LoginsCase):
-    """The effect of a changed file on sessions."""
+    """The effect of changes to the file on sessions."""
 
     def test_ended(self) -> None:
         """Removed and disabled users, and those with a new password, lose their sessions within a moment."""

@@ -223,7 +223,7 @@ class ServersTests(RadiusCase):
         self.clock.pump([WAIT] * 2 * TRIES)
         verdict = self.successResultOf(found)
         assert isinstance(verdict, Denied)
-        self.assertIn("but with another secret or without a Message-Authenticator", verdict.sentence)
+        self.assertIn("only with another secret or without a Message-Authenticator", verdict.sentence)
 
     def test_many(self) -> None:
         """Requests beyond what identifiers can tell apart wait until others are answered."""

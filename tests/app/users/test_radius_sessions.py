@@ -208,7 +208,7 @@ class TimeoutTests(SessionCase):
         self.clock.advance(59)
         self.assertEqual(session.ended, None)
         self.clock.advance(1)
-        self.assertEqual(session.ended, "its time is over: 60 s by RADIUS")
+        self.assertEqual(session.ended, "it has reached the Session-Timeout of 60 s")
         session.record.end(session.entry, End.SERVER)
         self.assertEqual(self.records()[-1][49], 5)
 
@@ -221,7 +221,7 @@ class TimeoutTests(SessionCase):
         self.clock.advance(60)
         self.assertEqual(session.ended, None)
         self.clock.advance(60)
-        self.assertEqual(session.ended, "no packet has passed for 60 s, by RADIUS")
+        self.assertEqual(session.ended, "it has reached the Idle-Timeout of 60 s")
         session.record.end(session.entry, End.SERVER)
         self.assertEqual(self.records()[-1][49], 4)
 

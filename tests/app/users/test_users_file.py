@@ -114,9 +114,9 @@ class ParseTests(SynchronousTestCase):
 
     def test_wrong_users(self) -> None:
         """So does an error about a user, or about two."""
-        twice = "is the same user as A: upper and lower case do not count; remove one"
+        twice = "is the same user as A, because case is ignored: remove one"
         taken = "10.0.0.1 is already the address of a"
-        name = "not a user name: it must consist of characters that can be shown, without a space before or after them"
+        name = "not a user name: it must consist of printable characters, without a space before or after them"
         for text, expected in (
             (f"[A]\n{HASH}\n[a]\n{HASH}", f"3: user 'a': {twice}"),
             (f'[a]\n{HASH}\naddress="10.0.0.1"\n[b]\n{HASH}\naddress="10.0.0.1"', f"6: user 'b': {taken}"),
@@ -174,7 +174,7 @@ class ReadTests(FileCase):
         """So is one that cannot be read."""
         missing = self.path.with_name("missing")
         error = self.assertRaises(ConfigError, read, missing)
-        self.assertEqual(f"there is no {missing}: `iphttps users add NAME` makes it", str(error))
+        self.assertEqual(f"{missing} does not exist: `iphttps users add NAME` creates it", str(error))
         error = self.assertRaises(ConfigError, read, self.path.parent)
         self.assertEqual(f"cannot read {self.path.parent}: Is a directory", str(error))
 
@@ -182,7 +182,7 @@ class ReadTests(FileCase):
         """So is one without end."""
         os.truncate(self.path, 16 * 1024 * 1024 + 1)
         error = self.assertRaises(ConfigError, read, self.path)
-        self.assertEqual(f"{self.path} is larger than 16 MB: it is no users file", str(error))
+        self.assertEqual(f"{self.path} is larger than 16 MB: it is not a users file", str(error))
 
 
 class RefreshTests(FileCase):

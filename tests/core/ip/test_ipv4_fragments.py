@@ -31,7 +31,7 @@ def packet(length: int, options: bytes = b"", flags: int = 0) -> bytes:
 
 
 class FragmentTests(SynchronousTestCase):
-    """What a packet becomes."""
+    """The fragments of a packet."""
 
     @given(st.integers(80, 4000), st.integers(68, 1400))
     def test_together(self, length: int, mtu: int) -> None:
@@ -62,7 +62,7 @@ class FragmentTests(SynchronousTestCase):
         self.assertEqual(first[36:] + b"".join(each[28:] for each in later), whole[36:])
 
     def test_wrong_options(self) -> None:
-        """Options with lengths that lie end the copy, and nothing else."""
+        """Options with invalid lengths only end the copy."""
         for options in (b"\x01\x01\x01\x83", b"\x83\x00\x83\x01", b"\x83\xff\x01\x01", b"\x07\x00\x00\x00"):
             found = fragments(packet(200, options), 100)
             self.assertTrue(

@@ -131,7 +131,7 @@ class PinTests(NamespaceCase):
         self.assertIsNone(pin(self.connected("2001:db8:5::2"), TUNNEL))
 
     def test_ipv4(self) -> None:
-        """If the tunnel carries IPv4, a connection over IPv4 is bound too, for any kind of socket."""
+        """If the tunnel carries IPv4, a connection over IPv4 is bound too, whatever the socket's family."""
         with IPRoute() as netlink:
             (index,) = netlink.link_lookup(ifname="uplink")
             netlink.addr("add", index=index, address="192.0.2.2", prefixlen=24)

@@ -34,7 +34,7 @@ LINK_LOCAL = bytes.fromhex("fe80000000000000")
 
 
 class Account:
-    """A login that a test can change, and what the servers said about it."""
+    """A login that a test can change, and the servers' answers to it."""
 
     def __init__(self) -> None:
         self.user, self.password = "alice", "secret"
@@ -116,7 +116,7 @@ class ClientCase(SSTPCase):
         return self.client.last_failure[0]
 
     def join(self, cut: int = 1 << 20) -> Connection:
-        """Let the latest attempt reach the server, and carry what the two have to say."""
+        """Connect the latest attempt to the server, and carry bytes until both ends are idle."""
         factory, attempt = self.endpoint.attempts[-1]
         protocol = cast(Protocol, factory.buildProtocol(OUTER))
         connection = Connection(self.clock, cast(Protocol, self.listener.buildProtocol(OUTER)), protocol, cut)

@@ -1,4 +1,4 @@
-"""The client's session, in memory against the server's: what makes the link, and why it ends."""
+"""The client's session, in memory against the server's: the start of the link, and the reasons for its end."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class LinkTests(ClientCase):
         self.assertEqual("alice", next(iter(self.table)).user)
 
     def test_not_before(self) -> None:
-        """The answer to the request alone opens no link: that takes the whole negotiation ([MS-SSTP] 3.2.5.2)."""
+        """The answer to the request alone opens no link: the link needs the whole negotiation ([MS-SSTP] 3.2.5.2)."""
         transport = self.raw()
         protocol = self.session
         protocol.dataReceived(b"HTTP/1.1 200 OK\r\nContent-Length: 18446744073709551615\r\n\r\n")
@@ -43,7 +43,7 @@ class LinkTests(ClientCase):
         self.assertEqual((ClientState.ESTABLISHED, []), (self.client.state, self.link))
 
     def test_byte_by_byte(self) -> None:
-        """However its bytes are cut, the call goes on as it should."""
+        """However the stream is segmented, the call proceeds normally."""
         self.join(cut=1)
         self.assertIs(self.client.state, ClientState.LINK_UP)
 
@@ -63,7 +63,7 @@ class LinkTests(ClientCase):
         self.assertIn(back, self.tun.taken)
 
     def test_hello(self) -> None:
-        """A server that says nothing for a minute is asked, and its answer keeps the session ([MS-SSTP] 3.1.2.3)."""
+        """After a minute of silence the client sends an Echo Request; an answer keeps the session (3.1.2.3)."""
         connection = self.up()
         for _ in range(5):
             self.clock.advance(HELLO)
@@ -71,7 +71,7 @@ class LinkTests(ClientCase):
         self.assertIs(self.client.state, ClientState.LINK_UP)
 
     def test_silent(self) -> None:
-        """One that does not answer either is given up without a word, and the client tries again."""
+        """If the server does not answer, the client closes the connection without a message and reconnects."""
         connection = self.up()
         self.clock.advance(HELLO)
         self.clock.advance(HELLO)
@@ -99,10 +99,10 @@ class LinkTests(ClientCase):
 
 
 class EndTests(ClientCase):
-    """Why the attempt or the session ends."""
+    """The reasons for which the attempt or the session ends."""
 
     def test_wrong_password(self) -> None:
-        """A wrong password is told once, with Windows' code, and noted so that it is not shown again at once."""
+        """A wrong password is reported once, with Windows' code, and noted as rejected, so that it can be withheld."""
         self.account.password = "wrong"
         connection = self.join()
         self.clock.advance(6)
@@ -112,7 +112,7 @@ class EndTests(ClientCase):
         self.assertEqual(INITIAL, (self.client.next_attempt or 0) - self.clock.seconds())
 
     def test_withheld(self) -> None:
-        """A login that is kept back is not sent at all, and neither is the request."""
+        """If the login is withheld, the client sends neither the login nor the request."""
         self.account.withheld = "the server has rejected the user or the password"
         transport = self.raw()
         self.assertEqual(b"", transport.value())
@@ -129,7 +129,7 @@ class EndTests(ClientCase):
         self.assertTrue(transport.disconnecting)
 
     def test_other_answer(self) -> None:
-        """An answer that is no 200 ends the attempt with the answer in a sentence."""
+        """An answer other than 200 ends the attempt with a sentence that contains the answer."""
         self.raw()
         session = self.session
         session.dataReceived(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n")
@@ -162,7 +162,7 @@ class EndTests(ClientCase):
         self.assertEqual(["up", "down"], self.link)
 
     def test_out_of_step(self) -> None:
-        """A stream that cannot be delineated ends without another word ([MS-SSTP] 3.1.5.1)."""
+        """The client closes a stream that it cannot delineate, without a message ([MS-SSTP] 3.1.5.1)."""
         connection = self.up()
         self.session.dataReceived(b"\x20")
         self.assertEqual("the server's stream cannot be delineated into SSTP packets", self.session.ending)
@@ -170,7 +170,7 @@ class EndTests(ClientCase):
         self.assertEqual(["up", "down"], self.link)
 
     def test_does_not_read(self) -> None:
-        """A server that asks on without reading the answers is left, before they fill this host's memory."""
+        """The client disconnects from a server that sends requests and reads no answers, to bound its memory."""
         self.up()
         session = self.session
         session.pauseProducing()
@@ -181,7 +181,7 @@ class EndTests(ClientCase):
         self.assertEqual("the server does not read what it is answered", session.ending)
 
     def test_server_stops(self) -> None:
-        """When the server disconnects, the client acknowledges that and tries again after the delay."""
+        """If the server disconnects, the client acknowledges it and reconnects after the delay."""
         connection = self.up()
         next(iter(self.table)).connection.disconnect("shutting down")
         connection.settle()
@@ -199,7 +199,7 @@ class EndTests(ClientCase):
         self.successResultOf(self.client.gone())
 
     def test_no_acknowledgement(self) -> None:
-        """A server that does not acknowledge the disconnect is waited for two seconds."""
+        """The client waits two seconds for a server that does not acknowledge the disconnect."""
         self.up()
         session = self.session
         self.client.disable("client shutting down")
@@ -209,7 +209,7 @@ class EndTests(ClientCase):
         self.assertEqual("given up", session.ending)
 
     def test_lost(self) -> None:
-        """A connection that ends without a word takes the link down (3.1.5.4)."""
+        """A connection that ends without a message takes the link down (3.1.5.4)."""
         self.up().cut_off()
         self.session.connectionLost(Failure(ConnectionDone()))
         self.assertEqual((["up", "down"], Stage.SSTP), (self.link, self.failure.stage))

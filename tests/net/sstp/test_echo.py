@@ -1,4 +1,4 @@
-"""Whether an SSTP server still answers, in memory."""
+"""Detection of an SSTP server that no longer answers, in memory."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ LINK_LOCAL = bytes.fromhex("fe80000000000000 0102030405060708")
 
 
 class EchoTests(ClientCase):
-    """Whether the server is still there is asked by SSTP's own echo."""
+    """SSTP's own echo shows that the server still answers."""
 
     def test_round_trip(self) -> None:
         """Asked for, the round trip is measured ([MS-SSTP] 3.1.2.3)."""
@@ -24,7 +24,7 @@ class EchoTests(ClientCase):
         self.assertEqual(0.0, self.successResultOf(asked))
 
     def test_network_changed(self) -> None:
-        """After a change of the network the server is asked three times, then the client connects anew at once."""
+        """After a network change the client sends three Echo Requests, then reconnects at once."""
         self.up()
         attempts = len(self.endpoint.attempts)
         self.client.network_changed()
@@ -44,7 +44,7 @@ class EchoTests(ClientCase):
         self.assertEqual(bytes.fromhex("10010008 0009 0000"), transport.value())
 
     def test_packets_count(self) -> None:
-        """A server whose answer is late, but whose packets come, is there."""
+        """A server whose answer is late, but whose packets arrive, counts as reachable."""
         connection = self.up()
         own = self.ups[0].ipv4
         assert own
@@ -74,5 +74,5 @@ class EchoTests(ClientCase):
         self.assertEqual([SOLICITATIONS, 1], [self.solicited(9), self.solicited(1)])
 
     def test_no_session(self) -> None:
-        """Without a link nothing is asked."""
+        """Without a link no Echo Request is sent."""
         self.assertIsNone(self.successResultOf(self.echo.ask()))

@@ -1,4 +1,4 @@
-"""What the users' database is told of each session: when it begins, when it ends, and who has ended it."""
+"""The users' database gets a record of each session: its start, its end, and the side that has ended it."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class RecordTests(SSTPCase):
         self.users = self.service._logins = Recording(self.told)
 
     def ended(self) -> End | None:
-        """Return who has ended the one session, whose end is told once and last."""
+        """Return the side that has ended the only session, whose end is recorded once, as the last event."""
         self.assertEqual([name for name, *_ in self.told], ["begin", "end"])
         end = self.told[-1][-1]
         self.told.clear()
@@ -92,7 +92,7 @@ class RecordTests(SSTPCase):
         leave(newer)
 
     def test_stopping(self) -> None:
-        """The end of the server is told apart, also of a client that does not acknowledge it."""
+        """A shutdown of the server has its own cause, even if a client does not acknowledge it."""
         callers = [self.connected("alice"), self.connected("bob")]
         self.listener.stop()
         self.listener.disconnect("server shutting down")
@@ -101,14 +101,14 @@ class RecordTests(SSTPCase):
         self.assertEqual([end for *_, end in self.told], [None, None, End.STOPPING, End.STOPPING])
 
     def test_silent(self) -> None:
-        """Nobody has ended the session of a client that is not heard any more (3.1.2.3)."""
+        """The session of a client that no longer answers counts as lost (3.1.2.3)."""
         caller = self.connected()
         self.clock.pump([1.0] * 125)
         leave(caller)
         self.assertIs(End.LOST, self.ended())
 
     def test_not_begun(self) -> None:
-        """A session without its binding has no begin; its end is told, so that nothing of it stays."""
+        """A session without a crypto binding has no start record; its end is recorded, so that no state remains."""
         caller = self.caller()
         caller.bind = lambda: b""
         caller.call()
@@ -116,7 +116,7 @@ class RecordTests(SSTPCase):
         self.assertEqual([(name, end) for name, *_, end in self.told], [("end", End.LOST)])
 
     def test_denied(self) -> None:
-        """A login that fails, or finds no room, has no record at all."""
+        """A failed login, or one for which there is no seat, has no record."""
         self.users.denied = Denied(691, "wrong")
         caller = self.caller()
         caller.call()

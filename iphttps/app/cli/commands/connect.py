@@ -1,4 +1,4 @@
-"""`iphttps connect`: try a connection in the foreground, without a configuration."""
+"""`iphttps connect`: connect in the foreground, without a configuration."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ ENDED = 130
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """The daemon for a URI, the URI that it gets, and for SSTP the user."""
+    """The role of the daemon for a URI, the server's URI, and for SSTP the user."""
 
     role: str
     uri: str
@@ -47,10 +47,10 @@ class Target:
             user, password = parts.username, parts.password
         except ValueError as error:
             raise ConfigError("the URI is invalid: it must look like sstp://alice@vpn.example.org") from error
-        if password is not None:  # not quoted
+        if password is not None:  # the sentence must not quote it
             raise ConfigError(
-                "the URI has a password, and every local user can read the command line: leave it out, the command "
-                "asks for it"
+                "the URI contains a password, and every local user can read the command line: leave it out, and the "
+                "command asks for it"
             )
         if not user:
             raise ConfigError(f"{text!r} names no user: it must look like sstp://alice@vpn.example.org")
@@ -81,13 +81,13 @@ def connect(
     interface: str | None,
     verbose: bool,
 ) -> int:
-    """Connect to a server in the foreground until Ctrl-C; nothing is written.
+    """Connect to a server in the foreground until Ctrl-C, without writing a configuration.
 
     URI is sstp://USER@HOST for SSTP, or https://HOST/IPHTTPS for IP-HTTPS. The command asks for the password of USER,
     unless --password-file or IPHTTPS_SSTP_PASSWORD gives it. After the URI, all options of `twistd sstp-client` or
     `twistd iphttps-client` are allowed, such as --route, --default-route yes or --certificate.
 
-    Each step is printed. Once the link has been up, the client reconnects after a failure.
+    The command prints each step. Once the link has been up, the client reconnects after a failure.
 
     Exit status: 1 if the first attempt fails.
     """
@@ -115,7 +115,7 @@ def connect(
 
 
 def _follow(daemon: Foreground) -> int:
-    """Print each change until Ctrl-C, or a failure before the link was up; return the exit status."""
+    """Print each change until Ctrl-C, or until a failure before the link is up; return the exit status."""
     progress = Progress()
     try:
         while True:
@@ -141,13 +141,13 @@ def _status(control: Path) -> dict[str, Any] | None:
 
 
 class Progress:
-    """The progress of a client as printed so far: its step, its link, its last failure."""
+    """The progress of a client that has been printed: its step, its link and its last failure."""
 
     def __init__(self) -> None:
         self.was_up = False
         """True if the link has been up."""
         self.failed: str | None = None
-        """The reason why the first attempt has failed, or None."""
+        """The reason for which the first attempt has failed, or None."""
         self._said: object = None
         self._failure: object = None
 

@@ -1,4 +1,4 @@
-"""`iphttps enrol`: enrol a client: by a file, a folder for Windows, or as a user of SSTP."""
+"""`iphttps enrol`: enrol a client with a file or a folder for Windows, or as a user of SSTP."""
 
 from __future__ import annotations
 
@@ -66,8 +66,8 @@ def enrol(
     The file is encrypted with a passphrase, which is shown once. Send the file and the passphrase by different means:
     together they let anyone connect as this client. NAME identifies the client in logs, limits and `iphttps ca revoke`.
 
-    With --sstp, add the user NAME with a random password, which is shown once, and write NAME-sstp.iphttps, which the
-    password opens: it has the server's name and authority.
+    With --sstp, add the user NAME with a random password, which is shown once, and write NAME-sstp.iphttps, which
+    contains the server's name and authority and is encrypted with the password.
     """
     demand_root(places, "enrol", "reads the authority's key")
     if sstp:
@@ -100,7 +100,7 @@ def _enrol_user(enrolment: SSTPEnrolment, name: str, out: Path, *, for_windows: 
     target = out / (windows.folder_name(name, "-sstp-windows") if for_windows else file_name(name, f"-sstp{ENDING}"))
     check_absent(target)
     if for_windows:
-        enrolment.script(JOIN, name)  # so that a name which no script can have adds no user
+        enrolment.script(JOIN, name)  # raises if a script cannot contain the name, before the user is added
         password = enrolment.add(name)
         enrolment.write_folder(target, name)
     else:

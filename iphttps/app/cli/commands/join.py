@@ -40,7 +40,7 @@ LONGEST = 1024
 def join(file: Path, passphrase_file: BinaryIO | None, instance: str | None, replace: bool, places: Places) -> int:
     """Set up a client on this machine from a file made by `iphttps enrol`; with systemd, start it.
 
-    The file of `iphttps enrol --sstp` makes a client of SSTP; its passphrase is the user's password.
+    A file made by `iphttps enrol --sstp` sets up an SSTP client; its passphrase is the user's password.
 
     It is safe to run the command again. Files of other clients are not overwritten.
     """
@@ -67,7 +67,7 @@ def _setup(places: Places, bundle: Bundle | SSTPBundle, instance: str | None, re
 
 
 def _opened(data: bytes, source: BinaryIO | None) -> Bundle | SSTPBundle:
-    """Decrypt the file; a passphrase typed by hand may be wrong twice."""
+    """Decrypt the file; at a terminal, the user has three tries."""
     if source is not None:
         return unseal(data, read_passphrase(without_mark(source.read(LONGEST)).decode("utf-8", "replace")))
     if not sys.stdin.isatty():

@@ -1,4 +1,4 @@
-"""Asks for the password of an SSTP client: at the terminal, or from a file or standard input; never in arguments."""
+"""Reads the password of an SSTP client from the terminal, a file or standard input, never from the command line."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ LONGEST = 4096
 
 
 def ask_password(user: str) -> str:
-    """Ask for the password of a user at the terminal; raises ConfigError if there is none, or the answer is wrong."""
+    """Ask for a user's password at the terminal; raises ConfigError without a terminal or for an invalid password."""
     if not sys.stdin.isatty():
         raise ConfigError(
             f"there is no terminal to ask for the password of {user}: use password-file, or set {PASSWORD} in the"
@@ -33,7 +33,7 @@ def ask_password(user: str) -> str:
 
 
 def read_password(source: BinaryIO) -> str:
-    """Read a password, one line; raises ConfigError if it cannot be one."""
+    """Read a password, one line; raises ConfigError if it is invalid."""
     try:
         line = text_of(source.readline(LONGEST))
     except UnicodeDecodeError:
@@ -47,7 +47,7 @@ def missing_password(instance: Instance, *, by_systemd: bool) -> dict[str, str]:
     If the configuration names a password file that does not exist, the file is written instead.
 
     Raises:
-        ConfigError: There is no terminal, the answer is no password, or the file cannot be written.
+        ConfigError: There is no terminal, the password is invalid, or the file cannot be written.
     """
     values = loosely(instance.file)
     user, file = values.get("user"), values.get("password-file")
@@ -56,7 +56,7 @@ def missing_password(instance: Instance, *, by_systemd: bool) -> dict[str, str]:
     if isinstance(file, str) and file:
         path = instance.places.beneath(Path(file).absolute())
         if path.exists() or not path.parent.is_dir():
-            return {}  # the daemon says what is wrong with it
+            return {}  # the daemon reports any error in it
         atomic_files.create(path, f"{ask_password(user)}\n".encode(), atomic_files.PRIVATE)
         give(instance.places, path)
         click.echo(f"wrote {path}")

@@ -63,7 +63,7 @@ def _checked_by(check: Callable[[str], object]) -> Callable[..., Any]:
 )
 @click.option("--port", metavar="NUMBER", type=click.IntRange(1, 65535), help="Port to listen on; default: 443.")
 @click.option("--sstp", is_flag=True, help="Serve SSTP too, with a random IPv4 network and IPv6 prefix.")
-@click.option("--sstp-only", is_flag=True, help="Serve SSTP alone: users with passwords, no certificates of clients.")
+@click.option("--sstp-only", is_flag=True, help="Serve SSTP alone: users with passwords, no client certificates.")
 @click.option("--key", type=click.Choice([kind.value for kind in KeyKind]), default="rsa", help=KEY_TYPE)
 @click.option("--instance", metavar="NAME", default=DEFAULT_NAME, help="Name of this server instance; default: main.")
 @root_option
@@ -83,7 +83,7 @@ def setup(
     Existing files are not changed: it is safe to run the command again.
     """
     if sstp_only and prefix:
-        raise click.UsageError("--prefix is that of IP-HTTPS: leave it out, or --sstp-only")
+        raise click.UsageError("--prefix is for IP-HTTPS: leave out --prefix or --sstp-only")
     demand_root(places, "setup", "writes to /etc/iphttps and /var/lib/iphttps")
     wanted = ServerSetup(places, instance, hosts, prefix, routes, port, KeyKind(key), sstp or sstp_only, not sstp_only)
     changed = False
@@ -104,7 +104,7 @@ def setup(
     networks = [str(each) for each in (config.prefix, config.sstp_pool, config.sstp_prefix) if each]
     click.echo(f"hosts behind this gateway need routes to these networks via this gateway: {', '.join(networks)}")
     if config.serves_sstp:
-        click.echo(f"if ICMP is filtered, clamp the MSS of TCP to the tunnel: {clamp(config.sstp_interface)}")
+        click.echo(f"if ICMP is filtered, clamp the TCP MSS to the tunnel's MTU: {clamp(config.sstp_interface)}")
     if config.serves_iphttps:
         click.echo("next: run `iphttps enrol NAME` to enrol a client")
     if config.serves_sstp:
@@ -113,7 +113,7 @@ def setup(
 
 
 def clamp(interface: str) -> str:
-    """Return the commands for nftables, with a table of their own: the names of the reader's are unknown."""
+    """Return the nft commands that clamp the TCP MSS, in a table of their own: the host's tables are unknown."""
     return (
         "nft add table inet iphttps && "
         "nft add chain inet iphttps clamp '{ type filter hook forward priority mangle; }' && "
@@ -123,7 +123,7 @@ def clamp(interface: str) -> str:
 
 
 def _show_obstacles(port: int, *interfaces: str) -> None:
-    """Print what the packet filter would drop and how to allow it; the server turns on forwarding itself."""
+    """Print the packet filter's rules that drop tunnel traffic, and the remedy; the server enables forwarding."""
     rules = firewall.nftables()
     if rules is None:
         names = " and ".join(interfaces)

@@ -39,7 +39,7 @@ class PACPlace(Words):
 
 
 def server_uri(name: str, text: str, parse: Callable[[str], URI] = URI.parse) -> URI:
-    """Return the URI of a server, by one of the ways to parse it; raises ConfigError."""
+    """Return the URI of a server, as `parse` reads it; raises ConfigError."""
     uri = parse(text)
     if uri.host == "*":
         raise ConfigError(f"--{name} must name the server: * is only for the --uri of a server")

@@ -24,27 +24,27 @@ PASSWORD = "IPHTTPS_SSTP_PASSWORD"
 
 @dataclass(frozen=True, slots=True)
 class UserPassword:
-    """A user and the password, never shown."""
+    """A user and the password; neither appears in its repr."""
 
     user: str = field(repr=False)
     password: str = field(repr=False)
 
     @property
     def nt_hash(self) -> bytes:
-        """The NT hash of the password, with which MS-CHAPv2 computes (RFC 2759 section 8.3)."""
+        """The NT hash of the password, the key of MS-CHAPv2 (RFC 2759 section 8.3)."""
         return nt_password_hash(self.password)
 
 
 class LoginWithheldError(ConfigError):
-    """The login is not sent to the server, which has rejected it, or others have."""
+    """The login is not sent to the server, because it or other servers have rejected it."""
 
 
 class PasswordLogin:
-    """The user's login for servers, and the servers' answers to it.
+    """The user's login for servers, and the record of the servers that have rejected it.
 
-    `source` returns the current password. A server is known by its URI. A rejected login is not sent to that server for
-    15 minutes, and after two servers have rejected it, to none: they may use one directory, which locks accounts. A new
-    password ends this.
+    `source` returns the current password. The URI identifies a server. A rejected login is not sent to that server for
+    15 minutes, and to no server once two have rejected it: they may use the same directory, which locks accounts. A new
+    password is sent at once.
     """
 
     def __init__(self, user: str, source: Callable[[], str], pause: float = PAUSE) -> None:
@@ -57,7 +57,7 @@ class PasswordLogin:
         """Return the login of a configuration, from the password file or the environment.
 
         Raises:
-            ConfigError: There is no password, or the file cannot be used.
+            ConfigError: There is no password, or the file cannot be read or is invalid.
         """
         source = password_source(config.file("password-file"), environment)
         source()
@@ -104,7 +104,7 @@ def password_source(path: Path | None, environment: Mapping[str, str] = os.envir
 
 
 def checked_password(text: str, source: str) -> str:
-    """Return a password, if it can be one; raises ConfigError, whose sentence begins with `source`."""
+    """Return the password if it is valid; raises ConfigError, whose sentence begins with `source`."""
     try:
         text.encode("utf-8")
     except UnicodeEncodeError:

@@ -28,7 +28,7 @@ class SecretFile(Generic[T]):
         try:
             self._last = self._read()
         except ConfigError:
-            # The file is half-written, or unreadable since `twistd` dropped privileges.
+            # The file may be half-written, or unreadable since `twistd` dropped privileges.
             if self._last is None:
                 raise
         return self._last

@@ -19,7 +19,7 @@ UNWANTED = "twisted", "pyroute2", "iphttps.net", "iphttps.host"
 
 
 class ImportTests(SynchronousTestCase):
-    """What the command waits for before it begins."""
+    """The imports that delay the command's start."""
 
     def test_no_daemon(self) -> None:
         """An authority is files: nothing of the daemons, of the network or of the kernel is imported."""

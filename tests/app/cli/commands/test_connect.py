@@ -1,4 +1,4 @@
-"""`iphttps connect`: what it starts, what it prints, and how it ends."""
+"""`iphttps connect`: the daemon that it starts, its output, and its end."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ Step = dict[str, Any] | str | type[KeyboardInterrupt]
 
 
 class Daemon:
-    """A daemon that has these statuses, one after the other; a text is why it has ended."""
+    """A daemon that has these statuses, one after the other; a string is the reason for its end."""
 
     def __init__(self, role: str, options: Sequence[str], variables: Mapping[str, str], *, verbose: bool) -> None:
         self.role, self.options, self.variables, self.verbose = role, list(options), dict(variables), verbose
@@ -51,7 +51,7 @@ class Daemon:
         self.is_over = False
 
     def ended(self) -> str | None:
-        """Return why it has ended."""
+        """Return the reason for its end."""
         return None
 
     def __enter__(self) -> Self:
@@ -116,7 +116,7 @@ class ConnectTests(ConnectCase):
     uri = "sstp://alice@vpn.example.org"
 
     def connect(self, *words: str, password: bytes = b"secret\n") -> tuple[int, str, str]:
-        """Give the command, with the password on standard input; return its status and what it said."""
+        """Run the command, with the password on standard input; return its status and output."""
         self.patch(sys, "stdin", io.TextIOWrapper(io.BytesIO(password)))
         return self.run_bare("connect", *words, "--password-file", "-")
 
@@ -131,7 +131,7 @@ class ConnectTests(ConnectCase):
         self.assertTrue(daemon.is_over)
 
     def test_interrupted(self) -> None:
-        """Ctrl-C before the link was up is no success."""
+        """Ctrl-C before the link is up is not a success."""
         self.plays({**DOWN, "stage": "connect"}, KeyboardInterrupt)
         self.assertEqual(130, self.connect(self.uri)[0])
 
@@ -150,14 +150,14 @@ class ConnectTests(ConnectCase):
         )  # fmt: skip
 
     def test_environment(self) -> None:
-        """A password in the environment is that of the daemon already."""
+        """A password in the environment reaches the daemon without a prompt."""
         self.plays(KeyboardInterrupt)
         os.environ[PASSWORD] = "secret"
         self.run_bare("connect", self.uri)
         self.assertEqual({}, self.daemons[0].variables)
 
     def test_no_terminal(self) -> None:
-        """Without a terminal, nobody is asked."""
+        """Without a terminal the command fails with a sentence and does not prompt."""
         self.patch(sys, "stdin", io.StringIO())
         sentence = self.complaint(self.run_bare("connect", self.uri))
         self.assertIn("there is no terminal to ask for the password of alice", sentence)
@@ -212,15 +212,15 @@ class ConnectTests(ConnectCase):
         self.assertEqual(2, said.count("connected: "))
 
     def test_refused(self) -> None:
-        """A daemon that does not start: the command prints the daemon's sentence unchanged."""
+        """If the daemon rejects its options, the command prints the daemon's sentence unchanged."""
         self.plays("--ca: cannot read ca.pem: No such file or directory")
         self.assertIn("cannot read ca.pem", self.complaint(self.connect(self.uri)))
 
     def test_wrong(self) -> None:
-        """A URI without a user, or with a password, is refused; the password is not repeated."""
+        """A URI without a user, or with a password, is rejected; the error does not quote the password."""
         for uri, words in (
             ("sstp://vpn.example.org", "names no user"),
-            ("sstp://alice:hunter2@vpn.example.org", "has a password"),
+            ("sstp://alice:hunter2@vpn.example.org", "contains a password"),
             ("sstp://alice@[::1", "the URI is invalid"),
         ):
             sentence = self.complaint(self.connect(uri))

@@ -18,7 +18,7 @@ from iphttps.core.errors import ConfigError
 
 
 class MissingPasswordTests(SynchronousTestCase):
-    """The prompt for a password, and the file for the answer."""
+    """The prompt for a missing password, and the place where the answer is stored."""
 
     def setUp(self) -> None:
         """Make a machine with an SSTP client, and have alice at the terminal."""
@@ -62,7 +62,7 @@ class MissingPasswordTests(SynchronousTestCase):
         self.assertIn("has no password-file: set it, because systemd starts sstp-client/work", str(error))
 
     def test_others(self) -> None:
-        """Other daemons, and a configuration that lacks more, are left to say what they need."""
+        """There is no prompt for other daemons, or for a configuration that lacks more: the daemon reports that."""
         self.assertEqual({}, self.missing('password-file = "/nowhere/x"\n'))
         self.config.write_text("not TOML")
         self.assertEqual({}, missing_password(named(self.places, "work"), by_systemd=False))

@@ -125,7 +125,7 @@ class SetupTests(EnrolmentCase):
     def test_sstp_only_refused(self) -> None:
         """It takes no prefix, and changes no server of IP-HTTPS."""
         words = self.setup_words("--sstp-only", "--prefix", "2001:db8:2::/64")
-        self.assertIn("--prefix is that of IP-HTTPS", self.bad(*words, status=2))
+        self.assertIn("--prefix is for IP-HTTPS", self.bad(*words, status=2))
         self.good(*self.setup_words("--sstp"))
         self.assertIn("already exists, with IP-HTTPS: remove prefix", self.bad(*self.setup_words("--sstp-only")))
 

@@ -116,7 +116,7 @@ class CommandTests(UsersCase):
 
     def test_refused(self) -> None:
         """An impossible change gives a sentence with the remedy."""
-        self.assertEqual(f"there is no {self.path}: `iphttps users add NAME` makes it", self.refused("list"))
+        self.assertEqual(f"{self.path} does not exist: `iphttps users add NAME` creates it", self.refused("list"))
         self.add("alice")
         for words, given, sentence in (
             (("add", "Alice", "--password-stdin"), b"x", "already has a user alice: `iphttps users passwd`"),

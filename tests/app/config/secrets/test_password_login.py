@@ -1,4 +1,4 @@
-"""The SSTP client's password: where it comes from, and when it is withheld."""
+"""The SSTP client's password: its source, and the conditions for withholding it."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ class SourceTests(PasswordCase):
             self.assertNotIn("secret", sentence)
 
     def test_configured(self) -> None:
-        """The files in the options are read when the daemon starts, so that a mistake shows at once."""
+        """The password is read when the daemon starts, so that a mistake shows before an attempt."""
         options = Options()
         options.parse(["--uri", A, "--user", "alice", "--password-file", str(self.file(b"secret"))])
         login = PasswordLogin.configured(options.config, {}).login(A, 0.0)
@@ -129,13 +129,13 @@ class WithheldTests(PasswordCase):
         self.assertEqual("right", self.logins.login(A, 1.0).password)
 
     def test_several_servers(self) -> None:
-        """After two servers have rejected it, no third one sees it."""
+        """After two servers have rejected a login, no other server gets it."""
         self.logins.rejected(A, self.logins.login(A, 0.0), 0.0)
         self.logins.rejected(B, self.logins.login(B, 0.0), 0.0)
         self.assertIn("other servers have rejected", self.withheld(C, 1.0))
 
     def test_accepted(self) -> None:
-        """A password that a server has accepted is not withheld from it."""
+        """A login that a server has accepted is not withheld from it."""
         login = self.logins.login(A, 0.0)
         self.logins.rejected(A, login, 0.0)
         self.logins.accepted(A)
