@@ -47,7 +47,7 @@ MAXIMUM_PACKET = MAXIMUM_LENGTH - HEADER_LENGTH - 4
 """Maximum bytes of an IP packet that fits after the longest frame header."""
 
 SHORTEST_RUN, LONGEST_RUN = 4, 64
-"""How many packets of the same length in a row are taken at a time: the segments of a flow mostly have one length."""
+"""The maximum number of consecutive packets of one length decoded at a time: most segments of a flow have one length."""
 
 Unpack = Callable[[bytes, int], tuple[int, bytes, int, int]]
 

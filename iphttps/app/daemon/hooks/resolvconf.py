@@ -11,7 +11,7 @@ from .dns_settings import Command, DNSSettings
 from .resolved import Resolved, resolvectl
 
 SBIN = ("/usr/sbin", "/sbin")
-"""Where Debian keeps it, which need not be on the path of a daemon."""
+"""Debian's directories for it, which may be missing from a daemon's PATH."""
 
 
 def resolvconf() -> str | None:
