@@ -1,4 +1,4 @@
-"""How fast the PyPI package sstp-server frames packets: its own objects, without TLS, a connection, or PPP.
+"""The framing rate of the PyPI package sstp-server: its own objects, without TLS, a connection, or PPP.
 
     python sstp_framing.py up|down SECONDS
 

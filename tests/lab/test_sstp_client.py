@@ -250,7 +250,7 @@ class RoamingTests(SSTPClientCase):
         self.assertTrue(outcome[0].intact)
 
     def test_dead_path(self) -> None:
-        """Where the old connection leads nowhere any more, SSTP's echo shows it, and a new one is made."""
+        """If the path of the old connection is dead, unanswered Echo Requests show it, and the client reconnects."""
         self.sstp_server()
         client = self.up()
         host, gateway = self.lab.clients[0], self.lab.gateway

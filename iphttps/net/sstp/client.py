@@ -49,7 +49,7 @@ class Account(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Setup:
-    """What a session begins with.
+    """The parts that each session of a client starts from.
 
     `call` makes the call for a login, and the server's certificate in DER, b"" without TLS. `echo` measures whether the
     server answers, for all sessions of a client.
@@ -72,7 +72,7 @@ class SSTPClientSession(ClientSession):
     def __init__(self, client: Owner, handshake_deadline: float, setup: Setup) -> None:
         super().__init__(client, handshake_deadline)
         self.link: LinkUp | None = None
-        """What was negotiated, once packets have passed."""
+        """The result of the negotiation, once the link has been up."""
         self.call: ClientCall | None = None
         """The call, once the server has answered the request."""
         self._setup = setup
@@ -86,7 +86,7 @@ class SSTPClientSession(ClientSession):
 
     @property
     def stage(self) -> Stage:
-        """How far the attempt has come."""
+        """The current stage of the attempt."""
         return self.call.stage if self.call else self._stage
 
     # The HTTP exchange.

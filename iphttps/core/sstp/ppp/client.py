@@ -155,7 +155,7 @@ class PPPClient(PPPLink[ClientIPCP | IPV6CP, Own]):
 
     @property
     def unwanted(self) -> Ended | None:
-        """The reason to end LCP if the server demands a protocol that the client lacks or may not use; None otherwise."""
+        """The reason to end LCP if the server demands a protocol that the client lacks or must not use."""
         if not self.lcp.unwanted or self.stage is not Stage.PPP:
             return None
         return Ended(self._unwanted(), code=_CODES[Reason.AUTHENTICATION_REFUSED])
