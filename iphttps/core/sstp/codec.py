@@ -47,7 +47,7 @@ MAXIMUM_PACKET = MAXIMUM_LENGTH - HEADER_LENGTH - 4
 """Maximum bytes of an IP packet that fits after the longest frame header."""
 
 SHORTEST_RUN, LONGEST_RUN = 4, 64
-"""The maximum number of consecutive packets of one length decoded at a time: most segments of a flow have one length."""
+"""The bounds of a run of packets of one length, which are decoded at once; a flow has mostly one length."""
 
 Unpack = Callable[[bytes, int], tuple[int, bytes, int, int]]
 
