@@ -61,7 +61,7 @@ class SquidTests(SSTPProxyCase):
             self.proxies.squid()
 
     def test_schemes(self) -> None:
-        """With Basic, Digest or NTLM, by TLS or without, both families reach the server ([MS-SSTP] 3.2.4.1).
+        """With Basic, Digest or NTLM, by TLS or without, both families reach the server ([MS-SSTP] 4.5).
 
         20 MB arrive intact.
         """
@@ -159,7 +159,7 @@ class HeadTests(SSTPProxyCase):
         return read
 
     def test_head(self) -> None:
-        """CONNECT names SSTP's version with and without the login, and nothing of the user's ([MS-SSTP] 3.2.4.1)."""
+        """CONNECT names SSTP's version with and without the login, and nothing of the user's ([MS-SSTP] 4.5)."""
         self.listening = listen(self.proxies.host, PROXY_IPV4, RAW_PORT)
         self.addCleanup(self.listening.close)
         right = self.credentials("right")

@@ -159,7 +159,7 @@ class LifeTests(SSTPClientDaemonCase):
         )
 
     def test_proxy(self) -> None:
-        """A proxy is told that SSTP asks ([MS-SSTP] 3.2.4.1), and a header of the same name replaces that."""
+        """A proxy is told that SSTP asks ([MS-SSTP] 4.5), and a header of the same name replaces that."""
         for flags, expected in (((), b"\r\nSSTPVERSION: 1.0\r\n"), (("--proxy-header", "SSTPVERSION: 2"), b": 2\r\n")):
             self.start("--proxy", "http://127.0.0.1:3128", *flags)
             transport = StringTransport()
