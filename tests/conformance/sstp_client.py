@@ -1,4 +1,4 @@
-"""The clauses of [MS-SSTP] for the client: section 3.2, and those of 3.1 that concern the client.
+"""The clauses of [MS-SSTP] for the client: section 3.2, those of 3.1 that concern the client, and 4.5.
 
 The clauses of 3.1 and section 2 for both sides, which the codec and the attributes obey, are in the server's table.
 """
@@ -17,6 +17,7 @@ _REQUESTED, _LOGIN = (f"core.sstp.test_client_call_end.{name}." for name in ("Re
 _BINDING, _LINK = (f"core.sstp.test_client_call_late.{name}." for name in ("BindingTests", "LinkTests"))
 _ASKS, _ANSWER = (f"core.sstp.test_client_request.{name}." for name in ("RequestTests", "AnswerTests"))
 _ANYTHING = "core.sstp.test_client_call_anything.AnythingTests.test_anything"
+_DAEMON = "app.daemon.test_sstp_client.LifeTests."
 _CRYPTO = "core.sstp.test_crypto_binding."
 _MACHINE, _COMMON, _STATES, _READ, _CALLS, _ASKED, _BINDS = (
     f"core/sstp/{name}.py"
@@ -102,6 +103,8 @@ _ROWS: tuple[tuple[str, str, str, str, tuple[str, ...], str], ...] = (
      (_BINDING + "test_another_certificate", _CALL_UP + "test_without_tls"), ""),
     ("3.2.7.2", "Received control frames pass in two states, data frames in one, else dropped", "MUST", _CALLS,
      (_UP + "test_gates", _LINK + "test_nothing_passes", _ANYTHING), ""),
+    ("4.5", "CONNECT has SSTPVERSION: 1.0, by which the administrator of a proxy can filter SSTP", "example",
+     "app/daemon/sstp_client.py", ("lab.test_sstp_proxies.HeadTests.test_head", _DAEMON + "test_proxy"), ""),
 )  # fmt: skip
 
 SSTP_CLIENT = tuple(Clause(number, *row) for number, row in enumerate(_ROWS, start=1))

@@ -68,8 +68,8 @@ state machine, the codec and the attributes; `tests/lab/test_sstp.py` has real c
 
 ## [MS-SSTP], the client
 
-The same for the client (section 3.2, and of section 3.1 what concerns it). In these tests the client's call talks to
-the server's, or to one that breaks its word.
+The same for the client (section 3.2, of section 3.1 what concerns it, and the example for proxies in 4.5). In these
+tests the client's call talks to the server's, or to one that breaks its word; the daemon talks to a proxy.
 
 {_table(SSTP_CLIENT)}
 """

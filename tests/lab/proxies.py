@@ -43,6 +43,8 @@ cache deny all
 cache_log {directory}/cache.log
 logformat logins %>Hs %>lp "%{{Proxy-Authorization}}>h"
 access_log stdio:{directory}/access.log logins
+logformat versions %>Hs %>lp %rm %{{SSTPVERSION}}>h
+access_log stdio:{directory}/versions.log versions
 coredump_dir {directory}
 pinger_enable off
 visible_hostname {name}
@@ -124,6 +126,7 @@ LoadModule authz_user_module {modules}/mod_authz_user.so
 LoadModule auth_digest_module {modules}/mod_auth_digest.so
 ErrorLog /dev/stderr
 CustomLog {directory}/access.log "%>s {port} \\"%{{Proxy-Authorization}}i\\""
+CustomLog {directory}/versions.log "%>s {port} %m %{{SSTPVERSION}}i"
 ProxyRequests On
 AllowCONNECT 443
 <Proxy *>
@@ -209,6 +212,14 @@ class Proxies:
         log = self._lab.directory / program / "access.log"
         lines = (line.split(" ", 2) for line in log.read_text().splitlines())
         return [login.strip('"') for _, where, login in lines if where == str(port)]
+
+    def versions(self, program: str, port: int) -> list[tuple[str, str]]:
+        """Return the status of each CONNECT at a port of Squid or Apache, and its SSTPVERSION, `-` where nothing."""
+        log = self._lab.directory / program / "versions.log"
+        lines = (line.split(" ", 3) for line in log.read_text().splitlines())
+        return [
+            (status, version) for status, where, method, version in lines if (where, method) == (str(port), "CONNECT")
+        ]
 
     def _start(self, port: int, program: str, *arguments: str) -> Program:
         name = f"the proxy at port {port}"

@@ -119,7 +119,7 @@ class ReloadTests(RawCase):
         del self.values["rout"]
         self.values["max-clients"] = 1000.9
         self.write()
-        self.assertIn("--max-clients takes a whole number, not '1000.9'", str(self.request()["error"]))
+        self.assertIn("max-clients takes a whole number, not '1000.9'", str(self.request()["error"]))
         self.values |= {"max-clients": 1, "rout": []}
         self.write()
         self.program.wait_for("reload failed, nothing was changed")

@@ -1,9 +1,7 @@
 """Routes, names and scripts of a client whose outer connection is IPv6, as the traffic itself."""
 
 import json
-import sys
 from ipaddress import IPv6Address, IPv6Network
-from pathlib import Path
 
 from iphttps.lab.laboratory import INTERFACE, LINK_DOWN, LINK_UP, addresses, devices
 from iphttps.lab.network import GATEWAY_IPV6, GATEWAY_NAME_IPV6, PRIVATE_HOST
@@ -11,19 +9,13 @@ from iphttps.lab.poll import wait_until
 from iphttps.lab.programs import Program
 from iphttps.lab.traffic import transfer, wait_reachable
 from tests.lab.case import LabCase
+from tests.lab.resolved import Resolved
 
 OTHER_PREFIX = "2001:db8:4::/64"
 OUTER_GATEWAY = "2001:db8:ffff:1::1"
 NAMES = ("--dns-server", "2001:db8:1::53", "--search-domain", "example.org")
 MEBIBYTE = 1 << 20
 
-# A host with systemd-resolved, for the program that is started: /run is its own.
-RESOLVED = """\
-#!/bin/sh
-mount -t tmpfs none /run && mkdir -p /run/systemd/resolve || exit 1
-PATH={directory}:$PATH exec {twistd} "$@"
-"""
-RESOLVECTL = '#!/bin/sh\necho "$@" >> {directory}/resolved\n'
 SCRIPT = """\
 #!/bin/sh
 {{
@@ -83,11 +75,10 @@ class DefaultRouteTests(RoutesCase):
         super().setUp()
         self.directory = self.lab.directory / "host"
         self.directory.mkdir()
-        twistd = Path(sys.executable).with_name("twistd")
-        for name, text in (("resolvectl", RESOLVECTL), ("script", SCRIPT), ("twistd", RESOLVED)):
-            path = self.directory / name
-            path.write_text(text.format(directory=self.directory, twistd=twistd))
-            path.chmod(0o755)
+        self.resolved = Resolved(self.lab, self.directory)
+        script = self.directory / "script"
+        script.write_text(SCRIPT.format(directory=self.directory))
+        script.chmod(0o755)
 
     def noted(self, name: str) -> list[str]:
         """Return what one of the programs has noted."""
@@ -111,10 +102,8 @@ class DefaultRouteTests(RoutesCase):
     def started(self, server: Program) -> Program:
         """Start the client with everything."""
         script = str(self.directory / "script")
-        usual, self.lab.twistd = self.lab.twistd, [str(self.directory / "twistd")]
-        client = self.client(1, "--up-script", script, "--down-script", script, uri=f"https://{GATEWAY_NAME_IPV6}/")
-        self.lab.twistd = usual
-        return client
+        with self.resolved.there():
+            return self.client(1, "--up-script", script, "--down-script", script, uri=f"https://{GATEWAY_NAME_IPV6}/")
 
     def test_life(self) -> None:
         """Routes, names and scripts from the first session through one with another prefix to the end."""
@@ -149,7 +138,7 @@ class DefaultRouteTests(RoutesCase):
         ]
         self.assertEqual([*facts, "1", "0"], self.noted("up"))
         told = [f"dns {INTERFACE} 2001:db8:1::53", f"domain {INTERFACE} example.org"]
-        self.assertEqual(told, self.noted("resolved"))
+        self.assertEqual(told, self.resolved.told)
 
         # With the session everything goes, once the script has run, which still finds the address.
         mark = client.mark()
@@ -159,7 +148,7 @@ class DefaultRouteTests(RoutesCase):
         wait_until(lambda: not addresses(self.host), "no address")
         self.assertEqual({}, self.routes())
         self.assertEqual([*facts[:3], "IPHTTPS_EVENT=down", *facts[4:], "1", "0"], self.noted("down"))
-        wait_until(lambda: self.noted("resolved") == [*told, f"revert {INTERFACE}"], "names taken back")
+        wait_until(lambda: self.resolved.told == [*told, f"revert {INTERFACE}"], "names taken back")
 
         # The next session has another prefix, and nothing of the old one.
         self.server("--prefix", OTHER_PREFIX, "--default-router", *NAMES)
@@ -173,7 +162,7 @@ class DefaultRouteTests(RoutesCase):
         client.stop()
         self.assertNotIn(INTERFACE, devices(self.host))
         self.assertIn(f"IPHTTPS_ADDRESSES={other}/64", self.noted("down"))
-        self.assertEqual(f"revert {INTERFACE}", self.noted("resolved")[-1])
+        self.assertEqual(f"revert {INTERFACE}", self.resolved.told[-1])
 
 
 class RefusedTests(RoutesCase):

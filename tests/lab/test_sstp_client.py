@@ -9,15 +9,13 @@ from pathlib import Path
 
 from iphttps.app.users import editing
 from iphttps.lab.laboratory import LINK_DOWN, LINK_UP, address_in, devices
-from iphttps.lab.network import GATEWAY_IPV4, GATEWAY_NAME, GATEWAY_NAME_IPV4, PRIVATE_HOST, PRIVATE_NETWORK, PROXY_NAME
+from iphttps.lab.network import GATEWAY_IPV4, GATEWAY_NAME, GATEWAY_NAME_IPV4, PRIVATE_HOST, PRIVATE_NETWORK
 from iphttps.lab.poll import wait_until
 from iphttps.lab.programs import Program
 from iphttps.lab.traffic import Transfer, transfer, wait_reachable
 from tests.lab.case import LabCase
-from tests.lab.proxies import BASIC, Proxies
 from tests.lab.test_control import NOBODY
 from tests.lab.test_link_change import DEAD, SOON
-from tests.lab.test_proxies import skipping
 from tests.lab.test_sstp import POOL, PREFIX, SERVER, SERVER_IPV6
 
 INNER = "10.99.0.2"
@@ -262,41 +260,3 @@ class RoamingTests(SSTPClientCase):
         client.wait_for(LINK_UP, since=mark)
         wait_reachable(host, SERVER)
         self.assertLess(time.monotonic() - began, SOON)
-
-
-class ProxyTests(SSTPClientCase):
-    """Through Squid, which wants a login, the only way to the gateway."""
-
-    def setUp(self) -> None:
-        """Start it."""
-        super().setUp()
-        with skipping():
-            self.proxies = Proxies(self.lab)
-            self.proxies.squid()
-        login = self.lab.directory / "proxy.toml"
-        login.touch(0o600)
-        login.write_text('user = "alice"\npassword = "secret"\n')
-        self.flags = (
-            "--proxy", f"http://{PROXY_NAME}:{BASIC}", "--proxy-credentials", str(login), "--proxy-basic",
-        )  # fmt: skip
-
-    def test_basic(self) -> None:
-        """Windows' client cannot do this: both families reach the server, 20 MB arrive intact."""
-        self.sstp_server()
-        self.up(*self.flags)
-        moved = transfer(self.lab.clients[0], self.lab.gateway, SERVER, SIZE)
-        self.assertTrue(moved.intact, moved)
-        wait_reachable(self.lab.clients[0], SERVER_IPV6)
-
-    def test_raw(self) -> None:
-        """An http:// URI: CONNECT, then the stream without TLS, as the Secure Tunnel Proxy Protocol has it."""
-        self.server(
-            "--sstp-pool", POOL, "--sstp-users", str(self._users()), "--sstp-certificate-hash", "00" * 32,
-            uri="http://*:443/IPHTTPS", authentication="none",
-        )  # fmt: skip
-        self.up(*self.flags, uri=f"http://{GATEWAY_NAME}:443")
-
-    def _users(self) -> Path:
-        users = self.lab.directory / "users.toml"
-        editing.add(users, "alice", "secret")
-        return users

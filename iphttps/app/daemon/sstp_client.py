@@ -37,7 +37,7 @@ from .sstp_network import LINK_LOCAL, check, harmless_peer, network_config
 __all__ = ["Options", "makeService"]
 
 VERSION_HEADER = (b"SSTPVERSION", b"1.0")
-"""The header of CONNECT, by which the administrator of a proxy recognizes SSTP ([MS-SSTP] 3.2.4.1)."""
+"""The header of CONNECT, by which the administrator of a proxy recognizes SSTP ([MS-SSTP] 4.5)."""
 
 _UNKNOWN = bytes(4)
 

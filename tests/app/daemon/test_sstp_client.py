@@ -160,7 +160,7 @@ class LifeTests(SSTPClientDaemonCase):
         )
 
     def test_proxy(self) -> None:
-        """The CONNECT request has the SSTPVERSION header ([MS-SSTP] 3.2.4.1), which a header of that name replaces."""
+        """The CONNECT request has the SSTPVERSION header ([MS-SSTP] 4.5), which a header of that name replaces."""
         for flags, expected in (((), b"\r\nSSTPVERSION: 1.0\r\n"), (("--proxy-header", "SSTPVERSION: 2"), b": 2\r\n")):
             self.start("--proxy", "http://127.0.0.1:3128", *flags)
             transport = StringTransport()
