@@ -94,8 +94,17 @@ class SlirpServer:
         pppd.write_text(_SLIRP_PPPD.format(root=ROOT, python=sys.executable, log=self._log))
         pppd.chmod(0o755)
         config.write_text(json.dumps({"user": user, "password": password, "log": str(self._log)}))
+        # trial sets PYTHONPATH for the processes that run tests side by side, and sstpd has another Python.
         self.program = lab.program(
-            host, "sstpd", *_command(lab.server_identity), "--pppd", str(pppd), "--pppd-config", str(config)
+            host,
+            "sstpd",
+            "env",
+            "--unset=PYTHONPATH",
+            *_command(lab.server_identity),
+            "--pppd",
+            str(pppd),
+            "--pppd-config",
+            str(config),
         )
         self.program.wait_for(LISTENING)
 

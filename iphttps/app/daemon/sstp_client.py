@@ -11,6 +11,7 @@ from ...core.failure import FailureReason, Stage
 from ...core.ip.rdnss import Names
 from ...core.sstp.client_call import ClientCall, LinkUp
 from ...core.sstp.client_request import CORRELATION_LENGTH, ClientHandshake
+from ...core.sstp.ppp.client import interface_identifier
 from ...core.sstp.ppp.login import Login
 from ...core.sstp.request import PATH
 from ...host.device.offload import open_tun
@@ -71,13 +72,22 @@ class ServerAccount:
         self._logins.accepted(self._server)
 
 
-def session(config: SSTPClientConfig, logins: PasswordLogin, echo: Echo, uri: URI) -> SessionMaker:
-    """Return what makes the sessions with a server."""
+def session(config: SSTPClientConfig, logins: PasswordLogin, echo: Echo, identifier: bytes, uri: URI) -> SessionMaker:
+    """Return the maker of sessions with a server.
+
+    All of them propose the same interface identifier, so that connections by IPv6 survive a new session.
+    """
     account = ServerAccount(logins, str(uri), show_password=config.allow_pap)
 
     def call(login: Login, certificate: bytes) -> ClientCall:
         return ClientCall(
-            os.urandom, login, certificate, des.encrypt, hashes=config.binding, allow_pap=config.allow_pap
+            os.urandom,
+            login,
+            certificate,
+            des.encrypt,
+            hashes=config.binding,
+            allow_pap=config.allow_pap,
+            identifier=identifier,
         )
 
     def make(client: Owner, deadline: float) -> SSTPClientSession:
@@ -163,7 +173,9 @@ class SSTPClientDaemon(TunnelDaemon):
         config = self._options.config
         logins = PasswordLogin.configured(config)
         echo = Echo(self.reactor, partial(_own, config.interface), lambda: bool(usable(config.interface)))
-        servers = Servers(self.reactor, config, partial(session, config, logins, echo), headers=(VERSION_HEADER,))
+        identifier = interface_identifier(os.urandom(8))
+        sessions = partial(session, config, logins, echo, identifier)
+        servers = Servers(self.reactor, config, sessions, headers=(VERSION_HEADER,))
         return RunningSSTPClient(self.reactor, self._options, servers, self._host(network_config(config)), echo)
 
 

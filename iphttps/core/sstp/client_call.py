@@ -94,8 +94,8 @@ class ClientCall:
 
     `random` returns a number of random bytes, and `des` encrypts a block of 8 bytes with a key of 8. `certificate` is
     the server's certificate from the TLS handshake, in DER, b"" without TLS; `hashes` are the allowed hash protocols,
-    best first. Each method takes the time `now`, in seconds, and returns the commands to perform, in order; at
-    `deadline` the owner calls `expired`.
+    best first; `identifier` is the interface identifier to propose, b"" for a random one. Each method takes the time
+    `now`, in seconds, and returns the commands to perform, in order; at `deadline` the owner calls `expired`.
     """
 
     __slots__ = ("_bound", "_certificate", "_hashes", "_hlak", "_link", "_machine", "_reason", "_was_up", "ppp")
@@ -109,8 +109,9 @@ class ClientCall:
         *,
         hashes: Sequence[HashProtocol] = tuple(HashProtocol),
         allow_pap: bool = False,
+        identifier: bytes = b"",
     ) -> None:
-        self.ppp = PPPClient(random, login, des, allow_pap=allow_pap)
+        self.ppp = PPPClient(random, login, des, allow_pap=allow_pap, identifier=identifier)
         self._certificate = certificate
         self._hashes = tuple(hashes)
         self._machine = ClientMachine(sum(each.value for each in self._hashes))

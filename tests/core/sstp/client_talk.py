@@ -41,9 +41,12 @@ def client_call(
     hashes: Sequence[HashProtocol] = tuple(HashProtocol),
     certificate: bytes = CERTIFICATE,
     allow_pap: bool = False,
+    identifier: bytes = b"",
 ) -> ClientCall:
     """Return a client's call that has not started."""
-    return ClientCall(numbers(5000), login, certificate, encrypt, hashes=hashes, allow_pap=allow_pap)
+    return ClientCall(
+        numbers(5000), login, certificate, encrypt, hashes=hashes, allow_pap=allow_pap, identifier=identifier
+    )
 
 
 class ClientTalk:

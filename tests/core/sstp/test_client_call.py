@@ -106,6 +106,14 @@ class UpTests(SynchronousTestCase):
         self.assertIsNone(talk.link.ipv4)
         self.assertIsNotNone(talk.link.ipv6)
 
+    def test_identifier(self) -> None:
+        """A client that proposes the same interface identifier again has the same addresses (RFC 5072 section 4.1)."""
+        mine = bytes(range(2, 10))
+        talk = ClientTalk(client_call(identifier=mine))
+        talk.start()
+        assert talk.link
+        self.assertEqual(IPv6Identifiers(mine, IDENTIFIER), talk.link.ipv6)
+
     def test_silent_family(self) -> None:
         """The client gives up a family that the server does not negotiate within 10 s."""
         talk = ClientTalk(edit=lambda number, packet: () if number == IPV6CP else None).start()

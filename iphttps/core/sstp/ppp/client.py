@@ -100,19 +100,32 @@ def answers_network(data: bytes) -> bool:
     return data[start : start + 1] in _ANSWERS.get(number, ())
 
 
+def interface_identifier(random: bytes) -> bytes:
+    """Return 8 random bytes as an interface identifier: not zero, without the universal bit (RFC 5072 section 4.1)."""
+    first, *others = random
+    return bytes((first & ~_UNIVERSAL | 0x01, *others))
+
+
 class PPPClient(PPPLink[ClientIPCP | IPV6CP, Own]):
     """The client's side of one link.
 
     `random` returns a number of random bytes, `des` encrypts a block. The client accepts PAP, which sends the password
-    to the server, and no login at all only with `allow_pap`.
+    to the server, and no login at all only with `allow_pap`. `identifier` is the interface identifier to propose, 8
+    bytes; without one it is random.
     """
 
     PEER = "server"
 
-    __slots__ = ("_allow_pap", "_des", "_login", "_method", "_random", "_settling", "missing", "stage")
+    __slots__ = ("_allow_pap", "_des", "_login", "_method", "_own", "_random", "_settling", "missing", "stage")
 
     def __init__(
-        self, random: Callable[[int], bytes], login: Login, des: mschapv2.DES, *, allow_pap: bool = False
+        self,
+        random: Callable[[int], bytes],
+        login: Login,
+        des: mschapv2.DES,
+        *,
+        allow_pap: bool = False,
+        identifier: bytes = b"",
     ) -> None:
         offered = (Authentication.MSCHAPV2, Authentication.PAP)[: 1 + allow_pap]
         super().__init__(LCP(lambda: int.from_bytes(random(4), "big"), offered=offered))
@@ -122,6 +135,7 @@ class PPPClient(PPPLink[ClientIPCP | IPV6CP, Own]):
         """The reason why a family, IPv4 or IPv6, is not open."""
         self._allow_pap = allow_pap
         self._random = random
+        self._own = identifier
         self._login = login
         self._des = des
         self._method: MSCHAPv2Login | PAPLogin | None = None
@@ -243,16 +257,15 @@ class PPPClient(PPPLink[ClientIPCP | IPV6CP, Own]):
         self.stage = Stage.ADDRESSES
         self._settling = now + SETTLE
         self._networks[ProtocolNumber.IPCP] = ClientIPCP()
-        self._networks[ProtocolNumber.IPV6CP] = IPV6CP(self._identifier(), self._identifier(), yielding=True)
+        own = self._own or self._identifier()
+        self._networks[ProtocolNumber.IPV6CP] = IPV6CP(own, self._identifier(), yielding=True)
         found: list[Command] = []
         for number, protocol in tuple(self._networks.items()):
             found += self._network(number, [*protocol.open(now), *protocol.up(now)])
         return found
 
     def _identifier(self) -> bytes:
-        """Return a random interface identifier, not zero, without the universal bit."""
-        first, *others = self._random(8)
-        return bytes((first & ~_UNIVERSAL | 0x01, *others))
+        return interface_identifier(self._random(8))
 
     def _network_up(self, number: int) -> Own:
         self._settle()
