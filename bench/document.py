@@ -42,8 +42,8 @@ Measured on {date} by `{command}`, {rounds}, on {cores} cores ({processor}).
 - iphttps runs in a realistic configuration: mode Certificates, TLS 1.3, a revocation list, all policy, MTU 1280.
 - SSTP runs with MS-CHAPv2, TLS 1.3, IPv4 and IPv6, all policy, and an MTU of 1400. Flows go by IPv6 as in the other
   tunnels, and in a second tunnel by IPv4.
-- The framing of sstp-server 0.7.2 (PyPI) is what its own objects do with packets of 1400 bytes, on one core: SSTP to
-  pppd's stream and back, without TLS, connections or pppd. What they write goes to /dev/null.
+- sstp-server 0.7.2 (PyPI) is measured without PPP: one TLS connection over the loopback to its own protocol objects,
+  with packets of 1400 bytes; its pty end is /dev/null. It is no tunnel, and has less to do than one.
 - OpenVPN runs in user space over TCP with AES-128-GCM, ocserv and openconnect without DTLS. All tunnels reach the
   same host behind the gateway. The stunnel relay carries the bytes of the same TCP flow without packets: no tunnel
   can be faster.

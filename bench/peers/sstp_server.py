@@ -1,5 +1,6 @@
-"""The PyPI package sstp-server, in a Python of its own. Without pppd it is no tunnel: its framing alone is measured."""
+"""The PyPI package sstp-server, in a Python of its own. Its pty end is /dev/null: there is no pppd, and no tunnel."""
 
+import os
 import shutil
 import subprocess
 import tempfile
@@ -9,9 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.progress import say
+from iphttps.lab.authority import Authority, Identity
 from iphttps.lab.errors import LabError
 
-NAME = "framing of sstp-server"
+NAME = "sstp-server without PPP"
 PACKAGE = "sstp-server==0.7.2"
 PYTHONS = ("python3.14", "python3.13", "python3.12")  # older ones get an older package, which does not work with them
 SECONDS = 2.0
@@ -21,7 +23,7 @@ INSTALLING = 180.0  # seconds, at most: it compiles its codec
 
 @dataclass(frozen=True, slots=True)
 class Framing:
-    """Mbit/s of packets in frames, from the client and to it."""
+    """Mbit/s of packets over TLS, from the client and to it."""
 
     up: float
     down: float
@@ -68,12 +70,17 @@ def _works(python: str) -> bool:
 
 def framing(python: Path) -> Framing:
     """Measure it in both directions."""
-    return Framing(_rate(python, "up"), _rate(python, "down"))
+    with tempfile.TemporaryDirectory(prefix="iphttps-bench-") as directory:
+        identity = Authority(Path(directory)).server("localhost")
+        return Framing(_rate(python, "up", identity), _rate(python, "down", identity))
 
 
-def _rate(python: Path, direction: str) -> float:
-    command = (str(python), str(PROGRAM), direction, str(SECONDS))
-    done = subprocess.run(command, capture_output=True, text=True, timeout=10 * SECONDS + 20, check=False)
+def _rate(python: Path, direction: str, identity: Identity) -> float:
+    command = (str(python), str(PROGRAM), direction, str(SECONDS), str(identity.certificate), str(identity.private_key))
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}  # of another Python
+    done = subprocess.run(
+        command, capture_output=True, text=True, timeout=10 * SECONDS + 20, check=False, env=environment
+    )
     if done.returncode:
         raise LabError(f"{NAME}: {done.stderr.strip()}")
     return float(done.stdout)

@@ -1,4 +1,4 @@
-"""Installing sstp-server for its framing to be measured."""
+"""Installing sstp-server, which is measured without PPP."""
 
 from unittest.mock import patch
 

@@ -220,11 +220,12 @@ class RoamingTests(SSTPClientCase):
     def test_other_network(self) -> None:
         """After the move to another network the client is back within seconds, and the download goes on.
 
-        Its address is the same where a user has one session at a time: the old one is dead, but not for the server.
+        Its addresses are the same if a user has one session at a time: the old one is dead, but not for the server.
         """
         self.sstp_server("--max-sessions-per-identity", "1")
         client = self.up(uri=f"https://{GATEWAY_NAME_IPV4}")
         host, gateway = self.lab.clients[0], self.lab.gateway
+        inner = address_in(host, TUNNEL_PREFIX, INTERFACE)
         outcome: list[Transfer] = []
         download = threading.Thread(target=lambda: outcome.append(transfer(gateway, host, INNER, 200 << 20)))
         download.start()
@@ -244,6 +245,7 @@ class RoamingTests(SSTPClientCase):
         wait_reachable(host, SERVER)
         self.assertLess(time.monotonic() - began, SOON)
         self.assertIn(f"inet {INNER} peer {SERVER}/32", self.shown("address", "show", INTERFACE))
+        self.assertEqual(inner, address_in(host, TUNNEL_PREFIX, INTERFACE))
         download.join()
         self.assertTrue(outcome[0].intact)
 
