@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from functools import partial
 from ipaddress import IPv4Address, IPv4Interface, IPv6Interface
 
@@ -72,11 +73,21 @@ class ServerAccount:
         self._logins.accepted(self._server)
 
 
-def session(config: SSTPClientConfig, logins: PasswordLogin, echo: Echo, identifier: bytes, uri: URI) -> SessionMaker:
-    """Return the maker of sessions with a server.
+@dataclass(slots=True)
+class Requested:
+    """The addresses to request: those of the previous session, so that connections survive a new one.
 
-    All of them propose the same interface identifier, so that connections by IPv6 survive a new session.
+    `identifier` is the interface identifier, 8 bytes; `address` the IPv4 address, 4 bytes, b"" at first.
     """
+
+    identifier: bytes
+    address: bytes = b""
+
+
+def session(
+    config: SSTPClientConfig, logins: PasswordLogin, echo: Echo, requested: Requested, uri: URI
+) -> SessionMaker:
+    """Return the maker of sessions with a server."""
     account = ServerAccount(logins, str(uri), show_password=config.allow_pap)
 
     def call(login: Login, certificate: bytes) -> ClientCall:
@@ -87,7 +98,8 @@ def session(config: SSTPClientConfig, logins: PasswordLogin, echo: Echo, identif
             des.encrypt,
             hashes=config.binding,
             allow_pap=config.allow_pap,
-            identifier=identifier,
+            identifier=requested.identifier,
+            address=requested.address,
         )
 
     def make(client: Owner, deadline: float) -> SSTPClientSession:
@@ -102,8 +114,11 @@ class RunningSSTPClient(RunningClient):
 
     carries_ipv4 = True
 
-    def __init__(self, reactor: IReactor, options: Options, servers: Servers, host: Host, echo: Echo) -> None:
+    def __init__(
+        self, reactor: IReactor, options: Options, servers: Servers, host: Host, echo: Echo, requested: Requested
+    ) -> None:
         self.config: SSTPClientConfig = options.config
+        self._requested = requested
         self._echo = echo
         self._negotiated: LinkUp | None = None
         self._peer: IPv4Address | None = None
@@ -126,6 +141,8 @@ class RunningSSTPClient(RunningClient):
         assert link
         check(self.config, link, peer)
         self._negotiated, self._peer = link, harmless_peer(self.config, link, peer)
+        if link.ipv4:
+            self._requested.address = link.ipv4.address
         dns = link.ipv4.dns if link.ipv4 else ()
         # "~.": all names are looked up there where all packets go there (resolvectl(1)).
         domains = ("~.",) if dns and self.config.default_route else ()
@@ -173,10 +190,11 @@ class SSTPClientDaemon(TunnelDaemon):
         config = self._options.config
         logins = PasswordLogin.configured(config)
         echo = Echo(self.reactor, partial(_own, config.interface), lambda: bool(usable(config.interface)))
-        identifier = interface_identifier(os.urandom(8))
-        sessions = partial(session, config, logins, echo, identifier)
+        requested = Requested(interface_identifier(os.urandom(8)))
+        sessions = partial(session, config, logins, echo, requested)
         servers = Servers(self.reactor, config, sessions, headers=(VERSION_HEADER,))
-        return RunningSSTPClient(self.reactor, self._options, servers, self._host(network_config(config)), echo)
+        host = self._host(network_config(config))
+        return RunningSSTPClient(self.reactor, self._options, servers, host, echo, requested)
 
 
 def _own(interface: str) -> bytes | None:

@@ -94,8 +94,9 @@ class ClientCall:
 
     `random` returns a number of random bytes, and `des` encrypts a block of 8 bytes with a key of 8. `certificate` is
     the server's certificate from the TLS handshake, in DER, b"" without TLS; `hashes` are the allowed hash protocols,
-    best first; `identifier` is the interface identifier to propose, b"" for a random one. Each method takes the time
-    `now`, in seconds, and returns the commands to perform, in order; at `deadline` the owner calls `expired`.
+    best first. `identifier` and `address` are the interface identifier and the IPv4 address to request, b"" for any.
+    Each method takes the time `now`, in seconds, and returns the commands to perform, in order; at `deadline` the owner
+    calls `expired`.
     """
 
     __slots__ = ("_bound", "_certificate", "_hashes", "_hlak", "_link", "_machine", "_reason", "_was_up", "ppp")
@@ -110,8 +111,9 @@ class ClientCall:
         hashes: Sequence[HashProtocol] = tuple(HashProtocol),
         allow_pap: bool = False,
         identifier: bytes = b"",
+        address: bytes = b"",
     ) -> None:
-        self.ppp = PPPClient(random, login, des, allow_pap=allow_pap, identifier=identifier)
+        self.ppp = PPPClient(random, login, des, allow_pap=allow_pap, identifier=identifier, address=address)
         self._certificate = certificate
         self._hashes = tuple(hashes)
         self._machine = ClientMachine(sum(each.value for each in self._hashes))

@@ -230,7 +230,31 @@ class SSTPService(SSTPLink):
         entry.address = address.packed
         if address not in self.pool.network:
             self.outside_changed()
-        return Offer(self.pool.server.packed, address.packed, self.dns, identifier, taken)
+        claim = partial(self._claim, entry.number)
+        return Offer(self.pool.server.packed, address.packed, self.dns, identifier, taken, claim)
+
+    def _claim(self, number: int, wanted: bytes) -> bool:
+        """Give a session the address that it requests if an older session of its user has it; that session ends.
+
+        A client that has moved to another network requests its address of before (RFC 1332 section 3.3), which its old
+        session holds until the server notices that it is dead.
+        """
+        entry = self.table.get(number)
+        if not entry or not self.pool:
+            return False
+        for old in self.table.of_user(entry.user):
+            if old is not entry and old.address == wanted:
+                old.connection.disconnect(f"{entry.user} logged in again, and requests its address")
+                break
+        else:
+            return False
+        address = self.pool.take(entry.user, IPv4Address(wanted))
+        if isinstance(address, AddressFault):
+            return False
+        self.pool.free(IPv4Address(entry.address))
+        entry.address = wanted
+        self.outside_changed()
+        return True
 
     def _identifier(self, entry: SessionEntry) -> tuple[bytes, Callable[[bytes], bool]]:
         """Return the interface identifier for a client, empty without IPv6, and a test for identifiers it may not have.

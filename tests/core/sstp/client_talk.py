@@ -42,10 +42,18 @@ def client_call(
     certificate: bytes = CERTIFICATE,
     allow_pap: bool = False,
     identifier: bytes = b"",
+    address: bytes = b"",
 ) -> ClientCall:
     """Return a client's call that has not started."""
     return ClientCall(
-        numbers(5000), login, certificate, encrypt, hashes=hashes, allow_pap=allow_pap, identifier=identifier
+        numbers(5000),
+        login,
+        certificate,
+        encrypt,
+        hashes=hashes,
+        allow_pap=allow_pap,
+        identifier=identifier,
+        address=address,
     )
 
 

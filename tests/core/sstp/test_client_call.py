@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from twisted.trial.unittest import SynchronousTestCase
 
 from iphttps.core.failure import Stage
@@ -17,7 +19,7 @@ from iphttps.core.sstp.ppp.server import IDENTIFIER, Offer
 from iphttps.core.sstp.states import State
 from tests.core.sstp.client_talk import ALICE, ClientTalk, client_call
 from tests.core.sstp.ppp.support import ACK, NAK, REQUEST, configure, plain
-from tests.core.sstp.scripted import ASSIGNED, DNS, MSCHAPV2, OWN, PAP, SUGGESTED
+from tests.core.sstp.scripted import ASSIGNED, DNS, MSCHAPV2, OFFER, OWN, PAP, SUGGESTED
 
 M, S = MessageType, State
 IPCP, IPV6CP, LCP = ProtocolNumber.IPCP, ProtocolNumber.IPV6CP, ProtocolNumber.LCP
@@ -113,6 +115,22 @@ class UpTests(SynchronousTestCase):
         talk.start()
         assert talk.link
         self.assertEqual(IPv6Identifiers(mine, IDENTIFIER), talk.link.ipv6)
+
+    def test_address(self) -> None:
+        """A client requests the address that it had before, and takes what it gets (RFC 1332 section 3.3)."""
+        asked: list[bytes] = []
+
+        def claim(address: bytes) -> bool:
+            asked.append(address)
+            return address[3] == 7
+
+        for last, given in ((7, 7), (8, ASSIGNED[3])):
+            talk = ClientTalk(client_call(address=bytes((10, 99, 0, last))), offer=replace(OFFER, claim=claim))
+            talk.start()
+            assert talk.link
+            assert talk.link.ipv4
+            self.assertEqual(given, talk.link.ipv4.address[3])
+        self.assertEqual({bytes((10, 99, 0, 7)), bytes((10, 99, 0, 8))}, set(asked))
 
     def test_silent_family(self) -> None:
         """The client gives up a family that the server does not negotiate within 10 s."""

@@ -9,6 +9,8 @@ from twisted.logger import capturedLogs
 from iphttps.core.errors import DropReason
 from iphttps.core.ip import ipv4, ipv6
 from iphttps.core.ip.ndp import recognise
+from iphttps.core.sstp.ppp.frame import ProtocolNumber
+from iphttps.core.sstp.ppp.ipcp import ClientIPCP
 from iphttps.net.listen.rejections import LINES
 from iphttps.net.sstp import service
 from iphttps.net.sstp.login import Denied
@@ -89,6 +91,29 @@ class UserTests(SSTPCase):
                 self.assertEqual(newer.ipv6cp.identifier, PREFIX[7].packed[8:])
             if user == "bob":
                 self.assertEqual(newer.ipcp.address, bytes((10, 99, 0, 5)))
+
+    def test_roaming(self) -> None:
+        """A client that requests the address of an older session of its user has it, and the older session ends.
+
+        Nobody gets the address of another user, or of nobody (RFC 1332 section 3.3).
+        """
+        self.table.per_user = 0
+        older, other = self.connected(), self.connected("bob")
+        for wanted, given in (
+            (other.ipcp.address, False),
+            (bytes((10, 99, 0, 200)), False),
+            (older.ipcp.address, True),
+        ):
+            newer = self.caller()
+            newer.ipcp = ClientIPCP(wanted)
+            newer.networks[ProtocolNumber.IPCP] = newer.ipcp
+            newer.call()
+            self.assertTrue(newer.ready)
+            self.assertEqual((newer.ipcp.address == wanted, older.entry.ending), (given, given))
+            self.assertEqual(newer.entry.address, newer.ipcp.address)
+        self.assertFalse(other.entry.ending)
+        held = [each.entry.address for each in (other, newer)]
+        self.assertEqual(len(set(held)), 2)
 
     def test_outside(self) -> None:
         """When a client gets an address outside the pool, and when it has it no longer, the owner is told."""

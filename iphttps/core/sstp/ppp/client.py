@@ -111,12 +111,23 @@ class PPPClient(PPPLink[ClientIPCP | IPV6CP, Own]):
 
     `random` returns a number of random bytes, `des` encrypts a block. The client accepts PAP, which sends the password
     to the server, and no login at all only with `allow_pap`. `identifier` is the interface identifier to propose, 8
-    bytes; without one it is random.
+    bytes; without one it is random. `address` is the IPv4 address to request, 4 bytes, b"" for any.
     """
 
     PEER = "server"
 
-    __slots__ = ("_allow_pap", "_des", "_login", "_method", "_own", "_random", "_settling", "missing", "stage")
+    __slots__ = (
+        "_address",
+        "_allow_pap",
+        "_des",
+        "_login",
+        "_method",
+        "_own",
+        "_random",
+        "_settling",
+        "missing",
+        "stage",
+    )
 
     def __init__(
         self,
@@ -126,6 +137,7 @@ class PPPClient(PPPLink[ClientIPCP | IPV6CP, Own]):
         *,
         allow_pap: bool = False,
         identifier: bytes = b"",
+        address: bytes = b"",
     ) -> None:
         offered = (Authentication.MSCHAPV2, Authentication.PAP)[: 1 + allow_pap]
         super().__init__(LCP(lambda: int.from_bytes(random(4), "big"), offered=offered))
@@ -136,6 +148,7 @@ class PPPClient(PPPLink[ClientIPCP | IPV6CP, Own]):
         self._allow_pap = allow_pap
         self._random = random
         self._own = identifier
+        self._address = address or bytes(4)
         self._login = login
         self._des = des
         self._method: MSCHAPv2Login | PAPLogin | None = None
@@ -256,7 +269,7 @@ class PPPClient(PPPLink[ClientIPCP | IPV6CP, Own]):
         self.phase = Phase.NETWORK
         self.stage = Stage.ADDRESSES
         self._settling = now + SETTLE
-        self._networks[ProtocolNumber.IPCP] = ClientIPCP()
+        self._networks[ProtocolNumber.IPCP] = ClientIPCP(self._address)
         own = self._own or self._identifier()
         self._networks[ProtocolNumber.IPV6CP] = IPV6CP(own, self._identifier(), yielding=True)
         found: list[Command] = []

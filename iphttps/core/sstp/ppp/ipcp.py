@@ -6,7 +6,7 @@ Addresses are 4 bytes.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from enum import IntEnum
 
 from .commands import Reason
@@ -26,19 +26,30 @@ class OptionType(IntEnum):
     SECONDARY_DNS = 131  # RFC 1877 1.3
 
 
+def unclaimed(address: bytes) -> bool:
+    """Assign no address on request."""
+    return False
+
+
 def is_host(address: bytes) -> bool:
     """Tell whether a host on the other side of a link may have this address (RFC 1122 section 3.2.1.3)."""
     return address[0] not in (0, 127) and address[0] < 224
 
 
 class ServerIPCP(ControlProtocol):
-    """The server's side: it has the address `own`, and assigns the address `assigned` and up to two DNS servers."""
+    """The server's side: it has the address `own`, and assigns the address `assigned` and up to two DNS servers.
 
-    __slots__ = ("_dns", "_own", "assigned")
+    `claim` is called with another address that the client requests, and returns True if it is assigned instead.
+    """
 
-    def __init__(self, own: bytes, assigned: bytes, dns: Sequence[bytes] = ()) -> None:
+    __slots__ = ("_claim", "_dns", "_own", "assigned")
+
+    def __init__(
+        self, own: bytes, assigned: bytes, dns: Sequence[bytes] = (), claim: Callable[[bytes], bool] = unclaimed
+    ) -> None:
         super().__init__()
         self.assigned = assigned
+        self._claim = claim
         self._own = own
         self._dns = tuple(dns)
 
@@ -48,6 +59,8 @@ class ServerIPCP(ControlProtocol):
     def _judge(self, kind: int, value: bytes) -> Verdict | bytes:
         match kind:
             case OptionType.ADDRESS:
+                if value not in (self.assigned, _UNKNOWN) and len(value) == 4 and self._claim(value):
+                    self.assigned = value
                 right = self.assigned
             case OptionType.PRIMARY_DNS if self._dns:
                 right = self._dns[0]

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from . import chap, mschapv2_authenticator, pap
 from .frame import ProtocolNumber
-from .ipcp import ServerIPCP
+from .ipcp import ServerIPCP, unclaimed
 from .ipv6cp import IPV6CP, nobodys
 from .lcp import LCP, Authentication
 from .link import Ended, NetworkDown, Phase, PPPLink
@@ -31,7 +31,8 @@ class Offer:
     """The addresses offered to an authenticated client: IPv4 addresses of 4 bytes, an interface identifier of 8.
 
     Without `ipv4` IPCP is rejected, without `identifier` IPV6CP. `own` is the server's IPv4 address. `identifier` is
-    suggested to a client that has none, or one that `taken` reports as another client's.
+    suggested to a client that has none, or one that `taken` reports as another client's. `claim` is called with another
+    IPv4 address that the client requests, and returns True if the client gets it instead.
     """
 
     own: bytes = b""
@@ -39,6 +40,7 @@ class Offer:
     dns: Sequence[bytes] = ()
     identifier: bytes = b""
     taken: Callable[[bytes], bool] = nobodys
+    claim: Callable[[bytes], bool] = unclaimed
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,7 +181,7 @@ class PPPServer(PPPLink[ServerIPCP | IPV6CP, Own]):
             commands += self._chap(self._authenticator.accept(success, now))
         self.phase = Phase.NETWORK
         if offer.ipv4:
-            self._networks[ProtocolNumber.IPCP] = ServerIPCP(offer.own, offer.ipv4, offer.dns)
+            self._networks[ProtocolNumber.IPCP] = ServerIPCP(offer.own, offer.ipv4, offer.dns, offer.claim)
         self._identifier = offer.identifier
         if offer.identifier:
             self._networks[ProtocolNumber.IPV6CP] = IPV6CP(IDENTIFIER, offer.identifier, taken=offer.taken)

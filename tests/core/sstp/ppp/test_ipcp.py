@@ -54,6 +54,22 @@ class ServerTests(SynchronousTestCase):
             self.assertEqual((NAK, [(3, "10.0.0.2")]), self.options(PPP_IPCP_Option_IPAddress(data=wrong)))
         self.assertEqual((ACK, [(3, "10.0.0.2")]), self.options(PPP_IPCP_Option_IPAddress(data="10.0.0.2")))
 
+    def test_claimed(self) -> None:
+        """Another address that the client requests is assigned if the owner agrees; 0.0.0.0 is no request for one."""
+        asked: list[bytes] = []
+
+        def claim(address: bytes) -> bool:
+            asked.append(address)
+            return address == DNS2
+
+        protocol = ServerIPCP(OWN, ASSIGNED, (), claim)
+        started(protocol)
+        for wanted, code in (("0.0.0.0", NAK), ("10.0.0.53", NAK), ("10.0.0.54", ACK), ("10.0.0.2", NAK)):
+            (command,) = protocol.receive(ipcp(REQUEST, 5, PPP_IPCP_Option_IPAddress(data=wanted)), 0.0)
+            self.assertEqual(code, dissected(command, PPP_IPCP).code, wanted)
+        self.assertEqual([DNS, DNS2, ASSIGNED], asked)
+        self.assertEqual(DNS2, protocol.assigned)
+
     def test_address_length(self) -> None:
         """An address of another length than 4 is answered by the right one (RFC 1661 6)."""
         for wrong in (b"", b"\x0a\x00\x00", ASSIGNED + b"\x00"):
