@@ -134,4 +134,4 @@ class AnswerTests(SynchronousTestCase):
             PACKET: "not HTTP",
         }.items():
             self.assertIn(words, str(self.refused(first)))
-        self.assertIn("not HTTP", str(self.refused(b"")))
+        self.assertIn("closed the connection without an answer", str(self.refused(b"")))

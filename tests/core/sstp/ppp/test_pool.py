@@ -105,6 +105,7 @@ class FixedTests(SynchronousTestCase):
     def test_reserved(self) -> None:
         """A fixed address is its user's, connected or not, and he gets no other."""
         pool = AddressPool(NETWORK, {"alice": B, "bob": ELSEWHERE})
+        self.assertEqual((B, None), (pool.fixed("alice"), pool.fixed("carol")))
         self.assertEqual([A, C, D, E], [pool.take(f"user {number}") for number in range(4)])
         self.assertEqual(AddressFault.EXHAUSTED, pool.take("carol"))
         self.assertEqual([B, ELSEWHERE], [pool.take("alice"), pool.take("bob")])
