@@ -99,7 +99,7 @@ class PlacesTests(FindingCase):
         for name in ("file", "url"):
             clients[name].wait_for(f"proxy http://{PROXY_IPV4}:1: ")
             clients[name].wait_for(NEXT)
-        clients["wpad"].wait_for(f"proxy for {GATEWAY_NAME} according to http://{WPAD_NAME}/wpad.dat")
+        clients["wpad"].wait_for(f"http://{WPAD_NAME}/wpad.dat says how to connect to {GATEWAY_NAME}")
         for client in clients.values():
             client.wait_for(f"http://{PROXY_NAME}:{TINYPROXY} connects to {GATEWAY_NAME}:443")
         self.assertNotIn("connects to", direct.text)
@@ -136,7 +136,7 @@ class WhenTests(FindingCase):
         mark = client.mark()
         self.disconnect("moved")
         client.wait_for(LINK_UP, since=mark)
-        self.assertNotIn("proxy for", client.text[mark:])
+        self.assertNotIn("says how to connect", client.text[mark:])
 
         mark = client.mark()
         host.ip("address del 203.0.113.3/25 dev outer")

@@ -142,7 +142,7 @@ class ProxyFinder:
         known.answers[key] = result.proxies
         self._said = ""
         self.log.info(
-            "proxy for {server} according to {where}: {way}",
+            "{where} says how to connect to {server}: {way}",
             event="proxy-found",
             where=where,
             server=uri.authority,

@@ -199,7 +199,7 @@ class NamedTests(SynchronousTestCase):
         self.assertEqual(
             said(events),
             [
-                (LogLevel.info, f"proxy for vpn.example.org according to {where}: http://a:8080, then directly"),
+                (LogLevel.info, f"{where} says how to connect to vpn.example.org: http://a:8080, then directly"),
                 (LogLevel.warn, f"ignored entries in the result of {where}: SOCKS c (SOCKS is not supported)"),
             ],
         )
@@ -273,7 +273,7 @@ class DiscoveryTests(TestCase):
             finder.forget()
             self.content = b"<html>Welcome to our hotel</html>"
             self.assertEqual(await finder.find(SERVER), DIRECT)
-        levels = [level for level, sentence in said(events) if "wpad.dat: " in sentence or "wpad.dat c" in sentence]
+        levels = [level for level, sentence in said(events) if "wpad.dat says" in sentence or "wpad.dat c" in sentence]
         self.assertEqual([LogLevel.info, LogLevel.warn], levels)
 
     async def test_none(self) -> None:
