@@ -13,7 +13,9 @@ from twisted.logger import capturedLogs, formatEvent
 from twisted.python.failure import Failure
 
 from iphttps.app.config.client_options import Options
+from iphttps.app.daemon import running_client
 from iphttps.app.daemon.client import ClientDaemon, RunningIPHTTPSClient
+from iphttps.app.daemon.hooks.dns_settings import DNSSettings
 from iphttps.app.daemon.running_client import RunningClient
 from iphttps.app.daemon.watch.interface_keeper import InterfaceKeeper
 from iphttps.core.errors import ConfigError
@@ -58,6 +60,11 @@ FROM_US = ipv6.packet(bytes(15) + b"\2", bytes(15) + b"\1", ipv6.UDP, b"question
 
 class ClientDaemonCase(DaemonCase):
     """The client in its surroundings; the server is a string of bytes."""
+
+    def setUp(self) -> None:
+        """Leave this host's resolver alone."""
+        super().setUp()
+        self.patch(running_client, "dns_settings", DNSSettings)
 
     def daemon(self, *flags: str) -> ClientDaemon:
         """Make the daemon with these flags besides those it must have."""
