@@ -10,7 +10,7 @@ from ipaddress import IPv4Address, IPv4Interface, IPv6Interface
 
 from ...core.failure import FailureReason, Stage
 from ...core.ip.rdnss import Names
-from ...core.sstp.client_call import ClientCall, LinkUp
+from ...core.sstp.client_call import DISCONNECTED, ClientCall, LinkUp
 from ...core.sstp.client_request import CORRELATION_LENGTH, ClientHandshake
 from ...core.sstp.ppp.client import interface_identifier
 from ...core.sstp.ppp.login import Login
@@ -123,6 +123,13 @@ class RunningSSTPClient(RunningClient):
         self._negotiated: LinkUp | None = None
         self._peer: IPv4Address | None = None
         super().__init__(reactor, options, servers, host)
+
+    def _take_down(self) -> None:
+        failure = self.client.last_failure
+        if failure and failure[0].code == DISCONNECTED:
+            # Another client of this user may have asked for the address: two of them would end each other for ever.
+            self._requested.address = b""
+        super()._take_down()
 
     def _network(self, *, up: bool) -> NetworkConfig:
         return network_config(self.config, self._negotiated if up else None, self._peer)

@@ -27,11 +27,11 @@ from .ppp.mschapv2 import DES
 from .states import Event, State
 from .status_words import status_words
 
-__all__ = ["ClientCall", "Command", "Drop", "LinkDown", "LinkUp", "Negotiated"]
+__all__ = ["DISCONNECTED", "ClientCall", "Command", "Drop", "LinkDown", "LinkUp", "Negotiated"]
 
 # The codes that Windows' client shows for the same failures (raserror.h, winsock2.h).
 _NOT_CONNECTED = "619"  # ERROR_PORT_NOT_CONNECTED: the call was not up
-_DISCONNECTED = "629"  # ERROR_REMOTE_DISCONNECTION: the call was up
+DISCONNECTED = "629"  # ERROR_REMOTE_DISCONNECTION: the call was up
 _TIMED_OUT = "0x8007274C"  # WSAETIMEDOUT, as an HRESULT
 _RESET = "0x80072746"  # WSAECONNRESET, as an HRESULT
 
@@ -303,7 +303,7 @@ class ClientCall:
     def _note_message(self, stage: Stage) -> None:
         """Note the reason for the end of the call if a message that was received at this stage ends it."""
         machine = self._machine
-        code = _DISCONNECTED if self._was_up else _NOT_CONNECTED
+        code = DISCONNECTED if self._was_up else _NOT_CONNECTED
         received = status_words(machine.received_status)
         ended = machine.state in (State.CALL_ABORT_TIMEOUT_PENDING, State.CALL_DISCONNECT_TIMEOUT_PENDING)
         if ended and (unwanted := self.ppp.unwanted):

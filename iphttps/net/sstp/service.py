@@ -240,7 +240,7 @@ class SSTPService(SSTPLink):
         session holds until the server notices that it is dead.
         """
         entry = self.table.get(number)
-        if not entry or not self.pool:
+        if not entry or not entry.address or not self.pool:
             return False
         for old in self.table.of_user(entry.user):
             if old is not entry and old.address == wanted:

@@ -128,6 +128,16 @@ class LifeTests(SSTPClientDaemonCase):
         self.successResultOf(stopped)
         self.assertEqual((0, True), (len(self.table), self.closed(self.devices[0])))
 
+    def test_requested(self) -> None:
+        """The address is requested again after a lost connection, but not after a disconnect by the server."""
+        requested = self.running(self.start())._requested
+        connection = self.join()
+        self.assertEqual(IPv4Interface(INNER).packed, requested.address)
+        (entry,) = self.table
+        entry.connection.disconnect("logged in again")
+        connection.settle()
+        self.assertEqual(b"", requested.address)
+
     def test_status(self) -> None:
         """The status has the stage, what was negotiated, and the server's address in the tunnel."""
         daemon = self.start()
