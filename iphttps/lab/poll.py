@@ -8,10 +8,13 @@ from iphttps.lab.errors import DeadlinePassed
 
 INTERVAL = 0.02
 
+DEADLINE = 40.0
+"""Seconds to wait for an event that must come; long, because a busy machine is slow."""
+
 T = TypeVar("T")
 
 
-def wait_until(condition: Callable[[], T | None], expected: str, deadline: float = 40.0) -> T:
+def wait_until(condition: Callable[[], T | None], expected: str, deadline: float = DEADLINE) -> T:
     """Return the first true value of the condition; raise DeadlinePassed after `deadline` seconds."""
     end = time.monotonic() + deadline
     while not (value := condition()):

@@ -18,6 +18,7 @@ from iphttps.lab.errors import DeadlinePassed
 from iphttps.lab.laboratory import TUNNEL_SERVER
 from iphttps.lab.namespaces import Namespace
 from iphttps.lab.network import GATEWAY_IPV6
+from iphttps.lab.poll import DEADLINE
 from tests.lab.case import LabCase
 
 CLONE_NEWNET = 0x40000000  # linux/sched.h
@@ -52,7 +53,7 @@ def connect(namespace: Namespace, address: str, port: int, receive_buffer: int |
         wire = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET)
     if receive_buffer:
         wire.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
-    wire.settimeout(10)
+    wire.settimeout(DEADLINE)
     wire.connect((address, port))
     return wire
 
@@ -105,7 +106,7 @@ class RawClient:
         """Send a packet, or any bytes."""
         self.wire.sendall(bytes(packet))
 
-    def packets(self, deadline: float = 20.0) -> Iterator[Any]:
+    def packets(self, deadline: float = DEADLINE) -> Iterator[Any]:
         """Yield the packets that arrive, as scapy reads them; fail once so many seconds have passed."""
         end = time.monotonic() + deadline
         while True:
@@ -122,11 +123,11 @@ class RawClient:
             except TimeoutError:
                 continue
 
-    def expect(self, layer: Any, deadline: float = 20.0) -> Any:
+    def expect(self, layer: Any, deadline: float = DEADLINE) -> Any:
         """Return the first packet to come that has a layer."""
         return next(packet for packet in self.packets(deadline) if layer in packet)
 
-    def ping(self, source: str, destination: str = TUNNEL_SERVER, deadline: float = 20.0) -> list[Any]:
+    def ping(self, source: str, destination: str = TUNNEL_SERVER, deadline: float = DEADLINE) -> list[Any]:
         """Send an echo request behind all packets sent before, and return what arrives before its reply.
 
         The reply is a marker: the peer has handled everything sent on this connection before the request, and
@@ -145,7 +146,7 @@ class RawClient:
         """Put packets back, to be read first."""
         self._unread = packets + self._unread
 
-    def read_to_end(self, deadline: float = 20.0) -> bool:
+    def read_to_end(self, deadline: float = DEADLINE) -> bool:
         """Read until the connection ends; tell whether TLS said good-bye, by close_notify."""
         self.wire.settimeout(deadline)
         try:
@@ -196,7 +197,7 @@ def listen(namespace: Namespace, address: str, port: int) -> socket.socket:
     with inside(namespace):
         family = socket.AF_INET6 if ":" in address else socket.AF_INET
         listening = socket.create_server((address, port), family=family)
-    listening.settimeout(10)
+    listening.settimeout(DEADLINE)
     return listening
 
 

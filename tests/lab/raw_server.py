@@ -9,6 +9,7 @@ from typing import Any
 
 from iphttps.lab.authority import Identity
 from iphttps.lab.network import GATEWAY_IPV4, GATEWAY_NAME_IPV4
+from iphttps.lab.poll import DEADLINE
 from iphttps.lab.programs import Program
 from tests.lab.case import LabCase
 from tests.lab.raw import RawClient, listen
@@ -60,7 +61,7 @@ class RawServerCase(LabCase):
     def accept(self) -> socket.socket:
         """Accept the client's next attempt, by TCP."""
         bare, _ = self.listening.accept()
-        bare.settimeout(10)
+        bare.settimeout(DEADLINE)
         self.addCleanup(bare.close)
         return bare
 

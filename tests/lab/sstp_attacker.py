@@ -16,6 +16,7 @@ from iphttps.app.users import editing
 from iphttps.lab.errors import DeadlinePassed
 from iphttps.lab.namespaces import Namespace
 from iphttps.lab.network import GATEWAY_IPV4, PRIVATE_HOST
+from iphttps.lab.poll import DEADLINE
 from iphttps.lab.traffic import wait_reachable
 from tests.lab.raw import client_context, connect
 from tests.lab.test_sstp import SERVER, SSTPCase
@@ -28,7 +29,6 @@ from tests.sstp_client import (
     packet,
 )
 
-PATIENCE = 8.0
 LOST = re.compile(r"(\d+) packets transmitted, (\d+) received")
 
 
@@ -55,7 +55,7 @@ class Attacker(SSTPClient):
         """Send these bytes."""
         self.wire.sendall(b"".join(stream))
 
-    def until(self, condition: Callable[[], object], deadline: float = PATIENCE) -> None:
+    def until(self, condition: Callable[[], object], deadline: float = DEADLINE) -> None:
         """Read and answer until the condition holds or the connection ends.
 
         Raises:
@@ -74,14 +74,14 @@ class Attacker(SSTPClient):
                 found = b""
             self.ended = not found
             if answer := self.receive(found):
-                self.wire.settimeout(PATIENCE)
+                self.wire.settimeout(DEADLINE)
                 self.wire.sendall(answer)
 
     def hear(self, number: int = 0, kind: int | None = None) -> None:
         """Read until so many control packets have come, and one of a kind."""
         self.until(lambda: len(self.kinds) >= number and (kind is None or kind in self.kinds))
 
-    def to_end(self, deadline: float = PATIENCE) -> None:
+    def to_end(self, deadline: float = DEADLINE) -> None:
         """Read until the server closes the connection."""
         self.until(lambda: False, deadline)
 

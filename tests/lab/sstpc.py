@@ -24,7 +24,7 @@ from iphttps.lab.errors import DeadlinePassed, LabError
 from iphttps.lab.laboratory import Laboratory
 from iphttps.lab.namespaces import Namespace
 from iphttps.lab.network import GATEWAY_NAME
-from iphttps.lab.poll import wait_until
+from iphttps.lab.poll import DEADLINE, wait_until
 from iphttps.lab.privilege import SYSTEM_PATH
 from iphttps.lab.programs import Program
 from tests.lab.chap_peer import Login
@@ -32,7 +32,6 @@ from tests.lab.ppp_peer import IPV4, IPV6, PppPeer
 from tests.lab.sstp_guest import PPP_BEGINS, TLS, openssl_config
 from tests.lab.uml import preloaded
 
-PATIENCE = 8.0
 AGAIN = 1.0
 
 # The terminal is its input and output, its log the program's output; only it sees this /run, where its socket is.
@@ -107,7 +106,7 @@ class Sstpc:
             LabError: sstpc has ended, or not come so far in time.
         """
         self._start(name, tls, proxy, ca or self._lab.authority.certificate, trusting)
-        self.program.wait_for(PPP_BEGINS, PATIENCE)
+        self.program.wait_for(PPP_BEGINS)
 
     @property
     def program(self) -> Program:
@@ -121,9 +120,9 @@ class Sstpc:
         pairs = (_SEND_KEY, send), (_RECEIVE_KEY, receive)
         attributes = b"".join(struct.pack("<HH", kind, len(key)) + key for kind, key in pairs)
         with socket.socket(socket.AF_UNIX) as plugin:
-            plugin.settimeout(5)
+            plugin.settimeout(DEADLINE)
             path = self._run / "sstpc" / "sstpc-lab"
-            wait_until(path.exists, "the socket of sstpc for pppd's plugin", 5)
+            wait_until(path.exists, "the socket of sstpc for pppd's plugin")
             plugin.connect(str(path))
             plugin.sendall(_API + struct.pack("<HH", len(attributes), _AUTHENTICATED) + attributes)
             answer = plugin.recv(64)

@@ -8,6 +8,7 @@ import time
 
 from iphttps.lab.laboratory import CLIENT_URI, LINK_UP, LISTENING
 from iphttps.lab.network import GATEWAY_IPV4, GATEWAY_IPV6, PRIVATE_HOST
+from iphttps.lab.poll import DEADLINE
 from iphttps.lab.traffic import wait_reachable
 from tests.lab.case import LabCase
 from tests.lab.raw import listen
@@ -35,14 +36,14 @@ class AddressesTests(LabCase):
 
         def serve() -> None:
             with contextlib.suppress(OSError), self.listening.accept()[0] as wire:
-                wire.settimeout(20)
+                wire.settimeout(DEADLINE)
                 behave(wire)
 
         server = threading.Thread(target=serve)
         server.start()
         began = time.monotonic()
         client = self.lab.client(1, *self.reconnect, uri=CLIENT_URI)
-        client.wait_for(LINK_UP, 20)
+        client.wait_for(LINK_UP)
         self.assertLess(time.monotonic() - began, within)
         self.assertEqual(1, client.text.count(SAID), client.text)
         self.assertNotIn("next attempt in", client.text)

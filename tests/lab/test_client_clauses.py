@@ -21,7 +21,7 @@ from iphttps.lab.authority import Authority
 from iphttps.lab.laboratory import INTERFACE, LINK_DOWN, LINK_UP, addresses
 from iphttps.lab.namespaces import Namespace
 from iphttps.lab.network import GATEWAY_IPV4, GATEWAY_NAME_IPV4
-from iphttps.lab.poll import wait_until
+from iphttps.lab.poll import DEADLINE, wait_until
 from tests.lab.endings import close_notify, fatal_alert, half_close, reset
 from tests.lab.raw import RawClient, inside, listen
 from tests.lab.raw_server import OK, RawServerCase, server_context
@@ -104,7 +104,7 @@ class ClientClauseCase(RawServerCase):
         self.assertEqual("ESTABLISHED", self.status()["state"])
         peer.wire.settimeout(0)
         self.assertRaises(ssl.SSLWantReadError, peer.wire.recv, 1)
-        peer.wire.settimeout(10)
+        peer.wire.settimeout(DEADLINE)
 
     def assert_no_attempt(self, state: str) -> None:
         """Check that the client rests in a state, that no attempt is due, and that it has made none."""
@@ -112,7 +112,7 @@ class ClientClauseCase(RawServerCase):
         self.assertEqual((state, None), (status["state"], status["next_attempt"]))
         self.listening.settimeout(0)
         self.assertRaises(BlockingIOError, self.listening.accept)
-        self.listening.settimeout(10)
+        self.listening.settimeout(DEADLINE)
 
 
 class OpeningTests(ClientClauseCase):

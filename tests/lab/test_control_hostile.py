@@ -6,7 +6,7 @@ import socket
 import time
 from collections.abc import Iterator
 
-from iphttps.lab.poll import wait_until
+from iphttps.lab.poll import DEADLINE, wait_until
 from tests.lab.raw import descriptors, resident
 from tests.lab.test_control import ControlCase
 
@@ -31,7 +31,7 @@ class HostileTests(ControlCase):
         wire = socket.socket(socket.AF_UNIX)
         self.addCleanup(wire.close)
         wire.connect(str(self.socket()))  # waits for its turn, as it would not with a time-out set before
-        wire.settimeout(20)
+        wire.settimeout(DEADLINE)
         return wire
 
     @contextlib.contextmanager
@@ -42,7 +42,7 @@ class HostileTests(ControlCase):
             yield
             self.assertEqual(200, self.curl("/status")[0])
         self.assertLess(resident(self.process.pid) - before[0], 4 * MEBIBYTE)
-        wait_until(lambda: descriptors(self.process.pid) <= before[1], "no descriptor left behind", 15)
+        wait_until(lambda: descriptors(self.process.pid) <= before[1], "no descriptor left behind")
 
     def answer(self, wire: socket.socket) -> bytes:
         """Return all that comes until the connection ends."""

@@ -169,7 +169,7 @@ class DirectAccessTests(PageCase):
         for _ in range(5):  # certificates, their revocation, the configuration; check and up; the client
             self.take()
         _, _, status = next(self.steps)
-        wait_until(lambda: self.works(self.client_machine, status), "what works a little later", 20.0)
+        wait_until(lambda: self.works(self.client_machine, status), "what works a little later")
         self.assertIn("CN=first", self.take())
         self.check_suite()
         for _ in range(3):  # unbound, tayga

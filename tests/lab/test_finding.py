@@ -8,7 +8,7 @@ from pathlib import Path
 
 from iphttps.lab.laboratory import LINK_UP
 from iphttps.lab.network import GATEWAY_NAME, PROXY_IPV4, PROXY_NAME
-from iphttps.lab.poll import wait_until
+from iphttps.lab.poll import DEADLINE, wait_until
 from iphttps.lab.programs import Program
 from tests.lab.intranet import WPAD_NAME, Intranet
 from tests.lab.proxies import PASSWORD, TINYPROXY, USER, Proxies
@@ -222,7 +222,7 @@ class FalseProxyTests(FindingCase):
             with contextlib.suppress(OSError):
                 while True:
                     with listening.accept()[0] as wire:
-                        wire.settimeout(5)
+                        wire.settimeout(DEADLINE)
                         heads.append(wire.recv(65536))
                         wire.sendall(CHALLENGE)
 

@@ -8,7 +8,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from iphttps.lab.authority import Authority
 from iphttps.lab.laboratory import LINK_DOWN, LINK_UP
-from iphttps.lab.poll import wait_until
+from iphttps.lab.poll import DEADLINE, wait_until
 from iphttps.lab.programs import Program
 from tests.lab.raw import inside
 from tests.lab.raw_server import RawServerCase, say, server_context
@@ -92,7 +92,7 @@ class SServer:
     def __init__(self, *flags: str) -> None:
         """Start it in the namespace that this thread is in."""
         self._wire, theirs = socket.socketpair()
-        self._wire.settimeout(10)
+        self._wire.settimeout(DEADLINE)
         self._said = b""
         with theirs:
             self._process = subprocess.Popen(

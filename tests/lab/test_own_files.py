@@ -44,7 +44,7 @@ class OwnFileTests(LabCase):
         """It opens the device as root, its files as that user, in both formats of the log; the pid file goes."""
         for flags, listening in (((), LISTENING), (("--log-format", "json"), "LISTEN")):
             server = self.started(*flags)
-            wait_until(partial(self.says, listening), "the server", 20.0)
+            wait_until(partial(self.says, listening), "the server")
             for path in (self.log, self.pid):
                 self.assertEqual((NOBODY, NOBODY), (path.stat().st_uid, path.stat().st_gid), path)
             self.assertTrue(Path(f"/proc/{self.pid.read_text()}/cmdline").exists())
@@ -63,7 +63,7 @@ class OwnFileTests(LabCase):
             self.log.unlink()
             self.pid.symlink_to(secret)
             server = self.started(*flags)
-            wait_until(partial(self.says, LISTENING if not flags else "LISTEN"), "the server", 20.0)
+            wait_until(partial(self.says, LISTENING if not flags else "LISTEN"), "the server")
             self.assertTrue(self.says(f"renamed to {self.pid}.stale"))
             server.stop()
             self.log.unlink()

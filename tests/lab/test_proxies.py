@@ -51,7 +51,7 @@ def skipping() -> Iterator[None]:
 
 def reach(client: Program, address: str = PRIVATE_HOST) -> None:
     """Wait until the client's link is up, and an address beyond it answers by that link."""
-    client.wait_for(LINK_UP, 20)
+    client.wait_for(LINK_UP)
     device = client.command[client.command.index("--interface", client.command.index("--proxy")) + 1]
     ping = ("ping", "-n", "-c", "1", "-W", "1", "-I", device, address)
     host = client.namespace

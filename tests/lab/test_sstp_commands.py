@@ -68,7 +68,7 @@ class SSTPCommandTests(MachineCase):
             found = json.loads(machine.iphttps("status", "--json", check=False))["last_failure"]
             return found if isinstance(found, dict) else None
 
-        found = wait_until(failure, "a failure", 20)
+        found = wait_until(failure, "a failure")
         self.assertEqual(("login", "691"), (found["stage"], found["code"]))
 
     def test_connect(self) -> None:

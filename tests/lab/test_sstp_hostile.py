@@ -13,7 +13,8 @@ from scapy.layers.inet6 import ICMPv6EchoRequest, IPv6
 
 from iphttps.core.sstp.crypto_binding import HashProtocol, call_connected
 from iphttps.core.sstp.ppp.frame import ProtocolNumber
-from tests.lab.sstp_attacker import PATIENCE, Attacker, HostileCase
+from iphttps.lab.poll import DEADLINE
+from tests.lab.sstp_attacker import Attacker, HostileCase
 from tests.lab.test_sstp import SERVER
 from tests.sstp_client import (
     CALL_ABORT,
@@ -211,7 +212,7 @@ class HostileTests(HostileCase):
         """A whole call in TLS records of one byte each goes on as it should."""
         attacker = self.attacker()
         waiting = CALL_CONNECT_REQUEST
-        end = time.monotonic() + PATIENCE
+        end = time.monotonic() + DEADLINE
         while not attacker.ready and time.monotonic() < end:
             for byte in waiting:
                 attacker.wire.send(bytes((byte,)))
@@ -273,7 +274,7 @@ class HostileTests(HostileCase):
         deaf.ping()
         long_echo = 8 * data(LCP, bytes.fromhex("09 07 0578 00000000") + bytes(1392))  # as long as its answer
         deaf.wire.settimeout(2)
-        end = time.monotonic() + 4 * PATIENCE
+        end = time.monotonic() + DEADLINE
         with self.assertRaises(OSError):
             while time.monotonic() < end:
                 deaf.wire.sendall(long_echo)

@@ -12,6 +12,7 @@ from scapy.layers.l2 import Ether
 
 from iphttps.app.cli.commands.setup import clamp
 from iphttps.lab.errors import DeadlinePassed
+from iphttps.lab.poll import DEADLINE
 from tests.lab.ppp_peer import IPV4, IPV6, LCP, MRU
 from tests.lab.raw import inside
 from tests.lab.sstpc import Sstpc
@@ -136,7 +137,7 @@ class MssTests(LongCase):
             seen = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(0x0003))
         with seen:
             seen.bind(("outer", 0))
-            seen.settimeout(5)
+            seen.settimeout(DEADLINE)
             for source, target, protocol, layer, mss in (
                 (addresses[0], FAR, IPV4, IP, 1460),
                 (addresses[1], FAR_IPV6, IPV6, IPv6, 1440),

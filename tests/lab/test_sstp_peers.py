@@ -28,7 +28,7 @@ from iphttps.lab.network import (
     PRIVATE_HOST,
     PRIVATE_NETWORK,
 )
-from iphttps.lab.poll import wait_until
+from iphttps.lab.poll import DEADLINE, wait_until
 from iphttps.lab.traffic import ping
 from tests.lab.case import LabCase
 from tests.lab.chap_peer import log_in
@@ -112,7 +112,7 @@ class GuestTests(LabCase):
             inside = lab.private.run("ip", "netns", "pids", lab.gateway.name).stdout.split()
             self.assertNotEqual([], inside)
         # Killed, they are there until the system's first process has heard of their end.
-        gone = wait_until(lambda: not any(Path("/proc", number).exists() for number in inside), "the end of all", 5)
+        gone = wait_until(lambda: not any(Path("/proc", number).exists() for number in inside), "the end of all")
         self.assertTrue(gone)
         self.assertEqual([], processes(lambda line: str(lab.directory) in line))
         self.assertFalse(lab.directory.exists())
@@ -155,7 +155,7 @@ class PppTests(LabCase):
     def peer(self, demand: str, **choices: Any) -> PppPeer:
         """Start pppd with a demand on its client; return that client."""
         self.pppd = self.guest.start("sh", "-c", _PPPD, "sh", demand)
-        self.listener.settimeout(10)
+        self.listener.settimeout(DEADLINE)
         connection, _ = self.listener.accept()
         self.addCleanup(connection.close)
         return PppPeer(connection.fileno(), **choices)
@@ -204,7 +204,7 @@ class Answering(Thread):
             self._serve(self._context.wrap_socket(bare, server_side=True))
 
     def _serve(self, wire: ssl.SSLSocket) -> None:
-        wire.settimeout(10)
+        wire.settimeout(DEADLINE)
         self.version = wire.version()
         stream = wire.makefile("rb")
         while stream.readline() != b"\r\n":

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from iphttps.lab.laboratory import LINK_UP
 from iphttps.lab.network import GATEWAY_NAME, PROXY_IPV4
-from iphttps.lab.poll import wait_until
+from iphttps.lab.poll import DEADLINE, wait_until
 from iphttps.lab.programs import Program
 from iphttps.lab.traffic import transfer
 from tests.lab.proxies import APACHE, BASIC, BASIC_TLS, DIGEST, EVERYTHING, NEGOTIATE, NTLM, PASSWORD, TINYPROXY
@@ -146,7 +146,7 @@ class HeadTests(SSTPProxyCase):
         """Accept the client's next connection."""
         wire, _ = self.listening.accept()
         self.addCleanup(wire.close)
-        wire.settimeout(20)
+        wire.settimeout(DEADLINE)
         return wire
 
     def read(self, wire: socket.socket, end: bytes) -> bytes:

@@ -109,7 +109,7 @@ class SessionTests(RadiusCase):
         client = self.sstpc()
         client.ping(SERVER)
         client.close()
-        wait_until(lambda: "Acct-Status-Type = Stop" in radius.records, "the record of the end", 10)
+        wait_until(lambda: "Acct-Status-Type = Stop" in radius.records, "the record of the end")
         begin, end = re.split(r"\n\n", radius.records.strip())[-2:]
         for record in (begin, end):
             self.assertIn('User-Name = "alice"', record)
@@ -121,18 +121,18 @@ class SessionTests(RadiusCase):
         self.assertRegex(end, r"Acct-Output-Octets = [1-9]")
         self.assertRegex(end, r"Acct-Terminate-Cause = (User-Request|Lost-Carrier)")
         server.stop()
-        wait_until(lambda: "Acct-Status-Type = Accounting-Off" in radius.records, "the end of accounting", 5)
+        wait_until(lambda: "Acct-Status-Type = Accounting-Off" in radius.records, "the end of accounting")
 
     def test_stop(self) -> None:
         """When the server stops, it sends the records of the end until the RADIUS server confirms them (RFC 2866 2)."""
         radius = FreeRadius(self.lab, self.lab.gateway)
         server = self.radius_server()
         self.sstpc()
-        wait_until(partial(self.started, radius, 1), "the record of the start", 10)
+        wait_until(partial(self.started, radius, 1), "the record of the start")
         self.lab.gateway.run("nft", "-f", "-", stdin=LOSS)
         os.kill(server.pid, signal.SIGTERM)
         # Stop and Accounting-Off, and at least one of them again.
-        wait_until(lambda: self.lost() > 2, "a record that is sent again", 10)
+        wait_until(lambda: self.lost() > 2, "a record that is sent again")
         self.assertNotIn("Acct-Status-Type = Stop", radius.records)
         self.lab.gateway.run("nft", "delete", "table", "inet", "loss")
         server.wait_ended(10)
@@ -153,7 +153,7 @@ class SessionTests(RadiusCase):
         client.ping(SERVER)
         self.assertIn("198.51.100.77", self.routes())
         client.close()
-        wait_until(lambda: "198.51.100.77" not in self.routes(), "the end of the route", 10)
+        wait_until(lambda: "198.51.100.77" not in self.routes(), "the end of the route")
 
     def routes(self) -> str:
         """Return the gateway's routes through the SSTP interface."""
@@ -166,8 +166,8 @@ class SessionTests(RadiusCase):
         client = self.sstpc("bob")
         self.assertEqual(str(client.ppp.address), "10.99.0.2")
         server.wait_for("(bob, ")
-        server.wait_for("disconnected: it has reached the Session-Timeout of 1 s", 10)
-        wait_until(lambda: "Acct-Terminate-Cause = Session-Timeout" in radius.records, "the record of the end", 5)
+        server.wait_for("disconnected: it has reached the Session-Timeout of 1 s")
+        wait_until(lambda: "Acct-Terminate-Cause = Session-Timeout" in radius.records, "the record of the end")
 
     def test_disconnect(self) -> None:
         """The RADIUS server ends a session by its number or its user, and learns if there is none (RFC 5176)."""
@@ -178,10 +178,10 @@ class SessionTests(RadiusCase):
             begun = server.mark()
             client = self.sstpc()
             server.wait_for("(alice, ", since=begun)
-            wait_until(partial(self.started, radius, number), "the record of the start", 10)
+            wait_until(partial(self.started, radius, number), "the record of the start")
             found = re.findall(r'Acct-Session-Id = "([0-9a-f]{16})"', radius.records)[-1]
             by = f'Acct-Session-Id = "{found}"' if number == 1 else 'User-Name = "alice"'
             radius.disconnect(by).wait_for("Received Disconnect-ACK")
             server.wait_for("disconnected: the RADIUS server 127.0.0.1 disconnects it", since=begun)
             client.close()
-        wait_until(lambda: radius.records.count("Acct-Terminate-Cause = Admin-Reset") == 2, "both records", 10)
+        wait_until(lambda: radius.records.count("Acct-Terminate-Cause = Admin-Reset") == 2, "both records")
