@@ -87,3 +87,13 @@ class SSTPCommandTests(MachineCase):
         self.assertEqual(0, command.wait_ended())
         self.assertNotIn("sstp0", devices(host))
         self.assertEqual(before, sorted(self.client_machine.home.iterdir()))
+
+    def test_killed(self) -> None:
+        """If the command is killed, its daemon ends too and restores the host."""
+        host = self.client_machine.host
+        authority = self.gateway.directory / "etc" / "iphttps" / "server-ca" / "ca.pem"
+        words = (IPHTTPS, "connect", f"sstp://alice@{GATEWAY_NAME}", "--ca", str(authority))
+        command = self.lab.program(host, "connect", "env", f"IPHTTPS_SSTP_PASSWORD={self.password}", *words)
+        command.wait_for("connected: sstp0 ")
+        os.kill(command.pid, signal.SIGKILL)
+        wait_until(lambda: "sstp0" not in devices(host), "the end of the daemon")

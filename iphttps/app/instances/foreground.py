@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import tempfile
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from ...core.errors import ConfigError
+from ...host.process.parent_death import signal_at_parent_death
 from .launch import STOPPING, last_words, twistd
 from .paths import command
 
@@ -19,7 +22,8 @@ from .paths import command
 class Foreground:
     """A daemon of a role, run with options and additional environment variables while the context is entered.
 
-    With `verbose` its log goes to this process's standard output and standard error.
+    The daemon ends as well if this process is killed. With `verbose` its log goes to this process's standard output and
+    standard error.
     """
 
     def __init__(
@@ -53,6 +57,7 @@ class Foreground:
                     stderr=None if self._verbose else log,
                     # Without a session of its own the daemon would get the terminal's SIGINT as well as our SIGTERM.
                     start_new_session=True,
+                    preexec_fn=partial(signal_at_parent_death, signal.SIGTERM),
                 )
         except OSError as error:
             shutil.rmtree(self._directory, ignore_errors=True)

@@ -7,7 +7,6 @@ addresses, and a list of addresses.
 
 from __future__ import annotations
 
-import ctypes
 import encodings.idna  # noqa: F401  # used in look-ups: Python's files are unreadable after root is given up
 import json
 import os
@@ -16,6 +15,7 @@ import socket
 from collections.abc import Callable
 from contextlib import suppress
 
+from ..process.parent_death import signal_at_parent_death
 from .functions import Names, SystemNames
 
 _QUESTION, _ANSWER = 4096, 1 << 16
@@ -25,8 +25,6 @@ _LONGEST_NAME = 253
 """Maximum characters of a DNS name (RFC 1035 section 2.3.4)."""
 
 _MOST_ADDRESSES = 200
-
-_PARENT_DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG
 
 
 class AskedNames:
@@ -76,7 +74,7 @@ def start(prepare: Callable[[], None]) -> tuple[int, int]:
                 os.close(inherited)
             prepare()
             # After the change of user, which resets it. Nothing else ends the process during a look-up.
-            ctypes.CDLL(None).prctl(_PARENT_DEATH_SIGNAL, signal.SIGKILL)
+            signal_at_parent_death(signal.SIGKILL)
             answer(its.fileno(), SystemNames())
         finally:
             os._exit(0)
