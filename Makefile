@@ -59,5 +59,5 @@ clean:  ## remove what the other targets made, except for .venv
 	rm -f twisted/plugins/dropin.cache
 	find iphttps tests bench manual twisted -name __pycache__ -prune -exec rm -rf {} +
 
-$(INSTALLED): setup.cfg setup.py pyproject.toml $(wildcard iphttps/host/device/offload*.[ch])
+$(INSTALLED): setup.cfg setup.py pyproject.toml $(wildcard iphttps/host/device/offload*.[ch] iphttps/net/stream/loop*.[ch])
 	@tools/setup venv

@@ -1,16 +1,23 @@
-"""Builds the one compiled part, which is optional: where it cannot be built all else is installed, and works."""
+"""Builds the compiled parts, which are optional: where one cannot be built all else is installed, and works."""
 
 from setuptools import Extension, setup
 
-DIRECTORY = "iphttps/host/device/"
+DEVICE = "iphttps/host/device/"
+STREAM = "iphttps/net/stream/"
 
 setup(
     ext_modules=[
         Extension(
             "iphttps.host.device._offload",
-            [DIRECTORY + "offload.c", DIRECTORY + "offload_module.c"],
-            depends=[DIRECTORY + "offload.h"],
+            [DEVICE + "offload.c", DEVICE + "offload_module.c"],
+            depends=[DEVICE + "offload.h"],
             optional=True,
-        )
+        ),
+        Extension(
+            "iphttps.net.stream._loop",
+            [STREAM + "loop.c", STREAM + "loop_module.c"],
+            depends=[STREAM + "loop.h"],
+            optional=True,
+        ),
     ]
 )

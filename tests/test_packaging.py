@@ -127,7 +127,7 @@ class VersionTests(SynchronousTestCase):
 
 
 class CompiledTests(SynchronousTestCase):
-    """The compiled part, which is optional."""
+    """The compiled parts, which are optional."""
 
     def compiled(self, **environment: str) -> set[str]:
         """Build a wheel and return what in it was compiled; the rest must be there in any case."""
@@ -135,11 +135,14 @@ class CompiledTests(SynchronousTestCase):
             names = set(wheel.namelist())
         self.assertIn("iphttps/host/device/offload.py", names)
         self.assertIn("iphttps/host/device/_offload.pyi", names)
+        self.assertIn("iphttps/net/stream/_loop.pyi", names)
         return {name for name in names if name.endswith(".so")}
 
     def test_compiler(self) -> None:
-        """With a compiler it is built."""
-        self.assertEqual({f"iphttps/host/device/_offload{sysconfig.get_config_var('EXT_SUFFIX')}"}, self.compiled())
+        """With a compiler they are built."""
+        suffix = sysconfig.get_config_var("EXT_SUFFIX")
+        parts = {f"iphttps/host/device/_offload{suffix}", f"iphttps/net/stream/_loop{suffix}"}
+        self.assertEqual(parts, self.compiled())
 
     def test_no_compiler(self) -> None:
         """If there is none, everything else is installed, and a TUN device is one without offload."""

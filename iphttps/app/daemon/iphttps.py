@@ -18,6 +18,7 @@ from ...host.device.tap import TapDevice
 from ...host.kernel.network import NetworkConfig
 from ...net.device_reader import DeviceReader
 from ...net.iphttps.service import IPHTTPSService
+from ...net.stream.compiled import LOOPS
 from ..config import interface_settings
 from ..config.addresses.identity_addresses import fixed_addresses
 from ..config.server_config import LINK_LOCAL, ServerConfig
@@ -116,4 +117,4 @@ def _link(config: ServerConfig, table: ClientTable, cache: NeighborCache, router
         strict=config.strict,
         isolate=config.isolate,
     )
-    return ServerLink(table, cache, policy, router, own)
+    return ServerLink(table, cache, policy, router, own, loops=LOOPS)

@@ -13,6 +13,7 @@ from itertools import accumulate, pairwise
 from operator import attrgetter
 
 from ..errors import DropReason
+from ..loops import Loops
 from . import ipv4 as ip4
 from .ipv6 import HEADER_LENGTH, PAYLOAD_LENGTH, VERSION
 
@@ -78,12 +79,13 @@ class Framer:
     the session (3.1.5.3, 3.2.5.2.2).
     """
 
-    __slots__ = ("_ipv4", "_rest", "end")
+    __slots__ = ("_ipv4", "_rest", "_scan", "end")
 
     last = b""
 
-    def __init__(self, *, ipv4: bool = False) -> None:
+    def __init__(self, loops: Loops | None = None, *, ipv4: bool = False) -> None:
         self.end: DropReason | None = None
+        self._scan = loops.scan if loops else _unscanned
         self._ipv4 = ipv4
         self._rest = b""
 
@@ -101,8 +103,9 @@ class Framer:
             return EMPTY
         if self._rest:
             data = self._rest + data
-        offset, size = 0, len(data)
-        bounds = [0]
+        scanned = self._scan(data)
+        offset, size = scanned[-1], len(data)
+        bounds: list[int] = []
         while offset < size:
             if data[offset] >> 4 != VERSION:
                 if not self._ipv4:
@@ -130,11 +133,17 @@ class Framer:
                 break
             bounds.append(following)
             offset = following
+        whole = [*scanned, *bounds] if bounds else scanned
         if offset == size:
             self._rest = b""
-            return Batch(data, bounds)
+            return Batch(data, whole)
         self._rest = b"" if self.end else data[offset:]
-        return Batch(data[:offset], bounds)
+        return Batch(data[:offset], whole)
+
+
+def _unscanned(data: bytes) -> Sequence[int]:
+    """Return the bounds of no packets: all are left to Python."""
+    return (0,)
 
 
 def malformed(packet: bytes, *, ipv4: bool = False) -> DropReason | None:

@@ -16,7 +16,7 @@ A batch passes unsplit if each of its packets has a header that was accepted fro
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Generic
 
@@ -26,6 +26,7 @@ from ..ip import ipv6 as ip6
 from ..ip.batch import EMPTY, Batch
 from ..ip.dhcpv6 import is_server_message
 from ..ip.ndp import Kind, Message, neighbor_advertisement, recognise
+from ..loops import Loops
 from .table import FIRST_IPV6, K, Table, gathered, is_multicast
 
 __all__ = ["MAXIMUM_ADDRESSES", "PROVEN_HEADERS", "Forwarding", "Policy", "Sources", "Verdict"]
@@ -93,7 +94,8 @@ class Policy(Generic[K]):
     """The rules for one link.
 
     `own` holds the server's addresses of both families; `prefix` is the first 8 bytes of the /64, empty if clients get
-    none. `permits` tells whether a session may bind a free address of the prefix; some may be reserved.
+    none. `permits` tells whether a session may bind a free address of the prefix; some may be reserved. `loops` is a
+    compiled module, if there is one.
     """
 
     def __init__(
@@ -102,8 +104,10 @@ class Policy(Generic[K]):
         own: frozenset[bytes],
         prefix: bytes = b"",
         permits: Callable[[K, bytes], bool] = lambda _key, _address: True,
+        loops: Loops | None = None,
     ) -> None:
         self.own = own
+        self._proven = loops.proven if loops else _proven
         self._table = table
         self._prefix = prefix
         self._permits = permits
@@ -139,16 +143,7 @@ class Policy(Generic[K]):
 
     def from_client(self, sources: Sources[K], batch: Batch) -> Forwarding:
         """Forward a batch from a client."""
-        data, proven = batch.data, sources.proven
-        protocol, ipv4_from, ipv4_to = ip4.PROTOCOL, ip4.SOURCE, ip4.HEADER_LENGTH
-        ipv6_from, ipv6_to = ip6.NEXT_HEADER, ip6.HEADER_LENGTH
-        for start in batch.bounds[:-1]:
-            if data[start] < FIRST_IPV6:
-                if data[start + protocol] == _IPV4_ICMP or data[start + ipv4_from : start + ipv4_to] not in proven:
-                    break
-            elif data[start + ipv6_from : start + ipv6_to] not in proven:
-                break
-        else:
+        if self._proven(batch.data, batch.bounds, sources.proven):
             return Forwarding(batch)
         return self._forward_each(sources, batch)
 
@@ -296,3 +291,16 @@ class Policy(Generic[K]):
         if next_header == ip6.UDP and (own or self._is_on_link(destination)):
             return _HOST
         return _HOST_LASTING
+
+
+def _proven(data: bytes, bounds: Sequence[int], headers: set[bytes]) -> bool:
+    """Tell whether the headers of all packets are in the set, and no packet is ICMP of IPv4."""
+    protocol, ipv4_from, ipv4_to = ip4.PROTOCOL, ip4.SOURCE, ip4.HEADER_LENGTH
+    ipv6_from, ipv6_to = ip6.NEXT_HEADER, ip6.HEADER_LENGTH
+    for start in bounds[:-1]:
+        if data[start] < FIRST_IPV6:
+            if data[start + protocol] == _IPV4_ICMP or data[start + ipv4_from : start + ipv4_to] not in headers:
+                return False
+        elif data[start + ipv6_from : start + ipv6_to] not in headers:
+            return False
+    return True

@@ -74,7 +74,7 @@ class OffloadTunDevice(TunDevice):
 
     def write(self, batch: Batch) -> None:
         """Write the packets to the kernel, each flow in order, or drop and count those that it does not accept."""
-        bounds = array(_BOUND, batch.bounds).tobytes()
+        bounds = batch.bounds if isinstance(batch.bounds, memoryview) else array(_BOUND, batch.bounds)
         refused, size = _offload.write(self.descriptor, batch.data, bounds, "udp" in self.offload)
         self.counters.sent(len(batch) - refused, len(batch.data) - size)
         if refused:

@@ -40,16 +40,20 @@ static PyObject *offload_read(PyObject *module, PyObject *arguments)
 static PyObject *offload_write(PyObject *module, PyObject *arguments)
 {
     const uint8_t *data;
-    const uint32_t *bounds;
-    Py_ssize_t size, room;
+    Py_buffer view;
+    Py_ssize_t size;
     int device, datagrams;
-    if (!PyArg_ParseTuple(arguments, "iy#y#p", &device, &data, &size, &bounds, &room, &datagrams))
+    if (!PyArg_ParseTuple(arguments, "iy#y*p", &device, &data, &size, &view, &datagrams))
         return NULL;
-    size_t count = (size_t)room / sizeof *bounds;
+    const uint32_t *bounds = view.buf;
+    size_t count = (size_t)view.len / sizeof *bounds;
     for (size_t i = 0; i < count; i++)
-        if (bounds[i] > size || (i && bounds[i] < bounds[i - 1]))
+        if (bounds[i] > size || (i && bounds[i] < bounds[i - 1])) {
+            PyBuffer_Release(&view);
             return PyErr_Format(PyExc_ValueError, "bounds lie beyond the data, or run backwards");
+        }
     struct refusal refused = offload_join(device, data, bounds, count ? count - 1 : 0, datagrams);
+    PyBuffer_Release(&view);
     return Py_BuildValue("(nn)", (Py_ssize_t)refused.packets, (Py_ssize_t)refused.bytes);
 }
 static PyMethodDef methods[] = {

@@ -9,6 +9,7 @@ from ...core.ip.batch import Framer
 from ...core.iphttps.client_handshake import ClientHandshake
 from ...core.iphttps.request import Opened
 from ..client_session import ClientSession, Owner
+from ..stream import compiled
 
 __all__ = ["IPHTTPSClientSession"]
 
@@ -40,4 +41,4 @@ class IPHTTPSClientSession(ClientSession):
     def _open(self, opened: Opened) -> None:
         self._answered = True
         self._client.responded(self)
-        self.opened(opened.rest, in_body(Framer(), opened.body, chunked=self._handshake.chunked))
+        self.opened(opened.rest, in_body(Framer(compiled.LOOPS), opened.body, chunked=self._handshake.chunked))

@@ -17,6 +17,7 @@ from ...core.iphttps.request import Opened
 from ...core.memory import SharedMemory
 from ..explain import sentence
 from ..paced import BUDGET, PacedSession
+from ..stream import compiled
 
 
 class Owner(Protocol):
@@ -50,7 +51,7 @@ class ServerSession(PacedSession):
         self.wire.write(self._answer)
         opened, self._opened, self._answer = self._opened, None, b""
         assert opened is not None
-        self.opened(opened.rest, in_body(Framer(), opened.body))
+        self.opened(opened.rest, in_body(Framer(compiled.LOOPS), opened.body))
 
     def deliver(self, batch: Batch) -> None:
         """Forward packets from the client (3.2.5.2.2): up to BUDGET now, the rest in later turns of the reactor."""

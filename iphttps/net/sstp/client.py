@@ -22,6 +22,7 @@ from ...core.sstp.ppp.chap import FailureCode
 from ...core.sstp.ppp.login import Login
 from ..client_session import ClientSession, Owner
 from ..connection import HANDSHAKE_DEADLINE
+from ..stream import compiled
 from .echo import Echo
 from .session import MOST_OWED
 
@@ -77,7 +78,7 @@ class SSTPClientSession(ClientSession):
         """The call, once the server has answered the request."""
         self._setup = setup
         self._login: Login | None = None
-        self._packets = SSTPCodec()
+        self._packets = SSTPCodec(compiled.LOOPS)
         self._answers: list[bytes] = []
         self._timer: IDelayedCall | None = None
         self._last_moment: IDelayedCall | None = None

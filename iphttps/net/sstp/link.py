@@ -21,6 +21,7 @@ from ...core.sstp.reserved import Reserved
 from ...core.sstp.sessions import SessionEntry, SessionTable
 from ...core.sstp.table import Table
 from ..interfaces import PacketDevice
+from ..stream import compiled
 from ..stream.fanout import Fanout
 from .session import Up
 
@@ -54,7 +55,7 @@ class SSTPLink:
         self.reserved = Reserved(prefix, own)
         """The IPv6 addresses that are fixed for users."""
         self._addresses: Table[int] = Table()
-        self._policy: Policy[int] = Policy(self._addresses, own, prefix, self._permits)
+        self._policy: Policy[int] = Policy(self._addresses, own, prefix, self._permits, compiled.LOOPS)
         self._errors = HostErrors(*map(_own_address(own).get, (ipv4.ADDRESS_LENGTH, ipv6.ADDRESS_LENGTH), (b"", b"")))
         self._advertising: Fanout[SessionEntry] = Fanout(clock, table, send)
         self._advertisement: IDelayedCall | None = None

@@ -21,6 +21,7 @@ from ...core.sstp.sessions import SessionEntry
 from ..explain import sentence
 from ..log import logger
 from ..paced import BUDGET, PacedSession
+from ..stream import compiled
 from .login import Denied, Granted
 
 __all__ = ["MOST_OWED", "SHUTDOWN", "SSTPSession"]
@@ -65,7 +66,7 @@ class SSTPSession(PacedSession):
         self._service = service
         self._answer = answer
         self._rest = rest
-        self._packets = SSTPCodec()
+        self._packets = SSTPCodec(compiled.LOOPS)
         self._timer: IDelayedCall | None = None
         self._last_moment: IDelayedCall | None = None
         self._login: Deferred[None] | None = None
