@@ -1,33 +1,39 @@
 """Deficit round robin with priority for sparse flows, as in FQ-CoDel (RFC 8290 sections 4.1 and 4.2).
 
-Flows that have become busy wait in a list of new flows, which is served first; flows that have used up their quantum
-wait in a list of old flows, and receive the next quantum when it is their turn. So a flow that needs less than its
-share never waits behind the quanta of the busy ones.
+Sparse flows wait in a list of new flows, which is served first; busy flows wait in a list of old flows, and receive a
+quantum when it is their turn. So a flow that needs much less than its share never waits behind the quanta of the
+others.
 
-RFC 8290 moves a flow that becomes empty from the new list to the old list, so that it cannot gain by leaving and coming
-back; until the round has passed, it waits like a busy flow. Here a flow keeps its remaining credit instead while it is
-away, and receives more only with the next round. It cannot gain either, and a flow that sends several packets in a
-round, each of which finds it empty, keeps its priority while its quantum lasts.
+In RFC 8290 every flow that was empty is new when it comes back. With many flows whose queue holds less than a quantum
+all would be new, and a sparse flow one among them. So a flow is sparse here only while it has used little, in this
+round and those before. RFC 8290 keeps a flow from gaining by leaving and coming back in that it passes through the list
+of old flows first; here a flow keeps its credit while it is away, and receives more only with the next round. So a flow
+that sends several packets in a round, each of which finds it empty, remains sparse.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Hashable
+from math import ldexp
 from typing import Generic, TypeVar
 
 __all__ = ["DeficitRoundRobin"]
+
+SPARSE = 1 / 8
+"""A flow is sparse while it has used at most this part of a quantum; what it used counts half in each new round."""
 
 K = TypeVar("K", bound=Hashable)
 
 
 class _Flow(Generic[K]):
-    """The credit of one flow, as of a round, and the list that it waits in; None if it has nothing to do."""
+    """The state of one flow as of a round, and the list that it waits in; None if it has nothing to do."""
 
-    __slots__ = ("credit", "round", "waits_in")
+    __slots__ = ("credit", "round", "used", "waits_in")
 
     def __init__(self, credit: float, now: int) -> None:
         self.credit = credit
+        self.used = 0.0
         self.round = now
         self.waits_in: OrderedDict[K, _Flow[K]] | None = None
 
@@ -41,10 +47,11 @@ class DeficitRoundRobin(Generic[K]):
     time; `next` takes one step more for each quantum that was charged before.
     """
 
-    __slots__ = ("_flows", "_new", "_old", "_quantum", "_round", "_served")
+    __slots__ = ("_flows", "_new", "_old", "_quantum", "_round", "_served", "_sparse")
 
     def __init__(self, quantum: float) -> None:
         self._quantum = quantum
+        self._sparse = quantum * SPARSE
         self._round = 0
         self._flows: dict[K, _Flow[K]] = {}
         self._new: OrderedDict[K, _Flow[K]] = OrderedDict()
@@ -70,25 +77,27 @@ class DeficitRoundRobin(Generic[K]):
             return
         else:
             self._refill(flow)
-        self._append(key, flow, self._new if flow.credit > 0 else self._served)
+        self._append(key, flow, self._new if flow.credit > 0 and flow.used <= self._sparse else self._list_of(flow))
 
     def next(self) -> K | None:
-        """Return the key to serve now, the same one until its quantum is used up; None if no key has anything to do."""
+        """Return the key to serve now, the same one until its share is used up; None if no key has anything to do."""
         while True:
             if self._new:
                 key, flow = next(iter(self._new.items()))
+                if flow.credit > 0 and flow.used <= self._sparse:
+                    return key
             elif self._old:
                 key, flow = next(iter(self._old.items()))
                 self._refill(flow)
+                if flow.credit > 0:
+                    return key
             elif self._served:
                 self._begin_round()
                 continue
             else:
                 return None
-            if flow.credit > 0:
-                return key
             self._leave(key, flow)
-            self._append(key, flow, self._served)
+            self._append(key, flow, self._list_of(flow))
 
     def credit(self, key: K) -> float:
         """Return what the key that `next` returned may still use of its quantum in this round.
@@ -104,7 +113,9 @@ class DeficitRoundRobin(Generic[K]):
         Raises:
             KeyError: The key is unknown.
         """
-        self._flows[key].credit -= cost
+        flow = self._flows[key]
+        flow.credit -= cost
+        flow.used += cost
 
     def drained(self, key: K) -> None:
         """Note that a key has nothing to do any more; without effect if that is known. Its credit is kept."""
@@ -125,10 +136,16 @@ class DeficitRoundRobin(Generic[K]):
             (flow,) = self._old.values()
             self._round += int(-flow.credit // self._quantum)
 
+    def _list_of(self, flow: _Flow[K]) -> OrderedDict[K, _Flow[K]]:
+        """Return the list for a flow that is not sparse."""
+        return self._old if flow.credit > 0 else self._served
+
     def _refill(self, flow: _Flow[K]) -> None:
         """Add a quantum for each round that has begun since the last time, up to one quantum in all."""
-        if flow.round < self._round:
-            flow.credit = min(flow.credit + (self._round - flow.round) * self._quantum, self._quantum)
+        rounds = self._round - flow.round
+        if rounds:
+            flow.credit = min(flow.credit + rounds * self._quantum, self._quantum)
+            flow.used = ldexp(flow.used, -rounds)
             flow.round = self._round
 
     @staticmethod
