@@ -30,7 +30,7 @@ BUDGET = 256
 """Maximum number of packets processed from one session at a time."""
 
 PACKET = 512
-RECORD = 4096
+RECORD = 1024
 """What a packet and a TLS record cost, in bytes whose decryption and forwarding takes as long."""
 
 MINIMUM_READ = 2 * 1024

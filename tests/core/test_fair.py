@@ -67,9 +67,9 @@ class OrderTests(SynchronousTestCase):
         """A key that comes back in the same round is first again, while it has used little."""
         for key in (1, 2, 3):
             self.fair.add(key)
-            serve(self.fair, QUANTUM / 2)
-        self.assertEqual(1, serve(self.fair, QUANTUM / 2))
-        little = QUANTUM * SPARSE / 3
+            serve(self.fair, 0.6 * QUANTUM)
+        self.assertEqual(1, serve(self.fair, 0.6 * QUANTUM))
+        little = QUANTUM * SPARSE[-1] / 3
         for cost in (little, little, little, 1):
             self.fair.add(9)
             self.assertEqual(9, serve(self.fair, cost))
@@ -77,11 +77,21 @@ class OrderTests(SynchronousTestCase):
         self.fair.add(9)
         self.assertEqual([2, 3, 9], [serve(self.fair, QUANTUM / 2) for _ in range(3)])
 
+    def test_least_first(self) -> None:
+        """Of those that have used little, those are first that have used least."""
+        for key in (1, 2, 3, 4):
+            self.fair.add(key)
+            serve(self.fair, QUANTUM * SPARSE[-key])
+            self.fair.drained(key)
+        for key in (1, 3, 4, 2):
+            self.fair.add(key)
+        self.assertEqual([4, 3, 2, 1], [serve(self.fair, QUANTUM) for _ in range(4)])
+
     def test_sparse_again(self) -> None:
         """What a key has used counts half in each new round, so that one that was busy becomes sparse again."""
         for key in (1, 2, 3):
             self.fair.add(key)
-            serve(self.fair, QUANTUM)
+            serve(self.fair, 3 * QUANTUM if key == 2 else QUANTUM)
         self.fair.drained(2)
         first = []
         for _ in range(5):
