@@ -1,8 +1,9 @@
-"""Sessions whose work on received data is bounded in each turn of the reactor.
+"""Sessions that are read in their turn, by a scheduler that they share.
 
-One read of the socket can contain thousands of small packets. Processing them all at once would delay reading the
-device until its queue in the kernel overflows, and packets for other clients are lost. Packets of 1280 bytes do not
-reach the limit.
+A session is served a quantum at a time (`net/stream/read_scheduler.py`). How many packets are in a number of bytes is
+known only afterwards, so the size of a read follows the packets and TLS records in the one before. Should a read
+contain many more, packets over BUDGET wait for the session's next turn: processing them all at once would delay reading
+the device until its queue in the kernel overflows, and packets for other clients are lost.
 """
 
 from __future__ import annotations
@@ -11,60 +12,129 @@ from collections import deque
 from collections.abc import Iterator
 from typing import cast
 
-from twisted.internet.interfaces import IDelayedCall, IPushProducer, IReactorTime
+from twisted.internet.interfaces import IPushProducer, IReactorTime
+from twisted.internet.protocol import connectionDone
+from twisted.internet.tcp import Connection
+from twisted.python.failure import Failure
 
+from ..core.codec import Codec
 from ..core.memory import SharedMemory
 from .session import Session
+from .stream.read_scheduler import ReadScheduler
+from .stream.socket_reader import SocketReader
+from .stream.write_through import QUEUE
 
 __all__ = ["BUDGET", "PacedSession"]
 
 BUDGET = 256
-"""Maximum number of packets processed from one session in one turn of the reactor."""
+"""Maximum number of packets processed from one session at a time."""
+
+PACKET = 512
+RECORD = 1024
+"""What a packet and a TLS record cost, in bytes whose decryption and forwarding takes as long."""
+
+MINIMUM_READ = 2 * 1024
+INITIAL_READ = 16 * 1024
+MAXIMUM_READ = QUEUE
+"""Limits of the bytes read at a time; each read may have twice the size of the one before."""
 
 
 class PacedSession(Session):
-    """A session that puts off what is over its budget to later turns, and does not read its connection meanwhile.
+    """A session that is read in its turn; what is over its budget is put off, and the connection not read meanwhile.
 
     Work is an iterator that does one step for each value, which is the number of packets of that step.
     """
 
-    def __init__(self, clock: IReactorTime, memory: SharedMemory) -> None:
+    def __init__(self, clock: IReactorTime, memory: SharedMemory, reads: ReadScheduler) -> None:
         super().__init__(clock, memory=memory)
+        self._reads = reads
+        self._reader: SocketReader | None = None
+        self._size = INITIAL_READ
+        self._bytes_per_cost = 1.0
+        self._at_end = True
+        """True if the last read found less in the socket than it would have taken."""
+        self.packets = 0
+        """The number of packets in the last read."""
+        self._records = 0
         self._put_off: deque[Iterator[int]] = deque()
-        self._next: IDelayedCall | None = None
         self._paused = False
 
-    def work(self, steps: Iterator[int]) -> None:
-        """Do these steps behind those that wait: up to BUDGET now, the rest in later turns of the reactor."""
-        self._put_off.append(steps)
-        if not self._next:
-            self._go_on()
+    def opened(self, rest: bytes, codec: Codec) -> None:
+        """Enter the packet phase; from now on the connection is read by the scheduler."""
+        carrier: object = self._carrier
+        if isinstance(carrier, Connection):
+            self._reader = SocketReader(carrier, self._readable)
+        super().opened(rest, codec)
+
+    def turn_over(self) -> None:
+        """Process the data of all TLS records from one read of the socket together."""
+        self._records += len(self._gathered)
+        super().turn_over()
+
+    # What the scheduler calls.
+
+    def _readable(self) -> None:
+        self._reads.readable(self)
 
     @property
-    def _reading(self) -> IPushProducer:
-        return cast(IPushProducer, self.transport)
+    def drained(self) -> bool:
+        """True if nothing is put off, and the last read has emptied the socket."""
+        return self._at_end and not self._put_off
 
-    def _go_on(self) -> None:
-        self._next = None
-        left = BUDGET
-        while left > 0 and self._put_off:
-            done = next(self._put_off[0], None)
-            if done is not None:
-                left -= done
+    def serve(self, quantum: int) -> int:
+        """Do what was put off, up to BUDGET, or else read the connection once; return the cost."""
+        if self._put_off:
+            self._work_off()
+            return 0  # paid for when it was read
+        return self._read(quantum) if self._reader else 0
+
+    def _read(self, quantum: int) -> int:
+        """Read about as much as the quantum allows, and process it; return what it cost."""
+        assert self._reader
+        self.packets = self._records = 0
+        size = int(min(max(quantum * self._bytes_per_cost, MINIMUM_READ), 2 * self._size, MAXIMUM_READ))
+        got = self._reader.read(size)
+        self._at_end = got < size
+        cost = got + PACKET * self.packets + RECORD * self._records
+        if not self._at_end:  # a few bytes say nothing about many
+            self._size, self._bytes_per_cost = size, got / cost
+        return cost
+
+    def pause(self) -> None:
+        """Stop reading."""
+        if not self._paused:
+            self._paused = True
+            cast(IPushProducer, self.transport).pauseProducing()
+
+    def resume(self) -> None:
+        """Read again."""
+        if self._paused:
+            self._paused = False
+            cast(IPushProducer, self.transport).resumeProducing()
+
+    def abort(self) -> None:
+        """End the connection at once."""
+        self.wire.abortConnection()
+
+    # What is put off.
+
+    def work(self, steps: Iterator[int]) -> None:
+        """Do these steps behind those that wait: up to BUDGET now, the rest in the session's next turns."""
+        self._put_off.append(steps)
+        if len(self._put_off) == 1:
+            self._work_off()
+
+    def _work_off(self) -> None:
+        done = 0
+        while done < BUDGET and self._put_off:
+            packets = next(self._put_off[0], None)
+            if packets is not None:
+                done += packets
             elif self._put_off:  # the last step may have ended the session
                 self._put_off.popleft()
         if self._put_off:
-            self._next = self.clock.callLater(0, self._go_on)
-            if not self._paused:
-                self._paused = True
-                self._reading.pauseProducing()
-        else:
-            self._read_again()
-
-    def _read_again(self) -> None:
-        if self._paused:
-            self._paused = False
-            self._reading.resumeProducing()
+            self.pause()
+            self._reads.add(self)
 
     def settle(self) -> None:
         """Do now what was put off: the stream has ended, or its framing is lost."""
@@ -73,14 +143,21 @@ class PacedSession(Session):
                 pass
 
     def drop_work(self) -> None:
-        """Discard the queued work: the session has ended."""
+        """Discard what was put off: the session has ended."""
         self._put_off.clear()
-        if self._next:
-            self._next.cancel()
-            self._next = None
+
+    # The end.
 
     def disconnect(self, sentence: str) -> None:
         """End the session; the connection is read again, to receive the peer's close_notify."""
         self.drop_work()
-        self._read_again()
+        self.resume()
         super().disconnect(sentence)
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        """Leave the scheduler; subclasses extend this."""
+        self._reads.remove(self)
+        if self._reader:
+            self._reader.release()
+            self._reader = None
+        super().connectionLost(reason)

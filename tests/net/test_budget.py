@@ -89,4 +89,4 @@ class BudgetTests(ServerCase):
 
     def pending(self) -> bool:
         """Tell whether more is to come in a later turn."""
-        return bool(self.tunnel._next or self.tunnel._put_off)
+        return bool(self.tunnel._put_off)

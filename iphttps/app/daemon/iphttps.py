@@ -19,6 +19,7 @@ from ...host.kernel.network import NetworkConfig
 from ...net.device_reader import DeviceReader
 from ...net.iphttps.service import IPHTTPSService
 from ...net.stream.compiled import LOOPS
+from ...net.stream.read_scheduler import ReadScheduler
 from ..config import interface_settings
 from ..config.addresses.identity_addresses import fixed_addresses
 from ..config.server_config import LINK_LOCAL, ServerConfig
@@ -31,10 +32,13 @@ from .service import Host
 class ConfiguredIPHTTPS:
     """IP-HTTPS as configured."""
 
-    def __init__(self, host: Host, config: ServerConfig, seats: Seats, numbers: Iterator[int]) -> None:
+    def __init__(
+        self, host: Host, config: ServerConfig, seats: Seats, numbers: Iterator[int], reads: ReadScheduler
+    ) -> None:
         """Create the device and set up the host; raises ConfigError.
 
-        `seats` are those of all protocols, `numbers` yields the numbers of clients.
+        `seats` are those of all protocols, `numbers` yields the numbers of clients,
+        and `reads` reads all their connections.
         """
         self.device = host.opened(config.interface)
         host.configure(
@@ -61,6 +65,7 @@ class ConfiguredIPHTTPS:
             certificate=certificate_policy(config.authentication),
             paths=(*paths, *DEFAULT_PATHS),
             name=DEFAULT_SERVER,
+            reads=reads,
         )
         self.service.sources.most = config.max_sessions_per_source
         self.reader = DeviceReader(host.reactor, self.device, self.service.from_host, host.device_lost)

@@ -19,6 +19,7 @@ from ...net.interfaces import IReactor, PacketDevice
 from ...net.iphttps.server import Server
 from ...net.listen.accept import AcceptFilter
 from ...net.listen.listener import Listener
+from ...net.stream.read_scheduler import ReadScheduler
 from ..config.reload import contents
 from ..config.server_config import ServerConfig
 from ..config.server_options import Options
@@ -54,8 +55,11 @@ class ServerDaemon(Daemon):
         files = contents(config)
         tls = self._load_tls(config)
         seats, numbers = Seats(config.max_clients), count(1)
-        iphttps = ConfiguredIPHTTPS(self, config, seats, numbers) if config.serves_iphttps else None
-        sstp = ConfiguredSSTP(self, config, seats, numbers, self._open_sstp_device) if config.serves_sstp else None
+        reads = ReadScheduler(self.reactor)
+        iphttps = ConfiguredIPHTTPS(self, config, seats, numbers, reads) if config.serves_iphttps else None
+        sstp = (
+            ConfiguredSSTP(self, config, seats, numbers, reads, self._open_sstp_device) if config.serves_sstp else None
+        )
 
         def filtered(factory: IProtocolFactory) -> AcceptFilter:
             return AcceptFilter(

@@ -26,6 +26,7 @@ from ...net.device_reader import DeviceReader
 from ...net.interfaces import PacketDevice
 from ...net.log import logger
 from ...net.sstp.service import Binding, SSTPService
+from ...net.stream.read_scheduler import ReadScheduler
 from ..config import interface_settings
 from ..config.server_config import LINK_LOCAL, ServerConfig
 from ..config.sstp_options import SSTPOptions
@@ -59,11 +60,13 @@ class ConfiguredSSTP:
         config: ServerConfig,
         seats: Seats,
         numbers: Iterator[int],
+        reads: ReadScheduler,
         open_device: Callable[[str], PacketDevice] | None = None,
     ) -> None:
         """Create the device, set up the host, and open the users' database; raises ConfigError.
 
-        `seats` are those of all protocols, `numbers` yields the numbers of clients.
+        `seats` are those of all protocols, `numbers` yields the numbers of clients,
+        and `reads` reads all their connections.
         """
         self.logins = open_logins(host.reactor, config)
         self._file = self.logins if isinstance(self.logins, FileLogins) else None
@@ -91,6 +94,7 @@ class ConfiguredSSTP:
             pool=pool,
             prefix=own.ip.packed[:8] if own else b"",
             router=self._router,
+            reads=reads,
             limiter=HandshakeLimiter(config.max_handshakes, config.max_handshakes_per_source),
         )
         self._pool = pool

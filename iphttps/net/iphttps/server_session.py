@@ -18,6 +18,7 @@ from ...core.memory import SharedMemory
 from ..explain import sentence
 from ..paced import BUDGET, PacedSession
 from ..stream import compiled
+from ..stream.read_scheduler import ReadScheduler
 
 
 class Owner(Protocol):
@@ -25,6 +26,7 @@ class Owner(Protocol):
 
     clock: IReactorTime
     memory: SharedMemory
+    reads: ReadScheduler
 
     def from_client(self, entry: ClientEntry, batch: Batch) -> None: ...
     def left(self, entry: ClientEntry, sentence: str) -> None: ...
@@ -34,7 +36,7 @@ class ServerSession(PacedSession):
     """The server's session with one client; it takes over the connection from the request and sends `answer`."""
 
     def __init__(self, service: Owner, opened: Opened, answer: bytes) -> None:
-        super().__init__(service.clock, service.memory)
+        super().__init__(service.clock, service.memory, service.reads)
         self.entry: ClientEntry | None = None
         self._service = service
         self._opened: Opened | None = opened
@@ -54,8 +56,9 @@ class ServerSession(PacedSession):
         self.opened(opened.rest, in_body(Framer(compiled.LOOPS), opened.body))
 
     def deliver(self, batch: Batch) -> None:
-        """Forward packets from the client (3.2.5.2.2): up to BUDGET now, the rest in later turns of the reactor."""
+        """Forward packets from the client (3.2.5.2.2): up to BUDGET now, the rest in its next turns."""
         assert self.entry is not None
+        self.packets += len(batch)
         if len(batch) <= BUDGET and not self._put_off:
             self._service.from_client(self.entry, batch)
             return

@@ -22,6 +22,7 @@ from ..listen.service import CertificatePolicy, NotAdmitted, Peer
 from ..log import logger
 from ..session_log import SessionLog
 from ..stream.fanout import Fanout
+from ..stream.read_scheduler import ReadScheduler
 from .link_timers import LinkTimers, send, send_to_all
 from .server_session import ServerSession
 
@@ -49,6 +50,7 @@ class IPHTTPSService:
         certificate: CertificatePolicy,
         paths: Iterable[str] = DEFAULT_PATHS,
         name: str = DEFAULT_SERVER,
+        reads: ReadScheduler | None = None,
         day: Callable[[], float] = time,
     ) -> None:
         self.clock = clock
@@ -60,6 +62,8 @@ class IPHTTPSService:
         """Called with the number of packets written to the device."""
         self.memory = SharedMemory()
         """The memory queued for all clients together."""
+        self.reads = ReadScheduler(clock) if reads is None else reads
+        """What reads the clients' connections; services of one reactor share it."""
         self.sources = Sources()
         """The sources of clients without a certificate."""
         self.past = Counters()

@@ -35,6 +35,7 @@ from ..listen.rejections import WINDOW, RejectionLog
 from ..listen.service import CertificatePolicy, Peer
 from ..log import logger
 from ..session_log import SessionLog, named
+from ..stream.read_scheduler import ReadScheduler
 from .link import SSTPLink
 from .login import Denied, End, Granted, Logins, Record
 from .session import SSTPSession
@@ -88,12 +89,15 @@ class SSTPService(SSTPLink):
         dns: Sequence[bytes] = (),
         binding: Binding = Binding(),
         limiter: HandshakeLimiter[SSTPSession] | None = None,
+        reads: ReadScheduler | None = None,
         name: str = DEFAULT_SERVER,
         day: Callable[[], float] = time,
     ) -> None:
         super().__init__(clock, table, device, own, prefix, router)
         self.memory = SharedMemory()
         """The memory queued for all clients together."""
+        self.reads = ReadScheduler(clock) if reads is None else reads
+        """What reads the clients' connections; services of one reactor share it."""
         self.sources = Sources()
         """The number of users' sessions per source."""
         self.past = Counters()

@@ -22,6 +22,7 @@ from ..explain import sentence
 from ..log import logger
 from ..paced import BUDGET, PacedSession
 from ..stream import compiled
+from ..stream.read_scheduler import ReadScheduler
 from .login import Denied, Granted
 
 __all__ = ["MOST_OWED", "SHUTDOWN", "SSTPSession"]
@@ -43,6 +44,7 @@ class Owner(Protocol):
 
     clock: IReactorTime
     memory: SharedMemory
+    reads: ReadScheduler
     stopping: bool
 
     def login(self, entry: SessionEntry, credentials: Credentials) -> Deferred[Granted | Denied]: ...
@@ -61,7 +63,7 @@ class SSTPSession(PacedSession):
     entry: SessionEntry | None = None
 
     def __init__(self, service: Owner, call: Call, answer: bytes, rest: bytes) -> None:
-        super().__init__(service.clock, service.memory)
+        super().__init__(service.clock, service.memory, service.reads)
         self.call = call
         self._service = service
         self._answer = answer
@@ -97,6 +99,7 @@ class SSTPSession(PacedSession):
             return
         codec = self._packets
         batch = codec.feed(data)
+        self.packets += len(batch)
         if len(batch) <= BUDGET and not (codec.control or codec.end or codec.drops):
             self._forward(batch)
         else:
@@ -137,8 +140,8 @@ class SSTPSession(PacedSession):
             self.counters.dropped(reason, number)
         drops.clear()
 
-    def _go_on(self) -> None:
-        super()._go_on()
+    def _work_off(self) -> None:
+        super()._work_off()
         self._flush()
         self._arm()
 
