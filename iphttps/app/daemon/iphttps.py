@@ -16,7 +16,8 @@ from ...core.iphttps.request import DEFAULT_PATHS
 from ...core.seats import Seats
 from ...host.device.tap import TapDevice
 from ...host.kernel.network import NetworkConfig
-from ...net.device_reader import DeviceReader
+from ...net.downlink import Downlink
+from ...net.eager_reader import EagerReader
 from ...net.iphttps.service import IPHTTPSService
 from ..config import interface_settings
 from ..config.addresses.identity_addresses import fixed_addresses
@@ -30,10 +31,12 @@ from .service import Host
 class ConfiguredIPHTTPS:
     """IP-HTTPS as configured."""
 
-    def __init__(self, host: Host, config: ServerConfig, seats: Seats, numbers: Iterator[int]) -> None:
+    def __init__(
+        self, host: Host, config: ServerConfig, seats: Seats, numbers: Iterator[int], downlink: Downlink
+    ) -> None:
         """Create the device and set up the host; raises ConfigError.
 
-        `seats` are those of all protocols, `numbers` yields the numbers of clients.
+        `seats` and `downlink` are those of all protocols, `numbers` yields the numbers of clients.
         """
         self.device = host.opened(config.interface)
         host.configure(
@@ -60,9 +63,10 @@ class ConfiguredIPHTTPS:
             certificate=certificate_policy(config.authentication),
             paths=(*paths, *DEFAULT_PATHS),
             name=DEFAULT_SERVER,
+            downlink=downlink,
         )
         self.service.sources.most = config.max_sessions_per_source
-        self.reader = DeviceReader(host.reactor, self.device, self.service.from_host, host.device_lost)
+        self.reader = EagerReader(host.reactor, self.device, self.service.from_host, host.device_lost, downlink)
         self.service.wrote = self.reader.wrote
 
     def change_mode(self, mode: AuthenticationMode) -> None:

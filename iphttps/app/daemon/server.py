@@ -15,6 +15,7 @@ from ...core.iphttps.server import ServerEvent
 from ...core.proxy.trusted_proxies import TrustedProxies
 from ...core.seats import Seats
 from ...host.process import allocator
+from ...net.downlink import Downlink
 from ...net.interfaces import IReactor, PacketDevice
 from ...net.iphttps.server import Server
 from ...net.listen.accept import AcceptFilter
@@ -54,8 +55,9 @@ class ServerDaemon(Daemon):
         files = contents(config)
         tls = self._load_tls(config)
         seats, numbers = Seats(config.max_clients), count(1)
-        iphttps = ConfiguredIPHTTPS(self, config, seats, numbers) if config.serves_iphttps else None
-        sstp = ConfiguredSSTP(self, config, seats, numbers, self._open_sstp_device) if config.serves_sstp else None
+        shared = seats, numbers, Downlink(self.reactor)
+        iphttps = ConfiguredIPHTTPS(self, config, *shared) if config.serves_iphttps else None
+        sstp = ConfiguredSSTP(self, config, *shared, self._open_sstp_device) if config.serves_sstp else None
 
         def filtered(factory: IProtocolFactory) -> AcceptFilter:
             return AcceptFilter(

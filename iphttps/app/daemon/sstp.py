@@ -22,7 +22,8 @@ from ...host.device.offload import open_tun
 from ...host.device.tun import TunDevice
 from ...host.kernel.ipv4 import IPv4Config
 from ...host.kernel.network import NetworkConfig
-from ...net.device_reader import DeviceReader
+from ...net.downlink import Downlink
+from ...net.eager_reader import EagerReader
 from ...net.interfaces import PacketDevice
 from ...net.log import logger
 from ...net.sstp.service import Binding, SSTPService
@@ -59,11 +60,12 @@ class ConfiguredSSTP:
         config: ServerConfig,
         seats: Seats,
         numbers: Iterator[int],
+        downlink: Downlink,
         open_device: Callable[[str], PacketDevice] | None = None,
     ) -> None:
         """Create the device, set up the host, and open the users' database; raises ConfigError.
 
-        `seats` are those of all protocols, `numbers` yields the numbers of clients.
+        `seats` and `downlink` are those of all protocols, `numbers` yields the numbers of clients.
         """
         self.logins = open_logins(host.reactor, config)
         self._file = self.logins if isinstance(self.logins, FileLogins) else None
@@ -92,6 +94,7 @@ class ConfiguredSSTP:
             prefix=own.ip.packed[:8] if own else b"",
             router=self._router,
             limiter=HandshakeLimiter(config.max_handshakes, config.max_handshakes_per_source),
+            downlink=downlink,
         )
         self._pool = pool
         self._prefix = config.sstp_prefix
@@ -104,7 +107,7 @@ class ConfiguredSSTP:
         self._host = host
         self._routing: IDelayedCall | None = None
         self.service.outside_changed = self._outside_changed
-        self.reader = DeviceReader(host.reactor, self.device, self.service.from_host, host.device_lost)
+        self.reader = EagerReader(host.reactor, self.device, self.service.from_host, host.device_lost, downlink)
         self.service.wrote = self.reader.wrote
 
     def start(self) -> None:
