@@ -13,11 +13,10 @@ from zope.interface import implementer
 from ..core.ip.batch import Batch
 from .interfaces import PacketDevice
 
-__all__ = ["MOST_BYTES", "MOST_READS", "READ_AT_ONCE", "READ_SIZE", "DeviceReader"]
+__all__ = ["MOST_READS", "READ_AT_ONCE", "READ_SIZE", "DeviceReader"]
 
 MOST_READS = 16
-MOST_BYTES = 1 << 20
-"""Limits per reactor turn: the number of reads, and the bytes after which no further read follows."""
+"""Maximum reads per reactor turn."""
 
 READ_SIZE = 64
 """Maximum packets that one read of a device returns; with segmentation offload it can be more."""
@@ -30,9 +29,7 @@ READ_AT_ONCE = 256
 class DeviceReader:
     """Reads packets from a device and delivers them as one batch per reactor turn, so that nothing else starves.
 
-    `deliver` takes a batch and returns the number of connections that it was divided among. The more there were, the
-    more is read in the next turn: the cost of a write hardly depends on its size, and with many connections a turn is
-    long. If much more was written to the device than read, it is read at once, because each packet may have a reply
+    If much more was written to the device than read, more is read, and at once, because each packet may have a reply
     and the kernel drops what its queue cannot hold. `lost` is called with the error when the device is gone.
     """
 
@@ -40,14 +37,13 @@ class DeviceReader:
         self,
         reactor: IReactorFDSet,
         device: PacketDevice,
-        deliver: Callable[[Batch], int],
+        deliver: Callable[[Batch], object],
         lost: Callable[[OSError], None],
     ) -> None:
         self._reactor = reactor
         self._device = device
         self._deliver = deliver
         self._lost = lost
-        self._reads = 1
         self._written = 0
         self._running = self._busy = False
 
@@ -66,29 +62,31 @@ class DeviceReader:
         return self._device.fileno()
 
     def doRead(self) -> None:
-        """Read up to the limits, and deliver one batch."""
+        """Read up to the limit, and deliver one batch."""
         batches: list[Batch] = []
-        size = 0
-        reads = self._reads
+        reads = 1
         if self._written >= READ_AT_ONCE:
-            reads = max(reads, min(self._written // READ_SIZE, MOST_READS))
+            reads = min(self._written // READ_SIZE, MOST_READS)
+        while len(batches) < reads and (batch := self._batch()):
+            batches.append(batch)
+        if batches:
+            self._busy = True
+            self._deliver(Batch.joined(batches))
+            self._busy = False
+
+    def _batch(self) -> Batch | None:
+        """Return the packets of one read; None if none waits, or the device is gone."""
         try:
-            while len(batches) < reads and size < MOST_BYTES:
-                batch = self._device.read()
-                if not batch:
-                    self._written = 0
-                    break
-                batches.append(batch)
-                size += len(batch.data)
-                self._written = max(self._written - len(batch), 0)
+            batch = self._device.read()
         except OSError as error:
             self.stop()
             self._lost(error)
-            return
-        if batches:
-            self._busy = True
-            self._reads = min(max(self._deliver(Batch.joined(batches)), 1), MOST_READS)
-            self._busy = False
+            return None
+        if not batch:
+            self._written = 0
+            return None
+        self._written = max(self._written - len(batch), 0)
+        return batch
 
     def wrote(self, packets: int) -> None:
         """Count packets written to the device, and read it at once if many replies may be waiting."""

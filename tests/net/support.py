@@ -236,6 +236,7 @@ class ServerEnd:
     def from_host(self, *packets: bytes) -> None:
         """Let the server's kernel send these packets into the link."""
         self.service.from_host(Batch.of(packets))
+        self.service.downlink.serve()
 
 
 class ClientEnd:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 from ...core.http.answer import DEFAULT_SERVER
 from ...core.ip.router import Advertise, Router
 from ...core.iphttps.assignment import Assignment
@@ -13,13 +11,11 @@ from ...core.iphttps.link import OwnAddresses, ServerLink
 from ...core.iphttps.neighbors import NeighborCache
 from ...core.iphttps.policy import Policy
 from ...core.iphttps.request import DEFAULT_PATHS
-from ...core.seats import Seats
 from ...host.device.tap import TapDevice
 from ...host.kernel.network import NetworkConfig
-from ...net.device_reader import DeviceReader
+from ...net.eager_reader import EagerReader
 from ...net.iphttps.service import IPHTTPSService
 from ...net.stream.compiled import LOOPS
-from ...net.stream.read_scheduler import ReadScheduler
 from ..config import interface_settings
 from ..config.addresses.identity_addresses import fixed_addresses
 from ..config.server_config import LINK_LOCAL, ServerConfig
@@ -27,19 +23,14 @@ from ..control.served import ServedIPHTTPS
 from ..control.status import Value
 from .server_tls import certificate_policy
 from .service import Host
+from .shared import Shared
 
 
 class ConfiguredIPHTTPS:
     """IP-HTTPS as configured."""
 
-    def __init__(
-        self, host: Host, config: ServerConfig, seats: Seats, numbers: Iterator[int], reads: ReadScheduler
-    ) -> None:
-        """Create the device and set up the host; raises ConfigError.
-
-        `seats` are those of all protocols, `numbers` yields the numbers of clients,
-        and `reads` reads all their connections.
-        """
+    def __init__(self, host: Host, config: ServerConfig, shared: Shared) -> None:
+        """Create the device and set up the host; raises ConfigError."""
         self.device = host.opened(config.interface)
         host.configure(
             NetworkConfig(
@@ -50,7 +41,7 @@ class ConfiguredIPHTTPS:
                 forwarding=True,  # 3.2.3.1: SHOULD act as a router
             )
         )
-        table = ClientTable(seats, config.max_sessions_per_identity, numbers)
+        table = ClientTable(shared.seats, config.max_sessions_per_identity, shared.numbers)
         self.cache = NeighborCache(config.max_addresses, fixed_addresses(config))
         self.router = _router(config)
         self.link = _link(config, table, self.cache, self.router)
@@ -65,10 +56,11 @@ class ConfiguredIPHTTPS:
             certificate=certificate_policy(config.authentication),
             paths=(*paths, *DEFAULT_PATHS),
             name=DEFAULT_SERVER,
-            reads=reads,
+            reads=shared.reads,
+            downlink=shared.downlink,
         )
         self.service.sources.most = config.max_sessions_per_source
-        self.reader = DeviceReader(host.reactor, self.device, self.service.from_host, host.device_lost)
+        self.reader = EagerReader(host.reactor, self.device, self.service.from_host, host.device_lost, shared.downlink)
         self.service.wrote = self.reader.wrote
 
     def change_mode(self, mode: AuthenticationMode) -> None:

@@ -15,6 +15,7 @@ from ...core.iphttps.server import ServerEvent
 from ...core.proxy.trusted_proxies import TrustedProxies
 from ...core.seats import Seats
 from ...host.process import allocator
+from ...net.downlink import Downlink
 from ...net.interfaces import IReactor, PacketDevice
 from ...net.iphttps.server import Server
 from ...net.listen.accept import AcceptFilter
@@ -31,6 +32,7 @@ from .server_authority import ServerAuthority
 from .server_port import local_fronts, open_port, warn_of_few_descriptors
 from .server_tls import ConfiguredTLS, null_warning
 from .service import Daemon, HostNetwork
+from .shared import Shared
 from .sstp import ConfiguredSSTP
 
 
@@ -54,12 +56,10 @@ class ServerDaemon(Daemon):
         authority = ServerAuthority(config.authority, config.publish, self.reactor) if config.authority else None
         files = contents(config)
         tls = self._load_tls(config)
-        seats, numbers = Seats(config.max_clients), count(1)
-        reads = ReadScheduler(self.reactor)
-        iphttps = ConfiguredIPHTTPS(self, config, seats, numbers, reads) if config.serves_iphttps else None
-        sstp = (
-            ConfiguredSSTP(self, config, seats, numbers, reads, self._open_sstp_device) if config.serves_sstp else None
-        )
+        seats = Seats(config.max_clients)
+        shared = Shared(seats, count(1), ReadScheduler(self.reactor), Downlink(self.reactor))
+        iphttps = ConfiguredIPHTTPS(self, config, shared) if config.serves_iphttps else None
+        sstp = ConfiguredSSTP(self, config, shared, self._open_sstp_device) if config.serves_sstp else None
 
         def filtered(factory: IProtocolFactory) -> AcceptFilter:
             return AcceptFilter(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Interface, IPv6Network
 
 from twisted.internet.defer import Deferred
@@ -13,7 +13,6 @@ from ...core.admission import HandshakeLimiter
 from ...core.errors import ConfigError
 from ...core.ip.router import Router
 from ...core.ip.router_advertisement import RouterAdvertisement
-from ...core.seats import Seats
 from ...core.sstp.ppp.lcp import MRU, Authentication
 from ...core.sstp.ppp.pool import AddressPool
 from ...core.sstp.reserved import Reserved
@@ -22,11 +21,10 @@ from ...host.device.offload import open_tun
 from ...host.device.tun import TunDevice
 from ...host.kernel.ipv4 import IPv4Config
 from ...host.kernel.network import NetworkConfig
-from ...net.device_reader import DeviceReader
+from ...net.eager_reader import EagerReader
 from ...net.interfaces import PacketDevice
 from ...net.log import logger
 from ...net.sstp.service import Binding, SSTPService
-from ...net.stream.read_scheduler import ReadScheduler
 from ..config import interface_settings
 from ..config.server_config import LINK_LOCAL, ServerConfig
 from ..config.sstp_options import SSTPOptions
@@ -37,6 +35,7 @@ from ..users.database import open_logins
 from ..users.logins import FileLogins
 from ..users.users_file import Users, UsersFile
 from .service import Host
+from .shared import Shared
 
 MTU = MRU
 """The MTU of the interface, equal to the MRU announced to clients, so that it is the same in both directions."""
@@ -58,16 +57,10 @@ class ConfiguredSSTP:
         self,
         host: Host,
         config: ServerConfig,
-        seats: Seats,
-        numbers: Iterator[int],
-        reads: ReadScheduler,
+        shared: Shared,
         open_device: Callable[[str], PacketDevice] | None = None,
     ) -> None:
-        """Create the device, set up the host, and open the users' database; raises ConfigError.
-
-        `seats` are those of all protocols, `numbers` yields the numbers of clients,
-        and `reads` reads all their connections.
-        """
+        """Create the device, set up the host, and open the users' database; raises ConfigError."""
         self.logins = open_logins(host.reactor, config)
         self._file = self.logins if isinstance(self.logins, FileLogins) else None
         make = OPEN_DEVICE[config.offload]
@@ -81,7 +74,7 @@ class ConfiguredSSTP:
         self.service = SSTPService(
             host.reactor,
             self.logins,
-            SessionTable(seats, config.max_sessions_per_identity, numbers),
+            SessionTable(shared.seats, config.max_sessions_per_identity, shared.numbers),
             self.device,
             os.urandom,
             own=frozenset(
@@ -94,8 +87,9 @@ class ConfiguredSSTP:
             pool=pool,
             prefix=own.ip.packed[:8] if own else b"",
             router=self._router,
-            reads=reads,
+            reads=shared.reads,
             limiter=HandshakeLimiter(config.max_handshakes, config.max_handshakes_per_source),
+            downlink=shared.downlink,
         )
         self._pool = pool
         self._prefix = config.sstp_prefix
@@ -108,7 +102,7 @@ class ConfiguredSSTP:
         self._host = host
         self._routing: IDelayedCall | None = None
         self.service.outside_changed = self._outside_changed
-        self.reader = DeviceReader(host.reactor, self.device, self.service.from_host, host.device_lost)
+        self.reader = EagerReader(host.reactor, self.device, self.service.from_host, host.device_lost, shared.downlink)
         self.service.wrote = self.reader.wrote
 
     def start(self) -> None:

@@ -42,18 +42,27 @@ class Batch:
         """Concatenate batches; `batches` must not be empty."""
         if len(batches) == 1:
             return batches[0]
+        datas = [batch.data for batch in batches]
+        if sum([len(batch.bounds) for batch in batches]) == 2 * len(batches):  # of one packet each
+            return cls(b"".join(datas), list(accumulate(map(len, datas), initial=0)))
         bounds = [0]
         for batch in batches:
             before = bounds[-1]
             bounds += [before + bound for bound in batch.bounds[1:]]
-        return cls(b"".join([batch.data for batch in batches]), bounds)
+        return cls(b"".join(datas), bounds)
+
+    def portion(self, first: int, last: int) -> Batch:
+        """Return the packets from the one numbered `first` up to, but without, the one numbered `last`."""
+        bounds = self.bounds
+        start, end = bounds[first], bounds[last]
+        if last - first == 1:
+            return Batch(self.data[start:end], [0, end - start])
+        return Batch(self.data[start:end], [bound - start for bound in bounds[first : last + 1]])
 
     def portions(self, most: int) -> Iterator[Batch]:
         """Yield the packets in order, in batches of at most `most` packets."""
         for first in range(0, len(self), most):
-            bounds = self.bounds[first : first + most + 1]
-            start = bounds[0]
-            yield Batch(self.data[start : bounds[-1]], [bound - start for bound in bounds])
+            yield self.portion(first, min(first + most, len(self)))
 
     def __len__(self) -> int:
         return len(self.bounds) - 1

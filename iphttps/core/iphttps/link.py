@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import groupby
 
 from ..counters import Counters
 from ..errors import DropReason
@@ -37,8 +37,9 @@ ERROR_BURST = 10.0
 
 @dataclass(frozen=True, slots=True)
 class Forwarding:
-    """The receivers of a batch: the host's kernel, single clients (one write each), or all clients.
+    """The receivers of a batch: the host's kernel, single clients, or all clients.
 
+    A client may stand in `clients` several times, with consecutive packets each time, in order.
     Every client except the sender receives `everyone`. Delivery is spread over time, since there may be thousands of
     clients. `own` is the server's own Neighbor Discovery, which does not queue behind data.
     """
@@ -141,22 +142,24 @@ class ServerLink:
             return Forwarding(clients=[(receiver, batch)])
         errors: list[bytes] = []
         everyone: list[bytes] = []
-        outgoing: dict[ClientEntry, list[bytes]] = {}
-        for flow, (start, end) in zip(flows, pairwise(bounds), strict=True):
-            packet = data[start:end]
+        clients: list[tuple[ClientEntry, Batch]] = []
+        first = 0
+        for flow, run in groupby(flows):
+            last = first + len(list(run))
             if receiver := receivers[flow]:
-                outgoing.setdefault(receiver, []).append(packet)
-                continue
-            verdict = self._policy.judge_own(packet, now)
-            if verdict.drop:
-                self.counters.dropped(verdict.drop)
-            if verdict.drop is DropReason.NO_NEIGHBOR:
-                errors += self._miss(packet, now)
-            if verdict.others:
-                everyone.append(packet)
-            for receiver in verdict.clients:
-                outgoing.setdefault(receiver, []).append(packet)
-        return Forwarding(Batch.of(errors), (), _batches(outgoing), Batch.of(everyone))
+                clients.append((receiver, batch.portion(first, last)))
+            else:
+                for packet in batch.portion(first, last):
+                    verdict = self._policy.judge_own(packet, now)
+                    if verdict.drop:
+                        self.counters.dropped(verdict.drop)
+                    if verdict.drop is DropReason.NO_NEIGHBOR:
+                        errors += self._miss(packet, now)
+                    if verdict.others:
+                        everyone.append(packet)
+                    clients += [(each, Batch.of([packet])) for each in verdict.clients]
+            first = last
+        return Forwarding(Batch.of(errors), (), clients, Batch.of(everyone))
 
     def _receiver(self, flow: bytes, now: float) -> ClientEntry | None:
         """Return the client that holds the destination, or None if each packet needs its own decision."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import groupby
 from typing import Generic, TypeVar
 
 from ..ip import ipv4 as ip4
@@ -22,9 +22,9 @@ K = TypeVar("K", bound=Hashable)
 
 @dataclass(frozen=True, slots=True)
 class Outward(Generic[K]):
-    """Packets from the host's kernel by receiver: one batch per session, and multicast packets in `everyone`.
+    """Packets from the host's kernel by receiver: those of sessions, and multicast packets in `everyone`.
 
-    `unknown` has the packets whose destination no session holds.
+    A session may stand in `sessions` several times, with consecutive packets each time, in order. `unknown` has the packets whose destination no session holds.
     """
 
     sessions: tuple[tuple[K, Batch], ...] = ()
@@ -65,17 +65,17 @@ class Table(Generic[K]):
             return Outward(((receiver, batch),))
         everyone: list[bytes] = []
         unknown: list[bytes] = []
-        outgoing: dict[K, list[bytes]] = {}
-        for destination, (start, end) in zip(destinations, pairwise(bounds), strict=True):
+        sessions: list[tuple[K, Batch]] = []
+        start = 0
+        for destination, run in groupby(destinations):
+            end = start + len(list(run))
             receiver = self._holders.get(destination)
             if receiver is not None:
-                outgoing.setdefault(receiver, []).append(data[start:end])
-            elif is_multicast(destination):
-                everyone.append(data[start:end])
+                sessions.append((receiver, batch.portion(start, end)))
             else:
-                unknown.append(data[start:end])
-        sessions = tuple([(key, Batch.of(packets)) for key, packets in outgoing.items()])
-        return Outward(sessions, gathered(everyone), gathered(unknown))
+                (everyone if is_multicast(destination) else unknown).extend(batch.portion(start, end))
+            start = end
+        return Outward(tuple(sessions), gathered(everyone), gathered(unknown))
 
 
 def is_multicast(address: bytes) -> bool:

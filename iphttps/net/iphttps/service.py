@@ -17,6 +17,7 @@ from ...core.iphttps.link import Forwarding, ServerLink
 from ...core.iphttps.request import DEFAULT_PATHS, METHODS, WRONG_METHOD, accept, open_tunnel
 from ...core.memory import SharedMemory
 from ...core.sources import Sources
+from ..downlink import Downlink
 from ..interfaces import PacketDevice
 from ..listen.service import CertificatePolicy, NotAdmitted, Peer
 from ..log import logger
@@ -52,8 +53,11 @@ class IPHTTPSService:
         name: str = DEFAULT_SERVER,
         reads: ReadScheduler | None = None,
         day: Callable[[], float] = time,
+        downlink: Downlink | None = None,
     ) -> None:
         self.clock = clock
+        self.downlink = downlink or Downlink(clock)
+        """Sends the packets from the host to the clients."""
         self.table = table
         """The Client Table (3.2.1)."""
         self.certificate = certificate
@@ -132,6 +136,7 @@ class IPHTTPSService:
     def left(self, entry: ClientEntry, sentence: str) -> None:
         """Tear down the state of a client; the state of the server does not change (3.2.5.3, 3.2.7.2)."""
         self._link.remove(entry)
+        self.downlink.remove(entry)
         self.past.add(entry.counters)
         if entry in self._anonymous:
             self.sources.remove(self._anonymous.pop(entry))
@@ -141,13 +146,14 @@ class IPHTTPSService:
 
     def from_client(self, entry: ClientEntry, batch: Batch) -> None:
         """Forward packets from a client."""
-        self._perform(self._link.from_client(entry, batch, self.clock.seconds()), entry)
+        forwarding = self._link.from_client(entry, batch, self.clock.seconds())
+        self._perform(forwarding, entry)
+        if forwarding.clients:
+            self.downlink.soon()
 
-    def from_host(self, batch: Batch) -> int:
-        """Forward packets from the host's kernel; return the number of clients that they were sent to."""
-        forwarding = self._link.from_host(batch, self.clock.seconds())
-        self._perform(forwarding)
-        return len(forwarding.clients)
+    def from_host(self, batch: Batch) -> None:
+        """Forward packets from the host's kernel; those for clients wait in the downlink."""
+        self._perform(self._link.from_host(batch, self.clock.seconds()))
 
     def advertise(self) -> None:
         """Send a Router Advertisement now, after a change of its content, if the port is open."""
@@ -160,7 +166,7 @@ class IPHTTPSService:
         for entry, batch in forwarding.own:
             entry.connection.send_urgent(batch)
         for entry, batch in forwarding.clients:
-            entry.connection.send(batch)
+            self.downlink.add(entry, batch)
         if forwarding.everyone:
             counters = origin.counters if origin else self._link.counters
             send_to_all(self._multicasting, forwarding.everyone, counters, origin)

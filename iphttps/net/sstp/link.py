@@ -20,6 +20,7 @@ from ...core.sstp.ppp.server import IPv4Up, IPv6Up, NetworkDown
 from ...core.sstp.reserved import Reserved
 from ...core.sstp.sessions import SessionEntry, SessionTable
 from ...core.sstp.table import Table
+from ..downlink import Downlink
 from ..interfaces import PacketDevice
 from ..stream import compiled
 from ..stream.fanout import Fanout
@@ -43,8 +44,11 @@ class SSTPLink:
         own: frozenset[bytes],
         prefix: bytes,
         router: Router | None,
+        downlink: Downlink | None = None,
     ) -> None:
         self.clock = clock
+        self.downlink = downlink or Downlink(clock)
+        """Sends the packets from the host to the clients."""
         self.table = table
         self.wrote: Callable[[int], None] = _nothing
         """Called with the number of packets written to the device."""
@@ -95,6 +99,7 @@ class SSTPLink:
     def released(self, entry: SessionEntry) -> None:
         """Free the addresses of a client; a repeated call has no effect."""
         self._policy.release(entry.sources)
+        self.downlink.remove(entry)
 
     # Packets.
 
@@ -118,22 +123,21 @@ class SSTPLink:
         self._device.write(batch)
         self.wrote(len(batch))
 
-    def from_host(self, batch: Batch) -> int:
-        """Forward packets from the host's kernel; return the number of clients that they were sent to."""
+    def from_host(self, batch: Batch) -> None:
+        """Forward packets from the host's kernel; those for clients wait in the downlink."""
         outward = self._addresses.route(batch)
         for number, packets in outward.sessions:
             entry = self.table.get(number)
             if entry and entry.mtu < MRU:
                 packets = self._fitting(entry, packets)
             if entry and packets:
-                entry.connection.send(packets)
+                self.downlink.add(entry, packets)
         # Multicast from the kernel, such as MLD reports, is of no use to a client.
         if outward.everyone:
             self.counters.dropped(DropReason.MULTICAST, len(outward.everyone))
         if outward.unknown:
             self.counters.dropped(DropReason.NO_NEIGHBOR, len(outward.unknown))
             self._answer(self._errors.unreachable(outward.unknown, self.clock.seconds()))
-        return len(outward.sessions)
 
     def _fitting(self, entry: SessionEntry, batch: Batch) -> Batch:
         """Return the packets that the client receives (RFC 1661 section 6.1), and tell the host about the others."""

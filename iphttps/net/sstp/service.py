@@ -30,6 +30,7 @@ from ...core.sstp.ppp.server import Credentials, Offer
 from ...core.sstp.request import METHODS, WRONG_METHOD, accept, is_path, open_call
 from ...core.sstp.sessions import SessionEntry, SessionTable
 from ...pki.verification import CheckedConnection
+from ..downlink import Downlink
 from ..interfaces import PacketDevice
 from ..listen.rejections import WINDOW, RejectionLog
 from ..listen.service import CertificatePolicy, Peer
@@ -92,8 +93,9 @@ class SSTPService(SSTPLink):
         reads: ReadScheduler | None = None,
         name: str = DEFAULT_SERVER,
         day: Callable[[], float] = time,
+        downlink: Downlink | None = None,
     ) -> None:
-        super().__init__(clock, table, device, own, prefix, router)
+        super().__init__(clock, table, device, own, prefix, router, downlink)
         self.memory = SharedMemory()
         """The memory queued for all clients together."""
         self.reads = ReadScheduler(clock) if reads is None else reads

@@ -186,6 +186,7 @@ class SSTPCase(SynchronousTestCase):
     def from_host(self, *packets: bytes) -> None:
         """Let the server's kernel send these packets into the link."""
         self.service.from_host(Batch.of(packets))
+        self.service.downlink.serve()
 
     def timers(self) -> list[object]:
         """Return the timers of sessions and their connections."""

@@ -1,0 +1,26 @@
+"""The parts of a server that its services share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from ...core.seats import Seats
+from ...net.downlink import Downlink
+from ...net.stream.read_scheduler import ReadScheduler
+
+__all__ = ["Shared"]
+
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """What the clients of all protocols share.
+
+    `seats` limits their number, and `numbers` yields their numbers. `reads` reads their connections in turn, and
+    `downlink` sends their packets in turn.
+    """
+
+    seats: Seats
+    numbers: Iterator[int]
+    reads: ReadScheduler
+    downlink: Downlink
