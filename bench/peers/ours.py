@@ -37,7 +37,7 @@ def start_clients(lab: Laboratory, count: int) -> list[Program]:
     """Start the first clients and wait until each reaches the private host."""
     clients = [lab.client(number) for number in range(1, count + 1)]
     for client, host in zip(clients, lab.clients, strict=False):
-        client.wait_for(LINK_UP, 30)
+        client.wait_for(LINK_UP, 30 + 2 * count)
         wait_reachable(host, PRIVATE_HOST)
     return clients
 

@@ -44,7 +44,7 @@ class Peer:
     """A kind of tunnel: how it is called, how put up, and what that takes."""
 
     name: str
-    put_up: Callable[[], AbstractContextManager[Tunnel]]
+    put_up: Callable[..., AbstractContextManager[Tunnel]]
     programs: tuple[str, ...] = ()
     """The programs that must be installed."""
     over_tls: bool = field(default=False)

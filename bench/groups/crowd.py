@@ -1,0 +1,109 @@
+"""Crowds of busy clients: total rate, how evenly it is divided, an idle client's pings, and the server's cost."""
+
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from functools import partial
+
+from bench.crowd import DIRECTIONS, Busy, busy
+from bench.peers.ocserv import OCSERV
+from bench.peers.openvpn import OPENVPN_1500
+from bench.peers.ours import OURS, ours
+from bench.peers.tunnel import Peer, Tunnel
+from bench.progress import say
+from bench.rows import CrowdGroup, Goal, Row, Scope, at_least, at_most
+
+SIZES = (1, 20, 50)
+"""Active clients, with one flow each; the idle one is one more."""
+
+FIGURES: dict[str, tuple[str, Callable[[Busy], float]]] = {
+    "all": ("Mbit/s", lambda measured: measured.total),
+    "Jain's index": ("", lambda measured: measured.fairness),
+    "ping, median": ("ms", lambda measured: measured.delays.median),
+    "ping, 95 %": ("ms", lambda measured: measured.delays.most),
+    "server's CPU": ("s/GB", lambda measured: measured.server_cpu),
+}
+
+GOALS: dict[tuple[int, str], Goal] = {
+    (20, "Jain's index"): at_least(0.98),
+    (50, "Jain's index"): at_least(0.98),
+    (50, "ping, median"): at_most(5),
+    (50, "ping, 95 %"): at_most(10),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """So many clients of a tunnel that are active in one direction."""
+
+    peer: Peer
+    size: int
+    direction: str
+
+
+Found = dict[Case, list[Busy]]
+
+
+def measure(scope: Scope) -> list[Row]:
+    """Put every tunnel up with as many clients as the largest crowd takes, and have them take turns in each round."""
+    sizes = scope.chosen(SIZES)
+    found: Found = {}
+    with ExitStack() as stack:
+        tunnels = {peer: stack.enter_context(peer.put_up(clients=max(sizes) + 1)) for peer in _peers(scope)}
+        for number in range(1, scope.rounds + 1):
+            for size in sizes:
+                for direction in DIRECTIONS:
+                    for peer in tuple(tunnels) if number % 2 else tuple(reversed(tunnels)):
+                        measured = _measure(tunnels[peer], size, direction)
+                        found.setdefault(Case(peer, size, direction), []).append(measured)
+                        say(f"  round {number}, {peer.name}, {size} {direction}: {_line(measured)}")
+    return [*_goals(found), *_figures(found)]
+
+
+def _peers(scope: Scope) -> list[Peer]:
+    peers = [OURS]
+    if scope.before:
+        peers.append(Peer(f"{OURS.name}, before", partial(ours, twistd=[scope.before])))
+    if not scope.alone:
+        for peer in (OPENVPN_1500, OCSERV):
+            if peer.missing:
+                say(peer.missing)
+            else:
+                peers.append(peer)
+    return peers
+
+
+def _measure(tunnel: Tunnel, size: int, direction: str) -> Busy:
+    hosts = tunnel.lab.clients
+    return busy(tunnel, direction, dict.fromkeys(hosts[:size], 1), hosts[-1])
+
+
+def _line(measured: Busy) -> str:
+    return ", ".join(f"{name} {figure(measured):.4g} {unit}".rstrip() for name, (unit, figure) in FIGURES.items())
+
+
+def _goals(found: Found) -> list[Row]:
+    return [
+        Row(f"{name}, {case.size} clients {case.direction}", FIGURES[name][0], _column(measured, name), goal=goal)
+        for case, measured in found.items()
+        for (size, name), goal in GOALS.items()
+        if case.peer is OURS and case.size == size
+    ]
+
+
+def _figures(found: Found) -> list[Row]:
+    return [
+        Row(f"{case.direction}, {name}", FIGURES[name][0], _column(measured, name),
+            tunnel=f"{case.size}, {case.peer.name}", table="active clients")
+        for case, measured in sorted(found.items(), key=lambda item: item[0].size)
+        for name in FIGURES
+    ]  # fmt: skip
+
+
+def _column(measured: Sequence[Busy], name: str) -> list[float]:
+    return [FIGURES[name][1](each) for each in measured]
+
+
+GROUP = CrowdGroup(
+    "crowd", "crowds of busy clients: rate, fairness, an idle client's pings, the server's cost", measure
+)
