@@ -12,9 +12,11 @@ from bench.groups import (
     flows,
     handshakes,
     idle,
+    many_flows,
     packets,
     raw_crowd,
     singles,
+    slow_line,
     sstp_idle,
     tunnels,
     unread,
@@ -25,7 +27,22 @@ from bench.table import tables
 from iphttps.lab import privilege
 from iphttps.lab.errors import LabError, LabUnavailable
 
-MODULES = (tunnels, packets, flows, idle, sstp_idle, handshakes, unread, batching, curve, crowd, raw_crowd, singles)
+MODULES = (
+    tunnels,
+    packets,
+    flows,
+    idle,
+    sstp_idle,
+    handshakes,
+    unread,
+    batching,
+    curve,
+    crowd,
+    raw_crowd,
+    singles,
+    many_flows,
+    slow_line,
+)
 GROUPS: dict[str, Group | CrowdGroup] = {module.GROUP.name: module.GROUP for module in MODULES}
 ROUNDS = 5
 

@@ -53,15 +53,17 @@ class Busy:
         return jain(list(self.mbit.values()))
 
 
-def busy(tunnel: Tunnel, direction: str, flows: dict[Namespace, int], bystander: Namespace) -> Busy:
+def busy(
+    tunnel: Tunnel, direction: str, flows: dict[Namespace, int], bystander: Namespace, seconds: float = SECONDS
+) -> Busy:
     """Let hosts have so many flows each in one direction, and have another one ping the private host meanwhile."""
     ports = {PORT + number: host for number, host in enumerate(flows)}
     with _running(tunnel, direction, flows, ports):
         wait_until(lambda: set(_passed(tunnel, direction)) >= set(ports), "data in all flows", 20 + len(flows))
         time.sleep(SETTLING)
         passed, used, begin = _passed(tunnel, direction), cpu.seconds(tunnel.daemons[:1]), time.monotonic()
-        pinging = Pinging(tunnel, bystander, SECONDS)
-        time.sleep(SECONDS)
+        pinging = Pinging(tunnel, bystander, seconds)
+        time.sleep(seconds)
         seconds, used = time.monotonic() - begin, cpu.seconds(tunnel.daemons[:1]) - used
         passed = _passed(tunnel, direction) - passed
         delays = pinging.end()

@@ -49,7 +49,7 @@ def measure(scope: Scope) -> list[Row]:
     sizes = scope.chosen(SIZES)
     found: Found = {}
     with ExitStack() as stack:
-        tunnels = {peer: stack.enter_context(peer.put_up(clients=max(sizes) + 1)) for peer in _peers(scope)}
+        tunnels = {peer: stack.enter_context(peer.put_up(clients=max(sizes) + 1)) for peer in versions(scope)}
         for number in range(1, scope.rounds + 1):
             for size in sizes:
                 for direction in DIRECTIONS:
@@ -60,7 +60,8 @@ def measure(scope: Scope) -> list[Row]:
     return [*_goals(found), *_figures(found)]
 
 
-def _peers(scope: Scope) -> list[Peer]:
+def versions(scope: Scope) -> list[Peer]:
+    """Return the tunnels that take turns."""
     peers = [OURS]
     if scope.before:
         peers.append(Peer(f"{OURS.name}, before", partial(ours, twistd=[scope.before])))

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from bench.line import insert
 from bench.peers.tunnel import DEVICE, Peer, Tunnel, forward
 from iphttps.lab.laboratory import TUNNEL_PREFIX, Laboratory
 from iphttps.lab.namespaces import Namespace
@@ -49,9 +50,11 @@ echo connected
 
 
 @contextmanager
-def ocserv(clients: int = 1) -> Iterator[Tunnel]:
-    """Put the tunnel up, perhaps with more clients."""
+def ocserv(clients: int = 1, line: str = "") -> Iterator[Tunnel]:
+    """Put the tunnel up, perhaps with more clients, or over a slow line of this rate."""
     with Laboratory(clients) as lab:
+        if line:
+            insert(lab, line)
         forward(lab)
         config, script = lab.directory / "ocserv.conf", lab.directory / "connected.sh"
         config.write_text(

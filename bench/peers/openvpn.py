@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 
+from bench.line import insert
 from bench.peers.tunnel import DEVICE, Peer, Tunnel, forward
 from iphttps.lab.authority import Identity
 from iphttps.lab.laboratory import TUNNEL_PREFIX, Laboratory
@@ -14,9 +15,11 @@ PORT = "1194"
 
 
 @contextmanager
-def openvpn(mtu: int, clients: int = 1) -> Iterator[Tunnel]:
-    """Put up a tunnel with this MTU, perhaps with more clients."""
+def openvpn(mtu: int, clients: int = 1, line: str = "") -> Iterator[Tunnel]:
+    """Put up a tunnel with this MTU, perhaps with more clients, or over a slow line of this rate."""
     with Laboratory(clients) as lab:
+        if line:
+            insert(lab, line)
         forward(lab)
         # Without --tcp-nodelay, which it tells the client as well, half the rate is left, and pings take 15 ms.
         # Without --disable-dco a kernel that has the module would do the work.

@@ -7,6 +7,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+from bench.line import insert
 from bench.peers.tunnel import Peer, Tunnel
 from iphttps.app.users import editing
 from iphttps.lab.laboratory import LINK_UP, LISTENING, Laboratory
@@ -49,15 +50,19 @@ def ours(
     twistd: Sequence[str] | None = None,
     another_host: bool = False,
     device: str = "tun",
+    line: str = "",
 ) -> Iterator[Tunnel]:
     """Put the tunnel up, perhaps with flags for the server, more clients, another program as `twistd`, another device.
 
+    `line` is the rate of a slow line to the first client, if it has one.
     `another_host` is one more host in the place of a client, the last, from which the gateway can be reached.
     """
     with Laboratory(clients + another_host) as lab:
         lab.twistd = twistd or lab.twistd
         lab.server_device = lab.client_device = device
         without_probing(lab)
+        if line:
+            insert(lab, line)
         server = start_server(lab, *flags)
         yield Tunnel(lab, (server, *start_clients(lab, clients)))
 

@@ -16,7 +16,7 @@ class DelaysTests(SynchronousTestCase):
 
     def test_lost(self) -> None:
         """A lost ping counts as one that takes forever, so that losses make no figure better."""
-        self.assertEqual(Delays(2, math.inf, 2), Delays.of([1, 2, 3], 5))
+        self.assertEqual(Delays(3, math.inf, 2), Delays.of([1, 2, 3], 5))
 
     def test_nothing_answered(self) -> None:
         """Without any answer both figures are without bound."""
