@@ -1,6 +1,7 @@
 """The command: `python -m bench [--quick | --rounds N] [--only NAME]... [--clients N]... [--document]`."""
 
 import argparse
+import os
 import sys
 import time
 
@@ -26,6 +27,7 @@ from bench.rows import CrowdGroup, Group, Row, Scope
 from bench.table import tables
 from iphttps.lab import privilege
 from iphttps.lab.errors import LabError, LabUnavailable
+from iphttps.lab.namespaces import Namespace
 
 MODULES = (
     tunnels,
@@ -55,6 +57,9 @@ def main() -> int:
     except LabUnavailable as reason:
         say(str(reason))
         return 1
+    if asked.nice:
+        os.nice(asked.nice)
+        Namespace.niceness = asked.nice
     scope = Scope(asked.rounds, tuple(asked.clients), asked.alone, asked.before)
     rows: list[Row] = []
     failed = False
@@ -90,6 +95,10 @@ def arguments() -> argparse.ArgumentParser:
     parser.add_argument(
         "--before", default="", metavar="TWISTD",
         help="have another version of iphttps take turns with this one in crowds; this is the `twistd` of its checkout",
+    )  # fmt: skip
+    parser.add_argument(
+        "--nice", type=int, default=0, metavar="N",
+        help="the nice value of all programs, for a machine that others use: -10 leaves them a tenth of it",
     )  # fmt: skip
     parser.add_argument("--document", action="store_true", help="write the tables to docs/performance.md, too")
     return parser

@@ -7,8 +7,6 @@ from iphttps.lab.network import GATEWAY_IPV4, GATEWAY_IPV6
 BURST = "4kb"
 QUEUE = "50ms"
 """What the line itself may hold of packets, as time at its rate."""
-CONGESTION_CONTROL = "reno"
-"""In the tunnel and of its connection: one that fills a queue, and that every kernel lets a namespace have."""
 
 
 def insert(lab: Laboratory, rate: str) -> None:
@@ -39,8 +37,6 @@ def insert(lab: Laboratory, rate: str) -> None:
         "route add 192.0.2.0/30 via 203.0.113.1",
         "route add 2001:db8:ffff:1::/64 via 2001:db8:ffff:100::1",
     )
-    for host in (client, gateway, lab.private):
-        host.setting("ipv4.tcp_congestion_control", CONGESTION_CONTROL)
     router.setting("ipv4.ip_forward", "1")
     router.setting("ipv6.conf.all.forwarding", "1")
     for device in ("inner", "outer"):

@@ -4,7 +4,12 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
+from math import isfinite
+from pathlib import Path
+from statistics import median
 
+from bench import svg
+from bench.congestion import set_usual
 from bench.crowd import DIRECTIONS, Busy, busy
 from bench.peers.ocserv import OCSERV
 from bench.peers.openvpn import OPENVPN_1500
@@ -12,6 +17,8 @@ from bench.peers.ours import OURS, ours
 from bench.peers.tunnel import Peer, Tunnel
 from bench.progress import say
 from bench.rows import CrowdGroup, Goal, Row, Scope, at_least, at_most
+
+PAGES = Path(__file__).parents[2] / "docs"
 
 SIZES = (1, 20, 50)
 """Active clients, with one flow each; the idle one is one more."""
@@ -49,7 +56,10 @@ def measure(scope: Scope) -> list[Row]:
     sizes = scope.chosen(SIZES)
     found: Found = {}
     with ExitStack() as stack:
-        tunnels = {peer: stack.enter_context(peer.put_up(clients=max(sizes) + 1)) for peer in versions(scope)}
+        tunnels = {
+            peer: stack.enter_context(peer.put_up(clients=max(sizes) + 1, prepare=set_usual))
+            for peer in versions(scope)
+        }
         for number in range(1, scope.rounds + 1):
             for size in sizes:
                 for direction in DIRECTIONS:
@@ -57,6 +67,8 @@ def measure(scope: Scope) -> list[Row]:
                         measured = _measure(tunnels[peer], size, direction)
                         found.setdefault(Case(peer, size, direction), []).append(measured)
                         say(f"  round {number}, {peer.name}, {size} {direction}: {_line(measured)}")
+    if scope.before:
+        draw(found)
     return [*_goals(found), *_figures(found)]
 
 
@@ -72,6 +84,19 @@ def versions(scope: Scope) -> list[Peer]:
             else:
                 peers.append(peer)
     return peers
+
+
+def draw(found: Found) -> None:
+    """Draw the medians of the idle client's pings over the number of active clients, a picture for each direction."""
+    for direction in DIRECTIONS:
+        lines: dict[str, list[tuple[float, float]]] = {}
+        for case, measured in sorted(found.items(), key=lambda item: item[0].size):
+            delay = median(_column(measured, "ping, median"))
+            if case.direction == direction and isfinite(delay):
+                lines.setdefault(case.peer.name, []).append((case.size, delay))
+        page = PAGES / f"crowd-{direction}.svg"
+        page.write_text(svg.chart(lines, f"clients with a flow {direction}", "ping of an idle client, ms"))
+        say(f"  drawn: {page}")
 
 
 def _measure(tunnel: Tunnel, size: int, direction: str) -> Busy:

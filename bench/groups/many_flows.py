@@ -1,5 +1,6 @@
 """A client with sixteen flows beside one with a single flow, and beside nineteen of them."""
 
+from bench.congestion import set_usual
 from bench.crowd import DIRECTIONS, busy
 from bench.delays import Delays
 from bench.groups.crowd import versions
@@ -20,7 +21,7 @@ def measure(scope: Scope) -> list[Row]:
     rates: Found = {}
     sizes = scope.chosen(BESIDE)
     for peer in versions(scope):
-        with peer.put_up(clients=max(sizes) + 2) as tunnel:
+        with peer.put_up(clients=max(sizes) + 2, prepare=set_usual) as tunnel:
             cases = [(size, direction) for size in sizes for direction in DIRECTIONS]
             for number in range(1, scope.rounds + 1):
                 for size, direction in cases:

@@ -1,9 +1,12 @@
 """A client behind a line of 2 Mbit/s: its own pings during its own download, and its upload."""
 
+from bench.congestion import set_usual
 from bench.crowd import DIRECTIONS, Busy, busy
 from bench.groups.crowd import versions
+from bench.line import insert
 from bench.progress import say
 from bench.rows import CrowdGroup, Row, Scope, at_most
+from iphttps.lab.laboratory import Laboratory
 
 RATE = "2mbit"
 SECONDS = 10.0
@@ -14,7 +17,7 @@ def measure(scope: Scope) -> list[Row]:
     found: dict[tuple[str, str], list[Busy]] = {}
     for number in range(1, scope.rounds + 1):
         for peer in versions(scope) if number % 2 else reversed(versions(scope)):
-            with peer.put_up(line=RATE) as tunnel:
+            with peer.put_up(prepare=_slow_down) as tunnel:
                 for direction in DIRECTIONS:
                     measured = busy(tunnel, direction, {tunnel.client: 1}, tunnel.client, SECONDS)
                     found.setdefault((peer.name, direction), []).append(measured)
@@ -35,6 +38,11 @@ def measure(scope: Scope) -> list[Row]:
         ):
             rows.append(Row(f"{direction}, {what}", unit, figures, tunnel=name, table="behind a line of 2 Mbit/s"))
     return rows
+
+
+def _slow_down(lab: Laboratory) -> None:
+    set_usual(lab)
+    insert(lab, RATE)
 
 
 GROUP = CrowdGroup("slow_line", "a client behind a slow line: pings beside its own flow", measure)

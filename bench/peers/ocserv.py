@@ -1,11 +1,10 @@
 """ocserv with openconnect, over TLS alone, with certificates at both ends."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from bench.line import insert
-from bench.peers.tunnel import DEVICE, Peer, Tunnel, forward
+from bench.peers.tunnel import DEVICE, Peer, Tunnel, as_it_is, forward
 from iphttps.lab.laboratory import TUNNEL_PREFIX, Laboratory
 from iphttps.lab.namespaces import Namespace
 from iphttps.lab.network import GATEWAY_IPV6, GATEWAY_NAME_IPV6, PRIVATE_HOST, PRIVATE_NETWORK
@@ -50,11 +49,10 @@ echo connected
 
 
 @contextmanager
-def ocserv(clients: int = 1, line: str = "") -> Iterator[Tunnel]:
-    """Put the tunnel up, perhaps with more clients, or over a slow line of this rate."""
+def ocserv(clients: int = 1, prepare: Callable[[Laboratory], None] = as_it_is) -> Iterator[Tunnel]:
+    """Put the tunnel up, perhaps with more clients; `prepare` changes the laboratory before."""
     with Laboratory(clients) as lab:
-        if line:
-            insert(lab, line)
+        prepare(lab)
         forward(lab)
         config, script = lab.directory / "ocserv.conf", lab.directory / "connected.sh"
         config.write_text(

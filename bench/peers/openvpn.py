@@ -1,11 +1,10 @@
 """OpenVPN 2.6 over TCP, in user space, with the faster of the ciphers that are usual and certificates at both ends."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 
-from bench.line import insert
-from bench.peers.tunnel import DEVICE, Peer, Tunnel, forward
+from bench.peers.tunnel import DEVICE, Peer, Tunnel, as_it_is, forward
 from iphttps.lab.authority import Identity
 from iphttps.lab.laboratory import TUNNEL_PREFIX, Laboratory
 from iphttps.lab.network import GATEWAY_IPV6, GATEWAY_NAME, PRIVATE_HOST, PRIVATE_NETWORK
@@ -15,11 +14,10 @@ PORT = "1194"
 
 
 @contextmanager
-def openvpn(mtu: int, clients: int = 1, line: str = "") -> Iterator[Tunnel]:
-    """Put up a tunnel with this MTU, perhaps with more clients, or over a slow line of this rate."""
+def openvpn(mtu: int, clients: int = 1, prepare: Callable[[Laboratory], None] = as_it_is) -> Iterator[Tunnel]:
+    """Put up a tunnel with this MTU, perhaps with more clients; `prepare` changes the laboratory before."""
     with Laboratory(clients) as lab:
-        if line:
-            insert(lab, line)
+        prepare(lab)
         forward(lab)
         # Without --tcp-nodelay, which it tells the client as well, half the rate is left, and pings take 15 ms.
         # Without --disable-dco a kernel that has the module would do the work.

@@ -1,14 +1,13 @@
 """Our own tunnel: mode Certificates, TLS 1.3, an MTU of 1280 and all policy, revocation included."""
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from bench.line import insert
-from bench.peers.tunnel import Peer, Tunnel
+from bench.peers.tunnel import Peer, Tunnel, as_it_is
 from iphttps.app.users import editing
 from iphttps.lab.laboratory import LINK_UP, LISTENING, Laboratory
 from iphttps.lab.network import PRIVATE_HOST
@@ -50,19 +49,18 @@ def ours(
     twistd: Sequence[str] | None = None,
     another_host: bool = False,
     device: str = "tun",
-    line: str = "",
+    prepare: Callable[[Laboratory], None] = as_it_is,
 ) -> Iterator[Tunnel]:
     """Put the tunnel up, perhaps with flags for the server, more clients, another program as `twistd`, another device.
 
-    `line` is the rate of a slow line to the first client, if it has one.
+    `prepare` changes the laboratory before.
     `another_host` is one more host in the place of a client, the last, from which the gateway can be reached.
     """
     with Laboratory(clients + another_host) as lab:
         lab.twistd = twistd or lab.twistd
         lab.server_device = lab.client_device = device
         without_probing(lab)
-        if line:
-            insert(lab, line)
+        prepare(lab)
         server = start_server(lab, *flags)
         yield Tunnel(lab, (server, *start_clients(lab, clients)))
 

@@ -61,6 +61,10 @@ class Peer:
         )
 
 
+def as_it_is(lab: Laboratory) -> None:
+    """Leave the laboratory as it is before a tunnel is put up in it."""
+
+
 def forward(lab: Laboratory) -> None:
     """Make the gateway a router, as our server would."""
     lab.gateway.setting("ipv6.conf.all.forwarding", "1")
