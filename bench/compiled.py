@@ -5,15 +5,23 @@ from pathlib import Path
 
 from iphttps.lab.errors import LabError
 
-LIBRARIES = {"sessions": ("-lssl", "-lcrypto")}
+FOLDER = Path(__file__).parent
+OPENSSL = ("-lssl", "-lcrypto")
+OFFLOAD = FOLDER.parent / "iphttps" / "host" / "device" / "offload.c"
+
+WITH: dict[str, tuple[str, ...]] = {
+    "sessions": (str(FOLDER / "session.c"), *OPENSSL),
+    "light_clients": (str(FOLDER / "session.c"), str(OFFLOAD), *OPENSSL),
+}
+"""What a program consists of besides its own file."""
 
 
 def program(name: str, directory: Path) -> str:
     """Compile one of them into a directory, unless it is there; return its path."""
     path = directory / name
     if not path.exists():
-        source = Path(__file__).with_name(f"{name}.c")
-        command = ("gcc", "-O2", "-o", str(path), str(source), *LIBRARIES.get(name, ()))
+        source = FOLDER / f"{name}.c"
+        command = ("gcc", "-O2", "-o", str(path), str(source), *WITH.get(name, ()))
         try:
             subprocess.run(command, capture_output=True, text=True, check=True)
         except FileNotFoundError as error:

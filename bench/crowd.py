@@ -33,10 +33,20 @@ _LOCAL_PORT = re.compile(r"\]:(\d+)\s")
 
 
 @dataclass(frozen=True, slots=True)
+class Client:
+    """A client that is busy."""
+
+    host: Namespace
+    flows: int = 1
+    device: str = ""
+    """The device of its tunnel, where the host has several."""
+
+
+@dataclass(frozen=True, slots=True)
 class Busy:
     """What was measured beside a crowd, or of it."""
 
-    mbit: dict[Namespace, float]
+    mbit: Sequence[float]
     """Mbit/s of data in each client's flows."""
     server_cpu: float
     """Seconds of the server's processor time for a gigabyte."""
@@ -45,21 +55,21 @@ class Busy:
     @property
     def total(self) -> float:
         """Mbit/s of all clients."""
-        return sum(self.mbit.values())
+        return sum(self.mbit)
 
     @property
     def fairness(self) -> float:
         """Jain's index over the clients."""
-        return jain(list(self.mbit.values()))
+        return jain(self.mbit)
 
 
 def busy(
-    tunnel: Tunnel, direction: str, flows: dict[Namespace, int], bystander: Namespace, seconds: float = SECONDS
+    tunnel: Tunnel, direction: str, clients: Sequence[Client], bystander: Namespace, seconds: float = SECONDS
 ) -> Busy:
-    """Let hosts have so many flows each in one direction, and have another one ping the private host meanwhile."""
-    ports = {PORT + number: host for number, host in enumerate(flows)}
-    with _running(tunnel, direction, flows, ports):
-        wait_until(lambda: set(_passed(tunnel, direction)) >= set(ports), "data in all flows", 20 + len(flows))
+    """Let clients have their flows in one direction, and have another host ping the private host meanwhile."""
+    ports = {PORT + number: client for number, client in enumerate(clients)}
+    with _running(tunnel, direction, ports):
+        wait_until(lambda: set(_passed(tunnel, direction)) >= set(ports), "data in all flows", 20 + len(clients))
         time.sleep(SETTLING)
         passed, used, begin = _passed(tunnel, direction), cpu.seconds(tunnel.daemons[:1]), time.monotonic()
         pinging = Pinging(tunnel, bystander, seconds)
@@ -68,31 +78,33 @@ def busy(
         passed = _passed(tunnel, direction) - passed
         delays = pinging.end()
     return Busy(
-        {host: passed[port] * 8 / 1e6 / seconds for port, host in ports.items()},
+        [passed[port] * 8 / 1e6 / seconds for port in ports],
         used / (passed.total() / 1e9) if passed.total() else float("inf"),
         delays,
     )
 
 
 @contextmanager
-def _running(
-    tunnel: Tunnel, direction: str, flows: dict[Namespace, int], ports: dict[int, Namespace]
-) -> Iterator[Sequence[Transfer]]:
+def _running(tunnel: Tunnel, direction: str, ports: dict[int, Client]) -> Iterator[None]:
     transfers = [
         Transfer(
-            tunnel, "--time", MOST_SECONDS, "--parallel", str(flows[host]), *DIRECTIONS[direction],
-            host=host, port=port,
+            tunnel, "--time", MOST_SECONDS, "--parallel", str(client.flows), *_bound(client), *DIRECTIONS[direction],
+            host=client.host, port=port,
         )
-        for port, host in ports.items()
+        for port, client in ports.items()
     ]  # fmt: skip
     begun = []
     try:
         for transfer in transfers:
             begun.append(transfer.begin())
-        yield begun
+        yield
     finally:
         for transfer in begun:
             transfer.abandon()
+
+
+def _bound(client: Client) -> tuple[str, ...]:
+    return ("--bind-dev", client.device) if client.device else ()
 
 
 def _passed(tunnel: Tunnel, direction: str) -> Counter[int]:

@@ -11,25 +11,20 @@
  * Session N, from 1 on, has the address 2001:db8:2::200:1:N (interface identifiers as in idle_clients.py).
  */
 
+#include "session.h"
+
 #include <arpa/inet.h>
 #include <errno.h>
-#include <fcntl.h>
-#include <netinet/tcp.h>
-#include <openssl/err.h>
-#include <openssl/ssl.h>
 #include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define NAME "gateway.example"
-#define REQUEST "POST /IPHTTPS HTTP/1.1\r\nContent-Length: 18446744073709551615\r\nHost: " NAME "\r\n\r\n"
 #define PREFIX "2001:db8:2::"
 #define PRIVATE_HOST "2001:db8:1::2"
 #define UDP 17
@@ -40,7 +35,6 @@ enum {
     OVERHEAD = 22,   /* of a TLS record */
     PIECE = 1 << 16, /* on the wire, about */
     WIRE = 2 * PIECE,
-    HEAD = 4096,     /* of an HTTP answer, at most */
     SEND_BUFFER = 1 << 18,
     EVENTS = 256,
 };
@@ -57,13 +51,6 @@ struct session {
 
 static size_t size, record, piece;
 static int sending, poller;
-
-static void fail(const char *what)
-{
-    fprintf(stderr, "sessions: %s: %s\n", what, errno ? strerror(errno) : "failed");
-    ERR_print_errors_fp(stderr);
-    exit(1);
-}
 
 static uint16_t checksum(const unsigned char *packet, size_t length)
 {
@@ -186,35 +173,13 @@ static void transmit(struct session *session)
 
 static void join(struct session *session, SSL_CTX *context, const struct sockaddr_in6 *server, uint32_t number)
 {
-    const int on = 1, buffer = SEND_BUFFER;
-    session->fd = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (session->fd < 0)
-        fail("socket");
-    setsockopt(session->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    const int buffer = SEND_BUFFER;
+    struct opened opened;
+    session_open(&opened, context, server);
+    session->tls = opened.tls;
+    session->fd = opened.fd;
     setsockopt(session->fd, SOL_SOCKET, SO_SNDBUF, &buffer, sizeof buffer);
-    if (connect(session->fd, (const struct sockaddr *)server, sizeof *server))
-        fail("connect");
-    session->tls = SSL_new(context);
-    SSL_set_fd(session->tls, session->fd);
-    SSL_set_tlsext_host_name(session->tls, NAME);
-    SSL_set1_host(session->tls, NAME);
-    if (SSL_connect(session->tls) != 1)
-        fail("handshake");
-    if (SSL_write(session->tls, REQUEST, sizeof REQUEST - 1) <= 0)
-        fail("request");
-    char head[HEAD + 1] = "";
-    int length = 0;
-    const char *rest;
-    while (!(rest = strstr(head, "\r\n\r\n"))) {
-        const int got = SSL_read(session->tls, head + length, HEAD - length);
-        if (got <= 0)
-            fail("answer");
-        length += got;
-        head[length] = 0;
-    }
-    if (!strstr(head, " 200 "))
-        fail(head);
-    count(session, (const unsigned char *)rest + 4, (size_t)(head + length - rest - 4));
+    count(session, opened.rest, opened.length);
     session->stream = malloc(2 * size + record);
     session->wire = malloc(WIRE);
     if (!session->stream || !session->wire)
@@ -224,8 +189,7 @@ static void join(struct session *session, SSL_CTX *context, const struct sockadd
     /* The first packet binds the address to the session. */
     if (SSL_write(session->tls, session->stream, (int)size) <= 0)
         fail("first packet");
-    SSL_set0_wbio(session->tls, BIO_new(BIO_s_mem())); /* from now on, many records go by one system call */
-    fcntl(session->fd, F_SETFL, O_NONBLOCK);
+    session_release(&opened);
     session->open = 1;
     watch(session, EPOLL_CTL_ADD);
 }
@@ -259,23 +223,9 @@ static void command(int signals, struct session *sessions, size_t number)
         }
 }
 
-static SSL_CTX *context(char **files)
-{
-    SSL_CTX *made = SSL_CTX_new(TLS_client_method());
-    if (!made || SSL_CTX_load_verify_locations(made, files[0], NULL) != 1 ||
-        SSL_CTX_use_certificate_chain_file(made, files[1]) != 1 ||
-        SSL_CTX_use_PrivateKey_file(made, files[2], SSL_FILETYPE_PEM) != 1)
-        fail("files");
-    SSL_CTX_set_verify(made, SSL_VERIFY_PEER, NULL);
-    SSL_CTX_set_read_ahead(made, 1); /* one system call for many short records */
-    SSL_CTX_set_mode(made, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_AUTO_RETRY);
-    return made;
-}
-
 int main(int argc, char **argv)
 {
     struct sockaddr_in6 server = {.sin6_family = AF_INET6, .sin6_port = htons(443)};
-    struct rlimit files;
     sigset_t set;
     if (argc != 8 || inet_pton(AF_INET6, argv[4], &server.sin6_addr) != 1) {
         fprintf(stderr, "usage: sessions AUTHORITY CERTIFICATE KEY ADDRESS COUNT SIZE RECORD\n");
@@ -289,9 +239,7 @@ int main(int argc, char **argv)
         return 2;
     }
     piece = record * (1 + PIECE / (record + OVERHEAD));
-    getrlimit(RLIMIT_NOFILE, &files);
-    files.rlim_cur = files.rlim_max;
-    setrlimit(RLIMIT_NOFILE, &files);
+    many_files();
     sigemptyset(&set);
     sigaddset(&set, SIGUSR1);
     sigaddset(&set, SIGUSR2);
@@ -302,7 +250,7 @@ int main(int argc, char **argv)
     struct session *sessions = calloc(number, sizeof *sessions);
     if (signals < 0 || poller < 0 || !sessions || epoll_ctl(poller, EPOLL_CTL_ADD, signals, &event))
         fail("start");
-    SSL_CTX *tls = context(argv + 1);
+    SSL_CTX *tls = session_context(argv + 1);
     for (size_t at = 0; at < number; at++)
         join(&sessions[at], tls, &server, (uint32_t)at + 1);
     printf("joined\n");

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from math import isfinite
 from pathlib import Path
@@ -10,18 +10,25 @@ from statistics import median
 
 from bench import svg
 from bench.congestion import set_usual
-from bench.crowd import DIRECTIONS, Busy, busy
+from bench.crowd import DIRECTIONS, Busy, Client, busy
+from bench.groups.idle import FLAGS
+from bench.light_clients import join
 from bench.peers.ocserv import OCSERV
 from bench.peers.openvpn import OPENVPN_1500
 from bench.peers.ours import OURS, ours
 from bench.peers.tunnel import Peer, Tunnel
 from bench.progress import say
 from bench.rows import CrowdGroup, Goal, Row, Scope, at_least, at_most
+from iphttps.lab.namespaces import Namespace
 
 PAGES = Path(__file__).parents[2] / "docs"
 
-SIZES = (1, 20, 50)
+SIZES = (1, 20, 50, 200)
 """Active clients, with one flow each; the idle one is one more."""
+MOST = 50
+"""Clients that are programs on hosts of their own. More of ours are light ones on one host; other tunnels have none."""
+LIGHT = ", light clients"
+BEFORE = f"{OURS.name}, before"
 
 FIGURES: dict[str, tuple[str, Callable[[Busy], float]]] = {
     "all": ("Mbit/s", lambda measured: measured.total),
@@ -51,20 +58,29 @@ class Case:
 Found = dict[Case, list[Busy]]
 
 
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A tunnel, the clients that can be active there, and the host that pings."""
+
+    tunnel: Tunnel
+    clients: Sequence[Client]
+    idle: Namespace
+
+
 def measure(scope: Scope) -> list[Row]:
     """Put every tunnel up with as many clients as the largest crowd takes, and have them take turns in each round."""
     sizes = scope.chosen(SIZES)
     found: Found = {}
     with ExitStack() as stack:
-        tunnels = {
-            peer: stack.enter_context(peer.put_up(clients=max(sizes) + 1, prepare=set_usual))
-            for peer in versions(scope)
-        }
+        places = _places(stack, scope, [size for size in sizes if size <= MOST])
+        lighter = _lighter_places(stack, scope, [size for size in sizes if size > MOST])
         for number in range(1, scope.rounds + 1):
             for size in sizes:
                 for direction in DIRECTIONS:
-                    for peer in tuple(tunnels) if number % 2 else tuple(reversed(tunnels)):
-                        measured = _measure(tunnels[peer], size, direction)
+                    peers = list(places if size <= MOST else lighter)
+                    for peer in peers if number % 2 else reversed(peers):
+                        place = (places | lighter)[peer]
+                        measured = busy(place.tunnel, direction, place.clients[:size], place.idle)
                         found.setdefault(Case(peer, size, direction), []).append(measured)
                         say(f"  round {number}, {peer.name}, {size} {direction}: {_line(measured)}")
     if scope.before:
@@ -72,17 +88,38 @@ def measure(scope: Scope) -> list[Row]:
     return [*_goals(found), *_figures(found)]
 
 
+def _places(stack: ExitStack, scope: Scope, sizes: Sequence[int]) -> dict[Peer, Place]:
+    """Put all tunnels up, for crowds of these sizes."""
+    found: dict[Peer, Place] = {}
+    for peer in versions(scope) if sizes else ():
+        tunnel = stack.enter_context(peer.put_up(clients=max(sizes) + 1, prepare=set_usual))
+        *active, idle = tunnel.lab.clients
+        found[peer] = Place(tunnel, list(map(Client, active)), idle)
+    return found
+
+
+def _lighter_places(stack: ExitStack, scope: Scope, sizes: Sequence[int]) -> dict[Peer, Place]:
+    """Put ours up, with light clients, for crowds of these sizes."""
+    found: dict[Peer, Place] = {}
+    for peer in own_versions(scope) if sizes else ():
+        tunnel = stack.enter_context(peer.put_up(*FLAGS, another_host=True, prepare=set_usual))
+        found[replace(peer, name=peer.name + LIGHT)] = Place(tunnel, join(tunnel, max(sizes)), tunnel.client)
+    return found
+
+
+def own_versions(scope: Scope) -> list[Peer]:
+    """Return ours, and the other version of it that takes turns."""
+    return [OURS, *([Peer(BEFORE, partial(ours, twistd=[scope.before]))] if scope.before else ())]
+
+
 def versions(scope: Scope) -> list[Peer]:
     """Return the tunnels that take turns."""
-    peers = [OURS]
-    if scope.before:
-        peers.append(Peer(f"{OURS.name}, before", partial(ours, twistd=[scope.before])))
-    if not scope.alone:
-        for peer in (OPENVPN_1500, OCSERV):
-            if peer.missing:
-                say(peer.missing)
-            else:
-                peers.append(peer)
+    peers = own_versions(scope)
+    for peer in () if scope.alone else (OPENVPN_1500, OCSERV):
+        if peer.missing:
+            say(peer.missing)
+        else:
+            peers.append(peer)
     return peers
 
 
@@ -93,15 +130,10 @@ def draw(found: Found) -> None:
         for case, measured in sorted(found.items(), key=lambda item: item[0].size):
             delay = median(_column(measured, "ping, median"))
             if case.direction == direction and isfinite(delay):
-                lines.setdefault(case.peer.name, []).append((case.size, delay))
+                lines.setdefault(case.peer.name.removesuffix(LIGHT), []).append((case.size, delay))
         page = PAGES / f"crowd-{direction}.svg"
         page.write_text(svg.chart(lines, f"clients with a flow {direction}", "ping of an idle client, ms"))
         say(f"  drawn: {page}")
-
-
-def _measure(tunnel: Tunnel, size: int, direction: str) -> Busy:
-    hosts = tunnel.lab.clients
-    return busy(tunnel, direction, dict.fromkeys(hosts[:size], 1), hosts[-1])
 
 
 def _line(measured: Busy) -> str:

@@ -1,7 +1,7 @@
 """A client with sixteen flows beside one with a single flow, and beside nineteen of them."""
 
 from bench.congestion import set_usual
-from bench.crowd import DIRECTIONS, busy
+from bench.crowd import DIRECTIONS, Client, busy
 from bench.delays import Delays
 from bench.groups.crowd import versions
 from bench.peers.tunnel import Tunnel
@@ -51,8 +51,8 @@ def measure(scope: Scope) -> list[Row]:
 def _measure(tunnel: Tunnel, size: int, direction: str) -> tuple[float, float, Delays]:
     """Return the rate of the client with many flows, the average of the others, and an idle client's delays."""
     greedy, *others, bystander = tunnel.lab.clients
-    measured = busy(tunnel, direction, {greedy: FLOWS, **dict.fromkeys(others[:size], 1)}, bystander)
-    got = measured.mbit[greedy]
+    measured = busy(tunnel, direction, [Client(greedy, FLOWS), *map(Client, others[:size])], bystander)
+    got = measured.mbit[0]
     return got, (measured.total - got) / size, measured.delays
 
 

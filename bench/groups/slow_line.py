@@ -1,7 +1,7 @@
 """A client behind a line of 2 Mbit/s: its own pings during its own download, and its upload."""
 
 from bench.congestion import set_usual
-from bench.crowd import DIRECTIONS, Busy, busy
+from bench.crowd import DIRECTIONS, Busy, Client, busy
 from bench.groups.crowd import versions
 from bench.line import insert
 from bench.progress import say
@@ -19,7 +19,7 @@ def measure(scope: Scope) -> list[Row]:
         for peer in versions(scope) if number % 2 else reversed(versions(scope)):
             with peer.put_up(prepare=_slow_down) as tunnel:
                 for direction in DIRECTIONS:
-                    measured = busy(tunnel, direction, {tunnel.client: 1}, tunnel.client, SECONDS)
+                    measured = busy(tunnel, direction, [Client(tunnel.client)], tunnel.client, SECONDS)
                     found.setdefault((peer.name, direction), []).append(measured)
                     say(
                         f"  round {number}, {peer.name}, {direction}: {measured.total:.3g} Mbit/s, "

@@ -24,7 +24,7 @@ ONE, OTHER = Peer("one", nothing), Peer("other", nothing)
 
 def busy(median: float) -> Busy:
     """Return what was measured, with this delay of the pings."""
-    return Busy({}, 1.0, Delays(median, 2 * median, 0))
+    return Busy([], 1.0, Delays(median, 2 * median, 0))
 
 
 class DrawTests(SynchronousTestCase):
