@@ -4,6 +4,7 @@ import os
 import signal
 import sys
 from dataclasses import dataclass
+from typing import Self
 
 from bench.compiled import program
 from bench.peers.tunnel import Tunnel
@@ -39,6 +40,12 @@ class Counted:
     received: list[int]
     """The packets that each has received."""
 
+    @classmethod
+    def parsed(cls, line: str) -> Self:
+        """Return what a line of the program says."""
+        _, count, *numbers = line.split()
+        return cls(int(count), [int(number) for number in numbers[::2]], [int(number) for number in numbers[1::2]])
+
 
 class Sessions:
     """Sessions to the gateway from the tunnel's last host, which is no client of its own."""
@@ -63,8 +70,7 @@ class Sessions:
         mark = self._program.mark()
         os.kill(self._program.pid, signal.SIGUSR2)
         wait_until(lambda: self._program.text[mark:].endswith("\n"), "the counts of the sessions")
-        _, count, *numbers = self._program.text[mark:].split()
-        return Counted(int(count), [int(number) for number in numbers[::2]], [int(number) for number in numbers[1::2]])
+        return Counted.parsed(self._program.text[mark:])
 
     def end(self) -> None:
         """End all of them."""
