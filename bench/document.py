@@ -69,8 +69,9 @@ Measured on {date} by `{command}`, {rounds}, on {cores} cores ({processor}).
   counts as one that never ends. Processor time is the server's alone. All hosts use reno. In a crowd of 200 the clients
   are light ones: one process written in C, with a device and an address for each; other tunnels have none.
 - Raw sessions: one process written in C holds them, and sends on each as much as its socket takes: packets of 1280
-  bytes in full records, or a record for each packet of 100 bytes. They are UDP to a socket of the private host that
-  nobody reads, and are counted there. Packets per core are those for a second of the server's processor time.
+  bytes in full records, or a record for each packet of 100 bytes. They are UDP to a prefix that the gateway's kernel
+  drops, and the server counts what it gives to its device. Packets per core are those for a second of the server's
+  processor time.
 - Single packets: the private host sends 400,000 packets of 100 bytes per second to the sessions by turns, more than the
   server takes. Those that arrive are counted.
 - Sixteen flows of one client beside clients with one flow: the rate of all sixteen, in shares of the others' average.

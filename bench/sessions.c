@@ -4,7 +4,7 @@
  *     sessions AUTHORITY CERTIFICATE KEY ADDRESS COUNT SIZE RECORD
  *
  * opens COUNT sessions one after the other and prints `joined`. From each SIGUSR1 to the next all of them send packets
- * of SIZE bytes to the private host in records of RECORD bytes; packets follow each other without regard to records.
+ * of SIZE bytes to nowhere in records of RECORD bytes; packets follow each other without regard to records.
  * They always read what comes. SIGUSR2 prints `counted`, the number of sessions that are open, and for each session the
  * packets that it has sent and received.
  *
@@ -26,9 +26,9 @@
 #include <unistd.h>
 
 #define PREFIX "2001:db8:2::"
-#define PRIVATE_HOST "2001:db8:1::2"
+#define NOWHERE "2001:db8:dead::1"
 #define UDP 17
-#define SINK 9 /* the port: discard (RFC 863) */
+#define DISCARD 9 /* the port (RFC 863) */
 
 enum {
     HEADERS = 48, /* IPv6 and UDP */
@@ -66,10 +66,10 @@ static uint16_t checksum(const unsigned char *packet, size_t length)
     return total ? (uint16_t)total : 0xffff;
 }
 
-/* Writes one packet of `size` bytes from session `number` to the private host. */
+/* Writes one packet of `size` bytes from session `number`. */
 static void make_packet(unsigned char *packet, uint32_t number)
 {
-    const uint16_t length = htons((uint16_t)(size - 40)), ports[] = {htons(SINK), htons(SINK)};
+    const uint16_t length = htons((uint16_t)(size - 40)), ports[] = {htons(DISCARD), htons(DISCARD)};
     memset(packet, 0, size);
     packet[0] = 0x60;
     memcpy(packet + 4, &length, 2);
@@ -80,7 +80,7 @@ static void make_packet(unsigned char *packet, uint32_t number)
     packet[19] = 1;
     number = htonl(number);
     memcpy(packet + 20, &number, 4);
-    inet_pton(AF_INET6, PRIVATE_HOST, packet + 24);
+    inet_pton(AF_INET6, NOWHERE, packet + 24);
     memcpy(packet + 40, ports, 4);
     memcpy(packet + 44, &length, 2);
     const uint16_t sum = checksum(packet, size);

@@ -2,31 +2,23 @@
 
 import os
 import signal
-import sys
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Self
 
 from bench.compiled import program
 from bench.peers.tunnel import Tunnel
-from iphttps.lab.network import GATEWAY_IPV6, PRIVATE_HOST
+from iphttps.app.control.ask import ask
+from iphttps.lab.network import GATEWAY_IPV6
 from iphttps.lab.poll import wait_until
-from iphttps.lab.programs import Program
 
 FULL, SINGLE = 1 << 14, 100
 """Bytes of a TLS record: full ones, and ones with a single packet of this size."""
 
 JOINING = 120.0  # seconds, at most
 
-DISCARD = 9
-SINK = f"""\
-import signal, socket
-with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as sink:
-    sink.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1)
-    sink.bind(("{PRIVATE_HOST}", {DISCARD}))
-    print("bound", flush=True)
-    signal.pause()
-"""
-"""Nobody reads what comes there, and no error message answers it."""
+NOWHERE = "2001:db8:dead::/64"
+"""Where their packets go: the gateway's kernel drops them there, as cheaply as it can."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,15 +69,11 @@ class Sessions:
         self._program.kill()
 
 
-def sink(tunnel: Tunnel) -> Program:
-    """Have the private host take what the sessions send."""
-    bound = tunnel.lab.program(tunnel.private, "sink", sys.executable, "-c", SINK)
-    bound.wait_for("bound")
-    return bound
+def drop(tunnel: Tunnel) -> None:
+    """Have the gateway drop what the sessions send."""
+    tunnel.lab.gateway.ip(f"route add blackhole {NOWHERE}")
 
 
-def arrived(tunnel: Tunnel) -> int:
-    """Return how many UDP packets have arrived at the private host, taken or not."""
-    lines = (line.split() for line in tunnel.private.run("cat", "/proc/net/snmp6").stdout.splitlines())
-    counters = {name: int(value) for name, value in lines}
-    return counters["Udp6InDatagrams"] + counters["Udp6InErrors"]
+def taken(control: Path) -> int:
+    """Return how many packets the server has given to its device, by its control socket."""
+    return int(ask(control, "GET", "/status")["counters"]["device"]["packets_out"])

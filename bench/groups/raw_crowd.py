@@ -3,6 +3,8 @@
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from bench import cpu
 from bench.delays import Delays, Pinging
@@ -12,7 +14,7 @@ from bench.peers.ours import ours
 from bench.peers.tunnel import Tunnel
 from bench.progress import say
 from bench.rows import CrowdGroup, Goal, Row, Scope, at_most
-from bench.sessions import FULL, SINGLE, Sessions, arrived, sink
+from bench.sessions import FULL, SINGLE, Sessions, drop, taken
 
 SIZES = (1, 20, 200, 1000)
 
@@ -43,7 +45,7 @@ class Poured:
 
     delays: Delays
     rate: float
-    """Packets per second that arrived at the private host."""
+    """Packets per second that the server gave to its device."""
     per_core: float
     """Packets for a second of the server's processor time."""
     fairness: float
@@ -65,29 +67,33 @@ def measure(scope: Scope) -> list[Row]:
     """Measure crowds of all sizes and kinds in each round, those of another version by turns with ours."""
     found: Found = {}
     versions = {"iphttps": None, "iphttps, before": [scope.before]} if scope.before else {"iphttps": None}
+    cases = [(kind, size) for kind in KINDS for size in scope.chosen(SIZES)]
     for number in range(1, scope.rounds + 1):
         for name in tuple(versions) if number % 2 else tuple(reversed(versions)):
-            with ours(*FLAGS, twistd=versions[name], another_host=True) as tunnel:
-                sink(tunnel)
-                for kind in KINDS:
-                    for size in scope.chosen(SIZES):
-                        poured = pour(tunnel, size, kind)
+            with TemporaryDirectory(prefix="iphttps-bench-") as directory:
+                control = Path(directory) / "control.sock"
+                flags = (*FLAGS, "--control", str(control))
+                with ours(*flags, twistd=versions[name], another_host=True) as tunnel:
+                    drop(tunnel)
+                    for kind, size in cases:
+                        poured = pour(tunnel, control, size, kind)
                         found.setdefault((name, kind, size), []).append(poured)
                         say(f"  round {number}, {name}, {size} sessions, {kind.name}: {_line(poured)}")
     return [*_goals(found), *_figures(found)]
 
 
-def pour(tunnel: Tunnel, size: int, kind: Kind) -> Poured:
+def pour(tunnel: Tunnel, control: Path, size: int, kind: Kind) -> Poured:
     """Have so many sessions send, and a client ping meanwhile."""
     sessions = Sessions(tunnel, size, kind.size, kind.record)
     server = tunnel.daemons[:1]
     try:
         sessions.toggle()
         time.sleep(SETTLING)
-        sent, got, used, begin = sessions.counted().sent, arrived(tunnel), cpu.seconds(server), time.monotonic()
+        # The server may answer late, so the time is that of the answers.
+        sent, got, used, begin = sessions.counted().sent, taken(control), cpu.seconds(server), time.monotonic()
         pinging = Pinging(tunnel, tunnel.client, SECONDS)
         time.sleep(SECONDS)
-        got, used, seconds = arrived(tunnel) - got, cpu.seconds(server) - used, time.monotonic() - begin
+        got, used, seconds = taken(control) - got, cpu.seconds(server) - used, time.monotonic() - begin
         counted = sessions.counted()
         delays = pinging.end()
     finally:
