@@ -1,19 +1,51 @@
-"""The command: `python -m bench [--quick | --rounds N] [--only NAME]... [--document]`."""
+"""The command: `python -m bench [--quick | --rounds N] [--only NAME]... [--clients N]... [--document]`."""
 
 import argparse
+import os
 import sys
 import time
 
 from bench.document import write
-from bench.groups import batching, curve, flows, handshakes, idle, packets, sstp_idle, tunnels, unread
+from bench.groups import (
+    batching,
+    crowd,
+    curve,
+    flows,
+    handshakes,
+    idle,
+    many_flows,
+    packets,
+    raw_crowd,
+    singles,
+    slow_line,
+    sstp_idle,
+    tunnels,
+    unread,
+)
 from bench.progress import say
-from bench.rows import Row
+from bench.rows import CrowdGroup, Group, Row, Scope
 from bench.table import tables
 from iphttps.lab import privilege
 from iphttps.lab.errors import LabError, LabUnavailable
+from iphttps.lab.namespaces import Namespace
 
-MODULES = (tunnels, packets, flows, idle, sstp_idle, handshakes, unread, batching, curve)
-GROUPS = {module.GROUP.name: module.GROUP for module in MODULES}
+MODULES = (
+    tunnels,
+    packets,
+    flows,
+    idle,
+    sstp_idle,
+    handshakes,
+    unread,
+    batching,
+    curve,
+    crowd,
+    raw_crowd,
+    singles,
+    many_flows,
+    slow_line,
+)
+GROUPS: dict[str, Group | CrowdGroup] = {module.GROUP.name: module.GROUP for module in MODULES}
 ROUNDS = 5
 
 
@@ -25,13 +57,17 @@ def main() -> int:
     except LabUnavailable as reason:
         say(str(reason))
         return 1
+    if asked.nice:
+        os.nice(asked.nice)
+        Namespace.niceness = asked.nice
+    scope = Scope(asked.rounds, tuple(asked.clients), asked.alone, asked.before)
     rows: list[Row] = []
     failed = False
     begin = time.monotonic()
     for name in asked.only or GROUPS:
         say(f"{name}: {GROUPS[name].subject}")
         try:
-            rows += GROUPS[name].measure(asked.rounds)
+            rows += GROUPS[name].rows(scope)
         except LabError as error:
             failed = True
             say(f"{name} has failed: {error}")
@@ -50,6 +86,19 @@ def arguments() -> argparse.ArgumentParser:
     parser.add_argument(
         "--only", action="append", choices=list(GROUPS), metavar="NAME",
         help=f"measure these rows alone, repeat for more: {', '.join(GROUPS)}",
+    )  # fmt: skip
+    parser.add_argument(
+        "--clients", action="append", type=int, default=[], metavar="N",
+        help="crowds of this size alone, repeat for more",
+    )  # fmt: skip
+    parser.add_argument("--alone", action="store_true", help="crowds of ours alone, without the other tunnels")
+    parser.add_argument(
+        "--before", default="", metavar="TWISTD",
+        help="have another version of iphttps take turns with this one in crowds; this is the `twistd` of its checkout",
+    )  # fmt: skip
+    parser.add_argument(
+        "--nice", type=int, default=0, metavar="N",
+        help="the nice value of all programs, for a machine that others use: -10 leaves them a tenth of it",
     )  # fmt: skip
     parser.add_argument("--document", action="store_true", help="write the tables to docs/performance.md, too")
     return parser

@@ -63,6 +63,22 @@ Measured on {date} by `{command}`, {rounds}, on {cores} cores ({processor}).
 - Handshakes: four processes connect, present a certificate, send the request, wait for the response and disconnect,
   without session tickets. `openssl s_server` has the same certificate and also requires one.
 - The client that stops reading is a stopped process, to which packets continue after all buffers are full.
+- Crowds: each active client is a host of its own with one TCP flow. All tunnels stand at the same time and take turns.
+  Rates and Jain's index are of the same four seconds, in which all flows run, by the TCP counters of the private host:
+  bytes acknowledged to it, or received by it. Meanwhile an idle client pings the private host every 20 ms; a lost ping
+  counts as one that never ends. Processor time is the server's alone. All hosts use reno. In a crowd of 200 the clients
+  are light ones: one process written in C, with a device and an address for each; other tunnels have none.
+- Raw sessions: one process written in C holds them, and sends on each as much as its socket takes: packets of 1280
+  bytes in full records, or a record for each packet of 100 bytes. They are UDP to a prefix that the gateway's kernel
+  drops, and the server counts what it gives to its device. Packets per core are those for a second of the server's
+  processor time.
+- Single packets: the private host sends 400,000 packets of 100 bytes per second to the sessions by turns, more than the
+  server takes. Those that arrive are counted.
+- Sixteen flows of one client beside clients with one flow: the rate of all sixteen, in shares of the others' average.
+- The slow line is a router between client and gateway with a token bucket of 2 Mbit/s in each direction, 4 kB deep, and
+  a queue of 50 ms. The client with the flow pings the private host itself.
+- A crowd takes two minutes to gather and two and a half for a round, 200 light clients half a minute each; raw sessions
+  take two minutes a round, single packets one, sixteen flows one and a half, the slow line two.
 - The curve is the cost of the link alone, policy and Neighbor Cache, without TLS and devices.
 """
 

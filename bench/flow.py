@@ -50,12 +50,17 @@ class Transfer:
             tunnel.private, "iperf3", "iperf3", "-s", "-1", "-B", tunnel.host, "-p", str(port), "--forceflush",
             output=self._output.with_suffix(".server"),
         )  # fmt: skip
-        self._server.wait_for("Server listening")
 
     def begin(self) -> Self:
         """Begin, and return at once."""
+        self._server.wait_for("Server listening")
         self._client = Program(self._host, "iperf3", *self._command, output=self._output.with_suffix(".client"))
         return self
+
+    def abandon(self) -> None:
+        """End it without a report."""
+        self._client.kill()
+        self._server.kill()
 
     def end(self, deadline: float = 30.0) -> Any:
         """Return the end of iperf3's report once it is there."""

@@ -42,6 +42,8 @@ class Row:
     goal: Goal | None = None
     tunnel: str = ""
     """The owner of the figure, in a row for orientation."""
+    table: str = ""
+    """What the owners have in common, where they have a table of their own."""
 
     @property
     def judged(self) -> list[float]:
@@ -59,9 +61,39 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
+class Scope:
+    """What is to be measured of a crowd."""
+
+    rounds: int
+    sizes: Sequence[int] = ()
+    """Crowds of these sizes alone; all if there is none."""
+    alone: bool = False
+    """True if the other tunnels are left out."""
+    before: str = ""
+    """The `twistd` of another version of iphttps that takes turns with this one; none if empty."""
+
+    def chosen(self, sizes: Sequence[int]) -> list[int]:
+        """Return the sizes that are wanted; these unless others are."""
+        return list(self.sizes or sizes)
+
+
+@dataclass(frozen=True, slots=True)
 class Group:
     """Rows that are measured together, in so many rounds."""
 
     name: str
     subject: str
     measure: Callable[[int], list[Row]]
+
+    def rows(self, scope: Scope) -> list[Row]:
+        """Measure them."""
+        return self.measure(scope.rounds)
+
+
+@dataclass(frozen=True, slots=True)
+class CrowdGroup:
+    """Rows about crowds, whose sizes can be chosen."""
+
+    name: str
+    subject: str
+    rows: Callable[[Scope], list[Row]]

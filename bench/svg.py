@@ -8,7 +8,7 @@ Points = Sequence[tuple[float, float]]
 
 WIDTH, HEIGHT = 640, 320
 LEFT, RIGHT, TOP, BOTTOM = 60, 130, 20, 50
-COLOURS = ("#1f77b4", "#d62728", "#2ca02c")
+COLOURS = ("#1f77b4", "#d62728", "#2ca02c", "#9467bd", "#8c564b")
 FONT = 'font-family="sans-serif" font-size="12"'
 STEPS = 5
 

@@ -21,8 +21,8 @@ def tables(rows: Sequence[Row], *, markdown: bool = False) -> str:
     found: list[Sequence[Sequence[str]]] = []
     if judged:
         found.append([GOALS, *map(_judged, judged)])
-    if tunnels:
-        found.append(_side_by_side(tunnels))
+    for name in dict.fromkeys(row.table for row in tunnels):
+        found.append(_side_by_side(name, [row for row in tunnels if row.table == name]))
     if others:
         found.append([FIGURES, *((row.what, row.unit, spread(row.figures)) for row in others)])
     return "\n\n".join(map(lay_out, found))
@@ -41,11 +41,11 @@ def _judged(row: Row) -> tuple[str, ...]:
     return (row.what, row.unit, spread(row.figures), *compared, *goal)
 
 
-def _side_by_side(rows: Sequence[Row]) -> list[Sequence[str]]:
+def _side_by_side(table: str, rows: Sequence[Row]) -> list[Sequence[str]]:
     """Have a line for each tunnel, and a column for each thing measured."""
-    cells = {(row.tunnel, f"{row.what}, {row.unit}"): spread(row.figures) for row in rows}
+    cells = {(row.tunnel, f"{row.what}, {row.unit}".removesuffix(", ")): spread(row.figures) for row in rows}
     names, columns = (tuple(dict.fromkeys(keys)) for keys in zip(*cells, strict=True))
-    return [("", *columns), *((name, *(cells.get((name, column), "") for column in columns)) for name in names)]
+    return [(table, *columns), *((name, *(cells.get((name, column), "") for column in columns)) for name in names)]
 
 
 def _number(value: float) -> str:

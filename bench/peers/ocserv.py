@@ -1,11 +1,14 @@
 """ocserv with openconnect, over TLS alone, with certificates at both ends."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
-from bench.peers.tunnel import DEVICE, Peer, Tunnel, forward
+from bench.peers.tunnel import DEVICE, Peer, Tunnel, as_it_is, forward
 from iphttps.lab.laboratory import TUNNEL_PREFIX, Laboratory
+from iphttps.lab.namespaces import Namespace
 from iphttps.lab.network import GATEWAY_IPV6, GATEWAY_NAME_IPV6, PRIVATE_HOST, PRIVATE_NETWORK
+from iphttps.lab.programs import Program
 from iphttps.lab.traffic import wait_reachable
 
 # Without a UDP port there is no DTLS. It wants an IPv4 network, which nobody uses here.
@@ -22,7 +25,7 @@ run-as-user = root
 run-as-group = root
 isolate-workers = false
 use-occtl = false
-max-clients = 16
+max-clients = {clients}
 keepalive = 300
 dpd = 300
 device = ocserv
@@ -31,6 +34,8 @@ ipv6-network = {prefix}
 ipv6-subnet-prefix = 128
 route = {network}
 """
+
+SPARE = 16
 
 # What openconnect runs, in place of the long script that would ask the system for its ways.
 SCRIPT = """\
@@ -44,31 +49,38 @@ echo connected
 
 
 @contextmanager
-def ocserv() -> Iterator[Tunnel]:
-    """Put the tunnel up."""
-    with Laboratory() as lab:
+def ocserv(clients: int = 1, prepare: Callable[[Laboratory], None] = as_it_is) -> Iterator[Tunnel]:
+    """Put the tunnel up, perhaps with more clients; `prepare` changes the laboratory before."""
+    with Laboratory(clients) as lab:
+        prepare(lab)
         forward(lab)
         config, script = lab.directory / "ocserv.conf", lab.directory / "connected.sh"
         config.write_text(
             CONFIG.format(
                 address=GATEWAY_IPV6, server=lab.server_identity, authority=lab.authority.certificate,
                 directory=lab.directory, prefix=TUNNEL_PREFIX, network=PRIVATE_NETWORK,
+                clients=clients + SPARE,
             )
         )  # fmt: skip
         script.write_text(SCRIPT.format(network=PRIVATE_NETWORK))
         script.chmod(0o755)
         server = lab.program(lab.gateway, "ocserv", "ocserv", "-f", "-c", str(config))
         server.wait_for("listening (TCP)")
-        identity = lab.authority.client("client1")
-        client = lab.program(
-            lab.clients[0], "openconnect", "openconnect", "--protocol=anyconnect", "--no-dtls", "--non-inter",
-            "--cafile", str(lab.authority.certificate), "--certificate", str(identity.certificate),
-            "--sslkey", str(identity.private_key), "--interface", DEVICE, "--script", str(script),
-            f"https://{GATEWAY_NAME_IPV6}/",
-        )  # fmt: skip
-        client.wait_for("connected", 20)
-        wait_reachable(lab.clients[0], PRIVATE_HOST)
-        yield Tunnel(lab, (server, client))
+        started = [_connect(lab, host, script) for host in lab.clients]
+        for client, host in zip(started, lab.clients, strict=True):
+            client.wait_for("connected", 60)
+            wait_reachable(host, PRIVATE_HOST)
+        yield Tunnel(lab, (server, *started))
+
+
+def _connect(lab: Laboratory, host: Namespace, script: Path) -> Program:
+    identity = lab.authority.client(host.label)
+    return lab.program(
+        host, "openconnect", "openconnect", "--protocol=anyconnect", "--no-dtls", "--non-inter",
+        "--cafile", str(lab.authority.certificate), "--certificate", str(identity.certificate),
+        "--sslkey", str(identity.private_key), "--interface", DEVICE, "--script", str(script),
+        f"https://{GATEWAY_NAME_IPV6}/",
+    )  # fmt: skip
 
 
 OCSERV = Peer("ocserv with openconnect", ocserv, ("ocserv", "openconnect"), over_tls=True)

@@ -1,10 +1,10 @@
 """OpenVPN 2.6 over TCP, in user space, with the faster of the ciphers that are usual and certificates at both ends."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 
-from bench.peers.tunnel import DEVICE, Peer, Tunnel, forward
+from bench.peers.tunnel import DEVICE, Peer, Tunnel, as_it_is, forward
 from iphttps.lab.authority import Identity
 from iphttps.lab.laboratory import TUNNEL_PREFIX, Laboratory
 from iphttps.lab.network import GATEWAY_IPV6, GATEWAY_NAME, PRIVATE_HOST, PRIVATE_NETWORK
@@ -14,9 +14,10 @@ PORT = "1194"
 
 
 @contextmanager
-def openvpn(mtu: int) -> Iterator[Tunnel]:
-    """Put up a tunnel with this MTU."""
-    with Laboratory() as lab:
+def openvpn(mtu: int, clients: int = 1, prepare: Callable[[Laboratory], None] = as_it_is) -> Iterator[Tunnel]:
+    """Put up a tunnel with this MTU, perhaps with more clients; `prepare` changes the laboratory before."""
+    with Laboratory(clients) as lab:
+        prepare(lab)
         forward(lab)
         # Without --tcp-nodelay, which it tells the client as well, half the rate is left, and pings take 15 ms.
         # Without --disable-dco a kernel that has the module would do the work.
@@ -29,14 +30,18 @@ def openvpn(mtu: int) -> Iterator[Tunnel]:
             *_identity(lab.server_identity),
         )  # fmt: skip
         server.wait_for("Initialization Sequence Completed")
-        client = lab.program(
-            lab.clients[0], "openvpn", "openvpn", *both, "--client", "--proto", "tcp6-client", "--nobind",
-            "--remote", GATEWAY_IPV6, "--verify-x509-name", GATEWAY_NAME, "name",
-            *_identity(lab.authority.client("client1")),
-        )  # fmt: skip
-        client.wait_for("Initialization Sequence Completed", 20)
-        wait_reachable(lab.clients[0], PRIVATE_HOST)
-        yield Tunnel(lab, (server, client))
+        started = [
+            lab.program(
+                host, "openvpn", "openvpn", *both, "--client", "--proto", "tcp6-client", "--nobind",
+                "--remote", GATEWAY_IPV6, "--verify-x509-name", GATEWAY_NAME, "name",
+                *_identity(lab.authority.client(host.label)),
+            )
+            for host in lab.clients
+        ]  # fmt: skip
+        for client, host in zip(started, lab.clients, strict=True):
+            client.wait_for("Initialization Sequence Completed", 60)
+            wait_reachable(host, PRIVATE_HOST)
+        yield Tunnel(lab, (server, *started))
 
 
 def _identity(identity: Identity) -> list[str]:

@@ -1,13 +1,13 @@
 """Our own tunnel: mode Certificates, TLS 1.3, an MTU of 1280 and all policy, revocation included."""
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from bench.peers.tunnel import Peer, Tunnel
+from bench.peers.tunnel import Peer, Tunnel, as_it_is
 from iphttps.app.users import editing
 from iphttps.lab.laboratory import LINK_UP, LISTENING, Laboratory
 from iphttps.lab.network import PRIVATE_HOST
@@ -37,7 +37,7 @@ def start_clients(lab: Laboratory, count: int) -> list[Program]:
     """Start the first clients and wait until each reaches the private host."""
     clients = [lab.client(number) for number in range(1, count + 1)]
     for client, host in zip(clients, lab.clients, strict=False):
-        client.wait_for(LINK_UP, 30)
+        client.wait_for(LINK_UP, 30 + 2 * count)
         wait_reachable(host, PRIVATE_HOST)
     return clients
 
@@ -49,15 +49,18 @@ def ours(
     twistd: Sequence[str] | None = None,
     another_host: bool = False,
     device: str = "tun",
+    prepare: Callable[[Laboratory], None] = as_it_is,
 ) -> Iterator[Tunnel]:
     """Put the tunnel up, perhaps with flags for the server, more clients, another program as `twistd`, another device.
 
+    `prepare` changes the laboratory before.
     `another_host` is one more host in the place of a client, the last, from which the gateway can be reached.
     """
     with Laboratory(clients + another_host) as lab:
         lab.twistd = twistd or lab.twistd
         lab.server_device = lab.client_device = device
         without_probing(lab)
+        prepare(lab)
         server = start_server(lab, *flags)
         yield Tunnel(lab, (server, *start_clients(lab, clients)))
 

@@ -44,7 +44,7 @@ class Peer:
     """A kind of tunnel: how it is called, how put up, and what that takes."""
 
     name: str
-    put_up: Callable[[], AbstractContextManager[Tunnel]]
+    put_up: Callable[..., AbstractContextManager[Tunnel]]
     programs: tuple[str, ...] = ()
     """The programs that must be installed."""
     over_tls: bool = field(default=False)
@@ -59,6 +59,10 @@ class Peer:
         return (
             f"{self.name} is left out: {' and '.join(absent)} not found; `tools/setup programs bench` as root installs."
         )
+
+
+def as_it_is(lab: Laboratory) -> None:
+    """Leave the laboratory as it is before a tunnel is put up in it."""
 
 
 def forward(lab: Laboratory) -> None:

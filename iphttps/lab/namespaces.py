@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
@@ -20,6 +21,9 @@ _ENVIRONMENT = {"LC_ALL": "C.UTF-8"}
 
 class Namespace:
     """A host of the lab: a network namespace with its loopback up, and the processes started in it."""
+
+    niceness = 0
+    """The nice value of the autogroup (sched(7)) of each program started; the kernel makes one a session."""
 
     def __init__(self, label: str, etc: Path | None = None) -> None:
         """Name a host; the namespace's name contains this process's number, so that labs do not collide."""
@@ -85,6 +89,9 @@ class Namespace:
             env=os.environ | _ENVIRONMENT,
         )
         self._processes.append(process)
+        if self.niceness:
+            with suppress(OSError):  # it has ended, or this kernel has no autogroups
+                Path(f"/proc/{process.pid}/autogroup").write_text(str(self.niceness))
         return process
 
     def _entering(self, command: Sequence[str]) -> list[str]:

@@ -78,8 +78,7 @@ class Network:
         """Create and connect the hosts; if this fails, remove what was created."""
         try:
             for host in (self.gateway, self.private, *self.clients):
-                self._undo.callback(host.remove)
-                host.create()
+                self.add(host)
             self._address_gateway()
             for number, client in enumerate(self.clients, start=1):
                 self._connect_client(number, client)
@@ -92,11 +91,15 @@ class Network:
         """Remove every host and the files; can be called repeatedly, and after a failed creation."""
         self._undo.close()
 
+    def add(self, host: Namespace) -> None:
+        """Create one more host, which is not connected; it is removed with the network."""
+        self._undo.callback(host.remove)
+        host.create()
+
     def between(self, client: Namespace) -> Namespace:
         """Insert a host that does not forward between a client and the gateway; the client reaches only that host."""
         host = Namespace("proxy", self.etc)
-        self._undo.callback(host.remove)
-        host.create()
+        self.add(host)
         client.ip("link delete outer")
         join(client, "outer", host, "inner")
         join(self.gateway, "proxied", host, "outer")

@@ -2,7 +2,7 @@
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from bench.rows import Row, at_least, at_most
+from bench.rows import CrowdGroup, Group, Row, Scope, at_least, at_most
 
 
 class RowTests(SynchronousTestCase):
@@ -28,3 +28,18 @@ class RowTests(SynchronousTestCase):
     def test_against_nothing(self) -> None:
         """Against something that carried nothing at all the ratio is without bound, and no error."""
         self.assertEqual([float("inf")], Row("packets", "1/s", [5], "other", [0]).judged)
+
+
+class ScopeTests(SynchronousTestCase):
+    """What is to be measured."""
+
+    def test_chosen(self) -> None:
+        """The sizes that are asked for take the place of a group's own."""
+        self.assertEqual([1, 20], Scope(1).chosen((1, 20)))
+        self.assertEqual([7], Scope(1, (7,)).chosen((1, 20)))
+
+    def test_groups(self) -> None:
+        """A group gets the number of rounds, and one of crowds all that is asked for."""
+        scope = Scope(3, (7,), alone=True)
+        self.assertEqual(3, Group("", "", lambda rounds: [Row("", "", [rounds])]).rows(scope)[0].figures[0])
+        self.assertEqual(7, CrowdGroup("", "", lambda scope: [Row("", "", scope.sizes)]).rows(scope)[0].figures[0])

@@ -41,6 +41,24 @@ class TableTests(SynchronousTestCase):
             tables(ROWS, markdown=True),
         )
 
+    def test_tables_of_their_own(self) -> None:
+        """Figures that are given a table have one by themselves, and a figure without a unit has its name alone."""
+        rows = [
+            Row("up", "Mbit/s", [1000], tunnel="OpenVPN"),
+            Row("Jain's index", "", [0.5], tunnel="20, OpenVPN", table="active clients"),
+        ]
+        self.assertEqual(
+            """\
+|  | up, Mbit/s |
+| --- | --- |
+| OpenVPN | 1000 |
+
+| active clients | Jain's index |
+| --- | --- |
+| 20, OpenVPN | 0.50 |""",
+            tables(rows, markdown=True),
+        )
+
     def test_plain(self) -> None:
         """In a terminal columns stand under each other, and no line ends in blanks."""
         lines = tables(ROWS).splitlines()
