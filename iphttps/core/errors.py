@@ -69,6 +69,7 @@ class DropReason(Enum):
     NOT_CONNECTED = "data outside a connected call, such as before its crypto binding"  # [MS-SSTP] 3.3.7.2
     DEVICE_REFUSED = "the device did not accept the packet"
     CONGESTED = "the connection is congested"
+    OVER_RATE = "to the client, over the --max-rate of its identity"
     OVERSIZE = "longer than the link's MTU"
     SOURCE_INVALID = "a source address that no node may use"
     SOURCE_FOREIGN = "a source address outside the link's prefix"

@@ -32,7 +32,8 @@ class PacedSession(Session):
         super().__init__(clock, memory=memory)
         self._put_off: deque[Iterator[int]] = deque()
         self._next: IDelayedCall | None = None
-        self._paused = False
+        self._pausing: set[object] = set()
+        """The reasons for which the connection is not read."""
 
     def work(self, steps: Iterator[int]) -> None:
         """Do these steps behind those that wait: up to BUDGET now, the rest in later turns of the reactor."""
@@ -55,16 +56,22 @@ class PacedSession(Session):
                 self._put_off.popleft()
         if self._put_off:
             self._next = self.clock.callLater(0, self._go_on)
-            if not self._paused:
-                self._paused = True
-                self._reading.pauseProducing()
+            self.pause_reading(self)
         else:
-            self._read_again()
+            self.resume_reading(self)
 
-    def _read_again(self) -> None:
-        if self._paused:
-            self._paused = False
-            self._reading.resumeProducing()
+    def pause_reading(self, reason: object) -> None:
+        """Read the connection no more, until `resume_reading` is called for the same reason and all others."""
+        if not self._pausing and self.transport:
+            self._reading.pauseProducing()
+        self._pausing.add(reason)
+
+    def resume_reading(self, reason: object) -> None:
+        """Read the connection again, unless it is paused for another reason, too."""
+        if reason in self._pausing:
+            self._pausing.remove(reason)
+            if not self._pausing and self.transport:
+                self._reading.resumeProducing()
 
     def settle(self) -> None:
         """Do now what was put off: the stream has ended, or its framing is lost."""
@@ -82,5 +89,6 @@ class PacedSession(Session):
     def disconnect(self, sentence: str) -> None:
         """End the session; the connection is read again, to receive the peer's close_notify."""
         self.drop_work()
-        self._read_again()
+        for reason in tuple(self._pausing):
+            self.resume_reading(reason)
         super().disconnect(sentence)

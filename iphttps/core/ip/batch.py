@@ -50,9 +50,14 @@ class Batch:
     def portions(self, most: int) -> Iterator[Batch]:
         """Yield the packets in order, in batches of at most `most` packets."""
         for first in range(0, len(self), most):
-            bounds = self.bounds[first : first + most + 1]
-            start = bounds[0]
-            yield Batch(self.data[start : bounds[-1]], [bound - start for bound in bounds])
+            yield self.part(first, min(first + most, len(self)))
+
+    def part(self, first: int, end: int) -> Batch:
+        """Return the packets from number `first` up to number `end`, which is not included."""
+        if end - first == len(self):
+            return self
+        start, bounds = self.bounds[first], self.bounds[first : end + 1]
+        return Batch(self.data[start : bounds[-1]], [bound - start for bound in bounds])
 
     def __len__(self) -> int:
         return len(self.bounds) - 1

@@ -55,6 +55,8 @@ class ServerSession(PacedSession):
     def deliver(self, batch: Batch) -> None:
         """Forward packets from the client (3.2.5.2.2): up to BUDGET now, the rest in later turns of the reactor."""
         assert self.entry is not None
+        if self.rate is not None:
+            self.rate.received(len(batch.data))
         if len(batch) <= BUDGET and not self._put_off:
             self._service.from_client(self.entry, batch)
             return
