@@ -14,7 +14,19 @@ from typing import Generic, TypeVar
 
 from .ip.batch import EMPTY, Batch
 
-__all__ = ["BURST", "QUEUE", "SMALLEST_QUEUE", "TICK", "UNLIMITED", "MaxRate", "RateBucket", "RateSettings", "Shaper"]
+__all__ = [
+    "AS_CONFIGURED",
+    "BURST",
+    "QUEUE",
+    "SMALLEST_QUEUE",
+    "TICK",
+    "UNLIMITED",
+    "GrantedRate",
+    "MaxRate",
+    "RateBucket",
+    "RateSettings",
+    "Shaper",
+]
 
 BURST = 0.02
 """Seconds of the rate that a token bucket saves up: its depth, which also makes up for timers that fire late."""
@@ -48,6 +60,21 @@ class MaxRate:
 
 
 UNLIMITED = MaxRate()
+
+
+@dataclass(frozen=True, slots=True)
+class GrantedRate:
+    """The maximum rates that a login grants, in bits per second; None is that of the settings, 0 is no limit."""
+
+    up: int | None = None
+    down: int | None = None
+
+    def over(self, rate: MaxRate) -> MaxRate:
+        """Return the maximum rate of an identity for which the settings have `rate`."""
+        return MaxRate(rate.up if self.up is None else self.up, rate.down if self.down is None else self.down)
+
+
+AS_CONFIGURED = GrantedRate()
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from ..core.counters import Counters
 from ..core.errors import DropReason
 from ..core.ip.batch import EMPTY, Batch
 from ..core.memory import SharedMemory
-from ..core.rate import BURST, TICK, UNLIMITED, MaxRate, RateBucket, RateSettings, Shaper
+from ..core.rate import AS_CONFIGURED, BURST, TICK, UNLIMITED, GrantedRate, MaxRate, RateBucket, RateSettings, Shaper
 
 __all__ = ["SMALLEST_READ", "RateLimits", "SessionRate"]
 
@@ -214,7 +214,7 @@ class _Member:
     session: Session
     identity: object
     names: tuple[str, ...]
-    granted: MaxRate | None
+    granted: GrantedRate
 
 
 class RateLimits:
@@ -230,7 +230,11 @@ class RateLimits:
         """Identities whose sessions have all ended in debt: it stays, so that a new connection does not avoid it."""
 
     def join(
-        self, session: Session, identity: object | None, names: tuple[str, ...] = (), granted: MaxRate | None = None
+        self,
+        session: Session,
+        identity: object | None,
+        names: tuple[str, ...] = (),
+        granted: GrantedRate = AS_CONFIGURED,
     ) -> None:
         """Limit a session as one of its identity, which has these names; without an identity it has its own limit.
 
@@ -273,4 +277,4 @@ class RateLimits:
         return self._rate(member) if member else UNLIMITED
 
     def _rate(self, member: _Member) -> MaxRate:
-        return self._settings.of(member.names) if member.granted is None else member.granted
+        return member.granted.over(self._settings.of(member.names))

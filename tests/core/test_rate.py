@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from iphttps.core.ip.batch import EMPTY, Batch
-from iphttps.core.rate import BURST, QUEUE, SMALLEST_QUEUE, TICK, MaxRate, RateBucket, RateSettings, Shaper
+from iphttps.core.rate import BURST, QUEUE, SMALLEST_QUEUE, TICK, GrantedRate, MaxRate, RateBucket, RateSettings, Shaper
 
 SECONDS = 5.0
 """The time in which a rate is to be exact to EXACT."""
@@ -249,4 +249,6 @@ class SettingsTests(SynchronousTestCase):
             [slow, none, none, default, default],
             [rates.of(names) for names in (("slow", "none"), ("none",), ("x", "none", "slow"), ("x",), ())],
         )
+        self.assertEqual(MaxRate(1, 7), GrantedRate(None, 7).over(slow))
+        self.assertEqual(MaxRate(0, 2), GrantedRate(0).over(slow))
         self.assertEqual([True, True, False], [bool(rate) for rate in (slow, MaxRate(0, 1), none)])

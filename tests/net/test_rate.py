@@ -10,7 +10,7 @@ from iphttps.core.errors import DropReason
 from iphttps.core.identity import Identity
 from iphttps.core.ip.batch import Batch
 from iphttps.core.memory import SharedMemory
-from iphttps.core.rate import UNLIMITED, MaxRate, RateSettings
+from iphttps.core.rate import UNLIMITED, GrantedRate, MaxRate, RateSettings
 from iphttps.net.iphttps.server_session import ServerSession
 from iphttps.net.rate import SMALLEST_READ, RateLimits, SessionRate
 from iphttps.net.stream.write_through import QUEUE
@@ -164,10 +164,13 @@ class LimitTests(RateCase):
     def test_granted(self) -> None:
         """The rate that a login has granted precedes that of the settings, and the newest login counts."""
         self.limit(MaxRate(RATE, RATE))
+        partly = FakeSession()
+        self.limits.join(partly, "bob", ("bob",), GrantedRate(down=0))
+        self.assertEqual(MaxRate(RATE, 0), self.limits.of(partly))
         session, newer = FakeSession(), FakeSession()
-        self.limits.join(session, "alice", ("alice",), MaxRate(RATE // 4, RATE // 2))
+        self.limits.join(session, "alice", ("alice",), GrantedRate(RATE // 4, RATE // 2))
         self.assertEqual(MaxRate(RATE // 4, RATE // 2), self.limits.of(session))
-        self.limits.join(newer, "alice", ("alice",), UNLIMITED)
+        self.limits.join(newer, "alice", ("alice",), GrantedRate(0, 0))
         self.assertEqual((None, None, UNLIMITED), (session.rate, newer.rate, self.limits.of(newer)))
 
     def test_reads(self) -> None:
