@@ -9,8 +9,10 @@ from ..schema import documented
 
 TABLE = [
     "ID  PROTOCOL  IDENTITY  PEER  CONNECTED  ADDRESSES  IN  OUT  RATE IN  RATE OUT  MAX RATE  DROPPED",
-    "7  iphttps  CN=alice  192.0.2.7:50178  45 s  fe80::5910:565f:6429:b7ef  800 B  9 kB  142 bit/s  1.6 kbit/s"
-    "  20 Mbit/s  1",
+    (
+        "7  iphttps  CN=alice  192.0.2.7:50178  45 s  fe80::5910:565f:6429:b7ef  800 B  9 kB  142 bit/s  1.6 kbit/s"
+        "  20 Mbit/s  1"
+    ),
     "  2001:db8:2:0:c342:bc93:6437:83cc",
     "8  sstp  bob  198.51.100.4:50211  5 s  10.99.0.2  300 B  300 B  471 bit/s  471 bit/s  -  0",
     "  fe80::2",
