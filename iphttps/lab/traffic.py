@@ -90,13 +90,17 @@ def transfer(sender: Namespace, receiver: Namespace, address: str, size: int, de
     return Transfer(sent["size"], received["size"], sent["sha256"], received["sha256"], max(received["seconds"], 1e-6))
 
 
-def iperf3(sender: Namespace, receiver: Namespace, address: str, *flags: str, deadline: float = 120.0) -> Any:
+def iperf3(
+    sender: Namespace, receiver: Namespace, address: str, *flags: str, deadline: float = 120.0, port: int = 5201
+) -> Any:
     """Run iperf3 between two hosts, with flags for the sending side, and return its JSON report."""
     with tempfile.TemporaryDirectory(prefix="iphttps-iperf3-") as directory:
         output = Path(directory) / "server"
-        server = Program(receiver, "iperf3", "iperf3", "-s", "-1", "-B", address, "--forceflush", output=output)
+        server = Program(
+            receiver, "iperf3", "iperf3", "-s", "-1", "-p", str(port), "-B", address, "--forceflush", output=output
+        )
         server.wait_for("Server listening")
-        done = sender.run("iperf3", "-c", address, "--json", *flags, deadline=deadline, check=False)
+        done = sender.run("iperf3", "-c", address, "-p", str(port), "--json", *flags, deadline=deadline, check=False)
         report = json.loads(done.stdout or json.dumps({"error": done.stderr.strip()}))
         if "error" in report:
             raise LabError(f"iperf3 from {sender.label} to {address}: {report['error']}")

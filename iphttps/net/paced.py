@@ -57,7 +57,8 @@ class PacedSession(Session):
         """The number of packets in the last read."""
         self._records = 0
         self._put_off: deque[Iterator[int]] = deque()
-        self._paused = False
+        self._pausing: set[object] = set()
+        """The reasons for which the connection is not read."""
 
     def opened(self, rest: bytes, codec: Codec) -> None:
         """Enter the packet phase; from now on the connection is read by the scheduler."""
@@ -78,15 +79,15 @@ class PacedSession(Session):
 
     @property
     def drained(self) -> bool:
-        """True if nothing is put off, and the last read has emptied the socket."""
-        return self._at_end and not self._put_off
+        """True if nothing is put off, and the last read has emptied the socket, or the rate is limited."""
+        return not self._put_off and (self._at_end or self._limited)
 
     def serve(self, quantum: int) -> int:
         """Do what was put off, up to BUDGET, or else read the connection once; return the cost."""
         if self._put_off:
             self._work_off()
             return 0  # paid for when it was read
-        return self._read(quantum) if self._reader else 0
+        return self._read(quantum) if self._reader and not self._limited else 0
 
     def _read(self, quantum: int) -> int:
         """Read about as much as the quantum allows, and process it; return what it cost."""
@@ -101,20 +102,36 @@ class PacedSession(Session):
         return cost
 
     def pause(self) -> None:
-        """Stop reading."""
-        if not self._paused:
-            self._paused = True
-            cast(IPushProducer, self.transport).pauseProducing()
+        """Stop reading while the session waits for its turn."""
+        self.pause_reading(self)
 
     def resume(self) -> None:
-        """Read again."""
-        if self._paused:
-            self._paused = False
-            cast(IPushProducer, self.transport).resumeProducing()
+        """Read again: nothing waits for a turn."""
+        self.resume_reading(self)
 
     def abort(self) -> None:
         """End the connection at once."""
         self.wire.abortConnection()
+
+    # Reasons not to read.
+
+    def pause_reading(self, reason: object) -> None:
+        """Read the connection no more, until `resume_reading` is called for the same reason and all others."""
+        if not self._pausing and self.transport:
+            cast(IPushProducer, self.transport).pauseProducing()
+        self._pausing.add(reason)
+
+    def resume_reading(self, reason: object) -> None:
+        """Read the connection again, unless it is paused for another reason, too."""
+        if reason in self._pausing:
+            self._pausing.remove(reason)
+            if not self._pausing and self.transport:
+                cast(IPushProducer, self.transport).resumeProducing()
+
+    @property
+    def _limited(self) -> bool:
+        """True if the connection is not read for another reason than that the session waits for its turn."""
+        return len(self._pausing) > (self in self._pausing)
 
     # What is put off.
 
@@ -151,7 +168,8 @@ class PacedSession(Session):
     def disconnect(self, sentence: str) -> None:
         """End the session; the connection is read again, to receive the peer's close_notify."""
         self.drop_work()
-        self.resume()
+        for reason in tuple(self._pausing):
+            self.resume_reading(reason)
         super().disconnect(sentence)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:

@@ -25,6 +25,7 @@ from ..core.errors import DropReason
 from ..core.ip.batch import IDENTITY, Batch, Framer
 from ..core.memory import SharedMemory
 from .connection import HANDSHAKE_DEADLINE, PeerConnection, discard
+from .rate import SessionRate
 from .stream.write_through import QUEUE, write_through
 
 _UNFRAMED = Framer()
@@ -45,6 +46,9 @@ class Session(PeerConnection):
         self.counters = Counters()
         self.congested = False
         self.backlog = Backlog()
+        self.rate: SessionRate | None = None
+        """The rate limit of a server's session, which delays or drops packets to the client; None without one."""
+        self._most_buffered = QUEUE
         self._memory = SharedMemory() if memory is None else memory
         self._held = 0
         self._full_since = 0.0
@@ -59,6 +63,7 @@ class Session(PeerConnection):
         """Register as producer, to be paused and resumed with the transport's buffer."""
         self.wire.registerProducer(self, True)
         self._producing = True
+        self._carrier.bufferSize = min(self._carrier.bufferSize, self._most_buffered)
 
     def opened(self, rest: bytes, codec: Codec) -> None:
         """Enter the packet phase: from now on the codec reads packets from the stream, starting with `rest`."""
@@ -108,6 +113,10 @@ class Session(PeerConnection):
 
     def send(self, batch: Batch) -> None:
         """Send whole packets to the peer; during congestion they are queued, or dropped and counted."""
+        if self.rate is not None:
+            batch = self.rate.admit(batch)
+            if not batch:
+                return
         if not self.congested:
             if self._memory.tight:
                 self._carrier.bufferSize = min(self._carrier.bufferSize, self._memory.transport_share)
@@ -152,11 +161,20 @@ class Session(PeerConnection):
         """Leave congestion and send the backlog: the transport's buffer is empty."""
         if self.congested:
             self.backlog.drained(self._carrier.bufferSize, self.clock.seconds() - self._full_since)
-            self._carrier.bufferSize = min(self.backlog.room, QUEUE)
+            self._carrier.bufferSize = min(self.backlog.room, self._most_buffered)
         self.congested = False
         self._hold(-self._held)
         if waited := self.backlog.take():
             write_through(self.wire, waited)
+
+    def bound_reads(self, size: int | None) -> None:
+        """Read at most `size` bytes of the connection at a time; None is the default.
+
+        Twisted has one size for that and for the transport's buffer.
+        """
+        before, self._most_buffered = self._most_buffered, min(size or QUEUE, QUEUE)
+        if self.connected and before != self._most_buffered:
+            self._carrier.bufferSize = min(self.backlog.room, self._most_buffered)
 
     def stopProducing(self) -> None:
         """Do nothing: the transport is closing, and `connectionLost` follows."""

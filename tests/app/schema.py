@@ -18,7 +18,7 @@ NULLABLE = (
     "identity", "waiting", "stage", "proxy", "obstacle", "router", "round_trip",
     "last_failure", "code", "next_attempt", "tls", "session", "crl", "revoked", "used",
     "authority", "published", "problem", "next_update", "address", "address6", "sstp",
-    "authentication", "binding", "mtu", "peer",
+    "authentication", "binding", "mtu", "peer", "max_rate",
 )  # fmt: skip
 """The members that the documents say can be null."""
 

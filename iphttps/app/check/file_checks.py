@@ -32,7 +32,7 @@ from ...pki.lenient import original
 from ...pki.list_scope import names_distribution_point
 from ...pki.revocation import RevocationLists
 from ...pki.verification import weakness, wrong_client
-from ..config.addresses.identity_addresses import fixed_addresses
+from ..config.addresses.identity_addresses import identities
 from ..config.client_config import ClientConfig
 from ..config.clients.tunnel_config import TunnelConfig
 from ..config.daemon_config import DaemonConfig
@@ -60,7 +60,7 @@ def check_server_files(config: ServerConfig, findings: Findings, now: datetime) 
     if readable["client-crl"] and authorities:
         _check_lists(config, findings, now, "client-crl", authorities)
     if readable["identity-addresses"]:
-        findings.attempt("identity-addresses", lambda: fixed_addresses(config))
+        findings.attempt("identity-addresses", lambda: identities(config))
     if readable["sstp-users"]:
         check_users(config, findings)
     if not findings.errors:

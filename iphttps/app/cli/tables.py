@@ -23,6 +23,8 @@ def server(status: dict[str, Any]) -> str:
         *_iphttps(status),
         *_changed(status),
         ("routes", " ".join(routes) or "none"),
+        # Older daemons do not send it.
+        *([("max rate", f"{max_rate(limit)} per identity")] if (limit := status.get("max_rate")) else ()),
         *_authority(status["authority"]),
         *_not_taken(status),
         *(_clients_of(status) if status["clients"] else ()),
@@ -207,6 +209,7 @@ CLIENTS = (
     "OUT",
     "RATE IN",
     "RATE OUT",
+    "MAX RATE",
     "DROPPED",
 )
 """The columns of the table of clients."""
@@ -216,9 +219,7 @@ def clients(entries: Sequence[dict[str, Any]]) -> str:
     """Return the server's clients as text: one row per client, and one more per further address."""
     if not entries:
         return "no clients\n"
-    rows: list[Row] = [
-        ("ID", "PROTOCOL", "IDENTITY", "PEER", "CONNECTED", "ADDRESSES", "IN", "OUT", "RATE IN", "RATE OUT", "DROPPED")
-    ]
+    rows: list[Row] = [CLIENTS]
     for entry in entries:
         counters, addresses = entry["counters"], entry["addresses"] or [""]
         rates = entry.get("rates") or {"in": None, "out": None}  # older daemons do not send them
@@ -234,6 +235,7 @@ def clients(entries: Sequence[dict[str, Any]]) -> str:
                 size(counters["bytes_out"]),
                 rate(rates["in"]),
                 rate(rates["out"]),
+                max_rate(entry.get("max_rate")),  # older daemons do not send it
                 sum(counters["drops"].values()),
             )
         )
@@ -292,6 +294,15 @@ def duration(seconds: float) -> str:
 def rate(bits: int | None) -> str:
     """Format a number of bits per second; None is unknown."""
     return "-" if bits is None else f"{size(bits, 'bit')}/s"
+
+
+def max_rate(limit: dict[str, int | None] | None) -> str:
+    """Format a maximum rate; `in` is that from clients, `out` that to them, if they differ."""
+    if limit is None:
+        return "-"
+    if limit["in"] == limit["out"]:
+        return rate(limit["in"])
+    return ", ".join(f"{direction} {rate(bits)}" for direction, bits in limit.items() if bits)
 
 
 def size(count: int, unit: str = "B") -> str:

@@ -14,6 +14,7 @@ from ...core.ip.router import MAXIMUM_INTERVAL, Advertise
 from ...core.ip.router_advertisement import INFINITE_LIFETIME, PREF64_LENGTHS, RouterAdvertisement, encode_domain
 from ...core.iphttps.authentication import AuthenticationMode
 from ...core.iphttps.request import DEFAULT_PATH
+from ...core.rate import MaxRate
 from ...net.connect.endpoints import URI
 from ...net.connection import HANDSHAKE_DEADLINE
 from ...net.tls.contexts import NullEncryption
@@ -21,6 +22,7 @@ from .addresses.prefixes import any_network, link_prefix
 from .daemon_config import DAY, MOST
 from .kinds import File, Flag, Locate, Many, Maybe, Number, Parsed, Place, Raw, Text, Whole, Word, Words, ipv6_prefix
 from .option import option
+from .rates import Rate
 from .sstp_options import SSTPOptions
 
 MOST_DNS_SERVERS = 8
@@ -136,9 +138,9 @@ class ServerConfig(SSTPOptions):
     )
     """The policy for cipher suites without encryption: reject, accept or prefer them."""
     identity_addresses: Path | None = option(
-        Maybe(File()), None, "TOML file: fixed addresses for the names in certificates", reload=True
+        Maybe(File()), None, "TOML file: fixed addresses and maximum rates for the names in certificates", reload=True
     )
-    """The file that assigns fixed addresses to identities."""
+    """The file that assigns fixed addresses and maximum rates to identities."""
     prefix: IPv6Network | None = option(
         Maybe(Parsed(link_prefix)),
         None,
@@ -185,6 +187,13 @@ class ServerConfig(SSTPOptions):
         reload=True,
     )
     """The maximum number of sessions without a certificate from one source; 0 is no limit."""
+    max_rate: MaxRate = option(
+        Rate(),
+        "0",
+        "maximum rate of one identity in each direction, in bit/s, such as 20M or 1.5G; 0: no limit",
+        reload=True,
+    )
+    """The maximum rate of an identity that has none of its own."""
     max_handshakes: int = option(
         Whole(1, MOST),
         str(HANDSHAKES),

@@ -11,6 +11,7 @@ from ...core.counters import Counters
 from ...core.iphttps.clients import ClientEntry
 from ...core.iphttps.link import ServerLink
 from ...core.iphttps.neighbors import NeighborCache
+from ...core.rate import MaxRate
 from ...core.sstp.sessions import SessionEntry
 from ...net.interfaces import PacketDevice
 from ...net.iphttps.service import IPHTTPSService
@@ -56,7 +57,12 @@ class ServedIPHTTPS:
         ]
 
     def _told(self, entry: ClientEntry) -> Callable[[Now], Value]:
-        return lambda now: client_entry(entry, "iphttps", entry.identity, self._addresses(entry), now)
+        return lambda now: client_entry(
+            entry, "iphttps", entry.identity, self._addresses(entry), self._limit(entry), now
+        )
+
+    def _limit(self, entry: ClientEntry) -> MaxRate:
+        return self._service.rates.of(entry.connection)
 
     def _addresses(self, entry: ClientEntry) -> list[str]:
         return [str(IPv6Address(address)) for address in self._cache.addresses(entry)]
@@ -84,7 +90,10 @@ class ServedSSTP:
         ]
 
     def _told(self, entry: SessionEntry) -> Callable[[Now], Value]:
-        return lambda now: client_entry(entry, "sstp", entry.user or None, _addresses(entry), now)
+        limits = self._service.rates
+        return lambda now: client_entry(
+            entry, "sstp", entry.user or None, _addresses(entry), limits.of(entry.connection), now
+        )
 
     def status(self) -> Value:
         """Return the settings, the number of authenticated clients, and the counters."""

@@ -12,6 +12,7 @@ from ...core.client import ClientState
 from ...core.counters import Counters
 from ...core.failure import FailureReason, Stage
 from ...core.iphttps.clients import ClientEntry
+from ...core.rate import MaxRate
 from ...core.sstp.sessions import SessionEntry
 from ...net.client import Client
 from ...net.iphttps.server import Server
@@ -167,9 +168,10 @@ def client_entry(
     protocol: str,
     identity: object | None,
     addresses: Iterable[str],
+    limit: MaxRate,
     now: Now,
 ) -> Value:
-    """Return the status of one of the server's clients."""
+    """Return the status of one of the server's clients; `limit` is the maximum rate of its identity."""
     connection = entry.connection
     return {
         "number": entry.number,
@@ -179,8 +181,14 @@ def client_entry(
         **_since(entry.since, now),
         "addresses": list(addresses),
         "tls": tls(connection.tls) if isinstance(connection, Session) else None,
+        "max_rate": max_rate(limit),
         "counters": counters(entry.counters),
     }
+
+
+def max_rate(limit: MaxRate) -> Value | None:
+    """Return a maximum rate, in bits per second from and to the clients; None without a limit."""
+    return {"in": limit.up or None, "out": limit.down or None} if limit else None
 
 
 def counters(counted: Counters) -> Value:

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from ...core.http.answer import DEFAULT_SERVER
 from ...core.ip.router import Advertise, Router
-from ...core.iphttps.assignment import Assignment
 from ...core.iphttps.authentication import AuthenticationMode
 from ...core.iphttps.clients import ClientTable
 from ...core.iphttps.link import OwnAddresses, ServerLink
 from ...core.iphttps.neighbors import NeighborCache
 from ...core.iphttps.policy import Policy
 from ...core.iphttps.request import DEFAULT_PATHS
+from ...core.rate import RateSettings
 from ...host.device.tap import TapDevice
 from ...host.kernel.network import NetworkConfig
 from ...net.eager_reader import EagerReader
 from ...net.iphttps.service import IPHTTPSService
 from ...net.stream.compiled import LOOPS
 from ..config import interface_settings
-from ..config.addresses.identity_addresses import fixed_addresses
+from ..config.addresses.identity_addresses import Identities, identities
 from ..config.server_config import LINK_LOCAL, ServerConfig
 from ..control.served import ServedIPHTTPS
 from ..control.status import Value
@@ -42,7 +42,8 @@ class ConfiguredIPHTTPS:
             )
         )
         table = ClientTable(shared.seats, config.max_sessions_per_identity, shared.numbers)
-        self.cache = NeighborCache(config.max_addresses, fixed_addresses(config))
+        known = identities(config)
+        self.cache = NeighborCache(config.max_addresses, known.assignment)
         self.router = _router(config)
         self.link = _link(config, table, self.cache, self.router)
         if isinstance(self.device, TapDevice):
@@ -60,6 +61,7 @@ class ConfiguredIPHTTPS:
             downlink=shared.downlink,
         )
         self.service.sources.most = config.max_sessions_per_source
+        self.service.rates.change(RateSettings(config.max_rate, known.rates))
         self.reader = EagerReader(host.reactor, self.device, self.service.from_host, host.device_lost, shared.downlink)
         self.service.wrote = self.reader.wrote
 
@@ -68,12 +70,13 @@ class ConfiguredIPHTTPS:
         self.link.change_mode(mode)
         self.service.certificate = certificate_policy(mode)
 
-    def put_in_force(self, config: ServerConfig, assignment: Assignment | None) -> None:
+    def put_in_force(self, config: ServerConfig, known: Identities) -> None:
         """Apply the options that take no restart, except for the Authentication Mode."""
         self.service.limit(config.max_clients, config.max_sessions_per_identity)
         self.service.sources.most = config.max_sessions_per_source
         self.cache.limit = config.max_addresses
-        self.cache.assign(assignment or Assignment())
+        self.cache.assign(known.assignment)
+        self.service.rates.change(RateSettings(config.max_rate, known.rates))
         self.link.isolate(config.isolate)
         if self.router:
             self.router.advertisement = config.advertisement

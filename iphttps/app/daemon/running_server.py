@@ -20,7 +20,7 @@ from ...net.stream.poller import Poller
 from ...net.tls.credentials_watch import CredentialsWatch
 from ...net.tls.lifetime import LifetimeWatch
 from ...net.tls.revocation_watch import RevocationWatch
-from ..config.addresses.identity_addresses import fixed_addresses
+from ..config.addresses.identity_addresses import identities
 from ..config.reload import Changes, changed, contents, keep_what_takes_a_restart
 from ..config.server_config import ServerConfig
 from ..config.server_options import Options
@@ -164,6 +164,7 @@ class RunningServer:
             "prefix": iphttps["prefix"],
             "routes": [str(route) for route in config.route],
             "default_router": config.default_router,
+            "max_rate": status.max_rate(config.max_rate),
             "authority": self._authority and self._authority.status(),
         }
 
@@ -237,7 +238,7 @@ class RunningServer:
         Raises:
             ConfigError: A file cannot be used; nothing is changed.
         """
-        assignment = fixed_addresses(config) if self._iphttps else None
+        known = identities(config) if self._iphttps else None
         users = self._sstp.read_users(config) if self._sstp else None
         if self._tls:
             self._tls.reload(config)  # the last step that can fail
@@ -249,8 +250,8 @@ class RunningServer:
         set_level(config.log_level)
         listener, mode = self.server.listener, config.authentication
         listener.limit(config.max_handshakes, config.max_handshakes_per_source, config.handshake_timeout)
-        if self._iphttps:
-            self._iphttps.put_in_force(config, assignment)
+        if self._iphttps and known:
+            self._iphttps.put_in_force(config, known)
         if mode is not self.config.authentication:
             self._end_for_mode(mode)
         if self._iphttps:

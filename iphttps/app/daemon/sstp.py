@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Interface, IPv6Network
 
 from twisted.internet.defer import Deferred
@@ -13,6 +13,7 @@ from ...core.admission import HandshakeLimiter
 from ...core.errors import ConfigError
 from ...core.ip.router import Router
 from ...core.ip.router_advertisement import RouterAdvertisement
+from ...core.rate import RateSettings
 from ...core.sstp.ppp.lcp import MRU, Authentication
 from ...core.sstp.ppp.pool import AddressPool
 from ...core.sstp.reserved import Reserved
@@ -33,7 +34,7 @@ from ..control.served import ServedSSTP
 from ..control.status import Value
 from ..users.database import open_logins
 from ..users.logins import FileLogins
-from ..users.users_file import Users, UsersFile
+from ..users.users_file import User, Users, UsersFile
 from .service import Host
 from .shared import Shared
 
@@ -96,7 +97,7 @@ class ConfiguredSSTP:
         self._config = config
         if self._file:
             self._reserve(self._file.users)
-            self._file.changed = self._reserve
+            self._file.changed = self._changed
         self.put_in_force(config)
         self.logins.ended = self._end_user
         self._host = host
@@ -181,6 +182,8 @@ class ConfiguredSSTP:
         service.limit(config.max_clients, config.max_sessions_per_identity)
         service.limiter.limit(config.max_handshakes, config.max_handshakes_per_source)
         service.sources.most = config.max_sessions_per_source
+        self._max_rate = config.max_rate
+        self._limit_rates(self.logins.users)
         service.dns = tuple(each.packed for each in config.sstp_dns_server)
         service.binding = Binding(config.sstp_binding, config.sstp_certificate_hash, config.sstp_authentication)
         if self._router and config.sstp_prefix:
@@ -188,6 +191,14 @@ class ConfiguredSSTP:
             service.advertise()
         if Authentication.PAP in config.sstp_authentication:
             self.log.warn("{sentence}", event="pap", sentence=PAP_WARNING)
+
+    def _limit_rates(self, users: Users | Sequence[User]) -> None:
+        rates = {user.name: user.max_rate for user in users if user.max_rate is not None}
+        self.service.rates.change(RateSettings(self._max_rate, rates))
+
+    def _changed(self, users: Users) -> None:
+        self._reserve(users)
+        self._limit_rates(users)
 
     def _reserve(self, users: Users) -> None:
         if self._prefix:

@@ -17,9 +17,11 @@ from ipaddress import IPv4Address, IPv6Address
 from pathlib import Path
 
 from ...core.errors import ConfigError
+from ...core.rate import MaxRate
 from ...core.sstp.ppp.mschapv2 import nt_password_hash
 from ...core.text import text_of
 from ...pki import atomic_files
+from ..config.rates import written
 from ..config.tomlfile import key_lines
 from . import users_file
 from .users_file import User, Users
@@ -34,9 +36,10 @@ def add(
     password: str,
     address: IPv4Address | None = None,
     address6: IPv6Address | None = None,
+    max_rate: MaxRate | None = None,
 ) -> None:
     """Add a user, and create the file if it is missing. Raises ConfigError."""
-    user = User(name, nt_password_hash(checked_password(password)), False, address, address6)
+    user = User(name, nt_password_hash(checked_password(password)), False, address, address6, False, max_rate)
     check_new(path, name)
     if not path.exists():
         atomic_files.create(path, b"", atomic_files.PRIVATE)
@@ -47,6 +50,7 @@ def add(
         lines = [f"[{header}]", _secret(user)]
         lines += [f'address = "{address}"'] if address else []
         lines += [f'address6 = "{address6}"'] if address6 else []
+        lines += [f'max-rate = "{written(max_rate.up)}"'] if max_rate is not None else []
         before = text.rstrip("\n") + "\n\n" if text.strip() else ""
         expected = Users({**users.by_name, name.casefold(): user})
         _write(path, before + "\n".join(lines) + "\n", expected)

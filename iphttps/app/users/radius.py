@@ -194,7 +194,7 @@ class RadiusLogins:
             return _denied(f"{who!r}: {error}")
         name = accepted.name or sent
         record = RadiusSession(self._account, self._sessions, identifier, name, address, accepted)
-        return Granted(_shown(name), accepted.success, accepted.hlak, accepted.address, record)
+        return Granted(_shown(name), accepted.success, accepted.hlak, accepted.address, record, accepted.max_rate)
 
     def _whole(self, status: Status) -> None:
         self._report(radius.accounting(status, self._account.day(), nas=self._nas, session=self._own))

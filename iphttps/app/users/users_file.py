@@ -3,6 +3,7 @@
     [alice]
     nt-hash = "878d8014606cda29677a44efa1353fc7"
     address = "10.99.0.7"
+    max-rate = "20M"
 
     ["bob@example.org"]
     password = "secret"
@@ -24,15 +25,17 @@ from pathlib import Path
 from typing import Any
 
 from ...core.errors import ConfigError
+from ...core.rate import MaxRate
 from ...core.sstp.ppp.mschapv2 import nt_password_hash
 from ...core.sstp.ppp.user_names import LONGEST as LONGEST_NAME
 from ...core.text import text_of
+from ..config.rates import WANTED, max_rate
 from ..config.tomlfile import Problem, TomlFile
 
 LONGEST_PASSWORD = 256  # RFC 2759 section 8.3: a password of 0 to 256 characters
 LARGEST_FILE = 16 * 1024 * 1024
 
-KEYS = ("nt-hash", "password", "address", "address6", "disabled")
+KEYS = ("nt-hash", "password", "address", "address6", "max-rate", "disabled")
 
 _HASH = re.compile(r"[0-9A-Fa-f]{32}")
 
@@ -48,6 +51,8 @@ class User:
     address: IPv4Address | None = None
     address6: IPv6Address | None = None
     disabled: bool = False
+    max_rate: MaxRate | None = None
+    """The user's maximum rate; None is the server's default."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,6 +253,7 @@ def _user(place: _Place, table: Mapping[str, Any]) -> User:
         _address(place, table, "address", IPv4Address, "an IPv4 address, such as 10.99.0.7"),
         _address(place, table, "address6", IPv6Address, "an IPv6 address, such as 2001:db8:3::7"),
         disabled,
+        _max_rate(place, table),
     )
 
 
@@ -261,6 +267,13 @@ def _address(place: _Place, table: Mapping[str, Any], key: str, kind: type[Any],
     if value is not None:
         raise place.problem(f"{key} must be {right}, in quotes", key)
     return None
+
+
+def _max_rate(place: _Place, table: Mapping[str, Any]) -> MaxRate | None:
+    try:
+        return max_rate(table["max-rate"]) if "max-rate" in table else None
+    except ValueError as error:
+        raise place.problem(f"max-rate must be {WANTED}", "max-rate") from error
 
 
 def _signature(path: Path) -> tuple[int, ...] | None:

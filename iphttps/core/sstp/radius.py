@@ -17,6 +17,7 @@ from ipaddress import IPv4Address
 from ..counters import Counters
 from ..errors import ProtocolError
 from ..ip.address import IPAddress
+from ..rate import AS_CONFIGURED, GrantedRate
 from ..text import ascii_only, shortened
 from .crypto_binding import NO_HLAK, server_hlak
 from .ppp.chap import Failure, FailureCode
@@ -102,6 +103,11 @@ CHAP2_RESPONSE: Key = (MICROSOFT, 25)  # 2.3.2
 CHAP2_SUCCESS: Key = (MICROSOFT, 26)  # 2.3.3
 
 
+WISPR = 14122
+MAX_UP: Key = (WISPR, 7)  # WISPr-Bandwidth-Max-Up and -Down (Wi-Fi Alliance, WISPr 1.0, appendix C): bits per second
+MAX_DOWN: Key = (WISPR, 8)
+
+
 class Status(IntEnum):
     """The values of Acct-Status-Type (RFC 2866 section 5.1)."""
 
@@ -139,7 +145,7 @@ class Accepted:
 
     `name` is the User-Name to use in accounting, empty without one. `success` is the
     authenticator response of MS-CHAPv2, 42 bytes, `hlak` the server's HLAK, 32 bytes. Times are in seconds; 0 means
-    none. `classes` are returned in accounting (RFC 2865 section 5.25).
+    none. `classes` are returned in accounting (RFC 2865 section 5.25). `max_rate` is the user's maximum rate.
     """
 
     name: bytes = b""
@@ -150,6 +156,7 @@ class Accepted:
     idle_timeout: int = 0
     interim: int = 0
     classes: tuple[bytes, ...] = ()
+    max_rate: GrantedRate = AS_CONFIGURED
 
 
 def user_name(credentials: Credentials) -> bytes:
@@ -261,6 +268,7 @@ def read_accept(attributes: Received, credentials: Credentials, secret: bytes, a
         _integer(attributes, Type.IDLE_TIMEOUT),
         max(interim, SHORTEST_INTERIM) if interim else 0,
         tuple(attributes.get(Type.CLASS, ())),
+        GrantedRate(*(_integer(attributes, key) if key in attributes else None for key in (MAX_UP, MAX_DOWN))),
     )
 
 
@@ -310,7 +318,7 @@ def _one(attributes: Received, key: Key, what: str) -> bytes:
     return values[0]
 
 
-def _integer(attributes: Received, key: Type, default: int = 0) -> int:
+def _integer(attributes: Received, key: Key, default: int = 0) -> int:
     values = attributes.get(key, ())
     if any(len(value) != 4 for value in values):
         raise ProtocolError(f"attribute {key} of the RADIUS server does not have 4 bytes")

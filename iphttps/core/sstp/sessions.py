@@ -9,6 +9,7 @@ from typing import Protocol
 
 from ..counters import Counters
 from ..ip.batch import Batch
+from ..rate import AS_CONFIGURED, GrantedRate
 from ..seats import Seats
 from .policy import Sources
 from .ppp.lcp import MRU
@@ -35,6 +36,7 @@ class SessionEntry:
     the addresses that it sends from, `address` the IPv4 address taken from the pool for it, empty without one.
     `seated` says that it has a seat, `ending` that its call ends: only the connection is still there. `mtu` is the
     length of the longest packet that the client receives.
+    `max_rate` is the maximum rate that the login has granted.
     `advertised` and `answered` are the times of the last Router Advertisement sent unasked and in answer.
     """
 
@@ -50,6 +52,7 @@ class SessionEntry:
     seated: bool = False
     ending: bool = False
     mtu: int = MRU
+    max_rate: GrantedRate = AS_CONFIGURED
     advertised: float = float("-inf")
     answered: float = float("-inf")
 

@@ -59,6 +59,8 @@ class ServerSession(PacedSession):
         """Forward packets from the client (3.2.5.2.2): up to BUDGET now, the rest in its next turns."""
         assert self.entry is not None
         self.packets += len(batch)
+        if self.rate is not None:
+            self.rate.received(len(batch.data))
         if len(batch) <= BUDGET and not self._put_off:
             self._service.from_client(self.entry, batch)
             return

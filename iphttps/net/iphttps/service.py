@@ -21,6 +21,7 @@ from ..downlink import Downlink
 from ..interfaces import PacketDevice
 from ..listen.service import CertificatePolicy, NotAdmitted, Peer
 from ..log import logger
+from ..rate import RateLimits
 from ..session_log import SessionLog
 from ..stream.fanout import Fanout
 from ..stream.read_scheduler import ReadScheduler
@@ -68,6 +69,8 @@ class IPHTTPSService:
         """The memory queued for all clients together."""
         self.reads = ReadScheduler(clock) if reads is None else reads
         """What reads the clients' connections; services of one reactor share it."""
+        self.rates = RateLimits(clock, self.memory)
+        """The maximum rates of identities; clients without a certificate have one each."""
         self.sources = Sources()
         """The sources of clients without a certificate."""
         self.past = Counters()
@@ -130,13 +133,16 @@ class IPHTTPSService:
         if peer.identity is None:
             self.sources.add(peer.address)
             self._anonymous[entry] = peer.address
-        self._sessions.opened(entry, peer.address, peer.identity)
+        identity = peer.identity
+        self.rates.join(session, identity, (identity.subject, *identity.names) if identity else ())
+        self._sessions.opened(entry, peer.address, identity)
         return entry
 
     def left(self, entry: ClientEntry, sentence: str) -> None:
         """Tear down the state of a client; the state of the server does not change (3.2.5.3, 3.2.7.2)."""
         self._link.remove(entry)
         self.downlink.remove(entry)
+        self.rates.leave(entry.connection)
         self.past.add(entry.counters)
         if entry in self._anonymous:
             self.sources.remove(self._anonymous.pop(entry))

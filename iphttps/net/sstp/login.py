@@ -10,6 +10,7 @@ from typing import Protocol
 from twisted.internet.defer import Deferred
 
 from ...core.ip.address import IPAddress
+from ...core.rate import AS_CONFIGURED, GrantedRate
 from ...core.sstp.crypto_binding import NO_HLAK
 from ...core.sstp.ppp.server import Credentials
 from ...core.sstp.sessions import SessionEntry
@@ -44,7 +45,7 @@ class Granted:
 
     `user` is the user's name in the database. `success` is the authenticator response of MS-CHAPv2, 42 bytes, and
     `hlak` the server's HLAK, 32 bytes; PAP has neither. `address` is the user's fixed IPv4 address, if there is one.
-    `record` is notified of the session's begin and end.
+    `record` is notified of the session's begin and end. `max_rate` is the maximum rate that the login grants.
     """
 
     user: str
@@ -52,6 +53,7 @@ class Granted:
     hlak: bytes = NO_HLAK
     address: IPv4Address | None = None
     record: Record | None = None
+    max_rate: GrantedRate = AS_CONFIGURED
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,6 +35,7 @@ from ..interfaces import PacketDevice
 from ..listen.rejections import WINDOW, RejectionLog
 from ..listen.service import CertificatePolicy, Peer
 from ..log import logger
+from ..rate import RateLimits
 from ..session_log import SessionLog, named
 from ..stream.read_scheduler import ReadScheduler
 from .link import SSTPLink
@@ -100,6 +101,8 @@ class SSTPService(SSTPLink):
         """The memory queued for all clients together."""
         self.reads = ReadScheduler(clock) if reads is None else reads
         """What reads the clients' connections; services of one reactor share it."""
+        self.rates = RateLimits(clock, self.memory)
+        """The maximum rates of users."""
         self.sources = Sources()
         """The number of users' sessions per source."""
         self.past = Counters()
@@ -196,6 +199,7 @@ class SSTPService(SSTPLink):
         session = entry.connection
         assert isinstance(session, SSTPSession)
         self.limiter.heard(session)  # unauthenticated sessions no longer displace it
+        entry.max_rate = verdict.max_rate
         if verdict.record:
             self._records[entry] = verdict.record
         return call.accept(self._offer(entry, verdict), now, verdict.success, verdict.hlak)
@@ -275,20 +279,23 @@ class SSTPService(SSTPLink):
 
     def connected(self, entry: SessionEntry) -> None:
         """Log a client with a valid crypto binding, whose packets pass from now on."""
-        self._established(entry)
+        session = self._established(entry)
+        self.rates.join(session, entry.user, (entry.user,), entry.max_rate)
         self._sessions.opened(entry, self._outer[entry], entry.user)
         if record := self._records.get(entry):
             record.begin(entry)
 
-    def _established(self, entry: SessionEntry) -> None:
+    def _established(self, entry: SessionEntry) -> SSTPSession:
         session = entry.connection
         assert isinstance(session, SSTPSession)
         self.limiter.remove(session)
         self._unconnected.pop(entry, None)
+        return session
 
     def released(self, entry: SessionEntry) -> None:
         """Free the addresses of a client whose call ends; a repeated call has no effect."""
         super().released(entry)
+        self.rates.leave(entry.connection)
         if self.pool and entry.address:
             address = IPv4Address(entry.address)
             self.pool.free(address)

@@ -128,6 +128,8 @@ class SSTPSession(PacedSession):
 
     def _forward(self, batch: Batch) -> None:
         if batch and self.entry:
+            if self.rate is not None:
+                self.rate.received(len(batch.data))
             if self.call.data_passes:
                 self.call.heard(self.clock.seconds())
                 self._service.from_client(self.entry, batch)

@@ -13,11 +13,12 @@ from twisted.internet.testing import MemoryReactorClock
 from twisted.trial.unittest import SynchronousTestCase
 
 from iphttps.app.control.served import ServedIPHTTPS
-from iphttps.app.control.status import Now, client_entry, client_status, counters, server_status, tls
+from iphttps.app.control.status import Now, client_entry, client_status, counters, max_rate, server_status, tls
 from iphttps.core.client import ClientEvent
 from iphttps.core.counters import Counters
 from iphttps.core.errors import DropReason
 from iphttps.core.iphttps.neighbors import NeighborCache
+from iphttps.core.rate import MaxRate
 from tests.net.certificates import Certificates
 from tests.net.support import PRIVATE_HOST, ClientEnd, ServerEnd, packet
 
@@ -76,7 +77,7 @@ class ServerStatusTests(StatusCase):
         self.join()
         example = documented("server")
         names = ["authentication", "uri", "interface", "interface_changed", "offload"]
-        names += ["addresses", "prefix", "routes", "default_router"]
+        names += ["addresses", "prefix", "routes", "default_router", "max_rate"]
         names.append("authority")
         settings = {name: example[name] for name in names}
         counted = Counters(1, 2, 3, 4)
@@ -96,7 +97,11 @@ class ServerStatusTests(StatusCase):
         """A client has the members that the document shows: who it is, its addresses, TLS and counters."""
         self.join()
         (entry,) = self.server.table
-        actual = client_entry(entry, "iphttps", entry.identity, [str(self.client.address)], Now(NOW + 2, NOW + 2))
+        addresses = [str(self.client.address)]
+        limit = MaxRate(20_000_000, 0)
+        actual = client_entry(entry, "iphttps", entry.identity, addresses, limit, Now(NOW + 2, NOW + 2))
+        self.assertEqual({"in": 20_000_000, "out": None}, actual["max_rate"])
+        actual["max_rate"] = max_rate(MaxRate(1, 1))
         example, _ = documented("clients")["clients"]
         del example["rates"]  # which are added later
         self.assertEqual([], differences(example, json.loads(json.dumps(actual))))

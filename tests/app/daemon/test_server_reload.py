@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 from twisted.internet.defer import maybeDeferred
 from twisted.logger import capturedLogs
@@ -18,6 +19,7 @@ from iphttps.app.daemon.running_server import RunningServer
 from iphttps.app.daemon.server import ServerDaemon
 from iphttps.app.users import editing
 from iphttps.core.errors import ConfigError
+from iphttps.core.identity import Identity
 from iphttps.core.iphttps.authentication import AuthenticationMode
 from iphttps.host.device.memory import MemoryInterface
 from iphttps.lab.authority import KeyKind
@@ -31,7 +33,8 @@ OTHERS = {
     "interface": "other0", "device": "tap", "offload": "off", "log-level": "warn", "log-format": "json",
     "control": "other.sock", "publish": "http://*:1", "isolate": "yes", "advertise": "off", "nat64": "64:ff9b::/96",
     "route": "2001:db8:5::/48", "dns-server": "2001:db8::53", "search-domain": "example.org",
-    "trusted-proxy": "192.0.2.1", "socket-group": "nobody", "sstp-pool": "10.98.0.0/24",
+    "trusted-proxy": "192.0.2.1", "socket-group": "nobody", "max-rate": "20M",
+    "sstp-pool": "10.98.0.0/24",
     "sstp-prefix": "2001:db8:8::/64", "sstp-interface": "sstp9", "sstp-dns-server": "10.0.0.53",
     "sstp-authentication": "pap", "sstp-binding": "sha256", "sstp-certificate-hash": "0123456789" * 4,
 }  # fmt: skip
@@ -186,6 +189,25 @@ class EffectTests(ReloadCase):
         self.write(max_clients="7")
         self.assertIn("must be a number", str(self.assertRaises(ConfigError, running.reload)))
         self.assertEqual((1000, 1000), (service_of(running).table.seats.maximum, running.config.max_clients))
+
+    def test_max_rate(self) -> None:
+        """A reload puts maximum rates in force for open sessions: the default, and those of identities."""
+        running = self.begin()
+        rates = service_of(running).rates
+        alice, bob = Mock(), Mock()
+        for session, name in ((alice, "CN=alice"), (bob, "CN=bob")):
+            rates.join(session, Identity(name), (name,))
+        self.assertEqual([None, None], [alice.rate, bob.rate])
+        known = self.directory / "identities.toml"
+        known.write_text('"CN=bob" = { max-rate = "5M" }\n')
+        self.write(max_rate="20M", identity_addresses=known)
+        running._reload_on_signal()
+        self.assertEqual([20_000_000, 5_000_000], [rates.of(alice).up, rates.of(bob).down])
+        self.assertNotIn(None, [alice.rate, bob.rate])
+        known.write_text("")
+        self.write(identity_addresses=known)
+        running.reload()
+        self.assertEqual([None, None], [alice.rate, bob.rate])
 
     def test_failure_reported(self) -> None:
         """A failed reload is in the log and, until one succeeds, in the status, whichever way it was requested."""

@@ -250,6 +250,33 @@ class ReloadTests(SSTPCase):
         bob.disconnect.assert_called_once_with("the user has a new password")
         alice.disconnect.assert_not_called()
 
+    def test_max_rate(self) -> None:
+        """A user's maximum rate applies to open sessions once the file has it, and the default after a reload."""
+        running = self.begin()
+        rates = self.sstp(running).service.rates
+        sessions = {user: Mock() for user in ("alice", "bob")}
+        for user, session in sessions.items():
+            rates.join(session, user, (user,))
+        self.assertEqual([None, None], [session.rate for session in sessions.values()])
+
+        def found() -> list[int]:
+            return [rates.of(session).up for session in sessions.values()]
+
+        self.users.write_text(self.users.read_text() + 'max-rate = "5M"\n')
+        self.reactor.advance(2)
+        self.assertEqual([0, 5_000_000], found())
+        self.write(max_rate="20M")
+        self.assertEqual(("max-rate", "sstp-users"), running.reload().now)
+        self.assertEqual([20_000_000, 5_000_000], found())
+        self.assertNotIn(None, [session.rate for session in sessions.values()])
+        self.users.write_text(self.users.read_text().replace("5M", "5"))
+        self.reactor.advance(2)
+        self.assertIn("user 'bob': max-rate must be a rate", str(self.sstp(running).logins.problem))
+        self.assertEqual([20_000_000, 5_000_000], found())
+        value = self.ask(running, "GET", "/status")
+        self.assertEqual({"in": 20_000_000, "out": 20_000_000}, value["max_rate"])
+        self.assertEqual([], violations("status", json.loads(json.dumps(value))))
+
     def test_fixed_address(self) -> None:
         """A user's fixed address is reserved once the file says so, and one outside the pool's rules is rejected."""
         running = self.begin()

@@ -80,12 +80,12 @@ class UDPClock(Clock):
 
 
 def encode(pairs: Pairs) -> bytes:
-    """Return attributes as in a packet; types over 255 are Microsoft's with 1000 added."""
+    """Return attributes as in a packet; types over 255 are Microsoft's with 1000 added, or WISPr's with 2000."""
     found = b""
     for kind, value in pairs:
         if kind > 1000:
-            inner = bytes((kind - 1000, len(value) + 2)) + value
-            kind, value = 26, struct.pack("!I", 311) + inner
+            inner = bytes((kind % 1000, len(value) + 2)) + value
+            kind, value = 26, struct.pack("!I", 14122 if kind > 2000 else 311) + inner
         found += bytes((kind, len(value) + 2)) + value
     return found
 

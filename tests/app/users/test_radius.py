@@ -10,6 +10,7 @@ from iphttps.app.users.radius import RadiusLogins
 from iphttps.app.users.radius_exchange import TRIES, WAIT, Server
 from iphttps.core.errors import ConfigError
 from iphttps.core.login_limits import FREE, TOO_MANY
+from iphttps.core.rate import GrantedRate
 from iphttps.core.sstp.crypto_binding import NO_HLAK
 from iphttps.core.sstp.ppp.chap import Response
 from iphttps.core.sstp.ppp.mschapv2_authenticator import Verify
@@ -71,9 +72,10 @@ class LoginTests(RadiusCase):
         self.assertEqual(query.values[31], b"198.51.100.7")
         self.assertEqual(query.values[32], b"gateway")
         self.assertEqual(query.values[1011], VERIFY.challenge)
-        self.answer(query.reply(ACCEPT, [*granting(query), (8, bytes((10, 0, 0, 7)))]))
+        self.answer(query.reply(ACCEPT, [*granting(query), (8, bytes((10, 0, 0, 7))), (2008, bytes((1, 49, 45, 0)))]))
         granted = self.successResultOf(found)
         assert isinstance(granted, Granted)
+        self.assertEqual(granted.max_rate, GrantedRate(down=20_000_000))
         self.assertEqual(granted.hlak, b"r" * 16 + b"s" * 16)
         self.assertEqual((granted.user, granted.success), ("EXAMPLE\\alice", PROOF))
         self.assertEqual(granted.address, IPv4Address("10.0.0.7"))

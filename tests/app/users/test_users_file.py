@@ -10,9 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
+from iphttps.app.config.rates import WANTED
 from iphttps.app.config.tomlfile import Problem
 from iphttps.app.users.users_file import User, UserChanges, UsersFile, parse, read
 from iphttps.core.errors import ConfigError
+from iphttps.core.rate import MaxRate
 from iphttps.core.sstp.ppp.mschapv2 import nt_password_hash
 from iphttps.core.sstp.ppp.user_names import candidates
 
@@ -44,6 +46,9 @@ class ParseTests(SynchronousTestCase):
         bob = User("bob@example.org", SECRET, True, None, IPv6Address("2001:db8:3::7"), True)
         self.assertEqual([alice, bob], self.parse(EXAMPLE))
         self.assertEqual([], self.parse("# nobody\n"))
+        for written, rate in (("'20M'", 20_000_000), ("0", 0), ("1500000", 1_500_000)):
+            (user,) = self.parse(f"[a]\n{HASH}\nmax-rate = {written}")
+            self.assertEqual(MaxRate(rate, rate), user.max_rate)
         self.assertEqual([User("a", SECRET)], self.parse(f"[a]\n{HASH.upper().replace('NT-HASH', 'nt-hash')}"))
 
     def test_marked(self) -> None:
@@ -101,11 +106,13 @@ class ParseTests(SynchronousTestCase):
             (f'[a]\n{HASH}\naddress = "10.0.0.256"', 3, f"address must be {four}, in quotes"),
             (f"[a]\n{HASH}\naddress = 10", 3, f"address must be {four}, in quotes"),
             (f'[a]\n{HASH}\n\n"address6" = "10.0.0.1"', 4, f"address6 must be {six}, in quotes"),
+            (f'[a]\n{HASH}\nmax-rate = "20"', 3, f"max-rate must be {WANTED}"),
+            (f"[a]\n{HASH}\nmax-rate = true", 3, f"max-rate must be {WANTED}"),
             (f'[a]\n{HASH}\ndisabled = "yes"', 3, "disabled must be true or false, without quotes"),
             (
                 f'[a]\n{HASH}\n# x\npasswort = "sesame"',
                 4,
-                "unknown key 'passwort': the keys are nt-hash, password, address, address6, disabled",
+                "unknown key 'passwort': the keys are nt-hash, password, address, address6, max-rate, disabled",
             ),
         ):
             error = self.assertRaises(Problem, self.parse, text)

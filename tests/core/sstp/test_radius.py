@@ -13,6 +13,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from iphttps.core.counters import Counters
 from iphttps.core.errors import ProtocolError
+from iphttps.core.rate import AS_CONFIGURED, GrantedRate
 from iphttps.core.sstp import radius
 from iphttps.core.sstp.crypto_binding import NO_HLAK
 from iphttps.core.sstp.ppp import mschapv2
@@ -64,6 +65,8 @@ def accept(**changes: tuple[bytes, ...]) -> Received:
         "interim": Type.ACCT_INTERIM_INTERVAL,
         "name": Type.USER_NAME,
         "classes": Type.CLASS,
+        "up": (14122, 7),
+        "down": (14122, 8),
     }
     values: dict[str, tuple[bytes, ...]] = {
         "success": (b"\x07" + PROVEN,),
@@ -138,6 +141,16 @@ class AcceptTests(SynchronousTestCase):
         self.assertEqual((found.name, found.classes), (b"user@example.org", (b"a", b"b")))
         self.assertEqual(read(accept(interim=(struct.pack("!I", 900),))).interim, 900)
 
+    def test_max_rate(self) -> None:
+        """The maximum rates are those of WISPr, each by itself; 0 is no limit, and none is that of the settings."""
+        twenty = struct.pack("!I", 20_000_000)
+        for found, rate in (
+            (accept(), AS_CONFIGURED),
+            (accept(up=(twenty,), down=(bytes(4),)), GrantedRate(20_000_000, 0)),
+            (accept(down=(twenty, bytes(4))), GrantedRate(None, 20_000_000)),
+        ):
+            self.assertEqual(rate, read(found).max_rate)
+
     def test_pool(self) -> None:
         """255.255.255.254 and 255.255.255.255 leave the address to the pool (RFC 2865 section 5.8)."""
         for last in (254, 255):
@@ -165,6 +178,7 @@ class AcceptTests(SynchronousTestCase):
             accept(success=(b"",)),
             accept(timeout=(b"\0\0\x01",)),
             accept(address=(bytes(16),)),
+            accept(up=(b"20M",)),
             accept(send=(hidden(SERVER_SEND), hidden(SERVER_SEND))),
         ):
             with self.assertRaises(ProtocolError):

@@ -10,7 +10,9 @@ import click
 
 from ....core.errors import ConfigError
 from ....core.identity import printable
+from ....core.rate import MaxRate
 from ....core.text import text_of
+from ...config.rates import WANTED, max_rate
 from ...instances.owners import demand_root, give, make_public_directory
 from ...instances.paths import Places
 from ...users import editing, users_file
@@ -48,6 +50,13 @@ def _ipv6(ctx: click.Context, param: click.Parameter, text: str | None) -> IPv6A
         raise click.BadParameter(f"{text!r} is not an IPv6 address, such as 2001:db8:3::7", ctx, param) from error
 
 
+def _rate(ctx: click.Context, param: click.Parameter, text: str | None) -> MaxRate | None:
+    try:
+        return None if text is None else max_rate(text)
+    except ValueError as error:
+        raise click.BadParameter(f"{text!r} is not {WANTED}", ctx, param) from error
+
+
 @click.group(cls=InOrder)
 def users() -> None:
     """Add, remove and list the users who may log in by SSTP, and set their passwords.
@@ -62,12 +71,19 @@ def users() -> None:
 @password_option
 @click.option("--address", metavar="IPV4", callback=_ipv4, help="Fixed IPv4 address.")
 @click.option("--address6", metavar="IPV6", callback=_ipv6, help="Fixed IPv6 address.")
+@click.option(
+    "--max-rate",
+    metavar="RATE",
+    callback=_rate,
+    help="Maximum rate in each direction, in bit/s, such as 20M; 0: no limit; default: max-rate of the server.",
+)
 @file_option
 def add(
     name: str,
     password_stdin: bool,
     address: IPv4Address | None,
     address6: IPv6Address | None,
+    max_rate: MaxRate | None,
     file: Path | None,
     places: Places,
 ) -> int:
@@ -80,7 +96,7 @@ def add(
         make_public_directory(path.parent)
     new = not path.exists()
     editing.check_new(path, name)
-    editing.add(path, name, _password(name, password_stdin), address, address6)
+    editing.add(path, name, _password(name, password_stdin), address, address6, max_rate)
     if new and not file:
         give(places, path)
     click.echo(printable(f"added {name} to {path}"))
@@ -159,15 +175,21 @@ def _values(user: users_file.User) -> dict[str, object]:
         "stored": "password" if user.in_clear else "nt-hash",
         "address": user.address and str(user.address),
         "address6": user.address6 and str(user.address6),
+        "max_rate": None if user.max_rate is None else user.max_rate.up,
         "disabled": user.disabled,
     }
+
+
+def _shown(rate: object) -> str:
+    return "-" if not isinstance(rate, int) else tables.rate(rate) if rate else "no limit"
 
 
 def _text(found: list[dict[str, object]]) -> str:
     if not found:
         return "no users\n"
-    rows: list[tables.Row] = [("NAME", "STORED", "ADDRESS", "ADDRESS6", "STATE")]
+    rows: list[tables.Row] = [("NAME", "STORED", "ADDRESS", "ADDRESS6", "MAX RATE", "STATE")]
     for user in found:
         state = "disabled" if user["disabled"] else "enabled"
-        rows.append((user["name"], user["stored"], user["address"] or "-", user["address6"] or "-", state))
+        addresses = user["address"] or "-", user["address6"] or "-"
+        rows.append((user["name"], user["stored"], *addresses, _shown(user["max_rate"]), state))
     return tables.table(rows)

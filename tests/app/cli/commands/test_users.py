@@ -68,13 +68,17 @@ class CommandTests(UsersCase):
     def test_life(self) -> None:
         """A user is added, listed, gets a new password, and is removed."""
         self.assertEqual(f"added alice to {self.path}\n", self.add("alice", "--address", "10.99.0.7"))
-        self.add("bob", "--address6", "2001:db8:3::7")
+        self.add("bob", "--address6", "2001:db8:3::7", "--max-rate", "1.50G")
+        self.add("carol", "--max-rate", "0")
         self.assertEqual(
-            "NAME   STORED   ADDRESS    ADDRESS6       STATE\n"
-            "alice  nt-hash  10.99.0.7  -              enabled\n"
-            "bob    nt-hash  -          2001:db8:3::7  enabled\n",
+            "NAME   STORED   ADDRESS    ADDRESS6       MAX RATE    STATE\n"
+            "alice  nt-hash  10.99.0.7  -              -           enabled\n"
+            "bob    nt-hash  -          2001:db8:3::7  1.5 Gbit/s  enabled\n"
+            "carol  nt-hash  -          -              no limit    enabled\n",
             self.done("list"),
         )
+        self.assertIn('max-rate = "1.5G"\n', self.path.read_text())
+        self.done("remove", "carol")
         said = self.done("passwd", "alice", "--password-stdin", given=b"new\r\n")
         self.assertEqual(f"alice has a new password in {self.path}\n", said)
         self.assertEqual([nt_password_hash("new"), nt_password_hash("secret")], [u.nt_hash for u in read(self.path)])
@@ -100,14 +104,14 @@ class CommandTests(UsersCase):
         self.path.parent.mkdir(parents=True)
         self.path.write_text('[alice]\npassword = "sesame"\ndisabled = true\n')
         self.path.chmod(0o600)
-        self.assertIn("alice  password  -        -         disabled\n", self.done("list"))
+        self.assertIn("alice  password  -        -         -         disabled\n", self.done("list"))
         for shown in (self.done("list"), self.done("list", "--json")):
             self.assertNotIn("sesame", shown)
             self.assertNotIn(nt_password_hash("sesame").hex(), shown)
 
     def test_json(self) -> None:
         """The JSON is as its schema and its example say."""
-        self.add("alice", "--address", "10.99.0.7", "--address6", "2001:db8:3::7")
+        self.add("alice", "--address", "10.99.0.7", "--address6", "2001:db8:3::7", "--max-rate", "20M")
         self.add("Zoë")
         value = json.loads(self.done("list", "--json"))
         self.assertEqual(["alice", "Zoë"], [user["name"] for user in value["users"]])
@@ -127,7 +131,11 @@ class CommandTests(UsersCase):
             (("passwd", "alice"), b"x\n", "there is no terminal to ask for the password: use --password-stdin"),
         ):
             self.assertIn(sentence, self.refused(*words, given=given))
-        for option, example in (("--address", "an IPv4 address, such as"), ("--address6", "an IPv6 address, such as")):
+        for option, example in (
+            ("--address", "an IPv4 address, such as"),
+            ("--address6", "an IPv6 address, such as"),
+            ("--max-rate", "a rate in bit/s"),
+        ):
             self.assertIn(example, self.refused("add", "dave", option, "10.0.0.256", status=2))
         self.path.chmod(0o644)
         self.assertIn(f"run `chmod 0600 {self.path}`", self.refused("list"))
