@@ -50,6 +50,7 @@ class PacedSession(Session):
         self._reads = reads
         self._reader: SocketReader | None = None
         self._size = INITIAL_READ
+        self._most = MAXIMUM_READ
         self._bytes_per_cost = 1.0
         self._at_end = True
         """True if the last read found less in the socket than it would have taken."""
@@ -93,7 +94,7 @@ class PacedSession(Session):
         """Read about as much as the quantum allows, and process it; return what it cost."""
         assert self._reader
         self.packets = self._records = 0
-        size = int(min(max(quantum * self._bytes_per_cost, MINIMUM_READ), 2 * self._size, MAXIMUM_READ))
+        size = int(min(max(quantum * self._bytes_per_cost, MINIMUM_READ), 2 * self._size, self._most))
         got = self._reader.read(size)
         self._at_end = got < size
         cost = got + PACKET * self.packets + RECORD * self._records
@@ -113,7 +114,11 @@ class PacedSession(Session):
         """End the connection at once."""
         self.wire.abortConnection()
 
-    # Reasons not to read.
+    # Limits of reading.
+
+    def bound_reads(self, size: int | None) -> None:
+        """Read at most `size` bytes of the connection at a time; None is the default."""
+        self._most = min(size or MAXIMUM_READ, MAXIMUM_READ)
 
     def pause_reading(self, reason: object) -> None:
         """Read the connection no more, until `resume_reading` is called for the same reason and all others."""
