@@ -35,6 +35,7 @@ class UserRateTests(SSTPCase):
         alice, bob = self.connected(), self.connected("bob")
         for caller in (alice, bob):
             self.service.from_host(Batch.of([from_far(caller, 1000)] * 300))
+            self.service.downlink.serve()
             caller.take()
         self.assertEqual((50, 300), (len(alice.packets), len(bob.packets)))
         self.clock.pump([0.005] * 10)
@@ -62,6 +63,7 @@ class UserRateTests(SSTPCase):
         first, second = self.connected(), self.connected()
         for caller in (first, second):
             self.service.from_host(Batch.of([from_far(caller, 1000)] * 300))
+            self.service.downlink.serve()
             caller.take()
         self.assertEqual((50, 0), (len(first.packets), len(second.packets)))
         self.clock.pump([0.005] * 20)
@@ -75,6 +77,7 @@ class UserRateTests(SSTPCase):
         entry = alice.entry
         self.upload(alice, 200)
         self.service.from_host(Batch.of([from_far(alice, 1000)] * 300))
+        self.service.downlink.serve()
         entry.connection.disconnect("enough")
         self.assertEqual("producing", alice.transport.producerState)
         self.clock.pump([0.005] * 10)
