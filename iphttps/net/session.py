@@ -70,9 +70,14 @@ class Session(PeerConnection):
         self._feed = codec.feed
         self._encode = self.backlog.encode = codec.encode
         self._take = self._packets_received
+        self.gathering = self.tls is not None
         self._receive = self._gathered.append if self.tls else self._take
         if rest:
             self._receive(rest)
+
+    def records_received(self, data: bytes, records: int) -> None:
+        """Collect the data of several TLS records."""
+        self._gathered.append(data)
 
     def turn_over(self) -> None:
         """Process the data of all TLS records from one read of the socket together, in large batches."""
@@ -90,6 +95,7 @@ class Session(PeerConnection):
 
     def _stream_ended(self, end: DropReason | str) -> None:
         self._receive = self._take = discard
+        self.gathering = False
         if isinstance(end, DropReason):
             self.counters.dropped(end)
         self.settle()
@@ -177,6 +183,7 @@ class Session(PeerConnection):
     def _released(self) -> None:
         super()._released()
         self._take = discard
+        self.gathering = False
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """Release the memory accounted for; subclasses extend this."""

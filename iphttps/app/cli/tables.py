@@ -25,6 +25,7 @@ def server(status: dict[str, Any]) -> str:
         ("routes", " ".join(routes) or "none"),
         # Older daemons do not send it.
         *([("max rate", f"{max_rate(limit)} per identity")] if (limit := status.get("max_rate")) else ()),
+        *_compiled(status),
         *_authority(status["authority"]),
         *_not_taken(status),
         *(_clients_of(status) if status["clients"] else ()),
@@ -166,6 +167,7 @@ def _tunnel(status: dict[str, Any]) -> list[Row]:
     rows.append(("interface", " ".join([status["interface"], *status["addresses"]])))
     rows += _changed(status)
     rows.append(_offload(status))
+    rows += _compiled(status)
     if status["routes"]:
         rows.append(("routes", " ".join(status["routes"])))
     if status["obstacle"]:
@@ -190,6 +192,13 @@ def _traffic_of(status: dict[str, Any]) -> Iterator[Row]:
 
 def _offload(status: dict[str, Any]) -> Row:
     return "offload", ", ".join(status["offload"]) or "none"
+
+
+def _compiled(status: dict[str, Any]) -> Iterator[Row]:
+    # Older daemons do not send this key.
+    found = status.get("compiled")
+    if found and found["objection"]:
+        yield "TLS records", f"decrypted one by one: {found['objection']}"
 
 
 def _router(router: dict[str, Any]) -> str:

@@ -30,6 +30,7 @@ from ...net.device_reader import DeviceReader
 from ...net.interfaces import IReactor, PacketDevice
 from ...net.log import logger
 from ...net.stream.underlying import underlying_socket
+from ...net.tls.direct_reads import compiled_parts
 from ...net.tls.lifetime import LifetimeWatch
 from ..config.clients.tunnel_config import TunnelConfig
 from ..config.clients.tunnel_options import TunnelOptions
@@ -212,6 +213,7 @@ class RunningClient:
             "interface": interface,
             "interface_changed": self._host.interface_changed(),
             "offload": self._host.device.offload,
+            "compiled": compiled_parts(),
             "addresses": [str(address) for address in addresses(interface)],
             "routes": [str(prefix) for prefix in routes(interface)],
             "obstacle": self._obstacle,

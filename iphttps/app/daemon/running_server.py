@@ -18,6 +18,7 @@ from ...net.iphttps.server import Server
 from ...net.log import logger, set_level
 from ...net.stream.poller import Poller
 from ...net.tls.credentials_watch import CredentialsWatch
+from ...net.tls.direct_reads import compiled_parts
 from ...net.tls.lifetime import LifetimeWatch
 from ...net.tls.revocation_watch import RevocationWatch
 from ..config.addresses.identity_addresses import identities
@@ -160,6 +161,7 @@ class RunningServer:
             "interface": iphttps["interface"],
             "interface_changed": self._interface_changed(),
             "offload": iphttps["offload"],
+            "compiled": compiled_parts(),
             "addresses": iphttps["addresses"],
             "prefix": iphttps["prefix"],
             "routes": [str(route) for route in config.route],

@@ -1,15 +1,20 @@
-"""The compiled loops over packets (loop.c), which may be missing: Python does the same, but slower."""
+"""The compiled loops (loop.c), which may be missing: Python does the same, but slower."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from ...core.loops import Loops
 
-LOOPS: Loops | None
-"""The compiled module, None if it was not built."""
+LOOPS: Loops | None = None
+"""The loops over packets, None if the module was not built."""
+
+DECRYPT: Callable[[int, int, int], tuple[bytes, int]] | None = None
+"""The loop over the records of TLS, likewise; `_loop.pyi` describes it."""
 
 try:
     from . import _loop
 except ImportError:
-    LOOPS = None
+    pass
 else:
-    LOOPS = _loop
+    LOOPS, DECRYPT = _loop, _loop.decrypt

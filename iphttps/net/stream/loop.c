@@ -1,4 +1,5 @@
-/* The loops over the packets of a batch: framing, SSTP's headers, and the check of headers that were accepted before.
+/* The loops over the packets of a batch: framing, SSTP's headers, and the check of headers that were accepted before; and
+ * the one over the records of TLS.
  *
  * Each does what a loop in Python does (iphttps/core/loops.py names them), for the packets that nearly all are. It may
  * stop before any packet: Python goes on there, and decides about everything unusual.
@@ -15,10 +16,26 @@ enum {
     NEXT_HEADER = 6, PAYLOAD_LENGTH = 4,                                 /* of IPv6, RFC 8200 section 3 */
     FIRST_IPV6 = 0x60, VERSION = 0x10,                                   /* first bytes, of IP and of SSTP */
     NUMBER_IPV4 = 0x21, NUMBER_IPV6 = 0x57,                              /* the low bytes of PPP's protocol numbers */
+    RECORD = 1 << 14,                                                    /* bytes of a record, RFC 8446 section 5.1 */
     RECENT = 4 /* headers that are compared before the lookup: most packets of a batch are of few flows */
 };
 
 static size_t get16(const uint8_t *from) { return (size_t)from[0] << 8 | from[1]; }
+
+/* Read records of a TLS connection into `out`, which has room for so many bytes, until it is full or nothing comes; count
+ * them. Return the bytes. The reason of an end is for OpenSSL's caller, who gets it when reading once more. */
+size_t loop_decrypt(loop_read *read, void *ssl, uint8_t *out, size_t room, size_t *records)
+{
+    size_t used = 0;
+    for (*records = 0; used < room; ++*records) {
+        size_t left = room - used;
+        int got = read(ssl, out + used, left > RECORD ? RECORD : (int)left);
+        if (got <= 0)
+            break;
+        used += (size_t)got;
+    }
+    return used;
+}
 
 /* Write the bounds of the whole IPv6 packets laid end to end at the start of `data` (3.1.5.3), as those of a Batch: the
  * start of each, then the end of the last. Return their number, at least one and at most `room`. */

@@ -19,7 +19,11 @@ struct run { size_t packets, payload, size; };
 /* Tells whether a header was accepted before: 1 or 0, or -1 if that cannot be told. */
 typedef int loop_lookup(void *context, const uint8_t *header, size_t length);
 
+/* OpenSSL's SSL_read. */
+typedef int loop_read(void *ssl, void *buffer, int size);
+
 #pragma GCC visibility push(hidden)
+size_t loop_decrypt(loop_read *read, void *ssl, uint8_t *out, size_t room, size_t *records);
 size_t loop_scan(const uint8_t *data, size_t size, uint32_t *bounds, size_t room);
 int loop_proven(const uint8_t *data, const uint32_t *bounds, size_t packets, loop_lookup *lookup, void *context);
 struct run loop_measure(const uint8_t *data, size_t size, const uint8_t *frame, size_t length);

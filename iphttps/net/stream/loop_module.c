@@ -164,8 +164,26 @@ static PyObject *encode(PyObject *module, PyObject *arguments)
     return stream;
 }
 
+/* The pointers are numbers: OpenSSL is not linked to, it is the one that Python's libraries carry. Its callbacks may run
+ * Python, and a read takes less than a switch of threads pays for, so the interpreter's lock is held. */
+static PyObject *decrypt(PyObject *module, PyObject *arguments)
+{
+    unsigned long long read, ssl;
+    Py_ssize_t room;
+    if (!PyArg_ParseTuple(arguments, "KKn", &read, &ssl, &room))
+        return NULL;
+    PyObject *bytes = PyBytes_FromStringAndSize(NULL, room);
+    if (!bytes)
+        return NULL;
+    size_t records, used = loop_decrypt((loop_read *)(uintptr_t)read, (void *)(uintptr_t)ssl,
+                                        (uint8_t *)PyBytes_AS_STRING(bytes), (size_t)room, &records);
+    if (_PyBytes_Resize(&bytes, (Py_ssize_t)used) < 0)
+        return NULL;
+    return Py_BuildValue("(Nn)", bytes, (Py_ssize_t)records);
+}
+
 static PyMethodDef methods[] = {{"scan", scan, METH_VARARGS, NULL},     {"proven", proven, METH_VARARGS, NULL},
                                 {"decode", decode, METH_VARARGS, NULL}, {"encode", encode, METH_VARARGS, NULL},
-                                {NULL, NULL, 0, NULL}};
+                                {"decrypt", decrypt, METH_VARARGS, NULL}, {NULL, NULL, 0, NULL}};
 static struct PyModuleDef definition = {PyModuleDef_HEAD_INIT, .m_name = "_loop", .m_size = 0, .m_methods = methods};
 PyMODINIT_FUNC PyInit__loop(void) { return PyModule_Create(&definition); }

@@ -27,6 +27,7 @@ from zope.interface import implementer
 
 from ..stream.scheduler import HandshakeScheduler
 from ..stream.write_through import write_through
+from .direct_reads import ReadRecords, reader
 
 RECORD = 1 << 14
 """Maximum plaintext bytes of a TLS record (RFC 8446 section 5.1)."""
@@ -36,10 +37,19 @@ OVERHEAD = 512
 
 
 class ReadBatching:
-    """A protocol that collects received data until `turn_over` reports the end of one read of the socket."""
+    """A protocol that collects received data until `turn_over` reports the end of one read of the socket.
+
+    While `gathering` is True it takes the data of any number of records at a time.
+    """
+
+    gathering = False
 
     def begun(self) -> None:
         """Record that the peer has sent its first bytes, which may be TLS handshake messages only."""
+
+    def records_received(self, data: bytes, records: int) -> None:
+        """Take the data of so many records, at least one, while `gathering`."""
+        raise NotImplementedError
 
     def turn_over(self) -> None:
         """Process the data received in this reactor turn."""
@@ -56,6 +66,9 @@ class ImmediateTLS(TLSMemoryBIOProtocol):
     factory: ImmediateTLSFactory
     _scheduler: HandshakeScheduler | None = None
     _waiting: bytes | None = None
+    _read_records: ReadRecords | None = None
+    _looked = False
+    _room = RECORD
 
     def makeConnection(self, transport: ITransport) -> None:
         """Connect to the transport, and use the factory's scheduler."""
@@ -89,15 +102,29 @@ class ImmediateTLS(TLSMemoryBIOProtocol):
 
     def _decrypt(self, data: bytes) -> None:
         """Decrypt, deliver, and then call `turn_over`: one read of the socket may bring many records."""
+        self._room = len(data) + RECORD  # a record may have begun before
         super().dataReceived(data)
         if isinstance(self.wrappedProtocol, ReadBatching):
             self.wrappedProtocol.turn_over()
+
+    def _flushReceiveBIO(self) -> None:
+        """Decrypt and deliver what was received: packets all at once, if that can be; the rest, and errors, as ever."""
+        protocol = self.wrappedProtocol
+        if isinstance(protocol, ReadBatching) and protocol.gathering and not (self._aborted or self._lostTLSConnection):
+            if not self._looked:
+                self._looked, self._read_records = True, reader(self.getHandle())
+            if self._read_records:
+                data, records = self._read_records(self._room)
+                if records:
+                    protocol.records_received(data, records)
+        super()._flushReceiveBIO()
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """Process data received before the end of the connection."""
         self._scheduler = None
         self._step()
         super().connectionLost(reason)
+        self._read_records = None  # the memory that it reads may be freed now
 
     def write(self, data: bytes) -> None:
         """Encrypt the bytes, at least one, and pass them to the transport."""

@@ -39,6 +39,14 @@ class ClientStatusTests(CommandCase):
             ["state", "server", "interface", "offload", "device"], [line.split()[0] for line in said.splitlines()]
         )
 
+    def test_compiled(self) -> None:
+        """If TLS records are decrypted one by one, the status says why; it is no problem."""
+        for role in ("server", "client"):
+            for objection in (None, "not tested with OpenSSL 4.9.1"):
+                parts = {"packets": True, "records": not objection, "objection": objection}
+                status, said, _ = self.run_command({**documented(role), "compiled": parts}, "status")
+                self.assertEqual((0, bool(objection)), (status, f"one by one: {objection}" in said))
+
     def test_obstacle(self) -> None:
         """The reason why the host forms no address is shown in a line of its own."""
         self.assertIn("obstacle      the filter drops it", self.said(obstacle="the filter drops it"))

@@ -19,6 +19,7 @@ from iphttps.core.counters import Counters
 from iphttps.core.errors import DropReason
 from iphttps.core.iphttps.neighbors import NeighborCache
 from iphttps.core.rate import MaxRate
+from iphttps.net.tls.direct_reads import compiled_parts
 from tests.net.certificates import Certificates
 from tests.net.support import PRIVATE_HOST, ClientEnd, ServerEnd, packet
 
@@ -62,6 +63,7 @@ class StatusCase(SynchronousTestCase):
             "interface": "iphttps0",
             "interface_changed": None,
             "offload": ("tcp", "udp"),
+            "compiled": compiled_parts(),
             "addresses": addresses,
             "routes": ["2001:db8:2::/64"],
             "obstacle": None,
@@ -76,7 +78,7 @@ class ServerStatusTests(StatusCase):
         """The server's status has the members that the document shows, in that order."""
         self.join()
         example = documented("server")
-        names = ["authentication", "uri", "interface", "interface_changed", "offload"]
+        names = ["authentication", "uri", "interface", "interface_changed", "offload", "compiled"]
         names += ["addresses", "prefix", "routes", "default_router", "max_rate"]
         names.append("authority")
         settings = {name: example[name] for name in names}
@@ -154,6 +156,7 @@ class ClientStatusTests(StatusCase):
             "interface": "iphttps0",
             "interface_changed": None,
             "offload": ("tcp", "udp"),
+            "compiled": compiled_parts(),
             "addresses": ["fe80::2/64"],
             "routes": [],
             "obstacle": None,
