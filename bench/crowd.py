@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from bench import cpu
+from bench.congestion import INNER
 from bench.delays import Delays, Pinging
 from bench.fairness import jain
 from bench.flow import DOWN, PORT, UP, Transfer
@@ -88,8 +89,8 @@ def busy(
 def _running(tunnel: Tunnel, direction: str, ports: dict[int, Client]) -> Iterator[None]:
     transfers = [
         Transfer(
-            tunnel, "--time", MOST_SECONDS, "--parallel", str(client.flows), *_bound(client), *DIRECTIONS[direction],
-            host=client.host, port=port,
+            tunnel, "--time", MOST_SECONDS, "--congestion", INNER, "--parallel", str(client.flows), *_bound(client),
+            *DIRECTIONS[direction], host=client.host, port=port,
         )
         for port, client in ports.items()
     ]  # fmt: skip

@@ -66,8 +66,9 @@ Measured on {date} by `{command}`, {rounds}, on {cores} cores ({processor}).
 - Crowds: each active client is a host of its own with one TCP flow. All tunnels stand at the same time and take turns.
   Rates and Jain's index are of the same four seconds, in which all flows run, by the TCP counters of the private host:
   bytes acknowledged to it, or received by it. Meanwhile an idle client pings the private host every 20 ms; a lost ping
-  counts as one that never ends. Processor time is the server's alone. All hosts use reno. In a crowd of 200 the clients
-  are light ones: one process written in C, with a device and an address for each; other tunnels have none.
+  counts as one that never ends. Processor time is the server's alone. The flows use cubic, the tunnels' connections
+  reno. In a crowd of 200 the clients are light ones: one process written in C, with a device and an address for each;
+  other tunnels have none.
 - Raw sessions: one process written in C holds them, and sends on each as much as its socket takes: packets of 1280
   bytes in full records, or a record for each packet of 100 bytes. They are UDP to a prefix that the gateway's kernel
   drops, and the server counts what it gives to its device. Packets per core are those for a second of the server's
