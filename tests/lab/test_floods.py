@@ -1,26 +1,35 @@
 """Floods from strangers and from clients, and what becomes of everybody else meanwhile."""
 
 import json
+import re
 import shutil
 import ssl
 import sys
 import time
 from pathlib import Path
+from statistics import median
 
 from scapy.layers.inet6 import ICMPv6EchoRequest, IPv6
 
-from iphttps.lab.laboratory import TUNNEL_SERVER
+from iphttps.lab.laboratory import INTERFACE, TUNNEL_SERVER
 from iphttps.lab.namespaces import Namespace
 from iphttps.lab.network import GATEWAY_IPV6, PRIVATE_HOST
 from iphttps.lab.poll import wait_until
 from iphttps.lab.traffic import ping, wait_reachable
-from tests.lab import knocking, pouring
+from tests.lab import knocking, pouring, uploading
 from tests.lab.raw import REQUEST, RawCase, RawClient, client_context, connect
 
 FLOODED = "2001:db8:f00d"
 RATE = 2000
 ROUND_TRIP = 0.15
 """Seconds; netem is not in every kernel, so the client itself waits before it answers."""
+
+UPLOADS = 400
+NOWHERE = "2001:db8:1::dead"
+MOST_MS = 100.0
+"""Median ping, with room for a busy machine: some ms on two cores of our own, 230 ms without a bound on a turn."""
+
+TIME = re.compile(r"time=([\d.]+)")
 
 
 class KnockingTests(RawCase):
@@ -122,6 +131,42 @@ class SmallPacketTests(RawCase):
         self.assertLessEqual(pings.lost, 2)
         self.assertTrue(flood.running)
         self.assertNotIn("disconnected", server.text)
+
+
+class UploadTests(RawCase):
+    """Sessions that all upload as fast as they are read."""
+
+    clients = 2
+
+    def test_bystander(self) -> None:
+        """Somebody else's pings do not wait for hundreds of them: a turn of the reactor is bounded as a whole."""
+        flags = ("--max-sessions-per-identity", "0", "--max-handshakes-per-source", "512")
+        server = self.server(*flags)
+        uploader, bystander = self.lab.clients
+        self.client(2)
+        wait_reachable(bystander, PRIVATE_HOST)
+        self.lab.gateway.ip(f"route add blackhole {NOWHERE}")
+        identity = self.lab.authority.client("uploader")
+        files = (self.lab.authority.certificate, identity.certificate, identity.private_key)
+        arguments = (*map(str, files), GATEWAY_IPV6, NOWHERE, str(UPLOADS))
+        flood = self.lab.program(uploader, "uploading", sys.executable, str(Path(uploading.__file__)), *arguments)
+        flood.wait_for("going", 120)
+        before = received(self.lab.gateway)
+        # By then each session has been read, so that none is new.
+        wait_until(lambda: received(self.lab.gateway) > before + UPLOADS * 100_000, "the uploads", 60)
+        pinging = ("ping", "-n", "-c", "60", "-i", "0.05", "-W", "5", TUNNEL_SERVER)
+        shown = bystander.run(*pinging, check=False, deadline=60)
+        times = [float(time) for time in TIME.findall(shown.stdout)]
+        self.assertGreaterEqual(len(times), 58, shown.stdout)
+        self.assertLess(median(times), MOST_MS)
+        self.assertTrue(flood.running)
+        self.assertNotIn("disconnected", server.text)
+
+
+def received(host: Namespace) -> int:
+    """Return how many bytes the kernel of the gateway has received from the tunnel."""
+    (line,) = (line for line in host.run("cat", "/proc/net/dev").stdout.splitlines() if f"{INTERFACE}:" in line)
+    return int(line.partition(":")[2].split()[0])
 
 
 def echoes(host: Namespace) -> int:

@@ -63,7 +63,7 @@ class Broken(Session):
 
 
 class ReadSchedulerTests(SynchronousTestCase):
-    """A reactor with sessions; `turn` is one of its turns: timed calls, then readable connections."""
+    """A reactor with sessions; `turn` is one of its turns: timed calls first, then readable connections."""
 
     def setUp(self) -> None:
         """Start without sessions."""
