@@ -24,7 +24,8 @@ K = TypeVar("K", bound=Hashable)
 class Outward(Generic[K]):
     """Packets from the host's kernel by receiver: those of sessions, and multicast packets in `everyone`.
 
-    A session may stand in `sessions` several times, with consecutive packets each time, in order. `unknown` has the packets whose destination no session holds.
+    A session may stand in `sessions` several times, with consecutive packets each time, in order. `unknown` has the
+    packets whose destination no session holds.
     """
 
     sessions: tuple[tuple[K, Batch], ...] = ()
