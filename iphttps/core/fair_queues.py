@@ -7,8 +7,8 @@ of serving one is its bytes, plus a fixed cost for the write that carries them. 
   Hahne, "Dynamic Queue Length Thresholds for Shared-Memory Packet Switches", 1998), so that only the longest queues
   lose packets, and one that was empty always finds room.
 - A packet that does not fit is dropped by itself, not with the batch that it came in.
-- CoDel drops, or marks if it is ECN-capable, a packet at the head of a queue in which packets wait too long for too
-  long (RFC 8289).
+- CoDel drops, or marks if it is ECN-capable, a packet at the head of a queue in which packets have waited too long for
+  some time (RFC 8289).
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from .fair import DeficitRoundRobin
 from .ip.batch import Batch
 from .ip.ecn import marked
 
-__all__ = ["BATCH_COST", "LIMIT", "QUANTUM", "WRITE_COST", "FairQueues"]
+__all__ = ["BATCH_COST", "LIMIT", "QUANTUM", "ROUND", "WRITE_COST", "FairQueues"]
 
 LIMIT = 16 * 1024 * 1024
 """Bytes in all queues."""
@@ -32,6 +32,12 @@ BATCH_COST = 1024
 
 QUANTUM = 64 * 1024
 """Bytes for which a client is served in one round: the length of a superpacket."""
+
+ROUND = 0.015
+"""Seconds that a packet may wait because it is the others' turn, and not because too many wait before it.
+
+CoDel disregards this time: a server that shares its processor with other programs waits for it repeatedly.
+"""
 
 WRITE_COST = 8 * 1024
 """Bytes that a write costs in addition to its packets: it takes about as long as the encryption of so many."""
@@ -50,7 +56,7 @@ class _Queue:
         self.size = 0
         self.codel = CoDel()
         self.late = False
-        """True if the last batch waited longer than CoDel's TARGET."""
+        """True if CoDel has judged the last batch: it waited longer than ROUND and CoDel's TARGET."""
 
 
 class FairQueues(Generic[K]):
@@ -97,7 +103,7 @@ class FairQueues(Generic[K]):
         waiting = queue.waiting
         before = queue.size
         dropped = 0
-        if queue.late or now - queue.times[0] >= TARGET or before > order.credit(key):
+        if queue.late or now - queue.times[0] >= ROUND + TARGET or before > order.credit(key):
             waiting, dropped = self._head(queue, order.credit(key), now)
         else:
             queue.waiting, queue.times, queue.size = [], [], 0
@@ -118,10 +124,11 @@ class FairQueues(Generic[K]):
                 break
             number += 1
             queue.size -= len(batch.data) + BATCH_COST
-            late = now - since >= TARGET
+            sojourn = now - since - ROUND
+            late = sojourn >= TARGET
             if late or queue.late:
                 queue.late = late
-                left = self._controlled(queue, batch, now - since, now)
+                left = self._controlled(queue, batch, sojourn, now)
                 dropped += len(batch) - len(left)
                 batch = left
             if batch:

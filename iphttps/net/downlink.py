@@ -13,13 +13,16 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 from ..core.counters import Counters
 from ..core.errors import DropReason
-from ..core.fair_queues import FairQueues
+from ..core.fair_queues import WRITE_COST, FairQueues
 from ..core.ip.batch import Batch
 
 __all__ = ["TURN", "Downlink", "Receiver", "Source"]
 
-TURN = 0.001
-"""Seconds of sending per reactor turn, after which no further client is served."""
+TURN = 1024 * 1024
+"""Bytes sent per reactor turn, each write with its WRITE_COST, after which no further client is served.
+
+They take a millisecond or two. A limit in time would leave next to nothing where the server shares its processor.
+"""
 
 
 class Connection(Protocol):
@@ -79,7 +82,7 @@ class Downlink:
             receiver.counters.dropped(DropReason.NO_NEIGHBOR, dropped)
 
     def serve(self) -> None:
-        """Send what waits, for about TURN; the rest in the next turns of the reactor."""
+        """Send what waits, up to TURN; the rest in the next turns of the reactor."""
         if self._next is None and self._send():
             self._schedule()
 
@@ -94,20 +97,19 @@ class Downlink:
             source.watch(readable=False)
 
     def _send(self) -> bool:
-        """Send for about TURN; return whether anything is left."""
-        queues, seconds = self._queues, self._clock.seconds
-        now = seconds()
-        end = now + TURN
-        while now < end:
-            taken = queues.take(now)
+        """Send up to TURN; return whether anything is left."""
+        now = self._clock.seconds()
+        sent = 0
+        while sent < TURN:
+            taken = self._queues.take(now)
             if taken is None:
                 return False
             receiver, batch, dropped = taken
             if dropped:
                 receiver.counters.dropped(DropReason.OVERLOADED, dropped)
             receiver.connection.send(batch)
-            now = seconds()
-        return bool(queues)
+            sent += len(batch.data) + WRITE_COST
+        return bool(self._queues)
 
     def _turn(self) -> None:
         self._next = self._clock.callLater(0, self._turn)  # first, so that the turns continue whatever happens

@@ -9,12 +9,10 @@ from twisted.internet.testing import MemoryReactorClock
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
-from iphttps.core.ip import ipv6
 from iphttps.core.ip.batch import Batch
 from iphttps.host.device.memory import MemoryDevice
 from iphttps.host.device.tun import READS
-from iphttps.net.device_reader import MOST_BYTES, MOST_READS, READ_AT_ONCE, DeviceReader
-from tests.support import NO_NEXT_HEADER
+from iphttps.net.device_reader import MOST_READS, READ_AT_ONCE, DeviceReader
 
 from .support import PRIVATE_HOST, client_address, packet
 
@@ -31,12 +29,7 @@ class DeviceReaderTests(SynchronousTestCase):
         self.addCleanup(self.device.close)
         self.delivered: list[Batch] = []
         self.lost: list[OSError] = []
-        self.divided = 1
-        self.reader = DeviceReader(self.reactor, self.device, self._deliver, self.lost.append)
-
-    def _deliver(self, batch: Batch) -> int:
-        self.delivered.append(batch)
-        return self.divided
+        self.reader = DeviceReader(self.reactor, self.device, self.delivered.append, self.lost.append)
 
     def test_start_and_stop(self) -> None:
         """The device is read between `start` and `stop`; each may be said twice, and again."""
@@ -57,17 +50,6 @@ class DeviceReaderTests(SynchronousTestCase):
         self.assertEqual([len(batch) for batch in self.delivered], [READS])
         self.reader.doRead()
         self.assertEqual([len(batch) for batch in self.delivered], [READS, 1])
-
-    def test_more_for_many(self) -> None:
-        """The more connections shared what was read last, the more is read in a turn, in one batch, up to a bound."""
-        waiting = READS * (MOST_READS + 4)
-        for divided, taken in ((3, 1), (0, 3), (1000, 1), (1, MOST_READS)):
-            for _ in range(waiting):
-                self.device.inject(PACKET)
-            self.divided = divided
-            self.reader.doRead()
-            self.assertEqual(len(self.delivered[-1]), taken * READS)
-            self.assertEqual(list(self.delivered[-1]), [PACKET] * (taken * READS))
 
     def test_answers(self) -> None:
         """If more was written than read, by as much as the queue takes, it is read; then it is as before."""
@@ -92,29 +74,16 @@ class DeviceReaderTests(SynchronousTestCase):
         """A write during delivery makes it read later, without recursion."""
         depth = []
 
-        def deliver(batch: Batch) -> int:
+        def deliver(batch: Batch) -> None:
             depth.append(len(batch))
             self.device.inject(PACKET)
             self.reader.wrote(READ_AT_ONCE)
-            return 1
 
         self.reader = DeviceReader(self.reactor, self.device, deliver, self.lost.append)
         self.reader.start()
         self.device.inject(PACKET)
         self.reader.doRead()
         self.assertEqual([1], depth)
-
-    def test_long_packets(self) -> None:
-        """However many connections there are, a turn reads no more once it has had a certain number of bytes."""
-        long = ipv6.packet(bytes(16), bytes(16), NO_NEXT_HEADER, bytes(1240))
-        for divided in (MOST_READS, 1):
-            for _ in range(READS * MOST_READS):
-                self.device.inject(long)
-            self.divided = divided
-            self.reader.doRead()
-        size = len(self.delivered[-1].data)
-        self.assertLess(size, MOST_BYTES + READS * len(long))
-        self.assertGreaterEqual(size, MOST_BYTES)
 
     def test_nothing_waits(self) -> None:
         """If nothing waits, or only rubbish does, nothing is delivered."""
