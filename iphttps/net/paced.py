@@ -15,6 +15,7 @@ from twisted.internet.interfaces import IDelayedCall, IPushProducer, IReactorTim
 
 from ..core.memory import SharedMemory
 from .session import Session
+from .stream.write_through import QUEUE
 
 __all__ = ["BUDGET", "PacedSession"]
 
@@ -32,8 +33,10 @@ class PacedSession(Session):
         super().__init__(clock, memory=memory)
         self._put_off: deque[Iterator[int]] = deque()
         self._next: IDelayedCall | None = None
-        self._pausing: set[object] = set()
-        """The reasons for which the connection is not read."""
+        self._paused = False
+        self._owes = False
+        """True while the client has sent more than its rate allows, and its connection is not read for that."""
+        self._most_read = QUEUE
 
     def work(self, steps: Iterator[int]) -> None:
         """Do these steps behind those that wait: up to BUDGET now, the rest in later turns of the reactor."""
@@ -56,22 +59,50 @@ class PacedSession(Session):
                 self._put_off.popleft()
         if self._put_off:
             self._next = self.clock.callLater(0, self._go_on)
-            self.pause_reading(self)
+            self._stop_reading()
         else:
-            self.resume_reading(self)
+            self._read_again()
 
-    def pause_reading(self, reason: object) -> None:
-        """Read the connection no more, until `resume_reading` is called for the same reason and all others."""
-        if not self._pausing and self.transport:
+    def _stop_reading(self) -> None:
+        if not self._paused:
+            self._paused = True
             self._reading.pauseProducing()
-        self._pausing.add(reason)
 
-    def resume_reading(self, reason: object) -> None:
-        """Read the connection again, unless it is paused for another reason, too."""
-        if reason in self._pausing:
-            self._pausing.remove(reason)
-            if not self._pausing and self.transport:
-                self._reading.resumeProducing()
+    def _read_again(self) -> None:
+        if self._paused and not self._owes:
+            self._paused = False
+            self._reading.resumeProducing()
+
+    # What the limit of its rate calls.
+
+    def pause_reading(self) -> None:
+        """Read no more, until `resume_reading` is called."""
+        self._owes = True
+        self._stop_reading()
+
+    def resume_reading(self) -> None:
+        """Read again, unless work is put off, too."""
+        self._owes = False
+        if not self._put_off:
+            self._read_again()
+
+    def bound_reads(self, size: int | None) -> None:
+        """Read at most `size` bytes of the connection at a time; None is the default."""
+        before, self._most_read = self._most_read, min(size or QUEUE, QUEUE)
+        if self.connected and before != self._most_read:
+            self._carrier.bufferSize = min(self.backlog.room, self._most_read)
+
+    def attached(self) -> None:
+        """Start using the transport, whose one size is that of its reads and of its buffer."""
+        super().attached()
+        self._carrier.bufferSize = min(self._carrier.bufferSize, self._most_read)
+
+    def resumeProducing(self) -> None:
+        """Leave congestion; subclasses extend this."""
+        super().resumeProducing()
+        self._carrier.bufferSize = min(self._carrier.bufferSize, self._most_read)
+
+    # The end.
 
     def settle(self) -> None:
         """Do now what was put off: the stream has ended, or its framing is lost."""
@@ -89,6 +120,6 @@ class PacedSession(Session):
     def disconnect(self, sentence: str) -> None:
         """End the session; the connection is read again, to receive the peer's close_notify."""
         self.drop_work()
-        for reason in tuple(self._pausing):
-            self.resume_reading(reason)
+        self._owes = False
+        self._read_again()
         super().disconnect(sentence)

@@ -48,7 +48,6 @@ class Session(PeerConnection):
         self.backlog = Backlog()
         self.rate: SessionRate | None = None
         """The rate limit of a server's session, which delays or drops packets to the client; None without one."""
-        self._most_buffered = QUEUE
         self._memory = SharedMemory() if memory is None else memory
         self._held = 0
         self._full_since = 0.0
@@ -63,7 +62,6 @@ class Session(PeerConnection):
         """Register as producer, to be paused and resumed with the transport's buffer."""
         self.wire.registerProducer(self, True)
         self._producing = True
-        self._carrier.bufferSize = min(self._carrier.bufferSize, self._most_buffered)
 
     def opened(self, rest: bytes, codec: Codec) -> None:
         """Enter the packet phase: from now on the codec reads packets from the stream, starting with `rest`."""
@@ -161,20 +159,11 @@ class Session(PeerConnection):
         """Leave congestion and send the backlog: the transport's buffer is empty."""
         if self.congested:
             self.backlog.drained(self._carrier.bufferSize, self.clock.seconds() - self._full_since)
-            self._carrier.bufferSize = min(self.backlog.room, self._most_buffered)
+            self._carrier.bufferSize = min(self.backlog.room, QUEUE)
         self.congested = False
         self._hold(-self._held)
         if waited := self.backlog.take():
             write_through(self.wire, waited)
-
-    def bound_reads(self, size: int | None) -> None:
-        """Read at most `size` bytes of the connection at a time; None is the default.
-
-        Twisted has one size for that and for the transport's buffer.
-        """
-        before, self._most_buffered = self._most_buffered, min(size or QUEUE, QUEUE)
-        if self.connected and before != self._most_buffered:
-            self._carrier.bufferSize = min(self.backlog.room, self._most_buffered)
 
     def stopProducing(self) -> None:
         """Do nothing: the transport is closing, and `connectionLost` follows."""
