@@ -264,7 +264,7 @@ class SessionTests(ServerCase):
     def test_not_read(self) -> None:
         """Over the rate the connection is not read until the debt is paid; nothing is lost (3.2.5.2.2)."""
         self.limit(RATE)
-        self.assertLess(self.tunnel._carrier.bufferSize, QUEUE)
+        self.assertLess(self.tunnel._most_read, QUEUE)
         self.tunnel.dataReceived(b"".join(self.sent))
         self.assertEqual("paused", self.transport.producerState)
         self.clock.pump([0.0, 0.0, 0.1])

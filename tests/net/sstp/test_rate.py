@@ -76,6 +76,7 @@ class UserRateTests(SSTPCase):
         self.upload(alice, 200)
         self.service.from_host(Batch.of([from_far(alice, 1000)] * 300))
         entry.connection.disconnect("enough")
+        self.clock.advance(0)
         self.assertEqual("producing", alice.transport.producerState)
         self.clock.pump([0.005] * 10)
         alice.take()
