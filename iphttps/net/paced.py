@@ -58,8 +58,8 @@ class PacedSession(Session):
         """The number of packets in the last read."""
         self._records = 0
         self._put_off: deque[Iterator[int]] = deque()
-        self._pausing: set[object] = set()
-        """The reasons for which the connection is not read."""
+        self._paused = self._waits = self._owes = False
+        """Whether the connection is not read, because the session waits for its turn or has exceeded its rate."""
 
     def opened(self, rest: bytes, codec: Codec) -> None:
         """Enter the packet phase; from now on the connection is read by the scheduler."""
@@ -80,15 +80,15 @@ class PacedSession(Session):
 
     @property
     def drained(self) -> bool:
-        """True if nothing is put off, and the last read has emptied the socket, or the rate is limited."""
-        return not self._put_off and (self._at_end or self._limited)
+        """True if nothing is put off, and the last read has emptied the socket or exceeded the rate."""
+        return not self._put_off and (self._at_end or self._owes)
 
     def serve(self, quantum: int) -> int:
         """Do what was put off, up to BUDGET, or else read the connection once; return the cost."""
         if self._put_off:
             self._work_off()
             return 0  # paid for when it was read
-        return self._read(quantum) if self._reader and not self._limited else 0
+        return self._read(quantum) if self._reader and not self._owes else 0
 
     def _read(self, quantum: int) -> int:
         """Read about as much as the quantum allows, and process it; return what it cost."""
@@ -104,39 +104,41 @@ class PacedSession(Session):
 
     def pause(self) -> None:
         """Stop reading while the session waits for its turn."""
-        self.pause_reading(self)
+        self._waits = True
+        self._set_reading()
 
     def resume(self) -> None:
         """Read again: nothing waits for a turn."""
-        self.resume_reading(self)
+        self._waits = False
+        self._set_reading()
+
+    def _set_reading(self) -> None:
+        """Read the connection unless there is a reason not to."""
+        paused = self._waits or self._owes
+        if paused is not self._paused:
+            self._paused = paused
+            producer = cast(IPushProducer, self.transport)
+            (producer.pauseProducing if paused else producer.resumeProducing)()
 
     def abort(self) -> None:
         """End the connection at once."""
         self.wire.abortConnection()
 
-    # Limits of reading.
+    # What the limit of its rate calls.
+
+    def pause_reading(self) -> None:
+        """Read no more, until `resume_reading` is called."""
+        self._owes = True
+        self._set_reading()
+
+    def resume_reading(self) -> None:
+        """Read again, unless the session waits for its turn."""
+        self._owes = False
+        self._set_reading()
 
     def bound_reads(self, size: int | None) -> None:
         """Read at most `size` bytes of the connection at a time; None is the default."""
         self._most = min(size or MAXIMUM_READ, MAXIMUM_READ)
-
-    def pause_reading(self, reason: object) -> None:
-        """Read the connection no more, until `resume_reading` is called for the same reason and all others."""
-        if not self._pausing and self.transport:
-            cast(IPushProducer, self.transport).pauseProducing()
-        self._pausing.add(reason)
-
-    def resume_reading(self, reason: object) -> None:
-        """Read the connection again, unless it is paused for another reason, too."""
-        if reason in self._pausing:
-            self._pausing.remove(reason)
-            if not self._pausing and self.transport:
-                cast(IPushProducer, self.transport).resumeProducing()
-
-    @property
-    def _limited(self) -> bool:
-        """True if the connection is not read for another reason than that the session waits for its turn."""
-        return len(self._pausing) > (self in self._pausing)
 
     # What is put off.
 
@@ -173,8 +175,8 @@ class PacedSession(Session):
     def disconnect(self, sentence: str) -> None:
         """End the session; the connection is read again, to receive the peer's close_notify."""
         self.drop_work()
-        for reason in tuple(self._pausing):
-            self.resume_reading(reason)
+        self._waits = self._owes = False
+        self._set_reading()
         super().disconnect(sentence)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:

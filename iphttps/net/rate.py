@@ -27,8 +27,8 @@ class Session(Protocol):
 
     def send(self, batch: Batch) -> None: ...
     def bound_reads(self, size: int | None) -> None: ...
-    def pause_reading(self, reason: object) -> None: ...
-    def resume_reading(self, reason: object) -> None: ...
+    def pause_reading(self) -> None: ...
+    def resume_reading(self) -> None: ...
 
 
 class SessionRate:
@@ -133,7 +133,7 @@ class IdentityLimit:
         session.rate = None
         session.bound_reads(None)
         self._paused.discard(session)
-        session.resume_reading(self)
+        session.resume_reading()
         if not self.sessions:
             self._reading = _cancel(self._reading)
             self._sending = _cancel(self._sending)
@@ -157,7 +157,7 @@ class IdentityLimit:
         bucket.charge(size)
         if bucket.tokens(now) < 0:
             self._paused.add(session)
-            session.pause_reading(self)
+            session.pause_reading()
             if not self._reading:
                 self._reading = self._clock.callLater(bucket.wait(now, TICK), self._read)
 
@@ -170,7 +170,7 @@ class IdentityLimit:
             return
         paused, self._paused = self._paused, set()
         for session in paused:
-            session.resume_reading(self)
+            session.resume_reading()
 
     # To the clients.
 

@@ -34,7 +34,7 @@ class FakeSession:
         self.counters = Counters()
         self.rate: SessionRate | None = None
         self.sent: list[bytes] = []
-        self.reasons: set[object] = set()
+        self.paused = False
         self.bound: int | None = None
 
     def send(self, batch: Batch) -> None:
@@ -45,7 +45,7 @@ class FakeSession:
 
     def receive(self, size: int) -> None:
         """Receive packets, unless the connection is not read."""
-        if not self.reasons:
+        if not self.paused:
             self.counters.received(1, size)
             if self.rate is not None:
                 self.rate.received(size)
@@ -54,13 +54,13 @@ class FakeSession:
         """Note it."""
         self.bound = size
 
-    def pause_reading(self, reason: object) -> None:
+    def pause_reading(self) -> None:
         """Note it."""
-        self.reasons.add(reason)
+        self.paused = True
 
-    def resume_reading(self, reason: object) -> None:
+    def resume_reading(self) -> None:
         """Note it."""
-        self.reasons.discard(reason)
+        self.paused = False
 
     @property
     def bytes_sent(self) -> int:
@@ -201,9 +201,9 @@ class LifeTests(RateCase):
         session = self.session("alice")
         session.send(Batch.of([PACKET] * 70))
         session.receive(200_000)
-        self.assertEqual((40, 1), (len(session.sent), len(session.reasons)))
+        self.assertEqual((40, True), (len(session.sent), session.paused))
         self.limit()
-        self.assertEqual((70, 0, None), (len(session.sent), len(session.reasons), session.rate))
+        self.assertEqual((70, False, None), (len(session.sent), session.paused, session.rate))
         self.assertEqual((0, []), (self.memory.held, self.clock.getDelayedCalls()))
 
     def test_leave(self) -> None:
@@ -216,7 +216,7 @@ class LifeTests(RateCase):
             self.assertNotEqual(0, self.memory.held)
             self.limits.leave(session)
             self.limits.leave(session)
-            self.assertEqual((set(), None), (session.reasons, session.rate))
+            self.assertEqual((False, None), (session.paused, session.rate))
             self.assertEqual((0, []), (self.memory.held, self.clock.getDelayedCalls()))
             self.assertEqual(UNLIMITED, self.limits.of(session))
 
@@ -239,9 +239,9 @@ class LifeTests(RateCase):
         self.limits.leave(before)
         after = self.session("alice")
         after.receive(1)
-        for paused, seconds in ((1, 0.5), (1, 0.4), (0, 0.2)):
+        for paused, seconds in ((True, 0.5), (True, 0.4), (False, 0.2)):
             self.clock.advance(seconds)
-            self.assertEqual(paused, len(after.reasons))
+            self.assertEqual(paused, after.paused)
         self.limits.leave(after)
         self.assertEqual(({}, set()), (self.limits._limits, self.limits._left))
 
@@ -270,6 +270,15 @@ class SessionTests(ServerCase):
         self.clock.pump([0.0, 0.0, 0.1])
         self.assertEqual((self.sent, "paused"), (self.end.device.taken, self.transport.producerState))
         self.clock.advance(0.1)
+        self.assertEqual("producing", self.transport.producerState)
+
+    def test_put_off(self) -> None:
+        """A connection whose debt is paid is not read as long as work on its packets is put off."""
+        self.limit(RATE)
+        self.tunnel.dataReceived(b"".join(self.sent))
+        self.tunnel.resume_reading()
+        self.assertEqual("paused", self.transport.producerState)
+        self.clock.advance(0)
         self.assertEqual("producing", self.transport.producerState)
 
     def test_ended(self) -> None:

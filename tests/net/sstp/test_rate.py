@@ -79,6 +79,7 @@ class UserRateTests(SSTPCase):
         self.service.from_host(Batch.of([from_far(alice, 1000)] * 300))
         self.service.downlink.serve()
         entry.connection.disconnect("enough")
+        self.clock.advance(0)
         self.assertEqual("producing", alice.transport.producerState)
         self.clock.pump([0.005] * 10)
         alice.take()
