@@ -7,7 +7,7 @@ from random import Random
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from iphttps.core.fair import DeficitRoundRobin
+from iphttps.core.fair import SPARSE, DeficitRoundRobin
 
 QUANTUM = 1000
 SEEDS = range(10)
@@ -35,10 +35,13 @@ class OrderTests(SynchronousTestCase):
         self.assertEqual((None, 0, False), (self.fair.next(), len(self.fair), 1 in self.fair))
 
     def test_quantum(self) -> None:
-        """A key is served until its quantum is used up, then the next one, and both again in the next round."""
+        """A key is served until its quantum is used up, then the next one, and both again in the next round.
+
+        At first both are sparse, until each has used some of its quantum.
+        """
         for key in (1, 2):
             self.fair.add(key)
-        self.assertEqual([1, 1, 2, 2, 1, 1, 2, 2], [serve(self.fair, QUANTUM / 2) for _ in range(8)])
+        self.assertEqual([1, 2, 1, 2, 1, 1, 2, 2], [serve(self.fair, QUANTUM / 2) for _ in range(8)])
 
     def test_known(self) -> None:
         """To add a key again, or to drain or remove an unknown one, changes nothing."""
@@ -61,17 +64,43 @@ class OrderTests(SynchronousTestCase):
         self.assertEqual(2, serve(self.fair, QUANTUM))
 
     def test_still_sparse(self) -> None:
-        """A key that comes back in the same round is first again, while its quantum lasts."""
+        """A key that comes back in the same round is first again, while it has used little."""
         for key in (1, 2, 3):
             self.fair.add(key)
-        served = []
-        for _ in range(3):
+            serve(self.fair, 0.6 * QUANTUM)
+        self.assertEqual(1, serve(self.fair, 0.6 * QUANTUM))
+        little = QUANTUM * SPARSE[-1] / 3
+        for cost in (little, little, little, 1):
             self.fair.add(9)
-            while (key := serve(self.fair, QUANTUM / 2)) != 9:
-                pass
-            served.append(self.fair.credit(9))
+            self.assertEqual(9, serve(self.fair, cost))
             self.fair.drained(9)
-        self.assertEqual([QUANTUM / 2, 0, QUANTUM / 2], served)
+        self.fair.add(9)
+        self.assertEqual([2, 3, 9], [serve(self.fair, QUANTUM / 2) for _ in range(3)])
+
+    def test_least_first(self) -> None:
+        """Of those that have used little, those are first that have used least."""
+        for key in (1, 2, 3, 4):
+            self.fair.add(key)
+            serve(self.fair, QUANTUM * SPARSE[-key])
+            self.fair.drained(key)
+        for key in (1, 3, 4, 2):
+            self.fair.add(key)
+        self.assertEqual([4, 3, 2, 1], [serve(self.fair, QUANTUM) for _ in range(4)])
+
+    def test_sparse_again(self) -> None:
+        """What a key has used counts half in each new round, so that one that was busy becomes sparse again."""
+        for key in (1, 2, 3):
+            self.fair.add(key)
+            serve(self.fair, 3 * QUANTUM if key == 2 else QUANTUM)
+        self.fair.drained(2)
+        first = []
+        for _ in range(5):
+            self.assertEqual(1, serve(self.fair, QUANTUM))
+            self.fair.add(2)
+            first.append(self.fair.next() == 2)
+            self.fair.drained(2)
+            self.assertEqual(3, serve(self.fair, QUANTUM))
+        self.assertEqual([False, False, True, True, True], first)
 
     def test_debt(self) -> None:
         """A key whose cost exceeds its quantum skips rounds until the others have had as much."""
@@ -168,7 +197,24 @@ class PropertyTests(SynchronousTestCase):
                 for _ in range(random.randint(10, 50)):
                     self.assertNotEqual(0, serve(fair, random.randint(1, 3000)))
                 fair.add(0)
-                self.assertEqual(0, serve(fair, 64))
+                self.assertEqual(0, serve(fair, 8))
+                fair.drained(0)
+
+    def test_short_queues(self) -> None:
+        """Nor for those that come with less than a quantum each time, which are drained whenever they are served."""
+        for seed in SEEDS:
+            random = Random(seed)
+            fair: DeficitRoundRobin[int] = DeficitRoundRobin(QUANTUM)
+            for key in range(1, 100):
+                fair.add(key)
+                serve(fair, QUANTUM / 2)
+            for _ in range(100):
+                for _ in range(random.randint(10, 50)):
+                    self.assertNotEqual(0, key := serve(fair, random.randint(QUANTUM // 2, QUANTUM)))
+                    fair.drained(key)
+                    fair.add(key)
+                fair.add(0)
+                self.assertEqual(0, serve(fair, 8))
                 fair.drained(0)
 
     def test_work_conserving(self) -> None:
