@@ -21,7 +21,12 @@ __all__ = ["TURN", "Downlink", "Receiver", "Source"]
 TURN = 1024 * 1024
 """Bytes sent per reactor turn, each write with its WRITE_COST, after which no further client is served.
 
-They take a millisecond or two. A limit in time would leave next to nothing where the server shares its processor.
+They take a millisecond or two. A limit in time alone would leave next to nothing where the server shares its processor.
+"""
+
+LONGEST = 0.004
+"""Maximum seconds by which a turn is longer, where the rest of the reactor's work takes as long: each direction gets
+half of the time at least.
 """
 
 
@@ -59,6 +64,7 @@ class Downlink:
         self._queues: FairQueues[Receiver] = FairQueues()
         self._sources: list[Source] = []
         self._next: IDelayedCall | None = None
+        self._ended = clock.seconds()
 
     def attach(self, source: Source) -> None:
         """Read this device as well."""
@@ -97,18 +103,21 @@ class Downlink:
             source.watch(readable=False)
 
     def _send(self) -> bool:
-        """Send up to TURN; return whether anything is left."""
-        now = self._clock.seconds()
+        """Send up to TURN, or as long as the reactor's other work took; return whether anything is left."""
+        seconds = self._clock.seconds
+        now = seconds()
+        until = now + min(now - self._ended, LONGEST)
         sent = 0
-        while sent < TURN:
+        while sent < TURN or seconds() < until:
             taken = self._queues.take(now)
             if taken is None:
-                return False
+                break
             receiver, batch, dropped = taken
             if dropped:
                 receiver.counters.dropped(DropReason.OVERLOADED, dropped)
             receiver.connection.send(batch)
             sent += len(batch.data) + WRITE_COST
+        self._ended = seconds()
         return bool(self._queues)
 
     def _turn(self) -> None:
