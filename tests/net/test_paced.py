@@ -10,7 +10,7 @@ from twisted.internet.tcp import Connection
 
 from iphttps.net.iphttps.server_session import ServerSession
 from iphttps.net.paced import INITIAL_READ, MAXIMUM_READ, PACKET
-from iphttps.net.stream.read_scheduler import QUANTUM_ALONE
+from iphttps.net.stream.read_scheduler import QUANTUM
 from iphttps.net.stream.socket_reader import SocketReader
 
 from .iphttps.test_server import REQUEST, ServerCase
@@ -70,7 +70,7 @@ class PacedTests(ServerCase):
         sizes = self.reads(SMALL, 6)
         self.assertEqual(2 * INITIAL_READ, sizes[0])
         for size in sizes[2:]:
-            self.assertLess(abs(size / len(SMALL) * (PACKET + len(SMALL)) / QUANTUM_ALONE - 1), 0.05)
+            self.assertLess(abs(size / len(SMALL) * (PACKET + len(SMALL)) / QUANTUM - 1), 0.05)
         self.assertEqual({SMALL}, set(self.end.device.taken))
 
     def test_little(self) -> None:

@@ -22,11 +22,8 @@ TURN = 0.001
 VISITS = 256
 """Maximum number of times that sessions are served in a turn, whatever the clock says."""
 
-QUANTUM = 192 * 1024
-"""What a session may cost in a round if there are others, in the unit of `Served.serve`."""
-
-QUANTUM_ALONE = 512 * 1024
-"""What a session may cost at a time while there are no others."""
+QUANTUM = 400 * 1024
+"""What a session may cost in a round, in the unit of `Served.serve`."""
 
 
 class Served(Hashable, Protocol):
@@ -64,7 +61,6 @@ class ReadScheduler:
         self._direct: set[Served] = set()
         """The sessions served at once in this turn of the reactor; a session that comes twice begins a new turn."""
         self._spent = 0.0
-        self._alone = True
 
     def readable(self, session: Served) -> None:
         """Serve a session whose connection is readable, now or in its turn."""
@@ -74,7 +70,7 @@ class ReadScheduler:
             if self._spent < TURN and len(self._direct) < VISITS:
                 self._direct.add(session)
                 begin = self._clock.seconds()
-                session.serve(QUANTUM_ALONE if self._alone and len(self._direct) == 1 else QUANTUM)
+                session.serve(QUANTUM)
                 self._spent += max(self._clock.seconds() - begin, 0.0)
                 return
         if session in self._fair:
@@ -94,7 +90,6 @@ class ReadScheduler:
         self._direct.discard(session)
 
     def _begin_turn(self) -> None:
-        self._alone = len(self._direct) <= 1
         self._direct.clear()
         self._spent = 0.0
 
@@ -115,7 +110,7 @@ class ReadScheduler:
     def _serve(self, session: Served) -> None:
         cost = None
         try:
-            cost = session.serve(QUANTUM if len(self._fair) > 1 else QUANTUM_ALONE)
+            cost = session.serve(QUANTUM)
         finally:
             if cost is None:
                 self.remove(session)
