@@ -83,7 +83,7 @@ def measure(scope: Scope) -> list[Row]:
                         measured = busy(place.tunnel, direction, place.clients[:size], place.idle)
                         found.setdefault(Case(peer, size, direction), []).append(measured)
                         say(f"  round {number}, {peer.name}, {size} {direction}: {_line(measured)}")
-    if scope.before:
+    if scope.before and len(sizes) > 1:
         draw(found)
     return [*_goals(found), *_figures(found)]
 
@@ -132,7 +132,7 @@ def draw(found: Found) -> None:
             if case.direction == direction and isfinite(delay):
                 lines.setdefault(case.peer.name.removesuffix(LIGHT), []).append((case.size, delay))
         page = PAGES / f"crowd-{direction}.svg"
-        page.write_text(svg.chart(lines, f"clients with a flow {direction}", "ping of an idle client, ms"))
+        page.write_text(svg.chart(lines, f"clients with a flow {direction}", "ping of an idle client, ms", powers=True))
         say(f"  drawn: {page}")
 
 

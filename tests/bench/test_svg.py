@@ -32,3 +32,15 @@ class ChartTests(SynchronousTestCase):
         """Axes and lines are named, and numbered in round steps."""
         words = [text.text for text in self.root.findall(f"{SVG}text")]
         self.assertEqual(["0", "1", "2", "3", "4", "1", "10", "100", "a & b", "c", "clients", "µs"], words)
+
+
+class PowersTests(SynchronousTestCase):
+    """A chart whose values go by powers of ten."""
+
+    def test_places(self) -> None:
+        """Each power of ten takes the same height, from the one below the least value to the one above the greatest."""
+        root = ET.fromstring(chart({"a": [(1, 0.5), (10, 10), (10, 99)]}, "clients", "ms", powers=True))
+        words = [text.text for text in root.findall(f"{SVG}text")]
+        self.assertEqual(["0.1", "1", "10", "100", "1", "10", "a", "clients", "ms"], words)
+        points = root.findall(f"{SVG}polyline")[0].attrib["points"].split()
+        self.assertEqual(f"{WIDTH - RIGHT:.1f},{TOP + (HEIGHT - BOTTOM - TOP) / 3:.1f}", points[1])
