@@ -76,17 +76,18 @@ class FairQueues(Generic[K]):
         queue = self._queues.get(key)
         if queue is None:
             queue = self._queues[key] = _Queue()
-        room = self._limit - self.size - queue.size - BATCH_COST
+        size = len(batch.data) + BATCH_COST
+        room = self._limit - self.size - queue.size
         dropped = 0
-        if len(batch.data) > room:
-            taken = max(bisect_right(batch.bounds, room) - 1, 0)
+        if size > room:
+            taken = max(bisect_right(batch.bounds, room - BATCH_COST) - 1, 0)
             dropped = len(batch) - taken
             if not taken:
                 return dropped
-            batch = Batch(batch.data[: batch.bounds[taken]], batch.bounds[: taken + 1])
+            batch = batch.portion(0, taken)
+            size = len(batch.data) + BATCH_COST
         if not queue.waiting:
             self._order.add(key)
-        size = len(batch.data) + BATCH_COST
         queue.waiting.append(batch)
         queue.times.append(now)
         queue.size += size

@@ -76,10 +76,9 @@ class Downlink:
         self._sources.remove(source)
         source.watch(readable=False)
 
-    def add(self, receiver: Receiver, batch: Batch) -> None:
-        """Queue packets for a client, at least one; `serve` or the next turn sends them."""
-        dropped = self._queues.add(receiver, batch, self._clock.seconds())
-        if dropped:
+    def add(self, receiver: Receiver, batch: Batch, now: float) -> None:
+        """Queue packets for a client, at least one; `serve` or the next turn sends them. `now` is the clock's time."""
+        if dropped := self._queues.add(receiver, batch, now):
             receiver.counters.dropped(DropReason.OVERLOADED, dropped)
 
     def remove(self, receiver: Receiver) -> None:

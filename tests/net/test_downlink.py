@@ -82,7 +82,7 @@ class DownlinkCase(SynchronousTestCase):
 
     def _deliver(self, batch: Batch) -> None:
         for client, packets in groupby(batch, key=itemgetter(39)):
-            self.downlink.add(self.clients[client], Batch.of(packets))
+            self.downlink.add(self.clients[client], Batch.of(packets), self.reactor.seconds())
 
     def inject(self, number: int, client: int) -> None:
         """Have the kernel send packets to a client."""
@@ -181,7 +181,7 @@ class DownlinkTests(DownlinkCase):
         batch = Batch.of([TO[1]] * 100)
         added = 2 * LIMIT // len(batch.data)
         for _ in range(added):
-            self.downlink.add(self.clients[1], batch)
+            self.downlink.add(self.clients[1], batch, 0.0)
         dropped = self.clients[1].counters.drops[DropReason.OVERLOADED]
         self.assertGreater(dropped, 0)
         self.downlink.serve()
@@ -193,7 +193,7 @@ class DownlinkTests(DownlinkCase):
     def test_gone(self) -> None:
         """The packets of a client that has left are counted as without receiver, and are not sent."""
         for client in self.clients[:2]:
-            self.downlink.add(client, Batch.of([PING] * 2))
+            self.downlink.add(client, Batch.of([PING] * 2), 0.0)
         for _ in range(2):
             self.downlink.remove(self.clients[0])
         self.downlink.serve()
@@ -204,7 +204,7 @@ class DownlinkTests(DownlinkCase):
         """What does not come from a device is sent in the next turn, if there is anything."""
         self.downlink.soon()
         self.assertFalse(self.waits)
-        self.downlink.add(self.clients[0], Batch.of([PING]))
+        self.downlink.add(self.clients[0], Batch.of([PING]), 0.0)
         for _ in range(2):
             self.downlink.soon()
         self.assertEqual(([], 1), (self.clients[0].connection.batches, len(self.reactor.getDelayedCalls())))

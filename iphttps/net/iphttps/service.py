@@ -152,27 +152,29 @@ class IPHTTPSService:
 
     def from_client(self, entry: ClientEntry, batch: Batch) -> None:
         """Forward packets from a client."""
-        forwarding = self._link.from_client(entry, batch, self.clock.seconds())
-        self._perform(forwarding, entry)
+        now = self.clock.seconds()
+        forwarding = self._link.from_client(entry, batch, now)
+        self._perform(forwarding, now, entry)
         if forwarding.clients:
             self.downlink.soon()
 
     def from_host(self, batch: Batch) -> None:
         """Forward packets from the host's kernel; those for clients wait in the downlink."""
-        self._perform(self._link.from_host(batch, self.clock.seconds()))
+        now = self.clock.seconds()
+        self._perform(self._link.from_host(batch, now), now)
 
     def advertise(self) -> None:
         """Send a Router Advertisement now, after a change of its content, if the port is open."""
         self._timers.advertise()
 
-    def _perform(self, forwarding: Forwarding, origin: ClientEntry | None = None) -> None:
+    def _perform(self, forwarding: Forwarding, now: float, origin: ClientEntry | None = None) -> None:
         if forwarding.host:
             self._device.write(forwarding.host)
             self.wrote(len(forwarding.host))
         for entry, batch in forwarding.own:
             entry.connection.send_urgent(batch)
         for entry, batch in forwarding.clients:
-            self.downlink.add(entry, batch)
+            self.downlink.add(entry, batch, now)
         if forwarding.everyone:
             counters = origin.counters if origin else self._link.counters
             send_to_all(self._multicasting, forwarding.everyone, counters, origin)

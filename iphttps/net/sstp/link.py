@@ -125,19 +125,20 @@ class SSTPLink:
 
     def from_host(self, batch: Batch) -> None:
         """Forward packets from the host's kernel; those for clients wait in the downlink."""
+        now = self.clock.seconds()
         outward = self._addresses.route(batch)
         for number, packets in outward.sessions:
             entry = self.table.get(number)
             if entry and entry.mtu < MRU:
                 packets = self._fitting(entry, packets)
             if entry and packets:
-                self.downlink.add(entry, packets)
+                self.downlink.add(entry, packets, now)
         # Multicast from the kernel, such as MLD reports, is of no use to a client.
         if outward.everyone:
             self.counters.dropped(DropReason.MULTICAST, len(outward.everyone))
         if outward.unknown:
             self.counters.dropped(DropReason.NO_NEIGHBOR, len(outward.unknown))
-            self._answer(self._errors.unreachable(outward.unknown, self.clock.seconds()))
+            self._answer(self._errors.unreachable(outward.unknown, now))
 
     def _fitting(self, entry: SessionEntry, batch: Batch) -> Batch:
         """Return the packets that the client receives (RFC 1661 section 6.1), and tell the host about the others."""
