@@ -69,7 +69,7 @@ class OrderTests(SynchronousTestCase):
             self.fair.add(key)
             serve(self.fair, 0.6 * QUANTUM)
         self.assertEqual(1, serve(self.fair, 0.6 * QUANTUM))
-        little = QUANTUM * SPARSE[-1] / 3
+        little = QUANTUM * SPARSE[-2] / 3
         for cost in (little, little, little, 1):
             self.fair.add(9)
             self.assertEqual(9, serve(self.fair, cost))
@@ -81,7 +81,7 @@ class OrderTests(SynchronousTestCase):
         """Of those that have used little, those are first that have used least."""
         for key in (1, 2, 3, 4):
             self.fair.add(key)
-            serve(self.fair, QUANTUM * SPARSE[-key])
+            serve(self.fair, QUANTUM * SPARSE[-1 - key])
             self.fair.drained(key)
         for key in (1, 3, 4, 2):
             self.fair.add(key)
