@@ -73,13 +73,13 @@ Measured on {date} by `{command}`, {rounds}, on {cores} cores ({processor}).
   bytes in full records, or a record for each packet of 100 bytes. They are UDP to a prefix that the gateway's kernel
   drops, and the server counts what it gives to its device. Packets per core are those for a second of the server's
   processor time.
-- Single packets: the private host sends 400,000 packets of 100 bytes per second to the sessions by turns, more than the
-  server takes. Those that arrive are counted.
+- Single packets: the private host sends packets of 100 bytes to the sessions by turns, 60,000 per second, and 400,000,
+  which is more than the server can carry. Those that arrive are counted; the server's processor time is for all.
 - Sixteen flows of one client beside clients with one flow: the rate of all sixteen, in shares of the others' average.
 - The slow line is a router between client and gateway with a token bucket of 2 Mbit/s in each direction, 4 kB deep, and
   a queue of 50 ms. The client with the flow pings the private host itself.
 - A crowd takes two minutes to gather and two and a half for a round, 200 light clients half a minute each; raw sessions
-  take two minutes a round, single packets one, sixteen flows one and a half, the slow line two.
+  take two minutes a round, single packets and sixteen flows one and a half, the slow line two.
 - The curve is the cost of the link alone, policy and Neighbor Cache, without TLS and devices.
 """
 

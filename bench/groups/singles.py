@@ -15,10 +15,10 @@ from bench.sessions import SINGLE, Sessions
 from iphttps.lab.laboratory import TUNNEL_PREFIX
 
 SIZES = (1, 20, 200, 1000)
-GOALS = {1000: at_most(6)}
+STEADY, FLOOD = 60_000, 400_000
+"""Packets that are offered in a second: what a server ought to carry, and more than it can."""
 
-PER_SECOND = 400_000
-"""Packets that are offered: more than a server takes."""
+GOALS = {(1000, STEADY): at_most(6)}
 
 SECONDS = 4.0
 SETTLING = 1.0
@@ -35,46 +35,49 @@ class Singles:
     delays: Delays
 
 
-Found = dict[tuple[str, int], list[Singles]]
+Found = dict[tuple[str, int, int], list[Singles]]
 
 
 def measure(scope: Scope) -> list[Row]:
     """Measure crowds of all sizes in each round, those of another version by turns with ours."""
     found: Found = {}
     versions = {"iphttps": None, "iphttps, before": [scope.before]} if scope.before else {"iphttps": None}
+    cases = [(rate, size) for rate in (STEADY, FLOOD) for size in scope.chosen(SIZES)]
     for number in range(1, scope.rounds + 1):
         for name in tuple(versions) if number % 2 else tuple(reversed(versions)):
             with ours(*FLAGS, twistd=versions[name], another_host=True) as tunnel:
-                for size in scope.chosen(SIZES):
-                    singles = send(tunnel, size)
-                    found.setdefault((name, size), []).append(singles)
+                for rate, size in cases:
+                    singles = send(tunnel, size, rate)
+                    found.setdefault((name, size, rate), []).append(singles)
                     say(
                         f"  round {number}, {name}, {size} clients: {singles.microseconds:.2f} µs of the server for "
-                        f"each of {singles.rate:.0f} packets per second, ping {singles.delays}"
+                        f"each of {singles.rate:.0f} of {rate} packets per second, ping {singles.delays}"
                     )
     rows = [
-        Row(f"single packets down, {size} clients", "µs", [each.microseconds for each in measured], goal=GOALS[size])
-        for (version, size), measured in found.items()
-        if version == "iphttps" and size in GOALS
-    ]
-    for (version, size), measured in found.items():
+        Row(f"single packets down, {size} clients, {rate} per second", "µs", [each.microseconds for each in measured],
+            goal=GOALS[size, rate])
+        for (version, size, rate), measured in found.items()
+        if version == "iphttps" and (size, rate) in GOALS
+    ]  # fmt: skip
+    for (version, size, rate), measured in found.items():
         for what, unit, figures in (
             ("server's CPU for a packet", "µs", [each.microseconds for each in measured]),
             ("packets", "1/s", [each.rate for each in measured]),
             ("ping, median", "ms", [each.delays.median for each in measured]),
             ("ping, 95 %", "ms", [each.delays.most for each in measured]),
         ):
-            rows.append(Row(what, unit, figures, tunnel=f"{size}, {version}", table="clients that get single packets"))
+            tunnel_name = f"{size}, {rate} per second, {version}"
+            rows.append(Row(what, unit, figures, tunnel=tunnel_name, table="clients that get single packets"))
     return rows
 
 
-def send(tunnel: Tunnel, size: int) -> Singles:
-    """Send single packets to so many sessions by turns, and have a client ping meanwhile."""
+def send(tunnel: Tunnel, size: int, rate: int) -> Singles:
+    """Send so many single packets a second to so many sessions by turns, and have a client ping meanwhile."""
     lab, server = tunnel.lab, tunnel.daemons[:1]
     sessions = Sessions(tunnel, size, SINGLE, SINGLE)
     source = lab.program(
         tunnel.private, "singles", program("udp_singles", lab.directory),
-        TUNNEL_PREFIX.partition("/")[0], str(size), str(SINGLE), str(PER_SECOND),
+        TUNNEL_PREFIX.partition("/")[0], str(size), str(SINGLE), str(rate),
     )  # fmt: skip
     try:
         source.wait_for("going")
