@@ -11,9 +11,12 @@ from ..core.counters import Counters
 from ..core.errors import DropReason
 from ..core.ip.batch import EMPTY, Batch
 from ..core.memory import SharedMemory
-from ..core.rate import AS_CONFIGURED, BURST, TICK, UNLIMITED, GrantedRate, MaxRate, RateBucket, RateSettings, Shaper
+from ..core.rate import AS_CONFIGURED, TICK, UNLIMITED, GrantedRate, MaxRate, RateBucket, RateSettings, Shaper
 
 __all__ = ["SMALLEST_READ", "RateLimits", "SessionRate"]
+
+READ = 0.02
+"""Seconds of the rate that one read of a limited connection may bring."""
 
 SMALLEST_READ = 16 * 1024
 """Bytes that one read of a limited connection may bring at any rate: a TLS record."""
@@ -94,7 +97,7 @@ class IdentityLimit:
             self._apply(session)
 
     def _change_up(self, rate: float) -> None:
-        self._read_bound = max(int(rate * BURST), SMALLEST_READ) if rate else None
+        self._read_bound = max(int(rate * READ), SMALLEST_READ) if rate else None
         if not rate:
             self._up = None
             self._reading = _cancel(self._reading)
