@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Generic, TypeVar
 
 from ..ip import ipv4 as ip4
 from ..ip import ipv6 as ip6
 from ..ip.batch import EMPTY, Batch
+from ..ip.flows import FIRST_IPV6, sort
+from ..loops import Loops
 
 __all__ = ["FIRST_IPV6", "K", "Outward", "Table", "gathered", "is_multicast"]
-
-FIRST_IPV6 = ip6.VERSION << 4
-"""The first byte of a packet is below this if it is IPv4."""
 
 K = TypeVar("K", bound=Hashable)
 """The type of a session's key."""
@@ -33,10 +31,11 @@ class Outward(Generic[K]):
 
 
 class Table(Generic[K]):
-    """The sessions by address, 4 or 16 raw bytes."""
+    """The sessions by address, 4 or 16 raw bytes. `loops` is a compiled module, if there is one."""
 
-    def __init__(self) -> None:
+    def __init__(self, loops: Loops | None = None) -> None:
         self._holders: dict[bytes, K] = {}
+        self._sort = loops.sort if loops else sort
 
     def add(self, address: bytes, key: K) -> None:
         """Note that a session holds the address."""
@@ -52,29 +51,17 @@ class Table(Generic[K]):
 
     def route(self, batch: Batch) -> Outward[K]:
         """Sort the packets of a batch, at least one, by the sessions that hold their destinations."""
-        data, bounds = batch.data, batch.bounds
-        destinations = [
-            data[start + ip4.DESTINATION : start + ip4.HEADER_LENGTH]
-            if data[start] < FIRST_IPV6
-            else data[start + ip6.DESTINATION : start + ip6.HEADER_LENGTH]
-            for start in bounds[:-1]
-        ]
-        first = destinations[0]
-        receiver = self._holders.get(first)
-        if receiver is not None and destinations.count(first) == len(destinations):
-            return Outward(((receiver, batch),))
+        found, rest = self._sort(batch.data, batch.bounds, False, self._holders.get)
         everyone: list[bytes] = []
         unknown: list[bytes] = []
-        outgoing: dict[K, list[bytes]] = {}
-        for destination, (start, end) in zip(destinations, pairwise(bounds), strict=True):
-            receiver = self._holders.get(destination)
-            if receiver is not None:
-                outgoing.setdefault(receiver, []).append(data[start:end])
-            elif is_multicast(destination):
-                everyone.append(data[start:end])
-            else:
-                unknown.append(data[start:end])
-        sessions = tuple([(key, Batch.of(packets)) for key, packets in outgoing.items()])
+        for packet in rest:
+            destination = (
+                packet[ip4.DESTINATION : ip4.HEADER_LENGTH]
+                if packet[0] < FIRST_IPV6
+                else packet[ip6.DESTINATION : ip6.HEADER_LENGTH]
+            )
+            (everyone if is_multicast(destination) else unknown).append(packet)
+        sessions = tuple([(key, batch if data is batch.data else Batch(data, bounds)) for key, data, bounds in found])
         return Outward(sessions, gathered(everyone), gathered(unknown))
 
 
