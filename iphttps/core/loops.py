@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Callable, Sequence
+from typing import Protocol, TypeVar
 
 __all__ = ["Loops"]
+
+R = TypeVar("R")
+"""The type of a receiver."""
 
 
 class Loops(Protocol):
@@ -26,6 +29,15 @@ class Loops(Protocol):
 
         They are, of IPv6, the bytes from Next Header to the destination, and of IPv4 the addresses. False if a packet
         is ICMP of IPv4.
+        """
+
+    def sort(
+        self, data: bytes, bounds: Sequence[int], sources: bool, receiver: Callable[[bytes], R | None], /
+    ) -> tuple[list[tuple[R, bytes, Sequence[int]]], list[bytes]]:
+        """Return the packets of each receiver, in order, with their bounds, and the packets that have no receiver.
+
+        `receiver` tells the receiver of a destination address, or None; with `sources` it is asked for a source address
+        with the destination behind it.
         """
 
     def decode(self, data: bytes, offset: int, frame: bytes, /) -> tuple[bytes, Sequence[int], int]:

@@ -1,7 +1,8 @@
 /* Fuzzes iphttps/net/stream/loop.c under AddressSanitizer: streams and batches of any content.
  *
  * Beyond that nothing is touched that must not be, it holds that a run of data packets, encoded again, is what was read;
- * that a scan ends where no whole packet is; and that a batch is proven if each of its headers is.
+ * that a scan ends where no whole packet is; that a batch is proven if each of its headers is; that flows have all packets,
+ * in order; and that records lie end to end.
  */
 
 #include "../../iphttps/net/stream/loop.c"
@@ -102,6 +103,71 @@ static void fuzz_proven(const uint8_t *data, size_t size, size_t step)
     demand(found == -1 || found == all, "a lookup that fails");
 }
 
+/* Whether two packets have the same addresses; those of packets that are too short are what is left of them. */
+static bool alike(const uint8_t *one, size_t its_size, const uint8_t *other, size_t other_size, bool sources)
+{
+    size_t its_length, other_length;
+    const uint8_t *its = addresses(one, its_size, sources, &its_length);
+    const uint8_t *others = addresses(other, other_size, sources, &other_length);
+    return its_length == other_length && memcmp(its, others, its_length) == 0;
+}
+
+static void fuzz_sort(const uint8_t *data, size_t size, size_t step, bool sources)
+{
+    static struct flow flows[MOST];
+    uint32_t bounds[MOST] = {0}, of[MOST], slots[MOST * 2] = {0};
+    size_t packets = 0, room = 1, counted[MOST] = {0}, bytes[MOST] = {0};
+    for (size_t at = 0; at < size && packets < MOST - 1; at += step)
+        bounds[++packets] = (uint32_t)(size - at < step ? size : at + step);
+    while (room <= packets)
+        room *= 2;
+    size_t count = loop_sort(data, bounds, packets, sources, flows, of, slots, room), seen = 0;
+    for (size_t i = 0; i < packets; i++) {
+        const struct flow *flow = &flows[of[i]];
+        size_t length = bounds[i + 1] - bounds[i];
+        demand(of[i] <= seen && of[i] < count, "the order of flows");
+        seen += of[i] == seen;
+        demand(flow->first <= i, "the first of a flow");
+        demand(alike(data + bounds[flow->first], bounds[flow->first + 1] - bounds[flow->first], data + bounds[i], length, sources), "the addresses of a flow");
+        counted[of[i]]++, bytes[of[i]] += length;
+    }
+    demand(seen == count, "the number of flows");
+    for (size_t i = 0; i < count; i++) {
+        demand(flows[i].packets == counted[i] && flows[i].size == bytes[i], "the size of a flow");
+        for (size_t j = 0; j < i && count <= PROBES; j++)
+            demand(!alike(data + bounds[flows[i].first], bounds[flows[i].first + 1] - bounds[flows[i].first],
+                          data + bounds[flows[j].first], bounds[flows[j].first + 1] - bounds[flows[j].first], sources),
+                   "a flow in two parts");
+    }
+}
+
+/* An SSL_read that returns what the input says: lengths, and an end. */
+static const uint8_t *script, *script_end;
+
+static int scripted(void *ssl, void *buffer, int size)
+{
+    demand(ssl == &script && size > 0, "the arguments of SSL_read");
+    if (script == script_end)
+        return -1;
+    int wanted = (int)*script++ * 97 - 97;
+    if (wanted > 0)
+        memset(buffer, 0x55, (size_t)(wanted = wanted < size ? wanted : size));
+    return wanted;
+}
+
+static void fuzz_decrypt(const uint8_t *data, size_t size, size_t room)
+{
+    uint8_t *out = malloc(room + 1);
+    size_t records, used;
+    script = data, script_end = data + size;
+    used = loop_decrypt(scripted, &script, out, room, &records);
+    demand(used <= room && records <= (size_t)(script - data), "what was decrypted");
+    demand(used == room || script == script_end || script[-1] <= 1, "records are left");
+    for (size_t i = 0; i < used; i++)
+        demand(out[i] == 0x55, "a gap between records");
+    free(out);
+}
+
 /* Give each packet, of `step` bytes, what makes it nearly right: random bytes hardly ever are. */
 static void mend(uint8_t *data, size_t size, size_t step, size_t header, const uint8_t *frame)
 {
@@ -126,7 +192,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 {
     if (size < 4)
         return 0;
-    size_t kind = bytes[0] % 3, form = bytes[1] % 5, step = 20u + bytes[2];
+    size_t kind = bytes[0] % 5, form = bytes[1] % 5, step = 20u + bytes[2];
     uint8_t *data = exact(bytes + 3, size - 3);
     if (bytes[0] & 0x80)
         mend(data, size - 3, step, kind == 1 ? LOOP_SSTP + LENGTHS[form] : 0, FRAMES[form]);
@@ -134,8 +200,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
         fuzz_scan(data, size - 3);
     else if (kind == 1)
         fuzz_decode(data, size - 3, form);
-    else
+    else if (kind == 2)
         fuzz_proven(data, size - 3, step);
+    else if (kind == 3)
+        fuzz_sort(data, size - 3, step, bytes[1] & 1);
+    else
+        fuzz_decrypt(data, size - 3, (size_t)bytes[1] * bytes[2]);
     free(data);
     return 0;
 }

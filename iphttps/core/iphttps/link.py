@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import groupby
 
 from ..counters import Counters
 from ..errors import DropReason
 from ..ip import ipv6
 from ..ip.batch import EMPTY, Batch
+from ..ip.flows import sort
 from ..ip.icmpv6 import address_unreachable
 from ..ip.ndp import neighbor_solicitation
 from ..ip.router import MAXIMUM_INTERVAL, Router
@@ -77,6 +77,7 @@ class ServerLink:
     ) -> None:
         self.counters = Counters()
         self._proven = loops.proven if loops else _proven
+        self._sort = loops.sort if loops else sort
         self._table = table
         self._cache = cache
         self._policy = policy
@@ -135,30 +136,24 @@ class ServerLink:
 
     def from_host(self, batch: Batch, now: float) -> Forwarding:
         """Forward packets from the host's kernel, its own and those it routes (3.2.5.2.1)."""
-        data, bounds = batch.data, batch.bounds
-        flows = [data[start + ipv6.SOURCE : start + ipv6.HEADER_LENGTH] for start in bounds[:-1]]
-        receivers = {flow: self._receiver(flow, now) for flow in set(flows)}
-        if len(receivers) == 1 and (receiver := receivers[flows[0]]):
-            return Forwarding(clients=[(receiver, batch)])
+        found, rest = self._sort(batch.data, batch.bounds, True, lambda flow: self._receiver(flow, now))
+        clients = [(receiver, batch if data is batch.data else Batch(data, bounds)) for receiver, data, bounds in found]
+        if not rest:
+            return Forwarding(clients=clients)
         errors: list[bytes] = []
         everyone: list[bytes] = []
-        clients: list[tuple[ClientEntry, Batch]] = []
-        first = 0
-        for flow, run in groupby(flows):
-            last = first + len(list(run))
-            if receiver := receivers[flow]:
-                clients.append((receiver, batch.portion(first, last)))
-            else:
-                for packet in batch.portion(first, last):
-                    verdict = self._policy.judge_own(packet, now)
-                    if verdict.drop:
-                        self.counters.dropped(verdict.drop)
-                    if verdict.drop is DropReason.NO_NEIGHBOR:
-                        errors += self._miss(packet, now)
-                    if verdict.others:
-                        everyone.append(packet)
-                    clients += [(each, Batch.of([packet])) for each in verdict.clients]
-            first = last
+        outgoing = {receiver: [packets] for receiver, packets in clients}
+        for packet in rest:
+            verdict = self._policy.judge_own(packet, now)
+            if verdict.drop:
+                self.counters.dropped(verdict.drop)
+            if verdict.drop is DropReason.NO_NEIGHBOR:
+                errors += self._miss(packet, now)
+            if verdict.others:
+                everyone.append(packet)
+            for receiver in verdict.clients:
+                outgoing.setdefault(receiver, []).append(Batch.of([packet]))
+        clients = [(receiver, Batch.joined(batches)) for receiver, batches in outgoing.items()]
         return Forwarding(Batch.of(errors), (), clients, Batch.of(everyone))
 
     def _receiver(self, flow: bytes, now: float) -> ClientEntry | None:

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 from dataclasses import dataclass
-from itertools import groupby
 from typing import Generic, TypeVar
 
 from ..ip import ipv4 as ip4
 from ..ip import ipv6 as ip6
 from ..ip.batch import EMPTY, Batch
+from ..ip.flows import FIRST_IPV6, sort
+from ..loops import Loops
 
 __all__ = ["FIRST_IPV6", "K", "Outward", "Table", "gathered", "is_multicast"]
-
-FIRST_IPV6 = ip6.VERSION << 4
-"""The first byte of a packet is below this if it is IPv4."""
 
 K = TypeVar("K", bound=Hashable)
 """The type of a session's key."""
@@ -24,8 +22,7 @@ K = TypeVar("K", bound=Hashable)
 class Outward(Generic[K]):
     """Packets from the host's kernel by receiver: those of sessions, and multicast packets in `everyone`.
 
-    A session may stand in `sessions` several times, with consecutive packets each time, in order. `unknown` has the
-    packets whose destination no session holds.
+    Those of a session are in order. `unknown` has the packets whose destination no session holds.
     """
 
     sessions: tuple[tuple[K, Batch], ...] = ()
@@ -34,10 +31,11 @@ class Outward(Generic[K]):
 
 
 class Table(Generic[K]):
-    """The sessions by address, 4 or 16 raw bytes."""
+    """The sessions by address, 4 or 16 raw bytes. `loops` is a compiled module, if there is one."""
 
-    def __init__(self) -> None:
+    def __init__(self, loops: Loops | None = None) -> None:
         self._holders: dict[bytes, K] = {}
+        self._sort = loops.sort if loops else sort
 
     def add(self, address: bytes, key: K) -> None:
         """Note that a session holds the address."""
@@ -53,30 +51,18 @@ class Table(Generic[K]):
 
     def route(self, batch: Batch) -> Outward[K]:
         """Sort the packets of a batch, at least one, by the sessions that hold their destinations."""
-        data, bounds = batch.data, batch.bounds
-        destinations = [
-            data[start + ip4.DESTINATION : start + ip4.HEADER_LENGTH]
-            if data[start] < FIRST_IPV6
-            else data[start + ip6.DESTINATION : start + ip6.HEADER_LENGTH]
-            for start in bounds[:-1]
-        ]
-        first = destinations[0]
-        receiver = self._holders.get(first)
-        if receiver is not None and destinations.count(first) == len(destinations):
-            return Outward(((receiver, batch),))
+        found, rest = self._sort(batch.data, batch.bounds, False, self._holders.get)
         everyone: list[bytes] = []
         unknown: list[bytes] = []
-        sessions: list[tuple[K, Batch]] = []
-        start = 0
-        for destination, run in groupby(destinations):
-            end = start + len(list(run))
-            receiver = self._holders.get(destination)
-            if receiver is not None:
-                sessions.append((receiver, batch.portion(start, end)))
-            else:
-                (everyone if is_multicast(destination) else unknown).extend(batch.portion(start, end))
-            start = end
-        return Outward(tuple(sessions), gathered(everyone), gathered(unknown))
+        for packet in rest:
+            destination = (
+                packet[ip4.DESTINATION : ip4.HEADER_LENGTH]
+                if packet[0] < FIRST_IPV6
+                else packet[ip6.DESTINATION : ip6.HEADER_LENGTH]
+            )
+            (everyone if is_multicast(destination) else unknown).append(packet)
+        sessions = tuple([(key, batch if data is batch.data else Batch(data, bounds)) for key, data, bounds in found])
+        return Outward(sessions, gathered(everyone), gathered(unknown))
 
 
 def is_multicast(address: bytes) -> bool:

@@ -58,7 +58,7 @@ class SSTPLink:
         self._router = router
         self.reserved = Reserved(prefix, own)
         """The IPv6 addresses that are fixed for users."""
-        self._addresses: Table[int] = Table()
+        self._addresses: Table[int] = Table(compiled.LOOPS)
         self._policy: Policy[int] = Policy(self._addresses, own, prefix, self._permits, compiled.LOOPS)
         self._errors = HostErrors(*map(_own_address(own).get, (ipv4.ADDRESS_LENGTH, ipv6.ADDRESS_LENGTH), (b"", b"")))
         self._advertising: Fanout[SessionEntry] = Fanout(clock, table, send)

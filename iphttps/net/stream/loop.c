@@ -17,7 +17,8 @@ enum {
     FIRST_IPV6 = 0x60, VERSION = 0x10,                                   /* first bytes, of IP and of SSTP */
     NUMBER_IPV4 = 0x21, NUMBER_IPV6 = 0x57,                              /* the low bytes of PPP's protocol numbers */
     RECORD = 1 << 14,                                                    /* bytes of a record, RFC 8446 section 5.1 */
-    RECENT = 4 /* headers that are compared before the lookup: most packets of a batch are of few flows */
+    PROBES = 16, /* slots in which a flow is looked for */
+    RECENT = 4   /* headers that are compared before the lookup: most packets of a batch are of few flows */
 };
 
 static size_t get16(const uint8_t *from) { return (size_t)from[0] << 8 | from[1]; }
@@ -77,6 +78,59 @@ int loop_proven(const uint8_t *data, const uint32_t *bounds, size_t packets, loo
         next = (next + 1) % RECENT;
     }
     return 1;
+}
+
+/* Find the addresses of a packet that decide where it goes: the destination, with the source in front of it if `sources`.
+ * They are `length` bytes, fewer if the packet ends before. */
+static const uint8_t *addresses(const uint8_t *packet, size_t size, bool sources, size_t *length)
+{
+    bool four = size && packet[0] < FIRST_IPV6;
+    size_t end = four ? LOOP_IPV4 : LOOP_IPV6, both = four ? 8 : 32, from = end - (sources ? both : both / 2);
+    from = from < size ? from : size;
+    *length = (end < size ? end : size) - from;
+    return packet + from;
+}
+
+static size_t hash(const uint8_t *bytes, size_t length)
+{
+    uint32_t word, total = 0;
+    for (; length >= sizeof word; bytes += sizeof word, length -= sizeof word) {
+        memcpy(&word, bytes, sizeof word);
+        total = (total ^ word) * 0x9e3779b1u;
+    }
+    return total ^ total >> 15;
+}
+
+/* Sort packets into flows, in the order of their first packets; return the number of flows. `of` gets the flow of each
+ * packet. `flows` and `of` have room for as many as there are packets, `slots` for `room` zeros, a power of two and more
+ * than there are packets. A flow comes in several parts if addresses are chosen to collide. */
+size_t loop_sort(const uint8_t *data, const uint32_t *bounds, size_t packets, bool sources, struct flow *flows,
+                 uint32_t *of, uint32_t *slots, size_t room)
+{
+    size_t count = 0, slot = 0;
+    for (size_t i = 0; i < packets; i++) {
+        size_t size = bounds[i + 1] - bounds[i], length;
+        const uint8_t *found = addresses(data + bounds[i], size, sources, &length);
+        struct flow *flow = i ? &flows[of[i - 1]] : NULL;
+        if (!flow || flow->length != length || memcmp(flow->addresses, found, length) != 0) {
+            slot = hash(found, length);
+            for (size_t probes = 0;; probes++, slot++) {
+                slot &= room - 1;
+                flow = slots[slot] ? &flows[slots[slot] - 1] : NULL;
+                if (!flow || probes == PROBES ||
+                    (flow->length == length && memcmp(flow->addresses, found, length) == 0))
+                    break;
+            }
+            if (!flow || flow->length != length || memcmp(flow->addresses, found, length) != 0) {
+                flow = &flows[count++];
+                *flow = (struct flow){i, 0, 0, length, found};
+                slots[slot] = (uint32_t)count;
+            }
+        }
+        flow->packets++, flow->size += size;
+        of[i] = (uint32_t)(flow - flows);
+    }
+    return count;
 }
 
 /* Measure the data packets at the start of `data` that have the PPP header `frame`, or the same with the protocol number

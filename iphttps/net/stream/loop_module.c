@@ -164,6 +164,103 @@ static PyObject *encode(PyObject *module, PyObject *arguments)
     return stream;
 }
 
+enum { NOBODY = UINT32_MAX };
+
+/* Return what a receiver gets as a tuple: the receiver, the packets with this number in `of`, and their bounds. */
+static PyObject *as_flow(const uint8_t *data, const uint32_t *bounds, const struct flow *flow, const uint32_t *of,
+                         uint32_t number, PyObject *receiver)
+{
+    PyObject *payload = PyBytes_FromStringAndSize(NULL, (Py_ssize_t)flow->size);
+    PyObject *numbers = PyBytes_FromStringAndSize(NULL, (Py_ssize_t)((flow->packets + 1) * sizeof *bounds));
+    if (payload && numbers) {
+        uint8_t *to = (uint8_t *)PyBytes_AS_STRING(payload);
+        uint32_t *ends = (uint32_t *)(void *)PyBytes_AS_STRING(numbers), total = ends[0] = 0;
+        for (size_t at = flow->first, found = 0; found < flow->packets; at++)
+            if (of[at] == number) {
+                uint32_t size = bounds[at + 1] - bounds[at];
+                memcpy(to + total, data + bounds[at], size);
+                ends[++found] = total += size;
+            }
+    }
+    numbers = as_bounds(numbers);
+    if (payload && numbers)
+        return Py_BuildValue("(ONN)", receiver, payload, numbers);
+    Py_XDECREF(payload);
+    Py_XDECREF(numbers);
+    return NULL;
+}
+
+/* Ask for the receiver of each flow, and merge the flows that have the same; return how many are left, -1 on errors. In
+ * `becomes` is then the number that each flow has got, or NOBODY; in `receivers` the receivers, by number. */
+static Py_ssize_t merge(struct flow *flows, size_t count, PyObject *receiver, uint32_t *becomes, PyObject *receivers)
+{
+    PyObject *numbers = PyDict_New();
+    for (size_t i = 0; numbers && i < count; i++) {
+        Py_ssize_t next = PyList_GET_SIZE(receivers);
+        PyObject *got = PyObject_CallFunction(receiver, "y#", flows[i].addresses, (Py_ssize_t)flows[i].length);
+        PyObject *fresh = got && got != Py_None ? PyLong_FromSsize_t(next) : NULL;
+        PyObject *number = fresh ? PyDict_SetDefault(numbers, got, fresh) : NULL;
+        becomes[i] = number ? (uint32_t)PyLong_AsUnsignedLong(number) : NOBODY;
+        if (number == fresh && fresh && PyList_Append(receivers, got) == 0)
+            flows[next] = flows[i];
+        else if (number)
+            flows[becomes[i]].packets += flows[i].packets, flows[becomes[i]].size += flows[i].size;
+        Py_XDECREF(fresh);
+        Py_XDECREF(got);
+        if (PyErr_Occurred())
+            Py_CLEAR(numbers);
+    }
+    Py_XDECREF(numbers);
+    return numbers ? PyList_GET_SIZE(receivers) : -1;
+}
+
+static PyObject *sort(PyObject *module, PyObject *arguments)
+{
+    PyObject *whole, *given, *receiver;
+    struct bounds bounds;
+    int sources;
+    if (!PyArg_ParseTuple(arguments, "SOpO", &whole, &given, &sources, &receiver) ||
+        !take_bounds(given, PyBytes_GET_SIZE(whole), &bounds))
+        return NULL;
+    const uint8_t *data = (const uint8_t *)PyBytes_AS_STRING(whole);
+    size_t packets = bounds.packets, room = 1;
+    while (room <= packets)
+        room *= 2;
+    PyObject *found = PyList_New(0), *rest = PyList_New(0), *receivers = PyList_New(0);
+    struct flow *flows = PyMem_New(struct flow, packets + 1);
+    uint32_t *of = PyMem_New(uint32_t, 2 * packets + 1), *slots = PyMem_Calloc(room, sizeof *slots), *becomes = of + packets;
+    Py_ssize_t count = -1;
+    if (found && rest && receivers && flows && of && slots)
+        count = merge(flows, loop_sort(data, bounds.at, packets, sources, flows, of, slots, room), receiver, becomes, receivers);
+    else
+        PyErr_NoMemory();
+    bool failed = count < 0;
+    for (size_t i = 0; !failed && i < packets; i++)
+        if ((of[i] = becomes[of[i]]) == NOBODY) {
+            PyObject *packet = PyBytes_FromStringAndSize((const char *)data + bounds.at[i], bounds.at[i + 1] - bounds.at[i]);
+            failed = !packet || PyList_Append(rest, packet) < 0;
+            Py_XDECREF(packet);
+        }
+    for (Py_ssize_t i = 0; !failed && i < count; i++) {
+        PyObject *to = PyList_GET_ITEM(receivers, i);
+        PyObject *flow = flows[i].size == (size_t)PyBytes_GET_SIZE(whole)
+                             ? PyTuple_Pack(3, to, whole, given)
+                             : as_flow(data, bounds.at, &flows[i], of, (uint32_t)i, to);
+        failed = !flow || PyList_Append(found, flow) < 0;
+        Py_XDECREF(flow);
+    }
+    PyMem_Free(flows);
+    PyMem_Free(of);
+    PyMem_Free(slots);
+    release(&bounds);
+    Py_XDECREF(receivers);
+    if (!failed)
+        return Py_BuildValue("(NN)", found, rest);
+    Py_XDECREF(found);
+    Py_XDECREF(rest);
+    return NULL;
+}
+
 /* The pointers are numbers: OpenSSL is not linked to, it is the one that Python's libraries carry. Its callbacks may run
  * Python, and a read takes less than a switch of threads pays for, so the interpreter's lock is held. */
 static PyObject *decrypt(PyObject *module, PyObject *arguments)
@@ -184,6 +281,7 @@ static PyObject *decrypt(PyObject *module, PyObject *arguments)
 
 static PyMethodDef methods[] = {{"scan", scan, METH_VARARGS, NULL},     {"proven", proven, METH_VARARGS, NULL},
                                 {"decode", decode, METH_VARARGS, NULL}, {"encode", encode, METH_VARARGS, NULL},
-                                {"decrypt", decrypt, METH_VARARGS, NULL}, {NULL, NULL, 0, NULL}};
+                                {"decrypt", decrypt, METH_VARARGS, NULL},
+                                {"sort", sort, METH_VARARGS, NULL},       {NULL, NULL, 0, NULL}};
 static struct PyModuleDef definition = {PyModuleDef_HEAD_INIT, .m_name = "_loop", .m_size = 0, .m_methods = methods};
 PyMODINIT_FUNC PyInit__loop(void) { return PyModule_Create(&definition); }

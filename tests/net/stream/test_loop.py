@@ -5,12 +5,13 @@ from __future__ import annotations
 from array import array
 from collections.abc import Sequence
 from itertools import pairwise
+from unittest.mock import Mock
 
 from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from iphttps.core.ip import ipv4
+from iphttps.core.ip import flows, ipv4
 from iphttps.core.ip.batch import Batch, Framer
 from iphttps.core.iphttps import link
 from iphttps.core.loops import Loops
@@ -191,6 +192,48 @@ class ProvenTests(SynchronousTestCase):
         self.assertEqual(seen[1], seen[0])
 
 
+class SortTests(SynchronousTestCase):
+    """Sorting packets from the host by their receivers."""
+
+    @given(PACKETS, st.dictionaries(st.sampled_from([*ADDRESSES, *WIDE]), st.integers(0, 3)), st.integers(1, 9))
+    def test_any_packets(self, packets: list[bytes], holders: dict[bytes, int], times: int) -> None:
+        """Receivers, packets, order and bounds are those of Python, and each flow's receiver is asked for once."""
+        batch = Batch.of(packets * times)
+        for sources in (False, True):
+            seen = []
+            for sort in (COMPILED.sort, flows.sort):
+                receiver = Mock(
+                    side_effect=lambda flow, half=sources: holders.get(flow[len(flow) // 2 :] if half else flow)
+                )
+                found, rest = sort(batch.data, batch.bounds, sources, receiver)
+                asked = [call.args for call in receiver.call_args_list]
+                seen.append(([(each, data, list(bounds)) for each, data, bounds in found], rest, asked))
+            self.assertEqual(seen[1], seen[0])
+
+    def test_whole(self) -> None:
+        """Packets that are all for one receiver are not copied."""
+        batch = Batch.of([_ipv6(WIDE[0], WIDE[1], 59, b"")] * 3)
+        ((receiver, data, bounds),), rest = COMPILED.sort(batch.data, batch.bounds, False, {WIDE[1]: 7}.get)
+        self.assertEqual((7, []), (receiver, rest))
+        self.assertIs(batch.data, data)
+        self.assertIs(batch.bounds, bounds)
+
+    def test_many_flows(self) -> None:
+        """A flow for each packet, more than there are slots to look in, loses nothing."""
+        packets = [_ipv6(WIDE[0], number.to_bytes(16), 59, b"") for number in range(3000)] * 2
+        batch = Batch.of(packets)
+        found, rest = COMPILED.sort(batch.data, batch.bounds, True, lambda flow: flow[-1] or None)
+        expected = [packet for packet in packets if packet[39] == 5]
+        self.assertEqual(expected, list(Batch(*next(each[1:] for each in found if each[0] == 5))))
+        self.assertEqual([packet for packet in packets if not packet[39]], rest)
+
+    def test_error(self) -> None:
+        """An exception of the caller's function is raised."""
+        batch = Batch.of([_ipv6(WIDE[0], WIDE[1], 59, b""), _ipv6(WIDE[0], WIDE[2], 59, b"")])
+        self.assertRaises(ZeroDivisionError, COMPILED.sort, batch.data, batch.bounds, False, lambda flow: 1 // 0)
+        self.assertRaises(TypeError, COMPILED.sort, batch.data, batch.bounds, False, lambda flow: [])
+
+
 class ArgumentTests(SynchronousTestCase):
     """What no caller passes is an error of Python's, and touches no memory."""
 
@@ -199,6 +242,7 @@ class ArgumentTests(SynchronousTestCase):
         for bounds in ((0, 5), (3, 2), (0, 1 << 40), memoryview(bytes((0, 0, 0, 0, 9, 0, 0, 0))).cast("I")):
             self.assertRaises(ValueError, COMPILED.proven, b"1234", bounds, set())
             self.assertRaises(ValueError, COMPILED.encode, b"1234", bounds, b"\x21", b"\x57")
+            self.assertRaises(ValueError, COMPILED.sort, b"1234", bounds, False, bool)
         for offset in (-1, 5):
             self.assertRaises(ValueError, COMPILED.decode, b"1234", offset, b"\x21")
         self.assertRaises(OverflowError, COMPILED.proven, b"1234", (0, -1), set())
