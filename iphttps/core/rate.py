@@ -28,7 +28,7 @@ __all__ = [
     "Shaper",
 ]
 
-BURST = 0.05
+BURST = 0.02
 """Seconds of the rate that a token bucket saves up: its depth, which also makes up for timers that fire late."""
 
 SMALLEST_BURST = 1500
