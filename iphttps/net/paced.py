@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator
+from functools import partial
 from typing import cast
 
 from twisted.internet.interfaces import IPushProducer, IReactorTime
@@ -34,7 +35,7 @@ RECORD = 1024
 """What a packet and a TLS record cost, in bytes whose decryption and forwarding takes as long."""
 
 MINIMUM_READ = 2 * 1024
-INITIAL_READ = 16 * 1024
+INITIAL_READ = 32 * 1024
 MAXIMUM_READ = QUEUE
 """Limits of the bytes read at a time; each read may have twice the size of the one before."""
 
@@ -51,7 +52,6 @@ class PacedSession(Session):
         self._reader: SocketReader | None = None
         self._size = INITIAL_READ
         self._most = MAXIMUM_READ
-        self._bytes_per_cost = 1.0
         self._at_end = True
         """True if the last read found less in the socket than it would have taken."""
         self.packets = 0
@@ -65,7 +65,7 @@ class PacedSession(Session):
         """Enter the packet phase; from now on the connection is read by the scheduler."""
         carrier: object = self._carrier
         if isinstance(carrier, Connection):
-            self._reader = SocketReader(carrier, self._readable)
+            self._reader = SocketReader(carrier, partial(self._reads.readable, self))
         super().opened(rest, codec)
 
     def turn_over(self) -> None:
@@ -74,9 +74,6 @@ class PacedSession(Session):
         super().turn_over()
 
     # What the scheduler calls.
-
-    def _readable(self) -> None:
-        self._reads.readable(self)
 
     @property
     def drained(self) -> bool:
@@ -88,18 +85,15 @@ class PacedSession(Session):
         if self._put_off:
             self._work_off()
             return 0  # paid for when it was read
-        return self._read(quantum) if self._reader and not self._owes else 0
-
-    def _read(self, quantum: int) -> int:
-        """Read about as much as the quantum allows, and process it; return what it cost."""
-        assert self._reader
+        if self._reader is None or self._owes:
+            return 0
         self.packets = self._records = 0
-        size = int(min(max(quantum * self._bytes_per_cost, MINIMUM_READ), 2 * self._size, self._most))
+        size = min(self._size, self._most)
         got = self._reader.read(size)
-        self._at_end = got < size
         cost = got + PACKET * self.packets + RECORD * self._records
+        self._at_end = got < size
         if not self._at_end:  # a few bytes say nothing about many
-            self._size, self._bytes_per_cost = size, got / cost
+            self._size = int(min(max(quantum * got / cost, MINIMUM_READ), 2 * size, MAXIMUM_READ))
         return cost
 
     def pause(self) -> None:
