@@ -68,6 +68,11 @@ class PacedSession(Session):
             self._reader = SocketReader(carrier, partial(self._reads.readable, self))
         super().opened(rest, codec)
 
+    def records_received(self, data: bytes, records: int) -> None:
+        """Collect the data of several TLS records."""
+        self._records += records - 1  # `turn_over` counts it as one
+        super().records_received(data, records)
+
     def turn_over(self) -> None:
         """Process the data of all TLS records from one read of the socket together."""
         self._records += len(self._gathered)

@@ -49,6 +49,7 @@ from iphttps.net.iphttps.service import IPHTTPSService
 from iphttps.net.listen.listener import Listener
 from iphttps.net.listen.service import CertificatePolicy, Service
 from iphttps.net.listen.static import StaticService
+from iphttps.net.stream import compiled
 from iphttps.net.tls.contexts import ClientTLS, ServerTLS
 from iphttps.net.tls.immediate import ImmediateTLSFactory, TLSEndpoint
 
@@ -203,7 +204,7 @@ class ServerEnd:
         own = OwnAddresses(SERVER_LINK_LOCAL.packed, SERVER.packed)
         policy = Policy(mode, PREFIX, frozenset((own.link_local, own.unicast)), cache)
         router = Router(RouterAdvertisement(PREFIX), own.link_local)
-        self.link = ServerLink(self.table, cache, policy, router, own)
+        self.link = ServerLink(self.table, cache, policy, router, own, loops=compiled.LOOPS)
         asked = tls is not None and tls.settings.client_ca is not None
         certificate = CertificatePolicy.REQUIRED if asked else CertificatePolicy.OPTIONAL
         self.service = IPHTTPSService(

@@ -15,6 +15,7 @@ from iphttps.core.iphttps.server import ServerEvent
 from iphttps.core.reconnect import INITIAL
 from iphttps.host.device import memory
 from iphttps.net.connection import CLOSE_DEADLINE, HANDSHAKE_DEADLINE
+from iphttps.net.stream import compiled
 
 from .certificates import Certificates
 from .support import OUTER, PRIVATE_HOST, ClientEnd, Connection, ServerEnd, Wire, packet
@@ -207,3 +208,13 @@ class TLSSessionTests(SessionTestsMixin):
 
 
 del SessionTestsMixin
+
+
+class InterpretedSessionTests(TLSSessionTests):
+    """The same without the compiled loops, which are optional."""
+
+    def setUp(self) -> None:
+        """Start the server without them."""
+        self.patch(compiled, "LOOPS", None)
+        self.patch(compiled, "DECRYPT", None)
+        super().setUp()
