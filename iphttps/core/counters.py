@@ -16,6 +16,7 @@ class Counters:
     bytes_in: int = 0
     packets_out: int = 0
     bytes_out: int = 0
+    marked: int = 0
     drops: Counter[DropReason] = field(default_factory=Counter)
 
     def received(self, packets: int, size: int) -> None:
@@ -32,6 +33,7 @@ class Counters:
         """Add the values of another set of counters."""
         self.received(other.packets_in, other.bytes_in)
         self.sent(other.packets_out, other.bytes_out)
+        self.marked += other.marked
         self.drops.update(other.drops)
 
     def dropped(self, reason: DropReason, packets: int = 1) -> None:

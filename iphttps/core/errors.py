@@ -69,6 +69,7 @@ class DropReason(Enum):
     NOT_CONNECTED = "data outside a connected call, such as before its crypto binding"  # [MS-SSTP] 3.3.7.2
     DEVICE_REFUSED = "the device did not accept the packet"
     CONGESTED = "the connection is congested"
+    AQM = "packets wait for too long on a slow connection: active queue management"  # RFC 8289
     OVERSIZE = "longer than the link's MTU"
     SOURCE_INVALID = "a source address that no node may use"
     SOURCE_FOREIGN = "a source address outside the link's prefix"

@@ -24,8 +24,10 @@ from ..core.counters import Counters
 from ..core.errors import DropReason
 from ..core.ip.batch import IDENTITY, Batch, Framer
 from ..core.memory import SharedMemory
+from ..core.send_limits import QUEUE, SendLimits
 from .connection import HANDSHAKE_DEADLINE, PeerConnection, discard
-from .stream.write_through import QUEUE, write_through
+from .stream.send_buffer import SendBuffer
+from .stream.write_through import write_through
 
 _UNFRAMED = Framer()
 """A placeholder for the codec until the session opens; it receives no data."""
@@ -45,6 +47,8 @@ class Session(PeerConnection):
         self.counters = Counters()
         self.congested = False
         self.backlog = Backlog()
+        self._limits = SendLimits()
+        self._queue = self._limits.queue
         self._memory = SharedMemory() if memory is None else memory
         self._held = 0
         self._full_since = 0.0
@@ -57,6 +61,7 @@ class Session(PeerConnection):
 
     def attached(self) -> None:
         """Register as producer, to be paused and resumed with the transport's buffer."""
+        self._buffer = SendBuffer(self.wire)
         self.wire.registerProducer(self, True)
         self._producing = True
 
@@ -108,18 +113,21 @@ class Session(PeerConnection):
 
     def send(self, batch: Batch) -> None:
         """Send whole packets to the peer; during congestion they are queued, or dropped and counted."""
-        if not self.congested:
-            if self._memory.tight:
-                self._carrier.bufferSize = min(self._carrier.bufferSize, self._memory.transport_share)
+        if not self.congested and len(batch.data) <= self._limits.piece:
             self.counters.sent(len(batch), len(batch.data))
-            write_through(self.wire, self._encode(batch))
+            self._write(self._encode(batch))
             return
-        self.backlog.room = min(self.backlog.room, self._memory.share)
-        taken = self.backlog.add(batch)
-        self._hold(batch.bounds[taken])
-        self.counters.sent(taken, batch.bounds[taken])
+        backlog = self.backlog
+        now = self.clock.seconds()
+        if self.congested and now >= self._limits.next:
+            self._measure(now)
+        backlog.room = min(self._limits.room, self._memory.share)
+        taken = backlog.add(batch, now)
         if taken < len(batch):
             self.counters.dropped(DropReason.CONGESTED, len(batch) - taken)
+        if not self.congested:
+            self._send_backlog()
+        self._account()
 
     def send_urgent(self, batch: Batch) -> bool:
         """Send Neighbor Discovery packets of the link; during congestion they are queued ahead of data.
@@ -140,23 +148,57 @@ class Session(PeerConnection):
 
     def pauseProducing(self) -> None:
         """Enter congestion: the transport's buffer is full."""
+        self._full_since = now = self.clock.seconds()
+        if now >= self._limits.next:
+            self._measure(now)
         self.congested = True
-        self._full_since = self.clock.seconds()
-        self._hold(self._carrier.bufferSize)
-
-    def _hold(self, size: int) -> None:
-        self._held += size
-        self._memory.hold(size)
+        self._account()
 
     def resumeProducing(self) -> None:
-        """Leave congestion and send the backlog: the transport's buffer is empty."""
+        """Leave congestion and send the backlog, as far as the transport takes it: the transport's buffer is empty."""
         if self.congested:
-            self.backlog.drained(self._carrier.bufferSize, self.clock.seconds() - self._full_since)
-            self._carrier.bufferSize = min(self.backlog.room, QUEUE)
-        self.congested = False
-        self._hold(-self._held)
-        if waited := self.backlog.take():
-            write_through(self.wire, waited)
+            now = self.clock.seconds()
+            if now >= self._limits.next and not self._measure(now):
+                self._limits.drained(self._queue, now - self._full_since)
+            self.congested = False
+        self._send_backlog()
+        self._account()
+
+    def _measure(self, now: float) -> bool:
+        """Adapt the limits to the connection; return False if nothing is known of it."""
+        info = self._buffer.info()
+        if info is None:
+            return False
+        self._limits.measure(now, info, busy=self.congested)
+        self._buffer.limit(self._limits.in_kernel, self._limits.unsent)
+        return True
+
+    def _send_backlog(self) -> None:
+        backlog = self.backlog
+        while backlog and not self.congested:
+            taken = backlog.take(self.clock.seconds(), self._limits.piece)
+            self.counters.sent(taken.packets, taken.size)
+            if taken.dropped:
+                self.counters.dropped(DropReason.AQM, taken.dropped)
+            self.counters.marked += taken.marked
+            if taken.data:
+                self._write(taken.data)
+
+    def _write(self, data: bytes) -> None:
+        """Write to the transport, which pauses this session if more than the limit stays in its buffer."""
+        queue, memory = self._limits.queue, self._memory
+        self._queue = min(queue, memory.transport_share) if memory.tight else queue
+        # The transport's only limit is also the size of its reads, which stays as it is.
+        carrier, self._carrier.bufferSize = self._carrier, self._queue
+        write_through(self.wire, data)
+        carrier.bufferSize = QUEUE
+
+    def _account(self) -> None:
+        """Count the memory queued for this connection now."""
+        held = self.backlog.size + (self._queue if self.congested else 0)
+        if held != self._held:
+            self._memory.hold(held - self._held)
+            self._held = held
 
     def stopProducing(self) -> None:
         """Do nothing: the transport is closing, and `connectionLost` follows."""
@@ -173,5 +215,7 @@ class Session(PeerConnection):
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """Release the memory accounted for; subclasses extend this."""
-        self._hold(-self._held)
+        self.backlog.clear()
+        self.congested = False
+        self._account()
         super().connectionLost(reason)
