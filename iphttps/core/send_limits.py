@@ -36,7 +36,10 @@ SLACK = 0.01
 DELAYED = 0.005
 """Seconds beyond the shortest round-trip time from which a connection counts as one that fills a queue."""
 
-MINIMUM_IN_KERNEL = 6 * 1024
+LONG_DELAYED = 0.02
+"""The same without congestion."""
+
+MINIMUM_IN_KERNEL = 3 * 1024
 MAXIMUM_IN_KERNEL = 192 * 1024
 """Bounds of the limit in the kernel, in bytes: four packets, so that acknowledgements are not delayed (RFC 5681 section
 4.2); and what every kernel accepts, above which a connection has no such limit.
@@ -120,23 +123,25 @@ class SendLimits:
         self.rate += (rate - self.rate) / 4 if self.rate else rate
         self._adapt()
 
-    def measure(self, now: float, info: ConnectionInfo, *, busy: bool) -> None:
-        """Adapt to a connection; `busy` means that it has had data to send since the last call.
+    def measure(self, now: float, info: ConnectionInfo, *, congested: bool) -> None:
+        """Adapt to a connection that is `congested` now, and has been since the last call, or else may have been idle.
 
-        If not, it was compared long ago, and has had data since for an unknown time.
+        Without congestion nothing but a long delay is of interest.
         """
         interval = max(INTERVAL, 2 * info.rtt)
         elapsed = now - self._measured
-        if not self._measured:
-            self.rate = info.delivery_rate
-            self._base = info.min_rtt
-        elif busy or elapsed < _STALE * interval:
-            self._compare((info.acked - self._acked) / elapsed)
         self._base = max(self._base + (info.min_rtt - self._base) / _CYCLE, info.min_rtt)
+        delay = info.rtt - self._base
+        busy = congested or delay > LONG_DELAYED
+        if self._measured and (busy or self.in_kernel is not None) and (congested or elapsed < _STALE * interval):
+            self._compare((info.acked - self._acked) / elapsed)
+        elif self.in_kernel is None:
+            self.rate = info.delivery_rate
+            self._rounds = 0
         self._acked, self._measured, self._rtt = info.acked, now, info.rtt
         self.next = now + interval
         self._raised = self.in_kernel is not None and self._rounds % _CYCLE == 0
-        self._limit(info)
+        self._limit(delay, congested)
         self._adapt()
 
     def _compare(self, rate: float) -> None:
@@ -146,14 +151,14 @@ class SendLimits:
         self.rate += (rate - self.rate) / weight
         self._rounds += 1
 
-    def _limit(self, info: ConnectionInfo) -> None:
-        """Set or remove the limit in the kernel."""
+    def _limit(self, delay: float, congested: bool) -> None:
+        """Set or remove the limit in the kernel; `delay` is the time beyond the shortest round-trip time."""
         size = self.rate * (self._base + SLACK) * (_RAISED if self._raised else 1.0)
-        most = MAXIMUM_IN_KERNEL if self.in_kernel is not None else MAXIMUM_IN_KERNEL / 2
-        if size > most or (self.in_kernel is None and info.rtt - info.min_rtt < DELAYED):
-            self.in_kernel = None
+        if self.in_kernel is None:
+            limited = size < MAXIMUM_IN_KERNEL / 2 and delay > (DELAYED if congested else LONG_DELAYED)
         else:
-            self.in_kernel = max(int(size), MINIMUM_IN_KERNEL)
+            limited = size < MAXIMUM_IN_KERNEL and delay > DELAYED / 2
+        self.in_kernel = max(int(size), MINIMUM_IN_KERNEL) if limited else None
 
     def _adapt(self) -> None:
         """Derive the other limits from the rate."""

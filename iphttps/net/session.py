@@ -33,6 +33,10 @@ _UNFRAMED = Framer()
 """A placeholder for the codec until the session opens; it receives no data."""
 
 
+LOOK = 16 * 1024
+"""Bytes sent between two looks at the connection while it is not congested."""
+
+
 @implementer(IPushProducer)
 class Session(PeerConnection):
     """The base class of sessions; subclasses define the destination of packets."""
@@ -49,6 +53,7 @@ class Session(PeerConnection):
         self.backlog = Backlog()
         self._limits = SendLimits()
         self._queue = self._limits.queue
+        self._next_look = 0
         self._memory = SharedMemory() if memory is None else memory
         self._held = 0
         self._full_since = 0.0
@@ -116,18 +121,28 @@ class Session(PeerConnection):
         if not self.congested and len(batch.data) <= self._limits.piece:
             self.counters.sent(len(batch), len(batch.data))
             self._write(self._encode(batch))
+            if self.counters.bytes_out > self._next_look:
+                self._look()
             return
         backlog = self.backlog
         now = self.clock.seconds()
         if self.congested and now >= self._limits.next:
             self._measure(now)
-        backlog.room = min(self._limits.room, self._memory.share)
+        backlog.room = min(backlog.room, self._memory.share)
         taken = backlog.add(batch, now)
         if taken < len(batch):
             self.counters.dropped(DropReason.CONGESTED, len(batch) - taken)
         if not self.congested:
             self._send_backlog()
+            self._look()
         self._account()
+
+    def _look(self) -> None:
+        """See whether the packets wait in queues below, though the session is not congested."""
+        self._next_look = self.counters.bytes_out + LOOK
+        now = self.clock.seconds()
+        if now >= self._limits.next:
+            self._measure(now)
 
     def send_urgent(self, batch: Batch) -> bool:
         """Send Neighbor Discovery packets of the link; during congestion they are queued ahead of data.
@@ -160,6 +175,7 @@ class Session(PeerConnection):
             now = self.clock.seconds()
             if now >= self._limits.next and not self._measure(now):
                 self._limits.drained(self._queue, now - self._full_since)
+            self.backlog.room = self._limits.room
             self.congested = False
         self._send_backlog()
         self._account()
@@ -169,8 +185,9 @@ class Session(PeerConnection):
         info = self._buffer.info()
         if info is None:
             return False
-        self._limits.measure(now, info, busy=self.congested)
+        self._limits.measure(now, info, congested=self.congested)
         self._buffer.limit(self._limits.in_kernel, self._limits.unsent)
+        self.backlog.room = self._limits.room
         return True
 
     def _send_backlog(self) -> None:

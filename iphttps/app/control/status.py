@@ -190,8 +190,8 @@ def counters(counted: Counters) -> Value:
         "bytes_in": counted.bytes_in,
         "packets_out": counted.packets_out,
         "bytes_out": counted.bytes_out,
-        "marked": counted.marked,
         "drops": {reason.name.lower(): number for reason, number in counted.drops.items() if number},
+        "marked": counted.marked,
     }
 
 
