@@ -94,45 +94,51 @@ class Backlog:
         self._urgent.clear()
         self._urgent_size = 0
         packets = size = dropped = marks = 0
-        while self._waiting and (size < most or not packets):
+        while self._waiting:
             since, batch = self._waiting[0]
-            before = self.size
+            most_now = most - size if packets else max(most, self._next_size(batch))
             if now - since < TARGET:
-                # One call is enough for all of them: none is dropped.
-                self._codel.signals(now - since, now, before)
-                part = self._part(batch, most - size)
+                self._codel.signals(now - since, now, self.size)  # once for all of them: none is dropped
+                part, lost, changed = self._uncontrolled(batch, most_now), 0, 0
             else:
-                part, lost, changed = self._controlled(batch, now - since, now, most - size)
-                dropped += lost
-                marks += changed
+                part, lost, changed = self._controlled(batch, most_now, now - since, now)
+            if not (part or lost):
+                break  # the next packet is too long
+            dropped += lost
+            marks += changed
             if part:
                 packets += len(part)
                 size += len(part.data)
                 pieces.append(self.encode(part))
         return Taken(b"".join(pieces), packets, size, dropped, marks)
 
-    def _part(self, batch: Batch, most: int) -> Batch:
-        """Take the first packets of the first batch, at least one."""
+    def _next_size(self, batch: Batch) -> int:
+        return batch.bounds[self._first + 1] - batch.bounds[self._first]
+
+    def _uncontrolled(self, batch: Batch, most: int) -> Batch:
+        """Take the first packets of the first batch, of at most `most` bytes."""
         first, bounds = self._first, batch.bounds
-        start = bounds[first]
-        last = len(batch)
-        if bounds[-1] - start > most:
-            last = max(bisect_right(bounds, start + most, first) - 1, first + 1)
+        start, last = bounds[first], len(batch)
+        if bounds[last] - start > most:
+            last = max(bisect_right(bounds, start + most, first) - 1, first)
         self._advance(batch, last)
         if first == 0 and last == len(batch):
             return batch
         return Batch(batch.data[start : bounds[last]], [bound - start for bound in bounds[first : last + 1]])
 
-    def _controlled(self, batch: Batch, sojourn: float, now: float, most: int) -> tuple[Batch, int, int]:
-        """Take packets of the first batch, as CoDel decides; return them and the numbers of dropped and marked ones."""
+    def _controlled(self, batch: Batch, most: int, sojourn: float, now: float) -> tuple[Batch, int, int]:
+        """Take packets of the first batch, of at most `most` bytes, as CoDel decides.
+
+        Return them and the numbers of packets dropped and marked.
+        """
         data, bounds = batch.data, batch.bounds
         kept: list[bytes] = []
-        left, size, dropped, marks = self.size, 0, 0, 0
+        left, dropped, marks = self.size, 0, 0
         last = self._first
-        while last < len(batch) and (size < most or not kept):
+        while last < len(batch) and (size := bounds[last + 1] - bounds[last]) <= most:
             packet = data[bounds[last] : bounds[last + 1]]
-            left -= len(packet)
             last += 1
+            left -= size
             if self._codel.signals(sojourn, now, left):
                 mark = marked(packet)
                 if mark is None:
@@ -141,7 +147,7 @@ class Backlog:
                 packet = mark
                 marks += 1
             kept.append(packet)
-            size += len(packet)
+            most -= size
         self._advance(batch, last)
         return Batch.of(kept), dropped, marks
 

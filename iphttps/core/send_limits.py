@@ -77,7 +77,11 @@ _CYCLE = 16
 """Intervals of which one has a raised limit."""
 
 _RAISED = 1.5
-"""The factor of the raised limit, and of the rate above which that has shown that there was no queue, less a third."""
+_FOLLOWS = 1.25
+"""The factor of the raised limit, and that of the rate above which the rate has followed."""
+
+_FORGETTING = 64
+"""Intervals after which most of what was learned in this way is forgotten."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,8 +98,8 @@ class SendLimits:
     """The limits of one connection, in bytes."""
 
     __slots__ = (
-        "_acked", "_base", "_measured", "_raised", "_rounds", "_rtt", "in_kernel", "next", "piece", "queue", "rate",
-        "room", "unsent",
+        "_acked", "_base", "_latest", "_measured", "_raised", "_rounds", "_rtt", "in_kernel", "next", "piece", "queue",
+        "rate", "room", "unsent",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -113,7 +117,7 @@ class SendLimits:
         """Maximum bytes to write at once."""
         self.room = INITIAL_ROOM
         """Maximum bytes in the backlog."""
-        self._measured = self._base = self._rtt = 0.0
+        self._measured = self._base = self._rtt = self._latest = 0.0
         self._acked = self._rounds = 0
         self._raised = False
 
@@ -130,7 +134,7 @@ class SendLimits:
         """
         interval = max(INTERVAL, 2 * info.rtt)
         elapsed = now - self._measured
-        self._base = max(self._base + (info.min_rtt - self._base) / _CYCLE, info.min_rtt)
+        self._base = max(self._base + (info.min_rtt - self._base) / _FORGETTING, info.min_rtt)
         delay = info.rtt - self._base
         busy = congested or delay > LONG_DELAYED
         if self._measured and (busy or self.in_kernel is not None) and (congested or elapsed < _STALE * interval):
@@ -145,20 +149,21 @@ class SendLimits:
         self._adapt()
 
     def _compare(self, rate: float) -> None:
-        if self._raised and rate > self.rate * _RAISED * 5 / 6:
+        if self._raised and rate > self._latest * _FOLLOWS:
             self._base = self._rtt  # more in the kernel was delivered in the same time: no queue had caused it
+        self._latest = rate
         weight = 1 if not self._rounds else 2 if rate > self.rate else 4
         self.rate += (rate - self.rate) / weight
         self._rounds += 1
 
     def _limit(self, delay: float, congested: bool) -> None:
         """Set or remove the limit in the kernel; `delay` is the time beyond the shortest round-trip time."""
-        size = self.rate * (self._base + SLACK) * (_RAISED if self._raised else 1.0)
+        size = max(self.rate * (self._base + SLACK), MINIMUM_IN_KERNEL) * (_RAISED if self._raised else 1.0)
         if self.in_kernel is None:
             limited = size < MAXIMUM_IN_KERNEL / 2 and delay > (DELAYED if congested else LONG_DELAYED)
         else:
             limited = size < MAXIMUM_IN_KERNEL and delay > DELAYED / 2
-        self.in_kernel = max(int(size), MINIMUM_IN_KERNEL) if limited else None
+        self.in_kernel = int(size) if limited else None
 
     def _adapt(self) -> None:
         """Derive the other limits from the rate."""

@@ -41,6 +41,9 @@ LOOK = 16 * 1024
 class Session(PeerConnection):
     """The base class of sessions; subclasses define the destination of packets."""
 
+    buffer = SendBuffer
+    """Makes the view of the kernel's send buffer of a transport."""
+
     def __init__(
         self,
         clock: IReactorTime,
@@ -66,7 +69,7 @@ class Session(PeerConnection):
 
     def attached(self) -> None:
         """Register as producer, to be paused and resumed with the transport's buffer."""
-        self._buffer = SendBuffer(self.wire)
+        self._buffer = self.buffer(self.wire)
         self.wire.registerProducer(self, True)
         self._producing = True
 
@@ -187,7 +190,7 @@ class Session(PeerConnection):
             return False
         self._limits.measure(now, info, congested=self.congested)
         self._buffer.limit(self._limits.in_kernel, self._limits.unsent)
-        self.backlog.room = self._limits.room
+        self.backlog.room = min(self.backlog.room, self._limits.room)  # more only once the peer has read
         return True
 
     def _send_backlog(self) -> None:

@@ -46,7 +46,8 @@ class SendBuffer:
         (rtt,), (acked,), (min_rtt, rate) = (
             layout.unpack_from(data) for layout in (_RTT, _ACKED, _MIN_RTT_AND_RATE)
         )  # fmt: skip
-        return ConnectionInfo(acked, rtt / 1e6, min_rtt / 1e6, float(rate))
+        # Without any measurement the shortest round-trip time is the longest possible number.
+        return ConnectionInfo(acked, rtt / 1e6, min(rtt, min_rtt) / 1e6, float(rate))
 
     def limit(self, in_kernel: int | None, unsent: int) -> None:
         """Set the maximum bytes in the buffer, sent or not, None for no limit, and the maximum unsent bytes."""
