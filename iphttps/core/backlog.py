@@ -5,6 +5,9 @@ at which it was queued, and a packet that leaves is dropped, or marked where its
 packets have waited too long for some time. The flow in the tunnel adapts to these few signals. The limit in bytes is
 the last resort, for bursts and for senders that do not react; it follows the rate of the connection, and a packet that
 does not fit is dropped by itself (tail drop).
+
+On a slow connection packets of flows that send little pass the others (RFC 8290 section 4.2), but leave them half of
+what the connection carries.
 """
 
 from __future__ import annotations
@@ -14,9 +17,10 @@ from collections import deque
 from dataclasses import dataclass
 
 from .codel import TARGET, CoDel
-from .ip.batch import IDENTITY, Batch
+from .ip.batch import EMPTY, IDENTITY, Batch
 from .ip.ecn import marked
 from .send_limits import INITIAL_ROOM
+from .sparse import QUANTUM, SparseFlows
 
 __all__ = ["RESERVED", "Backlog", "Taken"]
 
@@ -45,7 +49,10 @@ class Backlog:
     `encode` is that of the session's codec. Packets are encoded when they leave, and sizes are those of the packets.
     """
 
-    __slots__ = ("_codel", "_first", "_urgent", "_urgent_size", "_waiting", "encode", "room", "size")
+    __slots__ = (
+        "_ahead", "_codel", "_first", "_flows", "_sparse", "_urgent", "_urgent_size", "_waiting", "encode", "room",
+        "size", "sparse_first",
+    )  # fmt: skip
 
     def __init__(self) -> None:
         self.encode = IDENTITY
@@ -53,6 +60,12 @@ class Backlog:
         """Maximum bytes in the backlog."""
         self.size = 0
         """Bytes in the backlog, without urgent packets."""
+        self.sparse_first = False
+        """True if packets of sparse flows pass the others, which costs something for each packet."""
+        self._flows = SparseFlows()
+        self._sparse: deque[bytes] = deque()
+        self._ahead = 0
+        """Bytes of sparse flows that have left since the last packet of another."""
         self._waiting: deque[tuple[float, Batch]] = deque()
         self._first = 0
         """The number of the first packet of the first batch that still waits."""
@@ -62,7 +75,7 @@ class Backlog:
 
     def __bool__(self) -> bool:
         """Tell whether packets wait."""
-        return bool(self._waiting or self._urgent)
+        return bool(self._waiting or self._sparse or self._urgent)
 
     def add(self, batch: Batch, now: float) -> int:
         """Queue the packets of a batch, from the first on, while they fit; return how many are queued."""
@@ -72,9 +85,19 @@ class Backlog:
             taken = max(bisect_right(batch.bounds, left) - 1, 0)
             batch = Batch(batch.data[: batch.bounds[taken]], batch.bounds[: taken + 1])
         if taken:
-            self._waiting.append((now, batch))
             self.size += len(batch.data)
+            if self.sparse_first:
+                batch = self._without_sparse(batch, now)
+            if batch:
+                self._waiting.append((now, batch))
         return taken
+
+    def _without_sparse(self, batch: Batch, now: float) -> Batch:
+        """Queue the packets of sparse flows apart, and return the others."""
+        others: list[bytes] = []
+        for packet in batch:
+            (self._sparse if self._flows.has(packet, now) else others).append(packet)
+        return batch if len(others) == len(batch) else Batch.of(others)
 
     def add_urgent(self, batch: Batch) -> bool:
         """Have the packets of a batch wait ahead of all others, or none of them; returns whether they found room."""
@@ -94,14 +117,8 @@ class Backlog:
         self._urgent.clear()
         self._urgent_size = 0
         packets = size = dropped = marks = 0
-        while self._waiting:
-            since, batch = self._waiting[0]
-            most_now = most - size if packets else max(most, self._next_size(batch))
-            if now - since < TARGET:
-                self._codel.signals(now - since, now, self.size)  # once for all of them: none is dropped
-                part, lost, changed = self._uncontrolled(batch, most_now), 0, 0
-            else:
-                part, lost, changed = self._controlled(batch, most_now, now - since, now)
+        while self._waiting or self._sparse:
+            part, lost, changed = self._next(now, most - size, any_size=not packets)
             if not (part or lost):
                 break  # the next packet is too long
             dropped += lost
@@ -112,8 +129,28 @@ class Backlog:
                 pieces.append(self.encode(part))
         return Taken(b"".join(pieces), packets, size, dropped, marks)
 
-    def _next_size(self, batch: Batch) -> int:
-        return batch.bounds[self._first + 1] - batch.bounds[self._first]
+    def _next(self, now: float, most: int, *, any_size: bool) -> tuple[Batch, int, int]:
+        """Take the next packets that belong together, of at most `most` bytes, or a single longer one if `any_size`.
+
+        Return them and the numbers of packets dropped and marked; nothing if the next packet is too long.
+        """
+        if self._sparse and not (self._waiting and self._ahead >= QUANTUM):
+            packet = self._sparse[0]
+            if len(packet) > most and not any_size:
+                return EMPTY, 0, 0
+            self._sparse.popleft()
+            self._ahead += len(packet)
+            self.size -= len(packet)
+            return Batch(packet, (0, len(packet))), 0, 0
+        since, batch = self._waiting[0]
+        if self._sparse:
+            most = min(most, QUANTUM)
+        if any_size:
+            most = max(most, batch.bounds[self._first + 1] - batch.bounds[self._first])
+        if now - since >= TARGET:
+            return self._controlled(batch, most, now - since, now)
+        self._codel.signals(now - since, now, self.size)  # once for all of them: none is dropped
+        return self._uncontrolled(batch, most), 0, 0
 
     def _uncontrolled(self, batch: Batch, most: int) -> Batch:
         """Take the first packets of the first batch, of at most `most` bytes."""
@@ -153,6 +190,7 @@ class Backlog:
 
     def _advance(self, batch: Batch, last: int) -> None:
         """Remove packets from the head of the queue, up to number `last` of the first batch."""
+        self._ahead = 0
         self.size -= batch.bounds[last] - batch.bounds[self._first]
         if last == len(batch):
             self._waiting.popleft()
@@ -162,8 +200,9 @@ class Backlog:
 
     def clear(self) -> int:
         """Discard all packets; return how many there were, without urgent ones."""
-        number = sum(len(batch) for _, batch in self._waiting) - self._first
+        number = sum(len(batch) for _, batch in self._waiting) - self._first + len(self._sparse)
         self._waiting.clear()
+        self._sparse.clear()
         self._urgent.clear()
         self._first = self.size = self._urgent_size = 0
         return number

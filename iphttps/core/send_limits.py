@@ -39,7 +39,7 @@ DELAYED = 0.005
 LONG_DELAYED = 0.02
 """The same without congestion."""
 
-MINIMUM_IN_KERNEL = 3 * 1024
+MINIMUM_IN_KERNEL = 4 * 1024
 MAXIMUM_IN_KERNEL = 192 * 1024
 """Bounds of the limit in the kernel, in bytes: four packets, so that acknowledgements are not delayed (RFC 5681 section
 4.2); and what every kernel accepts, above which a connection has no such limit.

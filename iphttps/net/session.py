@@ -190,6 +190,7 @@ class Session(PeerConnection):
             return False
         self._limits.measure(now, info, congested=self.congested)
         self._buffer.limit(self._limits.in_kernel, self._limits.unsent)
+        self.backlog.sparse_first = self._limits.in_kernel is not None
         self.backlog.room = min(self.backlog.room, self._limits.room)  # more only once the peer has read
         return True
 

@@ -196,3 +196,66 @@ class ControlledDelayTests(SynchronousTestCase):
         taken = [backlog.take(2.0 + tick / 10, 1) for tick in range(10)]
         self.assertEqual([1] * 10, [each.packets for each in taken])
         self.assertGreater(sum(each.dropped for each in taken), 2)
+
+
+class SparseTests(SynchronousTestCase):
+    """Packets of flows that send little, beside those of a flow that fills the queue."""
+
+    def setUp(self) -> None:
+        """Have a flow fill the queue: its first packets are those of a new flow."""
+        self.backlog = Backlog()
+        self.backlog.sparse_first = True
+        self.backlog.add(self.bulk(60), 1.0)
+        self.backlog.take(1.0, 20 * PACKET)
+
+    def bulk(self, count: int) -> Batch:
+        """Return packets of the busy flow, each with its number in it."""
+        whole = ipv6.packet(bytes(16), bytes(16), ipv6.UDP, b"bulk" + bytes(PACKET - ipv6.HEADER_LENGTH - 4))
+        return Batch.of([whole] * count)
+
+    def ping(self, number: int = 0) -> Batch:
+        """Return a packet of another flow."""
+        return Batch.of([ipv6.packet(bytes(16), bytes(15) + bytes((1 + number,)), ipv6.ICMPV6, bytes(60))])
+
+    def test_first(self) -> None:
+        """A packet of a sparse flow leaves before those that came earlier, and one of the busy flow does not."""
+        for number in range(3):
+            self.backlog.add(self.ping(number), 1.001)
+            self.backlog.add(self.bulk(1), 1.001)
+        size = self.backlog.size
+        taken = self.backlog.take(1.002, 1000)
+        self.assertEqual(b"".join(self.ping(number).data for number in range(3)), taken.data)
+        self.assertEqual(size - taken.size, self.backlog.size)
+        self.assertEqual(self.bulk(1).data, self.backlog.take(1.002, 1).data)
+
+    def test_one_batch(self) -> None:
+        """The packets of one batch are told apart."""
+        self.backlog.add(Batch.joined([self.bulk(2), self.ping(), self.bulk(2)]), 1.001)
+        self.assertEqual(self.ping().data + self.bulk(1).data, self.backlog.take(1.002, 1200).data)
+
+    def test_half(self) -> None:
+        """However many flows are sparse, the others get half of the connection."""
+        self.backlog.room = ALL
+        for number in range(200):
+            self.backlog.add(self.ping(number), 1.001)
+        taken = self.backlog.take(1.002, 12 * PACKET)
+        self.assertGreater(taken.data.count(b"bulk"), 2)
+        self.assertGreater(taken.packets, 60)
+
+    def test_alone(self) -> None:
+        """With no other packets they just follow each other, as far as they fit."""
+        self.backlog.take(1.0, ALL)
+        for number in range(60):
+            self.backlog.add(self.ping(number), 1.001)
+        self.assertEqual([1, 2, 57], [self.backlog.take(1.002, most).packets for most in (1, 250, ALL)])
+
+    def test_cleared(self) -> None:
+        """They are discarded with the others."""
+        self.backlog.add(self.ping(), 1.001)
+        self.assertEqual((41, False, 0), (self.backlog.clear(), bool(self.backlog), self.backlog.size))
+
+    def test_not_asked_for(self) -> None:
+        """Unless asked for, all packets keep their order."""
+        self.backlog.sparse_first = False
+        self.backlog.add(self.ping(), 1.001)
+        self.assertTrue(self.backlog.take(1.002, ALL).data.endswith(self.ping().data))
