@@ -113,7 +113,7 @@ class SendLimits:
         """Maximum unsent bytes in the kernel."""
         self.queue = MINIMUM_QUEUE
         """Bytes in the transport's buffer above which the session is congested."""
-        self.piece = MINIMUM_QUEUE
+        self.piece = MAXIMUM_ROOM
         """Maximum bytes to write at once."""
         self.room = INITIAL_ROOM
         """Maximum bytes in the backlog."""

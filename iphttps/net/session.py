@@ -1,12 +1,13 @@
 """A session: the packet phase of a connection, which converts between the stream and whole packets.
 
-Three bounded queues are in series. Twisted pauses a producer when more than `bufferSize` bytes are in its buffer, and
-resumes it when all have gone to the kernel; packets sent in between wait in the backlog (`core/backlog.py`), or are
-dropped and counted if it is full. The kernel queues at most `UNSENT` bytes beyond the peer's receive window
-(TCP_NOTSENT_LOWAT). The size of the backlog follows the rate at which the connection drains, so that a packet waits
-some milliseconds on a fast connection and not much longer on a slow one. A peer that stops reading costs at most these
-bounds plus one batch. The total of all sessions of a server is bounded as well (`core/memory.py`): the higher it is,
-the less may wait for each.
+Three bounded queues are in series. Twisted pauses a producer when more than a limit is in its buffer, and resumes it
+when all has gone to the kernel; packets sent in between wait in the backlog (`core/backlog.py`), where CoDel keeps
+their delay short, or are dropped and counted if it is full. The limits of all three follow the rate of the connection
+and the round-trip time that TCP reports (`core/send_limits.py`), so that packets wait where they can be dropped, marked
+and put in order. A peer that stops reading costs at most these bounds plus one batch. The total of all sessions of a
+server is bounded as well (`core/memory.py`): the higher it is, the less may wait for each.
+
+A packet counts as sent when it leaves for the transport, not while it waits.
 """
 
 from __future__ import annotations
@@ -31,7 +32,6 @@ from .stream.write_through import write_through
 
 _UNFRAMED = Framer()
 """A placeholder for the codec until the session opens; it receives no data."""
-
 
 LOOK = 16 * 1024
 """Bytes sent between two looks at the connection while it is not congested."""
@@ -179,6 +179,7 @@ class Session(PeerConnection):
             if now >= self._limits.next and not self._measure(now):
                 self._limits.drained(self._queue, now - self._full_since)
             self.backlog.room = self._limits.room
+            self._queue = self._limits.queue
             self.congested = False
         self._send_backlog()
         self._account()
@@ -190,6 +191,7 @@ class Session(PeerConnection):
             return False
         self._limits.measure(now, info, congested=self.congested)
         self._buffer.limit(self._limits.in_kernel, self._limits.unsent)
+        self._queue = self._limits.queue
         self.backlog.sparse_first = self._limits.in_kernel is not None
         self.backlog.room = min(self.backlog.room, self._limits.room)  # more only once the peer has read
         return True
@@ -207,10 +209,11 @@ class Session(PeerConnection):
 
     def _write(self, data: bytes) -> None:
         """Write to the transport, which pauses this session if more than the limit stays in its buffer."""
-        queue, memory = self._limits.queue, self._memory
-        self._queue = min(queue, memory.transport_share) if memory.tight else queue
+        if self._memory.tight:
+            self._queue = min(self._queue, self._memory.transport_share)
         # The transport's only limit is also the size of its reads, which stays as it is.
-        carrier, self._carrier.bufferSize = self._carrier, self._queue
+        carrier = self._carrier
+        carrier.bufferSize = self._queue
         write_through(self.wire, data)
         carrier.bufferSize = QUEUE
 

@@ -169,7 +169,7 @@ class FastTests(SynchronousTestCase):
         """Before anything is known, the limits suit a slow connection, and a fast one for a moment."""
         limits = SendLimits()
         found = limits.in_kernel, limits.unsent, limits.queue, limits.piece, limits.room
-        self.assertEqual((None, INITIAL_UNSENT, MINIMUM_QUEUE, MINIMUM_QUEUE, INITIAL_ROOM), found)
+        self.assertEqual((None, INITIAL_UNSENT, MINIMUM_QUEUE, MAXIMUM_ROOM, INITIAL_ROOM), found)
 
     def test_fast(self) -> None:
         """A fast connection gets the largest queues at its first congestion."""

@@ -168,8 +168,9 @@ class SlowSessionTests(SynchronousTestCase):
 
     def test_tight_memory(self) -> None:
         """If memory is short, the transport's buffer counts as full with less in it."""
-        self.session.send(Batch.of([PACKET]))
         self.assertEqual(MINIMUM_QUEUE, self.session._queue)
+        self.session.send(Batch.of([PACKET]))
+        self.assertEqual(QUEUE, self.session._queue)
         self.memory.hold(1 << 26)
         self.session.send(Batch.of([PACKET]))
         self.assertEqual(self.memory.transport_share, self.session._queue)
