@@ -54,10 +54,13 @@ def write_through(transport: Writer, data: bytes) -> None:
 
     Twisted itself would copy the bytes into two buffers and register the connection with the reactor for one turn,
     which costs two more system calls.
+
+    While a transport may buffer nothing, its connection is slow and the kernel's buffer is limited. Each write is then
+    a record (MSG_EOR), because the kernel does not apply that limit to bytes that it can append to earlier ones.
     """
     if isinstance(transport, Connection) and transport.connected and not _has_unsent(transport):
         try:
-            sent = transport.getHandle().send(data)
+            sent = transport.getHandle().send(data, 0 if transport.bufferSize else socket.MSG_EOR)
         except OSError:
             sent = 0  # Twisted gets the same error on its own write, and handles it
         if sent == len(data):
