@@ -70,6 +70,7 @@ class DropReason(Enum):
     DEVICE_REFUSED = "the device did not accept the packet"
     CONGESTED = "the connection is congested"
     OVERLOADED = "the server cannot send as fast as packets come, and this client's queue is too long"
+    AQM = "packets wait for too long on a slow connection: active queue management"  # RFC 8289
     OVER_RATE = "to the client, over the --max-rate of its identity"
     OVERSIZE = "longer than the link's MTU"
     SOURCE_INVALID = "a source address that no node may use"

@@ -20,10 +20,10 @@ from twisted.python.failure import Failure
 
 from ..core.codec import Codec
 from ..core.memory import SharedMemory
+from ..core.send_limits import QUEUE
 from .session import Session
 from .stream.read_scheduler import ReadScheduler
 from .stream.socket_reader import SocketReader
-from .stream.write_through import QUEUE
 
 __all__ = ["BUDGET", "PacedSession"]
 

@@ -1,12 +1,13 @@
 """A session: the packet phase of a connection, which converts between the stream and whole packets.
 
-Three bounded queues are in series. Twisted pauses a producer when more than `bufferSize` bytes are in its buffer, and
-resumes it when all have gone to the kernel; packets sent in between wait in the backlog (`core/backlog.py`), or are
-dropped and counted if it is full. The kernel queues at most `UNSENT` bytes beyond the peer's receive window
-(TCP_NOTSENT_LOWAT). The size of the backlog follows the rate at which the connection drains, so that a packet waits
-some milliseconds on a fast connection and not much longer on a slow one. A peer that stops reading costs at most these
-bounds plus one batch. The total of all sessions of a server is bounded as well (`core/memory.py`): the higher it is,
-the less may wait for each.
+Three bounded queues are in series. Twisted pauses a producer when more than a limit is in its buffer, and resumes it
+when all has gone to the kernel; packets sent in between wait in the backlog (`core/backlog.py`), where CoDel keeps
+their delay short, or are dropped and counted if it is full. The limits of all three follow the rate of the connection
+and the round-trip time that TCP reports (`core/send_limits.py`), so that packets wait where they can be dropped, marked
+and put in order. A peer that stops reading costs at most these bounds plus one batch. The total of all sessions of a
+server is bounded as well (`core/memory.py`): the higher it is, the less may wait for each.
+
+A packet counts as sent when it leaves for the transport, not while it waits.
 """
 
 from __future__ import annotations
@@ -24,17 +25,25 @@ from ..core.counters import Counters
 from ..core.errors import DropReason
 from ..core.ip.batch import IDENTITY, Batch, Framer
 from ..core.memory import SharedMemory
+from ..core.send_limits import QUEUE, SendLimits
 from .connection import HANDSHAKE_DEADLINE, PeerConnection, discard
 from .rate import SessionRate
-from .stream.write_through import QUEUE, write_through
+from .stream.send_buffer import SendBuffer
+from .stream.write_through import write_through
 
 _UNFRAMED = Framer()
 """A placeholder for the codec until the session opens; it receives no data."""
+
+LOOK = 16 * 1024
+"""Bytes sent between two looks at the connection while it is not congested."""
 
 
 @implementer(IPushProducer)
 class Session(PeerConnection):
     """The base class of sessions; subclasses define the destination of packets."""
+
+    buffer = SendBuffer
+    """Makes the view of the kernel's send buffer of a transport."""
 
     def __init__(
         self,
@@ -48,6 +57,9 @@ class Session(PeerConnection):
         self.backlog = Backlog()
         self.rate: SessionRate | None = None
         """The rate limit of a server's session, which delays or drops packets to the client; None without one."""
+        self._limits = SendLimits()
+        self._queue = self._limits.queue
+        self._next_look = 0
         self._memory = SharedMemory() if memory is None else memory
         self._held = 0
         self._full_since = 0.0
@@ -60,6 +72,7 @@ class Session(PeerConnection):
 
     def attached(self) -> None:
         """Register as producer, to be paused and resumed with the transport's buffer."""
+        self._buffer = self.buffer(self.wire)
         self.wire.registerProducer(self, True)
         self._producing = True
 
@@ -121,18 +134,31 @@ class Session(PeerConnection):
             batch = self.rate.admit(batch)
             if not batch:
                 return
-        if not self.congested:
-            if self._memory.tight:
-                self._carrier.bufferSize = min(self._carrier.bufferSize, self._memory.transport_share)
+        if not self.congested and len(batch.data) <= self._limits.piece:
             self.counters.sent(len(batch), len(batch.data))
-            write_through(self.wire, self._encode(batch))
+            self._write(self._encode(batch))
+            if self.counters.bytes_out > self._next_look:
+                self._look()
             return
-        self.backlog.room = min(self.backlog.room, self._memory.share)
-        taken = self.backlog.add(batch)
-        self._hold(batch.bounds[taken])
-        self.counters.sent(taken, batch.bounds[taken])
+        backlog = self.backlog
+        now = self.clock.seconds()
+        if self.congested and now >= self._limits.next:
+            self._measure(now)
+        backlog.room = min(backlog.room, self._memory.share)
+        taken = backlog.add(batch, now)
         if taken < len(batch):
             self.counters.dropped(DropReason.CONGESTED, len(batch) - taken)
+        if not self.congested:
+            self._send_backlog()
+            self._look()
+        self._account()
+
+    def _look(self) -> None:
+        """See whether the packets wait in queues below, though the session is not congested."""
+        self._next_look = self.counters.bytes_out + LOOK
+        now = self.clock.seconds()
+        if now >= self._limits.next:
+            self._measure(now)
 
     def send_urgent(self, batch: Batch) -> bool:
         """Send Neighbor Discovery packets of the link; during congestion they are queued ahead of data.
@@ -153,23 +179,63 @@ class Session(PeerConnection):
 
     def pauseProducing(self) -> None:
         """Enter congestion: the transport's buffer is full."""
+        self._full_since = now = self.clock.seconds()
+        if now >= self._limits.next:
+            self._measure(now)
         self.congested = True
-        self._full_since = self.clock.seconds()
-        self._hold(self._carrier.bufferSize)
-
-    def _hold(self, size: int) -> None:
-        self._held += size
-        self._memory.hold(size)
+        self._account()
 
     def resumeProducing(self) -> None:
-        """Leave congestion and send the backlog: the transport's buffer is empty."""
+        """Leave congestion and send the backlog, as far as the transport takes it: the transport's buffer is empty."""
         if self.congested:
-            self.backlog.drained(self._carrier.bufferSize, self.clock.seconds() - self._full_since)
-            self._carrier.bufferSize = min(self.backlog.room, QUEUE)
-        self.congested = False
-        self._hold(-self._held)
-        if waited := self.backlog.take():
-            write_through(self.wire, waited)
+            now = self.clock.seconds()
+            if now >= self._limits.next and not self._measure(now):
+                self._limits.drained(self._queue, now - self._full_since)
+            self.backlog.room = self._limits.room
+            self._queue = self._limits.queue
+            self.congested = False
+        self._send_backlog()
+        self._account()
+
+    def _measure(self, now: float) -> bool:
+        """Adapt the limits to the connection; return False if nothing is known of it."""
+        info = self._buffer.info()
+        if info is None:
+            return False
+        self._limits.measure(now, info, congested=self.congested)
+        self._buffer.limit(self._limits.in_kernel, self._limits.unsent)
+        self._queue = self._limits.queue
+        self.backlog.sparse_first = self._limits.in_kernel is not None
+        self.backlog.room = min(self.backlog.room, self._limits.room)  # more only once the peer has read
+        return True
+
+    def _send_backlog(self) -> None:
+        backlog = self.backlog
+        while backlog and not self.congested:
+            taken = backlog.take(self.clock.seconds(), self._limits.piece)
+            self.counters.sent(taken.packets, taken.size)
+            if taken.dropped:
+                self.counters.dropped(DropReason.AQM, taken.dropped)
+            self.counters.marked += taken.marked
+            if taken.data:
+                self._write(taken.data)
+
+    def _write(self, data: bytes) -> None:
+        """Write to the transport, which pauses this session if more than the limit stays in its buffer."""
+        if self._memory.tight:
+            self._queue = min(self._queue, self._memory.transport_share)
+        # The transport's only limit is also the size of its reads, which stays as it is.
+        carrier = self._carrier
+        carrier.bufferSize = self._queue
+        write_through(self.wire, data)
+        carrier.bufferSize = QUEUE
+
+    def _account(self) -> None:
+        """Count the memory queued for this connection now."""
+        held = self.backlog.size + (self._queue if self.congested else 0)
+        if held != self._held:
+            self._memory.hold(held - self._held)
+            self._held = held
 
     def stopProducing(self) -> None:
         """Do nothing: the transport is closing, and `connectionLost` follows."""
@@ -187,5 +253,7 @@ class Session(PeerConnection):
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """Release the memory accounted for; subclasses extend this."""
-        self._hold(-self._held)
+        self.backlog.clear()
+        self.congested = False
+        self._account()
         super().connectionLost(reason)

@@ -27,14 +27,14 @@ class CountersTests(SynchronousTestCase):
 
     def test_sum(self) -> None:
         """The counters of former clients are added up, and unchanged themselves."""
-        first = Counters(1, 2, 3, 4, Counter({DropReason.MULTICAST: 5}))
-        second = Counters(10, 20, 30, 40, Counter({DropReason.MULTICAST: 50, DropReason.CONGESTED: 60}))
+        first = Counters(1, 2, 3, 4, Counter({DropReason.MULTICAST: 5}), 6)
+        second = Counters(10, 20, 30, 40, Counter({DropReason.MULTICAST: 50, DropReason.CONGESTED: 60}), 60)
         past = Counters()
         for counters in (first, second):
             past.add(counters)
         drops = Counter({DropReason.MULTICAST: 55, DropReason.CONGESTED: 60})
-        self.assertEqual(Counters(11, 22, 33, 44, drops), past)
-        self.assertEqual(Counters(1, 2, 3, 4, Counter({DropReason.MULTICAST: 5})), first)
+        self.assertEqual(Counters(11, 22, 33, 44, drops, 66), past)
+        self.assertEqual(Counters(1, 2, 3, 4, Counter({DropReason.MULTICAST: 5}), 6), first)
 
     def test_adding(self) -> None:
         """Other counters can be added, and do not change with the sum."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from iphttps.core.backlog import MAXIMUM_ROOM
 from iphttps.core.memory import MINIMUM_TRANSPORT_SHARE, TOTAL_LIMIT, SharedMemory
+from iphttps.core.send_limits import MAXIMUM_ROOM
 
 
 class SharedMemoryTests(SynchronousTestCase):

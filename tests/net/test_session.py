@@ -8,13 +8,12 @@ from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
-from iphttps.core.backlog import MAXIMUM_ROOM, MINIMUM_ROOM
 from iphttps.core.counters import Counters
 from iphttps.core.errors import DropReason
 from iphttps.core.ip.batch import Batch, Framer
+from iphttps.core.send_limits import MAXIMUM_ROOM, MINIMUM_QUEUE, MINIMUM_ROOM, QUEUE
 from iphttps.net.connection import CLOSE_DEADLINE, HANDSHAKE_DEADLINE
 from iphttps.net.session import Session
-from iphttps.net.stream.write_through import QUEUE
 
 from .support import PRIVATE_HOST, client_address, packet
 
@@ -178,24 +177,25 @@ class SendTests(TunnelCase):
         self.tunnel.pauseProducing()
         self.tunnel.backlog.room = len(ONE)
         self.tunnel.send(Batch.of([ONE, TWO, THREE]))
-        expected = Counters(packets_out=1, bytes_out=len(ONE))
+        expected = Counters()
         expected.dropped(DropReason.CONGESTED, 2)
         self.assertEqual(self.tunnel.counters, expected)
         self.tunnel.resumeProducing()
         self.assertEqual(self.transport.value(), ONE)
+        expected.sent(1, len(ONE))
+        self.assertEqual(self.tunnel.counters, expected)
 
     def test_room_follows_the_rate(self) -> None:
         """A connection that drains slowly has little room in its queues, so that no packet waits for long."""
-        for _ in range(40):
-            self.tunnel.pauseProducing()
-            self.clock.advance(vars(self.transport)["bufferSize"] / 1e6)  # at 8 Mbit/s
-            self.tunnel.resumeProducing()
-        self.assertEqual((self.tunnel.backlog.room, vars(self.transport)["bufferSize"]), (MINIMUM_ROOM, MINIMUM_ROOM))
-        for _ in range(40):
-            self.tunnel.pauseProducing()
-            self.clock.advance(vars(self.transport)["bufferSize"] / 1e9)
-            self.tunnel.resumeProducing()
-        self.assertEqual((self.tunnel.backlog.room, vars(self.transport)["bufferSize"]), (MAXIMUM_ROOM, QUEUE))
+        for rate, room, queue in ((1e6, MINIMUM_ROOM * 3, MINIMUM_QUEUE), (1e9, MAXIMUM_ROOM, QUEUE)):
+            for _ in range(60):
+                self.tunnel.send(Batch.of([ONE]))
+                self.tunnel.pauseProducing()
+                self.clock.advance(self.tunnel._queue / rate)
+                self.tunnel.resumeProducing()
+            self.tunnel.send(Batch.of([ONE]))
+            self.assertLessEqual(abs(self.tunnel.backlog.room - room) / room, 0.05)
+            self.assertEqual(queue, self.tunnel._queue)
 
     def test_resume_without_pause(self) -> None:
         """A transport that was never full says at the beginning that it is empty; nothing is learned from that."""

@@ -199,6 +199,7 @@ def counters(counted: Counters) -> Value:
         "packets_out": counted.packets_out,
         "bytes_out": counted.bytes_out,
         "drops": {reason.name.lower(): number for reason, number in counted.drops.items() if number},
+        "marked": counted.marked,
     }
 
 

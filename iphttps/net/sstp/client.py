@@ -11,7 +11,7 @@ from twisted.internet.interfaces import IDelayedCall
 from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
 
-from ...core.errors import ConfigError, ProtocolError
+from ...core.errors import ConfigError, DropReason, ProtocolError
 from ...core.failure import FailureReason, Stage
 from ...core.ip.batch import Batch
 from ...core.sstp.client_call import ClientCall, Command, Drop, LinkDown, LinkUp
@@ -236,7 +236,7 @@ class SSTPClientSession(ClientSession):
         """Leave congestion; data that waits for a link that has gone meanwhile goes nowhere ([MS-SSTP] 3.2.7.1)."""
         self._owed = 0
         if not self._passes:
-            self.backlog.take()
+            self.counters.dropped(DropReason.NOT_CONNECTED, self.backlog.clear())
         super().resumeProducing()
 
     # The end.

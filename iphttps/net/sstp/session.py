@@ -255,7 +255,7 @@ class SSTPSession(PacedSession):
         """Leave congestion; queued data of a call that has ended meanwhile is discarded (3.3.7.1)."""
         self._owed = 0
         if self.call.ends:
-            self.backlog.take()
+            self.counters.dropped(DropReason.NOT_CONNECTED, self.backlog.clear())
         super().resumeProducing()
 
     # The end.

@@ -8,11 +8,7 @@ from typing import Protocol, cast
 from twisted.internet.tcp import Connection
 from twisted.protocols.policies import ProtocolWrapper
 
-QUEUE = 256 * 1024
-"""Bytes in the transport's buffer above which the session counts as congested."""
-
-UNSENT = 128 * 1024
-"""Maximum unsent bytes in the kernel's send buffer (TCP_NOTSENT_LOWAT)."""
+from ...core.send_limits import INITIAL_UNSENT, QUEUE
 
 KEEPALIVE = 60
 KEEPALIVE_INTERVAL = 10
@@ -49,7 +45,7 @@ def prepare(transport: object) -> BottomTransport:
         handle.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, KEEPALIVE)
         handle.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, KEEPALIVE_INTERVAL)
         handle.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, 1000 * USER_TIMEOUT)  # milliseconds
-        handle.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT)
+        handle.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, INITIAL_UNSENT)
     return carrier
 
 
@@ -58,10 +54,13 @@ def write_through(transport: Writer, data: bytes) -> None:
 
     Twisted itself would copy the bytes into two buffers and register the connection with the reactor for one turn,
     which costs two more system calls.
+
+    While a transport may buffer nothing, its connection is slow and the kernel's buffer is limited. Each write is then
+    a record (MSG_EOR), because the kernel does not apply that limit to bytes that it can append to earlier ones.
     """
     if isinstance(transport, Connection) and transport.connected and not _has_unsent(transport):
         try:
-            sent = transport.getHandle().send(data)
+            sent = transport.getHandle().send(data, 0 if transport.bufferSize else socket.MSG_EOR)
         except OSError:
             sent = 0  # Twisted gets the same error on its own write, and handles it
         if sent == len(data):

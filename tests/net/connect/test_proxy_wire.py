@@ -17,12 +17,12 @@ from twisted.trial.unittest import TestCase
 from iphttps.core.errors import ProxyError, ProxyFault
 from iphttps.core.proxy.login import ProxyCredentials
 from iphttps.core.proxy.url import Proxy
+from iphttps.core.send_limits import INITIAL_UNSENT, QUEUE
 from iphttps.net.connect.endpoints import URI, client_endpoint
 from iphttps.net.connect.proxy import ProxySettings
 from iphttps.net.connect.proxy_connection import ProxyConnection
 from iphttps.net.connect.spnego import tokens
 from iphttps.net.session import Session
-from iphttps.net.stream.write_through import QUEUE, UNSENT
 
 from ..certificates import Certificates
 from ..support import NAME
@@ -123,7 +123,9 @@ class WireTests(TestCase):
                 if not around:
                     self.assertIs(transport.protocol, tunnel.transport if inside else tunnel)
                 self.assertEqual(QUEUE, transport.bufferSize)
-                self.assertEqual(UNSENT, transport.getHandle().getsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT))
+                self.assertEqual(
+                    INITIAL_UNSENT, transport.getHandle().getsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT)
+                )
                 transport.producer.pauseProducing()
                 self.assertTrue(tunnel.congested)
                 tunnel.disconnect("enough")

@@ -42,6 +42,24 @@ class PutTests(SynchronousTestCase):
         self.assertEqual(self.received(), b"onetwo")
         self.assertEqual(self.reactor.getWriters(), [])
 
+    def test_records(self) -> None:
+        """While nothing may be buffered, a write ends the kernel's buffer (MSG_EOR), so that its limit holds."""
+        flags: list[int] = []
+
+        class Handle:
+            """A socket that notes the flags."""
+
+            def send(self, data: bytes, flag: int) -> int:
+                """Take all."""
+                flags.append(flag)
+                return len(data)
+
+        self.patch(self.connection, "getHandle", Handle)
+        for size in (1 << 16, 0):
+            self.connection.bufferSize = size
+            write_through(self.connection, b"data")
+        self.assertEqual([0, socket.MSG_EOR], flags)
+
     def test_order(self) -> None:
         """Data in Twisted's buffer is sent first."""
         self.connection.write(b"one")
