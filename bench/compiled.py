@@ -13,7 +13,7 @@ WITH: dict[str, tuple[str, ...]] = {
     "sessions": (str(FOLDER / "session.c"), *OPENSSL),
     "light_clients": (str(FOLDER / "session.c"), str(OFFLOAD), *OPENSSL),
 }
-"""What a program consists of besides its own file."""
+"""The files that a program consists of besides its own."""
 
 
 def program(name: str, directory: Path) -> str:

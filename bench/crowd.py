@@ -45,7 +45,7 @@ class Client:
 
 @dataclass(frozen=True, slots=True)
 class Busy:
-    """What was measured beside a crowd, or of it."""
+    """The measurements of a crowd, or beside one."""
 
     mbit: Sequence[float]
     """Mbit/s of data in each client's flows."""

@@ -1,4 +1,4 @@
-"""How evenly something is divided."""
+"""Measures of an even division."""
 
 from collections.abc import Sequence
 

@@ -6,7 +6,7 @@ from iphttps.lab.network import GATEWAY_IPV4, GATEWAY_IPV6
 
 BURST = "4kb"
 QUEUE = "50ms"
-"""What the line itself may hold of packets, as time at its rate."""
+"""Maximum queueing delay of the line itself, at its rate."""
 
 
 def insert(lab: Laboratory, rate: str) -> None:

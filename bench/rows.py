@@ -43,7 +43,7 @@ class Row:
     tunnel: str = ""
     """The owner of the figure, in a row for orientation."""
     table: str = ""
-    """What the owners have in common, where they have a table of their own."""
+    """The property that the owners have in common, where they have a table of their own."""
 
     @property
     def judged(self) -> list[float]:
@@ -62,7 +62,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """What is to be measured of a crowd."""
+    """The measurements to take of a crowd."""
 
     rounds: int
     sizes: Sequence[int] = ()

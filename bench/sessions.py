@@ -18,12 +18,12 @@ FULL, SINGLE = 1 << 14, 100
 JOINING = 120.0  # seconds, at most
 
 NOWHERE = "2001:db8:dead::/64"
-"""Where their packets go: the gateway's kernel drops them there, as cheaply as it can."""
+"""The destination of their packets: the gateway's kernel drops them there, as cheaply as it can."""
 
 
 @dataclass(frozen=True, slots=True)
 class Counted:
-    """What has passed up to now."""
+    """The totals so far."""
 
     open: int
     """The number of sessions that are open."""

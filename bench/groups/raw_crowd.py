@@ -26,7 +26,7 @@ MTU = 1280
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """What the sessions send: bytes of a packet, and of a record."""
+    """The bytes of a packet and of a record that the sessions send."""
 
     name: str
     size: int

@@ -13,8 +13,8 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 from ..core.counters import Counters
 from ..core.errors import DropReason
-from ..core.fair_queues import WRITE_COST, FairQueues
 from ..core.ip.batch import Batch
+from ..core.queues.fair_queues import WRITE_COST, FairQueues
 
 __all__ = ["TURN", "Downlink", "Receiver", "Source"]
 

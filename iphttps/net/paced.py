@@ -19,8 +19,8 @@ from twisted.internet.tcp import Connection
 from twisted.python.failure import Failure
 
 from ..core.codec import Codec
-from ..core.memory import SharedMemory
-from ..core.send_limits import QUEUE
+from ..core.queues.memory import SharedMemory
+from ..core.queues.send_limits import QUEUE
 from .session import Session
 from .stream.read_scheduler import ReadScheduler
 from .stream.socket_reader import SocketReader
@@ -32,7 +32,7 @@ BUDGET = 256
 
 PACKET = 512
 RECORD = 1024
-"""What a packet and a TLS record cost, in bytes whose decryption and forwarding takes as long."""
+"""The costs of a packet and of a TLS record, in bytes whose decryption and forwarding takes as long."""
 
 MINIMUM_READ = 2 * 1024
 INITIAL_READ = 32 * 1024

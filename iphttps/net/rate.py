@@ -10,8 +10,8 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from ..core.counters import Counters
 from ..core.errors import DropReason
 from ..core.ip.batch import EMPTY, Batch
-from ..core.memory import SharedMemory
-from ..core.rate import AS_CONFIGURED, TICK, UNLIMITED, GrantedRate, MaxRate, RateBucket, RateSettings, Shaper
+from ..core.queues.memory import SharedMemory
+from ..core.queues.rate import AS_CONFIGURED, TICK, UNLIMITED, GrantedRate, MaxRate, RateBucket, RateSettings, Shaper
 
 __all__ = ["SMALLEST_READ", "RateLimits", "SessionRate"]
 

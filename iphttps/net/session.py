@@ -1,13 +1,12 @@
 """A session: the packet phase of a connection, which converts between the stream and whole packets.
 
 Three bounded queues are in series. Twisted pauses a producer when more than a limit is in its buffer, and resumes it
-when all has gone to the kernel; packets sent in between wait in the backlog (`core/backlog.py`), where CoDel keeps
-their delay short, or are dropped and counted if it is full. The limits of all three follow the rate of the connection
-and the round-trip time that TCP reports (`core/send_limits.py`), so that packets wait where they can be dropped, marked
-and put in order. A peer that stops reading costs at most these bounds plus one batch. The total of all sessions of a
-server is bounded as well (`core/memory.py`): the higher it is, the less may wait for each.
-
-A packet counts as sent when it leaves for the transport, not while it waits.
+when all has gone to the kernel; packets sent in between wait in the backlog (`core/queues/backlog.py`), where CoDel
+keeps their delay short, or are dropped and counted if it is full. The limits of all three follow the rate of the
+connection and the round-trip time that TCP reports (`core/queues/send_limits.py`), so that packets wait where they can
+be dropped, marked and put in order. A peer that stops reading costs at most these bounds plus one batch. The total of
+all sessions of a server is bounded as well (`core/queues/memory.py`): the higher it is, the less may wait for each. A
+packet counts as sent when it leaves for the transport, not while it waits.
 """
 
 from __future__ import annotations
@@ -19,13 +18,13 @@ from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from ..core.backlog import Backlog
 from ..core.codec import Codec
 from ..core.counters import Counters
 from ..core.errors import DropReason
 from ..core.ip.batch import IDENTITY, Batch, Framer
-from ..core.memory import SharedMemory
-from ..core.send_limits import QUEUE, SendLimits
+from ..core.queues.backlog import Backlog
+from ..core.queues.memory import SharedMemory
+from ..core.queues.send_limits import QUEUE, SendLimits
 from .connection import HANDSHAKE_DEADLINE, PeerConnection, discard
 from .rate import SessionRate
 from .stream.send_buffer import SendBuffer

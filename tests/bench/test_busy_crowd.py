@@ -14,12 +14,12 @@ LINES = """\
 
 
 class PassedTests(SynchronousTestCase):
-    """What `ss` says, added up."""
+    """The sums of the figures of `ss`."""
 
     def test_down(self) -> None:
-        """What clients have acknowledged is what has passed down, with all flows of a client and without control."""
+        """The bytes that clients have acknowledged have passed down, with all flows of a client and without control."""
         self.assertEqual({5201: 1_700_000}, passed(LINES, "down"))
 
     def test_up(self) -> None:
-        """What the private host has received is what has passed up."""
+        """The bytes that the private host has received have passed up."""
         self.assertEqual({5202: 600_000}, passed(LINES, "up"))

@@ -1,4 +1,4 @@
-"""How evenly something is divided, in figures."""
+"""Figures for how evenly something is divided."""
 
 from twisted.trial.unittest import SynchronousTestCase
 

@@ -1,4 +1,4 @@
-"""What the raw sessions say of themselves."""
+"""The reports of the raw sessions."""
 
 from twisted.trial.unittest import SynchronousTestCase
 

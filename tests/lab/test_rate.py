@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from iphttps.app.users import editing
-from iphttps.core.rate import MaxRate
+from iphttps.core.queues.rate import MaxRate
 from iphttps.lab.laboratory import INTERFACE, LINK_UP, SSTP_INTERFACE
 from iphttps.lab.namespaces import Namespace
 from iphttps.lab.network import PRIVATE_HOST

@@ -21,7 +21,7 @@ from twisted.trial.unittest import TestCase
 from iphttps.core.errors import DropReason
 from iphttps.core.ip.batch import Framer
 from iphttps.core.iphttps.clients import ClientEntry
-from iphttps.core.memory import SharedMemory
+from iphttps.core.queues.memory import SharedMemory
 from iphttps.net.iphttps.server_session import ServerSession
 from iphttps.net.tls.contexts import ServerTLS
 from iphttps.net.tls.immediate import ImmediateTLSFactory

@@ -13,8 +13,8 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from iphttps.core.counters import Counters
 from iphttps.core.errors import DropReason
-from iphttps.core.fair_queues import LIMIT, QUANTUM, WRITE_COST
 from iphttps.core.ip.batch import Batch
+from iphttps.core.queues.fair_queues import LIMIT, QUANTUM, WRITE_COST
 from iphttps.host.device.memory import MemoryDevice
 from iphttps.host.device.tun import READS
 from iphttps.net import downlink

@@ -9,8 +9,8 @@ from iphttps.core.counters import Counters
 from iphttps.core.errors import DropReason
 from iphttps.core.identity import Identity
 from iphttps.core.ip.batch import Batch
-from iphttps.core.memory import SharedMemory
-from iphttps.core.rate import UNLIMITED, GrantedRate, MaxRate, RateSettings
+from iphttps.core.queues.memory import SharedMemory
+from iphttps.core.queues.rate import UNLIMITED, GrantedRate, MaxRate, RateSettings
 from iphttps.net.iphttps.server_session import ServerSession
 from iphttps.net.paced import MAXIMUM_READ
 from iphttps.net.rate import SMALLEST_READ, RateLimits, SessionRate
@@ -103,7 +103,7 @@ class RateCase(SynchronousTestCase):
 
 
 class LimitTests(RateCase):
-    """What sessions get."""
+    """The shares of sessions."""
 
     def test_both_directions(self) -> None:
         """The rate of each direction is exact to 5 %; an identity without a limit is not affected."""

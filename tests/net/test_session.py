@@ -11,7 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from iphttps.core.counters import Counters
 from iphttps.core.errors import DropReason
 from iphttps.core.ip.batch import Batch, Framer
-from iphttps.core.send_limits import MAXIMUM_ROOM, MINIMUM_QUEUE, MINIMUM_ROOM, QUEUE
+from iphttps.core.queues.send_limits import MAXIMUM_ROOM, MINIMUM_QUEUE, MINIMUM_ROOM, QUEUE
 from iphttps.net.connection import CLOSE_DEADLINE, HANDSHAKE_DEADLINE
 from iphttps.net.session import Session
 

@@ -13,8 +13,8 @@ from iphttps.core.errors import DropReason
 from iphttps.core.ip import ipv6
 from iphttps.core.ip.batch import Batch, Framer
 from iphttps.core.ip.ecn import ECT_0
-from iphttps.core.memory import SharedMemory
-from iphttps.core.send_limits import MINIMUM_QUEUE, QUEUE, ConnectionInfo
+from iphttps.core.queues.memory import SharedMemory
+from iphttps.core.queues.send_limits import MINIMUM_QUEUE, QUEUE, ConnectionInfo
 from iphttps.net.session import LOOK, Session
 from iphttps.net.stream.send_buffer import SendBuffer
 

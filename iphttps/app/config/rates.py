@@ -6,7 +6,7 @@ import re
 from decimal import Decimal
 
 from ...core.errors import ConfigError
-from ...core.rate import MaxRate
+from ...core.queues.rate import MaxRate
 from .kinds import Locate, Raw, quoted
 
 __all__ = ["WANTED", "Rate", "max_rate", "written"]

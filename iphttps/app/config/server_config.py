@@ -14,7 +14,7 @@ from ...core.ip.router import MAXIMUM_INTERVAL, Advertise
 from ...core.ip.router_advertisement import INFINITE_LIFETIME, PREF64_LENGTHS, RouterAdvertisement, encode_domain
 from ...core.iphttps.authentication import AuthenticationMode
 from ...core.iphttps.request import DEFAULT_PATH
-from ...core.rate import MaxRate
+from ...core.queues.rate import MaxRate
 from ...net.connect.endpoints import URI
 from ...net.connection import HANDSHAKE_DEADLINE
 from ...net.tls.contexts import NullEncryption

@@ -11,7 +11,7 @@ from ...core.counters import Counters
 from ...core.iphttps.clients import ClientEntry
 from ...core.iphttps.link import ServerLink
 from ...core.iphttps.neighbors import NeighborCache
-from ...core.rate import MaxRate
+from ...core.queues.rate import MaxRate
 from ...core.sstp.sessions import SessionEntry
 from ...net.interfaces import PacketDevice
 from ...net.iphttps.service import IPHTTPSService

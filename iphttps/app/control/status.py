@@ -12,7 +12,7 @@ from ...core.client import ClientState
 from ...core.counters import Counters
 from ...core.failure import FailureReason, Stage
 from ...core.iphttps.clients import ClientEntry
-from ...core.rate import MaxRate
+from ...core.queues.rate import MaxRate
 from ...core.sstp.sessions import SessionEntry
 from ...net.client import Client
 from ...net.iphttps.server import Server

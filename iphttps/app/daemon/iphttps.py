@@ -10,7 +10,7 @@ from ...core.iphttps.link import OwnAddresses, ServerLink
 from ...core.iphttps.neighbors import NeighborCache
 from ...core.iphttps.policy import Policy
 from ...core.iphttps.request import DEFAULT_PATHS
-from ...core.rate import RateSettings
+from ...core.queues.rate import RateSettings
 from ...host.device.tap import TapDevice
 from ...host.kernel.network import NetworkConfig
 from ...net.eager_reader import EagerReader

@@ -14,7 +14,7 @@ __all__ = ["Shared"]
 
 @dataclass(frozen=True, slots=True)
 class Shared:
-    """What the clients of all protocols share.
+    """The parts shared by the clients of all protocols.
 
     `seats` limits their number, and `numbers` yields their numbers. `reads` reads their connections in turn, and
     `downlink` sends their packets in turn.

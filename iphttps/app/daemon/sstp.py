@@ -13,7 +13,7 @@ from ...core.admission import HandshakeLimiter
 from ...core.errors import ConfigError
 from ...core.ip.router import Router
 from ...core.ip.router_advertisement import RouterAdvertisement
-from ...core.rate import RateSettings
+from ...core.queues.rate import RateSettings
 from ...core.sstp.ppp.lcp import MRU, Authentication
 from ...core.sstp.ppp.pool import AddressPool
 from ...core.sstp.reserved import Reserved

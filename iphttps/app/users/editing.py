@@ -17,7 +17,7 @@ from ipaddress import IPv4Address, IPv6Address
 from pathlib import Path
 
 from ...core.errors import ConfigError
-from ...core.rate import MaxRate
+from ...core.queues.rate import MaxRate
 from ...core.sstp.ppp.mschapv2 import nt_password_hash
 from ...core.text import text_of
 from ...pki import atomic_files

@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Any
 
 from ...core.errors import ConfigError
-from ...core.rate import MaxRate
+from ...core.queues.rate import MaxRate
 from ...core.sstp.ppp.mschapv2 import nt_password_hash
 from ...core.sstp.ppp.user_names import LONGEST as LONGEST_NAME
 from ...core.text import text_of

@@ -17,7 +17,7 @@ from ipaddress import IPv4Address
 from ..counters import Counters
 from ..errors import ProtocolError
 from ..ip.address import IPAddress
-from ..rate import AS_CONFIGURED, GrantedRate
+from ..queues.rate import AS_CONFIGURED, GrantedRate
 from ..text import ascii_only, shortened
 from .crypto_binding import NO_HLAK, server_hlak
 from .ppp.chap import Failure, FailureCode

@@ -9,7 +9,7 @@ from typing import Protocol
 
 from ..counters import Counters
 from ..ip.batch import Batch
-from ..rate import AS_CONFIGURED, GrantedRate
+from ..queues.rate import AS_CONFIGURED, GrantedRate
 from ..seats import Seats
 from .policy import Sources
 from .ppp.lcp import MRU

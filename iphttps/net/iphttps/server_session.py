@@ -14,7 +14,7 @@ from ...core.http.body import in_body
 from ...core.ip.batch import Batch, Framer
 from ...core.iphttps.clients import ClientEntry
 from ...core.iphttps.request import Opened
-from ...core.memory import SharedMemory
+from ...core.queues.memory import SharedMemory
 from ..explain import sentence
 from ..paced import BUDGET, PacedSession
 from ..stream import compiled

@@ -15,7 +15,7 @@ from ...core.ip.batch import Batch
 from ...core.iphttps.clients import ClientEntry, ClientTable
 from ...core.iphttps.link import Forwarding, ServerLink
 from ...core.iphttps.request import DEFAULT_PATHS, METHODS, WRONG_METHOD, accept, open_tunnel
-from ...core.memory import SharedMemory
+from ...core.queues.memory import SharedMemory
 from ...core.sources import Sources
 from ..downlink import Downlink
 from ..interfaces import PacketDevice
@@ -68,7 +68,7 @@ class IPHTTPSService:
         self.memory = SharedMemory()
         """The memory queued for all clients together."""
         self.reads = ReadScheduler(clock) if reads is None else reads
-        """What reads the clients' connections; services of one reactor share it."""
+        """The reader of the clients' connections; services of one reactor share it."""
         self.rates = RateLimits(clock, self.memory)
         """The maximum rates of identities; clients without a certificate have one each."""
         self.sources = Sources()

@@ -10,7 +10,7 @@ from typing import Protocol
 from twisted.internet.defer import Deferred
 
 from ...core.ip.address import IPAddress
-from ...core.rate import AS_CONFIGURED, GrantedRate
+from ...core.queues.rate import AS_CONFIGURED, GrantedRate
 from ...core.sstp.crypto_binding import NO_HLAK
 from ...core.sstp.ppp.server import Credentials
 from ...core.sstp.sessions import SessionEntry

@@ -19,7 +19,7 @@ from ...core.http.request_head import RequestHead
 from ...core.ip.address import IPAddress
 from ...core.ip.router import Router
 from ...core.limits import TokenBucket
-from ...core.memory import SharedMemory
+from ...core.queues.memory import SharedMemory
 from ...core.sources import Sources
 from ...core.sstp.call import Call, Command
 from ...core.sstp.crypto_binding import HashProtocol, certificate_hash
@@ -100,7 +100,7 @@ class SSTPService(SSTPLink):
         self.memory = SharedMemory()
         """The memory queued for all clients together."""
         self.reads = ReadScheduler(clock) if reads is None else reads
-        """What reads the clients' connections; services of one reactor share it."""
+        """The reader of the clients' connections; services of one reactor share it."""
         self.rates = RateLimits(clock, self.memory)
         """The maximum rates of users."""
         self.sources = Sources()

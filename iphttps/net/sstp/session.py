@@ -12,7 +12,7 @@ from twisted.python.failure import Failure
 
 from ...core.errors import DropReason
 from ...core.ip.batch import Batch
-from ...core.memory import SharedMemory
+from ...core.queues.memory import SharedMemory
 from ...core.sstp.call import Call, Command, Drop
 from ...core.sstp.codec import SSTPCodec
 from ...core.sstp.ppp.frame import ProtocolNumber

@@ -12,7 +12,7 @@ from typing import Protocol
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
-from ...core.fair import DeficitRoundRobin
+from ...core.queues.fair import DeficitRoundRobin
 
 __all__ = ["QUANTUM", "TURN", "VISITS", "ReadScheduler", "Served"]
 

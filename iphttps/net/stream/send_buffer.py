@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 import struct
 
-from ...core.send_limits import INITIAL_UNSENT, MAXIMUM_IN_KERNEL, ConnectionInfo
+from ...core.queues.send_limits import INITIAL_UNSENT, MAXIMUM_IN_KERNEL, ConnectionInfo
 from .underlying import underlying_socket
 
 __all__ = ["SendBuffer"]

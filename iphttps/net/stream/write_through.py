@@ -8,7 +8,7 @@ from typing import Protocol, cast
 from twisted.internet.tcp import Connection
 from twisted.protocols.policies import ProtocolWrapper
 
-from ...core.send_limits import INITIAL_UNSENT, QUEUE
+from ...core.queues.send_limits import INITIAL_UNSENT, QUEUE
 
 KEEPALIVE = 60
 KEEPALIVE_INTERVAL = 10

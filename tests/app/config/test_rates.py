@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from iphttps.app.config.rates import WANTED, Rate, max_rate, written
 from iphttps.app.config.server_options import Options
 from iphttps.core.errors import ConfigError
-from iphttps.core.rate import MaxRate
+from iphttps.core.queues.rate import MaxRate
 
 from ..support import AppCase
 
@@ -44,7 +44,7 @@ class RateTests(AppCase):
 
     @given(st.integers(100_000, 10**12))
     def test_written(self, bits: int) -> None:
-        """What is written is read as the same rate."""
+        """A rate as written is read as the same rate."""
         self.assertEqual(MaxRate(bits, bits), max_rate(written(bits)))
 
     def test_short(self) -> None:

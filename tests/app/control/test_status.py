@@ -18,7 +18,7 @@ from iphttps.core.client import ClientEvent
 from iphttps.core.counters import Counters
 from iphttps.core.errors import DropReason
 from iphttps.core.iphttps.neighbors import NeighborCache
-from iphttps.core.rate import MaxRate
+from iphttps.core.queues.rate import MaxRate
 from iphttps.net.tls.direct_reads import compiled_parts
 from tests.net.certificates import Certificates
 from tests.net.support import PRIVATE_HOST, ClientEnd, ServerEnd, packet

@@ -10,7 +10,7 @@ from iphttps.app.users.radius import RadiusLogins
 from iphttps.app.users.radius_exchange import TRIES, WAIT, Server
 from iphttps.core.errors import ConfigError
 from iphttps.core.login_limits import FREE, TOO_MANY
-from iphttps.core.rate import GrantedRate
+from iphttps.core.queues.rate import GrantedRate
 from iphttps.core.sstp.crypto_binding import NO_HLAK
 from iphttps.core.sstp.ppp.chap import Response
 from iphttps.core.sstp.ppp.mschapv2_authenticator import Verify

@@ -14,7 +14,7 @@ from iphttps.app.config.rates import WANTED
 from iphttps.app.config.tomlfile import Problem
 from iphttps.app.users.users_file import User, UserChanges, UsersFile, parse, read
 from iphttps.core.errors import ConfigError
-from iphttps.core.rate import MaxRate
+from iphttps.core.queues.rate import MaxRate
 from iphttps.core.sstp.ppp.mschapv2 import nt_password_hash
 from iphttps.core.sstp.ppp.user_names import candidates
 

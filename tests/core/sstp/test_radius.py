@@ -13,7 +13,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from iphttps.core.counters import Counters
 from iphttps.core.errors import ProtocolError
-from iphttps.core.rate import AS_CONFIGURED, GrantedRate
+from iphttps.core.queues.rate import AS_CONFIGURED, GrantedRate
 from iphttps.core.sstp import radius
 from iphttps.core.sstp.crypto_binding import NO_HLAK
 from iphttps.core.sstp.ppp import mschapv2

@@ -17,7 +17,7 @@ from twisted.trial.unittest import TestCase
 from iphttps.core.errors import ProxyError, ProxyFault
 from iphttps.core.proxy.login import ProxyCredentials
 from iphttps.core.proxy.url import Proxy
-from iphttps.core.send_limits import INITIAL_UNSENT, QUEUE
+from iphttps.core.queues.send_limits import INITIAL_UNSENT, QUEUE
 from iphttps.net.connect.endpoints import URI, client_endpoint
 from iphttps.net.connect.proxy import ProxySettings
 from iphttps.net.connect.proxy_connection import ProxyConnection

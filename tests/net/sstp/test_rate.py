@@ -8,7 +8,7 @@ from iphttps.core.errors import DropReason
 from iphttps.core.ip import ipv4, ipv6
 from iphttps.core.ip.address import IPAddress
 from iphttps.core.ip.batch import Batch
-from iphttps.core.rate import UNLIMITED, GrantedRate, MaxRate, RateSettings
+from iphttps.core.queues.rate import UNLIMITED, GrantedRate, MaxRate, RateSettings
 from iphttps.core.sstp.ppp.server import Credentials
 from iphttps.net.sstp.login import Denied, Granted
 from tests.net.sstp.support import FAR, Caller, SSTPCase, from_far, leave

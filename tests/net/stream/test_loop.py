@@ -235,7 +235,7 @@ class SortTests(SynchronousTestCase):
 
 
 class ArgumentTests(SynchronousTestCase):
-    """What no caller passes is an error of Python's, and touches no memory."""
+    """Arguments that no caller passes raise an error of Python's and touch no memory."""
 
     def test_bounds(self) -> None:
         """Bounds that exceed the data or decrease are a ValueError; so is an offset outside."""

@@ -137,7 +137,7 @@ class ReadSchedulerTests(SynchronousTestCase):
                 self.assertTrue(sparse.drained)
 
     def test_equal(self) -> None:
-        """What busy sessions get differs by no more than a quantum and what one visit takes."""
+        """The shares of busy sessions differ by no more than a quantum and one visit."""
         crowd = self.crowd(50)
         for _ in range(400):
             self.turn()

@@ -8,7 +8,7 @@ import struct
 from twisted.internet.testing import StringTransport
 from twisted.trial.unittest import SynchronousTestCase
 
-from iphttps.core.send_limits import INITIAL_UNSENT, MAXIMUM_IN_KERNEL
+from iphttps.core.queues.send_limits import INITIAL_UNSENT, MAXIMUM_IN_KERNEL
 from iphttps.net.stream import send_buffer
 from iphttps.net.stream.send_buffer import SO_BUF_LOCK, SOCK_SNDBUF_LOCK, SendBuffer
 

@@ -26,7 +26,7 @@ DATA = bytes(range(256)) * 200
 """More than three records."""
 
 Break = Callable[["Joined", bytes], Iterator[bytes]]
-"""What becomes of the encrypted stream on its way: yields what is received at a time."""
+"""Changes to the encrypted stream on its way: each yields the pieces as received."""
 
 
 class Session(Protocol, ReadBatching):
@@ -171,7 +171,7 @@ class SameTests(SynchronousTestCase):
 
 
 class ChoiceTests(SynchronousTestCase):
-    """Whether the loop is used at all."""
+    """The conditions for the use of the loop."""
 
     def test_version(self) -> None:
         """Another OpenSSL than those tested is not called by address, and the sentence names it."""

@@ -10,7 +10,7 @@ import click
 
 from ....core.errors import ConfigError
 from ....core.identity import printable
-from ....core.rate import MaxRate
+from ....core.queues.rate import MaxRate
 from ....core.text import text_of
 from ...config.rates import WANTED, max_rate
 from ...instances.owners import demand_root, give, make_public_directory

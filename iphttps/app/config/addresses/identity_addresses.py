@@ -14,7 +14,7 @@ from pathlib import Path
 from ....core.errors import ConfigError
 from ....core.identity import printable
 from ....core.iphttps.assignment import Assignment
-from ....core.rate import MaxRate
+from ....core.queues.rate import MaxRate
 from ....pki.certificates import distinguished, parsed, read
 from ..rates import WANTED, max_rate
 from ..server_config import ServerConfig

@@ -11,7 +11,7 @@ from iphttps.app.config.addresses.identity_addresses import Identities, load_ide
 from iphttps.core.errors import ConfigError
 from iphttps.core.identity import Identity
 from iphttps.core.iphttps.assignment import Assignment
-from iphttps.core.rate import MaxRate
+from iphttps.core.queues.rate import MaxRate
 
 PREFIX = IPv6Network("2001:db8:2::/64")
 TAKEN = (PREFIX[0], PREFIX[1])

@@ -1,4 +1,4 @@
-"""Tests for iphttps.core.sparse; scapy builds the packets."""
+"""Tests for iphttps.core.queues.sparse; scapy builds the packets."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from scapy.layers.inet6 import ICMPv6EchoRequest, IPv6
 from scapy.packet import Packet
 from twisted.trial.unittest import SynchronousTestCase
 
-from iphttps.core.sparse import INTERVAL, MOST_FLOWS, QUANTUM, SparseFlows, flow
+from iphttps.core.queues.sparse import INTERVAL, MOST_FLOWS, QUANTUM, SparseFlows, flow
 
 ONE, OTHER = "192.0.2.1", "192.0.2.2"
 ONE6, OTHER6 = "2001:db8::1", "2001:db8::2"

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
-from .ip.batch import EMPTY, Batch
+from ..ip.batch import EMPTY, Batch
 
 __all__ = [
     "AS_CONFIGURED",

@@ -1,7 +1,7 @@
 """Queues of packets from the host's kernel, one per client, for a server that cannot send as fast as they come.
 
-The clients share the server's time in deficit round robin, those that receive little first (`core/fair.py`). The cost
-of serving one is its bytes, plus a fixed cost for the write that carries them. Three rules keep the queues short:
+The clients share the server's time in deficit round robin, those that receive little first (`core/queues/fair.py`). The
+cost of serving one is its bytes, plus a fixed cost for the write that carries them. Three rules keep the queues short:
 
 - The queues share a limit in bytes. Each may take as much as the limit leaves free (dynamic thresholds: Choudhury and
   Hahne, "Dynamic Queue Length Thresholds for Shared-Memory Packet Switches", 1998), so that only the longest queues
@@ -17,10 +17,10 @@ from bisect import bisect_right
 from collections.abc import Hashable
 from typing import Generic, TypeVar
 
+from ..ip.batch import Batch
+from ..ip.ecn import marked
 from .codel import TARGET, CoDel
 from .fair import DeficitRoundRobin
-from .ip.batch import Batch
-from .ip.ecn import marked
 
 __all__ = ["BATCH_COST", "LIMIT", "QUANTUM", "ROUND", "WRITE_COST", "FairQueues"]
 

@@ -16,9 +16,9 @@ from bisect import bisect_right
 from collections import deque
 from dataclasses import dataclass
 
+from ..ip.batch import EMPTY, IDENTITY, Batch
+from ..ip.ecn import marked
 from .codel import TARGET, CoDel
-from .ip.batch import EMPTY, IDENTITY, Batch
-from .ip.ecn import marked
 from .send_limits import INITIAL_ROOM
 from .sparse import QUANTUM, SparseFlows
 

@@ -1,11 +1,11 @@
-"""Tests for iphttps.core.memory."""
+"""Tests for iphttps.core.queues.memory."""
 
 from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from iphttps.core.memory import MINIMUM_TRANSPORT_SHARE, TOTAL_LIMIT, SharedMemory
-from iphttps.core.send_limits import MAXIMUM_ROOM
+from iphttps.core.queues.memory import MINIMUM_TRANSPORT_SHARE, TOTAL_LIMIT, SharedMemory
+from iphttps.core.queues.send_limits import MAXIMUM_ROOM
 
 
 class SharedMemoryTests(SynchronousTestCase):

@@ -1,4 +1,4 @@
-"""Tests for iphttps.core.codel; the witness is a transcript of the pseudocode of RFC 8289 section 5."""
+"""Tests for iphttps.core.queues.codel; the witness is a transcript of the pseudocode of RFC 8289 section 5."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from iphttps.core.codel import INTERVAL, MAXPACKET, TARGET, CoDel
+from iphttps.core.queues.codel import INTERVAL, MAXPACKET, TARGET, CoDel
 
 SIZE = 1000
 """Bytes of a packet."""

@@ -1,4 +1,4 @@
-"""Tests for iphttps.core.fair, most of them of its properties, with seeded random demand."""
+"""Tests for iphttps.core.queues.fair, most of them of its properties, with seeded random demand."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from random import Random
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from iphttps.core.fair import SPARSE, DeficitRoundRobin
+from iphttps.core.queues.fair import SPARSE, DeficitRoundRobin
 
 QUANTUM = 1000
 SEEDS = range(10)

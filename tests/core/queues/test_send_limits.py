@@ -1,10 +1,10 @@
-"""Tests for iphttps.core.send_limits, with a model of a connection over a slow line in virtual time."""
+"""Tests for iphttps.core.queues.send_limits, with a model of a connection over a slow line in virtual time."""
 
 from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from iphttps.core.send_limits import (
+from iphttps.core.queues.send_limits import (
     BURST,
     DELAY,
     INITIAL_ROOM,

@@ -1,4 +1,4 @@
-"""Tests for iphttps.core.backlog."""
+"""Tests for iphttps.core.queues.backlog."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from iphttps.core.backlog import RESERVED, Backlog, Taken
-from iphttps.core.codel import INTERVAL, TARGET
 from iphttps.core.ip import ipv4, ipv6
 from iphttps.core.ip.batch import EMPTY, Batch
 from iphttps.core.ip.ecn import CE, ECT_0, codepoint
 from iphttps.core.ip.ipv6 import internet_checksum
+from iphttps.core.queues.backlog import RESERVED, Backlog, Taken
+from iphttps.core.queues.codel import INTERVAL, TARGET
 
 PACKET = 1000
 ALL = 1 << 30

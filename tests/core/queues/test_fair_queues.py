@@ -1,4 +1,4 @@
-"""Tests for iphttps.core.fair_queues."""
+"""Tests for iphttps.core.queues.fair_queues."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from iphttps.core.codel import INTERVAL, TARGET
-from iphttps.core.fair_queues import BATCH_COST, QUANTUM, ROUND, WRITE_COST, FairQueues
 from iphttps.core.ip import ecn, ipv6
 from iphttps.core.ip.batch import Batch
+from iphttps.core.queues.codel import INTERVAL, TARGET
+from iphttps.core.queues.fair_queues import BATCH_COST, QUANTUM, ROUND, WRITE_COST, FairQueues
 from tests.support import PRIVATE_HOST, udp
 
 LONG = 1280

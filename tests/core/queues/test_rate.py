@@ -1,4 +1,4 @@
-"""Tests for iphttps.core.rate, in virtual time."""
+"""Tests for iphttps.core.queues.rate, in virtual time."""
 
 from __future__ import annotations
 
@@ -9,7 +9,17 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from iphttps.core.ip.batch import EMPTY, Batch
-from iphttps.core.rate import BURST, QUEUE, SMALLEST_QUEUE, TICK, GrantedRate, MaxRate, RateBucket, RateSettings, Shaper
+from iphttps.core.queues.rate import (
+    BURST,
+    QUEUE,
+    SMALLEST_QUEUE,
+    TICK,
+    GrantedRate,
+    MaxRate,
+    RateBucket,
+    RateSettings,
+    Shaper,
+)
 
 SECONDS = 5.0
 """The time in which a rate is to be exact to EXACT."""

@@ -6,7 +6,7 @@ the packets of a flow that takes all of it.
 
 from __future__ import annotations
 
-from .ip import ipv4, ipv6
+from ..ip import ipv4, ipv6
 
 __all__ = ["INTERVAL", "MOST_FLOWS", "QUANTUM", "SparseFlows", "flow"]
 
