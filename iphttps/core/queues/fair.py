@@ -21,7 +21,7 @@ from typing import Generic, TypeVar
 __all__ = ["DeficitRoundRobin"]
 
 SPARSE = (1 / 32, 1 / 16, 1 / 8, 1 / 4, 1 / 2, 1)
-"""What the flows in each list of new flows have used at most, in quanta; the use of a round counts half in the next."""
+"""Maximum use of a flow in each list of new flows, in quanta; the use of a round counts half in the next."""
 
 K = TypeVar("K", bound=Hashable)
 

@@ -1,6 +1,6 @@
 """The rate limit of an identity: a token bucket in bytes for each direction, which the identity's sessions share.
 
-Upward, whoever overdraws the bucket is not read until the debt is paid, so that nothing is lost. Downward, packets over
+Upward, a session that overdraws the bucket is not read until the debt is paid, so that nothing is lost. Downward, packets over
 the rate wait in a queue that holds some milliseconds of the rate, and are dropped if that is full.
 """
 
@@ -92,7 +92,7 @@ class RateSettings:
 class RateBucket:
     """A token bucket of `rate` bytes per second that can be overdrawn; times are in seconds.
 
-    Whoever finds tokens may take more than there are, a packet or a batch at a time, and leaves a debt. Therefore the
+    If there are tokens, a packet or a batch may take more than there are, and leaves a debt. Therefore the
     rate is exact whatever the size of the packets.
     """
 

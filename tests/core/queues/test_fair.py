@@ -88,7 +88,7 @@ class OrderTests(SynchronousTestCase):
         self.assertEqual([4, 3, 2, 1], [serve(self.fair, QUANTUM) for _ in range(4)])
 
     def test_sparse_again(self) -> None:
-        """What a key has used counts half in each new round, so that one that was busy becomes sparse again."""
+        """The use of a key counts half in each new round, so that one that was busy becomes sparse again."""
         for key in (1, 2, 3):
             self.fair.add(key)
             serve(self.fair, 3 * QUANTUM if key == 2 else QUANTUM)
@@ -143,10 +143,10 @@ class OrderTests(SynchronousTestCase):
 
 
 class PropertyTests(SynchronousTestCase):
-    """What holds for every demand."""
+    """Properties that hold for every demand."""
 
     def test_equal_shares(self) -> None:
-        """What keys that are always busy have had differs at no time by more than a quantum and one packet each."""
+        """The shares of keys that are always busy differ at no time by more than a quantum and one packet each."""
         for seed in SEEDS:
             random = Random(seed)
             fair: DeficitRoundRobin[int] = DeficitRoundRobin(QUANTUM)

@@ -105,7 +105,7 @@ class DownwardTests(SynchronousTestCase):
         self.assertApproximates(1.0, host.total / rate / SECONDS, EXACT)
 
     def test_below(self) -> None:
-        """Who stays below the rate is neither delayed nor limited."""
+        """A session below the rate is neither delayed nor limited."""
         shaper: Shaper[str] = Shaper(2_500_000)
         for turn in range(1000):
             now = 100.0 + turn / 1000
@@ -249,7 +249,7 @@ class UpwardTests(SynchronousTestCase):
 
 
 class SettingsTests(SynchronousTestCase):
-    """Whose rate is which."""
+    """The rate of each identity."""
 
     def test_of(self) -> None:
         """The first name that has its own rate counts, also if that is no limit; otherwise the default."""
