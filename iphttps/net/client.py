@@ -47,8 +47,8 @@ class Liveness(Protocol):
     def listening(self) -> bool:
         """True if `hear` must be called with packets from the server."""
 
-    def start(self, send: Callable[[Batch], None], traffic: Callable[[], int]) -> None:
-        """Start, as the link has come up. `send` sends packets to the server; `traffic` returns the packet count."""
+    def start(self, send: Callable[[Batch], object], received: Callable[[], int]) -> None:
+        """Start, as the link has come up. `send` sends packets to the server; `received` counts those from it."""
 
     def stop(self) -> None:
         """Stop, as the link goes down."""
@@ -256,7 +256,7 @@ class Client(Factory):
 
     def _watch(self, tunnel: ClientSession) -> None:
         counted = tunnel.counters
-        self.liveness.start(tunnel.send, lambda: counted.packets_in + counted.packets_out)
+        self.liveness.start(tunnel.send_urgent, lambda: counted.packets_in)
 
     def renumbered(self, tunnel: ClientSession) -> None:
         """Take the link down and bring it up again: the session continues with other addresses."""

@@ -10,8 +10,7 @@ from ...core.iphttps.client_handshake import RequestLength
 from ...core.iphttps.request import DEFAULT_PATH
 from ...net.connect.endpoints import URI
 from .clients.tunnel_config import TunnelConfig, server_uri
-from .daemon_config import DAY
-from .kinds import File, Flag, Many, Maybe, Number, Parsed, Word
+from .kinds import File, Flag, Many, Maybe, Parsed, Word
 from .option import option
 
 
@@ -30,8 +29,6 @@ class ClientConfig(TunnelConfig):
         missing="name the server, such as https://vpn.example.org/IPHTTPS",
     )
     """The servers, at least one."""
-    keepalive: float = option(Number(0, DAY), "0", "seconds without traffic after which to probe the router; 0: never")
-    """Seconds without traffic after which the client probes the router; 0 is never."""
     certificate: Path | None = option(
         Maybe(File()), None, "PEM file: the client's certificate, if the server requires one"
     )

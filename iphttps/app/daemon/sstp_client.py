@@ -196,7 +196,9 @@ class SSTPClientDaemon(TunnelDaemon):
         """Read the password, load the certificates and create the device; the interface stays down until LINK_UP."""
         config = self._options.config
         logins = PasswordLogin.configured(config)
-        echo = Echo(self.reactor, partial(_own, config.interface), lambda: bool(usable(config.interface)))
+        echo = Echo(
+            self.reactor, partial(_own, config.interface), lambda: bool(usable(config.interface)), config.keepalive
+        )
         requested = Requested(interface_identifier(os.urandom(8)))
         sessions = partial(session, config, logins, echo, requested)
         servers = Servers(self.reactor, config, sessions, headers=(VERSION_HEADER,))

@@ -11,6 +11,7 @@ from ...core.failure import FailureReason, Stage
 from ...core.ip.batch import Batch
 from ...core.ip.ndp import router_solicitation
 from ...core.iphttps.liveness import INTERVAL, RouterWatch
+from ..keepalive import Keepalive
 from ..log import logger
 
 NO_ROUTER = 10.0
@@ -21,8 +22,8 @@ class Liveness:
     """Watches one session at a time, from `start` to `stop`.
 
     `own` returns the host's link-local address on the link, or None if it has none yet; `silent` is called when the
-    router does not answer a check. With a nonzero `keepalive` the router is probed after that many seconds without
-    traffic, because proxies close idle connections.
+    router does not answer a check. With a nonzero `keepalive` the router is probed after that many seconds without a
+    packet from the server, because proxies close idle connections, and a path may fail silently.
     """
 
     log = logger()
@@ -39,13 +40,14 @@ class Liveness:
         self._clock = clock
         self._own = own
         self._silent = silent
-        self._keepalive = keepalive
+        self._keepalive = Keepalive(clock, keepalive, self._idle)
         self._watch = RouterWatch()
-        self._send: Callable[[Batch], None] = _nothing
-        self._traffic: Callable[[], int] = int
+        self._send: Callable[[Batch], object] = _nothing
+        self._received: Callable[[], int] = int
         self._next: IDelayedCall | None = None
         self._warning: IDelayedCall | None = None
-        self._idle: IDelayedCall | None = None
+        self._before = 0
+        """The number of packets received before the present check."""
         self._asked_by: list[Deferred[float | None]] = []
         self._started = False
         self._doubted = False
@@ -61,22 +63,21 @@ class Liveness:
         """True if `hear` must be called with packets from the server."""
         return self._watch.listening or self._doubted
 
-    def start(self, send: Callable[[Batch], None], traffic: Callable[[], int]) -> None:
-        """Start; the link has just come up. `send` sends packets to the server, `traffic` counts packets so far."""
+    def start(self, send: Callable[[Batch], object], received: Callable[[], int]) -> None:
+        """Start; the link has just come up. `send` sends packets to the server, `received` counts those from it."""
         self._watch = RouterWatch()
-        self._send, self._traffic, self._started, self._doubted = send, traffic, True, False
+        self._send, self._received, self._started, self._doubted = send, received, True, False
         self._warning = self._clock.callLater(NO_ROUTER, self._warn)
-        if self._keepalive:
-            self._rest(traffic())
+        self._keepalive.start(received)
 
     def stop(self) -> None:
         """Stop; the link goes down."""
         self._started = False
         self._conclude(None)
         self._watch = RouterWatch()
-        for call in (self._warning, self._idle):
-            if call and call.active():
-                call.cancel()
+        self._keepalive.stop()
+        if self._warning and self._warning.active():
+            self._warning.cancel()
 
     def hear(self, batch: Batch) -> None:
         """Process packets from the server; needed only while `listening`."""
@@ -109,17 +110,18 @@ class Liveness:
         return self._watch.router is not None and self._own() is not None
 
     def check(self) -> None:
-        """Probe the router, and call `silent` if it does not answer.
+        """Probe the router, and call `silent` if neither an answer nor any other packet arrives.
 
         If no router has advertised itself yet, the check waits for that; if none ever does, only TCP detects a dead
         connection.
         """
         self._doubted = not self._can_ask()
         if not self._doubted:
+            self._before = self._received()
             self.ask().addCallback(self._checked)
 
     def _checked(self, round_trip: float | None) -> None:
-        if round_trip is None and self._started:
+        if round_trip is None and self._started and self._received() == self._before:
             self._silent()
 
     def _question(self) -> None:
@@ -148,17 +150,9 @@ class Liveness:
                 seconds=NO_ROUTER,
             )
 
-    # Traffic is checked twice per keepalive interval, so that no idle time exceeds it.
-
-    def _rest(self, before: int) -> None:
-        self._idle = self._clock.callLater(self._keepalive / 2, self._rested, before)
-
-    def _rested(self, before: int) -> None:
-        now = self._traffic()
-        if now == before and self._watch.router is not None:
+    def _idle(self) -> None:
+        if self._watch.router is not None:
             self.check()
-        if self._started:
-            self._rest(now)
 
 
 def _nothing(batch: Batch) -> None:

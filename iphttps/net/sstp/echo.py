@@ -13,6 +13,7 @@ from ...core.failure import FailureReason, Stage
 from ...core.ip.batch import Batch
 from ...core.ip.ndp import router_solicitation
 from ..explain import TIMED_OUT
+from ..keepalive import Keepalive
 
 __all__ = ["INTERVAL", "REQUESTS", "SOLICITATIONS", "SOLICITATION_INTERVAL", "Echo"]
 
@@ -37,7 +38,8 @@ class Echo:
     """The liveness of an SSTP client; one session at a time, from `start` to `stop`.
 
     `own` returns the host's link-local address on the link, None if it has none; `addressed` tells whether the host has
-    another IPv6 address there. `silent` is called when the server does not answer a check.
+    another IPv6 address there. `silent` is called when the server does not answer a check. With a nonzero `keepalive`
+    the server is checked after that many seconds without a packet from it.
     """
 
     silence = FailureReason(Stage.SSTP, "the server does not answer", TIMED_OUT)
@@ -48,7 +50,11 @@ class Echo:
     """False: `hear` needs no packets from the server."""
 
     def __init__(
-        self, clock: IReactorTime, own: Callable[[], bytes | None], addressed: Callable[[], bool] = bool
+        self,
+        clock: IReactorTime,
+        own: Callable[[], bytes | None],
+        addressed: Callable[[], bool] = bool,
+        keepalive: float = 0.0,
     ) -> None:
         self.session: Asked | None = None
         """The session whose packets pass; it sets this itself."""
@@ -56,7 +62,8 @@ class Echo:
         self._clock = clock
         self._own = own
         self._addressed = addressed
-        self._send: Callable[[Batch], None] | None = None
+        self._keepalive = Keepalive(clock, keepalive, self.check)
+        self._send: Callable[[Batch], object] | None = None
         self._next: IDelayedCall | None = None
         self._asked_at = 0.0
         self._requests = 0
@@ -64,14 +71,16 @@ class Echo:
         self._asked_by: list[Deferred[float | None]] = []
         self._solicitation: IDelayedCall | None = None
 
-    def start(self, send: Callable[[Batch], None], traffic: Callable[[], int]) -> None:
-        """Start; the link has just come up."""
+    def start(self, send: Callable[[Batch], object], received: Callable[[], int]) -> None:
+        """Start; the link has just come up. `send` sends packets to the server, `received` counts those from it."""
         self._send = send
         self._solicit_until_addressed(SOLICITATIONS)
+        self._keepalive.start(received)
 
     def stop(self) -> None:
         """Stop; the link goes down."""
         self._send = self.session = None
+        self._keepalive.stop()
         self._conclude(None)
         if self._solicitation and self._solicitation.active():
             self._solicitation.cancel()

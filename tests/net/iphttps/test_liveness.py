@@ -9,9 +9,11 @@ from twisted.logger import capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 
 from iphttps.core.client import ClientEvent, ClientState
+from iphttps.core.iphttps.liveness import QUESTIONS
+from iphttps.net.iphttps.client import IPHTTPSClientSession
 from iphttps.net.iphttps.liveness import NO_ROUTER
 
-from ..support import SERVER_LINK_LOCAL, ClientEnd
+from ..support import PRIVATE_HOST, SERVER_LINK_LOCAL, ClientEnd, client_address, packet
 
 ANSWER = b"HTTP/1.1 200 OK\r\n\r\n"
 ROUTER = str(SERVER_LINK_LOCAL)
@@ -192,6 +194,32 @@ class KeepaliveTests(LivenessCase):
         """A connection that was cut without a word is found out."""
         self.clock.pump([1.0] * 23)
         self.assert_state(ClientState.LINK_DOWN, 2)
+
+    def test_own_packets(self) -> None:
+        """Packets that the client sends are no sign of life: a silent path is found out all the same (3.1.5.4)."""
+        for _ in range(20 + QUESTIONS):
+            self.assert_state(ClientState.LINK_UP, 1)
+            self.end.from_host(packet(client_address(1), PRIVATE_HOST))
+            self.clock.advance(1.0)
+        self.assert_state(ClientState.LINK_DOWN, 2)
+
+    def test_late_answer(self) -> None:
+        """Packets that arrive while an answer is late are a sign of life: the router is asked again later."""
+        for _ in range(20 + QUESTIONS):
+            if self.questions():
+                self.protocol.dataReceived(packet(PRIVATE_HOST, client_address(1)))
+            self.clock.advance(1.0)
+        self.assert_state(ClientState.LINK_UP, 1)
+
+    def test_congested(self) -> None:
+        """The question goes ahead of packets that wait for a congested connection."""
+        assert isinstance(self.protocol, IPHTTPSClientSession)
+        self.protocol.pauseProducing()
+        self.end.from_host(packet(client_address(1), PRIVATE_HOST))
+        self.clock.pump([10.0] * 2)
+        self.protocol.resumeProducing()
+        self.assertTrue(self.transport.value().endswith(packet(client_address(1), PRIVATE_HOST)))
+        self.assertIn(ICMPv6ND_NS, IPv6(self.transport.value()))
 
     def test_off(self) -> None:
         """By default nothing is asked for no reason."""

@@ -59,6 +59,8 @@ class Account:
 class ClientCase(SSTPCase):
     """The client with one server, on plain HTTP."""
 
+    keepalive = 0.0
+
     def setUp(self) -> None:
         """Make both ends; without TLS a client has seen no certificate, and its hash is of zeros."""
         self.patch(support, "CERTIFICATE_HASH", bytes(32))
@@ -69,7 +71,7 @@ class ClientCase(SSTPCase):
         self.endpoint = Endpoint()
         self.tun = MemoryDevice("sstp0", ipv4=True)
         self.addCleanup(self.tun.close)
-        self.echo = Echo(self.clock, lambda: None)
+        self.echo = Echo(self.clock, lambda: None, keepalive=self.keepalive)
         self._random = self._bytes()
         self.client = Client(
             self.clock,

@@ -8,6 +8,7 @@ from iphttps.core.ip.ndp import router_solicitation
 from iphttps.net.sstp.echo import INTERVAL, REQUESTS, SOLICITATION_INTERVAL, SOLICITATIONS, Echo
 from tests.net.sstp.client_case import ClientCase
 from tests.net.sstp.support import FAR
+from tests.net.support import Connection
 from tests.sstp_client import ECHO_REQUEST, message
 
 LINK_LOCAL = bytes.fromhex("fe80000000000000 0102030405060708")
@@ -76,3 +77,37 @@ class EchoTests(ClientCase):
     def test_no_session(self) -> None:
         """Without a link no Echo Request is sent."""
         self.assertIsNone(self.successResultOf(self.echo.ask()))
+
+
+class KeepaliveTests(ClientCase):
+    """A keepalive of 20 seconds."""
+
+    keepalive = 20.0
+
+    def second(self, connection: Connection, *, passes: bool) -> None:
+        """Let a second pass, in which the client sends a packet; carry what is sent only if the path `passes`."""
+        own = self.ups[0].ipv4
+        assert own
+        self.tun.inject(ipv4.packet(own.address, FAR, ipv6.UDP, bytes(8)))
+        for reader in self.clock.getReaders():
+            reader.doRead()
+        if passes:
+            connection.settle()
+        else:
+            connection.client_end.stream.clear()
+        self.clock.advance(1.0)
+
+    def test_own_packets(self) -> None:
+        """Packets that the client sends are no sign of life: a silent path is found out all the same."""
+        connection = self.up()
+        for _ in range(int(self.keepalive) + REQUESTS):
+            if self.link == ["up"]:
+                self.second(connection, passes=False)
+        self.assertEqual((["up", "down"], "the server does not answer"), (self.link, self.failure.sentence))
+
+    def test_answered(self) -> None:
+        """A server that answers the Echo Requests keeps its session."""
+        connection = self.up()
+        for _ in range(3 * int(self.keepalive)):
+            self.second(connection, passes=True)
+        self.assertEqual(["up"], self.link)

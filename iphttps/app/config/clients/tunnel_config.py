@@ -16,7 +16,7 @@ from ....core.reconnect import INITIAL, MAXIMUM
 from ....net.connect.endpoints import URI
 from ....pki.certificates import parse_pin
 from ...daemon.hooks.scripts import LinkEvent, check
-from ..daemon_config import WEEK, DaemonConfig, words
+from ..daemon_config import DAY, WEEK, DaemonConfig, words
 from ..kinds import File, Flag, Locate, Many, Maybe, Number, Parsed, Place, Raw, Words
 from ..option import option
 
@@ -170,6 +170,10 @@ class TunnelConfig(ProxyConfig):
         "maximum base delay between attempts, in seconds; a random part of up to a fifth is added",
     )
     """Maximum seconds to wait between attempts ([MS-IPHTTPS] 3.1.2.1)."""
+    keepalive: float = option(
+        Number(0, DAY), "0", "seconds without a packet from the server after which to probe it; 0: never"
+    )
+    """Seconds without a packet from the server after which the client probes it; 0 is never."""
     allow_older_crl: bool = option(
         Flag(), None, "accept a revocation list in --crl that is older than the one in force; only while rolling back"
     )
