@@ -6,23 +6,27 @@
     DISABLED      ENABLE          ENABLED
     ENABLED       PRECONDITION    LINK_DOWN     connect
     LINK_DOWN     CONNECTED       ESTABLISHED   send the request
+    ESTABLISHED   CONNECTED       ESTABLISHED   send the request
+    ESTABLISHED   UNANSWERED      LINK_DOWN
     ESTABLISHED   RESPONSE        LINK_UP       bring the link up
-    LINK_DOWN     FAILED          LINK_DOWN     try again
-    ESTABLISHED   FAILED          LINK_DOWN     try again
-    LINK_UP       FAILED          LINK_DOWN     take the link down, try again
-    LINK_DOWN     NEXT_ADDRESS    LINK_DOWN     connect to the same server again
-    ESTABLISHED   NEXT_ADDRESS    LINK_DOWN     connect to the same server again
+    LINK_DOWN     FAILED          LINK_DOWN     start the timer
+    ESTABLISHED   FAILED          LINK_DOWN     start the timer
+    LINK_UP       FAILED          LINK_DOWN     take the link down, start the timer
+    LINK_UP       LOST            LINK_DOWN     take the link down, connect elsewhere
+    LINK_UP       CUT_OFF         LINK_DOWN     take the link down, disconnect, connect elsewhere
     LINK_DOWN     TIMER           LINK_DOWN     connect
     LINK_DOWN     NETWORK         LINK_DOWN     cancel the attempt or the timer, connect
     ESTABLISHED   NETWORK         LINK_DOWN     cancel the attempt, connect
     LINK_UP       NETWORK         LINK_UP       probe the router
-    LINK_UP       CUT_OFF         LINK_DOWN     take the link down, disconnect, connect
     (any)         DISABLE         DISABLED      link down, disconnect, stop the timer, as far as they apply
 
-"Try again" starts the reconnect timer. Before that, the client tries each other address of a server, and each other
-server, once without a pause. NEXT_ADDRESS, NETWORK and CUT_OFF are additions to the specification. NETWORK: the network
-under the client has changed (an address, a route, the end of a suspension), so earlier failures no longer count.
-CUT_OFF: the session is dead although its connection has not ended. Both lead to an immediate attempt.
+An attempt comprises all servers, and all addresses of each: FAILED means that none of them has opened a session.
+Several connections can be established at a time, but each sends its request by itself: hence CONNECTED in ESTABLISHED,
+and UNANSWERED. These two, LOST, NETWORK and CUT_OFF are additions to the specification. LOST: the session has ended,
+and there is another server or address. CUT_OFF: the session is dead although its connection has not ended. Both lead to
+an immediate attempt, with the lost server last; if several short sessions came before, the timer starts instead.
+NETWORK: the network under the client has changed (a route to a server, the end of a suspension), so earlier failures no
+longer count, and an attempt follows at once.
 
 In 3.1.2.1 "a successful HTTPS connection" resets the reconnect timer. Success here is the successful response:
 otherwise a client would connect every 30 seconds for ever to a server that accepts connections only to drop them.
@@ -33,9 +37,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum, auto
 
+from .limits import TokenBucket
 from .reconnect import ReconnectTimer
 
 __all__ = [
+    "SHORT_SESSIONS",
+    "SHORT_SESSIONS_PERIOD",
     "STABLE_AFTER",
     "TRANSITIONS",
     "Action",
@@ -65,24 +72,24 @@ class ClientEvent(Enum):
     PRECONDITION = auto()  # 3.1.3: one of the conditions for initialization is met
     CONNECTED = auto()  # 3.1.5.1: the HTTPS connection is established, TLS included
     RESPONSE = auto()  # 3.1.5.2: the response is successful
-    FAILED = auto()  # 3.1.5.4: connectivity of an underlying transport is lost, or was never established
-    NEXT_ADDRESS = auto()  # the connection has failed; the attempt continues with another address or proxy
-    TIMER = auto()  # 3.1.6: the reconnect timer has expired
-    NETWORK = auto()  # the underlying network has changed: an address, a route
+    UNANSWERED = auto()  # the connections that have sent a request have failed; others are being made
+    FAILED = auto()  # 3.1.5.4: connectivity of all underlying transports is lost, or was never established
+    LOST = auto()  # 3.1.5.4, where there is another server or address to connect to
     CUT_OFF = auto()  # the router on the link does not answer, or the connection's local address is gone
+    TIMER = auto()  # 3.1.6: the reconnect timer has expired
+    NETWORK = auto()  # the underlying network has changed
 
 
 class Action(Enum):
-    """The actions of the table; `handle` replaces TRY_AGAIN with a StartTimer or CONNECT_NEXT."""
+    """The actions of the table; `handle` replaces START_TIMER and CONNECT_NEXT, the latter if it is too often."""
 
-    CONNECT = auto()  # to the first server
-    CONNECT_NEXT = auto()  # to the server after the failed one
-    CONNECT_AGAIN = auto()  # to the same server at another address
+    CONNECT = auto()  # to the servers in order
+    CONNECT_NEXT = auto()  # to the servers in order, from the one after the lost one on
     SEND_REQUEST = auto()
     LINK_UP = auto()
     LINK_DOWN = auto()
     DISCONNECT = auto()
-    TRY_AGAIN = auto()
+    START_TIMER = auto()
     CANCEL_TIMER = auto()
     ASK_ROUTER = auto()
 
@@ -102,17 +109,18 @@ TRANSITIONS: dict[tuple[ClientState, ClientEvent], tuple[ClientState, tuple[Acti
     (_S.DISABLED, _E.ENABLE): (_S.ENABLED, ()),
     (_S.ENABLED, _E.PRECONDITION): (_S.LINK_DOWN, (Action.CONNECT,)),
     (_S.LINK_DOWN, _E.CONNECTED): (_S.ESTABLISHED, (Action.SEND_REQUEST,)),
+    (_S.ESTABLISHED, _E.CONNECTED): (_S.ESTABLISHED, (Action.SEND_REQUEST,)),
+    (_S.ESTABLISHED, _E.UNANSWERED): (_S.LINK_DOWN, ()),
     (_S.ESTABLISHED, _E.RESPONSE): (_S.LINK_UP, (Action.LINK_UP,)),
-    (_S.LINK_DOWN, _E.FAILED): (_S.LINK_DOWN, (Action.TRY_AGAIN,)),
-    (_S.ESTABLISHED, _E.FAILED): (_S.LINK_DOWN, (Action.TRY_AGAIN,)),
-    (_S.LINK_UP, _E.FAILED): (_S.LINK_DOWN, (Action.LINK_DOWN, Action.TRY_AGAIN)),
-    (_S.LINK_DOWN, _E.NEXT_ADDRESS): (_S.LINK_DOWN, (Action.CONNECT_AGAIN,)),
-    (_S.ESTABLISHED, _E.NEXT_ADDRESS): (_S.LINK_DOWN, (Action.CONNECT_AGAIN,)),
+    (_S.LINK_DOWN, _E.FAILED): (_S.LINK_DOWN, (Action.START_TIMER,)),
+    (_S.ESTABLISHED, _E.FAILED): (_S.LINK_DOWN, (Action.START_TIMER,)),
+    (_S.LINK_UP, _E.FAILED): (_S.LINK_DOWN, (Action.LINK_DOWN, Action.START_TIMER)),
+    (_S.LINK_UP, _E.LOST): (_S.LINK_DOWN, (Action.LINK_DOWN, Action.CONNECT_NEXT)),
+    (_S.LINK_UP, _E.CUT_OFF): (_S.LINK_DOWN, (Action.LINK_DOWN, Action.DISCONNECT, Action.CONNECT_NEXT)),
     (_S.LINK_DOWN, _E.TIMER): (_S.LINK_DOWN, (Action.CONNECT,)),
     (_S.LINK_DOWN, _E.NETWORK): (_S.LINK_DOWN, (Action.CANCEL_TIMER, Action.DISCONNECT, Action.CONNECT)),
     (_S.ESTABLISHED, _E.NETWORK): (_S.LINK_DOWN, (Action.DISCONNECT, Action.CONNECT)),
     (_S.LINK_UP, _E.NETWORK): (_S.LINK_UP, (Action.ASK_ROUTER,)),
-    (_S.LINK_UP, _E.CUT_OFF): (_S.LINK_DOWN, (Action.LINK_DOWN, Action.DISCONNECT, Action.CONNECT)),
     (_S.DISABLED, _E.DISABLE): (_S.DISABLED, ()),
     (_S.ENABLED, _E.DISABLE): (_S.DISABLED, ()),
     (_S.LINK_DOWN, _E.DISABLE): (_S.DISABLED, (Action.CANCEL_TIMER, Action.DISCONNECT)),
@@ -121,7 +129,11 @@ TRANSITIONS: dict[tuple[ClientState, ClientEvent], tuple[ClientState, tuple[Acti
 }
 
 STABLE_AFTER = 60.0
-"""Minimum seconds that a link must stay up for the attempt to count as successful.
+"""Seconds that a link must stay up to be no short session."""
+
+SHORT_SESSIONS = 4
+SHORT_SESSIONS_PERIOD = 30.0
+"""Short sessions that an immediate attempt may follow, and the seconds after which one more may.
 
 Otherwise the client would switch between two servers without a pause if both answer and disconnect at once.
 """
@@ -130,12 +142,11 @@ Otherwise the client would switch between two servers without a pause if both an
 class ClientMachine:
     """The client's current state and its transitions."""
 
-    def __init__(self, timer: ReconnectTimer, servers: int = 1) -> None:
-        """Begin in state DISABLED; `servers` is the number of servers to try in turn."""
+    def __init__(self, timer: ReconnectTimer) -> None:
+        """Begin in state DISABLED."""
         self.state = ClientState.DISABLED
         self._timer = timer
-        self._servers = servers
-        self._failed = 0
+        self._short = TokenBucket(1 / SHORT_SESSIONS_PERIOD, SHORT_SESSIONS)
         self._up_since = 0.0
 
     def handle(self, event: ClientEvent, now: float, *, jitter: float = 0.0, at_least: float = 0.0) -> list[Command]:
@@ -147,22 +158,16 @@ class ClientMachine:
         Raises:
             KeyError: The table has no such event in this state, which is a bug of the caller.
         """
-        before = self.state
-        self.state, actions = TRANSITIONS[before, event]
+        self.state, actions = TRANSITIONS[self.state, event]
         match event:
             case ClientEvent.RESPONSE:
                 self._timer.succeeded()
                 self._up_since = now
             case ClientEvent.DISABLE:
                 self._timer.succeeded()
-            case ClientEvent.FAILED if before is ClientState.LINK_UP and now - self._up_since >= STABLE_AFTER:
-                self._failed = 0
-        if Action.CONNECT in actions:
-            self._failed = 0
-        return [self._try_again(now, jitter, at_least) if action is Action.TRY_AGAIN else action for action in actions]
+        return [self._timed(action, now, jitter, at_least) for action in actions]
 
-    def _try_again(self, now: float, jitter: float, at_least: float) -> Command:
-        self._failed += 1
-        if self._failed < self._servers:
-            return Action.CONNECT_NEXT
-        return StartTimer(self._timer.failed(now, jitter, at_least))
+    def _timed(self, action: Action, now: float, jitter: float, at_least: float) -> Command:
+        if action is Action.CONNECT_NEXT and now - self._up_since < STABLE_AFTER and not self._short.take(now):
+            action = Action.START_TIMER
+        return StartTimer(self._timer.failed(now, jitter, at_least)) if action is Action.START_TIMER else action

@@ -3,33 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from itertools import cycle
-from typing import Protocol, cast
+from typing import Any, Protocol
 
-from twisted.internet.defer import Deferred, succeed
-from twisted.internet.interfaces import IAddress, IDelayedCall, IReactorTime
-from twisted.internet.protocol import Factory
+from twisted.internet.defer import Deferred, DeferredList, succeed
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.python.failure import Failure
 
 from ..core.client import Action, ClientEvent, ClientMachine, ClientState, Command, StartTimer
 from ..core.failure import FailureReason, Stage
 from ..core.ip.batch import Batch
-from .client_session import ClientSession, Owner
-from .connect.alternatives import Attempt
-from .connect.remote_server import Choice, RemoteServer, as_listed
+from .client_session import ClientSession
+from .connect.remote_server import Choice, as_listed
 from .device_reader import DeviceReader
 from .explain import explain, explain_expiry
 from .interfaces import PacketDevice
 from .log import logger
+from .round import Round
+from .server_attempt import Server, ServerAttempt, SessionMaker
 from .session_log import ClientRecord
 
-__all__ = ["Client", "Liveness", "Server"]
-
-SessionMaker = Callable[[Owner, float], ClientSession]
-"""Makes the session of a new connection; the argument is the time limit for opening it, in seconds."""
-
-Server = RemoteServer[SessionMaker]
-"""A server, with the function that makes the sessions of its protocol."""
+__all__ = ["Client", "Liveness", "Server", "SessionMaker"]
 
 
 class Liveness(Protocol):
@@ -66,16 +59,15 @@ class Liveness(Protocol):
         """Send a Router Solicitation (RFC 4861 section 6.3.7), if the link is up."""
 
 
-class Client(Factory):
+class Client:
     """The client; it calls `bring_up` and `take_down` when the link comes up and goes down.
 
-    `servers` are tried in the order returned by `choose`, which is called again when all have failed. `liveness` makes
-    the object that probes the other end; its argument is called if the other end does not answer. `random` returns a
-    number from 0 to 1.
+    `servers` are tried in the order returned by `choose`, which is called again when all have failed; after the loss of
+    a session the order goes on with the server after the lost one. `liveness` makes the object that probes the other
+    end; its argument is called if the other end does not answer. `random` returns a number from 0 to 1.
     """
 
     log = logger()
-    noisy = False
 
     def __init__(
         self,
@@ -97,17 +89,18 @@ class Client(Factory):
         self.liveness = liveness(self.silent)
         self._machine = machine
         self._servers = servers
-        self._turns = cycle(servers)
+        self._order = servers
         self._device = device
         self._reader = reader(self._from_host)
         self._bring_up = bring_up
         self._take_down = take_down
         self._choose = choose
         self._random = random
-        self._tunnel: ClientSession | None = None
-        self._attempt: Deferred[object] | None = None
+        self._send: Callable[[Batch], None] = _nothing
+        self._round = Round(self, ())
+        self._choosing: Deferred[Sequence[Server]] | None = None
         self._timer: IDelayedCall | None = None
-        self._gone: Deferred[None] = succeed(None)
+        self._gone: Deferred[Any] = succeed(None)
         self._session: ClientRecord | None = None
         self._why = ""
         self.since = clock.seconds()
@@ -148,7 +141,8 @@ class Client(Factory):
 
     def end_overdue(self, now: float) -> None:
         """End the session if a certificate in the server's chain has expired; the server may present a new one."""
-        if self._tunnel and self.state is ClientState.LINK_UP and (trouble := explain_expiry(self._tunnel.tls, now)):
+        tunnel = self.tunnel
+        if tunnel and self.state is ClientState.LINK_UP and (trouble := explain_expiry(tunnel.tls, now)):
             self._cut_off(trouble)
 
     @property
@@ -159,7 +153,7 @@ class Client(Factory):
     @property
     def tunnel(self) -> ClientSession | None:
         """The current connection; None if there is none."""
-        return self._tunnel
+        return self._round.tunnel
 
     @property
     def next_attempt(self) -> float | None:
@@ -172,15 +166,14 @@ class Client(Factory):
                 self._connect()
             case Action.CONNECT_NEXT:
                 self._connect_next()
-            case Action.CONNECT_AGAIN:
-                self._connect_again()
             case Action.SEND_REQUEST:
-                self._current.request()
+                self._round.send_request()
             case Action.LINK_UP:
-                self._link_up(self._current)
+                self._link_up()
             case Action.LINK_DOWN:
                 self.liveness.stop()
                 self._reader.stop()
+                self._send = _nothing
                 self._take_down()
                 if self._session:
                     self._session.ended(self.log, self._why, self.clock.seconds())
@@ -195,59 +188,64 @@ class Client(Factory):
                 self.log.info("next attempt in {delay:.1f} seconds", event="next-attempt", delay=delay)
                 self._timer = self.clock.callLater(delay, self.handle, ClientEvent.TIMER)
 
-    @property
-    def _current(self) -> ClientSession:
-        assert self._tunnel is not None
-        return self._tunnel
-
     # An attempt, in the order of its life.
 
     def _connect(self) -> None:
-        chosen = self._choose(self._servers)
-        self._attempt = attempt = cast("Deferred[object]", chosen)
-        chosen.addCallbacks(self._chosen, self._not_connected, errbackArgs=(attempt,))
+        self._choosing = chosen = self._choose(self._servers)
+        chosen.addCallbacks(self._chosen, self._not_chosen)
 
     def _chosen(self, servers: Sequence[Server]) -> None:
-        # The state machine limits the attempts; after a session the next server in order follows.
-        self._turns = cycle(servers)
-        self._connect_next()
+        self._choosing = None
+        self._order = servers
+        self._begin(servers)
+
+    def _not_chosen(self, failure: Failure) -> None:
+        if self._choosing:  # otherwise it was cancelled
+            self._choosing = None
+            self._report_failure(self.server, explain(failure))
+            self.handle(ClientEvent.FAILED)
 
     def _connect_next(self) -> None:
-        self.server = next(self._turns)
-        self._round = Attempt(self.server.uri, self.server.endpoint)
-        self.log.info("connecting to {uri}", event="connecting", uri=self.server.uri)
-        self._connect_again()
+        after = self._order.index(self.server) + 1
+        self._begin((*self._order[after:], *self._order[:after]))
 
-    def _connect_again(self) -> None:
-        self._attempt = attempt = cast("Deferred[object]", self.server.endpoint.connect(self))
-        attempt.addErrback(self._not_connected, attempt)
+    def _begin(self, servers: Sequence[Server]) -> None:
+        self._round = Round(self, servers)
+        self._round.start()
 
-    def _not_connected(self, failure: Failure, attempt: Deferred[object]) -> None:
-        # A cancelled attempt also fails, and not always with CancelledError: Twisted's resolver reports a name that was
-        # not found.
-        if attempt is self._attempt:
-            self._note_failure(explain(failure))
+    def trying(self, server: Server) -> None:
+        """Note that an attempt at a server begins."""
+        self.server = server
+        self.log.info("connecting to {uri}", event="connecting", uri=server.uri)
 
-    def buildProtocol(self, addr: IAddress | None) -> ClientSession:
-        """Build the session of a new connection."""
-        self._round.using(addr)
-        self._tunnel = self.server.session(self, self._round.deadline)
-        return self._tunnel
-
-    def connected(self, tunnel: ClientSession) -> None:
+    def established(self) -> None:
         """Handle an established HTTPS connection (3.1.5.1)."""
         self.handle(ClientEvent.CONNECTED)
 
-    def answered(self, tunnel: ClientSession) -> None:
-        """Note that the server has answered, or could have: no other address or proxy would give a better result."""
-        self._round.opened()
+    def unanswered(self) -> None:
+        """Handle the failure of the connections that have sent a request; others are being made."""
+        self.handle(ClientEvent.UNANSWERED)
 
-    def responded(self, tunnel: ClientSession) -> None:
+    def decided(self, server: Server) -> None:
+        """Note that a server has answered."""
+        self.server = server
+
+    def opened(self, attempt: ServerAttempt) -> None:
         """Handle a successful response (3.1.5.2)."""
-        self._round.opened()
         self.handle(ClientEvent.RESPONSE)
 
-    def _link_up(self, tunnel: ClientSession) -> None:
+    def not_opened(self, server: Server, trouble: FailureReason) -> None:
+        """Report the failure of the attempt at one server."""
+        self._report_failure(server, trouble)
+
+    def all_failed(self, retry_after: float) -> None:
+        """Handle the failure of the attempts at all servers (3.1.2.1)."""
+        self.handle(ClientEvent.FAILED, retry_after)
+
+    def _link_up(self) -> None:
+        tunnel = self.tunnel
+        assert tunnel is not None
+        self._send = tunnel.send
         counted, suite = tunnel.counters, tunnel.tls.suite if tunnel.tls else None
         self._session = ClientRecord(self.server.uri, self.server.through(), suite, counted, self.clock.seconds())
         self._bring_up(tunnel)
@@ -260,7 +258,7 @@ class Client(Factory):
 
     def renumbered(self, tunnel: ClientSession) -> None:
         """Take the link down and bring it up again: the session continues with other addresses."""
-        if tunnel is self._tunnel:
+        if tunnel is self.tunnel:
             self.liveness.stop()
             self._reader.stop()
             self._take_down()
@@ -268,26 +266,19 @@ class Client(Factory):
             self._reader.start()
             self._watch(tunnel)
 
-    def failed(self, tunnel: ClientSession, trouble: FailureReason) -> None:
-        """Handle the end of the connection; the end of an abandoned connection is ignored."""
-        if tunnel is self._tunnel:
-            self._tunnel = None
-            self._note_failure(trouble)
+    def lost(self, attempt: ServerAttempt, trouble: FailureReason) -> None:
+        """Handle the end of the session (3.1.5.4)."""
+        self._report_failure(attempt.server, trouble)
+        elsewhere = attempt.lost() or len(self._servers) > 1
+        self.handle(ClientEvent.LOST if elsewhere else ClientEvent.FAILED)
 
-    def _note_failure(self, trouble: FailureReason) -> None:
-        if self._round.goes_on(trouble):
-            self.handle(ClientEvent.NEXT_ADDRESS)
-        else:
-            self._report_failure(told := self._round.verdict(trouble))
-            self.handle(ClientEvent.FAILED, told.retry_after or 0.0)
-
-    def _report_failure(self, trouble: FailureReason) -> None:
+    def _report_failure(self, server: Server, trouble: FailureReason) -> None:
         self._why = trouble.sentence
-        self.last_failure = trouble, self.server.uri, self.clock.seconds()
+        self.last_failure = trouble, server.uri, self.clock.seconds()
         self.log.warn(
             "{uri}: {sentence}",
             event="attempt-failed",
-            uri=self.server.uri,
+            uri=server.uri,
             sentence=trouble.sentence,
             stage=trouble.stage.value,
             code=trouble.code,
@@ -298,24 +289,23 @@ class Client(Factory):
         self._cut_off(self.liveness.silence)
 
     def _cut_off(self, trouble: FailureReason) -> None:
-        self._report_failure(trouble)
+        self._report_failure(self.server, trouble)
+        self._round.note_loss()
         self.handle(ClientEvent.CUT_OFF)
 
     def _disconnect(self) -> None:
-        attempt, self._attempt = self._attempt, None
-        if attempt:
-            attempt.cancel()
-        if self._tunnel:
-            tunnel, self._tunnel = self._tunnel, None
-            self._gone = tunnel.ended
-            tunnel.disconnect("given up")
+        choosing, self._choosing = self._choosing, None
+        if choosing:
+            choosing.cancel()
+        if ended := self._round.cancel():
+            self._gone = DeferredList(ended)
 
-    def gone(self) -> Deferred[None]:
-        """Return a Deferred that fires when the last abandoned connection has ended."""
+    def gone(self) -> Deferred[Any]:
+        """Return a Deferred that fires when the last abandoned connections have ended."""
         return self._gone
 
     def _from_host(self, batch: Batch) -> int:
-        self._current.send(batch)
+        self._send(batch)
         return 1
 
     def from_server(self, batch: Batch) -> None:
@@ -323,3 +313,7 @@ class Client(Factory):
         self._device.write(batch)
         if self.liveness.listening:
             self.liveness.hear(batch)
+
+
+def _nothing(batch: Batch) -> None:
+    """Send nothing: there is no session."""

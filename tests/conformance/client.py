@@ -76,7 +76,13 @@ CLIENT = (
     Clause(
         9, "3.1.2.1", "A reconnect timer is used after an unsuccessful connection, or one that ended abnormally",
         "SHOULD", "core/client.py",
-        (_RECONNECT + "test_comes_back", _SCHEDULE + "test_killed_server"),
+        (
+            _RECONNECT + "test_comes_back",
+            _SCHEDULE + "test_killed_server",
+            "net.test_several_servers.SeveralServersTests.test_in_order",
+        ),
+        "With several servers, or several addresses of one, it starts when all of them have failed. After a session "
+        "each is tried at once, the lost one last, unless several short sessions came before.",
     ),
     Clause(
         10, "3.1.2.1", "Its first timeout is 30 seconds, each further one the time since the first failure, up to 15 "

@@ -6,15 +6,25 @@ from itertools import product
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from iphttps.core.client import Action, ClientEvent, ClientMachine, ClientState, Command, StartTimer
+from iphttps.core.client import (
+    SHORT_SESSIONS,
+    SHORT_SESSIONS_PERIOD,
+    STABLE_AFTER,
+    Action,
+    ClientEvent,
+    ClientMachine,
+    ClientState,
+    Command,
+    StartTimer,
+)
 from iphttps.core.reconnect import ReconnectTimer
 
 Step = tuple[float, ClientEvent, list[Command], ClientState]
 
 ENABLE, DISABLE, PRECONDITION = ClientEvent.ENABLE, ClientEvent.DISABLE, ClientEvent.PRECONDITION
 CONNECTED, RESPONSE = ClientEvent.CONNECTED, ClientEvent.RESPONSE
-FAILED, TIMER = ClientEvent.FAILED, ClientEvent.TIMER
-NEXT_ADDRESS = ClientEvent.NEXT_ADDRESS
+FAILED, LOST, TIMER = ClientEvent.FAILED, ClientEvent.LOST, ClientEvent.TIMER
+UNANSWERED = ClientEvent.UNANSWERED
 NETWORK, CUT_OFF = ClientEvent.NETWORK, ClientEvent.CUT_OFF
 DISABLED, ENABLED, LINK_DOWN = ClientState.DISABLED, ClientState.ENABLED, ClientState.LINK_DOWN
 ESTABLISHED, LINK_UP = ClientState.ESTABLISHED, ClientState.LINK_UP
@@ -30,9 +40,9 @@ UP: tuple[Step, ...] = (*REQUESTING, (2.0, RESPONSE, [Action.LINK_UP], LINK_UP))
 class ClientMachineTests(SynchronousTestCase):
     """The states of 3.1.1 and what leads from one to another."""
 
-    def play(self, *script: Step, servers: int = 1) -> None:
+    def play(self, *script: Step) -> None:
         """Assert that the events, from the start on, bring about just these commands and states."""
-        machine = ClientMachine(ReconnectTimer(), servers)
+        machine = ClientMachine(ReconnectTimer())
         events = [(now, event) for now, event, _, _ in script]
         played = [(now, event, machine.handle(event, now), machine.state) for now, event in events]
         self.assertEqual(list(script), played)
@@ -120,46 +130,48 @@ class ClientMachineTests(SynchronousTestCase):
             (501.0, FAILED, [StartTimer(30.0)], LINK_DOWN),
         )
 
-    def test_servers(self) -> None:
-        """Of several servers the next is tried at once, and the timer starts when all have failed (3.1.2.1)."""
-        self.play(
-            *REQUESTING,
-            (2.0, FAILED, [Action.CONNECT_NEXT], LINK_DOWN),
-            (3.0, FAILED, [Action.CONNECT_NEXT], LINK_DOWN),
-            (4.0, FAILED, [StartTimer(30.0)], LINK_DOWN),
-            (34.0, TIMER, [Action.CONNECT], LINK_DOWN),
-            (35.0, FAILED, [Action.CONNECT_NEXT], LINK_DOWN),
-            (36.0, CONNECTED, [Action.SEND_REQUEST], ESTABLISHED),
-            (37.0, RESPONSE, [Action.LINK_UP], LINK_UP),
-            # Up for long: its end is the first failure of a new round.
-            (500.0, FAILED, [Action.LINK_DOWN, Action.CONNECT_NEXT], LINK_DOWN),
-            (501.0, FAILED, [Action.CONNECT_NEXT], LINK_DOWN),
-            (502.0, FAILED, [StartTimer(30.0)], LINK_DOWN),
-            servers=3,
-        )
-
-    def test_addresses(self) -> None:
-        """Another address of the same server is tried within the attempt: the timer counts one failure (3.1.2.1)."""
-        self.play(
-            *REQUESTING,
-            (2.0, NEXT_ADDRESS, [Action.CONNECT_AGAIN], LINK_DOWN),
-            (3.0, NEXT_ADDRESS, [Action.CONNECT_AGAIN], LINK_DOWN),
-            (4.0, FAILED, [Action.CONNECT_NEXT], LINK_DOWN),
-            (5.0, NEXT_ADDRESS, [Action.CONNECT_AGAIN], LINK_DOWN),
-            (6.0, FAILED, [StartTimer(30.0)], LINK_DOWN),
-            servers=2,
-        )
-
-    def test_servers_that_hang_up(self) -> None:
-        """Servers that answer and hang up at once are not called on in turns without a pause (3.1.2.1)."""
+    def test_elsewhere(self) -> None:
+        """A session that is lost is followed at once by an attempt elsewhere; the timer starts if that fails."""
         self.play(
             *UP,
-            (2.0, FAILED, [Action.LINK_DOWN, Action.CONNECT_NEXT], LINK_DOWN),
-            (2.0, CONNECTED, [Action.SEND_REQUEST], ESTABLISHED),
-            (2.0, RESPONSE, [Action.LINK_UP], LINK_UP),
-            (2.0, FAILED, [Action.LINK_DOWN, StartTimer(30.0)], LINK_DOWN),
-            servers=2,
+            (500.0, LOST, [Action.LINK_DOWN, Action.CONNECT_NEXT], LINK_DOWN),
+            (501.0, FAILED, [StartTimer(30.0)], LINK_DOWN),
+            (531.0, TIMER, [Action.CONNECT], LINK_DOWN),
         )
+
+    def test_in_turn(self) -> None:
+        """Each of several connections sends its request; the first successful response brings the link up."""
+        self.play(
+            *REQUESTING,
+            (2.0, CONNECTED, [Action.SEND_REQUEST], ESTABLISHED),
+            (3.0, UNANSWERED, [], LINK_DOWN),
+            (4.0, CONNECTED, [Action.SEND_REQUEST], ESTABLISHED),
+            (5.0, RESPONSE, [Action.LINK_UP], LINK_UP),
+        )
+
+    def sessions(self, event: ClientEvent, seconds: float, number: int) -> list[Command]:
+        """Return the last command at the end of each of so many sessions of so many seconds, one after the other."""
+        machine = ClientMachine(ReconnectTimer())
+        for now, before, _, _ in UP[:-2]:
+            machine.handle(before, now)
+        ends, now = [], 0.0
+        for _ in range(number):
+            machine.handle(CONNECTED, now)
+            machine.handle(RESPONSE, now)
+            now += seconds
+            ends.append(machine.handle(event, now)[-1])
+        return ends
+
+    def test_short_sessions(self) -> None:
+        """Servers that answer and hang up at once are called on four times without a pause, then by the timer."""
+        for event in (LOST, CUT_OFF):
+            ends = self.sessions(event, 1.0, SHORT_SESSIONS + 2)
+            self.assertEqual([Action.CONNECT_NEXT] * SHORT_SESSIONS + [StartTimer(30.0)] * 2, ends)
+
+    def test_few_short_sessions(self) -> None:
+        """A short session in each half a minute, and any number of long ones, cost no pause."""
+        for seconds in (SHORT_SESSIONS_PERIOD, STABLE_AFTER):
+            self.assertEqual([Action.CONNECT_NEXT] * 20, self.sessions(LOST, seconds, 20))
 
     def test_network_changed(self) -> None:
         """When the network has changed, what failed in the old one is tried in the new one at once."""
@@ -176,7 +188,7 @@ class ClientMachineTests(SynchronousTestCase):
         self.play(
             *UP,
             (9.0, NETWORK, [Action.ASK_ROUTER], LINK_UP),
-            (12.0, CUT_OFF, [Action.LINK_DOWN, Action.DISCONNECT, Action.CONNECT], LINK_DOWN),
+            (12.0, CUT_OFF, [Action.LINK_DOWN, Action.DISCONNECT, Action.CONNECT_NEXT], LINK_DOWN),
             (13.0, FAILED, [StartTimer(30.0)], LINK_DOWN),
         )
 
@@ -193,9 +205,9 @@ class ClientMachineTests(SynchronousTestCase):
         known = {
             DISABLED: {ENABLE, DISABLE},
             ENABLED: {PRECONDITION, DISABLE},
-            LINK_DOWN: {CONNECTED, FAILED, NEXT_ADDRESS, TIMER, NETWORK, DISABLE},
-            ESTABLISHED: {RESPONSE, FAILED, NEXT_ADDRESS, NETWORK, DISABLE},
-            LINK_UP: {FAILED, NETWORK, CUT_OFF, DISABLE},
+            LINK_DOWN: {CONNECTED, FAILED, TIMER, NETWORK, DISABLE},
+            ESTABLISHED: {CONNECTED, UNANSWERED, RESPONSE, FAILED, NETWORK, DISABLE},
+            LINK_UP: {FAILED, LOST, NETWORK, CUT_OFF, DISABLE},
         }
         for state, event in product(ClientState, ClientEvent):
             machine = ClientMachine(ReconnectTimer())

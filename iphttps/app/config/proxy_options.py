@@ -6,6 +6,8 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
+from twisted.internet.defer import DeferredLock
+
 from ...core.errors import ConfigError
 from ...core.proxy.choice import ProxyChoice, ProxySource
 from ...core.proxy.environment import proxy_of
@@ -74,6 +76,7 @@ class ProxyAccess:
         source()
         named = not config.network_names_proxy
         self._credentials = ProxyCredentials(source, basic_in_clear=config.proxy_basic, named=named)
+        self._turn = DeferredLock()
         self.headers = config.proxy_header
         """The headers of the configuration."""
         self._authorities = load_authorities(ca, SERVER_AUTH) if ca else None
@@ -82,7 +85,7 @@ class ProxyAccess:
         """Return the settings for one proxy."""
         tls = ClientTLS(proxy.host, self._authorities, None, ca_option="--proxy-ca") if proxy.secure else None
         headers = self.headers if self._credentials.trusts(proxy) else harmless(self.headers)
-        return ProxySettings(proxy, self._credentials, tokens, tls, headers)
+        return ProxySettings(proxy, self._credentials, tokens, tls, headers, self._turn)
 
 
 def environment_login(environment: Mapping[str, str]) -> Login | None:

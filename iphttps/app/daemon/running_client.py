@@ -103,9 +103,7 @@ class RunningClient:
         )
         self.client = client = Client(
             reactor,
-            ClientMachine(
-                ReconnectTimer(self.config.reconnect_initial, self.config.reconnect_maximum), len(servers.all)
-            ),
+            ClientMachine(ReconnectTimer(self.config.reconnect_initial, self.config.reconnect_maximum)),
             servers.all,
             host.device,
             lambda deliver: DeviceReader(reactor, host.device, deliver, host.device_lost),

@@ -82,6 +82,7 @@ class ProxyCredentials:
         self._source = source
         self._lockout: LoginLockout[Proxy, Login] = LoginLockout(pause)
         self._digests: dict[tuple[Proxy, str], tuple[Login, Digest]] = {}
+        self._accepted: dict[Proxy, Login] = {}
         self.basic_in_clear = basic_in_clear
         self.named = named
 
@@ -101,8 +102,14 @@ class ProxyCredentials:
         """Tell whether this proxy, and not another one, refused the login."""
         return login is not None and self._lockout.has_rejected(proxy, login)
 
+    def is_untried(self, proxy: Proxy) -> bool:
+        """Tell whether there is a login for the proxy that it has not accepted yet."""
+        login = self.login(proxy)
+        return login is not None and self._accepted.get(proxy) != login
+
     def refused(self, proxy: Proxy, login: Login, now: float) -> None:
         """Note that the proxy has refused the login."""
+        self._accepted.pop(proxy, None)
         self._lockout.rejected(proxy, login, now)
         for key in [key for key in self._digests if key[0] == proxy]:
             del self._digests[key]
@@ -110,6 +117,7 @@ class ProxyCredentials:
     def accepted(self, proxy: Proxy, authority: str, login: Login, digest: Digest | None) -> None:
         """Note that the proxy has accepted the login; its Digest nonce is kept for the next connection."""
         self._lockout.accepted(proxy)
+        self._accepted[proxy] = login
         if digest:
             self._digests[proxy, authority] = login, digest
 

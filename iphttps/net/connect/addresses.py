@@ -28,9 +28,14 @@ class Addresses(Alternatives):
         self._found: list[str] = []
         self._struck: set[str] = set()
         self._used: str | None = None
+        self._lost: str | None = None
+        """The address whose session has just ended."""
+        self._last: str | None = None
+        """The address to try last in this attempt."""
 
     def begin(self) -> None:
-        """Begin a new attempt: every address may be tried again."""
+        """Begin a new attempt: every address may be tried again, but last the one whose session has just ended."""
+        self._last, self._lost = self._lost, None
         self._found.clear()
         self._struck.clear()
         self._used = None
@@ -49,10 +54,16 @@ class Addresses(Alternatives):
         if self._used:
             self._struck.add(self._used)
 
+    def lost(self) -> bool:
+        """Put the address in use last in the next attempt, as its session has ended; return if there are others."""
+        self._lost = self._used
+        return any(host != self._used for host in self._found)
+
     def chosen(self, found: Sequence[IAddress]) -> list[IAddress]:
         """Return the addresses to try, in the resolver's order (RFC 6724) but with the address families interleaved.
 
-        RFC 8305 section 4: a family that is broken as a whole then delays the connection by only one address.
+        RFC 8305 section 4: a family that is broken as a whole then delays the connection by only one address. The
+        address whose session has just ended comes last.
         """
         families: dict[type, list[IAddress]] = {}
         for address in dict.fromkeys(found):
@@ -61,6 +72,7 @@ class Addresses(Alternatives):
             (address for family in families.values() for address in family),
             key=lambda address: families[type(address)].index(address),  # a stable sort: keeps the order of families
         )
+        ordered.sort(key=lambda address: _host(address) == self._last)
         self._found = [_host(address) for address in ordered]
         return [address for address in ordered if _host(address) not in self._struck]
 

@@ -38,6 +38,10 @@ class Alternatives:
     def strike(self) -> None:
         """Exclude the alternative in use from the rest of the attempt."""
 
+    def lost(self) -> bool:
+        """Put the alternative in use last in the next attempt, as its session has ended; return if there are others."""
+        return False
+
 
 class Attempt:
     """One attempt to open a session with a server, over one or more connections.

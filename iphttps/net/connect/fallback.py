@@ -73,6 +73,10 @@ class FallbackEndpoint(Alternatives):
         else:
             self._next = self._others
 
+    def lost(self) -> bool:
+        """Put the address in use last in the next attempt, as its session has ended; return if there are others."""
+        return self.latest is None and self._addresses.lost()
+
     # Methods for _Attempt.
 
     def find(self) -> Deferred[tuple[Proxy | None, ...]]:

@@ -9,11 +9,11 @@ from __future__ import annotations
 import secrets
 from base64 import b64encode
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, NoReturn, cast
 
-from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.defer import CancelledError, Deferred, DeferredLock
 from twisted.internet.error import ConnectingCancelledError
 from twisted.internet.interfaces import (
     IOpenSSLClientConnectionCreator,
@@ -74,7 +74,8 @@ class NoTokenError(Exception):
 class ProxySettings:
     """A proxy, the credentials and token source for it, and TLS settings if it is at https://.
 
-    `headers` are sent with each request.
+    `headers` are sent with each request. Attempts that share the credentials share `turn`, too: one of them at a time
+    sends a login that the proxy has not accepted yet, so that a wrong password is sent once.
     """
 
     proxy: Proxy
@@ -82,6 +83,7 @@ class ProxySettings:
     tokens: Tokens
     tls: IOpenSSLClientConnectionCreator | None = None
     headers: tuple[Header, ...] = ()
+    turn: DeferredLock = field(default_factory=DeferredLock, compare=False)
 
 
 @implementer(IStreamClientEndpoint)
@@ -153,7 +155,10 @@ class ProxyAttempt:
         self._tokens = settings.tokens
         self._headers = settings.headers
         self._authority = authority
-        self._negotiation = AuthNegotiation(settings.proxy, authority, settings.credentials, clock.seconds())
+        self._credentials = settings.credentials
+        self._turn = settings.turn
+        self._has_turn = False
+        self._negotiation = self._negotiate()
         self._connection: ProxyConnection | None = None
         self._next_token: NextTokenOf | None = None
         self._exchanging = False
@@ -166,6 +171,9 @@ class ProxyAttempt:
         """True if the proxy has accepted a TCP connection."""
         self.late = False
         """True if the attempt has failed by its deadline."""
+
+    def _negotiate(self) -> AuthNegotiation:
+        return AuthNegotiation(self._proxy, self._authority, self._credentials, self._clock.seconds())
 
     def run(self, factory: IProtocolFactory, deadline: float) -> Deferred[IProtocol]:
         """Connect a protocol of the factory to the server through the proxy, within `deadline` seconds."""
@@ -198,6 +206,8 @@ class ProxyAttempt:
             raise
         finally:
             self._drop()
+            if self._has_turn:
+                self._turn.release()
         connection.hand_over(protocol, rest)
         return protocol
 
@@ -255,6 +265,10 @@ class ProxyAttempt:
 
     async def _answer(self, challenged: Challenged) -> bytes:
         """Return the value of Proxy-Authorization that answers the challenge."""
+        if not self._has_turn and self._credentials.is_untried(self._proxy):
+            await self._turn.acquire()
+            self._has_turn = True
+            self._negotiation = self._negotiate()  # another attempt may have found out that the login is wrong
         challenges = read_challenges(challenged.offers)
         exchanging, self._exchanging, self._bound = self._exchanging, False, False
         step = self._negotiation.challenged(challenges, _nonce(), refused=challenged.refused)

@@ -184,6 +184,19 @@ class TokenTests(LoginCase):
         self.answer(dialogue, NTLM, BASIC)
         self.assertEqual(basic(ALICE), self.answer(dialogue, NTLM, BASIC))
 
+    def test_untried(self) -> None:
+        """A login is untried until the proxy has accepted it, and again after a rejection or a correction."""
+        self.assertTrue(self.credentials.is_untried(PROXY))
+        self.credentials.accepted(PROXY, TARGET, ALICE, None)
+        self.assertFalse(self.credentials.is_untried(PROXY))
+        self.login = Login("alice", "corrected")
+        self.assertTrue(self.credentials.is_untried(PROXY))
+        self.login = ALICE
+        self.credentials.refused(PROXY, ALICE, 0.0)
+        self.assertTrue(self.credentials.is_untried(PROXY))
+        self.login = None
+        self.assertFalse(self.credentials.is_untried(PROXY))
+
     def test_ticket_refused(self) -> None:
         """A ticket that the proxy rejects locks no account; then it is the password's turn."""
         dialogue = self.dialogue()

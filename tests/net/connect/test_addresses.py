@@ -202,10 +202,13 @@ class NextAddressTests(AddressesCase):
         self.assert_failed("404")
 
     def test_session(self) -> None:
-        """The end of a session starts the timer, and strikes nothing; an earlier wish to wait is forgotten."""
+        """After a session the other addresses are tried at once, and last the one that was lost (3.1.2.1)."""
         self.answer(V6[0], BUSY)
         self.lose(self.answer(V4[0], OK))
-        self.assert_failed("")
+        self.assertIsNone(self.client.next_attempt)
+        for address in (V6[0], V4[1], V4[0]):
+            self.lose(self.accept(address)[0])
+        self.assert_failed("closed the connection")
         self.clock.advance(INITIAL)
         self.accept(V6[0])
 

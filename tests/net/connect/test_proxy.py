@@ -5,7 +5,7 @@ from __future__ import annotations
 from base64 import b64encode
 from typing import Any, cast
 
-from twisted.internet.defer import CancelledError, Deferred, fail, succeed
+from twisted.internet.defer import CancelledError, Deferred, DeferredLock, fail, succeed
 from twisted.internet.error import ConnectingCancelledError, ConnectionDone, ConnectionRefusedError
 from twisted.internet.interfaces import IProtocol, IProtocolFactory, IStreamClientEndpoint
 from twisted.internet.protocol import Factory, Protocol
@@ -68,6 +68,7 @@ class ProxyCase(SynchronousTestCase):
         self.asked: list[tuple[AuthScheme, bytes | None]] = []
         self.factory: IProtocolFactory = cast(IProtocolFactory, Factory.forProtocol(Recorder))
         self.credentials = ProxyCredentials(lambda: ALICE, basic_in_clear=True)
+        self.turn = DeferredLock()
 
     def tokens(self, way: AuthScheme, host: str, login: Login | None) -> NextTokenOf:
         """Make tokens for NTLM alone."""
@@ -83,7 +84,7 @@ class ProxyCase(SynchronousTestCase):
 
     def connect(self, host: str = "vpn.example") -> Deferred[IProtocol]:
         """Begin an attempt."""
-        settings = ProxySettings(PROXY, self.credentials, self.tokens)
+        settings = ProxySettings(PROXY, self.credentials, self.tokens, turn=self.turn)
         endpoint = ProxyEndpoint(cast(Any, self.clock), cast(IStreamClientEndpoint, self.endpoint), settings, host, 443)
         return endpoint.connect(self.factory)
 

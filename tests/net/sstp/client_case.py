@@ -76,7 +76,10 @@ class ClientCase(SSTPCase):
         self.client = Client(
             self.clock,
             ClientMachine(ReconnectTimer()),
-            [RemoteServer("http://vpn.example.org", cast(IStreamClientEndpoint, self.endpoint), self._session)],
+            [
+                RemoteServer(f"http://{name}", cast(IStreamClientEndpoint, endpoint), self._session)
+                for name, endpoint in self.servers().items()
+            ],
             self.tun,
             lambda deliver: DeviceReader(cast(IReactorFDSet, self.clock), self.tun, deliver, self.fail),
             bring_up=self._up,
@@ -85,6 +88,10 @@ class ClientCase(SSTPCase):
         )
         self.client.handle(ClientEvent.ENABLE)
         self.client.handle(ClientEvent.PRECONDITION)
+
+    def servers(self) -> dict[str, Endpoint]:
+        """Return the servers, by name."""
+        return {"vpn.example.org": self.endpoint}
 
     def _bytes(self) -> Iterator[bytes]:
         return (bytes((number % 256,)) for number in count(7))

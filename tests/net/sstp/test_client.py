@@ -14,10 +14,12 @@ from iphttps.core.reconnect import INITIAL
 from iphttps.core.sstp.client_call import LinkDown
 from iphttps.core.sstp.client_request import ANSWER_TIMEOUT
 from iphttps.core.sstp.states import HELLO
+from iphttps.net.round import DELAY
 from iphttps.net.sstp.client import SHUTDOWN
 from iphttps.net.sstp.session import MOST_OWED
 from tests.net.sstp.client_case import ClientCase
 from tests.net.sstp.support import FAR
+from tests.net.support import Endpoint
 from tests.sstp_client import CALL_ABORT, ECHO_REQUEST, message
 
 
@@ -213,3 +215,31 @@ class EndTests(ClientCase):
         self.up().cut_off()
         self.session.connectionLost(Failure(ConnectionDone()))
         self.assertEqual((["up", "down"], Stage.SSTP), (self.link, self.failure.stage))
+
+
+class SeveralServersTests(ClientCase):
+    """Two servers."""
+
+    def servers(self) -> dict[str, Endpoint]:
+        """Return the servers, by name."""
+        self.another = Endpoint()
+        return {"vpn.example.org": self.endpoint, "another.example.org": self.another}
+
+    def test_answer_decides(self) -> None:
+        """Once a server has answered, the call goes on with it alone; another one is tried after it has failed."""
+        transport = self.raw()
+        session = self.session
+        session.dataReceived(b"HTTP/1.1 200 OK\r\nContent-Length: 18446744073709551615\r\n\r\n")
+        self.clock.advance(2 * DELAY)
+        self.assertEqual([], self.another.attempts)
+        self.assertIs(ClientState.ESTABLISHED, self.client.state)
+        session.connectionLost(Failure(ConnectionDone()))
+        self.assertEqual((1, False), (len(self.another.attempts), transport.disconnecting))
+        self.assertIs(ClientState.LINK_DOWN, self.client.state)
+
+    def test_dead_server(self) -> None:
+        """A dead server delays the link by a second (RFC 8305 section 5)."""
+        self.clock.advance(DELAY)
+        self.endpoint = self.another
+        self.up()
+        self.assertEqual("http://another.example.org", self.client.server.uri)
