@@ -156,9 +156,9 @@ class ClockSetTests(LabCase):
             mark = client.mark()
             server.kill()
             client.wait_for("next attempt in", since=mark)
-            began = time.monotonic()
+            waiting, began = client.mark(), time.monotonic()
             self.set_clocks(jump)
-            client.wait_for("connecting to", since=mark)
+            client.wait_for("connecting to", since=waiting)
             waited = time.monotonic() - began
             self.assertTrue(DELAY / 2 < waited < 4 * DELAY, (jump, waited))
             server = self.start_server()

@@ -9,6 +9,12 @@ from iphttps.lab.network import GATEWAY_IPV4, GATEWAY_NAME_IPV4, PRIVATE_HOST
 from iphttps.lab.traffic import Transfer, transfer, wait_reachable
 from tests.lab.case import LabCase
 
+CLOSED_URI = f"https://{GATEWAY_NAME_IPV4}:444/IPHTTPS"
+"""A port without a listener."""
+
+CHURN = 20
+"""How often an interface comes and goes."""
+
 SOON = 5.0
 """Seconds in which the client must be back."""
 
@@ -69,3 +75,18 @@ class LinkChangeTests(LabCase):
         client.wait_for(LINK_UP, since=mark)
         wait_reachable(host, PRIVATE_HOST)
         self.assertLess(time.monotonic() - began, SOON)
+
+    def test_unrelated_interfaces(self) -> None:
+        """An interface that comes and goes, as with containers, changes nothing in the schedule (3.1.2.1)."""
+        host = self.lab.clients[0]
+        client = self.lab.client(1, uri=CLOSED_URI)
+        client.wait_for("next attempt in")
+        for _ in range(CHURN):
+            host.ip("link add churn0 type veth peer name churn1")
+            host.ip("link set churn0 up", "link set churn1 up", "address add 10.99.99.1/24 dev churn0")
+            host.ip("link delete churn0")
+        # The same for the route to the server, as the marker that ends the wait for nothing.
+        host.ip(f"route change {GATEWAY_IPV4} dev outer via 192.0.2.1 src 192.0.2.2", f"route delete {GATEWAY_IPV4}")
+        client.wait_for("the host's network has changed")
+        self.assertEqual(1, client.text[: client.text.find("has changed")].count("connecting to"))
+        client.wait_for("connecting to", since=client.text.find("has changed"))

@@ -34,6 +34,7 @@ from ..config.clients.tunnel_config import TunnelConfig
 from ..config.proxy_options import ProxyAccess
 from ..control.status import crl_not_taken
 from .process.child import RunningProgram
+from .watch.path_watch import PathWatch
 
 PROBE_TIMEOUT = 5.0
 """Seconds in which the host of --probe must be reached."""
@@ -43,6 +44,7 @@ class Servers:
     """The configured servers; the constructor loads the certificates and raises ConfigError.
 
     `all` lists the servers as configured, `choose` orders them, and `needed` determines whether to connect (3.1.3).
+    `paths` are those to the servers or the proxies.
     """
 
     log = logger()
@@ -72,6 +74,7 @@ class Servers:
         self._credentials = credentials
         self._renegotiation = renegotiation
         self._headers = tuple(headers)
+        self.paths = PathWatch(config.interface)
         self._checked: list[ClientTLS] = []
         self.all = [self._server(uri) for uri in config.uri]
         fastest = config.select == "fastest" and len(self.all) > 1
@@ -86,7 +89,8 @@ class Servers:
         addresses = Addresses()
 
         def through(way: Proxy | None) -> IStreamClientEndpoint:
-            return client_endpoint(self._reactor, uri, tls, self._through(way) if way else None, addresses)
+            proxy = self._through(way) if way else None
+            return client_endpoint(self._reactor, uri, tls, proxy, addresses, self.paths.resolved)
 
         ways = FallbackEndpoint(partial(self._finder.find, uri), through, self._finder.forget, addresses)
         return RemoteServer(str(uri), ways, self._session(uri), lambda: str(ways.latest) if ways.latest else None)
@@ -159,5 +163,6 @@ class Servers:
         return False
 
     def network_changed(self) -> None:
-        """Forget the discovered proxies, as the network has changed."""
+        """Forget the discovered proxies and the paths, as the network has changed."""
         self._finder.forget()
+        self.paths.forget()

@@ -6,21 +6,23 @@ import atexit
 import signal
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from ipaddress import IPv4Interface, IPv6Interface
 from random import random
+from socket import socket
 from time import time
 from typing import Any, ClassVar, cast
 
 from twisted.internet.defer import Deferred, DeferredList
 
-from ...core.client import ClientMachine
+from ...core.client import ClientMachine, ClientState
 from ...core.errors import ConfigError
 from ...core.ip.rdnss import NO_NAMES, Names
 from ...core.reconnect import ReconnectTimer
 from ...host.kernel.addresses import addresses, has, usable
 from ...host.kernel.monitor import NetworkMonitor
 from ...host.kernel.network import NetworkConfig
-from ...host.kernel.pin import pin
+from ...host.kernel.pin import bound_to, pin
 from ...host.kernel.routes import routes
 from ...host.process import allocator
 from ...net.client import Client, Liveness
@@ -97,7 +99,8 @@ class RunningClient:
         self._watch = HostWatch(
             reactor,
             host.monitor,
-            changed=self._host_changed,
+            changed=self._network_changed,
+            resumed=partial(self._host_changed, "the host was suspended"),
             addressed=self._link.addressed,
             announced=self._link.announced,
         )
@@ -248,9 +251,23 @@ class RunningClient:
         self._servers.network_changed()
         self._precondition.network_changed(address_gone=self._address_gone())
 
-    def _address_gone(self) -> bool:
+    def _network_changed(self) -> None:
+        """Handle a change of the host's network; most are of interfaces through which no server is reached.
+
+        While the link is up each one counts: it leads to a probe only, and the path may have changed beyond this host.
+        """
+        connection = self._connection
+        moved = self._servers.paths.changed(bound_to(connection) if connection else None)
+        if moved or self._address_gone() or self.client.state in (ClientState.ENABLED, ClientState.LINK_UP):
+            self._host_changed("the host's network has changed")
+
+    @property
+    def _connection(self) -> socket | None:
         tunnel = self.client.tunnel
-        connection = underlying_socket(tunnel.transport) if tunnel and tunnel.transport else None
+        return underlying_socket(tunnel.transport) if tunnel and tunnel.transport else None
+
+    def _address_gone(self) -> bool:
+        connection = self._connection
         return connection is not None and not has(connection.getsockname()[0])
 
     def _switch(self, up: bool) -> None:

@@ -42,7 +42,7 @@ def pin(connection: socket.socket, tunnel: str, *, ipv4: bool = False) -> str | 
     peer, own = (_plain(ip_address(end[0].partition("%")[0])) for end in ends)
     if peer.version == 4 and not ipv4:
         return None
-    bound = connection.getsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, 16).rstrip(b"\0").decode()
+    bound = bound_to(connection)
     name = bound or _interface(connection, peer, own)
     if name == tunnel:
         raise ConfigError(
@@ -52,6 +52,11 @@ def pin(connection: socket.socket, tunnel: str, *, ipv4: bool = False) -> str | 
     if name and not bound:
         _bind(connection, name)
     return name
+
+
+def bound_to(connection: socket.socket) -> str | None:
+    """Return the name of the interface that a connection is bound to; None if it is not bound."""
+    return connection.getsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, 16).rstrip(b"\0").decode() or None
 
 
 def _plain(address: Address) -> Address:

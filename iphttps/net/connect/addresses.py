@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import cast
 
 from twisted.internet.address import IPv4Address, IPv6Address
@@ -81,21 +82,34 @@ def _host(address: IAddress) -> str:
     return cast(IPv4Address | IPv6Address, address).host
 
 
+Resolved = Callable[[str, Sequence[str]], None]
+"""A function that is told the addresses of a name, none if it was not resolved."""
+
+
+def nobody(name: str, addresses: Sequence[str]) -> None:
+    """Do nothing: nobody wants to know the addresses."""
+
+
 def name_endpoint(
-    reactor: object, host: str, port: int, timeout: float, addresses: Addresses | None = None
+    reactor: object,
+    host: str,
+    port: int,
+    timeout: float,
+    addresses: Addresses | None = None,
+    resolved: Resolved = nobody,
 ) -> HostnameEndpoint:
     """Return a TCP endpoint for a host name, with Happy Eyeballs (RFC 8305); it skips the excluded addresses.
 
     `timeout` is in seconds, for all addresses together.
     """
-    return HostnameEndpoint(_Reactor(reactor, addresses or Addresses()), host, port, timeout=timeout)
+    return HostnameEndpoint(_Reactor(reactor, addresses or Addresses(), resolved), host, port, timeout=timeout)
 
 
 @implementer(IReactorPluggableNameResolver)
 class _Reactor:
     """The reactor methods that HostnameEndpoint uses, with a resolver that leaves out excluded addresses."""
 
-    def __init__(self, reactor: object, addresses: Addresses) -> None:
+    def __init__(self, reactor: object, addresses: Addresses, resolved: Resolved) -> None:
         own = cast(IReactorTCP, reactor)
         clock = cast(IReactorTime, reactor)
         self.connectTCP = own.connectTCP
@@ -103,11 +117,12 @@ class _Reactor:
         self.seconds = clock.seconds
         self._own = cast(IReactorPluggableNameResolver, reactor)
         self._addresses = addresses
+        self._resolved = resolved
 
     @property
     def nameResolver(self) -> IHostnameResolver:
         """The resolver for one connection."""
-        return _Resolver(self._own.nameResolver, self._addresses)
+        return _Resolver(self._own.nameResolver, self._addresses, self._resolved)
 
     def installNameResolver(self, resolver: IHostnameResolver) -> IHostnameResolver:
         """Install the resolver in the real reactor."""
@@ -118,9 +133,10 @@ class _Reactor:
 class _Resolver:
     """A resolver that reorders and filters the results of another one."""
 
-    def __init__(self, resolver: IHostnameResolver, addresses: Addresses) -> None:
+    def __init__(self, resolver: IHostnameResolver, addresses: Addresses, resolved: Resolved) -> None:
         self._resolver = resolver
         self._addresses = addresses
+        self._resolved = resolved
 
     def resolveHostName(
         self,
@@ -131,7 +147,7 @@ class _Resolver:
         transportSemantics: str = "TCP",
     ) -> IHostResolution:
         """Resolve the name."""
-        receiver = _Receiver(resolutionReceiver, self._addresses)
+        receiver = _Receiver(resolutionReceiver, self._addresses, partial(self._resolved, hostName))
         return self._resolver.resolveHostName(receiver, hostName, portNumber, addressTypes, transportSemantics)
 
 
@@ -139,9 +155,12 @@ class _Resolver:
 class _Receiver:
     """A receiver that collects the addresses until the resolution is complete."""
 
-    def __init__(self, receiver: IResolutionReceiver, addresses: Addresses) -> None:
+    def __init__(
+        self, receiver: IResolutionReceiver, addresses: Addresses, resolved: Callable[[Sequence[str]], None]
+    ) -> None:
         self._receiver = receiver
         self._addresses = addresses
+        self._resolved = resolved
         self._found: list[IAddress] = []
 
     def resolutionBegan(self, resolutionInProgress: IHostResolution) -> None:
@@ -154,6 +173,7 @@ class _Receiver:
 
     def resolutionComplete(self) -> None:
         """Pass on the chosen addresses."""
+        self._resolved([_host(address) for address in self._found])
         for address in self._addresses.chosen(self._found):
             self._receiver.addressResolved(address)
         self._receiver.resolutionComplete()

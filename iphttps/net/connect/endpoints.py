@@ -25,7 +25,7 @@ from twisted.internet.protocol import ServerFactory
 from ...core.errors import ConfigError
 from ..listen.descriptor_reserve import keep_reserve
 from ..tls.immediate import ImmediateTLSFactory, TLSEndpoint
-from .addresses import Addresses, name_endpoint
+from .addresses import Addresses, Resolved, name_endpoint, nobody
 from .proxy import ProxyEndpoint, ProxySettings
 
 __all__ = ["ANY", "BACKLOG", "CONNECT_TIMEOUT", "DEFER_ACCEPT", "URI", "bind", "client_endpoint", "listen"]
@@ -137,21 +137,22 @@ def client_endpoint(
     tls: IOpenSSLClientConnectionCreator | None,
     proxy: ProxySettings | None = None,
     addresses: Addresses | None = None,
+    resolved: Resolved = nobody,
 ) -> IStreamClientEndpoint:
     """Return the endpoint of a server, over IPv4 or IPv6, whichever connects first (1.5), or through a proxy.
 
     `addresses` tracks the addresses of the server's name; a proxy resolves the name itself. The proxy's own addresses
-    are tried one after the other.
+    are tried one after the other. `resolved` is told the addresses of the name that is connected to.
     """
     endpoint: IStreamClientEndpoint
     if proxy:
         address = proxy.proxy
         proxy_addresses = Addresses()
-        endpoint = name_endpoint(reactor, address.host, address.port, CONNECT_TIMEOUT, proxy_addresses)
+        endpoint = name_endpoint(reactor, address.host, address.port, CONNECT_TIMEOUT, proxy_addresses, resolved)
         endpoint = TLSEndpoint(proxy.tls, endpoint) if proxy.tls else endpoint
         endpoint = ProxyEndpoint(cast(IReactorTime, reactor), endpoint, proxy, uri.host, uri.port, proxy_addresses)
     else:
-        endpoint = name_endpoint(reactor, uri.host, uri.port, CONNECT_TIMEOUT, addresses)
+        endpoint = name_endpoint(reactor, uri.host, uri.port, CONNECT_TIMEOUT, addresses, resolved)
     return TLSEndpoint(tls, endpoint) if tls else endpoint
 
 

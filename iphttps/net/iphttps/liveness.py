@@ -46,8 +46,6 @@ class Liveness:
         self._received: Callable[[], int] = int
         self._next: IDelayedCall | None = None
         self._warning: IDelayedCall | None = None
-        self._before = 0
-        """The number of packets received before the present check."""
         self._asked_by: list[Deferred[float | None]] = []
         self._started = False
         self._doubted = False
@@ -110,18 +108,17 @@ class Liveness:
         return self._watch.router is not None and self._own() is not None
 
     def check(self) -> None:
-        """Probe the router, and call `silent` if neither an answer nor any other packet arrives.
+        """Probe the router, and call `silent` if it does not answer.
 
-        If no router has advertised itself yet, the check waits for that; if none ever does, only TCP detects a dead
-        connection.
+        Other packets do not count: the path may be dead in one direction only. If no router has advertised itself yet,
+        the check waits for that; if none ever does, only TCP detects a dead connection.
         """
         self._doubted = not self._can_ask()
         if not self._doubted:
-            self._before = self._received()
             self.ask().addCallback(self._checked)
 
-    def _checked(self, round_trip: float | None) -> None:
-        if round_trip is None and self._started and self._received() == self._before:
+    def _checked(self, round_trip: float | None, before: int | None = None) -> None:
+        if round_trip is None and self._started and before in (None, self._received()):
             self._silent()
 
     def _question(self) -> None:
@@ -151,8 +148,9 @@ class Liveness:
             )
 
     def _idle(self) -> None:
-        if self._watch.router is not None:
-            self.check()
+        # Here a packet that arrives is a sign of life: the question may wait behind many others.
+        if self._can_ask():
+            self.ask().addCallback(self._checked, self._received())
 
 
 def _nothing(batch: Batch) -> None:

@@ -11,7 +11,7 @@ from twisted.logger import capturedLogs, formatEvent
 from iphttps.app.config.client_options import Options
 from iphttps.app.daemon import running_client as module
 from iphttps.app.daemon.hooks.dns_settings import DNSSettings
-from iphttps.app.daemon.watch.host_watch import DEBOUNCE, HostWatch
+from iphttps.app.daemon.watch.host_watch import PAUSE, HostWatch
 from iphttps.core.client import ClientState
 from iphttps.core.errors import ConfigError
 from iphttps.host.kernel.monitor import News
@@ -80,19 +80,43 @@ class HostTests(test_client.ClientDaemonCase):
             "^the link has DNS servers 2001:db8:1::53 and search domains example.org; ",
         )
 
+    def change(self) -> None:
+        """Let the network change, and the client notice."""
+        self.happen(News(others=True))
+        self.reactor.advance(PAUSE)
+
     def test_changes(self) -> None:
-        """Events of the host reach the client in any state, but not after the end."""
+        """A change of a path to the server reaches the client in any state, but not after the end."""
         heard: list[str] = []
         self.patch(module.RunningClient, "_host_changed", lambda daemon, what: heard.append(what))
         daemon = self.start()
-        self.happen(News(others=True))
-        self.reactor.advance(DEBOUNCE)
+        self.patch(self.running(daemon)._servers.paths, "changed", lambda outside: True)
+        self.change()
         self.assertEqual(heard, ["the host's network has changed"])
         self.refuse()
         self.happen(News(others=True))
         self.successResultOf(daemon.stopService())
         self.reactor.advance(60)
         self.assertEqual(len(heard), 1)
+
+    def test_unrelated_changes(self) -> None:
+        """Other changes lead to no attempt; if the link is up the router is probed."""
+        daemon = self.start()
+        client = self.running(daemon).client
+        self.patch(self.running(daemon)._servers.paths, "changed", lambda outside: False)
+        probes: list[None] = []
+        self.patch(client.liveness, "check", lambda: probes.append(None))
+        attempts = len(self.reactor.tcpClients)
+        self.refuse()
+        self.reactor.advance(1.0)
+        due = client.next_attempt
+        self.change()
+        self.assertEqual((attempts, due, []), (len(self.reactor.tcpClients), client.next_attempt, probes))
+        assert due
+        self.reactor.advance(due - self.reactor.seconds())
+        self.connect()
+        self.change()
+        self.assertEqual(1, len(probes))
 
 
 class HostFlagTests(test_client.ClientDaemonCase):

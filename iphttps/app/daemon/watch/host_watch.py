@@ -41,8 +41,8 @@ class Monitor(Protocol):
 class HostWatch:
     """Watches the monitor and the clocks.
 
-    `changed` is called with a description shortly after a change of the host's network; `addressed` when the addresses
-    of our interface may have changed; `announced` with the options of a Router Advertisement received there.
+    `changed` is called shortly after a change of the host's network, `resumed` after a suspension; `addressed` when the
+    addresses of our interface may have changed; `announced` with the options of a Router Advertisement received there.
     """
 
     log = logger()
@@ -52,7 +52,8 @@ class HostWatch:
         reactor: IReactor,
         monitor: Monitor,
         *,
-        changed: Callable[[str], None],
+        changed: Callable[[], None],
+        resumed: Callable[[], None],
         addressed: Callable[[], None],
         announced: Callable[[tuple[bytes, ...]], None],
         clocks: Callable[[], tuple[float, float]] = clocks,
@@ -60,6 +61,7 @@ class HostWatch:
         self._reactor = reactor
         self._monitor = monitor
         self._changed = changed
+        self._resumed = resumed
         self._addressed = addressed
         self._announced = announced
         self._clocks = clocks
@@ -84,7 +86,7 @@ class HostWatch:
     def _look(self) -> None:
         self._poll = self._reactor.callLater(SUSPEND_INTERVAL, self._look)
         if self._suspend.resumed(*self._clocks()):
-            self._tell("the host was suspended")
+            self._tell(self._resumed)
 
     def doRead(self) -> None:
         """Read pending notifications."""
@@ -99,11 +101,11 @@ class HostWatch:
             self._addressed()
         if news.others and not (self._soon and self._soon.active()):
             wait = max(DEBOUNCE, self._last + PAUSE - self._reactor.seconds())
-            self._soon = self._reactor.callLater(wait, self._tell, "the host's network has changed")
+            self._soon = self._reactor.callLater(wait, self._tell, self._changed)
 
-    def _tell(self, what: str) -> None:
+    def _tell(self, what: Callable[[], None]) -> None:
         self._last = self._reactor.seconds()
-        self._changed(what)
+        what()
 
     def _monitor_failed(self, reason: str | None) -> None:
         self._reactor.removeReader(self)

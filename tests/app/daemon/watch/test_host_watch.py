@@ -15,7 +15,7 @@ from iphttps.host.device.memory import MemoryMonitor
 from iphttps.host.kernel.monitor import News
 from iphttps.net.interfaces import IReactor
 
-CHANGED = "the host's network has changed"
+CHANGED, RESUMED = "changed", "resumed"
 
 
 class HostWatchTests(SynchronousTestCase):
@@ -31,7 +31,8 @@ class HostWatchTests(SynchronousTestCase):
         self.watch = HostWatch(
             cast(IReactor, self.reactor),
             self.monitor,
-            changed=self.events.append,
+            changed=lambda: self.events.append(CHANGED),
+            resumed=lambda: self.events.append(RESUMED),
             addressed=lambda: self.events.append("addressed"),
             announced=self.events.append,
             clocks=lambda: (self.reactor.seconds(), self.reactor.seconds() + self.asleep),
@@ -77,7 +78,7 @@ class HostWatchTests(SynchronousTestCase):
         self.asleep += 600
         self.assertEqual(self.events, [])
         self.reactor.pump([SUSPEND_INTERVAL] * 3)
-        self.assertEqual(self.events, ["the host was suspended"])
+        self.assertEqual(self.events, [RESUMED])
 
     def test_stop(self) -> None:
         """Stopped, it tells nothing more and leaves nothing in the reactor; it may be stopped again."""
