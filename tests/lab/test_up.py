@@ -97,6 +97,17 @@ class UpTests(LabCase):
             self.assertNotIn(INTERFACE, devices(where))
         self.assertEqual([], list(self.places.run.iterdir()))
 
+    def test_detection(self) -> None:
+        """A client is up when Duplicate Address Detection has ended, not before: no packet is lost (RFC 4862 5.4)."""
+        gateway, host = self.lab.gateway, self.lab.clients[0]
+        host.setting("ipv6.conf.default.dad_transmits", "3")
+        self.command(gateway, "up", "server/main")
+        self.command(host, "up", "client/main")
+        self.assertEqual(0, ping(host, PRIVATE_HOST, 3).lost)
+        self.assertNotIn("tentative", host.run("ip", "-6", "address", "show", "dev", INTERFACE).stdout)
+        self.command(host, "down", "client/main")
+        self.command(gateway, "down", "server/main")
+
     def test_refused(self) -> None:
         """A failed start is reported in the daemon's own sentence."""
         gateway = self.lab.gateway

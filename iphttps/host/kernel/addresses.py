@@ -15,8 +15,7 @@ _LIST = Path("/proc/net/if_inet6")
 
 _GLOBAL = 0
 
-_NOT_PROVEN = 0x40 | 0x08
-"""IFA_F_TENTATIVE, IFA_F_DADFAILED (linux/if_addr.h)."""
+_OPTIMISTIC, _DAD_FAILED, _TENTATIVE = 0x04, 0x08, 0x40  # IFA_F_OPTIMISTIC and so on (linux/if_addr.h)
 
 
 def addresses(interface: str) -> list[IPv6Interface]:
@@ -25,10 +24,16 @@ def addresses(interface: str) -> list[IPv6Interface]:
 
 
 def usable(interface: str) -> list[IPv6Interface]:
-    """Return the global addresses of an interface that have passed Duplicate Address Detection."""
-    return sorted(
-        address for address, scope, flags in _listed(interface) if scope == _GLOBAL and not flags & _NOT_PROVEN
-    )
+    """Return the global addresses of an interface that can be used.
+
+    They have passed Duplicate Address Detection, or are optimistic (RFC 4429), where the administrator has set
+    net.ipv6.conf.default.optimistic_dad.
+    """
+    return sorted(address for address, scope, flags in _listed(interface) if scope == _GLOBAL and _can_be_used(flags))
+
+
+def _can_be_used(flags: int) -> bool:
+    return not flags & _DAD_FAILED and (not flags & _TENTATIVE or bool(flags & _OPTIMISTIC))
 
 
 def _listed(interface: str) -> list[tuple[IPv6Interface, int, int]]:

@@ -16,6 +16,8 @@ fe800000000000005910565f6429b7ef 07 40 20 80 iphttps0
 20010db8000200000000000000000001 07 40 00 80 iphttps0
 20010db8000200000000000000000002 07 40 00 c0 iphttps0
 20010db8000200000000000000000003 07 40 00 88 iphttps0
+20010db8000200000000000000000004 07 40 00 c4 iphttps0
+20010db8000200000000000000000005 07 40 00 cc iphttps0
 20010db8000300000000000000000001 08 40 00 80 iphttps01
 """
 
@@ -28,10 +30,10 @@ class AddressesTests(SynchronousTestCase):
         path = Path(self.mktemp())
         path.write_text(LIST)
         self.patch(module, "_LIST", path)
-        own = [IPv6Interface(f"2001:db8:2::{number}/64") for number in (1, 2, 3)]
+        own = [IPv6Interface(f"2001:db8:2::{number}/64") for number in range(1, 6)]
         self.assertEqual([*own, IPv6Interface("fe80::5910:565f:6429:b7ef/64")], addresses("iphttps0"))
-        # Neither one for the link alone, nor tentative ones and duplicates.
-        self.assertEqual(own[:1], usable("iphttps0"))
+        # Neither one for the link alone, nor tentative ones and duplicates; but optimistic ones (RFC 4429).
+        self.assertEqual([own[0], own[3]], usable("iphttps0"))
         self.assertEqual([], addresses("other0"))
 
     def test_everywhere(self) -> None:

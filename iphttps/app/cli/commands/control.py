@@ -27,10 +27,15 @@ _STATUS = {"server": tables.server, "client": tables.client, "sstp-client": tabl
 
 
 def working(status: dict[str, Any]) -> bool:
-    """Tell whether a daemon can carry traffic: a client also needs a router that answers, with SSTP the server."""
+    """Tell whether a daemon can carry traffic.
+
+    A client also needs a router that answers, with SSTP the server, and an address that can be used.
+    """
     if status["state"] != WORKING[status["role"]]:
         return False
-    return status["role"] == "server" or bool(status["router"] and status["router"]["round_trip"] is not None)
+    if status["role"] == "server":
+        return True
+    return status["stage"] is None and bool(status["router"] and status["router"]["round_trip"] is not None)
 
 
 @click.command(short_help="Show the status of a daemon.")
@@ -39,9 +44,9 @@ def working(status: dict[str, Any]) -> bool:
 def status(path: Path, as_json: bool) -> int:
     """Show the status of a daemon.
 
-    Exit status 0 if the daemon is healthy: a server is listening, or a client's link is up and its router answers, with
-    SSTP the server. In all cases, changed files must have loaded and changes to the interface by other programs must
-    have been reverted. Otherwise 1.
+    Exit status 0 if the daemon is healthy: a server is listening, or a client's link is up, has an address that can be
+    used, and its router answers, with SSTP the server. In all cases, changed files must have loaded and changes to the
+    interface by other programs must have been reverted. Otherwise 1.
 
     The counters distinguish packets from and to the host (device), the clients (link) and the server (session).
     """

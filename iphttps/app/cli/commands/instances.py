@@ -29,9 +29,9 @@ from .passwords import missing_password
 def up(instance: str | None, timeout: float, places: Places) -> int:
     """Start an instance and wait until it is up.
 
-    A server is up when it is listening, a client when its link is up and its router answers, an SSTP client when its
-    link is up. With systemd this starts the unit of the instance; otherwise a background process that logs to
-    /var/log/iphttps. If the password of an SSTP client is missing, the command asks for it.
+    A server is up when it is listening, a client when its link is up and has an address that can be used, and its
+    router answers, with SSTP the server. With systemd this starts the unit of the instance; otherwise a background
+    process that logs to /var/log/iphttps. If the password of an SSTP client is missing, the command asks for it.
 
     Exit status: 1 if the instance does not start, or is not up when the timeout expires. In the latter case it keeps
     running.
