@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from iphttps.app.instances.paths import Places
-from iphttps.lab.laboratory import CLIENT_URI, INTERFACE, TUNNEL_PREFIX, devices
+from iphttps.lab.laboratory import CLIENT_URI, INTERFACE, TUNNEL_PREFIX, addresses, devices
 from iphttps.lab.namespaces import Namespace
 from iphttps.lab.network import PRIVATE_HOST, PRIVATE_NETWORK
 from iphttps.lab.poll import wait_until
@@ -107,6 +107,17 @@ class UpTests(LabCase):
         self.assertNotIn("tentative", host.run("ip", "-6", "address", "show", "dev", INTERFACE).stdout)
         self.command(host, "down", "client/main")
         self.command(gateway, "down", "server/main")
+
+    def test_same_address(self) -> None:
+        """A client has the same address after each start (RFC 7217)."""
+        gateway, host = self.lab.gateway, self.lab.clients[0]
+        self.command(gateway, "up", "server/main")
+        found = set()
+        for _ in range(3):
+            self.command(host, "up", "client/main")
+            found.add(frozenset(address["local"] for address in addresses(host)))
+            self.command(host, "down", "client/main")
+        self.assertEqual(1, len(found), found)
 
     def test_refused(self) -> None:
         """A failed start is reported in the daemon's own sentence."""

@@ -24,9 +24,12 @@ from .running_client import Host, RunningClient, TunnelDaemon, run
 from .watch.address_watch import AddressWatch
 
 
-def network_config(config: ClientConfig, *, up: bool) -> NetworkConfig:
-    """Return the configuration of the client's interface, up or down, with the settings that it requires."""
-    return NetworkConfig(config.interface, up=up, settings=client_settings(config))
+def network_config(config: ClientConfig, *, up: bool, secret: bytes | None = None) -> NetworkConfig:
+    """Return the configuration of the client's interface, up or down, with the settings that it requires.
+
+    `secret` makes the interface identifiers stable (RFC 7217).
+    """
+    return NetworkConfig(config.interface, up=up, settings=client_settings(config), stable_secret=secret)
 
 
 def session(config: ClientConfig, uri: URI) -> SessionMaker:
@@ -55,8 +58,11 @@ def servers(reactor: IReactor, config: ClientConfig) -> Servers:
 class RunningIPHTTPSClient(RunningClient):
     """An IP-HTTPS client that is ready to connect: its router is probed, and its addresses come from that."""
 
-    def __init__(self, reactor: IReactor, options: Options, servers: Servers, host: Host) -> None:
+    def __init__(
+        self, reactor: IReactor, options: Options, servers: Servers, host: Host, secret: bytes | None = None
+    ) -> None:
         self.config: ClientConfig = options.config
+        self._secret = secret
         super().__init__(reactor, options, servers, host)
         self._address_watch = AddressWatch(
             reactor,
@@ -66,7 +72,7 @@ class RunningIPHTTPSClient(RunningClient):
         )
 
     def _network(self, *, up: bool) -> NetworkConfig:
-        return network_config(self.config, up=up)
+        return network_config(self.config, up=up, secret=self._secret)
 
     def _liveness(self, silent: Callable[[], None]) -> Liveness:
         return Liveness(self._reactor, self._own_address, silent, self.config.keepalive)
@@ -95,8 +101,9 @@ class ClientDaemon(TunnelDaemon):
         """Load the certificates and create the device; the interface stays down until the link comes up."""
         config = self._options.config
         reached = servers(self.reactor, config)
-        host = self._host(network_config(config, up=False))
-        return RunningIPHTTPSClient(self.reactor, self._options, reached, host)
+        secret = self._secret(config.interface)
+        host = self._host(network_config(config, up=False, secret=secret))
+        return RunningIPHTTPSClient(self.reactor, self._options, reached, host, secret)
 
 
 def makeService(options: Options) -> TunnelDaemon:

@@ -47,6 +47,7 @@ from .hooks.scripts import LinkFacts, Scripts
 from .process import clock_step
 from .process.stop_signals import StopSignals
 from .service import Daemon, HostNetwork
+from .stable_key import interface_secret
 from .state import DaemonState, of_client
 from .watch.host_watch import HostWatch, Monitor
 
@@ -298,6 +299,19 @@ class TunnelDaemon(Daemon):
         super().__init__(options, reactor, network, open_device)
         self._options = options
         self._open_monitor = open_monitor or NetworkMonitor
+
+    def _secret(self, interface: str) -> bytes | None:
+        """Return the secret of the interface's identifiers; None if there is no state directory, or it fails."""
+        try:
+            return interface_secret(interface, self._control_owner)
+        except OSError as error:
+            self.log.warn(
+                "{path}: {reason}; the addresses in the tunnel will change at the next start",
+                event="no-stable-address",
+                path=error.filename,
+                reason=error.strerror,
+            )
+            return None
 
     def _host(self, before: NetworkConfig) -> Host:
         """Create the device; the interface stays down, configured so, until the link comes up."""

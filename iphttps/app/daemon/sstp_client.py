@@ -43,6 +43,9 @@ VERSION_HEADER = (b"SSTPVERSION", b"1.0")
 
 _UNKNOWN = bytes(4)
 
+IDENTIFIER_LENGTH = 8
+"""Bytes of an interface identifier (RFC 5072 section 4.1)."""
+
 
 class ServerAccount:
     """The user's login for one server."""
@@ -199,7 +202,8 @@ class SSTPClientDaemon(TunnelDaemon):
         echo = Echo(
             self.reactor, partial(_own, config.interface), lambda: bool(usable(config.interface)), config.keepalive
         )
-        requested = Requested(interface_identifier(os.urandom(8)))
+        secret = self._secret(config.interface) or os.urandom(16)
+        requested = Requested(interface_identifier(secret[:IDENTIFIER_LENGTH]))
         sessions = partial(session, config, logins, echo, requested)
         servers = Servers(self.reactor, config, sessions, headers=(VERSION_HEADER,))
         host = self._host(network_config(config))

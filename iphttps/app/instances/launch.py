@@ -76,7 +76,8 @@ class Processes:
         pid_file = instance.places.pid_file(instance.role, instance.name)
         log_file = instance.places.log_file(instance.role, instance.name)
         user = _user()
-        for directory in (pid_file.parent, log_file.parent):
+        state = instance.places.client_state if instance.role != "server" else None
+        for directory in (pid_file.parent, log_file.parent, *([state] if state else ())):
             _make(directory, user)
         words = (
             twistd(), "-n", f"--pidfile={pid_file}", f"--logfile={log_file}",
@@ -91,7 +92,7 @@ class Processes:
                 process = subprocess.Popen(
                     words,
                     cwd="/",
-                    env=os.environ | variables,
+                    env={**os.environ, **({"STATE_DIRECTORY": str(state)} if state else {}), **variables},
                     stdin=subprocess.DEVNULL,
                     stdout=log,
                     stderr=log,

@@ -10,6 +10,7 @@ from ...core.errors import ConfigError
 
 CONFIGURATION = Path("/etc/iphttps")
 STATE = Path("/var/lib/iphttps")
+CLIENT_STATE = Path("/var/lib/iphttps-client")
 RUN = Path("/run/iphttps")
 LOGS = Path("/var/log/iphttps")
 USER = GROUP = "iphttps"
@@ -65,6 +66,11 @@ class Places:
     def state(self) -> Path:
         """The directory of persistent state."""
         return self.beneath(STATE)
+
+    @property
+    def client_state(self) -> Path:
+        """The directory of the clients' persistent state."""
+        return self.beneath(CLIENT_STATE)
 
     @property
     def run(self) -> Path:

@@ -24,6 +24,7 @@ from pyroute2.netlink.exceptions import NetlinkError
 
 from ...core.errors import ConfigError
 from ...core.ip.ipv6 import MINIMUM_MTU
+from .identifiers import keep_identifiers
 from .ipv4 import NOTHING, IPv4Config, before_forwarding, forward_on, set_address, set_routes
 from .routes import routes
 from .settings import READ_ONLY, REFUSALS, UNPRIVILEGED, demand_writable, read, write
@@ -32,9 +33,7 @@ from .undo import CONF, IPV4_CONF, Note
 RECENT = frozenset({"ra_defrtr_metric", "accept_ra_min_lft"})
 """Settings that older kernels lack and do not need: new in Linux 5.12 and 6.6."""
 
-IFF_UP = 0x1  # linux/if.h
-IFF_NOARP = 0x80
-IFF_MULTICAST = 0x1000
+IFF_UP, IFF_NOARP, IFF_MULTICAST = 0x1, 0x80, 0x1000  # linux/if.h
 IFA_F_NODAD = 0x02  # linux/if_addr.h
 RTPROT_KERNEL = 2  # linux/rtnetlink.h
 PREFIX_METRIC = 256  # IP6_RT_PRIO_ADDRCONF, linux/ipv6_route.h: the metric of the kernel's own prefix routes
@@ -76,7 +75,8 @@ class NetworkConfig:
     """The desired state of the network for one tunnel.
 
     `settings` are the interface's own, under net.ipv6.conf; `forwarding` makes the whole host a router. `routes` are
-    reached through the interface while its link is up. Without `ipv4` nothing of IPv4 changes.
+    reached through the interface while it is up. Without `ipv4` nothing of IPv4 changes. Interface identifiers are
+    derived from `stable_secret` (RFC 7217).
     """
 
     interface: str
@@ -87,6 +87,7 @@ class NetworkConfig:
     forwarding: bool = False
     ipv4: IPv4Config | None = None
     routes: tuple[IPv6Network, ...] = ()
+    stable_secret: bytes | None = field(default=None, repr=False)
 
 
 class LinuxNetwork:
@@ -128,6 +129,7 @@ class LinuxNetwork:
                 _bring_ipv6_back(netlink, index, config)
             if not os.access(CONF / config.interface / "accept_dad", os.W_OK):
                 _begin_anew(netlink, index, config)
+            keep_identifiers(config.interface, config.stable_secret)
             _settle(config.interface, {**LINK, **config.settings})
             if config.forwarding:
                 self._forward()

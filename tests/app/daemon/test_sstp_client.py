@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Interface, IPv6Network
 from typing import cast
 
@@ -16,6 +17,7 @@ from iphttps.app.daemon import running_client, sstp_network
 from iphttps.app.daemon.hooks.dns_settings import DNSSettings
 from iphttps.app.daemon.sstp_client import RunningSSTPClient, SSTPClientDaemon
 from iphttps.app.daemon.sstp_network import EVERYTHING, check, harmless_peer, network_config
+from iphttps.app.daemon.stable_key import FILE
 from iphttps.core.client import ClientState
 from iphttps.core.errors import ConfigError
 from iphttps.core.failure import Stage
@@ -96,6 +98,24 @@ class LifeTests(SSTPClientDaemonCase):
         """Prepared, the device is there and its link down, without an address."""
         self.daemon().privilegedStartService()
         self.assertEqual((False, 1400, set(), IPv4Config()), self.state())
+
+    def identifier(self) -> bytes:
+        """Return the interface identifier that a newly started daemon requests."""
+        daemon = self.start()
+        requested = self.running(daemon)._requested.identifier
+        daemon.stopService()
+        return requested
+
+    def test_identifier(self) -> None:
+        """The interface identifier is the same after each start, given a state directory (RFC 5072 section 4.1)."""
+        self.assertNotEqual(self.identifier(), self.identifier())
+        os.environ["STATE_DIRECTORY"] = str(self.directory)
+        self.addCleanup(os.environ.pop, "STATE_DIRECTORY")
+        self.assertEqual(self.identifier(), self.identifier())
+        (self.directory / FILE).write_text("too short")
+        with capturedLogs() as events:
+            self.assertNotEqual(self.identifier(), self.identifier())
+        self.assertIn("the addresses in the tunnel will change at the next start", str([*map(formatEvent, events)]))
 
     def state(self) -> tuple[bool, int, set[IPv6Interface], IPv4Config]:
         """Return the interface's state."""
