@@ -1,7 +1,7 @@
 """The rate limit of an identity: a token bucket in bytes for each direction, which the identity's sessions share.
 
-Upward, a session that overdraws the bucket is not read until the debt is paid, so that nothing is lost. Downward, packets over
-the rate wait in a queue that holds some milliseconds of the rate, and are dropped if that is full.
+Upward, a session that overdraws the bucket is not read until the debt is paid, so that nothing is lost. Downward,
+packets over the rate wait in a queue that holds some milliseconds of the rate, and are dropped if that is full.
 """
 
 from __future__ import annotations
