@@ -74,7 +74,8 @@ Measured on {date} by `{command}`, {rounds}, on {cores} cores ({processor}).
   drops, and the server counts what it gives to its device. Packets per core are those for a second of the server's
   processor time.
 - Single packets: the private host sends packets of 100 bytes to the sessions by turns, 60,000 per second, and 400,000,
-  which is more than the server can carry. Those that arrive are counted; the server's processor time is for all.
+  which is more than the server can carry. Those that arrive are counted; the server's processor time is for all. Each
+  session sends a packet a second, so that its address stays known.
 - Sixteen flows of one client beside clients with one flow: the rate of all sixteen, in shares of the others' average.
 - The slow line is a router between client and gateway with a token bucket of 2 Mbit/s in each direction, 4 kB deep, and
   a queue of 50 ms. The client with the flow pings the private host itself.

@@ -5,7 +5,7 @@
  *
  * opens COUNT sessions one after the other and prints `joined`. From each SIGUSR1 to the next all of them send packets
  * of SIZE bytes to nowhere in records of RECORD bytes; packets follow each other without regard to records.
- * They always read what comes. SIGUSR2 prints `counted`, the number of sessions that are open, and for each session the
+ * They always read what comes, and send a packet a second at least. SIGUSR2 prints `counted`, the number of sessions that are open, and for each session the
  * packets that it has sent and received.
  *
  * Session N, from 1 on, has the address 2001:db8:2::200:1:N (interface identifiers as in idle_clients.py).
@@ -23,6 +23,7 @@
 #include <sys/epoll.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #define PREFIX "2001:db8:2::"
@@ -194,6 +195,22 @@ static void join(struct session *session, SSL_CTX *context, const struct sockadd
     watch(session, EPOLL_CTL_ADD);
 }
 
+/* Sends one packet on each session that is silent, so that the server does not take its address for gone. */
+static void greet(struct session *sessions, size_t number)
+{
+    for (size_t at = 0; at < number; at++) {
+        struct session *session = &sessions[at];
+        if (!session->open || session->waiting || session->offset)
+            continue;
+        if (SSL_write(session->tls, session->stream, (int)size) <= 0)
+            fail("SSL_write");
+        session->length = (size_t)BIO_read(SSL_get_wbio(session->tls), session->wire, WIRE);
+        session->begin = 0;
+        session->waiting = 1;
+        watch(session, EPOLL_CTL_MOD);
+    }
+}
+
 static void report(const struct session *sessions, size_t number)
 {
     size_t open = 0;
@@ -255,8 +272,12 @@ int main(int argc, char **argv)
         join(&sessions[at], tls, &server, (uint32_t)at + 1);
     printf("joined\n");
     fflush(stdout);
-    for (;;) {
-        const int ready = epoll_wait(poller, events, EVENTS, -1);
+    for (time_t due = time(NULL) + 1;;) {
+        const int ready = epoll_wait(poller, events, EVENTS, 1000);
+        if (time(NULL) >= due) {
+            due = time(NULL) + 1;
+            greet(sessions, number);
+        }
         for (int at = 0; at < ready; at++) {
             struct session *session = events[at].data.ptr;
             if (!session) {

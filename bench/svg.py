@@ -1,7 +1,7 @@
 """A line chart as SVG: figures against a number that grows by powers of ten."""
 
 from collections.abc import Mapping, Sequence
-from math import ceil, floor, log10
+from math import ceil, floor, inf, log10
 from xml.sax.saxutils import escape
 
 Points = Sequence[tuple[float, float]]
@@ -10,6 +10,7 @@ WIDTH, HEIGHT = 640, 320
 LEFT, RIGHT, TOP, BOTTOM = 60, 130, 20, 50
 COLOURS = ("#1f77b4", "#d62728", "#2ca02c", "#9467bd", "#8c564b")
 FONT = 'font-family="sans-serif" font-size="12"'
+LINE = 14
 STEPS = 5
 
 
@@ -41,11 +42,12 @@ def chart(lines: Mapping[str, Points], across: str, upward: str, *, powers: bool
         x, y = place(10**decade, height.marks[0])
         parts.append(f'<path d="M{x:.1f} {y:.1f}V{TOP}" stroke="#ddd"/>')
         parts.append(_text(x, y + 18, f"{10**decade}", "middle"))
-    for (name, line), colour in zip(lines.items(), COLOURS, strict=False):
+    heights = _apart([place(*line[-1])[1] for line in lines.values()])
+    for (name, line), colour, label in zip(lines.items(), COLOURS, heights, strict=False):
         places = [place(x, y) for x, y in line]
         path = " ".join(f"{x:.1f},{y:.1f}" for x, y in places)
         parts.append(f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="2"/>')
-        parts.append(_text(places[-1][0] + 8, places[-1][1] + 4, name, "start", colour))
+        parts.append(_text(places[-1][0] + 8, label + 4, name, "start", colour))
     parts.append(_text((LEFT + WIDTH - RIGHT) / 2, HEIGHT - 12, across, "middle"))
     parts.append(_text(LEFT, TOP - 7, upward, "start"))
     return "\n".join([*parts, "</svg>", ""])
@@ -75,6 +77,15 @@ class _Powers:
     def share(self, value: float) -> float:
         """Return how far up a value is, from 0 to 1."""
         return (log10(value) - self._low) / (self._high - self._low)
+
+
+def _apart(heights: Sequence[float]) -> list[float]:
+    """Move labels at these heights down as far as it takes for each to be read."""
+    moved = list(heights)
+    before = -inf
+    for at in sorted(range(len(heights)), key=heights.__getitem__):
+        moved[at] = before = max(heights[at], before + LINE)
+    return moved
 
 
 def _round(value: float) -> float:

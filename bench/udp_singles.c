@@ -20,6 +20,7 @@
 #define HEADERS 48 /* IPv6 and UDP */
 #define DISCARD 9
 #define GATHERED 32
+#define BEHIND 0.005 /* seconds, after which what is missing is not made up for */
 
 static double now(void)
 {
@@ -65,16 +66,19 @@ int main(int argc, char **argv)
     printf("going\n");
     fflush(stdout);
     uint32_t next = 0;
-    double sent = 0;
-    for (const double begin = now();;) {
+    for (double due = now();;) {
         for (int at = 0; at < GATHERED; at++) {
             messages[at].msg_hdr.msg_name = &addresses[next];
             next = (next + 1) % count;
         }
         sendmmsg(wire, messages, GATHERED, 0);
-        sent += GATHERED;
-        const double early = rate > 0 ? begin + sent / rate - now() : 0;
+        if (rate <= 0)
+            continue;
+        due += GATHERED / rate;
+        const double early = due - now();
         if (early > 0)
             usleep((useconds_t)(early * 1e6));
+        else if (early < -BEHIND)
+            due = now();
     }
 }

@@ -11,7 +11,7 @@ from bench.peers.ours import ours
 from bench.peers.tunnel import Tunnel
 from bench.progress import say
 from bench.rows import CrowdGroup, Row, Scope, at_most
-from bench.sessions import SINGLE, Sessions
+from bench.sessions import SINGLE, Sessions, drop
 from iphttps.lab.laboratory import TUNNEL_PREFIX
 
 SIZES = (1, 20, 200, 1000)
@@ -46,6 +46,7 @@ def measure(scope: Scope) -> list[Row]:
     for number in range(1, scope.rounds + 1):
         for name in tuple(versions) if number % 2 else tuple(reversed(versions)):
             with ours(*FLAGS, twistd=versions[name], another_host=True) as tunnel:
+                drop(tunnel)
                 for rate, size in cases:
                     singles = send(tunnel, size, rate)
                     found.setdefault((name, size, rate), []).append(singles)

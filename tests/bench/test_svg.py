@@ -4,7 +4,7 @@ import xml.etree.ElementTree as ET
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from bench.svg import BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH, chart
+from bench.svg import BOTTOM, HEIGHT, LEFT, LINE, RIGHT, TOP, WIDTH, chart
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -32,6 +32,17 @@ class ChartTests(SynchronousTestCase):
         """Axes and lines are named, and numbered in round steps."""
         words = [text.text for text in self.root.findall(f"{SVG}text")]
         self.assertEqual(["0", "1", "2", "3", "4", "1", "10", "100", "a & b", "c", "clients", "µs"], words)
+
+
+class LabelTests(SynchronousTestCase):
+    """The names of lines that end at about the same height."""
+
+    def test_apart(self) -> None:
+        """They stand under each other in the order of their ends, and the first at its own."""
+        root = ET.fromstring(chart({"a": [(10, 50)], "b": [(10, 51)], "c": [(10, 100)]}, "clients", "ms"))
+        texts = {text.text: float(text.attrib["y"]) for text in root.findall(f"{SVG}text")}
+        self.assertAlmostEqual(LINE, texts["a"] - texts["b"], delta=0.1)
+        self.assertEqual(TOP + 4, texts["c"])
 
 
 class PowersTests(SynchronousTestCase):
