@@ -31,7 +31,7 @@ class RowTests(SynchronousTestCase):
 
 
 class ScopeTests(SynchronousTestCase):
-    """What is to be measured."""
+    """The measurements to take."""
 
     def test_chosen(self) -> None:
         """The sizes that are asked for take the place of a group's own."""

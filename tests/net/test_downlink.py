@@ -33,7 +33,7 @@ PING = packet(PRIVATE_HOST, client_address(0), bytes(56))
 
 @dataclass(slots=True)
 class Effort:
-    """What the server has done, in bytes of WRITE_COST."""
+    """The server's work so far, in bytes of WRITE_COST."""
 
     done: int = 0
 
@@ -111,7 +111,7 @@ class DownlinkCase(SynchronousTestCase):
 
 
 class DownlinkTests(DownlinkCase):
-    """What becomes of packets from the kernel."""
+    """The way of packets from the kernel."""
 
     def test_at_once(self) -> None:
         """Without a queue, packets leave in the turn in which they are read, one write for each client."""
@@ -123,7 +123,7 @@ class DownlinkTests(DownlinkCase):
         self.assertEqual((True, False), (self.watched, self.waits))
 
     def test_busy(self) -> None:
-        """What a turn cannot send is sent in the next ones; the device is read in those, and watched again after."""
+        """Packets that a turn cannot send are sent in the next ones; the device is read in those, and watched again after."""
         self.inject(MOST_READS * READS, 1)
         self.inject(MOST_READS * READS, 2)
         self.reader.doRead()
@@ -201,7 +201,7 @@ class DownlinkTests(DownlinkCase):
         self.assertEqual({DropReason.NO_NEIGHBOR: 2}, self.clients[0].counters.drops)
 
     def test_soon(self) -> None:
-        """What does not come from a device is sent in the next turn, if there is anything."""
+        """Packets that come from no device are sent in the next turn, if there are any."""
         self.downlink.soon()
         self.assertFalse(self.waits)
         self.downlink.add(self.clients[0], Batch.of([PING]), 0.0)

@@ -1,4 +1,4 @@
-"""How much is read from a session at a time, over a real socket."""
+"""The size of reads from a session, over a real socket."""
 
 from __future__ import annotations
 

@@ -160,7 +160,7 @@ class SlowSessionTests(SynchronousTestCase):
         self.assertGreater(self.session.backlog.size, 10 * SIZE)
 
     def test_memory(self) -> None:
-        """What waits in the backlog and the transport is counted, and nothing is once all has gone."""
+        """Bytes that wait in the backlog and the transport are counted, and none once all have gone."""
         self.run_for(3.0)
         self.assertEqual(self.session.backlog.size, self.memory.held)
         self.run_for(1.0, each=0)

@@ -86,7 +86,7 @@ _FORGETTING = 64
 
 @dataclass(frozen=True, slots=True)
 class ConnectionInfo:
-    """What TCP knows of a connection: bytes acknowledged in all, times in seconds, bytes per second."""
+    """TCP's state of a connection: bytes acknowledged in all, times in seconds, bytes per second."""
 
     acked: int
     rtt: float

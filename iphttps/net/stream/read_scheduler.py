@@ -23,7 +23,7 @@ VISITS = 256
 """Maximum number of times that sessions are served in a turn, whatever the clock says."""
 
 QUANTUM = 400 * 1024
-"""What a session may cost in a round, in the unit of `Served.serve`."""
+"""Maximum cost of a session in a round, in the unit of `Served.serve`."""
 
 
 class Served(Hashable, Protocol):

@@ -38,7 +38,7 @@ def drained(queues: FairQueues[str], now: float = 0.0) -> list[tuple[str, Batch,
 
 
 class OrderTests(SynchronousTestCase):
-    """Who is served when."""
+    """The order of service."""
 
     def setUp(self) -> None:
         """Have no packets."""
@@ -253,7 +253,7 @@ class DelayTests(SynchronousTestCase):
         self.assertGreater(marks, 1)
 
     def test_quick(self) -> None:
-        """What leaves within ROUND and TARGET is neither dropped nor marked, also after a delay."""
+        """A packet that leaves within ROUND and TARGET is neither dropped nor marked, also after a delay."""
         queues: FairQueues[str] = FairQueues()
         queues.add("a", packets(SUPERPACKET), 0.0)
         queues.take(ROUND + TARGET)

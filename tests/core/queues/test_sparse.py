@@ -20,7 +20,7 @@ def numbered(number: int, size: int = 100) -> bytes:
 
 
 class FlowTests(SynchronousTestCase):
-    """What makes a flow."""
+    """The fields that identify a flow."""
 
     def test_same(self) -> None:
         """Packets with the same addresses, protocol and ports are of one flow, whatever else is in them."""
@@ -52,7 +52,7 @@ class FlowTests(SynchronousTestCase):
 
 
 class SparseFlowsTests(SynchronousTestCase):
-    """Which flows are sparse (RFC 8290 section 4.2)."""
+    """The flows that are sparse (RFC 8290 section 4.2)."""
 
     def test_busy(self) -> None:
         """A flow is sparse until it has sent QUANTUM bytes, and another one remains so."""

@@ -26,7 +26,7 @@ class Transport(StringTransport):
 
 
 class SendBufferTests(SynchronousTestCase):
-    """What TCP says, and what it is told."""
+    """The state that TCP reports, and the limits set."""
 
     def setUp(self) -> None:
         """Connect."""
@@ -124,7 +124,7 @@ class SendBufferTests(SynchronousTestCase):
         self.assertEqual(size, ours.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF))
 
     def test_old_kernel(self) -> None:
-        """Where a limit could not be removed again, as before Linux 5.14, none is set."""
+        """No limit is set that could not be removed again, as before Linux 5.14."""
         self.patch(send_buffer, "SO_BUF_LOCK", 9999)  # an option that this kernel does not know either
         size = self.option(socket.SOL_SOCKET, socket.SO_SNDBUF)
         buffer = SendBuffer(Transport(self.ours))
