@@ -59,7 +59,7 @@ class PacedSession(Session):
         self._records = 0
         self._put_off: deque[Iterator[int]] = deque()
         self._paused = self._waits = self._owes = False
-        """True while the connection is not read, while the session waits for its turn, while it has exceeded its rate."""
+        """True while the connection is not read; while the session waits for its turn; while it exceeds its rate."""
 
     def opened(self, rest: bytes, codec: Codec) -> None:
         """Enter the packet phase; from now on the connection is read by the scheduler."""

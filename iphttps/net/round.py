@@ -84,7 +84,7 @@ class Round:
         self._winner: ServerAttempt | None = None
         self._is_open = False
         self._waits: list[float] = []
-        """How long each server that failed has asked the client to wait, in seconds."""
+        """The seconds that each server that failed has asked the client to wait."""
         self._next: IDelayedCall | None = None
         self._turn: IDelayedCall | None = None
 

@@ -123,7 +123,7 @@ class DownlinkTests(DownlinkCase):
         self.assertEqual((True, False), (self.watched, self.waits))
 
     def test_busy(self) -> None:
-        """Packets that a turn cannot send are sent in the next ones; the device is read in those, and watched again after."""
+        """Packets over a turn are sent in the next ones; the device is read in those, and watched again after."""
         self.inject(MOST_READS * READS, 1)
         self.inject(MOST_READS * READS, 2)
         self.reader.doRead()
