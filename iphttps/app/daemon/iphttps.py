@@ -15,6 +15,7 @@ from ...host.device.tap import TapDevice
 from ...host.kernel.network import NetworkConfig
 from ...net.eager_reader import EagerReader
 from ...net.iphttps.service import IPHTTPSService
+from ...net.shared import Shared
 from ...net.stream.compiled import LOOPS
 from ..config import interface_settings
 from ..config.addresses.identity_addresses import Identities, identities
@@ -23,7 +24,6 @@ from ..control.served import ServedIPHTTPS
 from ..control.status import Value
 from .server_tls import certificate_policy
 from .service import Host
-from .shared import Shared
 
 
 class ConfiguredIPHTTPS:

@@ -20,6 +20,7 @@ from ...net.interfaces import IReactor, PacketDevice
 from ...net.iphttps.server import Server
 from ...net.listen.accept import AcceptFilter
 from ...net.listen.listener import Listener
+from ...net.shared import Shared
 from ...net.stream.read_scheduler import ReadScheduler
 from ..config.reload import contents
 from ..config.server_config import ServerConfig
@@ -32,7 +33,6 @@ from .server_authority import ServerAuthority
 from .server_port import local_fronts, open_port, warn_of_few_descriptors
 from .server_tls import ConfiguredTLS, null_warning
 from .service import Daemon, HostNetwork
-from .shared import Shared
 from .sstp import ConfiguredSSTP
 
 

@@ -25,6 +25,7 @@ from ...host.kernel.network import NetworkConfig
 from ...net.eager_reader import EagerReader
 from ...net.interfaces import PacketDevice
 from ...net.log import logger
+from ...net.shared import Shared
 from ...net.sstp.service import Binding, SSTPService
 from ..config import interface_settings
 from ..config.server_config import LINK_LOCAL, ServerConfig
@@ -36,7 +37,6 @@ from ..users.database import open_logins
 from ..users.logins import FileLogins
 from ..users.users_file import User, Users, UsersFile
 from .service import Host
-from .shared import Shared
 
 MTU = MRU
 """The MTU of the interface, equal to the MRU announced to clients, so that it is the same in both directions."""

@@ -210,11 +210,6 @@ class Shaper(Generic[K]):
         """Return the seconds until waiting packets can be released; None if there are none."""
         return self._bucket.wait(now, TICK) if self._queues else None
 
-    def waiting(self, key: K) -> int:
-        """Return the number of bytes that wait for a session."""
-        queue = self._queues.get(key)
-        return queue.size if queue else 0
-
     def overdrawn(self, now: float) -> bool:
         """Return whether more has been sent than the rate allows so far."""
         return self._bucket.tokens(now) < 0

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from ...core.seats import Seats
-from ...net.downlink import Downlink
-from ...net.stream.read_scheduler import ReadScheduler
+from ..core.seats import Seats
+from .downlink import Downlink
+from .stream.read_scheduler import ReadScheduler
 
 __all__ = ["Shared"]
 
