@@ -11,7 +11,17 @@ from ..core.counters import Counters
 from ..core.errors import DropReason
 from ..core.ip.batch import EMPTY, Batch
 from ..core.queues.memory import SharedMemory
-from ..core.queues.rate import AS_CONFIGURED, TICK, UNLIMITED, GrantedRate, MaxRate, RateBucket, RateSettings, Shaper
+from ..core.queues.rate import (
+    AS_CONFIGURED,
+    LATE,
+    TICK,
+    UNLIMITED,
+    GrantedRate,
+    MaxRate,
+    RateBucket,
+    RateSettings,
+    Shaper,
+)
 
 __all__ = ["SMALLEST_READ", "RateLimits", "SessionRate"]
 
@@ -86,6 +96,8 @@ class IdentityLimit:
         self.sessions: dict[Session, SessionRate] = {}
         """Its sessions, each with the limit as it sees it."""
         self._paused: set[Session] = set()
+        self._resumed = False
+        """True if sessions are read again after a pause, and nothing has been received since."""
         self._reading: IDelayedCall | None = None
         self._sending: IDelayedCall | None = None
 
@@ -156,7 +168,8 @@ class IdentityLimit:
             return
         now = self._clock.seconds()
         if not self._paused:
-            bucket.rest(now)
+            bucket.rest(now, LATE if self._resumed else 0.0)
+            self._resumed = False
         bucket.charge(size)
         if bucket.tokens(now) < 0:
             self._paused.add(session)
@@ -172,6 +185,7 @@ class IdentityLimit:
             self._reading = self._clock.callLater(self._up.wait(now, TICK), self._read)
             return
         paused, self._paused = self._paused, set()
+        self._resumed = bool(paused)
         for session in paused:
             session.resume_reading()
 

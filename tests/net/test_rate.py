@@ -231,6 +231,21 @@ class LifeTests(RateCase):
         self.assert_rate(RATE, second.bytes_sent - sent)
         self.assert_rate(RATE, second.counters.bytes_in - received)
 
+    def test_late(self) -> None:
+        """A read that comes late after a pause loses nothing of the rate; one after a long silence saves up little."""
+        self.limit(MaxRate(RATE, RATE))
+        session = self.session("alice")
+        for seconds, paused in ((0.1, False), (5.0, True)):
+            session.receive(RATE // 8 // 2)
+            self.assertTrue(session.paused)
+            self.clock.advance(0.52)
+            self.assertFalse(session.paused)
+            self.clock.advance(seconds)
+            session.receive(int(RATE / 8 * 0.05))
+            session.receive(int(RATE / 8 * 0.25) if paused else 1)
+            self.assertEqual(paused, session.paused)
+            self.clock.advance(1.0)
+
     def test_reconnecting(self) -> None:
         """A client gains nothing by connecting again: its identity's debt stays until it is paid."""
         self.limit(MaxRate(RATE, RATE))

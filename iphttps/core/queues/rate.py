@@ -17,6 +17,7 @@ from ..ip.batch import EMPTY, Batch
 __all__ = [
     "AS_CONFIGURED",
     "BURST",
+    "LATE",
     "QUEUE",
     "SMALLEST_QUEUE",
     "TICK",
@@ -30,6 +31,9 @@ __all__ = [
 
 BURST = 0.02
 """Seconds of the rate that a token bucket saves up: its depth, which also makes up for timers that fire late."""
+
+LATE = 0.25
+"""Seconds by which a read of what has waited for the rate may come late, as on a busy machine, and lose nothing."""
 
 SMALLEST_BURST = 1500
 """Minimum depth of a token bucket in bytes: a packet."""
@@ -108,9 +112,9 @@ class RateBucket:
         self._rate = rate
         self._burst = max(BURST, SMALLEST_BURST / rate)
 
-    def rest(self, now: float) -> None:
-        """Limit the tokens to the depth: nothing has waited for them before `now`."""
-        self._paid = max(self._paid, now - self._burst)
+    def rest(self, now: float, late: float = 0.0) -> None:
+        """Limit the tokens to the depth, or to those of `late` seconds: nothing has waited for them before that."""
+        self._paid = max(self._paid, now - max(self._burst, late))
 
     def tokens(self, now: float) -> float:
         """Return the tokens in bytes, negative if the bucket is overdrawn."""
